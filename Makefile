@@ -1,0 +1,100 @@
+# Everything sets itself up: `make demo` and `make test` work on a fresh checkout.
+
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+# -P: the tests see the installed package, not the checkout that happens to be the current folder.
+PYTEST := $(BIN)/python -P -m pytest
+
+# What is installed. Folders are listed too, because their time changes when a file in them goes.
+SOURCES := pyproject.toml README.md LICENSE \
+	$(shell find noidchecks nagios lb -name __pycache__ -prune -o -print 2>/dev/null)
+# Those that can be run; the others help them.
+BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py))))
+
+# An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
+
+.PHONY: help install demo test lint unit integration bench docs clean
+.DELETE_ON_ERROR:
+# Two pips at a time would install over each other.
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo         start small servers and let the plugins check them'
+	@echo 'make test         lint, types, unit tests and, as root, the integration tests'
+	@echo 'make install      the plugins in $(BIN)'
+	@echo 'make lint         ruff and mypy'
+	@echo 'make unit         the tests that need no root'
+	@echo 'make integration  the tests against real servers, as root on Debian'
+	@echo 'make bench        the measurements behind the figures of the README, as root'
+	@echo 'make docs         the option tables of docs/'
+	@echo 'make clean        remove everything that was built'
+
+install: $(VENV)/installed
+	@echo 'The plugins are in $(BIN).'
+
+demo: $(VENV)/installed-demo
+	@$(BIN)/noidchecks demo
+
+test: lint unit
+	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+		$(MAKE) --no-print-directory integration; \
+	else \
+		echo 'Left out: the integration tests, which need root on a Debian machine: run "make integration" there.'; \
+	fi
+
+# With everything installed, because the types of what we use count too.
+lint: $(VENV)/installed-demo $(VENV)/installed-tools
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+unit: $(VENV)/installed-demo $(VENV)/installed-tools
+	$(PYTEST) tests
+
+integration: $(VENV)/installed-demo $(VENV)/installed-tools
+	@integration/prepare
+	integration/run $(PYTEST) integration
+
+bench: $(VENV)/installed-demo $(VENV)/installed-tools
+	@integration/prepare
+	@for bench in $(BENCHES); do echo "== $$bench"; integration/run $(BIN)/python -P -m integration.bench.$$bench || exit; done
+
+docs: $(VENV)/installed
+	$(BIN)/python -P docs/generate.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip 25.1 is the first that knows dependency groups.
+$(VENV)/ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo 'Python 3.11 or later is needed: set PYTHON, as in "make PYTHON=python3.11 $(or $(MAKECMDGOALS),install)".'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo 'The venv module of $(PYTHON) is missing: on Debian and Ubuntu install the package python3-venv.'; exit 1; }
+	@echo 'Setting up $(VENV) ...'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/installed: $(VENV)/ready $(SOURCES)
+	@echo 'Installing noidchecks in $(VENV) ...'
+	@$(PIP) install --compile .
+	@touch $@
+
+$(VENV)/installed-demo: $(VENV)/ready $(SOURCES)
+	@echo 'Installing noidchecks and the servers of its demonstration in $(VENV) ...'
+	@$(PIP) install --compile '.[demo]'
+	@touch $(VENV)/installed $@
+
+# The last line puts the checkout behind the installed packages: `tests` and `integration` are found there, and only
+# they.
+$(VENV)/installed-tools: $(VENV)/ready pyproject.toml
+	@echo 'Installing the test tools ...'
+	@$(PIP) install --compile --group test --group lint
+	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Tests against real servers, which need root and start with integration/run."""

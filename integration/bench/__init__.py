@@ -1,0 +1,1 @@
+"""Every figure that the README claims, measured beside the peer in one run."""

@@ -1,0 +1,74 @@
+"""Runs the C plugin and ours with the same words and compares what an operator would see."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fakes.peers import Peer, Step
+
+OURS = Path(sys.executable).parent
+THEIRS = Path("/usr/lib/nagios/plugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Exit code and standard output of a plugin, with times masked and without the usage text."""
+
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An intended difference: what ours prints, as a pattern for the whole output, and why."""
+
+    reason: str
+    code: int
+    text: str
+
+    def explains(self, ours: Output) -> bool:
+        """Whether this is how ours is meant to differ."""
+        return self.code == ours.code and re.fullmatch(self.text, ours.text, re.DOTALL) is not None
+
+
+@contextmanager
+def peer(script: Sequence[Step] | None) -> Iterator[int]:
+    """A peer that plays the script, or none; yields its port."""
+    if script is None:
+        yield 0
+        return
+    with Peer(*script) as started:
+        yield started.port
+
+
+def both(plugin: str, words: Sequence[str]) -> tuple[Output, Output]:
+    """Returns the outputs of the C plugin and of ours."""
+    return run(THEIRS / plugin, words), run(OURS / plugin, words)
+
+
+def run(program: Path, words: Sequence[str]) -> Output:
+    """Runs one plugin; a death by signal is a negative code."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(
+        [program, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, env=environment
+    )
+    if program.parent == OURS:
+        assert done.stderr == b"", "ours prints nothing on standard error"
+    return Output(done.returncode, _masked(done.stdout.decode(errors="backslashreplace")))
+
+
+def _masked(text: str) -> str:
+    text = text.partition("\nUsage:")[0] if not text.startswith("Usage:") else ""
+    text = re.sub(r"\b\d+\.\d{3} second", "T3 second", text)
+    text = re.sub(r"\btime=\d+\.\d{6}s", "time=T6s", text)
+    return text.rstrip("\n")

@@ -1,0 +1,76 @@
+"""Health checks for FTP, TFTP and SSH servers, as plugins and as a library.
+
+The public names are loaded on first use (PEP 562), so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .errors import (
+        DeadlineExceeded as DeadlineExceeded,
+        LocalError as LocalError,
+        NotConnected as NotConnected,
+        NotResolved as NotResolved,
+        PeerError as PeerError,
+        ProbeError as ProbeError,
+        TlsError as TlsError,
+        UsageError as UsageError,
+    )
+    from .ftp.probe import FtpProbe as FtpProbe
+    from .plugin.command import Command as Command, parse_line as parse_line
+    from .probe import check as check, check_async as check_async, survey as survey, survey_async as survey_async
+    from .ssh.probe import SshProbe as SshProbe
+    from .status.perfdata import Metric as Metric
+    from .status.result import Part as Part, Result as Result
+    from .status.state import State as State, worst as worst
+    from .status.text import printable as printable
+    from .status.threshold import Range as Range
+    from .tftp.probe import TftpProbe as TftpProbe
+    from .timings import Timings as Timings
+
+# name -> the module that has it
+_PUBLIC = {
+    "Command": "plugin.command",
+    "DeadlineExceeded": "errors",
+    "FtpProbe": "ftp.probe",
+    "LocalError": "errors",
+    "Metric": "status.perfdata",
+    "NotConnected": "errors",
+    "NotResolved": "errors",
+    "Part": "status.result",
+    "PeerError": "errors",
+    "ProbeError": "errors",
+    "Range": "status.threshold",
+    "Result": "status.result",
+    "SshProbe": "ssh.probe",
+    "State": "status.state",
+    "TftpProbe": "tftp.probe",
+    "Timings": "timings",
+    "TlsError": "errors",
+    "UsageError": "errors",
+    "check": "probe",
+    "check_async": "probe",
+    "parse_line": "plugin.command",
+    "printable": "status.text",
+    "survey": "probe",
+    "survey_async": "probe",
+    "worst": "status.state",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(f"{__name__}.{_PUBLIC[name]}", fromlist=(name,))
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The demonstration: real small servers on loopback, and the plugins checking them."""

@@ -1,0 +1,168 @@
+"""One dialogue or many on epoll, without asyncio."""
+
+from __future__ import annotations
+
+import select
+from heapq import heapify, heappop, heappush
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .session import Session
+
+_NEVER = float("inf")
+# poll(2) takes no more than 2**31 milliseconds; to wake for nothing once a day harms nobody.
+_LONGEST_PAUSE = 86400.0
+_STALE_TIMERS = 64
+# New sessions between two looks at the running ones: more of them would wait in our own queue, and report that wait as
+# the peer's response time.
+_BURST = 4
+
+
+def run(session: Session) -> None:
+    """Runs one session to its end, also when it is interrupted."""
+    poll = select.poll()
+    try:
+        while session.advance():
+            milliseconds = _pause(session.until) * 1000
+            if session.fd < 0:
+                poll.poll(milliseconds)
+            else:
+                poll.register(session.fd, session.events)
+                poll.poll(milliseconds)
+                poll.unregister(session.fd)
+    finally:
+        session.close()
+
+
+def run_many(sessions: Iterator[Session], concurrency: int, interval: float = 0.0) -> Iterator[Session]:
+    """Runs sessions, at most concurrency at once and one every interval seconds, and yields each as it ends.
+
+    Sessions are taken from the iterator only when they are started. Closing the generator closes what is running.
+    """
+    loop = _Loop()
+    try:
+        next_start = monotonic()
+        more = True
+        while more or loop.running:
+            started = 0
+            while more and started < _BURST and len(loop.running) < concurrency and monotonic() >= next_start:
+                session = next(sessions, None)
+                if session is None:
+                    more = False
+                    break
+                started += 1
+                next_start += interval
+                loop.start(session)
+            yield from loop.ended()
+            if more and len(loop.running) < concurrency:
+                loop.turn(next_start)
+            elif loop.running:
+                loop.turn(_NEVER)
+            yield from loop.ended()
+    finally:
+        loop.close()
+
+
+def _pause(until: float) -> float:
+    return min(max(0.0, until - monotonic()), _LONGEST_PAUSE)
+
+
+class _Task:
+    """A running session with what the loop has armed for it."""
+
+    __slots__ = ("session", "fd", "timer")
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.fd = -1
+        self.timer = _NEVER
+
+
+class _Loop:
+    """The running sessions, the descriptors that they wait for and the times at which they stop waiting."""
+
+    __slots__ = ("running", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
+
+    def __init__(self) -> None:
+        self.running: set[_Task] = set()
+        self._epoll = select.epoll()
+        self._by_fd: dict[int, _Task] = {}
+        # (time, sequence, task); only the entry of the time that its task has as timer counts, the others are stale.
+        self._timers: list[tuple[float, int, _Task]] = []
+        self._sequence = 0
+        self._ended: list[Session] = []
+
+    def start(self, session: Session) -> None:
+        task = _Task(session)
+        self.running.add(task)
+        self._advance(task)
+
+    def turn(self, limit: float) -> None:
+        """Waits for the first descriptor or timer, at most until the limit, and advances what is due."""
+        if self._timers:
+            limit = min(limit, self._timers[0][0])
+        for fd, _ in self._epoll.poll(_pause(limit)):
+            task = self._by_fd.get(fd)
+            if task is not None and task.session.fd == fd:
+                self._advance(task)
+        now = monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            due, _, task = heappop(self._timers)
+            if due != task.timer:
+                continue
+            task.timer = _NEVER
+            if task.session.until <= now:
+                self._advance(task)
+            else:
+                self._set_timer(task)
+
+    def ended(self) -> Iterator[Session]:
+        """Yields the sessions that have ended since the last call."""
+        while self._ended:
+            yield self._ended.pop()
+
+    def close(self) -> None:
+        for task in self.running:
+            task.session.close()
+        self._epoll.close()
+
+    def _advance(self, task: _Task) -> None:
+        if task.session.advance():
+            self._arm(task)
+            self._set_timer(task)
+            return
+        self.running.remove(task)
+        task.timer = _NEVER
+        if self._by_fd.get(task.fd) is task:
+            del self._by_fd[task.fd]
+        self._ended.append(task.session)
+
+    def _arm(self, task: _Task) -> None:
+        # One-shot, because a session may have closed the descriptor that it waited for before, and the number may be
+        # another file's by now: arming it anew each time needs no memory of what the kernel still knows.
+        session = task.session
+        if task.fd != session.fd and self._by_fd.get(task.fd) is task:
+            del self._by_fd[task.fd]
+        task.fd = session.fd
+        if task.fd < 0:
+            return
+        self._by_fd[task.fd] = task
+        events = session.events | select.EPOLLONESHOT
+        try:
+            self._epoll.register(task.fd, events)
+        except FileExistsError:
+            self._epoll.modify(task.fd, events)
+
+    def _set_timer(self, task: _Task) -> None:
+        until = task.session.until
+        if until < task.timer:
+            task.timer = until
+            self._sequence += 1
+            heappush(self._timers, (until, self._sequence, task))
+            if len(self._timers) > 2 * len(self.running) + _STALE_TIMERS:
+                # They would keep what has ended in memory until its deadline.
+                self._timers = [entry for entry in self._timers if entry[0] == entry[2].timer]
+                heapify(self._timers)

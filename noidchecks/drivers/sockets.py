@@ -1,0 +1,155 @@
+"""Non-blocking sockets, with what the kernel says of them in the words of the project."""
+
+from __future__ import annotations
+
+# _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
+import _socket
+import errno
+import os
+
+from ..address import AF_INET, AF_INET6, AF_UNIX, DATAGRAM, STREAM, Address
+from ..dialogue import Datagram
+from ..errors import LocalError, NotConnected
+
+# Python 3.11 to 3.13 name neither; from linux/in.h and linux/in6.h.
+_IP_RECVERR = 11
+_IPV6_RECVERR = 25
+
+WAIT_READ, WAIT_WRITE = 1, 4  # POLLIN and POLLOUT, which are EPOLLIN and EPOLLOUT too
+
+_OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE))
+# A refusal never has these codes: the peer accepted and reset since, and what it said before is still to be read.
+_LOST_SINCE = frozenset((errno.ECONNRESET, errno.EPIPE))
+_OURS_SENDING = _OURS | {errno.EPERM}
+_IN_PROGRESS = frozenset((errno.EINPROGRESS, errno.EINTR))
+
+
+class WouldBlock(Exception):
+    """The operation has to wait until fd is ready for events."""
+
+    def __init__(self, fd: int, events: int) -> None:
+        self.fd = fd
+        self.events = events
+
+
+class Channel:
+    """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone."""
+
+    __slots__ = ("address", "_socket")
+
+    def __init__(self, sock: _socket.socket, address: Address | None) -> None:
+        self.address = address
+        self._socket = sock
+
+    def connect(self, address: Address) -> None:
+        """Begins to connect to the address."""
+        code = self._socket.connect_ex(address.sockaddr)
+        if code in _IN_PROGRESS:
+            raise WouldBlock(self._socket.fileno(), WAIT_WRITE)
+        self._check(code)
+
+    def connected(self) -> None:
+        """Ends what connect() began."""
+        code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code in _LOST_SINCE:
+            return
+        self._check(code)
+        try:
+            self._socket.getpeername()
+        except OSError:
+            raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
+
+    def send(self, data: bytes) -> int:
+        """Sends a part of the data and returns its length."""
+        try:
+            return self._socket.send(data, _socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
+        except OSError as error:
+            raise _lost(error, self.address) from error
+
+    def receive(self, limit: int) -> bytes:
+        """Receives 1..limit bytes, b"" at the end."""
+        try:
+            return self._socket.recv(limit)
+        except BlockingIOError:
+            raise WouldBlock(self._socket.fileno(), WAIT_READ) from None
+        except OSError as error:
+            raise _lost(error, self.address) from error
+
+    def send_to(self, data: bytes, address: Address) -> None:
+        """Sends one datagram."""
+        try:
+            self._socket.sendto(data, _socket.MSG_NOSIGNAL, address.sockaddr)
+        except BlockingIOError:
+            raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
+        except OSError as error:
+            if error.errno in _OURS_SENDING:
+                raise LocalError(f"cannot send to {address}: {error.strerror}") from error
+            raise self._rejected(error, address) from error
+
+    def receive_from(self, limit: int) -> Datagram:
+        """Receives one datagram of at most limit bytes."""
+        try:
+            data, sockaddr = self._socket.recvfrom(limit)
+        except BlockingIOError:
+            raise WouldBlock(self._socket.fileno(), WAIT_READ) from None
+        except OSError as error:
+            raise self._rejected(error, None) from error
+        return Datagram(data, Address(self._socket.family, sockaddr))
+
+    def close(self) -> None:
+        """Closes the socket."""
+        self._socket.close()
+
+    def _check(self, code: int) -> None:
+        if code in _OURS:
+            raise LocalError(f"cannot connect to {self.address}: {os.strerror(code)}")
+        if code:
+            raise NotConnected(os.strerror(code), code, self.address)
+
+    def _rejected(self, error: OSError, address: Address | None) -> NotConnected:
+        # The error queue tells which address the ICMP message was about; it stays readable until it is emptied.
+        try:
+            _, _, _, sockaddr = self._socket.recvmsg(512, 512, _socket.MSG_ERRQUEUE)
+            address = Address(self._socket.family, sockaddr)
+        except OSError:
+            pass
+        return _lost(error, address)
+
+
+def open_stream(address: Address, source: str) -> Channel:
+    """Returns an unconnected stream socket for the address, bound to the source address if one is given."""
+    return Channel(_open(address.family, STREAM, source), address)
+
+
+def open_datagram(family: int, source: str) -> Channel:
+    """Returns a datagram socket that reports dead ports (IP_RECVERR), bound to the source address if one is given."""
+    sock = _open(family, DATAGRAM, source)
+    if family == AF_INET6:
+        sock.setsockopt(_socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+    else:
+        sock.setsockopt(_socket.IPPROTO_IP, _IP_RECVERR, 1)
+    return Channel(sock, None)
+
+
+def _open(family: int, kind: int, source: str) -> _socket.socket:
+    try:
+        sock = _socket.socket(family, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
+    except OSError as error:
+        raise LocalError(f"cannot open a socket: {error.strerror}") from error
+    if source and family in (AF_INET, AF_INET6):
+        try:
+            sock.bind((source, 0))
+        except OSError as error:
+            sock.close()
+            raise LocalError(f"cannot use source address {source}: {error.strerror}") from error
+    elif source and family == AF_UNIX:
+        sock.close()
+        raise LocalError("a unix socket has no source address")
+    return sock
+
+
+def _lost(error: OSError, address: Address | None) -> NotConnected:
+    code = error.errno or 0
+    return NotConnected(os.strerror(code) if code else str(error), code, address)

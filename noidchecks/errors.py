@@ -1,0 +1,70 @@
+"""What can go wrong with a peer, and with a caller."""
+
+from __future__ import annotations
+
+from .status.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .address import Address
+
+
+class UsageError(ValueError):
+    """The caller asked for something impossible; the message is one sentence for the operator."""
+
+
+class ProbeError(Exception):
+    """The dialogue with a peer failed; becomes a Result, never reaches the caller of check().
+
+    phase is where it happened: resolve, connect, tls, greeting, login, data, transfer.
+    """
+
+    state = State.CRITICAL
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.phase = ""
+
+
+class NotResolved(ProbeError):
+    """The name of the peer has no address of the wanted family, or could not be looked up."""
+
+
+class NotConnected(ProbeError):
+    """No connection, or a connection lost: refused, unreachable, reset.
+
+    code is the errno, address the peer where one is known.
+    """
+
+    def __init__(self, message: str, code: int, address: Address | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.address = address
+
+
+class LocalError(ProbeError):
+    """This machine could not do its part: no descriptor left, source address not ours, no permission."""
+
+    state = State.UNKNOWN
+
+
+class DeadlineExceeded(ProbeError):
+    """The deadline passed before the dialogue ended; seconds is the timeout that was set."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Socket timeout after {seconds:g} seconds")
+        self.seconds = seconds
+
+
+class TlsError(ProbeError):
+    """The TLS handshake or the verification of the certificate failed."""
+
+
+class PeerError(ProbeError):
+    """The peer broke its protocol or refused a step of it; carries what was expected and what was received."""
+
+    def __init__(self, message: str, *, expected: str, received: bytes | str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.received = received

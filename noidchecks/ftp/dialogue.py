@@ -1,0 +1,168 @@
+"""The FTP conversation of a check: connect, read the greeting, secure the connection if asked, quit."""
+
+from __future__ import annotations
+
+from ..dialogue import Phase, Sleep, open_stream
+from ..errors import NotConnected, PeerError, ProbeError
+from ..status.text import printable
+from .wire import NotAReply, ReplyReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..address import Address
+    from ..dialogue import Dialogue, Stream
+    from ..tls import TlsFacts
+    from .probe import FtpProbe
+    from .wire import Reply
+
+# As the C plugin: so long it waits for more after an answer that does not match yet.
+READ_GAP = 2.0
+# A last line without its line end is complete as soon as the peer pauses.
+_LINE_PAUSE = 0.25
+# The C plugin's buffer; with a limit (-m) it decides how far the reading overshoots.
+_CHUNK = 1024
+
+
+class FtpFindings:
+    """What the dialogue saw: bytes received, whether they were what was expected, the reply, TLS, the failure."""
+
+    __slots__ = ("received", "matched", "reply", "tls", "address", "failure")
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.matched = False
+        self.reply: Reply | None = None
+        self.tls: TlsFacts | None = None
+        self.address: Address | None = None
+        self.failure: ProbeError | None = None
+
+
+def converse(probe: FtpProbe) -> Dialogue[FtpFindings]:
+    """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
+    findings = FtpFindings()
+    try:
+        yield from _converse(probe, findings)
+    except ProbeError as failure:
+        # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
+        failure.phase = failure.phase or "tls"
+        findings.failure = failure
+    return findings
+
+
+def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
+    stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
+    findings.address = stream.channel.address
+    if probe.tls == "implicit":
+        yield from _secure(probe, stream, findings)
+    yield Phase("greeting")
+    try:
+        if probe.send:
+            yield from stream.send(probe.send)
+        if probe.delay:
+            yield Phase("delay")
+            yield Sleep(probe.delay)
+            yield Phase("greeting")
+        if probe.expect:
+            yield from _await_expected(probe, stream, findings)
+        else:
+            yield from _await_greeting(probe, stream, findings)
+    except NotConnected:
+        # A reset ends the answer like a close; what was received before it is judged.
+        return
+    if probe.tls == "explicit" and findings.matched:
+        yield from _request_tls(probe, stream, findings)
+    if probe.quit:
+        try:
+            yield from stream.send(probe.quit)
+        except NotConnected:
+            # The answer is in; a peer that does not wait for the goodbye is not sick.
+            pass
+
+
+def _await_greeting(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+    """Reads replies up to the first that is not preliminary; 120 announces a 220 (RFC 959 section 5.4)."""
+    reader = ReplyReader()
+    while True:
+        if not findings.received or (reader.is_inside_lines and not reader.begins_last_line):
+            # Nothing yet, or the rest of a greeting that a client would wait for too: only the deadline ends it.
+            patience = None
+        else:
+            patience = _LINE_PAUSE if reader.begins_last_line else READ_GAP
+        data = yield from _read(probe, stream, findings, patience)
+        reader.feed(data or b"")
+        try:
+            while (reply := reader.next() if data else reader.end()) is not None:
+                findings.reply = reply
+                if reply.code != 120:
+                    findings.matched = reply.code == 220
+                    return
+                if not data:
+                    return
+        except NotAReply:
+            return
+        if not data:
+            return
+        if _is_enough(probe, findings):
+            # Within the operator's own limit the beginning of a greeting is all that can be asked for.
+            findings.matched = bool(probe.maxbytes) and findings.received.startswith((b"220 ", b"220-"))
+            return
+
+
+def _await_expected(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+    """Reads until the expected strings occur, in any place."""
+    demand = all if probe.match_all else any
+    patience = None
+    while (yield from _read(probe, stream, findings, patience)):
+        patience = READ_GAP
+        findings.matched = demand(text in findings.received for text in probe.expect)
+        if findings.matched or _is_enough(probe, findings):
+            return
+
+
+def _read(probe: FtpProbe, stream: Stream, findings: FtpFindings, patience: float | None) -> Dialogue[bytes | None]:
+    data = yield from stream.receive(_CHUNK, patience)
+    findings.received += data or b""
+    return data
+
+
+def _is_enough(probe: FtpProbe, findings: FtpFindings) -> bool:
+    return len(findings.received) >= (probe.maxbytes or probe.limit)
+
+
+def _request_tls(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+    """AUTH TLS (RFC 4217 section 4)."""
+    yield Phase("tls")
+    yield from stream.send(b"AUTH TLS\r\n")
+    reader = ReplyReader()
+    received = b""
+    reply = None
+    while reply is None:
+        data = yield from stream.receive(_CHUNK)
+        received += data or b""
+        if not data or len(received) > probe.limit:
+            raise PeerError("AUTH TLS was not answered", expected="234", received=received)
+        reader.feed(data)
+        try:
+            reply = reader.next()
+        except NotAReply:
+            raise _refused_tls(received) from None
+    if reply.code != 234:
+        raise _refused_tls(reply.raw)
+    if reader.has_more:
+        # What is sent in clear behind the 234 could be an attacker's, to be read as if it came through TLS.
+        raise PeerError("Plain text after the reply 234 to AUTH TLS", expected="TLS", received=received)
+    yield from _secure(probe, stream, findings)
+
+
+def _refused_tls(received: bytes) -> PeerError:
+    return PeerError(f"AUTH TLS refused: {printable(received.strip())}", expected="234", received=received)
+
+
+def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+    # Here and not above, because ssl costs as much as the rest of a check; FtpProbe.dialogue() has loaded it by now.
+    from ..tls import TlsSettings, start_tls
+
+    name = probe.sni or (probe.host if probe.verify and not probe.host.startswith("/") else "")
+    layer = yield from start_tls(stream, TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file))
+    if probe.certificate_days is not None:
+        findings.tls = layer.facts()

@@ -1,0 +1,146 @@
+"""The FTP probe and its settings."""
+
+from __future__ import annotations
+
+from ..address import UNIX_PATH_LIMIT
+from ..errors import UsageError
+from ..status.state import State
+from ..status.text import printable
+from ..value import Value
+from .dialogue import converse
+from .judgement import judge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..dialogue import Dialogue
+    from ..status.result import Result
+    from ..status.threshold import Range
+    from ..timings import Timings
+    from .dialogue import FtpFindings
+
+_TLS = ("", "implicit", "explicit")
+
+
+class FtpProbe(Value):
+    """A check of an FTP server's greeting, over TLS if asked for.
+
+    host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
+    "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities) and
+    certificate_days (days left for WARNING and CRITICAL) need it. expect replaces the reply 220 by strings that must
+    occur anywhere, any of them or with match_all every one. send is sent before reading, quit after it. Reading stops
+    at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an unexpected answer,
+    timeout_state for the deadline. UsageError for values that contradict each other.
+    """
+
+    __slots__ = (
+        "host",
+        "port",
+        "timeout",
+        "timeout_state",
+        "family",
+        "source",
+        "tls",
+        "sni",
+        "verify",
+        "ca_file",
+        "certificate_days",
+        "send",
+        "expect",
+        "match_all",
+        "quit",
+        "maxbytes",
+        "limit",
+        "delay",
+        "refuse_state",
+        "mismatch_state",
+        "warning",
+        "critical",
+        "jail",
+        "show_host",
+        "show_phases",
+    )
+    host: str
+    port: int
+    timeout: float
+    timeout_state: State
+    family: int
+    source: str
+    tls: str
+    sni: str
+    verify: bool
+    ca_file: str
+    certificate_days: tuple[int, int] | None
+    send: bytes
+    expect: tuple[bytes, ...]
+    match_all: bool
+    quit: bytes
+    maxbytes: int
+    limit: int
+    delay: float
+    refuse_state: State
+    mismatch_state: State
+    warning: Range | None
+    critical: Range | None
+    jail: bool
+    show_host: bool
+    show_phases: bool
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        *,
+        port: int = 21,
+        timeout: float = 10,
+        timeout_state: State = State.CRITICAL,
+        family: int = 0,
+        source: str = "",
+        tls: str = "",
+        sni: str = "",
+        verify: bool = False,
+        ca_file: str = "",
+        certificate_days: tuple[int, int] | None = None,
+        send: bytes = b"",
+        expect: tuple[bytes, ...] = (),
+        match_all: bool = False,
+        quit: bytes = b"QUIT\r\n",
+        maxbytes: int = 0,
+        limit: int = 65536,
+        delay: float = 0,
+        refuse_state: State = State.CRITICAL,
+        mismatch_state: State = State.WARNING,
+        warning: Range | None = None,
+        critical: Range | None = None,
+        jail: bool = False,
+        show_host: bool = True,
+        show_phases: bool = False,
+    ) -> None:
+        self._fill(locals())
+        self._validate()
+
+    def _validate(self) -> None:
+        if not 1 <= self.port <= 65535:
+            raise UsageError(f"Port must be a positive integer, at most 65535, not {self.port}")
+        if self.tls not in _TLS:
+            raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
+        if not self.tls and (self.verify or self.certificate_days is not None):
+            raise UsageError("A certificate can only be checked with TLS, implicit or explicit")
+        if self.ca_file and not self.verify:
+            raise UsageError("A CA file is only used to verify the certificate (--verify)")
+        if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
+            raise UsageError("Supplied path too long unix domain socket")
+        if self.verify and self.host.startswith("/") and not self.sni:
+            raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
+
+    def dialogue(self) -> Dialogue[FtpFindings]:
+        """Returns the conversation of this probe."""
+        if self.tls:
+            # Before the clock starts: loading these is not the server's time.
+            from .. import tls
+
+            if self.certificate_days is not None:
+                tls.load_x509()
+        return converse(self)
+
+    def judge(self, findings: FtpFindings, timings: Timings) -> Result:
+        """Judges what the conversation found."""
+        return judge(self, findings, timings)

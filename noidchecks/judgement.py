@@ -1,0 +1,120 @@
+"""What the judgements of all probes share: time thresholds, timing metrics, and the words for failures."""
+
+from __future__ import annotations
+
+from .errors import DeadlineExceeded, NotConnected
+from .status.perfdata import Metric
+from .status.result import Part, Result
+from .status.state import State
+from .status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from .errors import ProbeError
+    from .status.threshold import Range
+    from .timings import Timings
+
+    class Settings(Protocol):
+        """The settings that every probe of ours has."""
+
+        @property
+        def host(self) -> str: ...
+        @property
+        def port(self) -> int: ...
+        @property
+        def timeout(self) -> float: ...
+        @property
+        def timeout_state(self) -> State: ...
+        @property
+        def warning(self) -> Range | None: ...
+        @property
+        def critical(self) -> Range | None: ...
+        @property
+        def show_phases(self) -> bool: ...
+
+
+def time_state(settings: Settings, seconds: float) -> State:
+    """Judges a response time; critical is tested first."""
+    if settings.critical is not None and settings.critical.alerts(seconds):
+        return State.CRITICAL
+    if settings.warning is not None and settings.warning.alerts(seconds):
+        return State.WARNING
+    return State.OK
+
+
+def time_part(settings: Settings, seconds: float) -> Part:
+    """Returns the judgement of a response time with its sentence."""
+    state = time_state(settings, seconds)
+    if state == State.OK:
+        return Part(state, f"Connection time {seconds:.6f}s is within thresholds")
+    limit = settings.critical if state == State.CRITICAL else settings.warning
+    return Part(state, f"Connection time {seconds:.6f}s exceeded {state.name.lower()} threshold ({limit})")
+
+
+def time_metrics(settings: Settings, seconds: float, timings: Timings) -> tuple[Metric, ...]:
+    """Returns the time metric, as the C plugins print it, and one for each phase when they are shown."""
+    time = Metric(
+        "time",
+        seconds,
+        "s",
+        warning=settings.warning,
+        critical=settings.critical,
+        minimum=0.0,
+        maximum=float(settings.timeout),
+    )
+    return (time, *phase_metrics(settings, timings))
+
+
+def phase_metrics(settings: Settings, timings: Timings) -> tuple[Metric, ...]:
+    """Returns one metric for each phase that was entered, when they are shown; resolve is labelled dns."""
+    if not settings.show_phases:
+        return ()
+    return tuple(
+        Metric("dns" if name == "resolve" else name, seconds, "s", minimum=0.0)
+        for name, seconds in timings.phases.items()
+    )
+
+
+def failure_text(settings: Settings, failure: ProbeError) -> str:
+    """Returns the sentence for a failure, in the words of the C plugins where they have some."""
+    if isinstance(failure, DeadlineExceeded):
+        return f"{failure.message} ({failure.phase})" if failure.phase else failure.message
+    if isinstance(failure, NotConnected) and failure.phase == "connect":
+        if settings.host.startswith("/"):
+            return f"connect to file socket {printable(settings.host)}: {failure.message}"
+        return f"connect to address {printable(settings.host)} and port {settings.port}: {failure.message}"
+    if isinstance(failure, NotConnected):
+        return f"connection lost ({failure.phase}): {failure.message}"
+    return printable(failure.message)
+
+
+def failed(
+    service: str,
+    settings: Settings,
+    failure: ProbeError,
+    timings: Timings,
+    *,
+    state: State | None = None,
+    text: str = "",
+    seconds: float | None = None,
+    metrics: tuple[Metric, ...] = (),
+    facts: dict[str, object] | None = None,
+    separator: str = "|",
+) -> Result:
+    """Returns the result of a dialogue that failed, with its metrics; state and text have defaults by the failure."""
+    if state is None:
+        state = settings.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
+    text = text or failure_text(settings, failure)
+    spent = timings.total if seconds is None else seconds
+    return Result(
+        state,
+        f"{service} {state} - {text}",
+        parts=(Part(state, text),),
+        metrics=time_metrics(settings, spent, timings) + metrics,
+        facts=facts,
+        timings=timings,
+        failure=failure,
+        separator=separator,
+    )

@@ -1,0 +1,103 @@
+"""`--extra-opts=[section][@file]`: options from an ini file, put before those of the command line."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import UsageError
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_NAMES = ("monitoring-plugins.ini", "plugins.ini", "nagios-plugins.ini")
+_PLACES = (
+    "/usr/local/etc/monitoring-plugins/monitoring-plugins.ini",
+    "/usr/local/etc/monitoring-plugins.ini",
+    "/etc/monitoring-plugins/monitoring-plugins.ini",
+    "/etc/monitoring-plugins.ini",
+    "/etc/nagios/plugins.ini",
+    "/usr/local/nagios/etc/plugins.ini",
+    "/usr/local/etc/nagios/plugins.ini",
+    "/etc/opt/nagios/plugins.ini",
+    "/etc/nagios-plugins.ini",
+    "/usr/local/etc/nagios-plugins.ini",
+    "/etc/opt/nagios-plugins.ini",
+)
+# An ini file of this size is somebody's mistake, a device perhaps.
+_SIZE_LIMIT = 1 << 20
+
+
+def expand(words: Sequence[str], section: str) -> list[str]:
+    """Replaces each --extra-opts by the options of its section (by default the program's name) at the front.
+
+    UsageError for a file that is not found, cannot be read or has no such section.
+    """
+    front: list[str] = []
+    back: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if word.startswith("--extra-opts="):
+            front += _options(word.partition("=")[2], section)
+        elif word == "--extra-opts":
+            has_value = waiting and not waiting[0].startswith("-")
+            front += _options(waiting.pop(0) if has_value else "", section)
+        else:
+            back.append(word)
+    return front + back
+
+
+def _options(value: str, default_section: str) -> list[str]:
+    section, _, path = value.partition("@")
+    section = section or default_section
+    path = path or _standard_file()
+    options = list(_read_section(_lines(path), section))
+    if not options:
+        raise UsageError(f"Invalid section '{printable(section)}' in config file '{printable(path)}'")
+    return options
+
+
+def _standard_file() -> str:
+    named = os.environ.get("MP_CONFIG_FILE")
+    if named:
+        return named
+    folders = filter(None, os.environ.get("NAGIOS_CONFIG_PATH", "").split(":"))
+    for path in (*(os.path.join(folder, name) for folder in folders for name in _NAMES), *_PLACES):
+        if os.path.isfile(path):
+            return path
+    raise UsageError("Cannot find config file in any standard location.")
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        # Not sys.stdin, which is None when it was closed, and refuses bytes that are no text.
+        source, close = (0, False) if path == "-" else (path, True)
+        with open(source, encoding="utf-8", errors="surrogateescape", closefd=close) as file:
+            text = file.read(_SIZE_LIMIT)
+    except OSError as error:
+        raise UsageError(f"Can't read config file: {error.strerror}") from None
+    return text.split("\n")
+
+
+def _read_section(lines: Iterable[str], section: str) -> Iterator[str]:
+    inside = False
+    for line in map(str.strip, lines):
+        if not line or line[0] in ";#":
+            continue
+        if line.startswith("["):
+            if not line.endswith("]"):
+                raise UsageError("Config file error")
+            inside = line[1:-1].strip() == section
+            continue
+        key, equals, value = line.partition("=")
+        key, value = key.strip(), value.strip()
+        if not equals or not key:
+            raise UsageError("Config file error")
+        if inside:
+            # A one-letter key takes its value glued: the C plugin writes -k=value, which getopt reads as "=value".
+            if len(key) == 1:
+                yield f"-{key}{value}"
+            else:
+                yield f"--{key}={value}" if value else f"--{key}"

@@ -1,0 +1,35 @@
+"""The texts of --help and --version, made from the option table."""
+
+from __future__ import annotations
+
+from .. import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .options import Option, Plugin
+
+_COLUMN = 36
+
+
+def version_text(plugin: Plugin) -> str:
+    """Returns the line of --version."""
+    return f"{plugin.name} v{__version__} (noidchecks {__version__})"
+
+
+def usage_text(plugin: Plugin) -> str:
+    """Returns the usage text that follows a usage error."""
+    return f"Usage:\n{plugin.usage}"
+
+
+def help_text(plugin: Plugin) -> str:
+    """Returns the text of --help."""
+    rows = "\n".join(_row(option) for option in plugin.options)
+    return f"{version_text(plugin)}\n\n{plugin.blurb}\n\n{usage_text(plugin)}\n\nOptions:\n{rows}"
+
+
+def _row(option: Option) -> str:
+    left = f" {option}={option.metavar}" if option.metavar else f" {option}"
+    more = " (repeatable)" if option.repeatable else ""
+    aliases = "".join(f", also --{alias}" for alias in option.aliases)
+    words = f"{option.help}{aliases}{more}"
+    return f"{left:<{_COLUMN}} {words}" if len(left) < _COLUMN else f"{left}\n{'':<{_COLUMN}} {words}"

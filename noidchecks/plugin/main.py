@@ -1,0 +1,79 @@
+"""A plugin as a program: one status line on standard output, exit code 0..3, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..errors import UsageError
+from ..status.state import State
+from ..status.text import printable
+from .command import InformationWanted, parse, plugin_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+
+def main(name: str) -> NoReturn:
+    """Runs the plugin of that name with the words of the command line and ends the process."""
+    code, text = 3, ""
+    try:
+        _keep_standard_descriptors()
+        code, text = run(name, sys.argv)
+    except BaseException as error:
+        text = f"{_service(name)} UNKNOWN - {_sentence(error)}"
+    finally:
+        _write(text)
+        # Not sys.exit(): tearing the interpreter down costs a tenth of a check and can still print a traceback.
+        os._exit(code)
+
+
+def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
+    """Runs the plugin with these words (the program first) and returns its exit code and what it prints."""
+    program = os.path.basename(argv[0]) if argv and argv[0] else name
+    try:
+        command = parse([program, *argv[1:]], name)
+    except InformationWanted as wanted:
+        return State.UNKNOWN, str(wanted)
+    except UsageError as error:
+        from .help import usage_text
+
+        return State.UNKNOWN, f"{printable(program)}: {error}\n{usage_text(plugin_of(name))}"
+    from ..probe import check
+
+    result = check(command.probe, transcript=command.verbose)
+    if command.output_format:
+        from .formats import render
+
+        return render(result, command.output_format)
+    return result.state, str(result)
+
+
+def _service(name: str) -> str:
+    return name.rpartition("check_")[2].upper()
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return printable(f"internal error: {type(error).__name__}: {error}")
+
+
+def _keep_standard_descriptors() -> None:
+    # Started with standard output closed, the first socket would get its number, and the status line would go to the
+    # peer.
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while os.open(os.devnull, os.O_RDWR) <= 2:
+            pass
+
+
+def _write(text: str) -> None:
+    data = memoryview(f"{text}\n".encode(errors="backslashreplace"))
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except OSError:
+        # Nobody reads any more; the exit code is all that is left to say.
+        pass

@@ -1,0 +1,183 @@
+"""The contract of a probe, and the ways to run one: check, check_async, survey, survey_async."""
+
+from __future__ import annotations
+
+from .drivers.session import Session
+from .errors import ProbeError
+from .status.perfdata import Metric
+from .status.result import Result
+from .status.state import State
+from .status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from typing import Any, Protocol, TypeVar
+
+    from .dialogue import Dialogue
+    from .timings import Timings
+
+    class Probe(Protocol):
+        """What can be checked: a value that knows its conversation and its judgement.
+
+        timeout is the deadline in seconds, 0 or less for none. What dialogue() returns goes to judge(), together with
+        the time that it took; judge() touches nothing else. A ProbeError that leaves the dialogue
+        becomes a Result of the error's state.
+        """
+
+        @property
+        def timeout(self) -> float: ...
+        def dialogue(self) -> Dialogue[Any]: ...
+        def judge(self, findings: Any, timings: Timings) -> Result: ...
+
+    P = TypeVar("P", bound=Probe)
+
+# Descriptors that a survey leaves to its caller.
+_SPARE_DESCRIPTORS = 64
+
+
+def check(probe: Probe, *, transcript: bool = False) -> Result:
+    """Runs one probe to its result, blocking; a sick peer is a result, an exception is a defect of the probe."""
+    from .drivers import poll
+
+    session = Session(probe.dialogue(), probe.timeout, transcript=transcript)
+    poll.run(session)
+    return _conclude(probe, session)
+
+
+async def check_async(probe: Probe, *, transcript: bool = False) -> Result:
+    """Runs one probe on the running asyncio loop."""
+    from .drivers import aio
+
+    session = Session(probe.dialogue(), probe.timeout, transcript=transcript)
+    await aio.run(session)
+    return _conclude(probe, session)
+
+
+def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -> Iterator[tuple[P, Result]]:
+    """Runs many probes in this thread and yields (probe, result) as they finish.
+
+    At most concurrency run at once, fewer when the process may not open as many descriptors. With over, their starts
+    are spread evenly over that many seconds, which keeps the reported times free of our own queue. Probes are taken
+    from the iterable as they are started (all at once with over). A defective probe yields UNKNOWN. ValueError for a
+    concurrency below 1 or a negative over.
+    """
+    from .drivers import poll
+
+    running: dict[Session, P] = {}
+
+    def sessions(source: Iterable[P]) -> Iterator[Session]:
+        for probe in source:
+            session = _begin(probe)
+            running[session] = probe
+            yield session
+
+    source, concurrency, interval = _plan(probes, concurrency, over)
+    for session in poll.run_many(sessions(source), concurrency, interval):
+        probe = running.pop(session)
+        yield probe, _conclude_anyhow(probe, session)
+
+
+async def survey_async(
+    probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0
+) -> AsyncIterator[tuple[P, Result]]:
+    """Runs many probes on the running asyncio loop; the twin of survey()."""
+    import asyncio
+
+    from .drivers import aio
+
+    source, concurrency, interval = _plan(probes, concurrency, over)
+    finished: asyncio.Queue[tuple[P, Result] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(concurrency)
+
+    async def one(probe: P) -> None:
+        session = _begin(probe)
+        try:
+            await aio.run(session)
+            finished.put_nowait((probe, _conclude_anyhow(probe, session)))
+        finally:
+            room.release()
+
+    async def all_of_them() -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, probe in enumerate(source):
+                    await room.acquire()
+                    await asyncio.sleep(max(0.0, begin + number * interval - loop.time()))
+                    group.create_task(one(probe))
+        except BaseExceptionGroup as group:
+            # The caller's iterable failed: nothing else in there raises.
+            raise group.exceptions[0] from None
+        finally:
+            finished.put_nowait(None)
+
+    task = asyncio.create_task(all_of_them())
+    try:
+        while (item := await finished.get()) is not None:
+            yield item
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[P], int, float]:
+    import resource
+
+    if concurrency < 1:
+        raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    if not 0 <= over < float("inf"):
+        raise ValueError(f"over must be seconds, 0 or more, not {over}")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        concurrency = max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))
+    if not over:
+        return probes, concurrency, 0.0
+    listed = list(probes)
+    return listed, concurrency, over / max(1, len(listed))
+
+
+def _begin(probe: Probe) -> Session:
+    try:
+        return Session(probe.dialogue(), probe.timeout)
+    except Exception as defect:
+        return Session(_fail(defect), 0)
+
+
+def _fail(defect: Exception) -> Dialogue[None]:
+    raise defect
+    yield
+
+
+def _conclude(probe: Probe, session: Session) -> Result:
+    failure = session.failure
+    if failure is None:
+        result = probe.judge(session.value, session.timings)
+    elif isinstance(failure, ProbeError):
+        result = _failed(probe, failure, session)
+    else:
+        raise failure
+    if session.transcript is None:
+        return result
+    return result.replace(transcript=tuple(session.transcript))
+
+
+def _conclude_anyhow(probe: Probe, session: Session) -> Result:
+    try:
+        return _conclude(probe, session)
+    except Exception as defect:
+        # One defective probe must not take the results of all others with it.
+        text = f"{_name(probe)} UNKNOWN - internal error: {type(defect).__name__}: {printable(str(defect))}"
+        return Result(State.UNKNOWN, text)
+
+
+def _failed(probe: Probe, failure: ProbeError, session: Session) -> Result:
+    text = f"{_name(probe)} {failure.state} - {printable(failure.message)}"
+    time = Metric("time", session.timings.total, "s", minimum=0.0)
+    return Result(failure.state, text, metrics=(time,), timings=session.timings, failure=failure)
+
+
+def _name(probe: Probe) -> str:
+    return type(probe).__name__.removesuffix("Probe").upper()

@@ -1,0 +1,100 @@
+"""The option table of check_ssh."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, port, state
+from ..plugin.options import Option, Plugin
+from ..status.text import printable
+from .probe import SshProbe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..plugin.command import Command
+    from ..plugin.options import Scan
+
+_PORT_WORDS = "Port number"
+# None of the letters of check_ssh 2.x, which ignores its own behind host and port; nobody writes its long names there.
+_OWN_OPTIONS = ("--", "-w", "-c")
+
+
+def _build(scan: Scan) -> Command:
+    common = CommonSettings(PLUGIN, show_value=True, endless=True)
+    host: str | None = None
+    own: dict[str, Any] = {}
+    for name, value in scan:
+        match name:
+            case "hostname":
+                host = value
+            case "port":
+                own["port"] = port(value, words=_PORT_WORDS, show_value=True)
+            case "overload-state":
+                own["overload_state"] = state(value, "Overload state")
+            case "remote-version" | "remote-protocol" | "version-pattern" | "min-version":
+                own[name.replace("-", "_")] = value
+            case _:
+                common.take(name, value)
+    # `HOST [PORT]`, each only where no option gave it. The C plugin ignores what is left then; but an option that is
+    # read nowhere would be a check that is never made.
+    rest = scan.rest
+    if host is None:
+        if not rest:
+            raise UsageError("Could not parse arguments")
+        host, *rest = rest
+    if rest and "port" not in own:
+        _refuse_option(rest[0], ("-",))
+        own["port"] = port(rest.pop(0), words=_PORT_WORDS, show_value=True)
+    for word in rest:
+        _refuse_option(word, _OWN_OPTIONS)
+    return common.command(SshProbe(host, **own, **common.probe))
+
+
+def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
+    if word.startswith(begins):
+        raise UsageError(f"Options must stand before the host - {printable(word)}")
+
+
+PLUGIN = Plugin(
+    "check_ssh",
+    blurb="Try to connect to an SSH server at specified server and port",
+    usage="check_ssh  [-4|-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
+    options=(
+        *HELP_ROWS,
+        Option(
+            "hostname", "H", "ADDRESS", "Host name, IP address or unix socket (an absolute path)", aliases=("host",)
+        ),
+        Option("port", "p", "INTEGER", "Port number (22)"),
+        *ADDRESS_ROWS,
+        Option("remote-version", "r", "STRING", "CRITICAL unless the software version, or it and its comment, is this"),
+        Option(
+            "remote-protocol",
+            "P",
+            "STRING",
+            "CRITICAL unless the protocol version is this",
+            aliases=("remote-protcol",),
+        ),
+        Option(
+            "version-pattern",
+            extension=True,
+            metavar="REGEX",
+            help="CRITICAL unless software version and comment match this",
+        ),
+        Option(
+            "min-version",
+            extension=True,
+            metavar="VERSION",
+            help="CRITICAL if the software is older than this, as 9.6 or 9.6p1",
+        ),
+        Option(
+            "overload-state",
+            extension=True,
+            metavar="STATE",
+            help="State of a server that turns us away for now (warning)",
+        ),
+        *TIME_ROWS,
+        *OUTPUT_ROWS,
+    ),
+    build=_build,
+)

@@ -1,0 +1,1 @@
+"""The status line of a plugin and what it is made of."""

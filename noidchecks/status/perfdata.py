@@ -1,0 +1,68 @@
+"""Metrics, the performance data of the plugin guidelines."""
+
+from __future__ import annotations
+
+from ..value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .threshold import Range
+
+
+class Metric(Value):
+    """One measured number as `'label'=value[unit];warning;critical;minimum;maximum`.
+
+    Floats print with six decimals as the C plugins do, integers as they are, None and what is not finite as U.
+    ValueError for a label that no reader could take apart: empty, with `=` or with control characters.
+    """
+
+    __slots__ = ("label", "value", "unit", "warning", "critical", "minimum", "maximum")
+    label: str
+    value: float | None
+    unit: str
+    warning: Range | None
+    critical: Range | None
+    minimum: float | None
+    maximum: float | None
+
+    def __init__(
+        self,
+        label: str,
+        value: float | None,
+        unit: str = "",
+        *,
+        warning: Range | None = None,
+        critical: Range | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+    ) -> None:
+        if not label.strip() or not label.isprintable() or "=" in label or "|" in label:
+            raise ValueError(f"metric label must be printable, without '=' and '|': {label!r}")
+        self._fill(locals())
+
+    def __str__(self) -> str:
+        label = (
+            f"'{self.label.replace(chr(39), chr(39) * 2)}'" if " " in self.label or "'" in self.label else self.label
+        )
+        number = _number(self.value)
+        fields = (
+            f"{label}={number}{self.unit if number != 'U' else ''}",
+            _range(self.warning),
+            _range(self.critical),
+            "" if self.minimum is None else _number(self.minimum),
+            "" if self.maximum is None else _number(self.maximum),
+        )
+        return ";".join(fields).rstrip(";")
+
+
+def _number(value: float | None) -> str:
+    if value is None or value != value or value in (float("inf"), float("-inf")):
+        return "U"
+    return str(value) if isinstance(value, int) else f"{value:f}"
+
+
+def _range(limit: Range | None) -> str:
+    if limit is None:
+        return ""
+    # Icinga 2 keeps warning and critical only when they are plain numbers.
+    return f"{limit.end:f}" if limit.is_upper_limit else str(limit)

@@ -1,0 +1,92 @@
+"""The result of one check and the line that a plugin prints for it."""
+
+from __future__ import annotations
+
+from ..timings import Timings
+from ..value import Value
+from .state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..errors import ProbeError
+    from .perfdata import Metric
+
+
+class Part(Value):
+    """One thing that was judged: its state and a sentence."""
+
+    __slots__ = ("state", "text")
+    state: State
+    text: str
+
+    def __init__(self, state: State, text: str) -> None:
+        self._fill({"state": state, "text": text})
+
+
+class Result(Value):
+    """What a check found; str() is the output of the plugin.
+
+    text is the status line (a certificate check has a line of its own before it), parts are the single judgements
+    behind it, summary says in one sentence that they are all well, facts what was seen on the wire by name, timings
+    the seconds that it took, failure the error that ended the dialogue early, transcript the dialogue when it was
+    asked for.
+    """
+
+    __slots__ = (
+        "state",
+        "text",
+        "parts",
+        "summary",
+        "metrics",
+        "facts",
+        "timings",
+        "failure",
+        "separator",
+        "transcript",
+    )
+    state: State
+    text: str
+    parts: tuple[Part, ...]
+    summary: str
+    metrics: tuple[Metric, ...]
+    facts: dict[str, object]
+    timings: Timings
+    failure: ProbeError | None
+    separator: str
+    transcript: tuple[str, ...]
+
+    def __init__(
+        self,
+        state: State,
+        text: str,
+        *,
+        parts: tuple[Part, ...] = (),
+        summary: str = "",
+        metrics: tuple[Metric, ...] = (),
+        facts: dict[str, object] | None = None,
+        timings: Timings | None = None,
+        failure: ProbeError | None = None,
+        separator: str = "|",
+        transcript: tuple[str, ...] = (),
+    ) -> None:
+        values = locals()
+        values["facts"] = {} if facts is None else facts
+        values["timings"] = Timings() if timings is None else timings
+        values["parts"] = parts or (Part(state, text),)
+        self._fill(values)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the state is OK."""
+        return self.state == State.OK
+
+    def __hash__(self) -> int:
+        return hash((self.state, self.text, self.metrics))
+
+    def __str__(self) -> str:
+        perfdata = " ".join(map(str, self.metrics))
+        lines = [self.text, *self.transcript]
+        if perfdata:
+            # Behind a bar in a later line than the first, Nagios takes all that follows for performance data.
+            lines[-1 if "\n" in self.text else 0] += f"{self.separator}{perfdata}"
+        return "\n".join(lines)

@@ -1,0 +1,30 @@
+"""Text from the wire and from the caller, made safe to print on a status line."""
+
+from __future__ import annotations
+
+# Nagios keeps 8192 bytes of output, performance data included.
+LIMIT = 4000
+
+
+def printable(raw: bytes | str, limit: int = LIMIT) -> str:
+    """Returns the text as one printable line of at most limit characters.
+
+    Line ends and tabs become blanks, `|` too (it would start performance data); control, format and undecodable
+    bytes become escapes; a blank parts `<` from what would make Icinga Web take it for HTML (`<` and a word).
+    """
+    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    if len(text) > limit:
+        text = text[: limit - 3] + "..."
+    if text.isprintable() and "|" not in text and "<" not in text:
+        return text
+    text = text.replace("\r\n", " ").replace("|", " ")
+    safe = "".join(char if char.isprintable() else _escape(char) for char in text)
+    parts = safe.split("<")
+    safe = parts[0] + "".join(
+        f"< {part}" if part[:1].isalnum() or part[:1] in ("_", "/", "!") else f"<{part}" for part in parts[1:]
+    )
+    return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def _escape(char: str) -> str:
+    return " " if char in "\r\n\t\v\f" else ascii(char)[1:-1]

@@ -1,0 +1,132 @@
+"""The option table of check_tftp."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, integer, port
+from ..plugin.options import Option, Plugin, Scan
+from ..status.text import printable
+from ..status.threshold import Range
+from .probe import TftpProbe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..plugin.command import Command
+
+OPTIONS = (
+    *HELP_ROWS,
+    Option("hostname", "H", "ADDRESS", "Host name or address; may also be given without -H"),
+    Option("port", "p", "PORT", "UDP port (69)"),
+    *ADDRESS_ROWS,
+    Option("file", "f", "FILE", "Read this file; without it, a file that does not exist is asked for"),
+    Option("size", metavar="BYTES|RANGE", help="Size in bytes that the file must have, outside of which is CRITICAL"),
+    Option("sha256", metavar="HEX", help="SHA-256 that the file must have"),
+    Option("sha1", metavar="HEX", help="SHA-1 that the file must have"),
+    Option("mode", metavar="MODE", help="Transfer mode: octet or netascii, which is decoded (octet)"),
+    Option("blksize", metavar="BYTES", help="Ask for blocks of so many bytes, 8 to 65464 (RFC 2348)"),
+    Option("tsize", help="Ask for the size of the file and compare it with what arrives (RFC 2349)"),
+    Option("windowsize", metavar="BLOCKS", help="Ask for windows of so many blocks, 1 to 65535 (RFC 7440)"),
+    Option("retries", "r", "NUMBER", "Send again so often what stays unanswered, 0 to 100 (3)"),
+    Option("maxbytes", "m", "BYTES", "Give up a file that is bigger (1073741824)"),
+    *TIME_ROWS,
+    *OUTPUT_ROWS,
+)
+
+USAGE = """\
+check_tftp [-H] <host> [-p <port>] [-f <file>] [--size <bytes>|<range>] [--sha256 <hex>]
+[--sha1 <hex>] [--mode octet|netascii] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
+[-r <retries>] [-m <maximum bytes>] [-w <warning time>] [-c <critical time>]
+[-t <timeout seconds>[:<state>]] [--timeout-state <state>] [-4|-6] [--source <address>] [-v]
+[--phases] [--output-format <format>]"""
+
+
+def build(scan: Scan) -> Command:
+    """Turns the options into a command; the host may stand before, between or behind them. UsageError."""
+    if scan.is_empty:
+        raise UsageError("No arguments found")
+    common = CommonSettings(PLUGIN)
+    settings: dict[str, Any] = common.probe
+    hosts: list[str] = []
+    while True:
+        for name, value in scan:
+            if name == "hostname":
+                hosts.append(value)
+            elif not common.take(name, value):
+                settings |= _setting(name, value)
+        word = scan.leading_word()
+        if word is None:
+            break
+        # Monitoring systems pass empty words for macros without a value.
+        if word:
+            hosts.append(word)
+    if scan.rest:
+        raise UsageError(f"Unexpected word: {printable(scan.rest[0])}")
+    if not hosts:
+        raise UsageError("No host given")
+    if len(hosts) > 1:
+        raise UsageError(f"Only one host can be given, not also {printable(hosts[1])} (a file is given with -f)")
+    return common.command(TftpProbe(hosts[0], **settings))
+
+
+def _setting(name: str, value: str) -> dict[str, Any]:
+    match name:
+        case "port":
+            return {"port": port(value)}
+        case "file":
+            if not value:
+                raise UsageError("File name must not be empty")
+            return {"filename": value}
+        case "size":
+            return {"size": _size(value)}
+        case "tsize":
+            return {"tsize": True}
+        case "blksize" | "windowsize" | "retries":
+            return {name: _whole(name.capitalize(), value)}
+        case "maxbytes":
+            return {"limit": _positive("Maxbytes", value)}
+        case "sha256" | "sha1":
+            if not value:
+                raise UsageError(f"{name.upper()} must not be empty")
+            return {name: value}
+    return {name: value}
+
+
+def _whole(what: str, value: str) -> int:
+    number = integer(value)
+    if number is None:
+        raise UsageError(f"{what} must be a whole number, not {printable(repr(value), 80)}")
+    return number
+
+
+def _positive(what: str, value: str) -> int:
+    number = _bytes(value)
+    if not number:
+        raise UsageError(f"{what} must be a positive integer")
+    return number
+
+
+def _size(value: str) -> Range:
+    """Reads a size: a number means exactly that many bytes, as in other check_tftp plugins."""
+    number = _bytes(value)
+    if number is not None:
+        return Range(number, number)
+    try:
+        return Range.parse(value)
+    except ValueError:
+        raise UsageError(f"Size must be a number of bytes or a range, not {printable(repr(value), 80)}") from None
+
+
+def _bytes(value: str) -> int | None:
+    # Files may be bigger than what the nine digits of integer() count; a float holds fifteen exactly.
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None
+
+
+PLUGIN = Plugin(
+    "check_tftp",
+    blurb="This plugin tests a TFTP server by reading a file, or by asking for one that does not exist.",
+    usage=USAGE,
+    options=OPTIONS,
+    build=build,
+)

@@ -1,0 +1,168 @@
+"""The receiving side of one transfer: which packet comes next, and what answers it (RFC 1350, 2347, 7440)."""
+
+from __future__ import annotations
+
+from ..errors import PeerError
+from . import wire
+from .wire import Data, Error, OptionAck, broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .findings import Findings
+
+BLOCK_SIZE = 512
+
+
+class Transfer:
+    """The state of a transfer, fed with the server's packets.
+
+    last is what a silence makes us send again: the request, later the acknowledgement of the last block in order.
+    farewell is what the server is told when the conversation ends early, b"" when it has ended it itself.
+    """
+
+    __slots__ = (
+        "last",
+        "farewell",
+        "done",
+        "_findings",
+        "_limit",
+        "_patience",
+        "_oack",
+        "_block_size",
+        "_window",
+        "_next",
+        "_unacknowledged",
+        "_repeats",
+        "_gap",
+    )
+
+    def __init__(self, request: bytes, findings: Findings, *, limit: int, patience: int) -> None:
+        self.last = request
+        self.farewell = _BYE
+        self.done = False
+        self._findings = findings
+        # The bytes that a file may have, and how often one acknowledgement is repeated for duplicates.
+        self._limit = limit
+        self._patience = patience
+        self._oack: OptionAck | None = None
+        self._block_size = BLOCK_SIZE
+        self._window = 1
+        self._next = 1
+        self._unacknowledged = 0
+        self._repeats = 0
+        self._gap = False
+
+    def silence(self) -> bytes:
+        """Takes that nothing came in time and returns what to send again."""
+        # The server begins a new window after what it is told here.
+        self._unacknowledged = 0
+        return self.last
+
+    def take(self, datagram: bytes) -> tuple[bool, bytes]:
+        """Takes a packet; returns whether the transfer got further, and the answer to send, b"" for none.
+
+        PeerError for an error packet, and for a packet that the server must not send; farewell is then the answer.
+        """
+        self.farewell = wire.error(wire.ILLEGAL_OPERATION, "Illegal TFTP operation")
+        packet = wire.decode(datagram)
+        if isinstance(packet, Data):
+            taken = self._take_data(packet)
+        elif isinstance(packet, Error):
+            taken = self._take_error(packet)
+        else:
+            taken = self._take_options(packet)
+        if not isinstance(packet, Error):
+            self.farewell = _BYE
+        return taken
+
+    def _take_error(self, packet: Error) -> tuple[bool, bytes]:
+        self.farewell = b""
+        findings = self._findings
+        findings.error = packet
+        if findings.content is None and packet.code in (wire.FILE_NOT_FOUND, wire.ACCESS_VIOLATION):
+            findings.alive = self.done = True
+            return True, b""
+        expected = "error 1 or 2" if findings.content is None else "DATA"
+        raise PeerError(f"{packet.text} (error {packet.code})", expected=expected, received=f"error {packet.code}")
+
+    def _take_options(self, packet: OptionAck) -> tuple[bool, bytes]:
+        findings = self._findings
+        if findings.blocks or self._oack is not None:
+            if packet != self._oack:
+                raise broken("packet", f"DATA block {self._next}", "OACK once more, changed" if self._oack else "OACK")
+            findings.duplicates += 1
+            return False, b"" if findings.blocks else self._repeat()
+        from .negotiation import BLKSIZE, TSIZE, WINDOWSIZE, granted
+
+        self.farewell = wire.error(wire.OPTION_REFUSED, "Option negotiation failed")
+        findings.granted = options = granted(findings.asked, packet)
+        self._oack = packet
+        self._block_size = options.get(BLKSIZE, BLOCK_SIZE)
+        self._window = options.get(WINDOWSIZE, 1)
+        if options.get(TSIZE, 0) > self._limit:
+            raise self._too_big(f"a tsize of {options[TSIZE]}")
+        if findings.content is None:
+            findings.alive = self.done = True
+            return True, b""
+        return True, self._acknowledge(0)
+
+    def _take_data(self, packet: Data) -> tuple[bool, bytes]:
+        findings = self._findings
+        payload = packet.payload
+        if len(payload) > self._block_size:
+            raise broken(f"DATA block {packet.block}", f"at most {self._block_size} bytes", str(len(payload)))
+        ahead = (packet.block - self._next) & 0xFFFF
+        # Nearly all servers count on from 65535 to 0, a few to 1. In a window, block 1 may also mean that 0 was lost.
+        if ahead and not (ahead == 1 and self._next == 0 and self._window == 1):
+            return False, self._take_out_of_order(packet.block, ahead)
+        findings.blocks += 1
+        self._next = (packet.block + 1) & 0xFFFF
+        self._unacknowledged += 1
+        self._repeats = 0
+        self._gap = False
+        content = findings.content
+        if content is None:
+            findings.alive = self.done = True
+            return True, b""
+        content.feed(payload)
+        if content.received > self._limit:
+            raise self._too_big("more")
+        if len(payload) < self._block_size:
+            content.finish()
+            findings.alive = findings.complete = self.done = True
+        self.last = wire.acknowledgement(packet.block)
+        if self.done or self._unacknowledged >= self._window:
+            return True, self._acknowledge(packet.block)
+        return True, b""
+
+    def _take_out_of_order(self, block: int, ahead: int) -> bytes:
+        if ahead < self._window:
+            if self._gap:
+                return b""
+            # RFC 7440, 4: the server goes on after the last block in order. Told once; a silence tells it again.
+            self._gap = True
+            return self._acknowledge((self._next - 1) & 0xFFFF)
+        behind = (self._next - 1 - block) & 0xFFFF
+        if behind >= min(self._findings.blocks, 0x8000):
+            raise broken("packet", f"DATA block {self._next}", f"DATA block {block}")
+        self._findings.duplicates += 1
+        # In the middle of a window there is no acknowledgement that could be lost.
+        return b"" if behind or self._unacknowledged else self._repeat()
+
+    def _acknowledge(self, block: int) -> bytes:
+        self._unacknowledged = 0
+        self.last = wire.acknowledgement(block)
+        return self.last
+
+    def _repeat(self) -> bytes:
+        # A duplicate may mean that our acknowledgement was lost. Answering every one would keep up the storm of a
+        # server that answers every acknowledgement with DATA (RFC 1123, 4.2.3.1: the Sorcerer's Apprentice).
+        self._repeats += 1
+        return self.last if self._repeats <= self._patience else b""
+
+    def _too_big(self, received: str) -> PeerError:
+        self.farewell = wire.error(wire.DISK_FULL, "File is too big")
+        return broken("file", f"at most {self._limit} bytes", received)
+
+
+_BYE = wire.error(wire.NOT_DEFINED, "check ended")

@@ -1,0 +1,16 @@
+"""How long a dialogue took, as a whole and by phase."""
+
+from __future__ import annotations
+
+
+class Timings:
+    """Seconds of a dialogue: total, and phases by name in the order in which they were entered."""
+
+    __slots__ = ("total", "phases")
+
+    def __init__(self, total: float = 0.0, phases: dict[str, float] | None = None) -> None:
+        self.total = total
+        self.phases = {} if phases is None else phases
+
+    def __repr__(self) -> str:
+        return f"Timings({self.total!r}, {self.phases!r})"

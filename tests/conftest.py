@@ -1,0 +1,100 @@
+"""What all tests share: both drivers, both address families, and a look at what is left open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+
+import noidchecks
+from noidchecks import Result
+from tests.fakes.peers import Peer, Step
+
+
+class Check(Protocol):
+    """noidchecks.check, or its asyncio twin on a loop of its own."""
+
+    def __call__(self, probe: Any, *, transcript: bool = False) -> Result: ...
+
+
+class NewPeer(Protocol):
+    """Starts a peer on the address family under test, or on the host given; it is closed after the test."""
+
+    def __call__(self, *script: Step, host: str = "") -> Peer: ...
+
+
+def _check_async(probe: Any, *, transcript: bool = False) -> Result:
+    return asyncio.run(noidchecks.check_async(probe, transcript=transcript))
+
+
+@pytest.fixture(params=["check", "check_async"])
+def check(request: pytest.FixtureRequest) -> Check:
+    """Runs a probe, once under each driver."""
+    return noidchecks.check if request.param == "check" else _check_async
+
+
+def _has(host: str) -> bool:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+            sock.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    """A loopback address of each family."""
+    if not _has(request.param):
+        pytest.skip(f"this machine has no {request.param}")
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def new_peer(host: str) -> Iterator[NewPeer]:
+    """Starts scripted peers."""
+    started: list[Peer] = []
+
+    def start(*script: Step, **named: str) -> Peer:
+        started.append(Peer(*script, host=named.get("host") or host))
+        return started[-1]
+
+    yield start
+    for peer in started:
+        peer.close()
+
+
+def _belongings() -> tuple[set[str], int]:
+    descriptors = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            descriptors.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+        except FileNotFoundError:
+            # The descriptor of the listing itself.
+            pass
+    return descriptors, len(os.listdir("/proc/self/task"))
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[Callable[[], None]]:
+    """Fails when the test has left a descriptor or a thread behind; call it to ask earlier, within a running test."""
+    before, threads = _belongings()
+
+    def ask() -> None:
+        limit = time.monotonic() + 5
+        while True:
+            now, alive = _belongings()
+            if now <= before and alive <= threads:
+                return
+            # A thread that has done its work takes a moment to vanish.
+            assert time.monotonic() < limit, f"left open: {sorted(now - before)}, threads: {alive - threads:+d}"
+            time.sleep(0.005)
+
+    yield ask
+    ask()

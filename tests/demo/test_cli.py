@@ -1,0 +1,74 @@
+"""The administrative command ends with 0..3 and speaks on standard output, whatever it is given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noidchecks import __version__, cli
+from noidchecks.cli import main
+from noidchecks.demo import show
+
+
+def _run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert isinstance(end.value.code, int)
+    return int(end.value.code)
+
+
+@pytest.mark.parametrize("arguments", [("nosuch",), ("--nosuch",), ("demo", "--nosuch"), ("demo", "word")])
+def test_a_usage_error_is_one_line_and_unknown(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(*arguments) == 3
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert said.out.startswith("noidchecks: ")
+    assert said.out.count("\n") == 1
+
+
+def test_without_a_command_it_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run() == 3
+    said = capsys.readouterr()
+    assert said.out.startswith("Usage: noidchecks ")
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(("argument", "words"), [("--help", "Usage: noidchecks "), ("-V", f"noidchecks {__version__}")])
+def test_help_and_version_are_no_errors(argument: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(argument) == 0
+    assert capsys.readouterr().out.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyboardInterrupt(), "noidchecks: interrupted\n"),
+        (RuntimeError("two\nlines"), "noidchecks: internal error: RuntimeError: two lines\n"),
+    ],
+)
+def test_whatever_happens_it_is_one_line_and_unknown(
+    error: BaseException, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(say: object) -> None:
+        raise error
+
+    monkeypatch.setattr(show, "run", fail)
+    assert _run("demo") == 3
+    assert capsys.readouterr().out.lstrip("\n") == words
+
+
+def test_it_ends_quietly_when_nobody_reads() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    answer = subprocess.run(
+        [sys.executable, "-c", "from noidchecks.cli import main; main()", "--help"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+    )
+    os.close(writing)
+    assert (answer.returncode, answer.stderr) == (3, b"")

@@ -1,0 +1,157 @@
+"""Every example of the documentation does what the page says; how they are written is in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import io
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from noidchecks.address import literal
+from noidchecks.cli import commands
+from noidchecks.drivers import session
+from noidchecks.plugin.command import PLUGINS, parse_line
+from noidchecks.plugin.main import run
+
+from .blocks import PAGES, ROOT, Block, blocks_of
+from .hosts import LookUp, example_hosts
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+# What differs from run to run: seconds, and the dates of certificates.
+VARIABLE = (
+    (re.compile(r"\d+\.\d+(?= seconds?\b|s\b)"), "N"),
+    (re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} \+0000"), "DATE"),
+)
+
+
+@pytest.fixture(scope="session")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LookUp, Path]]:
+    """The servers behind the names of the examples."""
+    with example_hosts(tmp_path_factory.mktemp("examples")) as running:
+        yield running
+
+
+@pytest.fixture
+def _names(hosts: tuple[LookUp, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up, certificate = hosts
+    monkeypatch.setattr(session, "look_up", look_up)
+    # An address is looked up like a name: no example may reach a machine that is not ours.
+    monkeypatch.setattr(session, "literal", lambda host, *_: literal(host, *_) if host.startswith("/") else None)
+    # The system's authorities, as far as the examples are concerned.
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+
+@pytest.mark.usefixtures("_names")
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_the_example_is_true(block: Block) -> None:
+    """A block of any language that has no test is a mistake too."""
+    try_out = KINDS.get(block.language)
+    assert try_out, f"{block}: no test knows what to do with this block; the languages are {', '.join(KINDS)}"
+    try_out(block)
+
+
+def test_there_are_examples() -> None:
+    """The pages are found at all."""
+    assert {"README.md", "library.md", *(f"{name}.md" for name in PLUGINS)} <= {block.page.name for block in BLOCKS}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_project_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).is_file(), target
+
+
+def _try_python(block: Block) -> None:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        exec(compile("\n".join(block.lines), str(block), "exec"), {"__name__": "__main__"})
+    if block.output is not None:
+        assert _masked(said.getvalue().splitlines()) == _masked(block.output)
+
+
+def _try_console(block: Block) -> None:
+    assert block.lines[0].startswith("$ "), f"{block}: a console block begins with a command, `$ check_ftp ...`"
+    code = 0
+    for command, shown in _dialogue(block.lines):
+        if command == "echo $?":
+            assert [f"{code:d}"] == shown, f"{block}: the exit code is {code:d}"
+            continue
+        code, said = _execute(command)
+        # A page may show the first lines only.
+        lines = said.splitlines()[: len(shown)] if shown else []
+        assert _masked(lines) == _masked(shown), f"{block}: {command}"
+
+
+def _try_shell(block: Block) -> None:
+    text = "\n".join(block.lines)
+    syntax = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True)
+    assert syntax.returncode == 0, f"{block}: {syntax.stderr}"
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for line in block.lines:
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["make"]:
+            assert set(words[1:]) <= set(targets), f"{block}: {line}"
+        elif words and words[0] in PLUGINS:
+            parse_line(shlex.join(words))
+
+
+def _try_ini(block: Block) -> None:
+    reader = configparser.ConfigParser(allow_no_value=True, interpolation=None)
+    reader.read_string("\n".join(block.lines))
+    assert reader.sections()
+
+
+def _only_show(block: Block) -> None:
+    """Lines of somebody else's configuration: shown, and nothing of ours to try."""
+
+
+def _refuse_text(block: Block) -> None:
+    pytest.fail(f"{block}: a text block stands right behind the python block whose output it is")
+
+
+KINDS: dict[str, Callable[[Block], None]] = {
+    "console": _try_console,
+    "python": _try_python,
+    "sh": _try_shell,
+    "ini": _try_ini,
+    "conf": _only_show,
+    "text": _refuse_text,
+}
+
+
+def _dialogue(lines: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    command = ""
+    shown: list[str] = []
+    for line in lines:
+        if not line.startswith("$ "):
+            shown.append(line)
+            continue
+        if command:
+            yield command, shown
+        command, shown = line.removeprefix("$ "), []
+    yield command, shown
+
+
+def _execute(command: str) -> tuple[int, str]:
+    words = shlex.split(command, comments=True)
+    if words[0] in PLUGINS:
+        return run(words[0], words)
+    assert words[0] == "noidchecks", f"only our own commands can be tried out: {command}"
+    outcome = CliRunner().invoke(commands, words[1:])
+    return outcome.exit_code, outcome.output
+
+
+def _masked(lines: list[str] | tuple[str, ...]) -> list[str]:
+    masked = []
+    for line in lines:
+        for pattern, word in VARIABLE:
+            line = pattern.sub(word, line)
+        masked.append(line.rstrip())
+    return masked

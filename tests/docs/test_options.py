@@ -1,0 +1,43 @@
+"""The option tables of the pages are those of the plugins."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+
+from noidchecks.plugin.command import PLUGINS, plugin_of
+from noidchecks.plugin.options import Option, Plugin
+
+from .blocks import ROOT
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    """docs/generate.py, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_the_page_has_the_options_of_the_plugin(generator: ModuleType, name: str) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert generator.with_table(page, plugin_of(name)) == page, "run `make docs`"
+
+
+def test_a_page_without_markers_is_refused(generator: ModuleType) -> None:
+    with pytest.raises(ValueError, match="markers"):
+        generator.with_table("# check_ftp\n", plugin_of("check_ftp"))
+
+
+def test_a_row_shows_all_names_and_is_one_row(generator: ModuleType) -> None:
+    option = Option("host-name", "H", "A|B", "Say -x or --all | none", aliases=("host",), repeatable=True)
+    plugin = Plugin("check_ftp", blurb="", usage="", options=(option,), build=plugin_of("check_ftp").build)
+    row = generator.table(plugin).splitlines()[2]
+    expected = r"| `-H`, `--host-name`, `--host` | `A\|B` | Say `-x` or `--all` \| none (repeatable) |"
+    assert row == expected

@@ -1,0 +1,63 @@
+"""What a session owes to others: the loop to the other sessions, and a last word to its peer."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from noidchecks.address import AF_INET, AF_UNSPEC, STREAM, Address
+from noidchecks.dialogue import Connect, Dialogue, OpenDatagram, Phase, ReceiveFrom, Resolve, SendTo
+from noidchecks.drivers.session import Session
+from noidchecks.errors import DeadlineExceeded, NotConnected
+from tests.conftest import Check
+from tests.drivers.talk import TalkProbe
+from tests.fakes.peers import unused_port
+
+
+def test_a_dialogue_that_never_has_to_wait_gives_the_loop_back() -> None:
+    def busy() -> Dialogue[None]:
+        for number in range(1000):
+            yield Phase(str(number % 7))
+
+    session = Session(busy(), 10)
+    turns = 0
+    while session.advance():
+        turns += 1
+        assert session.fd == -1
+    assert 10 <= turns <= 100
+    assert session.failure is None
+
+
+def test_after_the_deadline_a_farewell_is_still_sent(check: Check) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(5)
+        address = Address(AF_INET, peer.getsockname())
+
+        def polite() -> Dialogue[str]:
+            channel = yield OpenDatagram(AF_INET)
+            try:
+                yield ReceiveFrom(channel)
+            except DeadlineExceeded:
+                yield SendTo(channel, b"farewell", address)
+            return "left"
+
+        result = check(TalkProbe(polite, timeout=0.1))
+        assert result.facts["found"] == "left"
+        assert peer.recv(100) == b"farewell"
+
+
+def test_a_refused_connection_is_closed_before_the_next_is_tried(check: Check, host: str) -> None:
+    port = unused_port(host)
+
+    def stubborn() -> Dialogue[int]:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            (address,) = yield Resolve(host, port, AF_UNSPEC, STREAM)
+            with pytest.raises(NotConnected):
+                yield Connect(address)
+        return len(os.listdir("/proc/self/fd")) - before
+
+    assert check(TalkProbe(stubborn)).facts["found"] == 0

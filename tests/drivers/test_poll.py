@@ -1,0 +1,71 @@
+"""Tests of what is only true of noidchecks.drivers.poll."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from noidchecks.dialogue import Dialogue, Sleep
+from noidchecks.drivers.poll import run_many
+from noidchecks.drivers.session import Session
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def sleeper(seconds: float, value: int = 0, timeout: float = 10) -> Session:
+    def dialogue() -> Dialogue[int]:
+        yield Sleep(seconds)
+        return value
+
+    return Session(dialogue(), timeout)
+
+
+def test_sessions_are_yielded_as_they_end() -> None:
+    sessions = [sleeper(0.15, 3), sleeper(0.05, 2), sleeper(0, 1)]
+    assert [session.value for session in run_many(iter(sessions), 10)] == [1, 2, 3]
+
+
+def test_the_next_session_starts_when_one_has_ended() -> None:
+    started: list[int] = []
+
+    def sessions() -> Iterator[Session]:
+        for number in range(6):
+            started.append(number)
+            yield sleeper(0.01, number)
+
+    many = run_many(sessions(), 2)
+    next(many)
+    assert started == [0, 1]
+    next(many)
+    next(many)
+    assert len(started) <= 4
+    assert len(list(many)) == 3
+
+
+def test_closing_closes_what_runs() -> None:
+    ended: list[str] = []
+
+    def dialogue() -> Dialogue[None]:
+        try:
+            yield Sleep(20)
+        finally:
+            ended.append("slept")
+
+    many = run_many(iter([Session(dialogue(), 10), sleeper(0)]), 10)
+    next(many)
+    assert ended == []
+    many.close()  # type: ignore[attr-defined]  # a generator, of which an iterator is promised
+    assert ended == ["slept"]
+
+
+def test_many_short_waits_within_long_ones_all_end() -> None:
+    """Timers that nobody waits for any more are thrown away, and none that somebody waits for."""
+
+    def dialogue(number: int) -> Dialogue[int]:
+        for turn in range(30):
+            yield Sleep(0.0001 * ((number + turn) % 7))
+        return number
+
+    sessions = [Session(dialogue(number), 10 if number % 2 else 0) for number in range(100)]
+    assert sorted(session.value for session in run_many(iter(sessions), 40)) == list(range(100))

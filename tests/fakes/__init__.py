@@ -1,0 +1,1 @@
+"""Scripted peers and the stand-ins for a driver."""

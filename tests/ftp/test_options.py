@@ -1,0 +1,129 @@
+"""The command line of check_ftp: from words to a probe, and the texts of its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from noidchecks import FtpProbe, Range, State, UsageError
+from noidchecks.plugin.command import parse
+from noidchecks.plugin.main import run
+
+
+def probe(*words: str) -> FtpProbe:
+    built = parse(["check_ftp", *words]).probe
+    assert isinstance(built, FtpProbe)
+    return built
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-H", "h"], {"host": "h", "port": 21, "timeout": 10, "show_host": True}),
+        (["h"], {"host": "h", "show_host": False}),
+        (["h", "-p", "2121"], {"host": "h", "port": 2121, "show_host": False}),
+        (["-p", "2121", "h"], {"host": "h", "show_host": False}),
+        (["a", "-p", "1", "b"], {"host": "b"}),
+        (["-p", "2121"], {"host": "127.0.0.1", "show_host": False}),
+        (["-H", "a", "-H", "b"], {"host": "b"}),
+        (["-H", "h", "", "-p", "99"], {"host": "h", "port": 21}),
+        (["-H", "h", "stray", "words"], {"host": "h", "show_host": True}),
+        (["-Hh", "-p22", "-jw1"], {"host": "h", "port": 22, "jail": True, "warning": Range(0, 1)}),
+        (["-H", "h", "-p", "22100 "], {"port": 22100}),
+        (["--hostname=h", "--po", "7", "--ti", "5"], {"host": "h", "port": 7, "timeout": 5}),
+        (["-H", "h", "-wt", "300", "-ct", "600", "-to", "3"],
+         {"warning": Range(0, 300), "critical": Range(0, 600), "timeout": 3}),
+        (["-H", "h", "-w 5 -c 10"], {"warning": Range(0, 5), "critical": None}),
+        (["-H", "h", "-w", "1:2", "-c", "@3:4"], {"warning": Range(1, 2), "critical": Range(3, 4, inside=True)}),
+        (["-H", "h", "-w", "-1"], {"warning": Range(float("-inf"), -1)}),
+        (["-H", "h", "-t", "5:UNKNOWN"], {"timeout": 5, "timeout_state": State.UNKNOWN}),
+        (["-H", "h", "--timeout-state", "warning"], {"timeout_state": State.WARNING}),
+        (["-H", "h", "-r", "okay", "-M", "critical"], {"refuse_state": State.OK, "mismatch_state": State.CRITICAL}),
+        (["-H", "h", "-s", "HELP\\r\\n"], {"send": b"HELP\\r\\n"}),
+        (["-H", "h", "-E", "-s", "HE\\tLP\\\\x\\q\\r\\n"], {"send": b"HE\tLP\\xq\r\n"}),
+        (["-H", "h", "-s", "a\\n", "-E", "-q", "b\\n"], {"send": b"a\\n", "quit": b"b\n"}),
+        (["-H", "h", "-q", "BYE"], {"quit": b"BYE\r\n"}),
+        (["-H", "h", "-e", "a", "-e", "b", "-A"], {"expect": (b"a", b"b"), "match_all": True}),
+        (["-H", "h", "-m", "5", "-d", "2"], {"maxbytes": 5, "delay": 2}),
+        (["-H", "h", "-D", "30,14"], {"certificate_days": (30, 14), "tls": "implicit"}),
+        (["-H", "h", "-D", "30", "14"], {"certificate_days": (30, 0)}),
+        (["-H", "h", "-D", "30", "--starttls"], {"certificate_days": (30, 0), "tls": "explicit"}),
+        (["-H", "h", "--sni", "n"], {"sni": "n", "tls": "implicit"}),
+        (["-H", "h", "-S"], {"tls": "implicit", "sni": "", "verify": False}),
+        (["-H", "h", "--verify"], {"tls": "implicit", "verify": True}),
+        (["-H", "h", "-C", "1", "-W", "2", "--protocol", "x"], {"host": "h"}),
+        (["-H", "h", "-M", "warn", "-r", "crit", "-t", "10"], {"mismatch_state": State.WARNING}),
+        (["-H", "10.0.0.1", "-w", "1.000000", "-c", "2.000000", "-t", "10", "--ssl", "-D", "30", "14"],
+         {"tls": "implicit", "certificate_days": (30, 0), "critical": Range(0, 2)}),
+    ],
+)  # fmt: skip
+def test_words_become_settings(words: list[str], expected: dict[str, Any]) -> None:
+    built = probe(*words)
+    assert {name: getattr(built, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "No arguments found"),
+        (["-X"], "invalid option -- 'X'"),
+        (["-H"], "option requires an argument -- 'H'"),
+        (["--nosuch"], "unrecognized option '--nosuch'"),
+        (["--jail=yes"], "option '--jail' doesn't allow an argument"),
+        (["--h"], "option '--h' is ambiguous; possibilities: '--help' '--hostname'"),
+        (["--warn", "5"], "option '--warn' is ambiguous; possibilities: '--warning' '--warning-codes'"),
+        (["-p", "abc"], "Port must be a positive integer"),
+        (["-p", "0"], "Port must be a positive integer"),
+        (["-p", "-5"], "Port must be a positive integer"),
+        (["-p", "1.5"], "Port must be a positive integer"),
+        (["-p", "99999"], "Port must be a positive integer, at most 65535"),
+        (["-p", "٢١"], "Port must be a positive integer"),
+        (["-t", "0"], "Timeout interval must be a positive integer"),
+        (["-t", "1.5"], "Timeout interval must be a positive integer"),
+        (["-t", "5:MAYBE"], "Timeout state must be one of ok, warning, critical, unknown: MAYBE"),
+        (["-w", "abc"], "Warning threshold must be a number of seconds or a range: abc"),
+        (["-c", "20:10"], "Critical threshold must be a number of seconds or a range: 20:10"),
+        (["-w", ""], "Warning threshold must be a number of seconds or a range: "),
+        (["-w", "nan"], "Warning threshold must be a number of seconds or a range: nan"),
+        (["-r", "OK"], "Refuse must be one of ok, warn, crit"),
+        (["-M", "unknown"], "Mismatch must be one of ok, warn, crit"),
+        (["-m", "0"], "Maxbytes must be a positive integer"),
+        (["-d", "0"], "Delay must be a positive integer"),
+        (["-D", "x"], "Invalid certificate expiration period - x"),
+        (["-D", "30,y"], "Invalid certificate expiration period - y"),
+        (["-D", "-1"], "Invalid certificate expiration period - -1"),
+        (["-S", "--starttls"], "--starttls and -S exclude each other: TLS is either explicit or implicit"),
+        (["-S", "--ca-file", "/nonexistent"], "Cannot read CA file /nonexistent: No such file or directory"),
+        (["--ca-file", "/dev/null"], "A CA file is only used to verify the certificate (--verify)"),
+        (["--output-format", "xml"], "Invalid output format: xml"),
+        (["--source", "eth0"], "Source address must be an IPv4 or IPv6 address: eth0"),
+        (["-6", "--source", "127.0.0.1"], "Source address 127.0.0.1 is not of the address family asked for"),
+        (["-H", "/" + "a" * 120], "Supplied path too long unix domain socket"),
+    ],
+)
+def test_impossible_words_are_one_clear_line(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        probe(*words)
+    assert str(caught.value) == message
+    code, text = run("check_ftp", ["/anywhere/check_ftp", *words])
+    assert code == 3
+    assert text.splitlines()[0] == f"check_ftp: {message}"
+    assert text.splitlines()[1] == "Usage:"
+
+
+def test_an_earlier_bad_value_wins_over_help_and_help_over_a_later_one() -> None:
+    assert run("check_ftp", ["check_ftp", "-p", "x", "-h"])[1].startswith("check_ftp: Port")
+    code, text = run("check_ftp", ["check_ftp", "-h", "-p", "x"])
+    assert code == 3
+    assert text.startswith("check_ftp v")
+    assert "--starttls" in text
+
+
+def test_a_probe_checks_its_values_also_without_a_command_line() -> None:
+    with pytest.raises(UsageError, match="Port"):
+        FtpProbe("h", port=0)
+    with pytest.raises(UsageError, match="TLS must be"):
+        FtpProbe("h", tls="maybe")
+    with pytest.raises(UsageError, match="only be checked with TLS"):
+        FtpProbe("h", certificate_days=(30, 0))

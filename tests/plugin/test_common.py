@@ -1,0 +1,169 @@
+"""Tests of noidchecks.plugin.common."""
+
+from __future__ import annotations
+
+import pytest
+
+from noidchecks import Command, FtpProbe, Range, State, UsageError
+from noidchecks.address import AF_INET, AF_INET6
+from noidchecks.plugin.command import InformationWanted, parse
+from noidchecks.plugin.common import integer, port, state, threshold
+
+
+def ftp(*words: str) -> FtpProbe:
+    probe = parse(["check_ftp", "-H", "localhost", *words]).probe
+    assert isinstance(probe, FtpProbe)
+    return probe
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("999999999", 999999999)],
+)
+def test_integer_reads_decimal_numbers(text: str, number: int) -> None:
+    assert integer(text) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 1", "21\n", "1234567890"]
+)
+def test_integer_refuses_everything_else(text: str) -> None:
+    assert integer(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0", "Port must be a positive integer"),
+        ("-5", "Port must be a positive integer"),
+        ("abc", "Port must be a positive integer"),
+        ("1.5", "Port must be a positive integer"),
+        ("", "Port must be a positive integer"),
+        ("65536", "Port must be a positive integer, at most 65535"),
+        ("99999", "Port must be a positive integer, at most 65535"),
+    ],
+)
+def test_a_port_is_a_positive_integer(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        port(text)
+    assert str(caught.value) == message
+    with pytest.raises(UsageError) as caught:
+        port(text, words="Port number", show_value=True)
+    assert str(caught.value) == f"{message.replace('Port', 'Port number')} - {text}"
+
+
+@pytest.mark.parametrize("text", ["1", "21", "65535", "22100 "])
+def test_a_port_is_read(text: str) -> None:
+    assert port(text) == int(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("5", Range(0, 5)),
+        (" 5", Range(0, 5)),
+        ("5 -c 10", Range(0, 5)),
+        ("0.5", Range(0, 0.5)),
+        ("0", Range(0, 0)),
+        ("1:2", Range(1, 2)),
+        ("@1:2", Range(1, 2, inside=True)),
+        ("-1", Range(float("-inf"), -1)),
+    ],
+)
+def test_a_threshold_is_a_number_or_a_range(text: str, limit: Range) -> None:
+    assert threshold("warning", text) == limit
+
+
+@pytest.mark.parametrize("text", ["", " ", "abc", "5s", "5,5", "nan", "inf", "1:2:3", "2:1", "-", "-x", "~"])
+def test_a_threshold_that_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^Warning threshold must be a number of seconds or a range: "):
+        threshold("warning", text)
+
+
+def test_a_negative_threshold_always_alerts() -> None:
+    assert threshold("critical", "-1").alerts(0.0001)
+
+
+def test_a_state_is_read_by_its_name() -> None:
+    assert state("unk", "Timeout state") == State.UNKNOWN
+    with pytest.raises(UsageError, match=r"^Timeout state must be one of ok, warning, critical, unknown: x"):
+        state("x", "Timeout state")
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (["-4"], {"family": AF_INET}),
+        (["-4", "-6"], {"family": AF_INET6}),
+        (["--use-ipv6", "--use-ipv4"], {"family": AF_INET}),
+        (["--source", "127.0.0.2"], {"source": "127.0.0.2"}),
+        (["-t", "3"], {"timeout": 3}),
+        (["-to", "3"], {"timeout": 3}),
+        (["-t", "3:unknown"], {"timeout": 3, "timeout_state": State.UNKNOWN}),
+        (["-t", "3", "--timeout-state", "warn"], {"timeout": 3, "timeout_state": State.WARNING}),
+        (["-w", "1", "-c", "2:"], {"warning": Range(0, 1), "critical": Range(2)}),
+        (["-wt", "300", "-ct", "600"], {"warning": Range(0, 300), "critical": Range(0, 600)}),
+        (["-w", "1", "-w", "2"], {"warning": Range(0, 2)}),
+        (["--phases"], {"show_phases": True}),
+    ],
+)
+def test_common_options_become_settings_of_the_probe(words: list[str], settings: dict[str, object]) -> None:
+    assert ftp(*words) == FtpProbe("localhost", **settings)  # type: ignore[arg-type]  # a table of any settings
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-t", "0"], "Timeout interval must be a positive integer"),
+        (["-t", "-1"], "Timeout interval must be a positive integer"),
+        (["-t", "1.5"], "Timeout interval must be a positive integer"),
+        (["-t", "abc"], "Timeout interval must be a positive integer"),
+        (["-t", ":ok"], "Timeout interval must be a positive integer"),
+        (["-t", "3:"], "Timeout state must be one of ok, warning, critical, unknown: "),
+        (["-t", "3:bad"], "Timeout state must be one of ok, warning, critical, unknown: bad"),
+        (["--timeout-state", "bad"], "Timeout state must be one of ok, warning, critical, unknown: bad"),
+        (["-c", "x"], "Critical threshold must be a number of seconds or a range: x"),
+        (["--output-format", "xml"], "Invalid output format: xml"),
+        (["--output-format", "x\ny"], "Invalid output format: x y"),
+    ],
+)
+def test_wrong_values_are_named(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        ftp(*words)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("word", ["--extra-opt", "--extra-opt=section", "--extra", "--ext=x@/nowhere"])
+def test_extra_opts_that_are_not_spelt_out_are_not_ignored(word: str) -> None:
+    """They are read before the options are, so that an abbreviation would never be."""
+    with pytest.raises(UsageError, match="unrecognized option '--ext"):
+        ftp(word, "section")
+
+
+@pytest.mark.parametrize(
+    ("word", "settings"),
+    [("--ti", {"timeout": 3}), ("--t", {"timeout": 3}), ("--ex", {"expect": (b"3",)}), ("--po", {"port": 3})],
+)
+def test_abbreviations_that_the_c_plugin_understands_are_understood(word: str, settings: dict[str, object]) -> None:
+    assert ftp(word, "3") == FtpProbe("localhost", **settings)  # type: ignore[arg-type]  # a table of any settings
+
+
+@pytest.mark.parametrize("name", ["multi-line", "mp-test-json", "json", "JSON"])
+def test_output_format_and_verbose_are_of_the_command(name: str) -> None:
+    probe = FtpProbe("localhost")
+    assert parse(["check_ftp", "-H", "localhost", "--output-format", name]) == Command(
+        probe, output_format=name.lower()
+    )
+    assert parse(["check_ftp", "-H", "localhost", "-v", "-v"]) == Command(probe, verbose=True)
+
+
+@pytest.mark.parametrize(("word", "start"), [("-h", "check_ftp v"), ("--version", "check_ftp v")])
+def test_help_and_version_stop_the_reading(word: str, start: str) -> None:
+    with pytest.raises(InformationWanted) as caught:
+        ftp(word, "-X")
+    assert str(caught.value).startswith(start)
+
+
+def test_what_stands_before_help_is_judged_first() -> None:
+    with pytest.raises(UsageError, match="Port must be"):
+        ftp("-p", "x", "-h")

@@ -1,0 +1,137 @@
+"""Tests of noidchecks.background."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from noidchecks import background
+from noidchecks.background import MAX_THREADS, Job
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def wait(job: Job, seconds: float = 10) -> bool:
+    return bool(select.select([job.fileno()], [], [], seconds)[0])
+
+
+def until(condition: Callable[[], object]) -> None:
+    limit = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.002)
+
+
+def test_the_descriptor_is_readable_when_the_call_has_returned() -> None:
+    go = threading.Event()
+
+    def call() -> int:
+        go.wait(10)
+        return 7
+
+    job = Job(call)
+    try:
+        assert not wait(job, 0.02)
+        assert not job.done
+        go.set()
+        assert wait(job)
+        assert job.done
+        assert job.result() == 7
+    finally:
+        job.close()
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
+def test_what_the_call_raises_is_raised_by_result(kind: type[BaseException]) -> None:
+    def call() -> None:
+        raise kind("no")
+
+    job = Job(call)
+    try:
+        assert wait(job)
+        with pytest.raises(kind, match="no"):
+            job.result()
+    finally:
+        job.close()
+
+
+def test_the_outcome_of_a_closed_job_is_dropped() -> None:
+    begun, go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        begun.set()
+        go.wait(10)
+        ended.set()
+
+    job = Job(call)
+    assert begun.wait(10)
+    number = job.fileno()
+    job.close()
+    job.close()
+    assert job.fileno() == -1
+    # The number belongs to another file by now, which must not be written to.
+    other = os.eventfd(0, os.EFD_NONBLOCK)
+    try:
+        assert other == number
+        go.set()
+        assert ended.wait(10)
+        until(lambda: job.done)
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(other)
+    finally:
+        os.close(other)
+
+
+def test_threads_are_bounded_and_what_waits_runs_later() -> None:
+    go = threading.Event()
+    begun: list[int] = []
+
+    def call(number: int) -> int:
+        begun.append(number)
+        go.wait(10)
+        return number
+
+    jobs = [Job(lambda number=number: call(number)) for number in range(MAX_THREADS + 10)]  # type: ignore[misc]  # a default argument binds the loop's value
+    try:
+        until(lambda: len(begun) == MAX_THREADS)
+        time.sleep(0.02)
+        assert len(begun) == MAX_THREADS
+        go.set()
+        assert all(wait(job) for job in jobs)
+        assert [job.result() for job in jobs] == list(range(MAX_THREADS + 10))
+    finally:
+        go.set()
+        for job in jobs:
+            job.close()
+
+
+def test_a_job_closed_before_its_turn_never_runs() -> None:
+    go = threading.Event()
+    ran: list[int] = []
+    holders = [Job(lambda: go.wait(10)) for _ in range(MAX_THREADS)]
+    waiting = [Job(lambda: ran.append(1)), Job(lambda: ran.append(2))]
+    waiting[0].close()
+    go.set()
+    assert wait(waiting[1])
+    for job in (*holders, *waiting):
+        job.close()
+    assert ran == [2]
+
+
+def test_without_a_thread_there_is_no_job_and_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("_thread.start_new_thread", fail)
+        with pytest.raises(RuntimeError, match="can't start"):
+            Job(lambda: None)
+    until(lambda: background._threads == 0)
+    job = Job(lambda: 1)
+    assert wait(job)
+    job.close()

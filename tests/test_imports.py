@@ -1,0 +1,151 @@
+"""What is imported where, and when."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import noidchecks
+from tests.fakes.peers import Peer
+
+ROOT = Path(noidchecks.__file__).parents[1]
+PACKAGE = ROOT / "noidchecks"
+# Each of them costs a plugin more than its network traffic.
+EXPENSIVE = {
+    *("asyncio", "ssl", "logging", "dataclasses", "typing", "click", "paramiko", "cryptography"),
+    *("enum", "re", "inspect", "socket", "selectors", "contextlib", "functools", "threading", "argparse", "json"),
+}
+
+
+def loaded_after(program: str) -> set[str]:
+    """Returns the modules that a fresh interpreter has loaded after the program, beyond those that it starts with."""
+    report = "import sys; before = set(sys.modules)\n{}\nprint(*sorted(set(sys.modules) - before))"
+    done = subprocess.run(
+        # -I -S: without site, whose .pth files load what they like.
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{report.format(program)}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_a_plain_check_imports_nothing_expensive() -> None:
+    with Peer(b"220 ready\r\n") as peer:
+        words = ["check_ftp", "-H", peer.host, "-p", str(peer.port), "-w", "5", "-c", "10", "-t", "20"]
+        loaded = loaded_after(
+            f"from noidchecks.plugin.main import run\ncode, text = run('check_ftp', {words!r})\nassert code == 0, text"
+        )
+    assert "noidchecks.ftp.probe" in loaded
+    assert loaded & EXPENSIVE == set()
+
+
+def test_a_failing_check_imports_nothing_expensive() -> None:
+    loaded = loaded_after(
+        "from noidchecks.plugin.main import run\n"
+        "code, text = run('check_ftp', ['check_ftp', '-H', '[x]', '-p', '1'])\nassert code == 2, text"
+    )
+    assert loaded & EXPENSIVE == set()
+
+
+@pytest.mark.parametrize("name", ["check_ftp", "check_tftp", "check_ssh"])
+def test_a_plugin_imports_nothing_expensive_and_no_other_protocol(name: str) -> None:
+    loaded = loaded_after(
+        f"from noidchecks.plugin.main import run\ncode, text = run({name!r}, [{name!r}, '-V'])\nassert code == 3, text"
+    )
+    others = {f"noidchecks.{protocol}" for protocol in ("ftp", "tftp", "ssh")} - {f"noidchecks.{name[6:]}"}
+    assert loaded & EXPENSIVE == set()
+    assert loaded & others == set()
+
+
+def test_importing_the_package_loads_no_submodule() -> None:
+    assert loaded_after("import noidchecks") == {"__future__", "noidchecks"}
+
+
+def test_public_names_resolve() -> None:
+    assert set(noidchecks.__all__) <= set(dir(noidchecks))
+    for name in noidchecks.__all__:
+        found = getattr(noidchecks, name)
+        assert name == "__version__" or found.__name__ == name
+
+
+def test_public_names_are_those_that_type_checkers_see() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    seen = {alias.asname for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen - {None} == set(noidchecks.__all__) - {"__version__"}
+
+
+def test_other_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="module 'noidchecks' has no attribute 'nosuch'"):
+        noidchecks.nosuch  # noqa: B018  # the look-up is the test
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert noidchecks.__version__ == project["version"]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yields every absolute module that a file imports, wherever in it, but for type checkers only."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join((*base, *(node.module.split(".") if node.module else ())))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "demo" not in path.relative_to(PACKAGE).parts)
+PROTOCOLS = [path for path in SOURCES if path.parent.name in ("ftp", "tftp", "ssh") or path.name == "dialogue.py"]
+
+
+def names(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def roots(path: Path) -> set[str]:
+    return {module.partition(".")[0] for module in imports_of(path)}
+
+
+def test_the_walk_sees_imports() -> None:
+    found = set(imports_of(PACKAGE / "drivers" / "sockets.py"))
+    assert {"_socket", "noidchecks.address", "noidchecks.address.AF_INET"} <= found
+    assert "noidchecks.drivers.session" not in set(imports_of(PACKAGE / "drivers" / "aio.py"))
+
+
+@pytest.mark.parametrize("path", PROTOCOLS, ids=names)
+def test_a_protocol_imports_no_sockets(path: Path) -> None:
+    allowed = {"socket"} if path.name == "sftp.py" else set()
+    assert roots(path) & {"socket", "_socket", "asyncio", "select", "selectors", "subprocess"} <= allowed
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=names)
+def test_foreign_things_are_imported_in_one_file(path: Path) -> None:
+    found = roots(path)
+    where = names(path)
+    assert "_socket" not in found or where in ("noidchecks/drivers/sockets.py", "noidchecks/address.py")
+    assert "paramiko" not in found or where == "noidchecks/ssh/sftp.py"
+    assert "click" not in found or where == "noidchecks/cli.py"
+    assert found & {"lb", "tests", "integration"} == set()
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.parent.name == "drivers"], ids=names)
+def test_a_driver_knows_no_protocol(path: Path) -> None:
+    protocols = ("noidchecks.ftp", "noidchecks.tftp", "noidchecks.ssh")
+    assert not [module for module in imports_of(path) if module.startswith(protocols)]
