@@ -52,6 +52,9 @@ def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...]
         return (Address(AF_UNIX, host),)
     if not host.isascii():
         return None
+    if family in (AF_UNSPEC, AF_INET) and _is_dotted_quad(host):
+        # What a survey is mostly made of; getaddrinfo() takes a tenth of its time.
+        return (Address(AF_INET, (host, port)),)
     try:
         return _look_up(host.encode(), port, AF_UNSPEC, kind, family, _socket.AI_NUMERICHOST)
     except _socket.gaierror:
@@ -60,6 +63,14 @@ def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...]
         return None
     except ValueError:
         raise NotResolved(f"not a name: {host!r}") from None
+
+
+def _is_dotted_quad(host: str) -> bool:
+    try:
+        _socket.inet_pton(AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def look_up(host: str, port: int, family: int, kind: int) -> Job:
