@@ -11,7 +11,7 @@ from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from typing import Any, TypeAlias, TypeVar
 
     from .address import Address
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     Operation: TypeAlias = (
-        "Phase | Resolve | Connect | OpenDatagram | Send | Receive | SendTo | ReceiveFrom | Sleep | Close"
+        "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive | OpenDatagram | SendTo"
+        " | ReceiveFrom | Sleep | Run | Close"
     )
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
@@ -34,7 +35,8 @@ def __getattr__(name: str) -> object:
 
         return Generator
     if name == "Operation":
-        return Phase | Resolve | Connect | OpenDatagram | Send | Receive | SendTo | ReceiveFrom | Sleep | Close
+        stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive
+        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -129,6 +131,48 @@ class Sleep:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+
+
+class Listen:
+    """Listens on a local address, on the first free port of a range (0: any). Answer: Channel; LocalError."""
+
+    __slots__ = ("address", "ports")
+
+    def __init__(self, address: Address, ports: tuple[int, int] = (0, 0)) -> None:
+        self.address = address
+        self.ports = ports
+
+
+class Accept:
+    """Waits for a connection to a listening channel. Answer: Channel, None after patience seconds."""
+
+    __slots__ = ("channel", "patience")
+
+    def __init__(self, channel: Channel, patience: float | None = None) -> None:
+        self.channel = channel
+        self.patience = patience
+
+
+class LocalAddress:
+    """Asks which address of this machine a connected channel uses. Answer: Address; NotConnected."""
+
+    __slots__ = ("channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+
+class Run:
+    """Runs a blocking call in a thread, for a library that does its own input and output. Answer: what it returns.
+
+    stop is called when the session ends first, and has to make the call return.
+    """
+
+    __slots__ = ("call", "stop")
+
+    def __init__(self, call: Callable[[], object], stop: Callable[[], object]) -> None:
+        self.call = call
+        self.stop = stop
 
 
 class Close:

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..address import literal, look_up
-from ..dialogue import (
-    Close,
-    Connect,
-    OpenDatagram,
-    Phase,
-    Receive,
-    ReceiveFrom,
-    Resolve,
-    Send,
-    SendTo,
-    Sleep,
-)
+from ..dialogue import SendTo, Sleep
 from ..errors import DeadlineExceeded, ProbeError
 from ..timings import Timings
-from . import sockets
+from .grants import GRANTS
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ..address import Address
-    from ..background import Job
-    from ..dialogue import Datagram, Dialogue, Operation
-    from .sockets import Channel
+    from ..dialogue import Dialogue, Operation
 
 # So many operations are granted before the loop is given back: a peer that is always ready must not starve the others.
 _BUDGET = 64
@@ -43,7 +27,9 @@ class Session:
 
     advance() returns True when the session has to wait: until fd (when not negative) is ready for events, or until
     monotonic time reaches until. It returns False when the dialogue has ended: then value is what it returned,
-    or failure is what it raised, and everything that it had opened is closed.
+    or failure is what it raised, and everything that it had opened is closed. progress, opened and operation_began are
+    for whoever grants the operations: what a half-granted one needs when it is tried again, what is to be closed in the
+    end, and since when the present one is asked for.
     """
 
     __slots__ = (
@@ -61,9 +47,9 @@ class Session:
         "_phase",
         "_phase_began",
         "_operation",
-        "_operation_began",
-        "_progress",
-        "_open",
+        "operation_began",
+        "progress",
+        "opened",
         "_refused",
     )
 
@@ -82,10 +68,9 @@ class Session:
         self._phase = ""
         self._phase_began = 0.0
         self._operation: Operation | None = None
-        self._operation_began = 0.0
-        # What a half-granted operation needs when it is tried again.
-        self._progress: Any = None
-        self._open: list[Any] = []
+        self.operation_began = 0.0
+        self.progress: Any = None
+        self.opened: list[Any] = []
         self._refused = 0
 
     def advance(self) -> bool:
@@ -106,7 +91,7 @@ class Session:
                     error = self._expire()
                 else:
                     try:
-                        answer = _GRANTS[type(operation)](self, operation)
+                        answer = GRANTS[type(operation)](self, operation)
                     except WouldBlock as wait:
                         if self._must_wait(operation, now):
                             self.fd, self.events = wait.fd, wait.events
@@ -131,11 +116,11 @@ class Session:
             self._end_dialogue()
         finally:
             if self._phase_began:
-                self._enter("")
+                self.enter("")
                 self.timings.total = self._phase_began - self._started
                 self._phase_began = 0.0
-            while self._open:
-                self._open.pop().close()
+            while self.opened:
+                self.opened.pop().close()
 
     def _end_dialogue(self) -> None:
         for _ in range(_PATIENCE_WITH_DIALOGUE):
@@ -148,7 +133,7 @@ class Session:
                 return
 
     def _resume(self, answer: object, error: ProbeError | None) -> bool:
-        self._progress = None
+        self.progress = None
         try:
             if error is not None:
                 self._operation = self._dialogue.throw(error)
@@ -159,7 +144,7 @@ class Session:
         except Exception as failure:
             self.failure = failure
         else:
-            self._operation_began = monotonic()
+            self.operation_began = monotonic()
             return True
         self.close()
         return False
@@ -183,11 +168,12 @@ class Session:
             patience: float | None = operation.seconds
         else:
             patience = getattr(operation, "patience", None)
-        over = self._deadline if patience is None else self._operation_began + patience
+        over = self._deadline if patience is None else self.operation_began + patience
         self.until = min(over, self._deadline)
         return now < over
 
-    def _enter(self, phase: str) -> None:
+    def enter(self, phase: str) -> None:
+        """Ends one phase and begins another, "" for none."""
         now = monotonic()
         if self._phase:
             phases = self.timings.phases
@@ -200,83 +186,3 @@ class Session:
         line = describe(operation, outcome)
         if line and self.transcript is not None:
             self.transcript.append(f"{monotonic() - self._started:.6f} {line}")
-
-    def _grant_phase(self, operation: Phase) -> None:
-        self._enter(operation.name)
-
-    def _grant_resolve(self, operation: Resolve) -> tuple[Address, ...]:
-        job: Job | None = self._progress
-        if job is None:
-            found = literal(operation.host, operation.port, operation.family, operation.kind)
-            if found is not None:
-                return found
-            job = look_up(operation.host, operation.port, operation.family, operation.kind)
-            self._progress = job
-            self._open.append(job)
-        if not job.done:
-            raise WouldBlock(job.fileno(), WAIT_READ)
-        self._open.remove(job)
-        job.close()
-        addresses: tuple[Address, ...] = job.result()
-        return addresses
-
-    def _grant_connect(self, operation: Connect) -> Channel:
-        channel: Channel | None = self._progress
-        if channel is None:
-            channel = sockets.open_stream(operation.address, operation.source)
-            self._open.append(channel)
-        try:
-            if self._progress is not channel:
-                self._progress = channel
-                channel.connect(operation.address)
-            else:
-                channel.connected()
-        except ProbeError:
-            # Here and not at the end: a host with many dead addresses would hold a descriptor for each.
-            self._open.remove(channel)
-            channel.close()
-            raise
-        return channel
-
-    def _grant_datagram(self, operation: OpenDatagram) -> Channel:
-        channel = sockets.open_datagram(operation.family, operation.source)
-        self._open.append(channel)
-        return channel
-
-    def _grant_send(self, operation: Send) -> None:
-        sent: int = self._progress or 0
-        while sent < len(operation.data):
-            sent += operation.channel.send(operation.data[sent:] if sent else operation.data)
-            self._progress = sent
-
-    def _grant_receive(self, operation: Receive) -> bytes:
-        return operation.channel.receive(operation.limit)
-
-    def _grant_send_to(self, operation: SendTo) -> None:
-        operation.channel.send_to(operation.data, operation.address)
-
-    def _grant_receive_from(self, operation: ReceiveFrom) -> Datagram:
-        return operation.channel.receive_from(operation.limit)
-
-    def _grant_sleep(self, operation: Sleep) -> None:
-        if monotonic() < self._operation_began + operation.seconds:
-            raise WouldBlock(-1, WAIT_READ)
-
-    def _grant_close(self, operation: Close) -> None:
-        if operation.channel in self._open:
-            self._open.remove(operation.channel)
-            operation.channel.close()
-
-
-_GRANTS: dict[type, Callable[[Session, Any], object]] = {
-    Phase: Session._grant_phase,
-    Resolve: Session._grant_resolve,
-    Connect: Session._grant_connect,
-    OpenDatagram: Session._grant_datagram,
-    Send: Session._grant_send,
-    Receive: Session._grant_receive,
-    SendTo: Session._grant_send_to,
-    ReceiveFrom: Session._grant_receive_from,
-    Sleep: Session._grant_sleep,
-    Close: Session._grant_close,
-}

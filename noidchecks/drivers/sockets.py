@@ -100,6 +100,25 @@ class Channel:
             raise self._rejected(error, None) from error
         return Datagram(data, Address(self._socket.family, sockaddr))
 
+    def accept(self) -> Channel:
+        """Takes a connection that has come to a listening socket."""
+        try:
+            fd, sockaddr = self._socket._accept()  # type: ignore[attr-defined]  # what socket.accept() itself calls
+        except BlockingIOError:
+            raise WouldBlock(self._socket.fileno(), WAIT_READ) from None
+        except OSError as error:
+            raise LocalError(f"cannot accept a connection: {error.strerror}") from error
+        sock = _socket.socket(self._socket.family, STREAM, 0, fd)
+        sock.setblocking(False)
+        return Channel(sock, Address(self._socket.family, sockaddr))
+
+    def local_address(self) -> Address:
+        """Returns the address of this end."""
+        try:
+            return Address(self._socket.family, self._socket.getsockname())
+        except OSError as error:
+            raise _lost(error, self.address) from error
+
     def close(self) -> None:
         """Closes the socket."""
         self._socket.close()
@@ -123,6 +142,25 @@ class Channel:
 def open_stream(address: Address, source: str) -> Channel:
     """Returns an unconnected stream socket for the address, bound to the source address if one is given."""
     return Channel(_open(address.family, STREAM, source), address)
+
+
+def open_listener(address: Address, ports: tuple[int, int]) -> Channel:
+    """Returns a socket that listens on the address, on the first free port of the range, with its real address."""
+    host, rest = address.sockaddr[0], address.sockaddr[2:]
+    error = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    for port in range(ports[0], ports[1] + 1):
+        sock = _open(address.family, STREAM, "")
+        try:
+            sock.bind((host, port, *rest))
+            sock.listen(1)
+        except OSError as failure:
+            sock.close()
+            error = failure
+            if failure.errno not in (errno.EADDRINUSE, errno.EACCES):
+                break
+        else:
+            return Channel(sock, Address(address.family, sock.getsockname()))
+    raise LocalError(f"cannot listen on {address.host}: {error.strerror}")
 
 
 def open_datagram(family: int, source: str) -> Channel:

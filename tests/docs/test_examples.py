@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from noidchecks.address import literal
 from noidchecks.cli import commands
-from noidchecks.drivers import session
+from noidchecks.drivers import grants
 from noidchecks.plugin.command import PLUGINS, parse_line
 from noidchecks.plugin.main import run
 
@@ -41,9 +41,9 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LookUp, Pa
 @pytest.fixture
 def _names(hosts: tuple[LookUp, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     look_up, certificate = hosts
-    monkeypatch.setattr(session, "look_up", look_up)
+    monkeypatch.setattr(grants, "look_up", look_up)
     # An address is looked up like a name: no example may reach a machine that is not ours.
-    monkeypatch.setattr(session, "literal", lambda host, *_: literal(host, *_) if host.startswith("/") else None)
+    monkeypatch.setattr(grants, "literal", lambda host, *_: literal(host, *_) if host.startswith("/") else None)
     # The system's authorities, as far as the examples are concerned.
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
 
