@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from lb.cli import commands as lb_commands
+from lb.config import parse as parse_farms
 from noidchecks.address import literal
 from noidchecks.cli import commands
 from noidchecks.drivers import grants
@@ -100,6 +102,13 @@ def _try_shell(block: Block) -> None:
             assert set(words[1:]) <= set(targets), f"{block}: {line}"
         elif words and words[0] in PLUGINS:
             parse_line(shlex.join(words))
+        elif words and words[0] == "noidlb":
+            # Parsed and not run: most of its commands change the kernel.
+            lb_commands.commands[words[1]].make_context(words[1], words[2:])
+
+
+def _try_farms(block: Block) -> None:
+    assert parse_farms("\n".join(block.lines))
 
 
 def _try_ini(block: Block) -> None:
@@ -121,6 +130,7 @@ KINDS: dict[str, Callable[[Block], None]] = {
     "python": _try_python,
     "sh": _try_shell,
     "ini": _try_ini,
+    "toml": _try_farms,
     "conf": _only_show,
     "text": _refuse_text,
 }

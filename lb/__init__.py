@@ -1,0 +1,1 @@
+"""FTP, TFTP and SFTP farms on nftables."""

@@ -1,0 +1,301 @@
+"""The command `noidlb`: checks, applies and shows farms, and takes the operator's words."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from lb import conntrack, kernel
+from lb.apply import describe, plan
+from lb.config import load
+from lb.doctor import FAULT, examine
+from lb.farm import BackendState, Farm, FarmError
+from lb.marks import Marks
+from lb.operation import (
+    carry_out,
+    current,
+    end_flows,
+    find_backend,
+    find_farm,
+    load_modules,
+    number,
+    read_file,
+    read_words,
+    remind,
+)
+from lb.program import KernelError
+from lb.ruleset import compile_table
+from lb.state import DEFAULT_FOLDER, StateError, StateFolder
+from lb.status import survey, to_json, to_table
+from lb.table import render
+from noidchecks import __version__
+from noidchecks.status.text import printable
+
+DEFAULT_FILE = "/etc/noidlb/farms.toml"
+DONE, FOUND, TROUBLE, USAGE = range(4)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_file = click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
+_other_file = click.option("--file", type=click.Path(), help="Take this configuration, not the one applied last.")
+_cut = click.option("--cut", is_flag=True, help="End established flows too.")
+_state = click.option(
+    "--state-dir",
+    "folder",
+    envvar="NOIDLB_STATE",
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    type=click.Path(),
+    callback=lambda _context, _parameter, value: StateFolder(value),
+    help="Where the operator's words are kept.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def commands() -> None:
+    """FTP, TFTP and SFTP farms on nftables.
+
+    Exit codes: 0 done, 1 something was found (check, diff, doctor), 2 trouble with the kernel or the state folder,
+    3 wrong usage or configuration.
+    """
+
+
+@commands.command()
+@_file
+def check(file: str) -> int:
+    """Validates a configuration; touches nothing."""
+    try:
+        farms = load(file)
+        compile_table(farms)
+    except FarmError as error:
+        _say(str(error))
+        return FOUND
+    backends = sum(len(farm.backends) for farm in farms)
+    click.echo(f"{file}: {number(len(farms), 'farm')}, {number(backends, 'backend')}: valid")
+    return DONE
+
+
+@commands.command()
+@_file
+@_state
+def show(file: str, folder: StateFolder) -> int:
+    """Prints the nft text that apply would load into an empty kernel."""
+    farms = load(file)
+    words = read_words(folder)
+    click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
+    return DONE
+
+
+@commands.command()
+@_file
+@_state
+def diff(file: str, folder: StateFolder) -> int:
+    """Prints what apply would change in the kernel, as nft text below the same in words; exit code 1 if anything."""
+    farms = load(file)
+    change = plan(farms, read_words(folder))
+    if not change.batches:
+        click.echo("nothing to change")
+        return DONE
+    for line in describe(change, farms):
+        click.echo(f"# {line}")
+    for count, batch in enumerate(change.batches, 1):
+        click.echo(f"# transaction {count} of {len(change.batches)}")
+        click.echo(batch, nl=False)
+    return FOUND
+
+
+@commands.command()
+@_file
+@_cut
+@_state
+def apply(file: str, cut: bool, folder: StateFolder) -> int:
+    """Makes the kernel balance these farms; what is right already is not touched.
+
+    With --cut, the flows of backends that are no longer used end; otherwise they go on.
+    """
+    text, farms = read_file(file)
+    with folder.locked():
+        words = read_words(folder, put_aside=True).about(farms)
+        change = plan(farms, words)
+        if change.old is None:
+            load_modules(farms)
+        carry_out(change, folder, text, words, farms)
+        end_flows(change, farms, cut=cut)
+    remind(words, farms)
+    return DONE
+
+
+def _word(name: str, state: BackendState, text: str) -> None:
+    @commands.command(name, help=text)
+    @click.argument("farm")
+    @click.argument("backend")
+    @_cut
+    @_other_file
+    @_state
+    def command(farm: str, backend: str, cut: bool, file: str | None, folder: StateFolder) -> int:
+        with folder.locked():
+            text, farms = current(folder, file)
+            chosen = find_farm(farms, farm)
+            one = find_backend(chosen, backend)
+            words = read_words(folder, put_aside=True).about(farms).saying(farm, backend, state, one.state)
+            change = plan(farms, words)
+            carry_out(change, folder, text, words, farms, only_change=True)
+            marks = [Marks(farms).backend(chosen, backend)] if cut else []
+            end_flows(change, farms, marks=marks)
+        return DONE
+
+
+_word("up", BackendState.UP, "Lets a backend get new clients again.")
+_word("drain", BackendState.DRAIN, "Gives a backend no new clients but its sticky ones; its flows go on.")
+_word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flows go on, unless --cut.")
+
+
+@commands.command()
+@click.argument("farm", required=False)
+@_cut
+@_other_file
+@_state
+def stop(farm: str | None, cut: bool, file: str | None, folder: StateFolder) -> int:
+    """Lets one farm, or all of them, refuse new clients; established flows go on.
+
+    With --cut they end, and without FARM the table is removed as well.
+    """
+    with folder.locked():
+        text, farms = current(folder, file)
+        chosen = farms if farm is None else (find_farm(farms, farm),)
+        words = read_words(folder, put_aside=True).about(farms).stopping(farm)
+        change = plan(farms, words)
+        carry_out(change, folder, text, words, farms, only_change=True)
+        if cut:
+            marks = Marks(farms)
+            busy = {mark & ~0xFF for mark in conntrack.count()}
+            found = [mark for one in chosen if (mark := marks.farm(one)) & 0x0FFFFFFF in busy]
+            click.echo(f"ended {number(conntrack.cut(found), 'flow')}")
+            if farm is None:
+                kernel.remove()
+                click.echo("the table is removed")
+    return DONE
+
+
+@commands.command()
+@click.argument("farm", required=False)
+@_other_file
+@_state
+def start(farm: str | None, file: str | None, folder: StateFolder) -> int:
+    """Lets one farm, or all of them, serve again."""
+    with folder.locked():
+        text, farms = current(folder, file)
+        if farm is not None:
+            find_farm(farms, farm)
+        words = read_words(folder, put_aside=True).about(farms).starting(farm, farms)
+        change = plan(farms, words)
+        if change.old is None:
+            load_modules(farms)
+        carry_out(change, folder, text, words, farms)
+        end_flows(change, farms)
+    return DONE
+
+
+@commands.command()
+@_other_file
+@_state
+@click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(0.1, 86400),
+    is_flag=False,
+    flag_value=2.0,
+    metavar="[SECONDS]",
+    help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
+)
+def status(file: str | None, folder: StateFolder, as_json: bool, watch: float | None) -> int:
+    """Shows farms and backends: state, weight, share of new clients, current and total connections."""
+    try:
+        while True:
+            _show_status(folder, file, as_json=as_json, clear=watch is not None)
+            if watch is None:
+                return DONE
+            time.sleep(watch)
+    except KeyboardInterrupt:
+        if watch is None:
+            raise
+        return DONE
+
+
+def _show_status(folder: StateFolder, file: str | None, *, as_json: bool, clear: bool) -> None:
+    _, farms = current(folder, file)
+    words = read_words(folder)
+    found = kernel.read()
+    flows = None
+    try:
+        flows = conntrack.count()
+    except KernelError as error:
+        click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
+    statuses = survey(farms, words, found, flows)
+    if as_json:
+        click.echo(to_json(statuses))
+        return
+    if clear:
+        click.clear()
+    click.echo(to_table(statuses))
+    if found is None:
+        click.echo("there is no table in the kernel: nothing is balanced until noidlb apply or start")
+
+
+@commands.command()
+@_other_file
+@_state
+def doctor(file: str | None, folder: StateFolder) -> int:
+    """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
+    farms: tuple[Farm, ...] = ()
+    if file is not None or folder.applied() is not None:
+        _, farms = current(folder, file)
+    worst = DONE
+    for finding in examine(farms):
+        click.echo(printable(str(finding)))
+        if finding.level == FAULT:
+            worst = FOUND
+    return worst
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command with the arguments, by default those of the process, and ends it with an exit code 0..3."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        outcome = commands.main(arguments, prog_name="noidlb", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except click.ClickException as error:
+        _say(error.format_message())
+        return USAGE
+    except FarmError as error:
+        _say(str(error))
+        return USAGE
+    except (KernelError, StateError) as error:
+        _say(str(error))
+        return TROUBLE
+    except SystemExit:
+        # click's answer when nobody reads any more; the interpreter must not find that out again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DONE
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        return TROUBLE
+    except Exception as error:
+        _say(f"internal error: {type(error).__name__}: {error}")
+        return TROUBLE
+    return outcome if isinstance(outcome, int) else DONE
+
+
+def _say(text: str) -> None:
+    click.echo(f"noidlb: {printable(text)}")

@@ -1,0 +1,132 @@
+"""What outlives a command: a folder with the operator's words and the configuration that was applied last."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from lb.words import NewerError, Words, from_json, to_json
+
+DEFAULT_FOLDER = "/var/lib/noidlb"
+_MAX_SIZE = 16 * 1024 * 1024
+_PATIENCE = 30.0
+
+
+class StateError(RuntimeError):
+    """A state folder that cannot be used: one sentence."""
+
+
+class StateFolder:
+    """The folder that keeps words and the last applied configuration."""
+
+    def __init__(self, path: str | Path = DEFAULT_FOLDER) -> None:
+        self._path = Path(path)
+        # What a reader has to tell the operator, such as a broken file that was put aside.
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other noidlb with this folder from changing anything, and makes the folder when there is none."""
+        try:
+            self._path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            descriptor = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._error(error) from error
+        try:
+            self._wait_for(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def words(self, *, put_aside: bool = False) -> Words:
+        """Reads the words; there are none when the file is missing or broken, which becomes a warning.
+
+        put_aside gives a broken file another name, so that the next words do not overwrite it; only under the lock.
+        """
+        path = self._path / "words.json"
+        data = self._read("words.json")
+        if data is None:
+            return Words()
+        try:
+            return from_json(data)
+        except NewerError as error:
+            # An older noidlb must not undo what it says.
+            raise StateError(f"{path} was {error}") from error
+        except ValueError as error:
+            # Nothing of it may be lost, and the farms must serve all the same.
+            aside = f", and is kept as {self._put_aside(path)}" if put_aside else ""
+            complaint = str(error).partition(": line")[0][:100]
+            self.warnings.append(f"{path} is broken{aside}: every backend is as configured ({complaint})")
+            return Words()
+
+    def save_words(self, words: Words) -> None:
+        """Writes the words; only under the lock."""
+        self._write("words.json", to_json(words))
+
+    def applied(self) -> str | None:
+        """Returns the text of the configuration that was applied last, or None."""
+        data = self._read("farms.toml")
+        return None if data is None else data.decode(errors="replace")
+
+    def save_applied(self, text: str) -> None:
+        """Writes the text of the configuration that was applied; only under the lock."""
+        self._write("farms.toml", text.encode())
+
+    def _put_aside(self, path: Path) -> str:
+        kept = path.with_name(f"{path.name}.broken-{time.time_ns()}")
+        try:
+            path.rename(kept)
+        except OSError as error:
+            raise self._error(error) from error
+        return kept.name
+
+    def _wait_for(self, descriptor: int) -> None:
+        limit = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > limit:
+                    raise StateError(f"another noidlb has held {self._path}/lock for {_PATIENCE:g} seconds") from None
+                time.sleep(0.02)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            with open(self._path / name, "rb") as file:
+                data = file.read(_MAX_SIZE + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._error(error) from error
+        if len(data) > _MAX_SIZE:
+            raise StateError(f"{self._path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours")
+        return data
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Writes a file so that after a crash it is the old one or the new one, whole."""
+        if self._read(name) == data:
+            return
+        partial = self._path / f".{name}.new"
+        try:
+            with open(partial, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(partial, self._path / name)
+            folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            with suppress(OSError):
+                partial.unlink()
+            raise self._error(error) from error
+
+    def _error(self, error: OSError) -> StateError:
+        return StateError(f"the state folder {self._path} cannot be used: {error.strerror}; --state-dir names another")

@@ -1,0 +1,166 @@
+"""What the farms do at the moment, out of the kernel's table, its flows and the operator's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from lb.apply import shares
+from lb.farm import Backend, BackendState, Farm
+from lb.listing import Snapshot
+from lb.marks import FLOW_MASK, Marks
+from lb.table import Table
+from lb.words import Words
+
+_HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "")
+# The columns of numbers.
+_RIGHT = range(4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """A backend as the kernel treats it: up, drain, down, standby (a backup that waits), or what its farm is.
+
+    share is the part of new clients that it gets, 0 to 1. current counts its flows, data connections included; None
+    when they cannot be counted. total counts the connections that it got since it was last put in the table.
+    """
+
+    name: str
+    address: tuple[str, ...]
+    port: int | None
+    weight: int
+    state: str
+    word: str | None
+    share: float
+    current: int | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FarmStatus:
+    """A farm as the kernel treats it: serving, refusing (no backend is left), stopped, absent (not in the table)."""
+
+    name: str
+    protocol: str
+    mode: str
+    services: tuple[str, ...]
+    state: str
+    backends: tuple[BackendStatus, ...]
+
+
+def survey(
+    farms: tuple[Farm, ...], words: Words, found: Snapshot | None, flows: Mapping[int, int] | None
+) -> tuple[FarmStatus, ...]:
+    """Puts together what is known; flows are by FLOW_MASK, None when nobody could count them."""
+    table = found.table if found is not None else Table()
+    view = _View(
+        words=words,
+        services={**table.of("service4"), **table.of("service6")},
+        shares=shares(table),
+        reachable=frozenset(
+            int(mark, 16) for name in ("backend4", "backend6", "host4", "host6") for mark in table.of(name)
+        ),
+        totals=found.totals if found is not None else {},
+        flows=flows,
+    )
+    marks = Marks(farms)
+    return tuple(_farm(view, farm, marks) for farm in farms)
+
+
+def to_json(statuses: tuple[FarmStatus, ...]) -> str:
+    """Writes the survey for programs."""
+    return json.dumps({"version": 1, "farms": [asdict(one) for one in statuses]}, indent=1)
+
+
+def to_table(statuses: tuple[FarmStatus, ...]) -> str:
+    """Writes the survey for people: a line for each farm with its sums, and one for each of its backends."""
+    rows: list[tuple[str, ...]] = [_HEAD]
+    for farm in statuses:
+        current = [one.current for one in farm.backends if one.current is not None]
+        total = sum(one.total for one in farm.backends)
+        sums = str(sum(current)) if current else "?", str(total)
+        services = f"{farm.services[0]}{' ...' if len(farm.services) > 1 else ''}"
+        rows.append((farm.name, farm.protocol, services, farm.state, "", "", *sums, ""))
+        rows.extend(("", *_row(one)) for one in farm.backends)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if number in _RIGHT else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _row(one: BackendStatus) -> tuple[str, ...]:
+    port = f" port {one.port}" if one.port else ""
+    return (
+        one.name,
+        f"{', '.join(one.address)}{port}",
+        one.state,
+        str(one.weight),
+        f"{100 * one.share:.0f} %",
+        "?" if one.current is None else str(one.current),
+        str(one.total),
+        f"operator: {one.word}" if one.word else "",
+    )
+
+
+def _farm(view: _View, farm: Farm, marks: Marks) -> FarmStatus:
+    backends = tuple(view.backend(farm, one, marks.backend(farm, one.name)) for one in farm.backends)
+    state = view.farm_state(farm)
+    if state == "serving" and not any(one.share for one in backends):
+        state = "refusing"
+    return FarmStatus(
+        name=farm.name,
+        protocol=farm.protocol.value,
+        mode=farm.mode.value,
+        services=tuple(f"{transport} {vip} {port}" for transport, vip, port in farm.services),
+        state=state,
+        backends=backends,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What there is to know, looked up by mark and by service."""
+
+    words: Words
+    services: Mapping[str, str]
+    shares: Mapping[int, tuple[int, int]]
+    reachable: frozenset[int]
+    totals: Mapping[int, int]
+    flows: Mapping[int, int] | None
+
+    def farm_state(self, farm: Farm) -> str:
+        verdicts = {self.services.get(" . ".join(map(str, service))) for service in farm.services}
+        if verdicts <= {None}:
+            return "absent"
+        return "stopped" if verdicts <= {None, "goto refuse"} else "serving"
+
+    def backend_state(self, farm: Farm, one: Backend, mark: int) -> str:
+        state = self.farm_state(farm)
+        if state != "serving":
+            return state
+        if mark in self.shares:
+            return "up"
+        if mark not in self.reachable:
+            return "down"
+        waits = one.backup and (self.words.states.get((farm.name, one.name)) or one.state) is BackendState.UP
+        return "standby" if waits else "drain"
+
+    def backend(self, farm: Farm, one: Backend, mark: int) -> BackendStatus:
+        has, of = self.shares.get(mark, (0, 1))
+        word = self.words.states.get((farm.name, one.name))
+        return BackendStatus(
+            name=one.name,
+            address=tuple(map(str, one.address)),
+            port=one.port,
+            weight=one.weight,
+            state=self.backend_state(farm, one, mark),
+            word=word.value if word else None,
+            share=has / of,
+            current=None if self.flows is None else self.flows.get(mark & FLOW_MASK, 0),
+            total=self.totals.get(mark, 0),
+        )

@@ -1,0 +1,1 @@
+"""Farms: the model, the configuration and the table."""

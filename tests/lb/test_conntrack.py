@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lb import conntrack as flows
+from lb.program import KernelError
+
+from .programs import Played
+
+LISTED = """\
+tcp      6 431999 ESTABLISHED src=10.10.0.10 dst=10.10.0.100 sport=1 dport=21 src=10.20.1.2 dst=10.20.1.1 sport=21 dport=1 [ASSURED] mark=2147483905 use=1
+tcp      6 431999 ESTABLISHED src=10.10.0.10 dst=10.10.0.100 sport=2 dport=4000 src=10.20.1.2 dst=10.20.1.1 sport=21 dport=1 [ASSURED] mark=2147483905 use=1
+tcp      6 110 TIME_WAIT src=10.10.0.10 dst=10.10.0.100 sport=3 dport=21 src=10.20.1.2 dst=10.20.1.1 sport=21 dport=1 [ASSURED] mark=2147483905 use=1
+tcp      6 9 CLOSE src=10.10.0.10 dst=10.10.0.100 sport=4 dport=21 src=10.20.1.2 dst=10.20.1.1 sport=21 dport=1 [ASSURED] mark=2147483905 use=1
+udp      17 29 src=10.10.0.10 dst=10.10.0.100 sport=5 dport=69 [UNREPLIED] src=10.20.1.2 dst=10.20.1.1 sport=69 dport=5 mark=514 use=1
+udp      17 29 src=10.10.0.10 dst=10.10.0.1 sport=5 dport=53 [UNREPLIED] src=10.10.0.1 dst=10.10.0.10 sport=53 dport=5 mark=0 use=1
+icmp     1 29 src=10.10.0.10 dst=10.10.0.1 type=8 code=0 id=1 src=10.10.0.1 dst=10.10.0.10 type=0 code=0 id=1 mark=1073741824 use=1
+"""  # noqa: E501 - as conntrack prints it
+SIX = """\
+tcp      6 50 CLOSE_WAIT src=fd00::10 dst=fd00::100 sport=4 dport=21 src=fd00::2 dst=fd00::1 sport=21 dport=1 [ASSURED] mark=2147483905 use=1
+"""  # noqa: E501
+
+
+def test_flows_are_counted_by_mark_without_those_that_are_over(conntrack: Played) -> None:
+    conntrack.answer("ipv4", out=LISTED, err="conntrack v1.4.7 (conntrack-tools): 7 flow entries have been shown.\n")
+    conntrack.answer("ipv6", out=SIX, err="conntrack v1.4.7 (conntrack-tools): 1 flow entries have been shown.\n")
+    assert flows.count() == {0x101: 3, 0x202: 1}
+    assert [call.arguments for call in conntrack.calls] == [["-L", "-f", "ipv4"], ["-L", "-f", "ipv6"]]
+
+
+def test_a_list_that_comes_in_pieces_is_counted_whole(conntrack: Played) -> None:
+    conntrack.answer("ipv4", out=LISTED * 3000)
+    assert flows.count() == {0x101: 6000, 0x202: 3000}
+
+
+def test_cutting_tells_backends_from_farms(conntrack: Played) -> None:
+    conntrack.answer("-D", err="conntrack v1.4.7 (conntrack-tools): 2 flow entries have been deleted.\n")
+    assert flows.cut([0x8000_0101, 0x8000_0200]) == 8
+    assert [call.arguments for call in conntrack.calls] == [
+        ["-D", "-f", "ipv4", "-m", "0x101/0xfffffff"],
+        ["-D", "-f", "ipv6", "-m", "0x101/0xfffffff"],
+        ["-D", "-f", "ipv4", "-m", "0x200/0xfffff00"],
+        ["-D", "-f", "ipv6", "-m", "0x200/0xfffff00"],
+    ]
+
+
+def test_cutting_can_spare_what_is_not_udp(conntrack: Played) -> None:
+    flows.cut([0x101], only_udp=True)
+    assert conntrack.calls[0].arguments == ["-D", "-f", "ipv4", "-p", "udp", "-m", "0x101/0xfffffff"]
+
+
+def test_nothing_to_cut_is_as_good(conntrack: Played) -> None:
+    conntrack.answer("-D", err="conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.\n", code=1)
+    assert flows.cut([0x101]) == 0
+
+
+@pytest.mark.parametrize("mark", [0, 0x8000_0000, 0x4000_0000])
+def test_flows_that_are_no_farms_are_never_cut(conntrack: Played, mark: int) -> None:
+    assert flows.cut([mark]) == 0
+    assert conntrack.calls == []
+
+
+@pytest.mark.parametrize("act", [flows.count, lambda: flows.cut([0x101])])
+@pytest.mark.parametrize(
+    ("complaint", "sentence"),
+    [
+        ("conntrack v1.4.7 (conntrack-tools): Operation failed: Operation not permitted", "capability CAP_NET_ADMIN"),
+        ("conntrack v1.4.7 (conntrack-tools): you must be root", "run it as root"),
+        ("conntrack v1.4.7: Operation failed: Protocol not supported", "load the module nf_conntrack_netlink"),
+        ("something else", "^conntrack fails: something else$"),
+        ("", "^conntrack fails: exit code 1$"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(
+    conntrack: Played, act: Callable[[], object], complaint: str, sentence: str
+) -> None:
+    conntrack.answer(err=f"{complaint}\n", code=1)
+    with pytest.raises(KernelError, match=sentence):
+        act()
+
+
+@pytest.mark.parametrize("act", [flows.count, lambda: flows.cut([0x101]), flows.version])
+@pytest.mark.usefixtures("path")
+def test_a_missing_conntrack_names_its_package(act: Callable[[], object]) -> None:
+    with pytest.raises(KernelError, match="install the package conntrack"):
+        act()
