@@ -1,0 +1,215 @@
+"""The servers of the lab: each serves a folder from inside a namespace, on all of its addresses."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from integration.certificates import Certificate
+from integration.daemon import Daemon
+from integration.lab.namespace import Namespace
+from integration.servers import UNPACKED
+
+_LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a server runs, what it serves, and an empty folder for what it writes besides."""
+
+    namespace: Namespace
+    files: Path
+    folder: Path
+
+
+class Server:
+    """A running server, and what may happen to it."""
+
+    def __init__(self, place: Place, argv: list[str | Path], ready: Callable[[Daemon], None]) -> None:
+        self._namespace = place.namespace
+        self._ready = ready
+        with place.namespace.entered():
+            self.daemon = Daemon(argv, place.folder)
+
+    def wait(self) -> None:
+        """Waits until it answers."""
+        with self._namespace.entered():
+            self._ready(self.daemon)
+
+    def hang(self) -> None:
+        """Stops it in its tracks: the kernel still accepts connections for it, nobody talks on them."""
+        os.kill(self.daemon.pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Lets it go on."""
+        os.kill(self.daemon.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Ends it and its sessions at once; its port refuses from then on."""
+        self.daemon.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How an FTP server speaks TLS; `announce` is the address in its answer to PASV, where that must not be its own."""
+
+    certificate: Certificate
+    announce: str | None = None
+
+
+def vsftpd(place: Place, passive: tuple[int, int], port: int = 21, tls: Tls | None = None) -> Server:
+    """Starts vsftpd; with TLS it demands TLS of everything, and a data connection that resumes the session."""
+    empty = place.folder / "empty"
+    empty.mkdir()
+    # With one socket for both families vsftpd would announce 0.0.0.0 in place of a configured address.
+    both = tls is None or tls.announce is None
+    settings: dict[str, str | int | Path] = {
+        "background": "NO",
+        "listen": "NO" if both else "YES",
+        "listen_ipv6": "YES" if both else "NO",
+        "listen_port": port,
+        "anonymous_enable": "YES",
+        "anon_root": place.files,
+        "secure_chroot_dir": empty,
+        "write_enable": "YES",
+        "anon_upload_enable": "YES",
+        "anon_umask": "022",
+        "pasv_min_port": passive[0],
+        "pasv_max_port": passive[1],
+        "connect_from_port_20": "YES",
+        # Namespaces cost each session milliseconds; the sandbox knows the system calls of 2015.
+        "isolate": "NO",
+        "isolate_network": "NO",
+        "seccomp_sandbox": "NO",
+    }
+    if tls is not None:
+        settings |= {
+            "ssl_enable": "YES",
+            "rsa_cert_file": tls.certificate.path,
+            "rsa_private_key_file": tls.certificate.key,
+            "allow_anon_ssl": "YES",
+            "force_anon_logins_ssl": "YES",
+            "force_anon_data_ssl": "YES",
+            "require_ssl_reuse": "YES",
+        }
+        if tls.announce is not None:
+            settings["pasv_address"] = tls.announce
+    configuration = _write(place, "vsftpd.conf", (f"{key}={value}" for key, value in settings.items()))
+    return Server(place, ["/usr/sbin/vsftpd", configuration], _tcp(port, (4, 6) if both else (4,)))
+
+
+def proftpd(place: Place, passive: tuple[int, int], port: int = 21) -> Server:
+    """Starts ProFTPD; unlike the others it opens active data connections from any port."""
+    lines = [
+        "ServerType standalone",
+        f"Port {port}",
+        "UseIPv6 on",
+        f"PassivePorts {passive[0]} {passive[1]}",
+        "User nobody",
+        "Group nogroup",
+        f"PidFile {place.folder}/pid",
+        f"ScoreboardFile {place.folder}/scoreboard",
+        f"SystemLog {place.folder}/log",
+        "TransferLog none",
+        "WtmpLog off",
+        "UseReverseDNS off",
+        "DelayEngine off",
+        f"<Anonymous {place.files}>",
+        "  User ftp",
+        "  UserAlias anonymous ftp",
+        "  RequireValidShell off",
+        "</Anonymous>",
+    ]
+    configuration = _write(place, "proftpd.conf", lines)
+    argv: list[str | Path] = [UNPACKED / "usr/sbin/proftpd", "--nodaemon", "--quiet", "--config", configuration]
+    return Server(place, argv, _tcp(port))
+
+
+def pure_ftpd(place: Place, passive: tuple[int, int], port: int = 21) -> Server:
+    """Starts Pure-FTPd."""
+    # It serves the home of the account "ftp" and no other folder, so that ours has to be mounted there.
+    home = pwd.getpwnam("ftp").pw_dir
+    mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    argv: list[str | Path] = ["/bin/sh", "-c", mount, "mount", place.files, home]
+    argv += [UNPACKED / "usr/sbin/pure-ftpd", "--bind", str(port), "--anonymousonly", "--dontresolve"]
+    argv += ["--passiveportrange", f"{passive[0]}:{passive[1]}", "--pidfile", place.folder / "pid"]
+    return Server(place, argv, _tcp(port))
+
+
+FTP: Mapping[str, Callable[[Place, tuple[int, int]], Server]] = {
+    "vsftpd": vsftpd,
+    "proftpd": proftpd,
+    "pure-ftpd": pure_ftpd,
+}
+
+
+def tftpd_hpa(place: Place, port: int = 69) -> Server:
+    """Starts tftpd-hpa, which takes new files too."""
+    options = ["--foreground", "--address", f":{port}", "--user", "tftp", "--create", "--permissive", "--umask", "022"]
+    return Server(place, ["/usr/sbin/in.tftpd", *options, "--secure", place.files], _tftp(port, (4, 6)))
+
+
+def atftpd(place: Place, port: int = 69) -> Server:
+    """Starts atftpd; it does not answer on IPv6."""
+    options = ["--daemon", "--no-fork", "--port", str(port), "--user", "nobody.nogroup", "--logfile", "-"]
+    return Server(place, [UNPACKED / "usr/sbin/atftpd", *options, place.files], _tftp(port, (4,)))
+
+
+TFTP: Mapping[str, Callable[[Place], Server]] = {"tftpd-hpa": tftpd_hpa, "atftpd": atftpd}
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What all sshd of a lab share, as the backends of one farm must: a host key; and the key of the user root."""
+
+    host: Path
+    user: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Keys:
+        """Makes both in a folder."""
+        keys = cls(folder / "host_key", folder / "user_key")
+        for path in (keys.host, keys.user):
+            argv: list[str | Path] = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path]
+            subprocess.run(argv, check=True, timeout=60)
+        return keys
+
+
+def sshd(place: Place, keys: Keys, port: int = 22) -> Server:
+    """Starts sshd for SFTP alone."""
+    # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    lines = [
+        f"Port {port}",
+        f"HostKey {keys.host}",
+        f"AuthorizedKeysFile {keys.user}.pub",
+        "PermitRootLogin prohibit-password",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "UsePAM no",
+        "UseDNS no",
+        "PidFile none",
+        "MaxStartups 100",
+        f"Subsystem sftp internal-sftp -d {place.files}",
+    ]
+    argv: list[str | Path] = ["/usr/sbin/sshd", "-D", "-e", "-f", _write(place, "sshd_config", lines)]
+    return Server(place, argv, _tcp(port))
+
+
+def _tcp(port: int, versions: Iterable[int] = (4, 6)) -> Callable[[Daemon], None]:
+    return lambda daemon: daemon.wait_for_tcp([_LOOPBACK[version] for version in versions], port)
+
+
+def _tftp(port: int, versions: Iterable[int]) -> Callable[[Daemon], None]:
+    return lambda daemon: daemon.wait_for_tftp([_LOOPBACK[version] for version in versions], port)
+
+
+def _write(place: Place, name: str, lines: Iterable[str]) -> Path:
+    path = place.folder / name
+    path.write_text("\n".join((*lines, "")))
+    return path
