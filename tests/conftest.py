@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,10 @@ import pytest
 import noidchecks
 from noidchecks import Result
 from tests.fakes.peers import Peer, Step
+
+
+# A shell starts what it puts into the background with SIGINT ignored, and the programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Check(Protocol):
