@@ -16,7 +16,6 @@ import noidchecks
 from noidchecks import Result
 from tests.fakes.peers import Peer, Step
 
-
 # A shell starts what it puts into the background with SIGINT ignored, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
