@@ -1,29 +1,44 @@
-"""What a conversation with a TFTP server saw."""
+"""What the transfers of a conversation with a TFTP server saw."""
 
 from __future__ import annotations
+
+from . import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
     from ..errors import ProbeError
     from .content import Content
+    from .file import TftpFile
     from .wire import Error
 
 
 class Findings:
-    """Filled while the conversation goes on, so that a failure keeps what was seen before it.
+    """One transfer: filled while it goes on, so that a failure keeps what was seen before it.
 
-    answer is the address that the server answers from, error its error packet, asked and granted the options,
-    content the file (None when none was asked for), complete once its last block is there, alive once the server has
-    shown that it serves. failure is what ended the conversation early.
+    file is what is asked for, request the packet that does, asked and granted the options, expect the number of the
+    error that is the right answer (None for a transfer). content is the file that arrives (None when none is asked
+    for), canary what is written in its place, written the bytes of it that were acknowledged. label names the transfer
+    in sentences, "" if no file was given. pause are the seconds to wait before it. answer is the address that the
+    server answers from, error its error packet, requests how often it was asked. complete says that the last block is
+    there, alive that the server has shown that it serves. strays are all packets of others, stray the latest of their
+    addresses, foreign those of other hosts. failure is what ended it early.
     """
 
     __slots__ = (
-        "answer",
-        "error",
+        "file",
+        "request",
         "asked",
         "granted",
+        "expect",
         "content",
+        "canary",
+        "written",
+        "label",
+        "pause",
+        "answer",
+        "error",
+        "requests",
         "complete",
         "alive",
         "blocks",
@@ -31,15 +46,36 @@ class Findings:
         "duplicates",
         "strays",
         "stray",
+        "foreign",
+        "foreigner",
         "failure",
     )
 
-    def __init__(self, asked: dict[str, int], content: Content | None) -> None:
-        self.answer: Address | None = None
-        self.error: Error | None = None
+    def __init__(
+        self,
+        file: TftpFile,
+        request: bytes,
+        asked: dict[str, int],
+        content: Content | None,
+        *,
+        expect: int | None = None,
+        label: str = "",
+        canary: bytes | None = None,
+        pause: float = 0.0,
+    ) -> None:
+        self.file = file
+        self.request = request
         self.asked = asked
         self.granted: dict[str, int] = {}
+        self.expect = expect
         self.content = content
+        self.canary = canary
+        self.written = 0
+        self.label = label
+        self.pause = pause
+        self.answer: Address | None = None
+        self.error: Error | None = None
+        self.requests = 0
         self.complete = False
         self.alive = False
         self.blocks = 0
@@ -47,4 +83,13 @@ class Findings:
         self.duplicates = 0
         self.strays = 0
         self.stray: Address | None = None
+        self.foreign = 0
+        self.foreigner: Address | None = None
         self.failure: ProbeError | None = None
+
+    @property
+    def good_errors(self) -> tuple[int, ...]:
+        """The numbers of the errors that are a right answer."""
+        if self.expect is not None:
+            return (self.expect,)
+        return (wire.FILE_NOT_FOUND, wire.ACCESS_VIOLATION) if self.content is None and self.canary is None else ()

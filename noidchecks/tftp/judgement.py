@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-from ..errors import DeadlineExceeded, NotConnected, NotResolved
+from ..errors import DeadlineExceeded, NotConnected, NotResolved, PeerError
 from ..judgement import failed, failure_text, time_metrics, time_part
 from ..status.perfdata import Metric
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
+from .facts import facts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..errors import ProbeError
+    from ..status.threshold import Range
     from ..timings import Timings
     from .content import Content
     from .findings import Findings
     from .probe import TftpProbe
 
 
-def judge(probe: TftpProbe, findings: Findings, timings: Timings) -> Result:
-    """Judges what the conversation found."""
-    if findings.failure is not None:
+def judge(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> Result:
+    """Judges what the transfers found; only the last one may have failed."""
+    failure = made[-1].failure
+    metrics = _metrics(probe, made)
+    facts = facts_of(probe, made, timings)
+    foreign = tuple(_foreign_part(probe, findings) for findings in made if findings.foreign)
+    if failure is not None:
+        state = probe.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
         return failed(
             "TFTP",
             probe,
-            findings.failure,
+            failure,
             timings,
-            text=printable(_failure(probe, findings, findings.failure)),
-            metrics=_metrics(probe, findings),
-            facts=_facts(probe, findings, timings),
+            state=worst((state, *(part.state for part in foreign))),
+            text=printable(_failure(probe, made[-1], failure)),
+            metrics=metrics,
+            facts=facts,
         )
-    place = f"{printable(probe.host)} port {probe.port}"
-    content = findings.content
-    judged: tuple[Part, ...]
-    if content is None:
-        answer = findings.error.text if findings.error is not None else "the file exists"
-        text = f"{timings.total:.3f} second response time on {place} [{answer}]"
-        judged = (Part(State.OK, f"Server answered: {answer}"),)
-    else:
-        name = printable(probe.filename)
-        text = f"Received {content.size} bytes in {timings.total:.1f} seconds from {place} [{name}]"
-        judged = (Part(State.OK, f"Transfer of {name} succeeded"), *_content_parts(probe, findings, content))
-        wrong = ", ".join(part.text for part in judged if part.state != State.OK)
-        if wrong:
-            text = f"{name}: {wrong}"
+    # Of a canary that was read back twice, the second time counts.
+    counted = (made[0], *made[1:][-1:]) if probe.put else made
+    judged = tuple(part for findings in counted for part in _parts(probe, findings)) + foreign
+    text = ", ".join(part.text for part in judged if part.state != State.OK) or _summary(probe, made, timings)
     parts = (*judged, time_part(probe, timings.total))
     state = worst(part.state for part in parts)
     return Result(
@@ -51,25 +49,72 @@ def judge(probe: TftpProbe, findings: Findings, timings: Timings) -> Result:
         f"TFTP {state} - {text}",
         parts=parts,
         summary=text,
-        metrics=time_metrics(probe, timings.total, timings) + _metrics(probe, findings),
-        facts=_facts(probe, findings, timings),
+        metrics=time_metrics(probe, timings.total, timings) + metrics,
+        facts=facts,
         timings=timings,
     )
 
 
+def _summary(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> str:
+    place = f"{printable(probe.host)} port {probe.port}"
+    if probe.put and probe.expect_error is None:
+        deed = " and read them back" if probe.read_back else ""
+        name = printable(probe.put)
+        return f"Wrote {made[0].written} bytes{deed} in {timings.total:.1f} seconds on {place} [{name}]"
+    if made[0].content is not None and probe.expect_error is None:
+        size = sum(findings.content.size for findings in made if findings.content is not None)
+        names = ", ".join(printable(findings.file.name) for findings in made)
+        return f"Received {size} bytes in {timings.total:.1f} seconds from {place} [{names}]"
+    answers = ", ".join(_named(findings, _answer(findings)) for findings in made)
+    return f"{timings.total:.3f} second response time on {place} [{answers}]"
+
+
+def _answer(findings: Findings) -> str:
+    return findings.error.text if findings.error is not None else "the file exists"
+
+
+def _named(findings: Findings, text: str) -> str:
+    return f"{printable(findings.label)}: {text}" if findings.label else text
+
+
+def _parts(probe: TftpProbe, findings: Findings) -> tuple[Part, ...]:
+    content = findings.content
+    if findings.complete and findings.canary is not None:
+        return (Part(State.OK, _named(findings, f"{findings.written} bytes acknowledged")),)
+    if content is None or findings.error is not None:
+        return (Part(State.OK, _named(findings, f"Server answered: {_answer(findings)}")),)
+    name = printable(findings.label)
+    wrong: list[Part] = []
+    right: list[Part] = []
+    for part in _content_parts(probe, findings, content):
+        (right if part.state == State.OK else wrong).append(part)
+    whole = Part(State.OK, f"Transfer of {name} succeeded")
+    if not wrong:
+        return (whole, *right)
+    # One sentence for all that is wrong, so that it names the file once.
+    return (whole, Part(State.CRITICAL, f"{name}: {', '.join(part.text for part in wrong)}"), *right)
+
+
+def _foreign_part(probe: TftpProbe, findings: Findings) -> Part:
+    return Part(probe.foreign_answer, _named(findings, f"{_packets(findings.foreign)} {findings.foreigner}"))
+
+
+def _packets(count: int) -> str:
+    return f"{count} packet{'' if count == 1 else 's'} came from"
+
+
 def _content_parts(probe: TftpProbe, findings: Findings, content: Content) -> tuple[Part, ...]:
     parts = []
+    file = findings.file
     announced = findings.granted.get("tsize")
     if announced is not None:
         # In netascii a server may announce the file's size or that of its encoded form.
         right = announced in ((content.size, content.received) if probe.mode == "netascii" else (content.size,))
         parts.append(_part("tsize", str(announced), f"{content.size} bytes", right))
-    if probe.size is not None:
-        expected = _size_words(probe)
-        parts.append(_part("size", expected, f"{content.size} bytes", not probe.size.alerts(content.size)))
-    digests = content.digests()
-    for algorithm, digest in digests.items():
-        expected = getattr(probe, algorithm)
+    if file.size is not None:
+        parts.append(_part("size", _size_words(file.size), f"{content.size} bytes", not file.size.alerts(content.size)))
+    for algorithm, digest in content.digests().items():
+        expected = getattr(file, algorithm)
         parts.append(_part(algorithm.upper(), expected, digest, digest == expected))
     return tuple(parts)
 
@@ -80,9 +125,8 @@ def _part(what: str, expected: str, received: str, right: bool) -> Part:
     return Part(State.CRITICAL, f"{what}: expected {expected}, received {received}")
 
 
-def _size_words(probe: TftpProbe) -> str:
-    size = probe.size
-    if size is not None and size.start == size.end and not size.inside:
+def _size_words(size: Range) -> str:
+    if size.start == size.end and not size.inside:
         return f"{size.start:.0f} bytes"
     return f"{size} bytes"
 
@@ -93,40 +137,22 @@ def _failure(probe: TftpProbe, findings: Findings, failure: ProbeError) -> str:
     if isinstance(failure, NotConnected) and findings.answer is None:
         return f"connect to address {probe.host} and port {probe.port}: {failure.message}"
     text = failure_text(probe, failure)
-    if findings.error is not None:
-        return f"{probe.filename}: {text}" if probe.filename else f"server answered: {text}"
     if isinstance(failure, DeadlineExceeded) and findings.answer is None and findings.stray is not None:
         # The usual case behind it: a server with several addresses, or a NAT that forgets the way back.
-        packets = "1 packet" if findings.strays == 1 else f"{findings.strays} packets"
-        return f"{text}, but {packets} came from {findings.stray}"
-    return text
+        text = f"{text}, but {_packets(findings.strays)} {findings.stray}"
+    is_answer = findings.error is not None or (findings.expect is not None and isinstance(failure, PeerError))
+    if is_answer and not findings.label:
+        return f"server answered: {text}"
+    return _named(findings, text) if is_answer or probe.further or probe.put else text
 
 
-def _metrics(probe: TftpProbe, findings: Findings) -> tuple[Metric, ...]:
-    retransmissions = Metric("retransmissions", findings.retransmissions, minimum=0)
-    if findings.content is None:
+def _metrics(probe: TftpProbe, made: tuple[Findings, ...]) -> tuple[Metric, ...]:
+    retransmissions = Metric("retransmissions", sum(findings.retransmissions for findings in made), minimum=0)
+    if probe.put and probe.expect_error is None:
+        return (Metric("size", made[0].written, "B", minimum=0), retransmissions)
+    contents = [findings.content for findings in made if findings.content is not None]
+    if not contents or probe.expect_error is not None:
         return (retransmissions,)
-    return (Metric("size", findings.content.size, "B", critical=probe.size, minimum=0), retransmissions)
-
-
-def _facts(probe: TftpProbe, findings: Findings, timings: Timings) -> dict[str, object]:
-    facts: dict[str, object] = {"file": printable(probe.filename) or None, "mode": probe.mode}
-    content = findings.content
-    if content is not None:
-        facts |= {"size": content.size, "complete": findings.complete}
-        if findings.complete:
-            facts |= content.digests()
-    if findings.error is not None:
-        facts["error"] = {"code": findings.error.code, "message": findings.error.text}
-    if findings.answer is not None:
-        facts["answer"] = str(findings.answer)
-        # From the first request on, so a retransmission is in it.
-        facts["rtt"] = round(timings.phases.get("greeting", 0.0), 6)
-    return facts | {
-        "options_asked": findings.asked,
-        "options": findings.granted,
-        "blocks": findings.blocks,
-        "retransmissions": findings.retransmissions,
-        "duplicates": findings.duplicates,
-        "stray_packets": findings.strays,
-    }
+    size = sum(content.size for content in contents)
+    limit = None if probe.further else probe.size
+    return (Metric("size", size, "B", critical=limit, minimum=0), retransmissions)

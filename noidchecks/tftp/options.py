@@ -5,8 +5,10 @@ from __future__ import annotations
 from ..errors import UsageError
 from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, integer, port
 from ..plugin.options import Option, Plugin, Scan
+from ..status.state import State
 from ..status.text import printable
 from ..status.threshold import Range
+from .file import TftpFile
 from .probe import TftpProbe
 
 TYPE_CHECKING = False
@@ -20,10 +22,20 @@ OPTIONS = (
     Option("hostname", "H", "ADDRESS", "Host name or address; may also be given without -H"),
     Option("port", "p", "PORT", "UDP port (69)"),
     *ADDRESS_ROWS,
-    Option("file", "f", "FILE", "Read this file; without it, a file that does not exist is asked for"),
-    Option("size", metavar="BYTES|RANGE", help="Size in bytes that the file must have, outside of which is CRITICAL"),
-    Option("sha256", metavar="HEX", help="SHA-256 that the file must have"),
-    Option("sha1", metavar="HEX", help="SHA-1 that the file must have"),
+    Option("file", "f", "FILE", "Read this file; without it, a file that does not exist is asked for", repeatable=True),
+    Option(
+        "size",
+        metavar="BYTES|RANGE",
+        help="Size in bytes that the file must have, outside of which is CRITICAL",
+        repeatable=True,
+    ),
+    Option("sha256", metavar="HEX", help="SHA-256 that the file must have", repeatable=True),
+    Option("sha1", metavar="HEX", help="SHA-1 that the file must have", repeatable=True),
+    Option("expect-error", metavar="CODE", help="Number of the error, 0 to 8, that is the right answer to the request"),
+    Option("foreign-answer", metavar="STATE", help="State when another host answers too: ok, warn or crit (ok)"),
+    Option("put", metavar="NAME", help="Write random bytes to this file, which stays there, and read them back"),
+    Option("put-size", metavar="BYTES", help="Number of the bytes to write, up to 16777216 (1024)"),
+    Option("no-read-back", help="Do not read back what was written"),
     Option("mode", metavar="MODE", help="Transfer mode: octet or netascii, which is decoded (octet)"),
     Option("blksize", metavar="BYTES", help="Ask for blocks of so many bytes, 8 to 65464 (RFC 2348)"),
     Option("tsize", help="Ask for the size of the file and compare it with what arrives (RFC 2349)"),
@@ -34,9 +46,13 @@ OPTIONS = (
     *OUTPUT_ROWS,
 )
 
+_STATES = {"ok": State.OK, "warn": State.WARNING, "crit": State.CRITICAL}
+
 USAGE = """\
-check_tftp [-H] <host> [-p <port>] [-f <file>] [--size <bytes>|<range>] [--sha256 <hex>]
-[--sha1 <hex>] [--mode octet|netascii] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
+check_tftp [-H] <host> [-p <port>] [-f <file>]... [--size <bytes>|<range>]... [--sha256 <hex>]...
+[--sha1 <hex>]... [--expect-error <code>] [--foreign-answer ok|warn|crit]
+[--put <file>] [--put-size <bytes>] [--no-read-back]
+[--mode octet|netascii] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
 [-r <retries>] [-m <maximum bytes>] [-w <warning time>] [-c <critical time>]
 [-t <timeout seconds>[:<state>]] [--timeout-state <state>] [-4|-6] [--source <address>] [-v]
 [--phases] [--output-format <format>]"""
@@ -48,13 +64,18 @@ def build(scan: Scan) -> Command:
         raise UsageError("No arguments found")
     common = CommonSettings(PLUGIN)
     settings: dict[str, Any] = common.probe
+    files: dict[str, list[Any]] = {"filename": [], "size": [], "sha256": [], "sha1": []}
     hosts: list[str] = []
     while True:
         for name, value in scan:
             if name == "hostname":
                 hosts.append(value)
             elif not common.take(name, value):
-                settings |= _setting(name, value)
+                for key, setting in _setting(name, value).items():
+                    if key in files:
+                        files[key].append(setting)
+                    else:
+                        settings[key] = setting
         word = scan.leading_word()
         if word is None:
             break
@@ -67,7 +88,21 @@ def build(scan: Scan) -> Command:
         raise UsageError("No host given")
     if len(hosts) > 1:
         raise UsageError(f"Only one host can be given, not also {printable(hosts[1])} (a file is given with -f)")
-    return common.command(TftpProbe(hosts[0], **settings))
+    return common.command(TftpProbe(hosts[0], **settings, **_files(**files)))
+
+
+def _files(filename: list[str], **expected: list[Any]) -> dict[str, Any]:
+    """Gives each file what is expected of it: as many values as there are files, in their order, or none."""
+    count = len(filename)
+    for option, values in expected.items():
+        if count > 1 and len(values) not in (0, count):
+            raise UsageError(f"{count} files need {count} values of --{option}, in the same order, not {len(values)}")
+    if count < 2:
+        # As with all other options, the last value counts.
+        return {name: values[-1] for name, values in {"filename": filename, **expected}.items() if values}
+    rows = [{name: values[number] for name, values in expected.items() if values} for number in range(count)]
+    further = tuple(TftpFile(name, **row) for name, row in zip(filename[1:], rows[1:], strict=True))
+    return {"filename": filename[0], "further": further, **rows[0]}
 
 
 def _setting(name: str, value: str) -> dict[str, Any]:
@@ -84,6 +119,20 @@ def _setting(name: str, value: str) -> dict[str, Any]:
             return {"tsize": True}
         case "blksize" | "windowsize" | "retries":
             return {name: _whole(name.capitalize(), value)}
+        case "expect-error":
+            return {"expect_error": _whole("Expected error", value)}
+        case "foreign-answer":
+            if value not in _STATES:
+                raise UsageError(f"Foreign answer must be ok, warn or crit, not {printable(repr(value), 80)}")
+            return {"foreign_answer": _STATES[value]}
+        case "put":
+            if not value:
+                raise UsageError("Name of the file to write must not be empty")
+            return {"put": value}
+        case "put-size":
+            return {"put_size": _positive("Put size", value)}
+        case "no-read-back":
+            return {"read_back": False}
         case "maxbytes":
             return {"limit": _positive("Maxbytes", value)}
         case "sha256" | "sha1":

@@ -9,7 +9,9 @@ from ..status.text import printable
 from ..value import Value
 from . import wire
 from .dialogue import converse
+from .file import TftpFile
 from .judgement import judge
+from .steps import ABSENT_FILE, read_request, steps, write_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,18 +19,16 @@ if TYPE_CHECKING:
     from ..status.result import Result
     from ..status.threshold import Range
     from ..timings import Timings
-    from .content import Content
     from .findings import Findings
 
-# Asked for when no file is given, so it must not exist.
-ABSENT_FILE = "noidchecks-absent-file"
 MODES = ("octet", "netascii")
 MAX_RETRIES = 100
+MAX_PUT = 1 << 24
 GIBIBYTE = 1 << 30
 
 # option -> the least and the greatest value that a client may ask for (RFC 2348, 7440)
 _OPTION_LIMITS = {"blksize": (8, 65464), "windowsize": (1, 65535)}
-_HASH_LENGTHS = {"sha256": 64, "sha1": 40}
+_MAX_ERROR = 8
 
 
 class TftpProbe(Value):
@@ -36,9 +36,13 @@ class TftpProbe(Value):
 
     host is a name or an address, timeout seconds. The file is counted and hashed as it arrives: size is the range of
     bytes that it may have, sha256 and sha1 are hexadecimal, limit is the size at which reading is given up. mode is
-    "octet" or "netascii", of which the decoded bytes count. blksize, tsize and windowsize are the options to ask for. A
-    request or acknowledgement that stays unanswered is sent again up to retries times. timeout_state is for the
-    deadline. UsageError for values that are impossible or contradict each other.
+    "octet" or "netascii", of which the decoded bytes count. further are files that are read after that one; the first
+    transfer that fails is the last. expect_error is the number of the error, 0..8, that is the right answer to each
+    request, in the place of a file. put is the name of a file that put_size random bytes are written to, in the place
+    of reading one; they are read back and compared if read_back is set, and stay there. foreign_answer is the state
+    when packets of another host come. blksize, tsize and windowsize are the options to ask for. A request or
+    acknowledgement that stays unanswered is sent again up to retries times. timeout_state is for the deadline.
+    UsageError for values that are impossible or contradict each other.
     """
 
     __slots__ = (
@@ -53,6 +57,12 @@ class TftpProbe(Value):
         "size",
         "sha256",
         "sha1",
+        "further",
+        "expect_error",
+        "foreign_answer",
+        "put",
+        "put_size",
+        "read_back",
         "blksize",
         "tsize",
         "windowsize",
@@ -73,6 +83,12 @@ class TftpProbe(Value):
     size: Range | None
     sha256: str
     sha1: str
+    further: tuple[TftpFile, ...]
+    expect_error: int | None
+    foreign_answer: State
+    put: str
+    put_size: int
+    read_back: bool
     blksize: int | None
     tsize: bool
     windowsize: int | None
@@ -96,6 +112,12 @@ class TftpProbe(Value):
         size: Range | None = None,
         sha256: str = "",
         sha1: str = "",
+        further: tuple[TftpFile, ...] = (),
+        expect_error: int | None = None,
+        foreign_answer: State = State.OK,
+        put: str = "",
+        put_size: int = 1024,
+        read_back: bool = True,
         blksize: int | None = None,
         tsize: bool = False,
         windowsize: int | None = None,
@@ -110,6 +132,8 @@ class TftpProbe(Value):
         self._validate_place()
         self._validate_request()
         self._validate_expectations()
+        if self.put:
+            self._validate_put()
 
     @property
     def options(self) -> dict[str, int]:
@@ -118,30 +142,31 @@ class TftpProbe(Value):
         return {name: value for name, value in asked.items() if value is not None}
 
     @property
+    def write_options(self) -> dict[str, int]:
+        """The options to ask for when the canary is written: its size is told, not asked for."""
+        return self.options | ({"tsize": self.put_size} if self.tsize else {})
+
+    @property
+    def files(self) -> tuple[TftpFile, ...]:
+        """The files to read, in their order; none when a file that does not exist is asked for."""
+        if not self.filename:
+            return ()
+        return (TftpFile(self.filename, size=self.size, sha256=self.sha256, sha1=self.sha1), *self.further)
+
+    @property
     def request(self) -> bytes:
-        """The read request that is sent."""
-        filename = self.filename or ABSENT_FILE
-        return wire.request(filename.encode(errors="surrogateescape"), self.mode, self.options)
+        """The first request that is sent."""
+        if self.put:
+            return write_request(self, self.put)
+        return read_request(self, self.filename or ABSENT_FILE)
 
-    def dialogue(self) -> Dialogue[Findings]:
+    def dialogue(self) -> Dialogue[tuple[Findings, ...]]:
         """Returns the conversation of this probe."""
-        return converse(self, self._content() if self.filename else None)
+        return converse(self, steps(self))
 
-    def judge(self, findings: Findings, timings: Timings) -> Result:
+    def judge(self, findings: tuple[Findings, ...], timings: Timings) -> Result:
         """Judges what the conversation found."""
         return judge(self, findings, timings)
-
-    def _content(self) -> Content:
-        from .content import Content
-
-        names = [name for name in _HASH_LENGTHS if getattr(self, name)]
-        if not names:
-            return Content(netascii=self.mode == "netascii")
-        # Before the clock starts: loading it is not the server's time.
-        import hashlib
-
-        hashes = [hashlib.new(name, usedforsecurity=False) for name in names]
-        return Content(hashes, netascii=self.mode == "netascii")
 
     def _validate_place(self) -> None:
         if not self.host or self.host.startswith("/") or "\0" in self.host:
@@ -154,27 +179,39 @@ class TftpProbe(Value):
             _check_source(self.source, self.family)
 
     def _validate_request(self) -> None:
-        if "\0" in self.filename:
-            raise UsageError(f"File name must not contain NUL: {_quoted(self.filename)}")
+        names = (self.put or self.filename, *(file.name for file in self.further))
+        if not all(names[1:]) or (self.further and not self.filename):
+            raise UsageError("File name must not be empty")
+        for name in names:
+            if "\0" in name:
+                raise UsageError(f"File name must not contain NUL: {_quoted(name)}")
         if self.mode not in MODES:
             raise UsageError(f"Mode must be octet or netascii, not {_quoted(self.mode)}")
-        for name, (low, high) in _OPTION_LIMITS.items():
-            value = getattr(self, name)
+        for option, (low, high) in _OPTION_LIMITS.items():
+            value = getattr(self, option)
             if value is not None:
-                _within(name.capitalize(), value, low, high)
-        length = len(self.request)
+                _within(option.capitalize(), value, low, high)
+        requests = [self.request, *(read_request(self, name) for name in names[1:])]
+        length = max(map(len, requests))
         if length > wire.REQUEST_LIMIT:
             raise UsageError(f"File name is too long: the request has {length} bytes, at most {wire.REQUEST_LIMIT} fit")
 
     def _validate_expectations(self) -> None:
-        for name, length in _HASH_LENGTHS.items():
-            value = getattr(self, name)
-            if value and (len(value) != length or not set(value) <= set("0123456789abcdef")):
-                raise UsageError(f"{name.upper()} must be {length} hexadecimal digits, not {_quoted(value)}")
-        if self.size is not None and self.size.end < 0 and not self.size.inside:
-            raise UsageError(f"Size must not be negative: {self.size}")
-        if not self.filename and (self.size is not None or self.sha256 or self.sha1):
+        first = TftpFile(self.filename, size=self.size, sha256=self.sha256, sha1=self.sha1)
+        if not self.filename and first.is_judged:
             raise UsageError("A size or a hash can only be checked with a file (-f)")
+        if self.expect_error is None:
+            return
+        _within("Expected error", self.expect_error, 0, _MAX_ERROR)
+        if any(file.is_judged for file in (first, *self.further)):
+            raise UsageError("A file that is answered by an error has no size and no hash")
+
+    def _validate_put(self) -> None:
+        if self.filename:
+            raise UsageError("A file is either read (-f) or written (--put)")
+        if self.mode != "octet":
+            raise UsageError("A file can only be written in mode octet")
+        _within("Put size", self.put_size, 1, min(MAX_PUT, self.limit))
 
 
 def _within(what: str, value: int, low: int, high: int) -> None:

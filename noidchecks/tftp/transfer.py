@@ -16,11 +16,13 @@ BLOCK_SIZE = 512
 class Transfer:
     """The state of a transfer, fed with the server's packets.
 
-    last is what a silence makes us send again: the request, later the acknowledgement of the last block in order.
+    awaited names what the server may send. last is what a silence makes us send again: the request, later the
+    acknowledgement of the last block in order.
     farewell is what the server is told when the conversation ends early, b"" when it has ended it itself.
     """
 
     __slots__ = (
+        "awaited",
         "last",
         "farewell",
         "done",
@@ -37,8 +39,9 @@ class Transfer:
     )
 
     def __init__(self, request: bytes, findings: Findings, *, limit: int, patience: int) -> None:
+        self.awaited = "DATA, OACK or ERROR"
         self.last = request
-        self.farewell = _BYE
+        self.farewell = BYE
         self.done = False
         self._findings = findings
         # The bytes that a file may have, and how often one acknowledgement is repeated for duplicates.
@@ -52,38 +55,31 @@ class Transfer:
         self._repeats = 0
         self._gap = False
 
-    def silence(self) -> bytes:
+    def silence(self) -> tuple[bytes, ...]:
         """Takes that nothing came in time and returns what to send again."""
         # The server begins a new window after what it is told here.
         self._unacknowledged = 0
-        return self.last
+        return (self.last,)
 
-    def take(self, datagram: bytes) -> tuple[bool, bytes]:
-        """Takes a packet; returns whether the transfer got further, and the answer to send, b"" for none.
+    def take(self, datagram: bytes) -> tuple[bool, tuple[bytes, ...]]:
+        """Takes a packet; returns whether the transfer got further, and the packets to send.
 
         PeerError for an error packet, and for a packet that the server must not send; farewell is then the answer.
         """
         self.farewell = wire.error(wire.ILLEGAL_OPERATION, "Illegal TFTP operation")
         packet = wire.decode(datagram)
-        if isinstance(packet, Data):
-            taken = self._take_data(packet)
-        elif isinstance(packet, Error):
-            taken = self._take_error(packet)
-        else:
-            taken = self._take_options(packet)
-        if not isinstance(packet, Error):
-            self.farewell = _BYE
-        return taken
-
-    def _take_error(self, packet: Error) -> tuple[bool, bytes]:
-        self.farewell = b""
-        findings = self._findings
-        findings.error = packet
-        if findings.content is None and packet.code in (wire.FILE_NOT_FOUND, wire.ACCESS_VIOLATION):
-            findings.alive = self.done = True
-            return True, b""
-        expected = "error 1 or 2" if findings.content is None else "DATA"
-        raise PeerError(f"{packet.text} (error {packet.code})", expected=expected, received=f"error {packet.code}")
+        if isinstance(packet, Error):
+            self.farewell = b""
+            judge_error(self._findings, packet, "DATA")
+            self.done = True
+            return True, ()
+        if self._findings.expect is not None:
+            self.farewell = BYE
+            received = "DATA" if isinstance(packet, Data) else "OACK"
+            raise unexpected(f"error {self._findings.expect}", received)
+        progress, answer = self._take_data(packet) if isinstance(packet, Data) else self._take_options(packet)
+        self.farewell = BYE
+        return progress, (answer,) if answer else ()
 
     def _take_options(self, packet: OptionAck) -> tuple[bool, bytes]:
         findings = self._findings
@@ -165,4 +161,28 @@ class Transfer:
         return broken("file", f"at most {self._limit} bytes", received)
 
 
-_BYE = wire.error(wire.NOT_DEFINED, "check ended")
+BYE = wire.error(wire.NOT_DEFINED, "check ended")
+
+
+def judge_error(findings: Findings, packet: Error, wanted: str, *, explain: bool = False) -> None:
+    """Takes an error packet, as the right answer or by raising PeerError; wanted is what a transfer needs.
+
+    With explain, the meaning of the code is told beside the server's own words.
+    """
+    findings.error = packet
+    if packet.code in findings.good_errors:
+        findings.alive = True
+        return
+    received = f"error {packet.code}"
+    if findings.expect is not None:
+        raise unexpected(f"error {findings.expect}", f"{received} ({packet.text})")
+    expected = "error 1 or 2" if findings.good_errors else wanted
+    told = received
+    if explain and packet.code and packet.meaning.lower() not in ("", packet.text.lower()):
+        told = f"{received}, {packet.meaning.lower()}"
+    raise PeerError(f"{packet.text} ({told})", expected=expected, received=received)
+
+
+def unexpected(expected: str, received: str) -> PeerError:
+    """Returns the error for an answer that is right for a server, but not the one that it should give."""
+    return PeerError(f"expected {expected}, received {received}", expected=expected, received=received)

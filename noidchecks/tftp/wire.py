@@ -1,4 +1,4 @@
-"""TFTP packets (RFC 1350, 2347): those that a reading client sends, and those that it may be sent."""
+"""TFTP packets (RFC 1350, 2347): those that a client sends, and those that it may be sent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Packet: TypeAlias = "Data | Error | OptionAck"
+    AnswerToWriter: TypeAlias = "Ack | Error | OptionAck"
 
 RRQ, WRQ, DATA, ACK, ERROR, OACK = range(1, 7)
 _OPCODES = ("RRQ", "WRQ", "DATA", "ACK", "ERROR", "OACK")
@@ -49,6 +50,16 @@ class Data(Value):
         self._fill({"block": block, "payload": payload})
 
 
+class Ack(Value):
+    """An acknowledgement of the block of that number, and of all before it."""
+
+    __slots__ = ("block",)
+    block: int
+
+    def __init__(self, block: int) -> None:
+        self._fill({"block": block})
+
+
 class Error(Value):
     """An error packet: it ends the transfer, and nothing answers it."""
 
@@ -63,9 +74,12 @@ class Error(Value):
     def text(self) -> str:
         """The server's own words made printable, or those of the RFC when it has none."""
         words = printable(self.message, _SHOWN_CHARACTERS).strip()
-        if not words:
-            words = _MEANINGS[self.code] if self.code < len(_MEANINGS) else "No message"
-        return words
+        return words or self.meaning or "No message"
+
+    @property
+    def meaning(self) -> str:
+        """What the RFC says of the code; "" for a code that it does not know."""
+        return _MEANINGS[self.code] if self.code < len(_MEANINGS) else ""
 
 
 class OptionAck(Value):
@@ -78,12 +92,17 @@ class OptionAck(Value):
         self._fill({"options": options})
 
 
-def request(filename: bytes, mode: str, options: Mapping[str, int]) -> bytes:
-    """Returns the read request."""
+def request(filename: bytes, mode: str, options: Mapping[str, int], opcode: int = RRQ) -> bytes:
+    """Returns the read request, or the write request if that is the opcode."""
     words = [filename, mode.encode()]
     for name, value in options.items():
         words += (name.encode(), b"%d" % value)
-    return b"".join((b"\0\1", *(word + b"\0" for word in words)))
+    return b"".join((opcode.to_bytes(2, "big"), *(word + b"\0" for word in words)))
+
+
+def data(number: int, payload: bytes) -> bytes:
+    """Returns a block; the one behind 65535 has the number 0."""
+    return b"\0\3" + (number & 0xFFFF).to_bytes(2, "big") + payload
 
 
 def acknowledgement(block: int) -> bytes:
@@ -97,20 +116,31 @@ def error(code: int, message: str) -> bytes:
 
 
 def decode(datagram: bytes) -> Packet:
-    """Reads a packet that a server may send; PeerError for any other."""
+    """Reads a packet that a server may send to a reader; PeerError for any other."""
+    if len(datagram) >= 4 and datagram.startswith(b"\0\3"):
+        return Data(int.from_bytes(datagram[2:4], "big"), datagram[4:])
+    return _decode_rest(datagram, DATA)
+
+
+def decode_answer_to_writer(datagram: bytes) -> AnswerToWriter:
+    """Reads a packet that a server may send to a writer; PeerError for any other."""
+    if len(datagram) >= 4 and datagram.startswith(b"\0\4"):
+        return Ack(int.from_bytes(datagram[2:4], "big"))
+    return _decode_rest(datagram, ACK)
+
+
+def _decode_rest(datagram: bytes, wanted: int) -> Error | OptionAck:
     opcode = int.from_bytes(datagram[:2], "big")
-    if len(datagram) >= 4:
-        if opcode == DATA:
-            return Data(int.from_bytes(datagram[2:4], "big"), datagram[4:])
-        if opcode == ERROR:
-            # Not every server ends its message with the NUL; what it means is clear all the same.
-            return Error(int.from_bytes(datagram[2:4], "big"), datagram[4:].partition(b"\0")[0])
+    words = f"{_OPCODES[wanted - 1]}, OACK or ERROR"
+    if len(datagram) >= 4 and opcode == ERROR:
+        # Not every server ends its message with the NUL; what it means is clear all the same.
+        return Error(int.from_bytes(datagram[2:4], "big"), datagram[4:].partition(b"\0")[0])
     if len(datagram) >= 2 and opcode == OACK:
         return OptionAck(_pairs(datagram))
-    if len(datagram) < 2 or opcode in (DATA, ERROR):
-        raise broken("packet", "a whole DATA, OACK or ERROR", datagram)
+    if len(datagram) < 2 or opcode in (wanted, ERROR):
+        raise broken("packet", f"a whole {words}", datagram)
     name = _OPCODES[opcode - 1] if 0 < opcode <= len(_OPCODES) else f"opcode {opcode}"
-    raise broken("packet", "DATA, OACK or ERROR", name)
+    raise broken("packet", words, name)
 
 
 def broken(subject: str, expected: str, received: bytes | str) -> PeerError:

@@ -196,3 +196,29 @@ def dead_port(host: str = "127.0.0.1") -> int:
         sock.bind((host, 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+def taking(kept: dict[bytes, bytes], *, spoil: Callable[[bytes], bytes] = bytes, lose: int = 0) -> Script:
+    """Takes and delivers files as a correct server without options does, but loses the first DATA packets."""
+
+    def script(session: Session) -> None:
+        if session.opcode == 1:
+            session.deliver(spoil(kept[session.filename]))
+            return
+        content, number, lost = b"", 0, 0
+        session.send(ack(0))
+        while (packet := session.receive()) is not None and packet.startswith(b"\0\3"):
+            if lost < lose:
+                lost += 1
+                continue
+            if packet[2:4] == struct.pack("!H", (number + 1) & 0xFFFF):
+                number += 1
+                content += packet[4:]
+            last = len(packet) < 516
+            if last:
+                kept[session.filename] = content
+            session.send(ack(number))
+            if last:
+                return
+
+    return script

@@ -11,10 +11,11 @@ from hypothesis import given, settings, strategies as st
 from noidchecks import DeadlineExceeded, LocalError, NotConnected, PeerError, TftpProbe
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.dialogue import Datagram, OpenDatagram, Resolve, SendTo
+from noidchecks.tftp.client import LONGEST_WAIT, waits
 from noidchecks.tftp.content import Content
-from noidchecks.tftp.dialogue import LONGEST_WAIT, waits
+from noidchecks.tftp.file import TftpFile
 from noidchecks.tftp.findings import Findings
-from noidchecks.tftp.probe import ABSENT_FILE
+from noidchecks.tftp.steps import ABSENT_FILE
 from noidchecks.tftp.transfer import Transfer
 from tests.fakes.rehearse import Rehearsal, rehearse
 from tests.fakes.tftp import ack, blocks, data, error, oack
@@ -41,8 +42,9 @@ def play(*incoming: bytes | Datagram | Exception | None, on: Any = None, **setti
 
 
 def findings_of(rehearsal: Rehearsal) -> Findings:
-    assert isinstance(rehearsal.value, Findings)
-    return rehearsal.value
+    *_, findings = rehearsal.value
+    assert isinstance(findings, Findings)
+    return findings
 
 
 def failure_of(rehearsal: Rehearsal) -> str:
@@ -232,7 +234,7 @@ def test_what_breaks_the_protocol_is_told_and_ended(packets: list[bytes], text: 
 
 def feed(packets: Iterable[bytes], asked: dict[str, int]) -> Findings:
     """Feeds packets to the receiving side alone: a rehearsal of so many would take seconds."""
-    findings = Findings(asked, Content())
+    findings = Findings(TftpFile("f"), REQUEST, asked, Content())
     transfer = Transfer(REQUEST, findings, limit=10**9, patience=4)
     for packet in packets:
         assert not transfer.done

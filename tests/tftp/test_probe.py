@@ -51,6 +51,7 @@ def test_received() -> None:
         "retransmissions": 0,
         "duplicates": 0,
         "stray_packets": 0,
+        "foreign_packets": 0,
     }
 
 

@@ -1,0 +1,158 @@
+"""One transfer with one address of the server: whom the client hears, and when it sends again (RFC 1350)."""
+
+from __future__ import annotations
+
+from ..dialogue import OpenDatagram, Phase, ReceiveFrom, SendTo
+from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
+from . import wire
+from .transfer import Transfer
+from .wire import broken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..address import Address
+    from ..dialogue import Datagram, Dialogue
+    from ..drivers.sockets import Channel
+    from .findings import Findings
+    from .probe import TftpProbe
+    from .upload import Upload
+
+FIRST_WAIT = 1.0
+LONGEST_WAIT = 60.0
+# Answering each packet of a flood would only double it.
+_STRAYS_ANSWERED = 16
+# A send that fails takes one ICMP message off the socket; there are no more of them than strangers were answered.
+_SENDS = _STRAYS_ANSWERED + 1
+
+
+def waits(timeout: float, retries: int) -> tuple[float | None, ...]:
+    """Returns the seconds to wait after each of the 1 + retries transmissions, None for the rest of the time.
+
+    They double, but none is longer than its share of the timeout, so that all retries fit in it.
+    """
+    share = timeout / (retries + 1) if timeout > 0 else LONGEST_WAIT
+    doubled = tuple(min(FIRST_WAIT * 2.0**number, share) for number in range(retries + 1))
+    return (*doubled[:-1], None) if timeout > 0 else doubled
+
+
+class Client:
+    """The client's end of a transfer."""
+
+    __slots__ = ("_source", "_findings", "_server", "_channel", "_waits", "_transfer")
+
+    def __init__(self, probe: TftpProbe, findings: Findings, server: Address) -> None:
+        self._source = probe.source
+        self._findings = findings
+        self._server = server
+        self._channel: Channel
+        self._waits = waits(probe.timeout, probe.retries)
+        self._transfer: Transfer | Upload
+        if findings.canary is None:
+            self._transfer = Transfer(findings.request, findings, limit=probe.limit, patience=len(self._waits))
+        else:
+            from .upload import Upload
+
+            self._transfer = Upload(findings, findings.canary)
+
+    def run(self) -> Dialogue[None]:
+        """Converses to the end; PeerError, NotConnected, DeadlineExceeded, LocalError."""
+        self._channel = yield OpenDatagram(self._server.family, self._source)
+        try:
+            yield from self._exchange()
+        except (PeerError, DeadlineExceeded):
+            yield from self._say_farewell()
+            raise
+        if not self._findings.complete:
+            yield from self._say_farewell()
+
+    def _exchange(self) -> Dialogue[None]:
+        findings = self._findings
+        transfer = self._transfer
+        yield from self._send(findings.request)
+        findings.requests += 1
+        attempt = 0
+        patience = self._waits[0]
+        while not transfer.done:
+            datagram = yield from self._receive(patience)
+            if datagram is None:
+                attempt += 1
+                if attempt == len(self._waits):
+                    raise broken("answer", transfer.awaited, f"nothing after {attempt} transmissions")
+                findings.retransmissions += 1
+                findings.requests += findings.answer is None
+                patience = self._waits[attempt]
+                for packet in transfer.silence():
+                    yield from self._send(packet)
+            elif not self._is_server(datagram.address):
+                yield from self._turn_away(datagram)
+                # The patience of a receive starts anew with each; halving it keeps strangers from putting off a
+                # retransmission for ever.
+                patience = None if patience is None else patience / 2
+            else:
+                if findings.answer is None:
+                    findings.answer = datagram.address
+                    yield Phase("transfer")
+                progress, answer = transfer.take(datagram.data)
+                for packet in answer:
+                    yield from self._send(packet)
+                if progress:
+                    attempt = 0
+                    patience = self._waits[0]
+                elif findings.canary is not None and patience is not None:
+                    # It repeats its acknowledgement since our block was lost; nothing but silence sends that again.
+                    patience /= 2
+
+    def _send(self, packet: bytes) -> Dialogue[None]:
+        for _ in range(_SENDS):
+            try:
+                yield SendTo(self._channel, packet, self._findings.answer or self._server)
+                return
+            except NotConnected as failure:
+                # Nothing was sent: the kernel has told of an earlier packet first.
+                if self._is_about_server(failure):
+                    raise
+
+    def _say_farewell(self) -> Dialogue[None]:
+        if self._findings.answer is None or not self._transfer.farewell:
+            return
+        try:
+            yield from self._send(self._transfer.farewell)
+        except ProbeError:
+            # It was a courtesy.
+            return
+
+    def _receive(self, patience: float | None) -> Dialogue[Datagram | None]:
+        while True:
+            try:
+                datagram: Datagram | None = yield ReceiveFrom(self._channel, patience=patience)
+                return datagram
+            except NotConnected as failure:
+                if self._is_about_server(failure):
+                    raise
+
+    def _is_server(self, address: Address) -> bool:
+        answer = self._findings.answer
+        # The first answer may come from any port of the server; its port is the one for the rest (RFC 1350, 4).
+        return address == answer if answer is not None else address.host == self._server.host
+
+    def _is_about_server(self, failure: NotConnected) -> bool:
+        # An ICMP message about a stranger whom we answered says nothing about the server.
+        about = failure.address
+        known = self._findings.answer or self._server
+        return about is None or (about.host, about.port) == (known.host, known.port)
+
+    def _turn_away(self, datagram: Datagram) -> Dialogue[None]:
+        findings = self._findings
+        findings.strays += 1
+        findings.stray = datagram.address
+        if datagram.address.host != self._server.host:
+            findings.foreign += 1
+            findings.foreigner = datagram.address
+        # An error is never answered, or two of a kind would never stop.
+        if findings.strays > _STRAYS_ANSWERED or datagram.data.startswith(b"\0\5"):
+            return
+        try:
+            yield SendTo(self._channel, wire.error(wire.UNKNOWN_TRANSFER_ID, "Unknown transfer ID"), datagram.address)
+        except NotConnected as failure:
+            if self._is_about_server(failure):
+                raise

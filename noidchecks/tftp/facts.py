@@ -1,0 +1,46 @@
+"""What a TFTP check saw on the wire, by name."""
+
+from __future__ import annotations
+
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..timings import Timings
+    from .findings import Findings
+    from .probe import TftpProbe
+
+
+def facts_of(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> dict[str, object]:
+    """Returns the facts of a check; when it made several transfers, those of each are a list."""
+    facts: dict[str, object] = {"mode": probe.mode}
+    if all(findings.answer is not None for findings in made) and sum(one.requests for one in made) == len(made):
+        # Of a request that was sent twice nobody knows which one was answered (Karn's algorithm).
+        facts["rtt"] = round(timings.phases.get("greeting", 0.0) / len(made), 6)
+    if len(made) == 1:
+        return facts | _transfer(probe, made[0])
+    return facts | {"transfers": [_transfer(probe, findings) for findings in made]}
+
+
+def _transfer(probe: TftpProbe, findings: Findings) -> dict[str, object]:
+    facts: dict[str, object] = {"file": printable(findings.file.name) if findings.label else None}
+    if findings.canary is not None:
+        facts |= {"written": findings.written, "complete": findings.complete}
+    content = findings.content
+    if content is not None:
+        facts |= {"size": content.size, "complete": findings.complete}
+        if findings.complete:
+            facts |= content.digests()
+    if findings.error is not None:
+        facts["error"] = {"code": findings.error.code, "message": findings.error.text}
+    if findings.answer is not None:
+        facts["answer"] = str(findings.answer)
+    return facts | {
+        "options_asked": findings.asked,
+        "options": findings.granted,
+        "blocks": findings.blocks,
+        "retransmissions": findings.retransmissions,
+        "duplicates": findings.duplicates,
+        "stray_packets": findings.strays,
+        "foreign_packets": findings.foreign,
+    }

@@ -1,0 +1,42 @@
+"""A file that is read, and what it must be like."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..status.text import printable
+from ..value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..status.threshold import Range
+
+HASH_LENGTHS = {"sha256": 64, "sha1": 40}
+
+
+class TftpFile(Value):
+    """A file of the server: size is the range of bytes that it may have, sha256 and sha1 are hexadecimal.
+
+    UsageError for values that no file can have.
+    """
+
+    __slots__ = ("name", "size", "sha256", "sha1")
+    name: str
+    size: Range | None
+    sha256: str
+    sha1: str
+
+    def __init__(self, name: str, *, size: Range | None = None, sha256: str = "", sha1: str = "") -> None:
+        sha256, sha1 = sha256.strip().lower(), sha1.strip().lower()
+        self._fill(locals())
+        for algorithm, length in HASH_LENGTHS.items():
+            value = getattr(self, algorithm)
+            if value and (len(value) != length or not set(value) <= set("0123456789abcdef")):
+                shown = printable(repr(value), 80)
+                raise UsageError(f"{algorithm.upper()} must be {length} hexadecimal digits, not {shown}")
+        if size is not None and size.end < 0 and not size.inside:
+            raise UsageError(f"Size must not be negative: {size}")
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its size or a hash is known."""
+        return self.size is not None or bool(self.sha256 or self.sha1)
