@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         UsageError as UsageError,
     )
     from .ftp.probe import FtpProbe as FtpProbe
+    from .ftp.settings import Active as Active, File as File, Listing as Listing, Login as Login
     from .plugin.command import Command as Command, parse_line as parse_line
     from .probe import check as check, check_async as check_async, survey as survey, survey_async as survey_async
     from .ssh.probe import SshProbe as SshProbe
@@ -28,15 +29,20 @@ if TYPE_CHECKING:
     from .status.state import State as State, worst as worst
     from .status.text import printable as printable
     from .status.threshold import Range as Range
+    from .tftp.file import TftpFile as TftpFile
     from .tftp.probe import TftpProbe as TftpProbe
     from .timings import Timings as Timings
 
 # name -> the module that has it
 _PUBLIC = {
+    "Active": "ftp.settings",
     "Command": "plugin.command",
     "DeadlineExceeded": "errors",
+    "File": "ftp.settings",
     "FtpProbe": "ftp.probe",
+    "Listing": "ftp.settings",
     "LocalError": "errors",
+    "Login": "ftp.settings",
     "Metric": "status.perfdata",
     "NotConnected": "errors",
     "NotResolved": "errors",
@@ -47,6 +53,7 @@ _PUBLIC = {
     "Result": "status.result",
     "SshProbe": "ssh.probe",
     "State": "status.state",
+    "TftpFile": "tftp.file",
     "TftpProbe": "tftp.probe",
     "Timings": "timings",
     "TlsError": "errors",

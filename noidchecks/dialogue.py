@@ -82,13 +82,14 @@ class OpenDatagram:
 
 
 class Send:
-    """Sends all of the data. Answer: None; NotConnected."""
+    """Sends all of the data; a transcript tells what is shown in its place, if anything. Answer: None; NotConnected."""
 
-    __slots__ = ("channel", "data")
+    __slots__ = ("channel", "data", "shown")
 
-    def __init__(self, channel: Channel, data: bytes) -> None:
+    def __init__(self, channel: Channel, data: bytes, shown: bytes = b"") -> None:
         self.channel = channel
         self.data = data
+        self.shown = shown
 
 
 class Receive:
@@ -204,9 +205,9 @@ class Stream:
         self.channel = channel
         self.tls: TlsLayer | None = None
 
-    def send(self, data: bytes) -> Dialogue[None]:
-        """Sends all of the data."""
-        yield Send(self.channel, data if self.tls is None else self.tls.encrypt(data))
+    def send(self, data: bytes, shown: bytes = b"") -> Dialogue[None]:
+        """Sends all of the data; what is shown stands in a transcript in place of a secret."""
+        yield Send(self.channel, data if self.tls is None else self.tls.encrypt(data), shown)
 
     def receive(self, limit: int = SEGMENT, patience: float | None = None) -> Dialogue[bytes | None]:
         """Receives 1..limit bytes; b"" at the end, None after patience seconds without a byte."""

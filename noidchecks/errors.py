@@ -16,7 +16,7 @@ class UsageError(ValueError):
 class ProbeError(Exception):
     """The dialogue with a peer failed; becomes a Result, never reaches the caller of check().
 
-    phase is where it happened: resolve, connect, tls, greeting, login, data, transfer.
+    phase is where it happened: resolve, connect, tls, greeting, kexinit, kex, login, data, transfer.
     """
 
     state = State.CRITICAL

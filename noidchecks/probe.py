@@ -160,8 +160,9 @@ def _conclude(probe: Probe, session: Session) -> Result:
     else:
         raise failure
     if session.transcript is None:
-        return result
-    return result.replace(transcript=tuple(session.transcript))
+        return result.replace(transcript=()) if result.transcript else result
+    # What a judgement has to add is about the end of the dialogue.
+    return result.replace(transcript=(*session.transcript, *result.transcript))
 
 
 def _conclude_anyhow(probe: Probe, session: Session) -> Result:

@@ -48,16 +48,34 @@ class TlsFacts(Value):
 class TlsLayer:
     """The TLS of one stream; bytes in, bytes out, no socket."""
 
-    __slots__ = ("_incoming", "_outgoing", "_object")
+    __slots__ = ("_settings", "_incoming", "_outgoing", "_object")
+    _object: ssl.SSLObject
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, resumed: TlsLayer | None = None) -> None:
+        self._settings = settings
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         name = settings.server_name or None
+        # A session belongs to its context, and a ticket of TLS 1.3 came with the first bytes read after the handshake.
+        context = _context(settings) if resumed is None else resumed._object.context
+        session = None if resumed is None else resumed._object.session
         try:
-            self._object = _context(settings).wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+            self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name, session=session)
         except ValueError as error:
             raise TlsError(f"Cannot use server name: {error}") from error
+
+    def resume(self) -> TlsLayer:
+        """Returns the layer for another stream to the same server, which resumes the session of this one."""
+        return TlsLayer(self._settings, self)
+
+    def end(self) -> bytes:
+        """Returns the record that tells the peer that nothing more will be sent."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            # It waits for the peer's own; ours is written by now.
+            pass
+        return self._outgoing.read()
 
     def encrypt(self, data: bytes) -> bytes:
         """Returns the records for the data."""

@@ -41,6 +41,10 @@ class Channel:
         self.address = address
         self._socket = sock
 
+    def fileno(self) -> int:
+        """The descriptor, for a library that goes on with the connection in a thread."""
+        return self._socket.fileno()
+
     def connect(self, address: Address) -> None:
         """Begins to connect to the address."""
         code = self._socket.connect_ex(address.sockaddr)

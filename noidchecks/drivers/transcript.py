@@ -31,6 +31,9 @@ def _words(operation: object) -> str:
             return f"connect {address}"
         case OpenDatagram():
             return "open datagram socket"
+        case Send(shown=shown) if shown:
+            # Without the length, which would be that of the secret.
+            return f"> {_escaped(shown)}"
         case Send(data=data):
             return f"> {len(data)} bytes {_escaped(data)}"
         case SendTo(data=data, address=address):

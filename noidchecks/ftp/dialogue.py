@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..address import Address
     from ..dialogue import Dialogue, Stream
     from ..tls import TlsFacts
+    from .deep import DeepFindings
     from .probe import FtpProbe
     from .wire import Reply
 
@@ -24,9 +25,9 @@ _CHUNK = 1024
 
 
 class FtpFindings:
-    """What the dialogue saw: bytes received, whether they were what was expected, the reply, TLS, the failure."""
+    """What was seen: the answer, whether it was the expected one, TLS, what is behind the login, the failure."""
 
-    __slots__ = ("received", "matched", "reply", "tls", "address", "failure")
+    __slots__ = ("received", "matched", "reply", "tls", "address", "deep", "failure")
 
     def __init__(self) -> None:
         self.received = b""
@@ -34,6 +35,7 @@ class FtpFindings:
         self.reply: Reply | None = None
         self.tls: TlsFacts | None = None
         self.address: Address | None = None
+        self.deep: DeepFindings | None = None
         self.failure: ProbeError | None = None
 
 
@@ -71,6 +73,11 @@ def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
         return
     if probe.tls == "explicit" and findings.matched:
         yield from _request_tls(probe, stream, findings)
+    if probe.is_deep and findings.matched:
+        # Here and not above, because a check of the greeting does not need it.
+        from .deep import examine
+
+        yield from examine(probe, stream, findings)
     if probe.quit:
         try:
             yield from stream.send(probe.quit)

@@ -25,7 +25,11 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
     """Judges what the conversation found; the worse of certificate and service decides the state."""
     # The wait that the operator asked for is not the server's.
     seconds = timings.total - timings.phases.get("delay", 0.0)
-    if findings.failure is None and findings.received:
+    if findings.deep is not None:
+        from .verdict import judge_deep
+
+        result = judge_deep(probe, findings, findings.deep, seconds, timings)
+    elif findings.failure is None and findings.received:
         result = _judge_answer(probe, findings, seconds, timings)
     else:
         result = _judge_failure(probe, findings, seconds, timings)
@@ -41,22 +45,22 @@ def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timing
     state = time_state(probe, seconds)
     metrics = time_metrics(probe, seconds, timings)
     if findings.matched:
-        text = f"{seconds:.3f} second response time {_place(probe)}"
+        text = f"{seconds:.3f} second response time {place(probe)}"
         text += "" if probe.jail else f" [{answer}]"
         match = Part(State.OK, "The answer of the server matched the expectation")
     else:
         # A latency CRITICAL stands, a latency WARNING gives way: the C plugin's order.
         state = State.CRITICAL if state == State.CRITICAL else probe.mismatch_state
-        text = f"Unexpected response from host/socket{f' {_place(probe)}' if probe.jail else f': {answer}'}"
+        text = f"Unexpected response from host/socket{f' {place(probe)}' if probe.jail else f': {answer}'}"
         match = Part(probe.mismatch_state, f"Answer failed to match expectation{'' if probe.jail else f': {answer}'}")
         metrics = (_without_thresholds(metrics[0]), *metrics[1:])
     return Result(
         state,
         f"FTP {state} - {text}",
-        parts=(Part(State.OK, f"Connection to {_peer(probe)} was a SUCCESS"), match, time_part(probe, seconds)),
+        parts=(Part(State.OK, f"Connection to {peer(probe)} was a SUCCESS"), match, time_part(probe, seconds)),
         summary="Connection succeeded",
         metrics=metrics,
-        facts=_facts(probe, findings),
+        facts=facts_of(probe, findings),
         timings=timings,
     )
 
@@ -72,7 +76,7 @@ def _judge_failure(probe: FtpProbe, findings: FtpFindings, seconds: float, timin
         state = probe.refuse_state
     elif isinstance(failure, NotResolved):
         text = f"Invalid hostname, address or socket: {printable(probe.host)}"
-    facts = _facts(probe, findings)
+    facts = facts_of(probe, findings)
     return failed("FTP", probe, failure, timings, state=state, text=text, seconds=seconds, facts=facts)
 
 
@@ -90,18 +94,21 @@ def _without_thresholds(time: Metric) -> Metric:
     return time.replace(warning=time.warning and _ZERO, critical=time.critical and _ZERO)
 
 
-def _peer(probe: FtpProbe) -> str:
+def peer(probe: FtpProbe) -> str:
+    """Returns what the probe connects to, for the long texts."""
     host = printable(probe.host)
     return host if host.startswith("/") else f"{host} on port {probe.port}"
 
 
-def _place(probe: FtpProbe) -> str:
+def place(probe: FtpProbe) -> str:
+    """Returns where the probe connects to, for the status line."""
     if probe.host.startswith("/"):
         return f"on socket {printable(probe.host)}"
     return f"on {printable(probe.host)} port {probe.port}" if probe.show_host else f"on port {probe.port}"
 
 
-def _facts(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
+def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
+    """Returns what was seen of the server before the login."""
     facts: dict[str, object] = {}
     if findings.address is not None:
         facts["address"] = str(findings.address)

@@ -15,6 +15,7 @@ from ..plugin.common import (
 from ..plugin.options import Option, Plugin, Scan
 from ..status.state import State
 from ..status.text import printable
+from .deep_options import DEEP_ROWS, DeepSettings
 from .probe import FtpProbe
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ OPTIONS = (
     Option(
         "ca-file", extension=True, metavar="FILE", help="Authorities to verify with (PEM), in place of the system's"
     ),
+    *DEEP_ROWS,
     *TIME_ROWS,
     *OUTPUT_ROWS,
     Option("critical-codes", "C", "STRING", "Accepted and ignored, as by the C plugin"),
@@ -61,6 +63,12 @@ check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send str
 [-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4|-6] [-j]
 [-D <warn days cert expire>[,<crit days cert expire>]] [-S <use SSL>] [-E]
 [--starttls] [--sni <name>] [--verify] [--ca-file <file>] [--source <address>]
+[--user <name>] [--password-file <file>|--password-env <name>|--auth-file <file>]
+[--data passive|active|both] [--active-ports <low-high>] [--active-address <address>]
+[--foreign-pasv <state>] [--data-protection P|C]
+[--list <dir>] [--min-files <number>] [--max-files <number>]
+[--get <file>] [--size <bytes>|<range>] [--sha256 <hex>] [--contains <text>]
+[--max-age <duration>] [--put <dir>]
 [--timeout-state <state>] [--phases] [--output-format <format>]"""
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
@@ -76,8 +84,9 @@ def build(scan: Scan) -> Command:
     host = None
     escape = False
     expect: list[bytes] = []
+    deep = DeepSettings()
     for name, value in scan:
-        if common.take(name, value):
+        if common.take(name, value) or deep.take(name, value):
             continue
         match name:
             case "hostname":
@@ -119,6 +128,7 @@ def build(scan: Scan) -> Command:
         host = scan.rest[0] if scan.rest else first
         host = "127.0.0.1" if host is None else host
         ftp["show_host"] = False
+    ftp |= deep.build(host)
     return common.command(FtpProbe(host, expect=tuple(expect), **ftp))
 
 

@@ -17,19 +17,27 @@ if TYPE_CHECKING:
     from ..status.threshold import Range
     from ..timings import Timings
     from .dialogue import FtpFindings
+    from .settings import Active, File, Listing, Login
 
+_DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
 
 
 class FtpProbe(Value):
-    """A check of an FTP server's greeting, over TLS if asked for.
+    """A check of an FTP server: of its greeting, over TLS if asked for, and of what lies behind the login.
 
     host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
     "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities) and
     certificate_days (days left for WARNING and CRITICAL) need it. expect replaces the reply 220 by strings that must
     occur anywhere, any of them or with match_all every one. send is sent before reading, quit after it. Reading stops
     at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an unexpected answer,
-    timeout_state for the deadline. UsageError for values that contradict each other.
+    timeout_state for the deadline.
+
+    login, data, listing, get and put each make the check log in, as anonymous without a login. data is "passive",
+    "active" or "both": every way to a data connection there is, tried with a listing. put is a directory ("" for that
+    after the login), None for nothing. foreign_pasv is the state of a data connection to or from another address than
+    the server's. data_protection is "P" or "C", by default "P" with TLS. UsageError for values that contradict each
+    other.
     """
 
     __slots__ = (
@@ -51,6 +59,14 @@ class FtpProbe(Value):
         "maxbytes",
         "limit",
         "delay",
+        "login",
+        "data",
+        "listing",
+        "get",
+        "put",
+        "active",
+        "foreign_pasv",
+        "data_protection",
         "refuse_state",
         "mismatch_state",
         "warning",
@@ -77,6 +93,14 @@ class FtpProbe(Value):
     maxbytes: int
     limit: int
     delay: float
+    login: Login | None
+    data: str
+    listing: Listing | None
+    get: File | None
+    put: str | None
+    active: Active | None
+    foreign_pasv: State
+    data_protection: str
     refuse_state: State
     mismatch_state: State
     warning: Range | None
@@ -106,6 +130,14 @@ class FtpProbe(Value):
         maxbytes: int = 0,
         limit: int = 65536,
         delay: float = 0,
+        login: Login | None = None,
+        data: str = "",
+        listing: Listing | None = None,
+        get: File | None = None,
+        put: str | None = None,
+        active: Active | None = None,
+        foreign_pasv: State = State.CRITICAL,
+        data_protection: str = "",
         refuse_state: State = State.CRITICAL,
         mismatch_state: State = State.WARNING,
         warning: Range | None = None,
@@ -130,6 +162,32 @@ class FtpProbe(Value):
             raise UsageError("Supplied path too long unix domain socket")
         if self.verify and self.host.startswith("/") and not self.sni:
             raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
+        if self.data not in _DATA:
+            raise UsageError(f"Data must be passive, active or both, not {printable(self.data)}")
+        if self.data_protection not in ("", "P", "C"):
+            raise UsageError(f"Data protection must be P or C, not {printable(self.data_protection)}")
+        if self.data_protection and not (self.tls and self.moves):
+            raise UsageError("Data protection is for a check with TLS that moves data")
+        if self.active is not None and self.data not in ("active", "both"):
+            raise UsageError("Active ports and address are for active data connections (--data active or both)")
+        if self.is_deep and (self.send or self.expect or self.maxbytes):
+            raise UsageError("A check that logs in cannot send or expect other strings, nor stop after so many bytes")
+        if self.moves and self.host.startswith("/"):
+            raise UsageError("Over a unix socket there are no data connections")
+        if self.put is not None:
+            from .settings import require_one_line
+
+            require_one_line("Directory", self.put)
+
+    @property
+    def moves(self) -> bool:
+        """Whether data connections are asked for."""
+        return bool(self.data) or self.put is not None or self.listing is not None or self.get is not None
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the check logs in."""
+        return self.login is not None or self.moves
 
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""
@@ -139,6 +197,8 @@ class FtpProbe(Value):
 
             if self.certificate_days is not None:
                 tls.load_x509()
+        if self.is_deep:
+            from . import deep  # noqa: F401  # for the same reason
         return converse(self)
 
     def judge(self, findings: FtpFindings, timings: Timings) -> Result:

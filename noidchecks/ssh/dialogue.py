@@ -1,9 +1,9 @@
-"""The SSH conversation of a check: connect, exchange identification strings."""
+"""The SSH conversation of a check: connect, exchange identification strings, read the server's KEXINIT if asked to."""
 
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue import Phase, open_stream
+from ..dialogue import Phase, Run, open_stream
 from ..errors import NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
@@ -12,7 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
     from ..dialogue import Dialogue, Stream
+    from .kexinit import Kexinit
     from .probe import SshProbe
+    from .sftp import HostKey
 
 OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
 # sshd logs one line for a client that answers its identification string and goes; so we answer. A server, or a
@@ -24,21 +26,25 @@ _CHUNK = 4096
 # How much of an answer that is no SSH is kept, and how much of a broken identification string is shown.
 _HEAD = 255
 _SHOWN = 100
+# So many messages that say nothing (RFC 4253 section 11) may come before the KEXINIT.
+_IDLE_MESSAGES = 16
 
 INVALID = "Invalid protocol version control string"
 MISSING = "No version control string received"
 
 
 class SshFindings:
-    """What the dialogue saw: the lines before the identification string and the string, the refusal, the failure."""
+    """What the dialogue saw: lines before the identification string, that, a refusal, what was asked for, a failure."""
 
-    __slots__ = ("lines", "identification", "refusal", "address", "failure")
+    __slots__ = ("lines", "identification", "refusal", "address", "kexinit", "host_key", "failure")
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.identification: Identification | None = None
         self.refusal = ""
         self.address: Address | None = None
+        self.kexinit: Kexinit | None = None
+        self.host_key: HostKey | None = None
         self.failure: ProbeError | None = None
 
 
@@ -49,13 +55,20 @@ def converse(probe: SshProbe) -> Dialogue[SshFindings]:
         stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
         findings.address = stream.channel.address
         yield Phase("greeting")
-        yield from _greet(stream, findings)
+        rest = bytearray((yield from _greet(stream, findings)))
+        if probe.reads_kexinit and findings.identification is not None:
+            yield Phase("kexinit")
+            findings.kexinit = yield from _read_kexinit(stream, findings.identification, rest)
+        if probe.proves_host_key and findings.identification is not None:
+            yield Phase("kex")
+            findings.host_key = yield from _exchange_keys(stream, probe, findings.identification, rest)
     except ProbeError as failure:
         findings.failure = failure
     return findings
 
 
-def _greet(stream: Stream, findings: SshFindings) -> Dialogue[None]:
+def _greet(stream: Stream, findings: SshFindings) -> Dialogue[bytes]:
+    """Exchanges identification strings and returns what came behind the server's."""
     reader = GreetingReader()
     head = b""
     greeted = False
@@ -78,6 +91,53 @@ def _greet(stream: Stream, findings: SshFindings) -> Dialogue[None]:
         except NotConnected:
             # Its identification string is in; a peer that does not wait for ours is not sick.
             pass
+    return reader.rest()
+
+
+def _read_kexinit(stream: Stream, identification: Identification, seen: bytearray) -> Dialogue[Kexinit]:
+    """Reads on to the server's KEXINIT, for which it waits for no message of ours, and adds to seen; PeerError.
+
+    We go without a DISCONNECT: sshd logs one line for a client that closes, and two for one that says so.
+    """
+    from . import kexinit
+
+    if identification.protocol not in (b"2.0", b"1.99"):
+        text = f"Protocol {printable(identification.protocol)} has no KEXINIT"
+        raise _broken(text, identification.line, "kexinit", "protocol 2.0 or 1.99")
+    reader = kexinit.PacketReader(seen)
+    idle = 0
+    try:
+        while True:
+            payload = reader.next()
+            if payload is None:
+                data = (yield from stream.receive()) or b""
+                if not data:
+                    raise kexinit.Malformed(f"the connection ends {'inside it' if len(reader) else 'before it'}")
+                seen += data
+                reader.feed(data)
+            elif payload[0] == kexinit.DISCONNECT:
+                reason = kexinit.disconnect_reason(payload)
+                raise _broken(f"Server disconnects: {printable(reason, _SHOWN)}", reason, "kexinit", "KEXINIT")
+            elif payload[0] in (kexinit.IGNORE, kexinit.UNIMPLEMENTED, kexinit.DEBUG) and idle < _IDLE_MESSAGES:
+                idle += 1
+            else:
+                return kexinit.Kexinit.parse(payload)
+    except kexinit.Malformed as reason:
+        raise _broken(f"Invalid KEXINIT: {reason}", bytes(seen[:_HEAD]), "kexinit", "KEXINIT") from None
+
+
+def _exchange_keys(
+    stream: Stream, probe: SshProbe, identification: Identification, seen: bytearray
+) -> Dialogue[HostKey]:
+    """Lets paramiko go on where we are, and returns the host key that the server proved to have; PeerError."""
+    from .sftp import KeyExchange
+
+    exchange = KeyExchange(stream.channel, probe, OUR_IDENTIFICATION, identification.line + b"\r\n" + seen)
+    try:
+        found: HostKey = yield Run(exchange.run, exchange.stop)
+    finally:
+        exchange.stop()
+    return found
 
 
 def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, *, ended: bool) -> bool:
@@ -101,7 +161,9 @@ def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, *, e
     return False
 
 
-def _broken(message: str, received: bytes) -> PeerError:
-    error = PeerError(message, expected="SSH-protoversion-softwareversion", received=received)
-    error.phase = "greeting"
+def _broken(
+    message: str, received: bytes, phase: str = "greeting", expected: str = "SSH-protoversion-softwareversion"
+) -> PeerError:
+    error = PeerError(message, expected=expected, received=received)
+    error.phase = phase
     return error

@@ -34,6 +34,16 @@ def _build(scan: Scan) -> Command:
                 own["overload_state"] = state(value, "Overload state")
             case "remote-version" | "remote-protocol" | "version-pattern" | "min-version":
                 own[name.replace("-", "_")] = value
+            case "algorithms":
+                own["algorithms"] = True
+            case "forbid" | "require":
+                own[name] = (*own.get(name, ()), value)
+            case "fingerprint":
+                own["fingerprints"] = (*own.get("fingerprints", ()), value)
+            case "known-hosts":
+                own["known_hosts"] = value
+            case "policy":
+                own["policy"] = value.lower()
             case _:
                 common.take(name, value)
     # `HOST [PORT]`, each only where no option gave it. The C plugin ignores what is left then; but an option that is
@@ -92,6 +102,40 @@ PLUGIN = Plugin(
             extension=True,
             metavar="STATE",
             help="State of a server that turns us away for now (warning)",
+        ),
+        Option("algorithms", extension=True, help="Read the algorithms that the server offers, and count them"),
+        Option(
+            "forbid",
+            extension=True,
+            repeatable=True,
+            metavar="PATTERN",
+            help="CRITICAL if an algorithm is offered that matches this, as *-cbc or kex:*-sha1",
+        ),
+        Option(
+            "require",
+            extension=True,
+            repeatable=True,
+            metavar="PATTERN",
+            help="CRITICAL unless an algorithm is offered that matches this",
+        ),
+        Option(
+            "policy",
+            extension=True,
+            metavar="NAME",
+            help="CRITICAL if an algorithm is offered that is against this policy, modern or compatible",
+        ),
+        Option(
+            "fingerprint",
+            extension=True,
+            repeatable=True,
+            metavar="SHA256:...",
+            help="CRITICAL unless the server proves to have the host key with this fingerprint",
+        ),
+        Option(
+            "known-hosts",
+            extension=True,
+            metavar="FILE",
+            help="CRITICAL unless the server proves to have a host key that this file has for it",
         ),
         *TIME_ROWS,
         *OUTPUT_ROWS,

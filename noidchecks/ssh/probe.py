@@ -10,7 +10,7 @@ from ..status.state import State
 from ..status.text import printable
 from ..value import Value
 from .dialogue import MISSING, converse
-from .wire import version_numbers
+from .versions import complaint, is_fingerprint, is_version, validate_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,19 +19,26 @@ if TYPE_CHECKING:
     from ..status.threshold import Range
     from ..timings import Timings
     from .dialogue import SshFindings
+    from .kexinit import Kexinit
+    from .sftp import HostKey
     from .wire import Identification
 
 _SEPARATOR = " | "
-_VERSION_CHARS = frozenset("0123456789.p")
+# A hostile server may offer thousands of names; so many of them become parts.
+_SHOWN_VIOLATIONS = 20
 
 
 class SshProbe(Value):
-    """A check of an SSH server's identification string; no key is exchanged and nobody logs in.
+    """A check of an SSH server's identification string, algorithms and host key; nobody logs in.
 
     host is a name, an address or the path of a unix socket; timeout is seconds, 0 or less for none. remote_version
     must equal the software version, with or without its comment, remote_protocol the protocol version; None does not
     ask, "" is never met. version_pattern is a regular expression to be found in software version and comment,
     min_version the oldest good version, as 9.6 or 9.6p1. overload_state is for a server that turns us away for now.
+    algorithms reads what the server offers; so do forbid and require, patterns with * for names that must not or must
+    be offered, `kex:`, `hostkey:`, `cipher:`, `mac:` or `compression:` before them for one kind, and policy, modern or
+    compatible. fingerprints, as SHA256:..., and known_hosts, a file, have the host keys of which it must be one; only
+    for them keys are exchanged, in a thread.
     UsageError for values that make no sense.
     """
 
@@ -47,6 +54,12 @@ class SshProbe(Value):
         "version_pattern",
         "min_version",
         "overload_state",
+        "algorithms",
+        "forbid",
+        "require",
+        "policy",
+        "fingerprints",
+        "known_hosts",
         "warning",
         "critical",
         "show_phases",
@@ -62,6 +75,12 @@ class SshProbe(Value):
     version_pattern: str
     min_version: str
     overload_state: State
+    algorithms: bool
+    forbid: tuple[str, ...]
+    require: tuple[str, ...]
+    policy: str
+    fingerprints: tuple[str, ...]
+    known_hosts: str
     warning: Range | None
     critical: Range | None
     show_phases: bool
@@ -80,6 +99,12 @@ class SshProbe(Value):
         version_pattern: str = "",
         min_version: str = "",
         overload_state: State = State.WARNING,
+        algorithms: bool = False,
+        forbid: tuple[str, ...] = (),
+        require: tuple[str, ...] = (),
+        policy: str = "",
+        fingerprints: tuple[str, ...] = (),
+        known_hosts: str = "",
         warning: Range | None = None,
         critical: Range | None = None,
         show_phases: bool = False,
@@ -97,11 +122,32 @@ class SshProbe(Value):
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
             raise UsageError("Supplied path too long unix domain socket")
         if self.version_pattern:
-            _validate_pattern(self.version_pattern)
-        if self.min_version and not _is_version(self.min_version):
+            validate_pattern(self.version_pattern)
+        if self.min_version and not is_version(self.min_version):
             raise UsageError(
                 f"Minimum version must be numbers with dots, as 9.6 or 9.6p1, not {printable(self.min_version)}"
             )
+        if self.policy or self.forbid or self.require:
+            from .policy import validate
+
+            validate(self.policy, (*self.forbid, *self.require))
+
+        for fingerprint in self.fingerprints:
+            if not is_fingerprint(fingerprint):
+                raise UsageError(f"Fingerprint must be SHA256: and 43 characters, not {printable(fingerprint)}")
+        if self.proves_host_key:
+            # Here, where no clock runs yet: it takes longer than the check.
+            from . import sftp  # noqa: F401  # loaded, to be used in the dialogue
+
+    @property
+    def proves_host_key(self) -> bool:
+        """Whether the conversation goes on to a key exchange."""
+        return bool(self.fingerprints or self.known_hosts)
+
+    @property
+    def reads_kexinit(self) -> bool:
+        """Whether the conversation goes on to the server's KEXINIT."""
+        return bool(self.algorithms or self.forbid or self.require or self.policy)
 
     def dialogue(self) -> Dialogue[SshFindings]:
         """Returns the conversation of this probe."""
@@ -117,19 +163,25 @@ class SshProbe(Value):
 
     def _judge_identification(self, findings: SshFindings, found: Identification, timings: Timings) -> Result:
         software, protocol = printable(found.software), printable(found.protocol)
-        complaint = self._complaint(found)
+        mismatch, offer = complaint(self, found), findings.kexinit
+        wrong, judged = ("", ()) if offer is None else self._judge_offer(offer)
+        if findings.host_key is not None:
+            change, part = self._judge_host_key(findings.host_key)
+            wrong, judged = wrong or change, (*judged, part)
+        trouble = mismatch or wrong
         seconds = timings.total
-        state = State.CRITICAL if complaint else time_state(self, seconds)
+        state = State.CRITICAL if trouble else time_state(self, seconds)
         text = f"{software} (protocol {protocol})"
-        if complaint:
-            text += f" {complaint}"
+        if trouble:
+            text += f" {trouble}"
         elif state != State.OK:
             text += f", {seconds:.3f} second response time"
         parts = (
             Part(State.CRITICAL, text)
-            if complaint
+            if mismatch
             else Part(State.OK, f"SSH server version: {software} (protocol version: {protocol})"),
             Part(State.OK, f"Valid protocol version control string {printable(found.line)}"),
+            *judged,
             time_part(self, seconds),
         )
         return Result(
@@ -141,26 +193,31 @@ class SshProbe(Value):
             facts=_facts(findings),
             timings=timings,
             separator=_SEPARATOR,
+            transcript=() if offer is None else offer.lines(),
         )
 
-    def _complaint(self, found: Identification) -> str:
-        """Returns what is wrong with the versions, "" for nothing; the C plugin's order, then ours."""
-        software, version = _text(found.software), _text(found.version)
-        if self.remote_version is not None and (
-            not self.remote_version or self.remote_version not in (software, version)
-        ):
-            return f"version mismatch, expected '{printable(self.remote_version)}'"
-        if self.remote_protocol is not None and self.remote_protocol != _text(found.protocol):
-            return f"protocol version mismatch, expected '{printable(self.remote_protocol)}'"
-        if self.version_pattern and not _matches(self.version_pattern, version):
-            return f"version mismatch, expected a match of '{printable(self.version_pattern)}'"
-        if self.min_version:
-            numbers = version_numbers(software)
-            if not numbers:
-                return f"has no version number, expected at least '{self.min_version}'"
-            if numbers < version_numbers(self.min_version):
-                return f"version mismatch, expected at least '{self.min_version}'"
-        return ""
+    def _judge_offer(self, offer: Kexinit) -> tuple[str, tuple[Part, ...]]:
+        """Returns the first of the violations with the number of the others, "" for none, and the parts."""
+        from .policy import counts, violations
+
+        found = violations(offer, policy=self.policy, forbid=self.forbid, require=self.require)
+        if not found:
+            return "", (Part(State.OK, f"Server offers {counts(offer)} algorithms"),)
+        parts = tuple(Part(State.CRITICAL, f"Server {clause}") for clause in found[:_SHOWN_VIOLATIONS])
+        more = len(found) - 1
+        return found[0] + (f" and {more} more violation{'s' if more > 1 else ''}" if more else ""), parts
+
+    def _judge_host_key(self, found: HostKey) -> tuple[str, Part]:
+        """Returns what is wrong with a host key, "" for nothing, and the part."""
+        expected = (*self.fingerprints, *found.known)
+        key = f"{found.kind} {found.fingerprint}"
+        if found.fingerprint in expected:
+            return "", Part(State.OK, f"Server has the expected host key {key}")
+        if expected:
+            wrong = f"host key mismatch, expected {' or '.join(expected)}, received {key}"
+        else:
+            wrong = f"host key {key} is not known, {printable(self.known_hosts)} has none for the server"
+        return wrong, Part(State.CRITICAL, wrong[0].upper() + wrong[1:])
 
     def _judge_refusal(self, findings: SshFindings, timings: Timings) -> Result:
         text = f"Server is {findings.refusal}: {printable(findings.lines[-1])}"
@@ -207,7 +264,7 @@ class SshProbe(Value):
 
 def _facts(findings: SshFindings) -> dict[str, object]:
     found = findings.identification
-    return {
+    facts: dict[str, object] = {
         "identification": printable(found.line) if found else "",
         "protocol": printable(found.protocol) if found else "",
         "software": printable(found.software) if found else "",
@@ -215,34 +272,8 @@ def _facts(findings: SshFindings) -> dict[str, object]:
         "pre_banner_lines": [printable(line) for line in findings.lines],
         "refusal": findings.refusal,
     }
-
-
-def _text(raw: bytes) -> str:
-    # As Python reads the words of a command line, so that they compare equal whatever their bytes.
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _is_version(text: str) -> bool:
-    # version_numbers() finds a version in other text; here it must be all of the text.
-    numbers = text.replace("p", ".").split(".")
-    return _VERSION_CHARS.issuperset(text) and text.count("p") <= 1 and all(numbers) and len(text) <= 100
-
-
-def _validate_pattern(pattern: str) -> None:
-    import re
-
-    try:
-        _matches(pattern, "")
-    except (re.error, OverflowError, RecursionError) as error:
-        raise UsageError(f"Version pattern is no regular expression: {printable(str(error))}") from None
-
-
-def _matches(pattern: str, text: str) -> bool:
-    # Here and not above, because re costs more than the rest of a check.
-    import re
-    import warnings
-
-    with warnings.catch_warnings():
-        # A future syntax of re is no concern of who reads the status line.
-        warnings.simplefilter("ignore")
-        return re.search(pattern, text) is not None
+    if findings.kexinit is not None:
+        facts["algorithms"] = findings.kexinit.lists()
+    if findings.host_key is not None:
+        facts["host_key"] = {"type": findings.host_key.kind, "fingerprint": findings.host_key.fingerprint}
+    return facts

@@ -109,6 +109,13 @@ class GreetingReader:
         self._buffer.clear()
         return line.removesuffix(b"\r") or None
 
+    def rest(self) -> bytes:
+        """Returns what was fed and not yet returned as a line: behind the identification line, packets begin."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        self._searched = 0
+        return rest
+
     def _check(self, size: int) -> None:
         # Decided byte by byte, so that it does not depend on the chunks in which the bytes came.
         if is_identification(self._buffer):

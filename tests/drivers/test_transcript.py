@@ -37,6 +37,7 @@ ADDRESS = Address(AF_INET, ("127.0.0.1", 69))
         (Connect(ADDRESS), NotConnected("a|b\n", 0), "connect 127.0.0.1:69: a b "),
         (OpenDatagram(AF_INET), CHANNEL, "open datagram socket"),
         (Send(CHANNEL, b"QUIT\r\n"), None, "> 6 bytes 'QUIT\\r\\n'"),
+        (Send(CHANNEL, b"PASS secret\r\n", b"PASS ****\r\n"), None, "> 'PASS ****\\r\\n'"),
         (SendTo(CHANNEL, b"\x00\x01", ADDRESS), None, "> 127.0.0.1:69 2 bytes '\\x00\\x01'"),
         (Receive(CHANNEL), b"220 x|y\n", "<: 8 bytes '220 x y\\n'"),
         (Receive(CHANNEL), b"", "<: end of stream"),

@@ -101,6 +101,33 @@ def serve(*steps: Step, host: str = "127.0.0.1") -> Iterator[Server]:
         server.close()
 
 
+MODERN = {
+    "kex_algorithms": "sntrup761x25519-sha512,curve25519-sha256,kex-strict-s-v00@openssh.com",
+    "server_host_key_algorithms": "rsa-sha2-512,ssh-ed25519",
+    "encryption_algorithms_client_to_server": "chacha20-poly1305@openssh.com,aes256-ctr",
+    "encryption_algorithms_server_to_client": "chacha20-poly1305@openssh.com,aes256-ctr",
+    "mac_algorithms_client_to_server": "hmac-sha2-256",
+    "mac_algorithms_server_to_client": "hmac-sha2-256",
+    "compression_algorithms_client_to_server": "none",
+    "compression_algorithms_server_to_client": "none",
+    "languages_client_to_server": "",
+    "languages_server_to_client": "",
+}
+"""What a healthy server offers, the lists in the order of RFC 4253 section 7.1."""
+
+
+def kexinit(**lists: str) -> bytes:
+    """Returns the packet with a KEXINIT of MODERN, some lists replaced."""
+    names = [text.encode() for text in (MODERN | lists).values()]
+    return packet(b"\x14" + bytes(16) + b"".join(struct.pack(">I", len(one)) + one for one in names) + bytes(5))
+
+
+def packet(payload: bytes) -> bytes:
+    """Returns the payload as a packet without encryption and MAC, padded as RFC 4253 section 6 asks."""
+    padding = 4 + -(9 + len(payload)) % 8
+    return struct.pack(">IB", 1 + len(payload) + padding, padding) + payload + bytes(padding)
+
+
 def refused_port(host: str = "127.0.0.1") -> int:
     """Returns a port that nobody listens on."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:

@@ -1,0 +1,142 @@
+"""Login, data connections and transfers against the real servers, in clear and with TLS."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration import servers
+from integration.certificates import Certificates
+from integration.conftest import Folders
+from integration.daemon import Daemon
+from integration.servers import FILES, Server, free_port
+from noidchecks import File, FtpProbe, Listing, Login, Range, Result, State, check
+from noidchecks.tls import TlsLayer
+
+pytestmark = pytest.mark.root
+
+PLAIN = ("vsftpd", "proftpd", "pure_ftpd")
+EXPLICIT = ("vsftpd_explicit", "proftpd_explicit", "pure_ftpd_explicit", "pure_ftpd_tls_only")
+IMPLICIT = ("vsftpd_implicit", "proftpd_implicit")
+BLOCKS = File("blocks.bin", size=Range(1024, 1024), sha256=sha256(FILES["blocks.bin"]).hexdigest())
+
+
+@pytest.fixture(params=["IPv4", "IPv6"])
+def family(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+def ask(server: Server, family: str, **settings: Any) -> Result:
+    host = server.host if family == "IPv4" else server.host6
+    assert host is not None
+    return check(FtpProbe(host, port=server.port, **{"timeout": 8} | settings))
+
+
+def named(request: pytest.FixtureRequest, name: str) -> Server:
+    server = request.getfixturevalue(name)
+    assert isinstance(server, Server)
+    return server
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_every_way_to_the_data_works(request: pytest.FixtureRequest, name: str, family: str) -> None:
+    result = ask(named(request, name), family, data="both", get=BLOCKS, show_phases=True)
+    assert result.ok, result.text
+    ways = "EPSV PASV PORT EPRT" if family == "IPv4" else "EPSV EPRT"
+    assert f"data {ways}, get blocks.bin 1024 bytes]" in result.text
+    assert [metric.label for metric in result.metrics][-2:] == ["size", "throughput"]
+    assert {"login", "data", "transfer"} <= result.timings.phases.keys()
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"get": File("nosuch")}, "get nosuch: RETR refused: 550"),
+        ({"get": BLOCKS.replace(sha256="0" * 64)}, "get blocks.bin: SHA-256: expected 000"),
+        ({"get": BLOCKS.replace(size=Range(1, 2))}, "get blocks.bin: size: expected 1:2 bytes, received 1024 bytes"),
+        ({"get": File("hello.txt", contains=b"moon")}, "get hello.txt: does not contain 'moon'"),
+        ({"listing": Listing(min_files=3)}, "list: 2 files, expected at least 3"),
+        ({"listing": Listing(max_files=1)}, "list: 2 files, expected at most 1"),
+        ({"put": ""}, "put: STOR refused: 55"),
+    ],
+)
+def test_what_fails_is_named(request: pytest.FixtureRequest, name: str, settings: dict[str, Any], text: str) -> None:
+    result = ask(named(request, name), "IPv4", **settings)
+    assert result.state == State.CRITICAL
+    assert result.text.startswith(f"FTP CRITICAL - {text}"), result.text
+    assert "may be left" not in result.text
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_file_is_what_it_should_be(request: pytest.FixtureRequest, name: str, family: str) -> None:
+    hello = File("hello.txt", size=Range(14, 14), contains=b"world", max_age=3600)
+    result = ask(named(request, name), family, get=hello, listing=Listing(min_files=2, max_files=2))
+    assert result.ok, result.text
+
+
+@pytest.mark.parametrize("protection", ["P", "C"])
+@pytest.mark.parametrize("name", [*EXPLICIT, *IMPLICIT])
+def test_tls_also_of_the_data(request: pytest.FixtureRequest, name: str, protection: str, family: str) -> None:
+    tls = "implicit" if name in IMPLICIT else "explicit"
+    result = ask(named(request, name), family, tls=tls, data="both", get=BLOCKS, data_protection=protection)
+    assert result.ok, result.text
+
+
+@pytest.fixture(scope="module")
+def vsftpd_reuse(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
+    """Demands that data connections take up the TLS session of the control connection."""
+    folder, port = new_folder(), free_port()
+    with servers.vsftpd(folder, free_port(), explicit=certificates.good) as server:
+        text = Path(folder / "vsftpd.conf").read_text()
+        text = text.replace("require_ssl_reuse=NO", "require_ssl_reuse=YES")
+        text = text.replace(f"listen_port={server.port}", f"listen_port={port}")
+        strict = folder / "strict.conf"
+        strict.write_text(text)
+        with Daemon(["/usr/sbin/vsftpd", strict], folder) as daemon:
+            daemon.wait_for_tcp((servers.HOST, servers.HOST6), port)
+            yield Server(daemon=daemon, port=port, files=server.files)
+
+
+def test_sessions_are_taken_up_again(vsftpd_reuse: Server, family: str) -> None:
+    result = ask(vsftpd_reuse, family, tls="explicit", data="both", get=BLOCKS)
+    assert result.ok, result.text
+
+
+def test_a_login_without_tls_is_refused_where_tls_is_demanded(pure_ftpd_tls_only: Server) -> None:
+    result = ask(pure_ftpd_tls_only, "IPv4", login=Login())
+    assert result.state == State.CRITICAL
+    assert result.text.startswith("FTP CRITICAL - login: "), result.text
+
+
+# Pure-FTPd takes every user for anonymous here.
+@pytest.mark.parametrize("name", ["vsftpd", "proftpd"])
+def test_a_wrong_password_is_a_refused_login(request: pytest.FixtureRequest, name: str, family: str) -> None:
+    result = ask(named(request, name), family, login=Login("nobody", "wrong"))
+    assert result.text.startswith("FTP CRITICAL - login: refused: 530"), result.text
+
+
+def test_a_session_that_is_not_taken_up_again_is_refused(vsftpd_reuse: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TlsLayer, "resume", lambda layer: TlsLayer(layer._settings))
+    result = ask(vsftpd_reuse, "IPv4", tls="explicit", get=BLOCKS)
+    assert result.text.startswith("FTP CRITICAL - get blocks.bin: "), result.text
+    assert "session reuse required" in result.text
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_an_empty_directory_has_no_files(request: pytest.FixtureRequest, name: str) -> None:
+    server = named(request, name)
+    # A folder beside the files would change what the other tests count.
+    empty = server.files / "empty"
+    empty.mkdir()
+    try:
+        result = ask(server, "IPv4", listing=Listing("empty", max_files=0))
+        assert result.ok, result.text
+        assert ask(server, "IPv4", listing=Listing("empty", min_files=1)).text == (
+            "FTP CRITICAL - list empty: 0 files, expected at least 1"
+        )
+    finally:
+        empty.rmdir()

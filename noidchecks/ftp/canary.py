@@ -1,0 +1,72 @@
+"""The canary: a file of our own that is stored, read back, compared and deleted."""
+
+from __future__ import annotations
+
+from os import urandom
+
+from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
+from .content import Content
+from .control import path
+from .data import DataFailed, over_first, set_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..dialogue import Dialogue
+    from .deep import DeepFindings
+
+# What may still come about the transfer before the reply to DELE does.
+_BELATED = frozenset((125, 150, 225, 226, 425, 426, 451, 452))
+_MOST_BELATED = 4
+
+
+def fly(deep: DeepFindings, folder: str, methods: list[str]) -> Dialogue[None]:
+    """Stores the canary, reads it back and deletes it, also when the first two fail; ProbeError."""
+    courier = deep.courier
+    token = urandom(12).hex()
+    name = f"{path(folder).rstrip('/')}/" if folder else ""
+    name = f"{'/' if folder.startswith('/') and name == '/' else name}noidchecks-{token}.tmp"
+    data = f"noidchecks canary {token}\r\n".encode() * 8
+    back = Content(hashed=False, text=data)
+
+    def store(method: str) -> Dialogue[None]:
+        try:
+            yield from courier.upload(method, name, data)
+        finally:
+            if courier.begun:
+                deep.leftover = name
+
+    def read(method: str) -> Dialogue[None]:
+        yield from courier.download(method, "RETR", name, back, len(data))
+
+    yield from courier.control.enter("data")
+    yield from set_type(courier.control, "I")
+    try:
+        yield from over_first(methods, store)
+        yield from over_first(methods, read)
+        if back.size != len(data) or not back.found:
+            raise DataFailed(f"what was read back is not what was stored: {back.size} of {len(data)} bytes")
+    except DeadlineExceeded:
+        raise
+    except ProbeError as failure:
+        if deep.leftover:
+            try:
+                yield from _delete(deep, name)
+            except (NotConnected, PeerError):
+                # The failure before is the news; leftover tells the rest.
+                pass
+        raise failure
+    courier.place = ""
+    yield from _delete(deep, name)
+    deep.put = True
+
+
+def _delete(deep: DeepFindings, name: str) -> Dialogue[None]:
+    control = deep.courier.control
+    reply = yield from control.command("DELE", name)
+    for _ in range(_MOST_BELATED):
+        if reply.code not in _BELATED:
+            break
+        reply = yield from control.reply()
+    if reply.code not in (200, 250):
+        raise control.unexpected("DELE refused", "250", reply)
+    deep.leftover = ""

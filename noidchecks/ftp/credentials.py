@@ -1,0 +1,69 @@
+"""Where passwords come from: a file, the environment, or a file in the manner of .netrc; never the command line."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import UsageError
+from ..status.text import printable
+from .settings import Login
+
+_LIMIT = 65536
+
+
+def read_login(user: str, source: str, value: str, host: str) -> Login:
+    """Returns the login whose password is in the source (password-file, password-env or auth-file); UsageError.
+
+    Without a user, an auth-file names it, and anything else is for anonymous.
+    """
+    if source == "auth-file":
+        return _from_auth_file(value, host, user)
+    user = user or "anonymous"
+    if source == "password-file":
+        return Login(user, _first_line(value))
+    if source == "password-env":
+        password = os.environ.get(value)
+        if password is None:
+            raise UsageError(f"The environment has no variable {printable(value)}")
+        return Login(user, password)
+    if user not in ("anonymous", "ftp"):
+        raise UsageError(f"User {printable(user)} needs a --password-file, --password-env or --auth-file")
+    return Login(user)
+
+
+def _first_line(name: str) -> str:
+    text = _read("password file", name)
+    line = text.split("\n", 1)[0].rstrip("\r")
+    if not line:
+        raise UsageError(f"The first line of password file {printable(name)} is empty")
+    return line
+
+
+def _from_auth_file(name: str, host: str, user: str) -> Login:
+    lines = (line for line in _read("auth file", name).splitlines() if not line.lstrip().startswith("#"))
+    words = iter(" ".join(lines).split())
+    entries: list[dict[str, str]] = []
+    for word in words:
+        if word == "machine":
+            entries.append({"machine": next(words, "")})
+        elif word == "default":
+            entries.append({})
+        elif word in ("login", "password", "account") and entries:
+            entries[-1][word] = next(words, "")
+        else:
+            # The word is not repeated: it may be a part of a password.
+            raise UsageError(f"Auth file {printable(name)} must have lines: machine HOST login USER password PASSWORD")
+    for entry in entries:
+        is_ours = entry.get("machine", host) == host and (not user or entry.get("login") == user)
+        if is_ours and "login" in entry and "password" in entry:
+            return Login(entry["login"], entry["password"])
+    who = f"user {printable(user)} at " if user else ""
+    raise UsageError(f"Auth file {printable(name)} has no login and password for {who}{printable(host)}")
+
+
+def _read(what: str, name: str) -> str:
+    try:
+        with open(name, "rb") as file:
+            return file.read(_LIMIT).decode(errors="surrogateescape")
+    except OSError as error:
+        raise UsageError(f"Cannot read {what} {printable(name)}: {error.strerror}") from None

@@ -1,0 +1,28 @@
+"""Logging in (RFC 959 section 5.4)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..dialogue import Dialogue
+    from .control import Control
+    from .settings import Login
+
+
+def log_in(control: Control, login: Login) -> Dialogue[None]:
+    """Sends USER, and PASS if asked for it; PeerError tells why the server did not let us in."""
+    yield from control.enter("login")
+    reply = yield from control.command("USER", login.user)
+    if reply.code == 331:
+        reply = yield from control.password(login.password)
+    match reply.code:
+        case 230 | 202:
+            return
+        case 332:
+            raise control.unexpected("the server wants an account (ACCT), which is not supported", "230", reply)
+        case 421:
+            raise control.unexpected("the server turns us away", "230", reply)
+        case 530:
+            raise control.unexpected("refused", "230", reply)
+        case _:
+            raise control.unexpected("unexpected reply", "230 or 331", reply)

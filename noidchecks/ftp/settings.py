@@ -1,0 +1,121 @@
+"""What an FTP check that logs in is to do: whom to log in as, what to list, to get, and where to be called back."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..status.text import printable
+from ..value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..status.threshold import Range
+
+_GIBIBYTE = 1 << 30
+_HEX = frozenset("0123456789abcdef")
+
+
+class Login(Value):
+    """Whom to log in as; the password is not part of the repr."""
+
+    __slots__ = ("user", "password")
+    user: str
+    password: str
+
+    def __init__(self, user: str = "anonymous", password: str = "noidchecks@") -> None:  # noqa: S107  # what anonymous servers ask for
+        if not user:
+            raise UsageError("User name must not be empty")
+        require_one_line("User name", user)
+        if has_line_end(password):
+            # The value is not repeated: it is a secret.
+            raise UsageError("Password must not hold line ends or NUL")
+        self._fill({"user": user, "password": password})
+
+    def __repr__(self) -> str:
+        return f"Login(user={self.user!r}, password='****')"
+
+
+class Listing(Value):
+    """A directory to list ("" for the one after the login), and how many entries it must have at least and at most."""
+
+    __slots__ = ("folder", "min_files", "max_files")
+    folder: str
+    min_files: int | None
+    max_files: int | None
+
+    def __init__(self, folder: str = "", *, min_files: int | None = None, max_files: int | None = None) -> None:
+        require_one_line("Directory", folder)
+        if any(limit is not None and limit < 0 for limit in (min_files, max_files)):
+            raise UsageError("Numbers of files must not be negative")
+        if min_files is not None and max_files is not None and min_files > max_files:
+            raise UsageError(f"At least {min_files} files cannot be at most {max_files}")
+        self._fill({"folder": folder, "min_files": min_files, "max_files": max_files})
+
+    @property
+    def counts(self) -> bool:
+        """Whether the number of entries matters."""
+        return self.min_files is not None or self.max_files is not None
+
+
+class File(Value):
+    """A file to get and what it must be; max_age is seconds, limit the bytes after which reading is given up."""
+
+    __slots__ = ("name", "size", "sha256", "contains", "max_age", "limit")
+    name: str
+    size: Range | None
+    sha256: str
+    contains: bytes
+    max_age: float | None
+    limit: int
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size: Range | None = None,
+        sha256: str = "",
+        contains: bytes = b"",
+        max_age: float | None = None,
+        limit: int = _GIBIBYTE,
+    ) -> None:
+        if not name:
+            raise UsageError("File name must not be empty")
+        require_one_line("File name", name)
+        sha256 = sha256.lower()
+        if sha256 and (len(sha256) != 64 or not _HEX.issuperset(sha256)):
+            raise UsageError("SHA-256 must be 64 hexadecimal digits")
+        if max_age is not None and not 0 <= max_age < float("inf"):
+            raise UsageError("Age must be seconds, 0 or more")
+        self._fill(locals())
+
+
+class Active(Value):
+    """Where the server is to call back in active mode: the address that it is told ("" for our own) and our ports."""
+
+    __slots__ = ("address", "ports")
+    address: str
+    ports: tuple[int, int]
+
+    def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
+        from ..address import source_family
+        from ..errors import LocalError
+
+        low, high = ports
+        if ports != (0, 0) and not 1 <= low <= high <= 65535:
+            raise UsageError(f"Active ports must be LOW-HIGH within 1 and 65535, not {low}-{high}")
+        if address:
+            try:
+                source_family(address)
+            except LocalError:
+                raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None
+        self._fill({"address": address, "ports": ports})
+
+
+def has_line_end(text: str) -> bool:
+    """Tells whether the text would be more than one line of the control connection."""
+    return "\r" in text or "\n" in text or "\0" in text
+
+
+def require_one_line(what: str, text: str) -> None:
+    """Refuses text that would be more than one line of the control connection; UsageError."""
+    if has_line_end(text):
+        raise UsageError(f"{what} must not hold line ends or NUL: {printable(repr(text), 80)}")

@@ -1,0 +1,173 @@
+"""What the algorithms of a server must and must not be: patterns, and the built-in policies."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .kexinit import Kexinit
+
+# The kinds of algorithms, and the lists of a KEXINIT in which they stand.
+KINDS = {
+    "kex": ("kex_algorithms",),
+    "hostkey": ("server_host_key_algorithms",),
+    "cipher": ("encryption_algorithms_client_to_server", "encryption_algorithms_server_to_client"),
+    "mac": ("mac_algorithms_client_to_server", "mac_algorithms_server_to_client"),
+    "compression": ("compression_algorithms_client_to_server", "compression_algorithms_server_to_client"),
+}
+
+# Everything else is a violation of the modern policy, nothing of it one of the other. The sources are in
+# docs/check_ssh.md. ext-info-s and kex-strict-s are no algorithms but say what the server can do (RFC 8308; the
+# countermeasure to Terrapin).
+_MODERN = frozenset(
+    (
+        "kex:mlkem768x25519-sha256",
+        "kex:sntrup761x25519-sha512",
+        "kex:sntrup761x25519-sha512@openssh.com",
+        "kex:curve25519-sha256",
+        "kex:curve25519-sha256@libssh.org",
+        "kex:ecdh-sha2-nistp256",
+        "kex:ecdh-sha2-nistp384",
+        "kex:ecdh-sha2-nistp521",
+        "kex:diffie-hellman-group-exchange-sha256",
+        "kex:diffie-hellman-group14-sha256",
+        "kex:diffie-hellman-group16-sha512",
+        "kex:diffie-hellman-group18-sha512",
+        "kex:ext-info-s",
+        "kex:kex-strict-s-v00@openssh.com",
+        "hostkey:ssh-ed25519",
+        "hostkey:ssh-ed25519-cert-v01@openssh.com",
+        "hostkey:sk-ssh-ed25519@openssh.com",
+        "hostkey:sk-ssh-ed25519-cert-v01@openssh.com",
+        "hostkey:ecdsa-sha2-nistp256",
+        "hostkey:ecdsa-sha2-nistp384",
+        "hostkey:ecdsa-sha2-nistp521",
+        "hostkey:ecdsa-sha2-nistp256-cert-v01@openssh.com",
+        "hostkey:ecdsa-sha2-nistp384-cert-v01@openssh.com",
+        "hostkey:ecdsa-sha2-nistp521-cert-v01@openssh.com",
+        "hostkey:sk-ecdsa-sha2-nistp256@openssh.com",
+        "hostkey:sk-ecdsa-sha2-nistp256-cert-v01@openssh.com",
+        "hostkey:rsa-sha2-256",
+        "hostkey:rsa-sha2-512",
+        "hostkey:rsa-sha2-256-cert-v01@openssh.com",
+        "hostkey:rsa-sha2-512-cert-v01@openssh.com",
+        "cipher:chacha20-poly1305@openssh.com",
+        "cipher:aes128-ctr",
+        "cipher:aes192-ctr",
+        "cipher:aes256-ctr",
+        "cipher:aes128-gcm@openssh.com",
+        "cipher:aes256-gcm@openssh.com",
+        "mac:umac-64@openssh.com",
+        "mac:umac-128@openssh.com",
+        "mac:umac-64-etm@openssh.com",
+        "mac:umac-128-etm@openssh.com",
+        "mac:hmac-sha2-256",
+        "mac:hmac-sha2-512",
+        "mac:hmac-sha2-256-etm@openssh.com",
+        "mac:hmac-sha2-512-etm@openssh.com",
+        "mac:hmac-sha1",
+        "mac:hmac-sha1-etm@openssh.com",
+        "compression:none",
+        "compression:zlib@openssh.com",
+    )
+)
+# Only these are violations of the compatible policy.
+_COMPATIBLE = (
+    "kex:*-sha1",
+    "kex:*-sha1-*",
+    "kex:*-sha1@*",
+    "hostkey:ssh-rsa",
+    "hostkey:ssh-rsa-cert-*",
+    "hostkey:ssh-rsa@*",
+    "hostkey:ssh-dss*",
+    "hostkey:x509v3-ssh-rsa",
+    "hostkey:x509v3-ssh-dss",
+    "hostkey:x509v3-sign-rsa",
+    "hostkey:x509v3-sign-dss",
+    "cipher:*-cbc",
+    "cipher:*-cbc@*",
+    "cipher:arcfour*",
+    "cipher:none",
+    "mac:hmac-md5*",
+    "mac:hmac-ripemd160*",
+    "mac:hmac-sha1-96*",
+    "mac:none",
+)
+POLICIES = ("modern", "compatible")
+
+
+def validate(policy: str, patterns: tuple[str, ...]) -> None:
+    """UsageError for a policy that we do not have, or for something that is no pattern of names."""
+    if policy and policy not in POLICIES:
+        raise UsageError(f"Policy must be one of {', '.join(POLICIES)}: {printable(policy)}")
+    for pattern in patterns:
+        kind, colon, glob = pattern.rpartition(":")
+        if colon and kind not in KINDS:
+            raise UsageError(f"Kind of algorithm must be one of {', '.join(KINDS)}: {printable(pattern)}")
+        if not glob or not glob.isascii() or not glob.isprintable() or " " in glob or "," in glob:
+            raise UsageError(f"Not the name of an algorithm, nor a pattern with * for one: {printable(pattern)}")
+
+
+def violations(
+    offer: Kexinit, *, policy: str = "", forbid: tuple[str, ...] = (), require: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Returns what is wrong with an offer, a clause each: what is forbidden, what misses, what breaks the policy."""
+    found = [f"offers forbidden {kind} {name}" for kind, name in _offered(offer) if _is_any(forbid, kind, name)]
+    found += [f"does not offer {pattern}" for pattern in require if not _is_met(offer, pattern)]
+    for kind, name in _offered(offer) if policy else ():
+        # What is modern is compatible, and this is found faster than a pattern.
+        if f"{kind}:{name}" not in _MODERN and (policy == "modern" or _is_any(_COMPATIBLE, kind, name)):
+            found.append(f"offers {kind} {name}, against the {policy} policy")
+    return tuple(printable(clause) for clause in found)
+
+
+def counts(offer: Kexinit) -> str:
+    """Returns how many algorithms of each kind are offered."""
+    offered = list(_offered(offer))
+    return ", ".join(f"{sum(1 for kind, _ in offered if kind == one)} {one}" for one in KINDS)
+
+
+def matches(glob: str, name: str) -> bool:
+    """Tells whether the name is of the form of a shell pattern in which only * has a meaning."""
+    first, *rest = glob.split("*")
+    if not rest:
+        return name == glob
+    last = rest.pop()
+    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
+        return False
+    place, end = len(first), len(name) - len(last)
+    for part in rest:
+        place = name.find(part, place, end)
+        if place < 0:
+            return False
+        place += len(part)
+    return True
+
+
+def _offered(offer: Kexinit) -> Iterator[tuple[str, str]]:
+    """Yields kind and name, each once, though it stands in the lists of both directions."""
+    for kind, lists in KINDS.items():
+        names = {name: None for one in lists for name in getattr(offer, one)}
+        yield from ((kind, name) for name in names)
+
+
+def _is_any(patterns: tuple[str, ...], kind: str, name: str) -> bool:
+    for pattern in patterns:
+        wanted, _, glob = pattern.rpartition(":")
+        if wanted in ("", kind) and matches(glob, name):
+            return True
+    return False
+
+
+def _is_met(offer: Kexinit, pattern: str) -> bool:
+    """Tells whether a pattern is met by one kind of algorithm, in both directions where it has two."""
+    wanted, _, glob = pattern.rpartition(":")
+    return any(
+        all(any(matches(glob, name) for name in getattr(offer, one)) for one in lists)
+        for kind, lists in KINDS.items()
+        if wanted in ("", kind)
+    )

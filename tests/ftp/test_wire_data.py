@@ -1,0 +1,156 @@
+"""Addresses, ports and times taken from replies, and what arrives over data connections."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, strategies as st
+
+from noidchecks.errors import PeerError
+from noidchecks.ftp.content import Content, Entries
+from noidchecks.ftp.wire import Reply, epsv_port, modification_time, pasv_endpoint
+
+
+def reply(code: int, text: bytes) -> Reply:
+    return Reply(code, b"%d %s\r\n" % (code, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"Entering Passive Mode (127,0,0,1,4,5)", ("127.0.0.1", 1029)),
+        (b"Entering Passive Mode (127,0,0,1,4,5).", ("127.0.0.1", 1029)),
+        (b"Entering Passive Mode 127,0,0,1,4,5", ("127.0.0.1", 1029)),
+        (b"=127,0,0,1,4,5", ("127.0.0.1", 1029)),
+        (b"Mode 2 ( 127, 0, 0 ,1,4, 5 )", ("127.0.0.1", 1029)),
+        (b"(000,000,000,000,255,255)", ("0.0.0.0", 65535)),
+        (b"1,2,3 (127,0,0,1,0,1)", ("127.0.0.1", 1)),
+    ],
+)
+def test_pasv(text: bytes, expected: tuple[str, int]) -> None:
+    assert pasv_endpoint(reply(227, text)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"(127,0,0,1,0,0)",
+        b"(127,0,0,1,256,1)",
+        b"(127,0,0,300,1,1)",
+        b"(127,0,0,1,1)",
+        b"(127,0,0,1,1,1,1)",
+        b"(127,0,0,1,,1)",
+        b"(127,0,0,1,-1,1)",
+        b"(0127,0,0,1,1,1)",
+        "(١٢٧,0,0,1,1,1)".encode(),
+        b"|||50|",
+    ],
+)
+def test_no_pasv(text: bytes) -> None:
+    with pytest.raises(PeerError, match="227 holds no address"):
+        pasv_endpoint(reply(227, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "port"),
+    [
+        (b"Entering Extended Passive Mode (|||6446|)", 6446),
+        (b"(as asked) mode (!!!1!).", 1),
+        (b"(|||65535|)", 65535),
+    ],
+)
+def test_epsv(text: bytes, port: int) -> None:
+    assert epsv_port(reply(229, text)) == port
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"(|||0|)",
+        b"(|||65536|)",
+        b"(|||1)",
+        b"(|||1|",
+        b"|||1|",
+        b"(|1|192.0.2.1|1|)",
+        b"(1111511)",
+        b"(||| 5|)",
+        b"(|||+5|)",
+        b"(|||" + b"9" * 9999 + b"|)",
+        b"(\x01\x01\x015\x01)",
+    ],
+)
+def test_no_epsv(text: bytes) -> None:
+    with pytest.raises(PeerError, match="229 holds no port"):
+        epsv_port(reply(229, text))
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 6), st.sampled_from([b"(%s)", b"%s", b"x %s.", b"( %s )"]))
+def test_every_endpoint_is_read_back(numbers: tuple[int, ...], frame: bytes) -> None:
+    text = frame % b",".join(b"%d" % number for number in numbers)
+    if not any(numbers[4:]):
+        with pytest.raises(PeerError):
+            pasv_endpoint(reply(227, text))
+        return
+    host, port = pasv_endpoint(reply(227, text))
+    assert host == ".".join(map(str, numbers[:4]))
+    assert port == numbers[4] * 256 + numbers[5]
+
+
+@given(st.binary(max_size=80) | st.text("(|!,0123456789 )", max_size=40).map(str.encode))
+def test_hostile_text_is_an_endpoint_or_a_peer_error(text: bytes) -> None:
+    with suppress(PeerError):
+        assert 1 <= pasv_endpoint(reply(227, text))[1] <= 65535
+    with suppress(PeerError):
+        assert 1 <= epsv_port(reply(229, text)) <= 65535
+    with suppress(PeerError):
+        assert len(modification_time(reply(213, text))) == 6
+
+
+@pytest.mark.parametrize("text", [b"20260102030405", b"20260102030405.678", b" 20260102030405"])
+def test_times(text: bytes) -> None:
+    assert modification_time(reply(213, text)) == (2026, 1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("text", [b"", b"2026", b"20261302030405", b"20260102250405", b"00000000000000", b"x" * 14])
+def test_no_times(text: bytes) -> None:
+    with pytest.raises(PeerError, match="213 holds no time"):
+        modification_time(reply(213, text))
+
+
+def chunks(data: st.DataObject, raw: bytes) -> list[bytes]:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
+    return [raw[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+
+
+@given(st.text("ab", max_size=40).map(str.encode), st.text("ab", max_size=5).map(str.encode), st.data())
+def test_a_text_is_found_across_chunks(raw: bytes, text: bytes, data: st.DataObject) -> None:
+    content = Content(hashed=True, text=text)
+    for chunk in chunks(data, raw):
+        content.feed(chunk)
+    assert content.found is (text in raw)
+    assert content.size == len(raw)
+    assert content.sha256 == sha256(raw).hexdigest()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"a", b".", b"..", b"...", b"d/", b"d/.", b"/d/..", b"d/a", b"z" * 99 + b"/.", b"", b"  ", b" x", b"y" * 9]
+        ),
+        max_size=8,
+    ),
+    st.data(),
+)
+def test_entries_are_counted_however_they_come(names: list[bytes], data: st.DataObject) -> None:
+    raw = b"\r\n".join(names) + data.draw(st.sampled_from([b"", b"\r\n", b"\n"]))
+    entries = Entries()
+    for chunk in chunks(data, raw):
+        entries.feed(chunk)
+    entries.finish()
+    assert entries.count == sum(
+        bool(name.strip()) and name.strip().rpartition(b"/")[2] not in (b".", b"..") for name in names
+    )
