@@ -101,6 +101,17 @@ def _to_host(version: int) -> str:
     return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to ct mark map @host{version}"
 
 
+def _pick_again(version: int) -> str:
+    # Each look-up reads the newest generation: a packet can read its slot before a change and the backend after it, and
+    # would be refused though others serve. It picks once more, from what is there now.
+    return f"""\
+		ct mark set {_BASE}
+		ct mark vmap @pick{version}
+		ct mark @full goto refuse
+		{_to_backend(version)}
+		{_to_host(version)}"""
+
+
 def _family(version: int) -> str:
     protocol, address = FAMILIES[version]
     plain_key = f"type mark . {address} : mark"
@@ -123,6 +134,7 @@ def _family(version: int) -> str:
 		ct mark @full goto refuse
 		{_to_backend(version)}
 		{_to_host(version)}
+{_pick_again(version)}
 		goto refuse
 	}}
 	chain plain{version} {{
