@@ -30,6 +30,8 @@ GIBIBYTE = 1 << 30
 _OPTION_LIMITS = {"blksize": (8, 65464), "windowsize": (1, 65535)}
 _MAX_ERROR = 8
 
+_PUT_SIZE = 1024
+
 
 class TftpProbe(Value):
     """A check of a TFTP server: reads a file, or without one asks for a file that does not exist.
@@ -116,7 +118,7 @@ class TftpProbe(Value):
         expect_error: int | None = None,
         foreign_answer: State = State.OK,
         put: str = "",
-        put_size: int = 1024,
+        put_size: int = _PUT_SIZE,
         read_back: bool = True,
         blksize: int | None = None,
         tsize: bool = False,
@@ -134,6 +136,8 @@ class TftpProbe(Value):
         self._validate_expectations()
         if self.put:
             self._validate_put()
+        elif self.put_size != _PUT_SIZE or not self.read_back:
+            raise UsageError("--put-size and --no-read-back go with --put")
 
     @property
     def options(self) -> dict[str, int]:

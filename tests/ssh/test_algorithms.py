@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import noidchecks
-from noidchecks import NotConnected, PeerError, Result, SshProbe, State, check, check_async, survey
+from noidchecks import NotConnected, PeerError, Result, SshProbe, State, check
 from noidchecks.demo.servant import Servant
 from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
@@ -25,27 +24,6 @@ Q = b"SSH-2.0-OpenSSH_9.2p1\r\n"
 FINE = "SSH OK - OpenSSH_9.2p1 (protocol 2.0)"
 BYE = packet(b"\1\0\0\0\x02\0\0\0\x0etoo many users" + bytes(4))
 DEBUG = packet(b"\4\0" + bytes(8))
-
-
-def through_asyncio(probe: SshProbe) -> Result:
-    return asyncio.run(check_async(probe))
-
-
-def through_survey(probe: SshProbe) -> Result:
-    ((_, result),) = survey([probe])
-    return result
-
-
-@pytest.fixture(params=[check, through_asyncio, through_survey], ids=["poll", "asyncio", "survey"])
-def run(request: pytest.FixtureRequest) -> Check:
-    function: Check = request.param
-    return function
-
-
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request: pytest.FixtureRequest) -> str:
-    address: str = request.param
-    return address
 
 
 def in_drops(data: bytes) -> tuple[bytes, ...]:

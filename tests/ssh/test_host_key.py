@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import subprocess
@@ -18,7 +17,7 @@ import paramiko
 import pytest
 
 import noidchecks
-from noidchecks import LocalError, PeerError, Result, SshProbe, State, UsageError, check, check_async, survey
+from noidchecks import LocalError, PeerError, Result, SshProbe, State, UsageError
 from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
 from tests.fakes.ssh import HOLD, LISTEN, RESET, Step, kexinit, packet, serve
@@ -32,27 +31,6 @@ KEYS: tuple[Any, ...] = (paramiko.ECDSAKey.generate(), paramiko.RSAKey.generate(
 # One in which paramiko finds something, so that it goes on to the key exchange.
 OFFER = kexinit(kex_algorithms="curve25519-sha256@libssh.org")
 ECDSA, RSA = (key.fingerprint for key in KEYS)
-
-
-def through_asyncio(probe: SshProbe) -> Result:
-    return asyncio.run(check_async(probe))
-
-
-def through_survey(probe: SshProbe) -> Result:
-    ((_, result),) = survey([probe])
-    return result
-
-
-@pytest.fixture(params=[check, through_asyncio, through_survey], ids=["poll", "asyncio", "survey"])
-def run(request: pytest.FixtureRequest) -> Check:
-    function: Check = request.param
-    return function
-
-
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request: pytest.FixtureRequest) -> str:
-    address: str = request.param
-    return address
 
 
 @contextmanager

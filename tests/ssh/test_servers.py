@@ -22,7 +22,6 @@ from noidchecks import (
     Result,
     SshProbe,
     State,
-    check,
     check_async,
     survey,
 )
@@ -35,27 +34,6 @@ Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
 NOTHING = "SSH CRITICAL - No version control string received"
 PERFDATA = re.compile(r"(?P<text>[^|\n]+) \| time=\d+\.\d{6}s;;;0\.000000;5\.000000")
-
-
-def through_asyncio(probe: SshProbe) -> Result:
-    return asyncio.run(check_async(probe))
-
-
-def through_survey(probe: SshProbe) -> Result:
-    ((_, result),) = survey([probe])
-    return result
-
-
-@pytest.fixture(params=[check, through_asyncio, through_survey], ids=["poll", "asyncio", "survey"])
-def run(request: pytest.FixtureRequest) -> Check:
-    function: Check = request.param
-    return function
-
-
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request: pytest.FixtureRequest) -> str:
-    address: str = request.param
-    return address
 
 
 def line_of(result: Result) -> str:

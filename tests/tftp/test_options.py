@@ -208,3 +208,9 @@ def test_start_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "2 []\n"
+
+
+@pytest.mark.parametrize("words", [["--put-size", "5"], ["--no-read-back"]])
+def test_what_belongs_to_an_upload_needs_one(words: list[str]) -> None:
+    with pytest.raises(UsageError, match="--put-size and --no-read-back go with --put"):
+        parse(["check_tftp", "127.0.0.1", *words])
