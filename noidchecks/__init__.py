@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .ftp.probe import FtpProbe as FtpProbe
     from .plugin.command import Command as Command, parse_line as parse_line
     from .probe import check as check, check_async as check_async, survey as survey, survey_async as survey_async
+    from .ssh.identity import Identity as Identity
     from .ssh.probe import SshProbe as SshProbe
     from .status.perfdata import Metric as Metric
     from .status.result import Part as Part, Result as Result
@@ -41,6 +42,7 @@ _PUBLIC = {
     "DeadlineExceeded": "errors",
     "File": "files.settings",
     "FtpProbe": "ftp.probe",
+    "Identity": "ssh.identity",
     "Listing": "files.settings",
     "LocalError": "errors",
     "Login": "files.settings",

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 from time import time
 
+from ..status.perfdata import Metric
 from ..status.result import Part
 from ..status.state import State
 from ..status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..status.threshold import Range
+    from ..timings import Timings
     from .content import Content
     from .settings import File
+
+
+_SEVERITY = (State.CRITICAL, State.WARNING, State.UNKNOWN)
+
+
+def most_severe_first(parts: Iterable[Part]) -> list[Part]:
+    """Returns what is not OK, and within one state in the order of the conversation."""
+    return sorted((part for part in parts if part.state != State.OK), key=lambda part: _SEVERITY.index(part.state))
+
+
+def throughput(moved: int, timings: Timings) -> tuple[Metric, ...]:
+    """Returns the metric of how fast so many bytes moved, none when nothing did."""
+    seconds = timings.phases.get("transfer", 0.0)
+    if not moved or seconds <= 0:
+        return ()
+    # Bytes in a second; the guidelines have no unit for that.
+    return (Metric("throughput", moved / seconds, "B", minimum=0.0),)
 
 
 def count_part(count: int, least: int | None, most: int | None, what: str) -> Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import timegm
 
 from ..errors import DeadlineExceeded, NotConnected
-from ..files.judgement import count_part, file_parts
+from ..files.judgement import count_part, file_parts, most_severe_first, throughput
 from ..judgement import time_metrics, time_part
 from ..status.perfdata import Metric
 from ..status.result import Part, Result
@@ -39,20 +39,17 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
         parts.append(Part(State.OK, "put: a canary was stored, read back and deleted"))
     if deep.leftover:
         parts.append(Part(State.WARNING, f"put: {printable(deep.leftover)} may be left on the server"))
-    timed = time_part(probe, seconds)
-    state = worst(part.state for part in (*parts, timed))
-    # Most severe first; sorted() keeps the order of the conversation within one state.
-    wrong = sorted((part for part in parts if part.state != State.OK), key=lambda part: _rank(part.state))
-    if wrong:
-        wrong += [timed] if timed.state != State.OK else []
-        wrong.sort(key=lambda part: _rank(part.state))
-        text = "; ".join(part.text for part in wrong)
+    is_slow_alone = all(part.state == State.OK for part in parts)
+    parts.append(time_part(probe, seconds))
+    state = worst(part.state for part in parts)
+    if not is_slow_alone:
+        text = "; ".join(part.text for part in most_severe_first(parts))
     else:
         text = f"{seconds:.3f} second response time {place(probe)} [{_summary(probe, deep)}]"
     return Result(
         state,
         f"FTP {state} - {printable(text)}",
-        parts=(*parts, timed),
+        parts=tuple(parts),
         summary="Connection succeeded",
         metrics=time_metrics(probe, seconds, timings) + _metrics(probe, deep, timings),
         facts=facts_of(probe, findings) | _facts(deep),
@@ -65,10 +62,6 @@ def deep_folder(probe: FtpProbe) -> str:
     """Returns the words for what is listed."""
     folder = probe.listing.folder if probe.listing is not None else ""
     return f"list {printable(folder)}" if folder else "list"
-
-
-def _rank(state: State) -> int:
-    return (State.CRITICAL, State.WARNING, State.UNKNOWN, State.OK).index(state)
 
 
 def _failure_part(probe: FtpProbe, failure: ProbeError, deep: DeepFindings) -> Part:
@@ -121,11 +114,7 @@ def _metrics(probe: FtpProbe, deep: DeepFindings, timings: Timings) -> tuple[Met
         metrics.append(Metric("files", deep.entries, minimum=0))
     if deep.got and probe.get is not None and deep.content is not None:
         metrics.append(Metric("size", deep.content.size, "B", critical=probe.get.size, minimum=0))
-    seconds = timings.phases.get("transfer", 0.0)
-    if deep.courier.moved and seconds > 0:
-        # Bytes in a second; the guidelines have no unit for that.
-        metrics.append(Metric("throughput", deep.courier.moved / seconds, "B", minimum=0.0))
-    return tuple(metrics)
+    return (*metrics, *throughput(deep.courier.moved, timings))
 
 
 def _facts(deep: DeepFindings) -> dict[str, object]:
