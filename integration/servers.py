@@ -227,7 +227,7 @@ def sshd(
 ) -> Iterator[SshServer]:
     """Runs sshd in an empty folder, with keys of its own; `max_startups` and more are written as in sshd_config(5).
 
-    What more says comes first, and so counts.
+    What more says comes first, and so counts; without sftp it has no SFTP but what more gives it.
     """
     files = _serve(folder)
     # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.

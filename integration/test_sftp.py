@@ -49,7 +49,7 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *more: str, sftp: bool = True, max_startups: str | None = None) -> Iterator[Site]:
+def site(folder: Path, *more: str, max_startups: str | None = None) -> Iterator[Site]:
     """Runs sshd with a user bob, whose home has a file and a folder that he may write to."""
     folder.chmod(0o755)
     home = folder / "home"
@@ -63,6 +63,13 @@ def site(folder: Path, *more: str, sftp: bool = True, max_startups: str | None =
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0777", "tmpfs", home / "small"], check=True)
     (folder / "password").write_text(f"{PASSWORD}\n")
     (folder / "server").mkdir()
+    try:
+        yield from _run(folder, home, more, max_startups)
+    finally:
+        subprocess.run(["umount", home / "small"], check=True)
+
+
+def _run(folder: Path, home: Path, more: tuple[str, ...], max_startups: str | None) -> Iterator[Site]:
     options = ("PasswordAuthentication yes", *more)
     with (
         accounts(folder, Account(name="bob", password=PASSWORD, home=home)),
