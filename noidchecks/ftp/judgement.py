@@ -37,7 +37,7 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
         return result
     from ..certificate import judge_days
 
-    return _with_certificate(judge_days(findings.tls, *probe.certificate_days), result)
+    return _with_certificate(judge_days(findings.tls.chain, *probe.certificate_days), result)
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
@@ -119,6 +119,7 @@ def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
     if findings.tls is not None:
         facts["tls_version"] = findings.tls.version
         facts["tls_cipher"] = findings.tls.cipher
-        facts["certificate_subject"] = printable(findings.tls.subject)
-        facts["certificate_expires"] = findings.tls.not_after.isoformat()
+        facts["certificate_subject"] = printable(findings.tls.chain[0].subject)
+        facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
+        facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
     return facts
