@@ -69,12 +69,6 @@ def service(name: str, command: str, variables: Mapping[str, str], more: str = "
 
 
 @pytest.fixture(scope="module")
-def farm(new_folder: NewFolder) -> Iterator[Farm]:
-    with Farm(new_folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def icinga(new_folder: NewFolder, farm: Farm) -> Iterator[Icinga]:
     with Icinga(new_folder()) as running:
         services = "".join(service(name, *check) for name, check in CHECKS.items())

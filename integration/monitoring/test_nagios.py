@@ -50,12 +50,6 @@ def service(name: str, command: str, template: str = "noid-service") -> str:
 
 
 @pytest.fixture(scope="module")
-def farm(new_folder: NewFolder) -> Iterator[Farm]:
-    with Farm(new_folder) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def nagios(new_folder: NewFolder, farm: Farm) -> Iterator[Nagios]:
     with Nagios(new_folder()) as running:
         objects = PLAIN + "".join(service(name, command) for name, command in CHECKS.items())
