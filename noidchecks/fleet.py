@@ -83,8 +83,8 @@ class Fleet:
     """One survey: its targets, its schedule and its couriers.
 
     run() returns OK when every target was checked and every result handed in, whatever it is; WARNING when something
-    of the targets was not understood or not reached, or a receiver refused results for good; CRITICAL when results are still waiting,
-    or were dropped; UNKNOWN when there was nothing to check. say gets one line for each thing that the operator must
+    of the targets was not understood or not reached, or a receiver refused results for good; CRITICAL when results are
+    still waiting, or were dropped; UNKNOWN when there was nothing to check. say gets one line for each thing that the operator must
     know, progress the numbers of checked and of all targets of a round.
     """
 
@@ -139,6 +139,9 @@ class Fleet:
         except SurveyStopped:
             stopped = True
         finally:
+            for number in before:
+                # A second one must not cut off what the first one asked for; --patience bounds it.
+                signal.signal(number, signal.SIG_IGN)
             for courier in self._couriers:
                 courier.finish(self._patience)
             for number, handler in before.items():

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 _TICK = 1.0
 
 
-class SurveyStopped(Exception):
-    """Raised by a schedule to end the survey at once: what still runs is given up."""
+class SurveyStopped(BaseException):
+    """Raised by a schedule to end the survey at once: what still runs is given up.
+
+    No Exception, because it may come from a signal handler, in the middle of a dialogue that must not take it for its
+    own.
+    """
 
 
 class Round:
@@ -56,16 +60,20 @@ class Schedule:
         self._every = every
         self._say = say
         self._stopped = False
+        self._exhausted = False
 
     def stop(self) -> None:
-        """Lets the survey end; to be called by a signal handler."""
+        """Lets the survey end; to be called by a signal handler. Raises SurveyStopped when nothing more is to start."""
         self._stopped = True
+        if self._exhausted:
+            raise SurveyStopped
 
     def __iter__(self) -> Iterator[tuple[tuple[Round, Target], Probe] | float]:
         due = monotonic()
         while True:
             yield from self._one_round()
             if not self._every:
+                self._exhausted = True
                 return
             due += self._every
             late = monotonic() - due

@@ -42,7 +42,7 @@ class Icinga2(Report):
     def __init__(self, url: str, user: str, password: str, ca_file: str = "") -> None:
         parts = urlsplit(url)
         try:
-            port = parts.port or _PORT
+            port = _PORT if parts.port is None else parts.port
         except ValueError:
             port = 0
         # Not repeated: who puts a password there must not find it in a log.
