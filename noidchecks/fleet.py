@@ -84,8 +84,8 @@ class Fleet:
 
     run() returns OK when every target was checked and every result handed in, whatever it is; WARNING when something
     of the targets was not understood or not reached, or a receiver refused results for good; CRITICAL when results are
-    still waiting, or were dropped; UNKNOWN when there was nothing to check. say gets one line for each thing that the operator must
-    know, progress the numbers of checked and of all targets of a round.
+    still waiting, or were dropped; UNKNOWN when there was nothing to check. say gets one line for each thing that the
+    operator must know, progress the numbers of checked and of all targets of a round.
     """
 
     def __init__(

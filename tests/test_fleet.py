@@ -93,7 +93,8 @@ def test_shards_share_the_targets(listed: Path, capfd: pytest.CaptureFixture[str
 
 def test_objects_of_nagios(tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "objects.cache").write_text(
-        f"define command {{\n\tcommand_name\tf\n\tcommand_line\t$USER1$/check_ftp -H $HOSTADDRESS$ -p {peer.port}\n\t}}\n"
+        "define command {\n\tcommand_name\tf\n"
+        f"\tcommand_line\t$USER1$/check_ftp -H $HOSTADDRESS$ -p {peer.port}\n\t}}\n"
         f"define host {{\n\thost_name\tweb\n\taddress\t{peer.host}\n\t}}\n"
         "define service {\n\thost_name\tweb\n\tservice_description\tFTP\n\tcheck_command\tf\n\t}\n"
     )

@@ -99,19 +99,23 @@ def test_everything_arrives_in_order(said: list[str]) -> None:
     assert said == []
 
 
-@pytest.mark.parametrize("trouble", [raise_error, take_half, fail])
-def test_what_is_not_taken_is_tried_again(trouble: Callable[[Sequence[Parcel]], Delivery], said: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (raise_error, "No space left on device"),
+        (take_half, "no more"),
+        (fail, "internal error: ZeroDivisionError: a   b"),
+    ],
+)
+def test_what_is_not_taken_is_tried_again(
+    trouble: Callable[[Sequence[Parcel]], Delivery], words: str, said: list[str]
+) -> None:
     report = Destination(trouble, trouble, accept, trouble, accept)
     courier = Courier("x", report, keep=1000, say=said.append)
     post(courier, range(50))
     courier.finish(10)
     assert report.arrived == names(range(50))
     assert (courier.delivered, courier.waiting, courier.dropped) == (50, 0, 0)
-    words = {
-        raise_error: "No space left on device",
-        take_half: "no more",
-        fail: "internal error: ZeroDivisionError: a   b",
-    }[trouble]
     # Once for each time that it began, not for each try.
     assert [line.partition(";")[0] for line in said] == [f"x: {words}", "x: takes results again"] * 2
 
