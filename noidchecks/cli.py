@@ -145,6 +145,37 @@ class _ProgressBar:
         click.echo(f"{lead}noidchecks: {printable(words)}", err=True)
 
 
+@commands.command("install-plugins")
+@click.option("--prefix", default="", metavar="TEXT", help="Put this before each name: noid_ makes noid_check_ftp.")
+@click.option("--uninstall", is_flag=True, help="Remove the links again.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.argument("folder", metavar="DIR")
+def install_plugins(prefix: str, uninstall: bool, dry_run: bool, folder: str) -> int:
+    """Links the plugins into the plugin folder DIR of a monitoring server.
+
+    A file that is not ours is never replaced nor removed; ours are the symbolic links to plugins of this or another
+    installation of noidchecks. The exit code is 0 when all is as asked for, 1 when the monitoring server may not be
+    able to run the plugins, 2 when a file of somebody else is in the way (then nothing is linked), 3 when it could not
+    be done.
+    """
+    from pathlib import Path
+
+    from . import install
+
+    act = install.uninstall if uninstall else install.install
+    place = Path(os.path.abspath(folder))
+    return act(install.executables(), place, lambda line: click.echo(printable(line)), prefix=prefix, dry_run=dry_run)
+
+
+@commands.command()
+def definitions() -> int:
+    """Prints the folder with the definitions for Nagios and Icinga 2 and with examples for load balancers."""
+    from . import install
+
+    click.echo(install.definitions())
+    return State.OK
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command with the arguments, by default those of the process, and ends it with an exit code 0..3.
 

@@ -50,19 +50,22 @@ class Icinga:
         self._context = ssl.create_default_context(cafile=self.ca_file)
         _made(folder / "run")
 
-    def start(self, configuration: str, *files: Path, constants: Mapping[str, str] = {}) -> None:
+    def start(self, configuration: str, *files: Path, constants: Mapping[str, str] = {}, library: bool = True) -> None:
         """Writes the configuration and starts; files are included before it, constants are defined before those.
 
-        The ITL is there; PluginDir among the constants tells it where the plugins are. Returns when the API answers.
+        The ITL is there, with its commands for plugins if wanted; the constant PluginDir says where those lie. Returns
+        when the API answers.
         """
-        self.configure(configuration, *files, constants=constants)
+        self.configure(configuration, *files, constants=constants, library=library)
         self.restart()
 
-    def configure(self, configuration: str, *files: Path, constants: Mapping[str, str] = {}) -> None:
+    def configure(
+        self, configuration: str, *files: Path, constants: Mapping[str, str] = {}, library: bool = True
+    ) -> None:
         """Only writes the configuration."""
         defined = {"NodeName": NAME, "ZoneName": NAME, "PluginDir": "/usr/lib/nagios/plugins", **constants}
         lines = [f"const {name} = {_quoted(value)}" for name, value in defined.items()]
-        lines += ["include <itl>", "include <plugins>"]
+        lines += ["include <itl>", *(["include <plugins>"] if library else [])]
         lines += [
             'object CheckerComponent "checker" { }',
             'object IcingaApplication "app" { enable_notifications = false }',

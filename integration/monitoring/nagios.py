@@ -34,6 +34,7 @@ SETTINGS = {
     "retain_state_information": "1",
     "use_retained_program_state": "0",
     "use_retained_scheduling_info": "0",
+    "log_service_retries": "1",
     "log_passive_checks": "0",
     "log_external_commands": "0",
     "log_rotation_method": "n",
