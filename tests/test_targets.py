@@ -89,7 +89,7 @@ def test_whatever_is_in_the_file_nothing_is_raised(text: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["", "2", "2/", "/2", "0/2", "3/2", "a/b", "1/-1", "1/1/1", "²/3", "1/99999"])
 def test_no_shard(text: str) -> None:
-    with pytest.raises(UsageError, match="^Shard must be"):
+    with pytest.raises(UsageError, match=r"^Shard must be"):
         Shard.parse(text)
 
 

@@ -38,7 +38,7 @@ class NagiosCommand(Report):
     def pack(self, record: Record) -> bytes:
         """Returns one command, with its line end."""
         head = (
-            f"[{record.finished:.0f}] PROCESS_SERVICE_CHECK_RESULT;{record.host};{record.service};{int(record.state)};"
+            f"[{int(record.finished)}] PROCESS_SERVICE_CHECK_RESULT;{record.host};{record.service};{int(record.state)};"
         ).encode()
         return head + escaped_output(record, _PIPE_BUF - len(head) - 1) + b"\n"
 

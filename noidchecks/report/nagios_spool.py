@@ -46,7 +46,8 @@ class NagiosSpool(Report):
         """Writes one file, and releases it when it is whole; OSError, and then nothing of it is left."""
         if len(os.listdir(self._folder)) > 2 * _MOST_FILES:
             return Delivery(parcels, f"more than {_MOST_FILES} files wait in {self._folder}")
-        head = f"### Passive Check Result File ###\nfile_time={time.time():.0f}\n\n".encode()
+        # A second ago: of a file from the future, be it a millisecond, Nagios deletes all results unread.
+        head = f"### Passive Check Result File ###\nfile_time={int(time.time()) - 1}\n\n".encode()
         descriptor, path = _new_file(self._folder)
         try:
             with open(descriptor, "wb") as file:

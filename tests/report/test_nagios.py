@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ def test_a_file_is_released_when_it_is_whole(tmp_path: Path) -> None:
     assert [result["service_description"] for result in spool_results(data.read_bytes())] == [
         f"s{number}" for number in range(len(BANNERS))
     ]
+
+
+@pytest.mark.parametrize("now", [1_700_000_000.0, 1_700_000_000.999])
+def test_a_file_is_never_from_the_future(now: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nagios reads the time as an unsigned number of whole seconds, from a clock that may lag, and throws all away."""
+    monkeypatch.setattr(time, "time", lambda: now)
+    NagiosSpool(str(tmp_path)).deliver(parcels(1))
+    (path,) = tmp_path.glob("c??????")
+    assert b"file_time=1699999999\n\n" in path.read_bytes()
 
 
 @pytest.mark.parametrize("what", ["write", "release"])

@@ -65,7 +65,7 @@ def test_a_reader_who_leaves_is_told_once(capfd: pytest.CaptureFixture[str]) -> 
     "text", ["", "nosuch", "lines=x", "json=x", "nagios-spool", "nagios-spool=", "icinga2", "Lines"]
 )
 def test_a_report_that_nobody_knows(text: str) -> None:
-    with pytest.raises(UsageError, match="^Report must be one of lines, json, nagios-spool=DIR"):
+    with pytest.raises(UsageError, match=r"^Report must be one of lines, json, nagios-spool=DIR"):
         choose(text)
 
 
