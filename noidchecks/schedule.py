@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _TICK = 1.0
 
 
+# So many checks start at once, when they would otherwise come closer than that: a process that wakes up for a single one
+# finds cold caches, which cost several times as much as the check. More of them would wait for each other.
+_GROUP = 4
+_GROUP_SECONDS = 0.25
+
+
 class SurveyStopped(BaseException):
     """Raised by a schedule to end the survey at once: what still runs is given up.
 
@@ -85,8 +91,9 @@ class Schedule:
     def _one_round(self) -> Iterator[tuple[tuple[Round, Target], Probe] | float]:
         targets = self._load()
         this = Round(len(targets))
+        together = _together(self._over / max(1, len(targets)))
         for number, target in enumerate(targets):
-            if self._over:
+            if self._over and not number % together:
                 yield from self._wait_until(this.began + number * self._over / len(targets))
             elif self._stopped:
                 raise SurveyStopped
@@ -97,3 +104,7 @@ class Schedule:
             yield min(due, now + _TICK)
         if self._stopped:
             raise SurveyStopped
+
+
+def _together(interval: float) -> int:
+    return max(1, min(_GROUP, int(_GROUP_SECONDS / interval))) if interval else 1

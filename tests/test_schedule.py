@@ -61,6 +61,13 @@ def test_a_round_is_spread_evenly(clock: Clock) -> None:
     assert starts(clock, schedule, 99) == [(0, "h0"), (15, "h1"), (30, "h2"), (45, "h3")]
 
 
+def test_checks_that_come_close_start_in_small_groups(clock: Clock) -> None:
+    schedule = Schedule(lambda: targets(1000), 10, 0, print)
+    found = starts(clock, schedule, 9999)
+    assert [when for when, _ in found[:9]] == [0, 0, 0, 0, 0.04, 0.04, 0.04, 0.04, 0.08]
+    assert (len(found), found[-1]) == (1000, (9.96, "h999"))
+
+
 def test_rounds_begin_at_a_distance_that_does_not_drift(clock: Clock) -> None:
     said: list[str] = []
     clock.start_takes = 0.7

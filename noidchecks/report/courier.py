@@ -62,7 +62,9 @@ class Courier:
         with self._changed:
             self._box.append(parcel)
             self._drop()
-            self._changed.notify()
+            if len(self._box) == 1:
+                # Those that follow need not wake the thread: it waits until enough of them are gathered.
+                self._changed.notify()
 
     def finish(self, patience: float) -> None:
         """Delivers what is there, for at most so many seconds, and puts the rest into the journal."""
