@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _TICK = 1.0
 
 
-# So many checks start at once, when they would otherwise come closer than that: a process that wakes up for a single one
-# finds cold caches, which cost several times as much as the check. More of them would wait for each other.
+# So many checks start at once when they would all come within this time: a process that wakes up for a single one finds
+# cold caches, which cost several times as much as the check. More of them would wait for each other.
 _GROUP = 4
 _GROUP_SECONDS = 0.25
 

@@ -230,3 +230,31 @@ def test_standard_input_cannot_be_read_again(listed: Path, tmp_path: Path) -> No
         process.send_signal(signal.SIGTERM)
         process.stderr.read()
         assert process.wait(PATIENCE) == 0
+
+
+def seen_on_a_terminal(*arguments: object) -> str:
+    """Runs a survey whose standard error is a terminal, and returns what that shows."""
+    here, there = os.openpty()
+    words = [sys.executable, "-c", "from noidchecks.cli import main; main()", "survey", *map(str, arguments)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=there, env=ENVIRONMENT) as process:
+        os.close(there)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(here, 65536)
+            except OSError:
+                # The end of a terminal.
+                break
+        process.wait(PATIENCE)
+    os.close(here)
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar_when_nothing_else_is_printed_there(listed: Path, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    shown = seen_on_a_terminal(listed, "--over", "200ms", "--report", f"nagios-spool={spool}")
+    assert "Checking" in shown
+    assert "100%" in shown
+    assert "20 checked in" in shown
+    assert "Checking" not in seen_on_a_terminal(listed)
