@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks import FtpProbe, SshProbe, State, UsageError, check
+from noidchecks.plugin.command import PLUGINS
 from noidchecks.targets import MisconfiguredProbe, Shard, TargetList
 
 
@@ -54,11 +55,11 @@ def test_a_line_without_proper_names_is_left_out_and_harms_no_other(line: bytes,
     ("command", "reason"),
     [
         (b"check_ftp -p 0", "Port must be a positive integer"),
-        (b"check_http -H x", "not one of check_ftp, check_tftp, check_ssh"),
+        (b"check_http -H x", f"not one of {', '.join(PLUGINS)}"),
         (b"check_ftp -H 'x", "command line cannot be split: no closing quotation"),
         (b"check_ftp --help", "the command line asks for help, not for a check"),
         (b"check_ftp --output-format json", "--output-format json is not for a monitoring server"),
-        (b"", "not one of check_ftp, check_tftp, check_ssh"),
+        (b"", f"not one of {', '.join(PLUGINS)}"),
     ],
 )
 def test_a_command_that_cannot_be_run_makes_its_service_unknown(command: bytes, reason: str) -> None:

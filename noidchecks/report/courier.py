@@ -129,7 +129,8 @@ class Courier:
             self._drop()
             self.refused += len(delivery.refused)
             self.delivered += len(batch) - len(delivery.left) - len(delivery.refused)
-            if self._from_journal and not delivery.trouble:
+            # At the end, finish() has the last word on what is in it.
+            if self._from_journal and not delivery.trouble and self._end is None:
                 self._from_journal = max(0, self._from_journal - len(batch) + len(delivery.left))
                 if not self._from_journal and self._journal:
                     self._journal.clear()
