@@ -132,7 +132,7 @@ def _verdict(code: int, body: bytes) -> tuple[str, str]:
             about_object = code in _FINAL
         else:
             words = str(answer.get("status", ""))
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         pass
     words = printable(f"{code} {words}".strip(), 200)
     return ("", words) if about_object else (f"HTTP {words}", "")

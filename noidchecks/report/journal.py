@@ -63,6 +63,8 @@ def replace(path: str, data: bytes, mode: int) -> None:
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with open(descriptor, "wb") as file:
+            # Whatever the process's mask is: the readers are others.
+            os.fchmod(descriptor, mode)
             file.write(data)
         os.replace(draft, path)
     except OSError:

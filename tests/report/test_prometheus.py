@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def test_the_newest_result_of_each_service_is_there(tmp_path: Path) -> None:
     ]
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_can_read_it_whatever_the_mask_is(tmp_path: Path) -> None:
+    mask = os.umask(0o077)
+    try:
+        report = PrometheusFile(str(tmp_path / "p"))
+        report.expect([("web1", "ftp")])
+        deliver(report, record())
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "p").stat().st_mode & 0o777 == 0o644
 
 
 def test_what_is_not_checked_any_more_vanishes(tmp_path: Path) -> None:
