@@ -49,7 +49,9 @@ def test_the_command_line_is_understood(name: str, line: str, tmp_path: Path) ->
         "check_sftp": f"--auth-file {login}",
     }.get(name, str(login) if name in ("check_ftp_login", "check_ftp_upload", "check_sftp_file") else "")
     filled = line.replace("$USER5$", "/plugins").replace("$HOSTADDRESS$", "192.0.2.1")
-    filled = filled.replace("$ARG1$", first).replace("$ARG2$", "/in" if name in ("check_ftp_upload", "check_sftp_file") else "")
+    filled = filled.replace("$ARG1$", first).replace(
+        "$ARG2$", "/in" if name in ("check_ftp_upload", "check_sftp_file") else ""
+    )
     filled = filled.replace("$ARG3$", "")
     assert "$" not in filled
     assert getattr(parse_line(filled).probe, "host", "") == "192.0.2.1"
