@@ -30,7 +30,7 @@ help:
 	@echo 'make unit         the tests that need no root'
 	@echo 'make integration  the tests against real servers, as root on Debian'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
-	@echo 'make docs         the option tables of docs/'
+	@echo 'make docs         the option tables of docs/ and the commands of nagios/icinga2/'
 	@echo 'make clean        remove everything that was built'
 
 install: $(VENV)/installed
@@ -65,6 +65,7 @@ bench: $(VENV)/installed-demo $(VENV)/installed-tools
 
 docs: $(VENV)/installed
 	$(BIN)/python -P docs/generate.py
+	$(BIN)/python -P nagios/generate.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from lb.duration import seconds
 from lb.farm import (
     NAME_RULE,
     Backend,
@@ -28,6 +27,7 @@ from lb.farm import (
     is_name,
     require_disjoint,
 )
+from noidchecks.duration import seconds
 from noidchecks.status.text import printable
 
 T = TypeVar("T")
