@@ -28,6 +28,7 @@ from lb.farm import (
     require_disjoint,
 )
 from lb.guard import OnUnknown, OnWarning, fill_in, words_of
+from lb.settings import Settings
 from noidchecks.errors import UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse as parse_command
 from noidchecks.status.text import printable
@@ -80,13 +81,24 @@ def _document(text: str, where: str) -> dict[str, object]:
 
 def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     """Makes the farms of a TOML document that tomllib has read; FarmError."""
-    _require_known(document, ("farms",), "")
+    _require_known(document, ("farms", "service"), "")
+    settings_of(document)
     table = _table(document.get("farms", {}), "farms")
     if not table:
         raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
     farms = tuple(_farm(name, value) for name, value in table.items())
     require_disjoint(farms)
     return farms
+
+
+def parse_settings(text: str) -> Settings:
+    """Reads the settings of the guardian itself of a TOML text; FarmError."""
+    return settings_of(_document(text, "configuration"))
+
+
+def settings_of(document: Mapping[str, object]) -> Settings:
+    """Makes the settings of the guardian itself of a TOML document that tomllib has read; FarmError."""
+    return _build(Settings, _SERVICE, {}, document.get("service", {}), "service")
 
 
 def _farm(name: str, value: object) -> Farm:
@@ -270,6 +282,12 @@ def _make_guard(command: str | None = None, **fields: Any) -> Guard:
     return Guard(**fields if command is None else {**fields, "commands": (command,)})
 
 
+def _argv(value: object, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise FarmError(path, 'must be a list of words like ["/usr/local/bin/tell", "--now"]: there is no shell')
+    return tuple(_text(item, f"{path}[{number}]") for number, item in enumerate(value))
+
+
 _addresses = partial(_some, _address, "a string")
 
 # The keys of each table. What they are turned into is a field of the same name; the model checks what it may hold.
@@ -317,6 +335,8 @@ _GUARD: dict[str, Reader] = {
     "slow-start": _duration,
     "min-backends": _integer,
 }
+
+_SERVICE: dict[str, Reader] = {"hook": _argv, "hook-timeout": _duration, "metrics": _text}
 
 
 def _but(value: object) -> str:

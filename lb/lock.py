@@ -51,8 +51,6 @@ def holder() -> str:
             return "a process that does not answer"
         except OSError:
             return ""
-        pid, uid, _ = _CREDENTIALS.unpack(
-            asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
+        pid, uid, _ = _CREDENTIALS.unpack(asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     whose = "" if uid in (0, os.geteuid()) else f" of user {uid}"
     return f"process {pid}{whose}"

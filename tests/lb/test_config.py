@@ -242,7 +242,7 @@ def holds(given: dict[str, Any] | str) -> None:
     answer = told(given)
     assert answer == told(given)
     if isinstance(answer, str):
-        assert answer.startswith(("farms", "configuration"))
+        assert answer.startswith(("farms", "service", "configuration"))
         assert answer.isprintable()
         assert len(answer) < 500
     else:
