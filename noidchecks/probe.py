@@ -68,14 +68,14 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
 
     def sessions(source: Iterable[P]) -> Iterator[Session]:
         for probe in source:
-            session = _begin(probe)
+            session = begin(probe)
             running[session] = probe
             yield session
 
     source, concurrency, interval = _plan(probes, concurrency, over)
     for session in poll.run_many(sessions(source), concurrency, interval):
         probe = running.pop(session)
-        yield probe, _conclude_anyhow(probe, session)
+        yield probe, conclude_anyhow(probe, session)
 
 
 async def survey_async(
@@ -91,10 +91,10 @@ async def survey_async(
     room = asyncio.Semaphore(concurrency)
 
     async def one(probe: P) -> None:
-        session = _begin(probe)
+        session = begin(probe)
         try:
             await aio.run(session)
-            finished.put_nowait((probe, _conclude_anyhow(probe, session)))
+            finished.put_nowait((probe, conclude_anyhow(probe, session)))
         finally:
             room.release()
 
@@ -139,9 +139,10 @@ def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[
     return listed, concurrency, over / max(1, len(listed))
 
 
-def _begin(probe: Probe) -> Session:
+def begin(probe: Probe, *, transcript: bool = False) -> Session:
+    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails."""
     try:
-        return Session(probe.dialogue(), probe.timeout)
+        return Session(probe.dialogue(), probe.timeout, transcript=transcript)
     except Exception as defect:
         return Session(_fail(defect), 0)
 
@@ -165,7 +166,8 @@ def _conclude(probe: Probe, session: Session) -> Result:
     return result.replace(transcript=(*session.transcript, *result.transcript))
 
 
-def _conclude_anyhow(probe: Probe, session: Session) -> Result:
+def conclude_anyhow(probe: Probe, session: Session) -> Result:
+    """Returns the result of a session that has ended, UNKNOWN when it is the probe that is defective."""
     try:
         return _conclude(probe, session)
     except Exception as defect:
