@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
-from lb.control import Answer, Request, RequestError
 from lb.lock import GuardError, holder
+from lb.request import Answer, Request, RequestError
 
 # The status of 5,000 farms is 10 MB.
 _MAX_ANSWER = 256 << 20

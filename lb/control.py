@@ -7,43 +7,22 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from lb.events import Event, EventLog, to_dict
 from lb.lock import GuardError
-from lb.state import DEFAULT_FOLDER
+from lb.request import MAX_REQUEST, Answer, Request, RequestError
 from noidchecks.status.text import printable
 
-DEFAULT_SOCKET = "/run/noidlb/control"
-# A request is a verb and some names.
-MAX_REQUEST = 64 * 1024
 _CLIENTS = 64
 _IDLE = 10.0
 # What somebody who follows may leave unread.
 _UNREAD = 1000
 
-Request: TypeAlias = Mapping[str, object]
-Answer: TypeAlias = dict[str, Any]
 Answering: TypeAlias = Callable[[Request], Awaitable[Answer]]
-
-
-class RequestError(ValueError):
-    """A request that cannot be carried out: one sentence, and the exit code that noidlb ends with."""
-
-    def __init__(self, message: str, code: int = 3) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def socket_path(folder: Path, given: str | None = None) -> Path:
-    """Returns where the guardian with a state folder is spoken to."""
-    if given is not None:
-        return Path(given)
-    # Whoever keeps the state elsewhere has more than one guardian, in more than one network namespace.
-    return Path(DEFAULT_SOCKET) if folder == Path(DEFAULT_FOLDER) else folder / "control"
 
 
 class ControlServer:

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from lb.control import Answer, Request, RequestError
 from lb.events import EventLog, to_dict
 from lb.farm import BackendState, FarmError
 from lb.operation import find_farm
 from lb.program import KernelError
+from lb.request import Answer, Request, RequestError
 from lb.running import Running
 from lb.status import to_document
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import IO
@@ -46,9 +46,20 @@ class Foreign:
         self._waiting: deque[_Run] = deque()
         self._idle = asyncio.Event()
 
-    def start(self, words: Sequence[str], timeout: float, done: Callable[[Result], object]) -> None:
-        """Runs a plugin; done gets its result after at most timeout seconds, never before this has returned."""
-        run = _Run(words, timeout, done, self._ended)
+    def start(
+        self,
+        words: Sequence[str],
+        timeout: float,
+        done: Callable[[Result], object],
+        *,
+        given: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Runs a plugin; done gets its result after at most timeout seconds, never before this has returned.
+
+        given is what it reads on its standard input, environment is added to ours.
+        """
+        run = _Run(words, timeout, done, self._ended, given=given, environment=environment or {})
         if len(self._running) < self._most:
             self._begin(run)
         else:
@@ -87,8 +98,13 @@ class _Run:
         timeout: float,
         done: Callable[[Result], object],
         ended: Callable[[_Run], object],
+        *,
+        given: bytes,
+        environment: Mapping[str, str],
     ) -> None:
         self._words = words
+        self._given = given
+        self._environment = environment
         self._timeout = timeout
         self._done: Callable[[Result], object] | None = done
         self._ended = ended
@@ -122,16 +138,21 @@ class _Run:
         self._release()
 
     def _spawn(self, argv: list[str]) -> None:
-        process = subprocess.Popen(  # noqa: S603 - the words that the operator has configured, without a shell
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env={**os.environ, "LC_ALL": "C"},
-            start_new_session=True,
-            bufsize=0,
-        )
+        given = _file_of(self._given)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the words that the operator has configured, without a shell
+                argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env={**os.environ, "LC_ALL": "C", **self._environment},
+                start_new_session=True,
+                bufsize=0,
+            )
+        finally:
+            if given >= 0:
+                os.close(given)
         self._process = process
         for pipe in _pipes(process):
             os.set_blocking(pipe.fileno(), False)
@@ -208,6 +229,16 @@ class _Run:
         done, self._done = self._done, None
         if done is not None:
             done(result)
+
+
+def _file_of(given: bytes) -> int:
+    """Returns what a process can read it from; a file in memory, so that nobody has to wait until it is read."""
+    if not given:
+        return subprocess.DEVNULL
+    descriptor = os.memfd_create("given", os.MFD_CLOEXEC)
+    os.write(descriptor, given)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> Iterator[IO[bytes]]:

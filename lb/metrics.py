@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from lb.farm import Farm
+from lb.guardian import Health
 from lb.marks import FLOW_MASK, Marks
-
-if TYPE_CHECKING:
-    from lb.service import Counts, Health
+from lb.watch import Counts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -90,7 +88,7 @@ def _service(view: View) -> Iterable[str]:
     counts = view.counts
     for name, text, value in (
         ("noidlb_transactions_total", "Transactions that the kernel has taken", counts.transactions),
-        ("noidlb_transactions_failed_total", "Transactions that the kernel has refused", counts.failed),
+        ("noidlb_transactions_failed_total", "Transactions that the kernel has refused", counts.failed_transactions),
         ("noidlb_changes_total", "Changes of backends between up and down", counts.flips),
         ("noidlb_probes_overdue_total", "Probes that started later than they should", counts.overdue),
         *((f"noidlb_{name}_total", name.replace("_", " ").capitalize(), value) for name, value in view.others.items()),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lb import conntrack, kernel
-from lb.control import RequestError
 from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm
 from lb.guardian import Health
 from lb.keeper import Keeper
-from lb.marks import FARM_MASK, FLOW_MASK, Marks
+from lb.marks import FARM_MASK, Marks
 from lb.metrics import View
 from lb.operation import find_backend, find_farm, number
 from lb.program import KernelError
+from lb.request import RequestError
 from lb.status import FarmStatus, Sight, seen, survey
 from lb.watch import Guardian
 from lb.words import Words
@@ -37,6 +37,7 @@ class Running:
         self._text = text
         self._one_at_a_time = asyncio.Lock()
         self._refusal = ""
+        self._failed = 0
         events.subscribe(self._take)
 
     async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
@@ -92,10 +93,10 @@ class Running:
         flows = await self.flows()
         return seen(survey(self.farms, self.words, found, flows), sights(self.guardian.health()))
 
-    async def view(self) -> View:
-        """Puts together what there is to measure."""
-        flows = await self.flows()
-        return View(farms=self.farms, health=self.guardian.health(), counts=self.guardian.counts, flows=flows)
+    async def view(self, others: Mapping[str, int]) -> View:
+        """Puts together what there is to measure; others are counters by name."""
+        flows, guardian = await self.flows(), self.guardian
+        return View(farms=self.farms, health=guardian.health(), counts=guardian.counts, flows=flows, others=others)
 
     async def flows(self) -> dict[int, int] | None:
         """Counts the current connections by mark; None when nobody can."""
@@ -126,16 +127,16 @@ class Running:
         """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
         failed = self.guardian.counts.failed_transactions
         self.guardian.configure(self.farms, self.words)
-        _, trouble = await asyncio.gather(
-            self.guardian.settle(), self._keeper.keep(self._text, self.words), return_exceptions=False
-        )
+        _, trouble = await asyncio.gather(self.guardian.settle(), self._keeper.keep(self._text, self.words))
         if self.guardian.counts.failed_transactions > failed:
             raise RequestError(f"{self._refusal}; the guardian will try again", 2)
         return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
 
     def _take(self, event: Event) -> None:
-        if event.kind == "apply-failed":
-            self._refusal = event.reason
+        failed = self.guardian.counts.failed_transactions
+        if event.kind == "apply-failed" and failed > self._failed:
+            # Flows that could not be ended are told by the same kind, and are no refusal.
+            self._refusal, self._failed = event.reason, failed
         elif event.kind == "applied":
             self._refusal = ""
 
@@ -175,5 +176,5 @@ async def _flows() -> dict[int, int]:
 
 
 async def _cut(marks: list[int]) -> str:
-    ended = await asyncio.to_thread(conntrack.cut, [mark & FLOW_MASK for mark in marks])
+    ended = await asyncio.to_thread(conntrack.cut, marks)
     return f"ended {number(ended, 'flow')}"
