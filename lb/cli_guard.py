@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shlex
 from collections.abc import Callable
@@ -90,7 +89,9 @@ def guard(file: str, log: str, hook: tuple[str, ...], metrics: str, socket: str 
     Backends that fail get no new clients until they answer again. SIGHUP, or noidlb reload, reads FILE again. When it
     ends the table stays as it is. Events are printed on standard output.
     """
-    # Nobody else pays for asyncio.
+    # No other command pays for asyncio.
+    import asyncio
+
     from lb.events import EventLog
     from lb.log import LineWriter
     from lb.service import Options, Service
