@@ -1,10 +1,11 @@
 """The real servers, each with a configuration of our own, running until its `with` block ends."""
 
+import os
 import pwd
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,12 @@ def vsftpd(
     implicit: Certificate | None = None,
     banner: str | None = None,
     max_clients: int = 0,
+    writable: Literal["", "keep", "delete"] = "",
 ) -> Iterator[Server]:
-    """Runs vsftpd in an empty folder; `banner` may have several lines, and 0 clients are no limit."""
+    """Runs vsftpd in an empty folder; `banner` may have several lines, and 0 clients are no limit.
+
+    `writable` gives it a folder `up` in which files can be stored and then be deleted, or must be kept.
+    """
     files = _serve(folder)
     empty = folder / "empty"
     empty.mkdir()
@@ -81,6 +86,16 @@ def vsftpd(
         "isolate_network": "NO",
         "seccomp_sandbox": "NO",
     }
+    if writable:
+        (files / "up").mkdir()
+        ftp = pwd.getpwnam("ftp")
+        os.chown(files / "up", ftp.pw_uid, ftp.pw_gid)
+        settings |= {
+            "write_enable": "YES",
+            "anon_upload_enable": "YES",
+            "anon_other_write_enable": "YES" if writable == "delete" else "NO",
+            "anon_umask": "022",
+        }
     if banner is not None:
         settings["banner_file"] = _write(folder / "banner", banner)
     if certificate := explicit or implicit:
@@ -106,8 +121,11 @@ def proftpd(
     explicit: Certificate | None = None,
     implicit: Certificate | None = None,
     banner: str | None = None,
+    protocol: str = "",
 ) -> Iterator[Server]:
     """Runs ProFTPD in an empty folder; `banner` may have several lines, which come before its own one.
+
+    `protocol` is the only version of TLS, as in TLSv1.2.
 
     After the end of a session it accepts nothing for up to 0.4 s.
     """
@@ -145,6 +163,8 @@ def proftpd(
             f"TLSOptions NoSessionReuseRequired{' UseImplicitSSL' if implicit else ''}",
             f"TLSLog {folder}/tls.log",
         ]
+        if protocol:
+            lines.append(f"TLSProtocol {protocol}")
     configuration = _write(folder / "proftpd.conf", "\n".join([*lines, ""]))
     argv: list[str | Path] = [UNPACKED / "usr/sbin/proftpd", "--nodaemon", "--quiet", "--config", configuration]
     with Daemon(argv, folder) as daemon:
@@ -217,15 +237,25 @@ def atftpd(folder: Path, port: int) -> Iterator[Server]:
 
 @contextmanager
 def sshd(
-    folder: Path, port: int, *, version_addendum: str | None = None, max_startups: str | None = None
+    folder: Path,
+    port: int,
+    *,
+    version_addendum: str | None = None,
+    max_startups: str | None = None,
+    more: Sequence[str] = (),
+    sftp: bool = True,
 ) -> Iterator[SshServer]:
-    """Runs sshd in an empty folder, with keys of its own; `max_startups` is written as in sshd_config(5)."""
+    """Runs sshd in an empty folder, with keys of its own; `max_startups` and more are written as in sshd_config(5).
+
+    What more says comes first, and so counts; without sftp it has no SFTP but what more gives it.
+    """
     files = _serve(folder)
     # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     host_key = _ssh_key(folder / "host_key")
     user_key = _ssh_key(folder / "user_key")
     lines = [
+        *(line for line in more if not line.startswith("Match")),
         f"Port {port}",
         f"ListenAddress {HOST}",
         f"ListenAddress {HOST6}",
@@ -236,12 +266,15 @@ def sshd(
         "KbdInteractiveAuthentication no",
         "UsePAM no",
         "PidFile none",
-        f"Subsystem sftp internal-sftp -d {files}",
     ]
+    if sftp:
+        lines.append(f"Subsystem sftp internal-sftp -d {files}")
     if version_addendum is not None:
         lines.append(f"VersionAddendum {version_addendum}")
     if max_startups is not None:
         lines.append(f"MaxStartups {max_startups}")
+    # A match lasts to the next one, or to the end.
+    lines += [line for match in more if match.startswith("Match") for line in match.split("; ")]
     configuration = _write(folder / "sshd_config", "\n".join([*lines, ""]))
     with Daemon(["/usr/sbin/sshd", "-D", "-e", "-f", configuration], folder) as daemon:
         daemon.wait_for_tcp((HOST, HOST6), port)

@@ -1,37 +1,73 @@
-"""The days that a certificate has left, judged and worded as the C plugins do."""
+"""What is asked of certificates: the days that they have left, worded as the C plugins do, and pins."""
 
 from __future__ import annotations
 
 from time import gmtime, time
 
+from .errors import UsageError
 from .status.result import Part
 from .status.state import State
 from .status.text import printable
+from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .tls import TlsFacts
+    from datetime import datetime
+
+_HEX = frozenset("0123456789abcdef")
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def judge_days(facts: TlsFacts, warning: int, critical: int, now: float | None = None) -> Part:
-    """Judges the whole days left: WARNING at warning or less, CRITICAL at critical or less or once expired."""
-    expires = facts.not_after.timestamp()
+class Certificate(Value):
+    """One certificate: whose it is, when it ends, and its bytes (DER)."""
+
+    __slots__ = ("subject", "not_after", "der")
+    subject: str
+    not_after: datetime
+    der: bytes
+
+    def __init__(self, subject: str, not_after: datetime, der: bytes) -> None:
+        self._fill(locals())
+
+
+def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now: float | None = None) -> Part:
+    """Judges the whole days left: WARNING at warning or less, CRITICAL at critical or less or once expired.
+
+    The certificate that ends first decides; one that is not the server's own, the first, is told as being in its chain.
+    """
+    first = min(chain, key=lambda certificate: certificate.not_after)
+    expires = first.not_after.timestamp()
     left = int(expires - (time() if now is None else now))
     days = left // 86400
-    name = printable(facts.subject)
+    name = f"'{printable(first.subject)}'"
+    if first is not chain[0]:
+        name += f" in the chain of '{printable(chain[0].subject)}'"
     when = _stamp(expires)
     if left < 0:
-        return Part(State.CRITICAL, f"Certificate '{name}' expired on {when}.")
+        return Part(State.CRITICAL, f"Certificate {name} expired on {when}.")
     state = State.WARNING if days > critical else State.CRITICAL
     if days == 0:
         amount = f"{left // 3600} hours" if left >= 3600 else f"{left // 60} minutes"
-        return Part(state, f"Certificate '{name}' expires in {amount} ({when})")
+        return Part(state, f"Certificate {name} expires in {amount} ({when})")
     if days <= max(warning, critical):
-        return Part(state, f"Certificate '{name}' expires in {days} day(s) ({when}).")
-    return Part(State.OK, f"Certificate '{name}' will expire on {when}.")
+        return Part(state, f"Certificate {name} expires in {days} day(s) ({when}).")
+    return Part(State.OK, f"Certificate {name} will expire on {when}.")
+
+
+def pin_of(text: str) -> str:
+    """Returns a SHA-256 as 64 small hexadecimal digits; it may be written with colons, as openssl does. UsageError."""
+    digits = text.strip().replace(":", "").lower()
+    if len(digits) != 64 or not _HEX.issuperset(digits):
+        raise UsageError(f"TLS pin must be a SHA-256, 64 hexadecimal digits, not {printable(repr(text), 100)}")
+    return digits
+
+
+def require_version(text: str) -> None:
+    """Refuses what is no version of TLS that can be demanded, "" for none; UsageError."""
+    if text not in ("", "1.2", "1.3"):
+        raise UsageError(f"TLS version must be 1.2 or 1.3, not {printable(repr(text), 80)}")
 
 
 def _stamp(seconds: float) -> str:

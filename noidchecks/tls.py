@@ -4,44 +4,59 @@ from __future__ import annotations
 
 import ssl
 
+from .certificate import Certificate, pin_of, require_version
 from .dialogue import SEGMENT, Phase, Receive, Send
 from .errors import LocalError, NotConnected, TlsError
 from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from .dialogue import Dialogue, Stream
     from .drivers.sockets import Channel
+
+# _ssl.ENCODING_DER, which has no public name.
+_DER = 2
+# What OpenSSL says when the two sides have no version in common.
+_TOO_OLD = frozenset(("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "WRONG_SSL_VERSION"))
 
 
 class TlsSettings(Value):
     """How TLS is to be spoken: the name sent as SNI, and whether chain and that name are verified.
 
-    The authorities are those of the system, or those in ca_file (PEM).
+    The authorities are those of the system, or those in ca_file (PEM). minimum is the oldest version that will do,
+    "1.2" or "1.3". pins are SHA-256 of which the server's certificate or its public key must have one. UsageError.
     """
 
-    __slots__ = ("server_name", "verify", "ca_file")
+    __slots__ = ("server_name", "verify", "ca_file", "minimum", "pins")
     server_name: str
     verify: bool
     ca_file: str
+    minimum: str
+    pins: tuple[str, ...]
 
-    def __init__(self, server_name: str = "", *, verify: bool = False, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        server_name: str = "",
+        *,
+        verify: bool = False,
+        ca_file: str = "",
+        minimum: str = "",
+        pins: tuple[str, ...] = (),
+    ) -> None:
+        pins = tuple(map(pin_of, pins))
+        require_version(minimum)
         self._fill(locals())
 
 
 class TlsFacts(Value):
-    """What a handshake agreed on, and the server's own certificate."""
+    """What a handshake agreed on, and the certificates that the server sent, its own first."""
 
-    __slots__ = ("version", "cipher", "subject", "not_after", "der")
+    __slots__ = ("version", "cipher", "chain")
     version: str
     cipher: str
-    subject: str
-    not_after: datetime
-    der: bytes
+    chain: tuple[Certificate, ...]
 
-    def __init__(self, version: str, cipher: str, subject: str, not_after: datetime, der: bytes) -> None:
+    def __init__(self, version: str, cipher: str, chain: tuple[Certificate, ...]) -> None:
         self._fill(locals())
 
 
@@ -104,7 +119,7 @@ class TlsLayer:
             self._feed(data)
 
     def handshake(self, channel: Channel) -> Dialogue[None]:
-        """Shakes hands; TlsError with OpenSSL's reason, or with what ended the connection."""
+        """Shakes hands; TlsError with OpenSSL's reason, with what ended the connection, or with what was not as set."""
         while True:
             try:
                 self._object.do_handshake()
@@ -115,9 +130,12 @@ class TlsLayer:
                 raise TlsError(f"Cannot verify certificate: {error.verify_message}") from error
             except ssl.SSLError as error:
                 yield from self._send_alert(channel)
+                if self._settings.minimum and error.reason in _TOO_OLD:
+                    raise self._older(_reason(error)) from error
                 raise TlsError(f"Cannot make SSL connection: {_reason(error)}") from error
             else:
                 yield Send(channel, self._outgoing.read())
+                self._accept()
                 return
             try:
                 if self._outgoing.pending:
@@ -128,20 +146,38 @@ class TlsLayer:
             self._feed(data)
 
     def facts(self) -> TlsFacts:
-        """Returns what was agreed on and the certificate; only after the handshake. TlsError for an unreadable one."""
-        from cryptography import x509
+        """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one."""
+        from .x509 import read
 
-        der = self._object.getpeercert(True) or b""
-        try:
-            certificate = x509.load_der_x509_certificate(der)
-            names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-            subject = names[-1].value if names else "unknown CN"
-            not_after = certificate.not_valid_after_utc
-        except ValueError as error:
-            raise TlsError("Cannot read the server's certificate") from error
         cipher = self._object.cipher()
-        name = subject if isinstance(subject, str) else subject.decode("latin-1")
-        return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", name, not_after, der)
+        chain = tuple(read(der) for der in self._chain())
+        return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", chain)
+
+    def _chain(self) -> list[bytes]:
+        own = self._object.getpeercert(True) or b""
+        if hasattr(self._object, "get_unverified_chain"):
+            chain: list[bytes] = self._object.get_unverified_chain()
+            return chain or [own]
+        # Public only from Python 3.13 on; before, the object inside has it, if any: the rest of a chain is a bonus.
+        inner = getattr(getattr(self._object, "_sslobj", None), "get_unverified_chain", None)
+        return [certificate.public_bytes(_DER) for certificate in (inner() if inner else None) or ()] or [own]
+
+    def _accept(self) -> None:
+        """Raises TlsError for a version that is too old, and for a certificate that has none of the pins."""
+        settings = self._settings
+        version = (self._object.version() or "").removeprefix("TLSv")
+        if settings.minimum and version < settings.minimum:
+            raise self._older(f"received TLS {version}")
+        if not settings.pins:
+            return
+        from .x509 import fingerprints
+
+        certificate, key = fingerprints(self._object.getpeercert(True) or b"")
+        if certificate not in settings.pins and key not in settings.pins:
+            raise TlsError(f"Certificate has none of the pins: its SHA-256 is {certificate}, that of its key {key}")
+
+    def _older(self, received: str) -> TlsError:
+        return TlsError(f"TLS version: expected at least TLS {self._settings.minimum}, {received}")
 
     def _feed(self, data: bytes) -> None:
         if data:
@@ -159,8 +195,8 @@ class TlsLayer:
 
 
 def load_x509() -> None:
-    """Loads the reader of certificates, so that TlsLayer.facts() does not have to."""
-    import cryptography.x509  # noqa: F401  # loaded for its effect
+    """Loads the reader of certificates, so that the handshake does not have to."""
+    from . import x509  # noqa: F401  # loaded for its effect
 
 
 def start_tls(stream: Stream, settings: TlsSettings) -> Dialogue[TlsLayer]:

@@ -10,12 +10,15 @@ from ..dialogue import (
     Accept,
     Close,
     Connect,
+    Heard,
     Listen,
     LocalAddress,
+    Mask,
     OpenDatagram,
     Phase,
     Receive,
     ReceiveFrom,
+    Reserve,
     Resolve,
     Run,
     Send,
@@ -160,6 +163,14 @@ def _close(session: Session, operation: Close) -> None:
         operation.channel.close()
 
 
+def _reserve(session: Session, operation: Reserve) -> None:
+    session.reserve(operation.seconds)
+
+
+def _tell(_: Session, __: Mask | Heard) -> None:
+    """Leaves it to the transcript."""
+
+
 GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Phase: _phase,
     Resolve: _resolve,
@@ -175,4 +186,7 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Sleep: _sleep,
     Run: _run,
     Close: _close,
+    Reserve: _reserve,
+    Mask: _tell,
+    Heard: _tell,
 }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..dialogue import Dialogue, Operation
+    from .transcript import Transcript
 
 # So many operations are granted before the loop is given back: a peer that is always ready must not starve the others.
 _BUDGET = 64
@@ -43,6 +44,7 @@ class Session:
         "_dialogue",
         "_timeout",
         "_deadline",
+        "_end",
         "_started",
         "_phase",
         "_phase_began",
@@ -60,10 +62,15 @@ class Session:
         self.fd = -1
         self.events = WAIT_READ
         self.until = 0.0
-        self.transcript: list[str] | None = [] if transcript else None
+        self.transcript: Transcript | None = None
+        if transcript:
+            from .transcript import Transcript
+
+            self.transcript = Transcript()
         self._dialogue = dialogue
         self._timeout = timeout
-        self._deadline = float("inf")
+        # The deadline is before the end while the dialogue keeps something in reserve.
+        self._deadline = self._end = float("inf")
         self._started = 0.0
         self._phase = ""
         self._phase_began = 0.0
@@ -79,7 +86,7 @@ class Session:
             if self._operation is None:
                 self._started = self._phase_began = monotonic()
                 if self._timeout > 0:
-                    self._deadline = self._started + self._timeout
+                    self._deadline = self._end = self._started + self._timeout
                 if not self._resume(None, None):
                     return False
             for _ in range(_BUDGET):
@@ -100,7 +107,7 @@ class Session:
                         error = failure
                         error.phase = error.phase or self._phase
                 if self.transcript is not None:
-                    self._record(operation, error or answer)
+                    self.transcript.add(monotonic() - self._started, operation, error or answer)
                 if not self._resume(answer, error):
                     return False
             self.fd, self.until = -1, now
@@ -156,7 +163,10 @@ class Session:
         return self._refused <= _PATIENCE_WITH_DIALOGUE
 
     def _expire(self) -> DeadlineExceeded:
-        self._refused += 1
+        if self._deadline < self._end:
+            self._deadline = self._end
+        else:
+            self._refused += 1
         if self._refused > _PATIENCE_WITH_DIALOGUE:
             raise RuntimeError("the dialogue goes on after its deadline")
         error = DeadlineExceeded(self._timeout)
@@ -172,6 +182,10 @@ class Session:
         self.until = min(over, self._deadline)
         return now < over
 
+    def reserve(self, seconds: float) -> None:
+        """Keeps so many seconds before the deadline for what the dialogue does after DeadlineExceeded."""
+        self._deadline = self._end - seconds
+
     def enter(self, phase: str) -> None:
         """Ends one phase and begins another, "" for none."""
         now = monotonic()
@@ -179,10 +193,3 @@ class Session:
             phases = self.timings.phases
             phases[self._phase] = phases.get(self._phase, 0.0) + now - self._phase_began
         self._phase, self._phase_began = phase, now
-
-    def _record(self, operation: object, outcome: object) -> None:
-        from .transcript import describe
-
-        line = describe(operation, outcome)
-        if line and self.transcript is not None:
-            self.transcript.append(f"{monotonic() - self._started:.6f} {line}")

@@ -170,6 +170,7 @@ def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[
     from ..tls import TlsSettings, start_tls
 
     name = probe.sni or (probe.host if probe.verify and not probe.host.startswith("/") else "")
-    layer = yield from start_tls(stream, TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file))
+    settings = TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file, minimum=probe.tls_min, pins=probe.tls_pins)
+    layer = yield from start_tls(stream, settings)
     if probe.certificate_days is not None:
         findings.tls = layer.facts()

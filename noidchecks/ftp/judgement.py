@@ -37,7 +37,7 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
         return result
     from ..certificate import judge_days
 
-    return _with_certificate(judge_days(findings.tls, *probe.certificate_days), result)
+    return _with_certificate(judge_days(findings.tls.chain, *probe.certificate_days), result)
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
@@ -71,6 +71,7 @@ def _judge_failure(probe: FtpProbe, findings: FtpFindings, seconds: float, timin
     text = ""
     if failure is None:
         failure = NotConnected("No data received from host", 0)
+        failure.phase = "greeting"
         text = failure.message
     elif isinstance(failure, NotConnected) and failure.code == ECONNREFUSED:
         state = probe.refuse_state
@@ -119,6 +120,7 @@ def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
     if findings.tls is not None:
         facts["tls_version"] = findings.tls.version
         facts["tls_cipher"] = findings.tls.cipher
-        facts["certificate_subject"] = printable(findings.tls.subject)
-        facts["certificate_expires"] = findings.tls.not_after.isoformat()
+        facts["certificate_subject"] = printable(findings.tls.chain[0].subject)
+        facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
+        facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
     return facts

@@ -5,13 +5,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import Dialogue
+    from ..files.settings import Login
     from .control import Control
-    from .settings import Login
 
 
 def log_in(control: Control, login: Login) -> Dialogue[None]:
     """Sends USER, and PASS if asked for it; PeerError tells why the server did not let us in."""
     yield from control.enter("login")
+    yield from control.keep_secret(login.password)
     reply = yield from control.command("USER", login.user)
     if reply.code == 331:
         reply = yield from control.password(login.password)

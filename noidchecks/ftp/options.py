@@ -49,6 +49,16 @@ OPTIONS = (
     Option(
         "ca-file", extension=True, metavar="FILE", help="Authorities to verify with (PEM), in place of the system's"
     ),
+    Option(
+        "tls-min", extension=True, metavar="VERSION", help="Oldest version of TLS that will do, 1.2 or 1.3 (means -S)"
+    ),
+    Option(
+        "tls-pin",
+        extension=True,
+        metavar="HEX",
+        help="SHA-256 of the server's certificate or of its public key (means -S)",
+        repeatable=True,
+    ),
     *DEEP_ROWS,
     *TIME_ROWS,
     *OUTPUT_ROWS,
@@ -63,6 +73,7 @@ check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send str
 [-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4|-6] [-j]
 [-D <warn days cert expire>[,<crit days cert expire>]] [-S <use SSL>] [-E]
 [--starttls] [--sni <name>] [--verify] [--ca-file <file>] [--source <address>]
+[--tls-min 1.2|1.3] [--tls-pin <hex>]
 [--user <name>] [--password-file <file>|--password-env <name>|--auth-file <file>]
 [--data passive|active|both] [--active-ports <low-high>] [--active-address <address>]
 [--foreign-pasv <state>] [--data-protection P|C]
@@ -71,6 +82,7 @@ check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send str
 [--max-age <duration>] [--put <dir>]
 [--timeout-state <state>] [--phases] [--output-format <format>]"""
 
+_ASK_FOR_TLS = frozenset(("certificate_days", "sni", "verify", "tls_min", "tls_pins"))
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
@@ -121,7 +133,11 @@ def build(scan: Scan) -> Command:
                 ftp["verify"] = True
             case "ca-file":
                 ftp["ca_file"] = _readable(value)
-    if not ftp.get("tls") and ("certificate_days" in ftp or "sni" in ftp or "verify" in ftp):
+            case "tls-min":
+                ftp["tls_min"] = _version(value)
+            case "tls-pin":
+                ftp["tls_pins"] = (*ftp.get("tls_pins", ()), _pin(value))
+    if not ftp.get("tls") and not _ASK_FOR_TLS.isdisjoint(ftp):
         ftp["tls"] = "implicit"
     if host is None:
         # A host that was not given with -H is not named in the output: the C plugin's way.
@@ -176,6 +192,19 @@ def _tls(before: str | None, wanted: str) -> str:
     if before not in (None, wanted):
         raise UsageError("--starttls and -S exclude each other: TLS is either explicit or implicit")
     return wanted
+
+
+def _version(value: str) -> str:
+    from ..certificate import require_version
+
+    require_version(value or "nothing")
+    return value
+
+
+def _pin(value: str) -> str:
+    from ..certificate import pin_of
+
+    return pin_of(value)
 
 
 def _readable(path: str) -> str:

@@ -13,11 +13,12 @@ from .judgement import judge
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import Dialogue
+    from ..files.settings import File, Listing, Login
     from ..status.result import Result
     from ..status.threshold import Range
     from ..timings import Timings
+    from .active import Active
     from .dialogue import FtpFindings
-    from .settings import Active, File, Listing, Login
 
 _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
@@ -27,11 +28,12 @@ class FtpProbe(Value):
     """A check of an FTP server: of its greeting, over TLS if asked for, and of what lies behind the login.
 
     host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
-    "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities) and
-    certificate_days (days left for WARNING and CRITICAL) need it. expect replaces the reply 220 by strings that must
-    occur anywhere, any of them or with match_all every one. send is sent before reading, quit after it. Reading stops
-    at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an unexpected answer,
-    timeout_state for the deadline.
+    "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities), tls_min (the
+    oldest version that will do, "1.2" or "1.3"), tls_pins (SHA-256 of which the server's certificate or its public key
+    must have one) and certificate_days (days left for WARNING and CRITICAL) need it. expect replaces the reply 220 by
+    strings that must occur anywhere, any of them or with match_all every one. send is sent before reading, quit after
+    it. Reading stops at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an
+    unexpected answer, timeout_state for the deadline.
 
     login, data, listing, get and put each make the check log in, as anonymous without a login. data is "passive",
     "active" or "both": every way to a data connection there is, tried with a listing. put is a directory ("" for that
@@ -51,6 +53,8 @@ class FtpProbe(Value):
         "sni",
         "verify",
         "ca_file",
+        "tls_min",
+        "tls_pins",
         "certificate_days",
         "send",
         "expect",
@@ -85,6 +89,8 @@ class FtpProbe(Value):
     sni: str
     verify: bool
     ca_file: str
+    tls_min: str
+    tls_pins: tuple[str, ...]
     certificate_days: tuple[int, int] | None
     send: bytes
     expect: tuple[bytes, ...]
@@ -122,6 +128,8 @@ class FtpProbe(Value):
         sni: str = "",
         verify: bool = False,
         ca_file: str = "",
+        tls_min: str = "",
+        tls_pins: tuple[str, ...] = (),
         certificate_days: tuple[int, int] | None = None,
         send: bytes = b"",
         expect: tuple[bytes, ...] = (),
@@ -154,8 +162,16 @@ class FtpProbe(Value):
             raise UsageError(f"Port must be a positive integer, at most 65535, not {self.port}")
         if self.tls not in _TLS:
             raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
-        if not self.tls and (self.verify or self.certificate_days is not None):
+        if not self.tls and (self.verify or self.certificate_days is not None or self.tls_pins):
             raise UsageError("A certificate can only be checked with TLS, implicit or explicit")
+        if not self.tls and self.tls_min:
+            raise UsageError("A version of TLS can only be demanded with TLS, implicit or explicit")
+        if self.tls_pins or self.tls_min:
+            from ..certificate import pin_of, require_version
+
+            require_version(self.tls_min)
+            for pin in self.tls_pins:
+                pin_of(pin)
         if self.ca_file and not self.verify:
             raise UsageError("A CA file is only used to verify the certificate (--verify)")
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
@@ -175,7 +191,7 @@ class FtpProbe(Value):
         if self.moves and self.host.startswith("/"):
             raise UsageError("Over a unix socket there are no data connections")
         if self.put is not None:
-            from .settings import require_one_line
+            from ..files.settings import require_one_line
 
             require_one_line("Directory", self.put)
 
@@ -195,7 +211,7 @@ class FtpProbe(Value):
             # Before the clock starts: loading these is not the server's time.
             from .. import tls
 
-            if self.certificate_days is not None:
+            if self.certificate_days is not None or self.tls_pins:
                 tls.load_x509()
         if self.is_deep:
             from . import deep  # noqa: F401  # for the same reason

@@ -161,7 +161,12 @@ class FtpServer:
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", answers: Mapping[str, Answer] | None = None, certificate: Path | None = None
+        self,
+        host: str = "127.0.0.1",
+        answers: Mapping[str, Answer] | None = None,
+        certificate: Path | None = None,
+        *,
+        implicit: bool = False,
     ) -> None:
         self.host = host
         self.answers = dict(answers or {})
@@ -169,6 +174,7 @@ class FtpServer:
         self.commands: list[str] = []
         self.resumed: list[bool] = []
         self.protects = certificate is not None
+        self.is_implicit = implicit
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if certificate is not None:
             self.context.load_cert_chain(certificate)
@@ -212,7 +218,7 @@ class FtpServer:
             playing.add(task)
             await FtpSession(self, reader, writer).serve()
 
-        server = await asyncio.start_server(serve, self.host, 0)
+        server = await asyncio.start_server(serve, self.host, 0, ssl=self.context if self.is_implicit else None)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._over.wait()

@@ -20,7 +20,7 @@ from noidchecks import (
     State,
     Timings,
 )
-from noidchecks.certificate import judge_days
+from noidchecks.certificate import Certificate, judge_days
 from noidchecks.ftp.dialogue import FtpFindings
 from noidchecks.tls import TlsFacts
 
@@ -159,8 +159,8 @@ def test_phases_are_metrics_when_asked_for() -> None:
     assert [metric.label for metric in result.metrics] == ["time", "dns", "connect", "greeting"]
 
 
-def certificate(left: timedelta) -> TlsFacts:
-    return TlsFacts("TLSv1.3", "X", "a|b.example", datetime.fromtimestamp(NOW, UTC) + left, b"")
+def certificate(left: timedelta, name: str = "a|b.example") -> Certificate:
+    return Certificate(name, datetime.fromtimestamp(NOW, UTC) + left, b"")
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,30 @@ def certificate(left: timedelta) -> TlsFacts:
     ],
 )  # fmt: skip
 def test_certificate_days(left: timedelta, days: tuple[int, int], state: int, text: str) -> None:
-    part = judge_days(certificate(left), *days, now=NOW)
+    part = judge_days((certificate(left),), *days, now=NOW)
     assert (part.state, part.text) == (state, f"Certificate 'a b.example' {text}")
 
 
+@pytest.mark.parametrize(
+    ("left", "state", "text"),
+    [
+        ((40, 20, 90), 1, "Certificate 'b' in the chain of 'a' expires in 20 day(s) ("),
+        ((40, 90, 5), 2, "Certificate 'c' in the chain of 'a' expires in 5 day(s) ("),
+        ((40, 90, -1), 2, "Certificate 'c' in the chain of 'a' expired on "),
+        ((20, 40, 90), 1, "Certificate 'a' expires in 20 day(s) ("),
+        ((20, 20, 20), 1, "Certificate 'a' expires in 20 day(s) ("),
+        ((40, 35, 90), 0, "Certificate 'b' in the chain of 'a' will expire on "),
+    ],
+)
+def test_of_a_chain_the_certificate_that_ends_first_decides(left: tuple[int, ...], state: int, text: str) -> None:
+    chain = tuple(certificate(timedelta(days=days), name) for days, name in zip(left, "abc", strict=True))
+    part = judge_days(chain, 30, 14, now=NOW)
+    assert part.state == state
+    assert part.text.startswith(text)
+
+
 def far(days: int) -> TlsFacts:
-    return TlsFacts("TLSv1.3", "X", "c", datetime.now(UTC) + timedelta(days=days, hours=1), b"")
+    return TlsFacts("TLSv1.3", "X", (Certificate("c", datetime.now(UTC) + timedelta(days=days, hours=1), b""),))
 
 
 def test_a_good_certificate_has_a_line_of_its_own_before_the_service() -> None:

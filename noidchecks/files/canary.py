@@ -1,0 +1,25 @@
+"""The canary: a file of our own that is stored, read back, compared and deleted."""
+
+from __future__ import annotations
+
+from os import urandom
+
+# So much of the deadline is kept for taking a canary away: a share of it, and so many seconds at most.
+_SHARE, _LONGEST = 0.1, 2.0
+
+
+def reserve(timeout: float) -> float:
+    """Returns the seconds before a deadline that are kept for taking the canary away."""
+    return min(max(timeout, 0.0) * _SHARE, _LONGEST)
+
+
+class Canary:
+    """A file with a name that nobody else has, and its contents."""
+
+    __slots__ = ("name", "data")
+
+    def __init__(self, folder: str = "") -> None:
+        token = urandom(12).hex()
+        parent = "" if not folder else "/" if not folder.strip("/") else f"{folder.rstrip('/')}/"
+        self.name = f"{parent}noidchecks-{token}.tmp"
+        self.data = f"noidchecks canary {token}\r\n".encode() * 8
