@@ -34,7 +34,9 @@ class Applied:
 class Actuator:
     """Keeps the kernel's table as conditions want it, through an nft that stays open."""
 
-    def __init__(self, session: NftSession | None = None, *, generation_of: Callable[[], int | None] = generation) -> None:
+    def __init__(
+        self, session: NftSession | None = None, *, generation_of: Callable[[], int | None] = generation
+    ) -> None:
         self._session = session or NftSession()
         self._generation_of = generation_of
         # The number of the last change of any table, when it was ours.

@@ -60,6 +60,8 @@ async def until(holds: Callable[[], bool]) -> None:
         ("print('dead\\nmore'); raise SystemExit(2)", State.CRITICAL, "dead"),
         ("import sys; print('tftp: not found', file=sys.stderr); sys.exit(3)", State.UNKNOWN, "tftp: not found"),
         ("print('\\x1b[31mred')", State.OK, "\\x1b[31mred"),
+        ("raise SystemExit(1)", State.UNKNOWN, "{} UNKNOWN - it printed nothing"),
+        ("import sys; print('broken', file=sys.stderr); sys.exit(1)", State.UNKNOWN, "broken"),
         ("raise SystemExit(2)", State.CRITICAL, "{} CRITICAL - it printed nothing"),
         ("print('x'); raise SystemExit(7)", State.UNKNOWN, "{} UNKNOWN - exit code 7: x"),
         ("import os; os.kill(os.getpid(), 11)", State.UNKNOWN, "{} UNKNOWN - ended by SIGSEGV"),

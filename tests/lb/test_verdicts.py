@@ -102,6 +102,12 @@ def test_the_floor_keeps_those_that_failed_last() -> None:
     assert merged.floored == frozenset()
 
 
+def test_the_floor_takes_in_who_is_not_known_but_does_not_say_that_he_fails() -> None:
+    merged = merge(guarded(min_backends=1), Words(), {}, {}, 0.0)
+    assert states(merged) == {"b1": UP, "b2": DOWN, "b3": DOWN}
+    assert merged.floored == frozenset()
+
+
 @given(
     floor=st.integers(0, 4),
     ups=st.lists(st.sampled_from([True, False, None]), min_size=4, max_size=4),
