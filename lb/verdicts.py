@@ -196,4 +196,6 @@ def slow_start(recovered: float | None, now: float, duration: float) -> tuple[in
         return _WHOLE, None
     steps = _WHOLE // _STEP
     done = min(steps - 1, int(max(0.0, now - recovered) * steps / duration))
+    if done == steps - 1:
+        return _WHOLE, None
     return (done + 1) * _STEP, recovered + (done + 1) * duration / steps

@@ -18,11 +18,11 @@ def test_the_first_round_is_quick_and_the_beats_lie_over_the_interval() -> None:
     rhythm.started(first, pace)
     assert rhythm.due(pace) is None
     rhythm.finished(first + 0.1)
-    assert rhythm.due(pace) == 100 + 10 * phase(1)
+    assert rhythm.due(pace) == 101 + 10 * phase(1)
 
 
 def test_beats_count_from_start_to_start() -> None:
-    rhythm = Rhythm(0, 0.0, interval=10, soon=1)
+    rhythm = Rhythm(0, 0.0, interval=10, soon=0)
     pace = Pace(interval=10)
     for beat in range(5):
         due = rhythm.due(pace)
@@ -33,7 +33,7 @@ def test_beats_count_from_start_to_start() -> None:
 
 
 def test_missed_beats_are_not_made_up_for() -> None:
-    rhythm = Rhythm(0, 0.0, interval=10, soon=1)
+    rhythm = Rhythm(0, 0.0, interval=10, soon=0)
     pace = Pace(interval=10)
     rhythm.started(57.0, pace)
     rhythm.finished(57.1)
@@ -41,7 +41,7 @@ def test_missed_beats_are_not_made_up_for() -> None:
 
 
 def test_jitter_is_early_never_late() -> None:
-    rhythm = Rhythm(0, 0.0, interval=10, soon=1)
+    rhythm = Rhythm(0, 0.0, interval=10, soon=0)
     pace = Pace(interval=10, jitter=0.2)
     last, gaps = 0.0, []
     for _ in range(50):
@@ -56,7 +56,7 @@ def test_jitter_is_early_never_late() -> None:
 
 
 def test_doubt_comes_between_the_beats() -> None:
-    rhythm = Rhythm(0, 0.0, interval=10, soon=1)
+    rhythm = Rhythm(0, 0.0, interval=10, soon=0)
     rhythm.started(0.0, Pace(interval=10))
     rhythm.finished(0.5)
     assert rhythm.due(Pace(interval=10, fast=2)) == 2
@@ -80,7 +80,7 @@ def test_what_hangs_is_asked_again_before_it_has_answered() -> None:
 
 
 def test_a_shorter_interval_holds_at_once() -> None:
-    rhythm = Rhythm(0, 0.0, interval=60, soon=1)
+    rhythm = Rhythm(0, 0.0, interval=60, soon=0)
     rhythm.started(0.0, Pace(interval=60))
     rhythm.finished(0.1)
     assert rhythm.due(Pace(interval=5)) == 5

@@ -97,12 +97,11 @@ async def test_the_first_result_decides_and_reaches_the_kernel() -> None:
     kernel = Kernel()
     with Peer(FTP) as peer:
         async with running(watched(peer.port, 1), kernel=kernel) as (guardian, events):
-            # Nobody serves before somebody has looked.
-            await until(lambda: len(kernel.conditions) > 0)
-            assert {one.state for one in kernel.conditions[0].values()} == {DOWN}
             await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
             await guardian.settle()
             assert (kernel.state("b1"), kernel.state("b2")) == (UP, DOWN)
+            # Nobody serves before somebody has looked.
+            assert {conditions["f", "b2"].state for conditions in kernel.conditions} == {DOWN}
     found = {(event.kind, event.backend): event for event in events}
     assert set(found) == {("up", "b1"), ("down", "b2")}
     down = found["down", "b2"]
