@@ -34,11 +34,13 @@ class Applied:
 class Actuator:
     """Keeps the kernel's table as conditions want it, through an nft that stays open."""
 
-    def __init__(self, session: NftSession | None = None, *, generation_of: Callable[[], int] = generation) -> None:
+    def __init__(
+        self, session: NftSession | None = None, *, generation_of: Callable[[], int | None] = generation
+    ) -> None:
         self._session = session or NftSession()
         self._generation_of = generation_of
         # The number of the last change of any table, when it was ours.
-        self._expected = 0
+        self._expected: int | None = None
         self._farms: tuple[Farm, ...] = ()
         self._marks = Marks(())
         self._stopped: frozenset[str] = frozenset()
@@ -62,7 +64,7 @@ class Actuator:
         After an error nothing is half applied: the next call reads the table and goes on from there.
         """
         known, repaired = self._conditions, False
-        generation = self._generation_of()
+        number = self._generation_of()
         # Until it has gone well, nobody knows.
         self._conditions = None
         if known is None or farms != self._farms or stopped != self._stopped:
@@ -74,7 +76,7 @@ class Actuator:
         for batch in batches:
             self._session.run(batch)
         self._conditions = conditions
-        self._expected = generation + len(batches)
+        self._expected = None if number is None else number + len(batches)
         self._note_gone(gone)
         cut, trouble = self._cut()
         return Applied(len(batches), cut, repaired, trouble)

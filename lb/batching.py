@@ -13,18 +13,22 @@ class Batching:
     A change that can wait no longer ends a pause.
     """
 
-    __slots__ = ("_gap", "_last")
+    __slots__ = ("_gap", "_last", "_is_storm")
 
     def __init__(self) -> None:
         self._gap = 0.0
         self._last = float("-inf")
+        self._is_storm = False
 
     def due(self, now: float, urgent: float) -> float:
-        """Returns when the changes that wait are to be made, of which the most urgent one waits until urgent."""
+        """Returns when changes are to be made of which the first has come now, and the most urgent waits until urgent.
+
+        When it came counts, not when it could be made: a busy machine makes changes slower, not fewer.
+        """
+        self._is_storm = now - self._last <= 2 * self._gap
         return max(now, min(self._last + self._gap, urgent))
 
     def done(self, now: float) -> None:
         """Takes note of a transaction."""
-        is_storm = now - self._last <= 2 * max(self._gap, _FIRST_GAP)
-        self._gap = min(_LONGEST_GAP, self._gap * _GROWTH) if is_storm and self._gap else _FIRST_GAP
+        self._gap = min(_LONGEST_GAP, self._gap * _GROWTH) if self._is_storm else _FIRST_GAP
         self._last = now

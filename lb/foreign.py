@@ -246,9 +246,12 @@ def _pipes(process: subprocess.Popen[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: float) -> Result:
-    """Returns what exit code and first line say; a code beyond 0..3, and death by a signal, are UNKNOWN."""
+    """Returns what exit code and first line say; a code beyond 0..3, and death by a signal, are UNKNOWN.
+
+    So is 1 without a line on standard output: a plugin that warns says of what, a script that breaks says nothing.
+    """
     line = next((one for one in (output or errors).splitlines() if one.strip()), b"").partition(b"|")[0].strip()
-    state = State(code) if 0 <= code <= 3 else State.UNKNOWN
+    state = State(code) if 0 <= code <= 3 and (code != State.WARNING or output.strip()) else State.UNKNOWN
     text = printable(line) or f"{printable(name, 100)} {state} - it printed nothing"
     if code < 0:
         text = f"{printable(name, 100)} UNKNOWN - ended by {_signal_name(-code)}"

@@ -81,7 +81,7 @@ class Watch:
 
     __slots__ = (
         *("farm", "backend", "version", "command", "guard", "up", "half"),
-        *("probes", "flaps", "note", "last", "since", "recovered", "kept"),
+        *("probes", "flaps", "note", "last", "since", "recovered", "kept", "warned"),
     )
 
     def __init__(self, farm: str, backend: str, version: int, command: str, guard: Guard) -> None:
@@ -99,8 +99,9 @@ class Watch:
         # Of the last change; and of the last one from down to up, which slow start counts from.
         self.since: float | None = None
         self.recovered: float | None = None
-        # Whether the last result was none.
+        # Whether the last result was none; and whether the last one of those that let it serve was a WARNING.
         self.kept = False
+        self.warned = False
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -135,7 +136,8 @@ class Watch:
             self.flaps += not first
             self.half = Switch(halved)
             self.recovered = now if serves and not first else None
-            self.note = reason if serves and result.state != State.OK else ""
+            self.warned = serves and result.state != State.OK
+            self.note = reason if self.warned else ""
             kind = "up" if serves else "down"
             hold = float("inf") if serves else max(0.0, self.guard.timeout - result.timings.total)
             return Change(kind=kind, reason=reason, since=began, result=result, hold=hold)
@@ -148,18 +150,19 @@ class Watch:
         """Takes over what another watch of the same probe knows."""
         self.up, self.half = Switch(other.up.value), Switch(other.half.value)
         self.probes, self.flaps, self.note, self.last = other.probes, other.flaps, other.note, other.last
-        self.since, self.recovered, self.kept = other.since, other.recovered, other.kept
+        self.since, self.recovered, self.kept, self.warned = other.since, other.recovered, other.kept, other.warned
 
     def _heed(self, result: Result, reason: str, halved: bool, now: float) -> Change | None:
         """Minds what a result says of a backend that stays as it is, and answers."""
         if self.up.value is not True:
             return None
-        before, self.note = self.note, reason if result.state != State.OK else ""
+        was_warned, self.warned = self.warned, result.state != State.OK
+        self.note = reason if self.warned else ""
         began = self.half.streak_since if self.half.streak else now
         # Half weight is the worse of the two: it takes as many results in a row as down.
         if self.half.take(halved, rise=self.guard.fall, fall=self.guard.rise, now=now):
             return Change(kind="weight", reason=reason, since=began, result=result)
-        if bool(before) is not bool(self.note):
+        if self.warned is not was_warned:
             return Change(kind="note", reason=reason, since=now, result=result)
         return None
 

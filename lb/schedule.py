@@ -42,10 +42,11 @@ class Rhythm:
     __slots__ = ("running", "_first", "_beat", "_last", "_ended", "_number", "_beats")
 
     def __init__(self, number: int, now: float, *, interval: float, soon: float) -> None:
-        # The first round is run through within so many seconds; the beats are spread over the whole interval.
+        # The first round is run through within so many seconds; the beats after it are spread over the whole interval.
         self.running = 0
-        self._first = now + phase(number) * min(soon, interval)
-        self._beat = now + phase(number) * interval
+        soon = min(soon, interval)
+        self._first = now + phase(number) * soon
+        self._beat = now + soon + phase(number) * interval
         self._last: float | None = None
         self._ended = now
         self._number = number

@@ -111,7 +111,9 @@ def merge(
         able = [one for one in farm.backends if one.address_of(version)]
         out = [one for one in able if not _serves((farm.name, one.name, version), verdicts, present)]
         kept = _kept(farm, version, able, out, wishes, verdicts)
-        floored |= {(farm.name, one.name, version) for one in kept}
+        # Those that nobody has looked at yet do not fail.
+        places = ((farm.name, one.name, version) for one in kept)
+        floored |= {place for place in places if verdicts.get(place, Verdict()).up is False}
         for one in out:
             if one not in kept:
                 lost[one.name].add(version)
@@ -194,4 +196,6 @@ def slow_start(recovered: float | None, now: float, duration: float) -> tuple[in
         return _WHOLE, None
     steps = _WHOLE // _STEP
     done = min(steps - 1, int(max(0.0, now - recovered) * steps / duration))
+    if done == steps - 1:
+        return _WHOLE, None
     return (done + 1) * _STEP, recovered + (done + 1) * duration / steps
