@@ -58,6 +58,8 @@ class Keeper:
                 if not self.trouble:
                     self._tell("save-failed", f"{error}; what was said holds, and is written as soon as it can be")
                 self.trouble = str(error)
+                # One of the two may have been written.
+                self._written = None
                 return
             self._written = wanted
             if self.trouble:

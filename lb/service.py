@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -124,6 +125,7 @@ class Service:
             stack.callback(loop.remove_reader, held)
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
+            _raise_descriptors()
             words = self._words().about(farms)
             self._load_modules(farms)
             keeper = Keeper(self._options.folder, self._events)
@@ -288,6 +290,13 @@ class Service:
 
     def _tell(self, kind: str, reason: str) -> None:
         self._events.add(Event(time=time.time(), kind=kind, reason=reason))
+
+
+def _raise_descriptors() -> None:
+    """Allows itself as many descriptors as it may: each probe under way needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _cause(error: BaseException) -> str:

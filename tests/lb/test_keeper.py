@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ from lb.farm import BackendState
 from lb.keeper import Keeper
 from lb.state import StateError, StateFolder
 from lb.words import Words
+
+from .waiting import until
 
 WORDS = Words({("ftp", "b1"): BackendState.DOWN})
 
@@ -55,11 +56,9 @@ async def test_what_cannot_be_written_is_written_later(folder: FullFolder, log: 
     keeper = Keeper(folder, log[0], retry=0.01)
     assert "No space left" in await keeper.keep("text", Words())
     assert "No space left" in await keeper.keep("text", WORDS)
-    while folder.attempts < 5:
-        await asyncio.sleep(0.01)
+    await until(lambda: folder.attempts >= 5)
     folder.full = False
-    while keeper.trouble:
-        await asyncio.sleep(0.01)
+    await until(lambda: not keeper.trouble)
     assert folder.words() == WORDS
     # However often it was tried.
     assert [event.kind for event in log[1]] == ["save-failed", "saved"]
@@ -81,8 +80,7 @@ async def test_after_a_success_it_can_fail_again(folder: FullFolder, log: tuple[
         await keeper.keep("text", WORDS)
         await keeper.keep("other", Words())
         folder.full = False
-        while keeper.trouble:
-            await asyncio.sleep(0.01)
+        await until(lambda: not keeper.trouble)
         assert folder.words() == Words()
     assert [event.kind for event in log[1]] == ["save-failed", "saved"] * 2
     await keeper.close()
