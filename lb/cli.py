@@ -10,11 +10,20 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from lb import conntrack, kernel
+from lb import cli_guard, conntrack, kernel
 from lb.apply import describe, plan
+from lb.cli_guard import (
+    DEFAULT_FILE,
+    require_no_guardian,
+    socket_option as _socket,
+    speak,
+    speak_lines,
+    state_option as _state,
+)
 from lb.config import load
 from lb.doctor import FAULT, examine
 from lb.farm import BackendState, Farm, FarmError
+from lb.lock import GuardError
 from lb.marks import Marks
 from lb.operation import (
     carry_out,
@@ -29,14 +38,14 @@ from lb.operation import (
     remind,
 )
 from lb.program import KernelError
+from lb.request import RequestError
 from lb.ruleset import compile_table
-from lb.state import DEFAULT_FOLDER, StateError, StateFolder
-from lb.status import survey, to_json, to_table
+from lb.state import StateError, StateFolder
+from lb.status import FarmStatus, from_document, survey, to_json, to_table
 from lb.table import render
 from noidchecks import __version__
 from noidchecks.status.text import printable
 
-DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DONE, FOUND, TROUBLE, USAGE = range(4)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -44,16 +53,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _file = click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
 _other_file = click.option("--file", type=click.Path(), help="Take this configuration, not the one applied last.")
 _cut = click.option("--cut", is_flag=True, help="End established flows too.")
-_state = click.option(
-    "--state-dir",
-    "folder",
-    envvar="NOIDLB_STATE",
-    default=DEFAULT_FOLDER,
-    show_default=True,
-    type=click.Path(),
-    callback=lambda _context, _parameter, value: StateFolder(value),
-    help="Where the operator's words are kept.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,13 +112,15 @@ def diff(file: str, folder: StateFolder) -> int:
 @commands.command()
 @_file
 @_cut
+@_socket
 @_state
-def apply(file: str, cut: bool, folder: StateFolder) -> int:
+def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
     """Makes the kernel balance these farms; what is right already is not touched.
 
     With --cut, the flows of backends that are no longer used end; otherwise they go on.
     """
     text, farms = read_file(file)
+    require_no_guardian(folder, socket)
     with folder.locked():
         words = read_words(folder, put_aside=True).about(farms)
         change = plan(farms, words)
@@ -137,8 +138,12 @@ def _word(name: str, state: BackendState, text: str) -> None:
     @click.argument("backend")
     @_cut
     @_other_file
+    @_socket
     @_state
-    def command(farm: str, backend: str, cut: bool, file: str | None, folder: StateFolder) -> int:
+    def command(farm: str, backend: str, cut: bool, file: str | None, socket: str | None, folder: StateFolder) -> int:
+        request = {"do": "say", "farm": farm, "backend": backend, "state": state.value, "cut": cut}
+        if speak_lines(folder, socket, request, file=file):
+            return DONE
         with folder.locked():
             text, farms = current(folder, file)
             chosen = find_farm(farms, farm)
@@ -160,12 +165,15 @@ _word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flo
 @click.argument("farm", required=False)
 @_cut
 @_other_file
+@_socket
 @_state
-def stop(farm: str | None, cut: bool, file: str | None, folder: StateFolder) -> int:
+def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, folder: StateFolder) -> int:
     """Lets one farm, or all of them, refuse new clients; established flows go on.
 
-    With --cut they end, and without FARM the table is removed as well.
+    With --cut they end, and without FARM the table is removed as well, unless a guardian runs.
     """
+    if speak_lines(folder, socket, {"do": "stop", "farm": farm, "cut": cut}, file=file):
+        return DONE
     with folder.locked():
         text, farms = current(folder, file)
         chosen = farms if farm is None else (find_farm(farms, farm),)
@@ -186,9 +194,12 @@ def stop(farm: str | None, cut: bool, file: str | None, folder: StateFolder) -> 
 @commands.command()
 @click.argument("farm", required=False)
 @_other_file
+@_socket
 @_state
-def start(farm: str | None, file: str | None, folder: StateFolder) -> int:
+def start(farm: str | None, file: str | None, socket: str | None, folder: StateFolder) -> int:
     """Lets one farm, or all of them, serve again."""
+    if speak_lines(folder, socket, {"do": "start", "farm": farm}, file=file):
+        return DONE
     with folder.locked():
         text, farms = current(folder, file)
         if farm is not None:
@@ -204,6 +215,7 @@ def start(farm: str | None, file: str | None, folder: StateFolder) -> int:
 
 @commands.command()
 @_other_file
+@_socket
 @_state
 @click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
 @click.option(
@@ -214,11 +226,14 @@ def start(farm: str | None, file: str | None, folder: StateFolder) -> int:
     metavar="[SECONDS]",
     help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
 )
-def status(file: str | None, folder: StateFolder, as_json: bool, watch: float | None) -> int:
-    """Shows farms and backends: state, weight, share of new clients, current and total connections."""
+def status(file: str | None, socket: str | None, folder: StateFolder, as_json: bool, watch: float | None) -> int:
+    """Shows farms and backends: state, weight, share of new clients, current and total connections.
+
+    A running guardian adds what it sees: up or down, how long its last answer took, since when and why.
+    """
     try:
         while True:
-            _show_status(folder, file, as_json=as_json, clear=watch is not None)
+            _show_status(folder, socket, file, as_json=as_json, clear=watch is not None)
             if watch is None:
                 return DONE
             time.sleep(watch)
@@ -228,7 +243,24 @@ def status(file: str | None, folder: StateFolder, as_json: bool, watch: float | 
         return DONE
 
 
-def _show_status(folder: StateFolder, file: str | None, *, as_json: bool, clear: bool) -> None:
+def _show_status(folder: StateFolder, socket: str | None, file: str | None, *, as_json: bool, clear: bool) -> None:
+    answer = speak(folder, socket, {"do": "status"}, file=file)
+    if answer is None:
+        statuses, remark = _look(folder, file)
+    else:
+        statuses, remark = from_document(answer["status"]), ""
+    if as_json:
+        click.echo(to_json(statuses))
+        return
+    if clear:
+        click.clear()
+    click.echo(to_table(statuses))
+    if remark:
+        click.echo(remark)
+
+
+def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:
+    """Looks at the kernel, as a running guardian would otherwise do for us."""
     _, farms = current(folder, file)
     words = read_words(folder)
     found = kernel.read()
@@ -237,15 +269,8 @@ def _show_status(folder: StateFolder, file: str | None, *, as_json: bool, clear:
         flows = conntrack.count()
     except KernelError as error:
         click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
-    statuses = survey(farms, words, found, flows)
-    if as_json:
-        click.echo(to_json(statuses))
-        return
-    if clear:
-        click.clear()
-    click.echo(to_table(statuses))
-    if found is None:
-        click.echo("there is no table in the kernel: nothing is balanced until noidlb apply or start")
+    remark = "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start"
+    return survey(farms, words, found, flows), remark
 
 
 @commands.command()
@@ -262,6 +287,10 @@ def doctor(file: str | None, folder: StateFolder) -> int:
         if finding.level == FAULT:
             worst = FOUND
     return worst
+
+
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events):
+    commands.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -281,7 +310,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except FarmError as error:
         _say(str(error))
         return USAGE
-    except (KernelError, StateError) as error:
+    except RequestError as error:
+        _say(str(error))
+        return error.code
+    except (KernelError, StateError, GuardError) as error:
         _say(str(error))
         return TROUBLE
     except SystemExit:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -27,7 +26,11 @@ from lb.farm import (
     is_name,
     require_disjoint,
 )
+from lb.guard import OnUnknown, OnWarning, fill_in, words_of
+from lb.settings import Settings
 from noidchecks.duration import seconds
+from noidchecks.errors import UsageError
+from noidchecks.plugin.command import PLUGINS, InformationWanted, parse as parse_command
 from noidchecks.status.text import printable
 
 T = TypeVar("T")
@@ -37,8 +40,6 @@ Reader: TypeAlias = Callable[[object, str], Any]
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
 MAX_SIZE = 16 * 1024 * 1024
-# Hundreds of farms share one command, and shlex is slow.
-_words = lru_cache(maxsize=64)(shlex.split)
 _EXAMPLE = 'farms.ftp = { protocol = "ftp", vip = "192.0.2.10", backends = [{ name = "b1", address = "10.0.1.11" }] }'
 # bool stands before int, which it is a kind of.
 _KINDS = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "a list", dict: "a table"}
@@ -80,13 +81,24 @@ def _document(text: str, where: str) -> dict[str, object]:
 
 def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     """Makes the farms of a TOML document that tomllib has read; FarmError."""
-    _require_known(document, ("farms",), "")
+    _require_known(document, ("farms", "service"), "")
+    settings_of(document)
     table = _table(document.get("farms", {}), "farms")
     if not table:
         raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
     farms = tuple(_farm(name, value) for name, value in table.items())
     require_disjoint(farms)
     return farms
+
+
+def parse_settings(text: str) -> Settings:
+    """Reads the settings of the guardian itself of a TOML text; FarmError."""
+    return settings_of(_document(text, "configuration"))
+
+
+def settings_of(document: Mapping[str, object]) -> Settings:
+    """Makes the settings of the guardian itself of a TOML document that tomllib has read; FarmError."""
+    return _build(Settings, _SERVICE, {}, document.get("service", {}), "service")
 
 
 def _farm(name: str, value: object) -> Farm:
@@ -220,13 +232,35 @@ def _command(value: object, path: str) -> str:
     if not text.isprintable():
         raise FarmError(path, f"must be one line without control characters, not {_shown(text)}")
     try:
-        words = _words(text)
+        words = words_of(text)
     except ValueError as error:
         message = f"must be words as a shell splits them: {str(error).lower()} in {_shown(text)}"
         raise FarmError(path, message) from None
     if not words or not words[0]:
         raise FarmError(path, f"must begin with a program, not {_shown(text)}")
+    _require_ours(text, words, path)
     return text
+
+
+def _require_ours(text: str, words: list[str], path: str) -> None:
+    """Reads the options of one of our own plugins, before a backend depends on them."""
+    if words[0] not in PLUGINS or any(word.startswith("--extra-opts") for word in words):
+        # What stands in a file is its own affair, and may change at any time.
+        return
+    try:
+        parse_command(fill_in(text, "192.0.2.1", 1))
+    except InformationWanted:
+        raise FarmError(path, f"must check something, not print a text: {_shown(text)}") from None
+    except UsageError as error:
+        raise FarmError(path, f"{printable(str(error))}, in {_shown(text)}") from None
+
+
+def _commands(value: object, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise FarmError(path, f"must be a list of strings, {_but(value)}")
+    if not value:
+        raise FarmError(path, "must not be empty")
+    return tuple(_command(item, f"{path}[{number}]") for number, item in enumerate(value))
 
 
 def _backends(value: object, path: str) -> tuple[Backend, ...]:
@@ -238,7 +272,20 @@ def _backends(value: object, path: str) -> tuple[Backend, ...]:
 
 
 def _guard(value: object, path: str) -> Guard:
-    return _build(Guard, _GUARD, {"command": 'command = "check_ftp -H HOST -p PORT"'}, value, path)
+    table = _table(value, path)
+    if "command" in table and "commands" in table:
+        raise FarmError(f"{path}.commands", "must not be given beside command")
+    return _build(_make_guard, _GUARD, {}, table, path)
+
+
+def _make_guard(command: str | None = None, **fields: Any) -> Guard:
+    return Guard(**fields if command is None else {**fields, "commands": (command,)})
+
+
+def _argv(value: object, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise FarmError(path, 'must be a list of words like ["/usr/local/bin/tell", "--now"]: there is no shell')
+    return tuple(_text(item, f"{path}[{number}]") for number, item in enumerate(value))
 
 
 _addresses = partial(_some, _address, "a string")
@@ -274,12 +321,22 @@ _BACKEND: dict[str, Reader] = {
 _BACKEND_EXAMPLES = {"name": 'name = "b1"', "address": 'address = "10.0.1.11"'}
 _GUARD: dict[str, Reader] = {
     "command": _command,
+    "commands": _commands,
     "interval": _duration,
+    "fast-interval": _duration,
+    "down-interval": _duration,
     "timeout": _duration,
     "rise": _integer,
     "fall": _integer,
+    "jitter": _integer,
+    "on-warning": partial(_one_of, OnWarning),
+    "on-unknown": partial(_one_of, OnUnknown),
     "cut-connections": _flag,
+    "slow-start": _duration,
+    "min-backends": _integer,
 }
+
+_SERVICE: dict[str, Reader] = {"hook": _argv, "hook-timeout": _duration, "metrics": _text}
 
 
 def _but(value: object) -> str:

@@ -9,6 +9,9 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
+from lb.farm_error import FarmError as FarmError, require
+from lb.guard import Guard as Guard
+
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
 # What may become a part of an nft name, a comment or a log line; nft limits comments to 128 bytes.
@@ -19,15 +22,6 @@ MAX_BACKENDS = 255
 MAX_WEIGHT = 100
 MAX_STICKY = 7 * 86400
 MAX_LIMIT = 2**32 - 2
-
-
-class FarmError(ValueError):
-    """A farm that cannot be: path names the value in the configuration, the message says what is allowed."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}" if path else message)
-        self.path = path
-        self.message = message
 
 
 class Protocol(Enum):
@@ -53,6 +47,15 @@ class Protocol(Enum):
     def default_ports(self) -> tuple[int, ...]:
         """The ports of a farm that names none; () when it has to."""
         return {Protocol.FTP: (21,), Protocol.TFTP: (69,), Protocol.SFTP: (22,)}.get(self, ())
+
+    @property
+    def default_command(self) -> str:
+        """The command of a guardian that is given none; "" when it must be given one."""
+        return {
+            Protocol.FTP: "check_ftp -H HOST -p PORT",
+            Protocol.TFTP: "check_tftp -H HOST -p PORT",
+            Protocol.SFTP: "check_ssh -H HOST -p PORT",
+        }.get(self, "")
 
 
 class Mode(Enum):
@@ -80,25 +83,6 @@ class BackendState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
-    """How the guardian watches the backends of a farm; times in seconds."""
-
-    command: str
-    interval: float = 10.0
-    timeout: float = 5.0
-    rise: int = 2
-    fall: int = 3
-    cut_connections: bool = False
-
-    def __post_init__(self) -> None:
-        _require(bool(self.command.strip()), "command", "must not be empty")
-        _require(0 < self.interval <= 86400, "interval", f"must be more than 0 and at most 1d, not {self.interval:g}s")
-        _require(0 < self.timeout <= 3600, "timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s")
-        _require(1 <= self.rise <= 100, "rise", f"must be 1 to 100, not {self.rise}")
-        _require(1 <= self.fall <= 100, "fall", f"must be 1 to 100, not {self.fall}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """One server of a farm, with at most one address of each family; port None keeps the VIP's port."""
 
@@ -115,10 +99,10 @@ class Backend:
         _require_one_per_family(self.address, "address")
         if self.port is not None:
             _require_port(self.port, "port")
-        _require(1 <= self.weight <= MAX_WEIGHT, "weight", f"must be 1 to {MAX_WEIGHT}, not {self.weight}")
+        require(1 <= self.weight <= MAX_WEIGHT, "weight", f"must be 1 to {MAX_WEIGHT}, not {self.weight}")
         if self.passive_ports is not None:
             low, high = self.passive_ports
-            _require(1 <= low <= high <= 65535, "passive-ports", f"must be a range in 1-65535, not {low}-{high}")
+            require(1 <= low <= high <= 65535, "passive-ports", f"must be a range in 1-65535, not {low}-{high}")
 
     def address_of(self, version: int) -> IPAddress | None:
         """Returns its address of IP version 4 or 6, or None."""
@@ -153,15 +137,27 @@ class Farm:
         self._require_addresses()
         self._require_backends()
         self._require_ftps()
+        if self.guardian is not None:
+            needed = f"must be given for protocol {self.protocol.value}"
+            require(bool(self.commands), "guardian.command", needed)
+            floor, count = self.guardian.min_backends, len(self.backends)
+            require(floor <= count, "guardian.min-backends", f"must be at most the {count} backends, not {floor}")
         if self.sticky is not None:
-            _require(1 <= self.sticky <= MAX_STICKY, "sticky", f"must be 1s to 7d, not {self.sticky}s")
+            require(1 <= self.sticky <= MAX_STICKY, "sticky", f"must be 1s to 7d, not {self.sticky}s")
         if (limit := self.connection_limit) is not None:
-            _require(1 <= limit <= MAX_LIMIT, "connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
+            require(1 <= limit <= MAX_LIMIT, "connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
 
     @property
     def services(self) -> tuple[tuple[str, IPAddress, int], ...]:
         """Everything that the farm answers on, as (transport, VIP, port)."""
         return tuple((self.protocol.transport, vip, port) for vip in self.vip for port in self.ports)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The commands that must hold for a backend to serve; () when nobody watches."""
+        if self.guardian is None:
+            return ()
+        return self.guardian.commands or tuple(filter(None, (self.protocol.default_command,)))
 
     def source_of(self, version: int) -> IPAddress | None:
         """Returns the fixed snat address for IP version 4 or 6, or None."""
@@ -169,50 +165,50 @@ class Farm:
 
     def _effective_ports(self) -> tuple[int, ...]:
         ports = self.ports or self.protocol.default_ports
-        _require(bool(ports), "ports", f"must be given for protocol {self.protocol.value}")
+        require(bool(ports), "ports", f"must be given for protocol {self.protocol.value}")
         for port in ports:
             _require_port(port, "ports")
         _require_distinct(ports, "ports")
         if self.protocol is Protocol.FTP and 20 in ports:
             # 20 is where active data connections come from; the helper sees to them, nobody connects to it.
             ports = tuple(port for port in ports if port != 20)
-            _require(bool(ports), "ports", "must hold a control port, 21 for one: 20 is only the source of active data")
+            require(bool(ports), "ports", "must hold a control port, 21 for one: 20 is only the source of active data")
         return ports
 
     def _require_addresses(self) -> None:
-        _require(bool(self.vip), "vip", "must hold at least one address")
+        require(bool(self.vip), "vip", "must hold at least one address")
         _require_hosts(self.vip, "vip")
         _require_distinct(self.vip, "vip")
         _require_one_per_family(self.source, "source", empty=True)
-        _require(not self.source or self.mode is Mode.SNAT, "source", "is only used in mode snat")
+        require(not self.source or self.mode is Mode.SNAT, "source", "is only used in mode snat")
 
     def _require_backends(self) -> None:
         count = len(self.backends)
-        _require(1 <= count <= MAX_BACKENDS, "backends", f"must be 1 to {MAX_BACKENDS} backends, not {count}")
+        require(1 <= count <= MAX_BACKENDS, "backends", f"must be 1 to {MAX_BACKENDS} backends, not {count}")
         _require_distinct([backend.name for backend in self.backends], "backends", "name")
         for version in {vip.version for vip in self.vip}:
             reachable = any(backend.address_of(version) for backend in self.backends)
-            _require(reachable, "backends", f"must have an IPv{version} address for the IPv{version} VIP")
+            require(reachable, "backends", f"must have an IPv{version} address for the IPv{version} VIP")
         vips = set(self.vip)
         for number, backend in enumerate(self.backends):
-            _require(vips.isdisjoint(backend.address), f"backends[{number}].address", "must not be a VIP of the farm")
+            require(vips.isdisjoint(backend.address), f"backends[{number}].address", "must not be a VIP of the farm")
 
     def _require_ftps(self) -> None:
         is_ftp = self.protocol is Protocol.FTP
-        _require(self.ftps <= {"passive", "active"}, "ftps", 'must be of "passive" and "active"')
-        _require(is_ftp or not self.ftps, "ftps", "is only used by protocol ftp")
+        require(self.ftps <= {"passive", "active"}, "ftps", 'must be of "passive" and "active"')
+        require(is_ftp or not self.ftps, "ftps", "is only used by protocol ftp")
         ranges: list[tuple[int, int, str]] = []
         for number, backend in enumerate(self.backends):
             path = f"backends[{number}].passive-ports"
             if backend.passive_ports is None:
-                _require("passive" not in self.ftps, path, "must be given: ftps cannot be read by a helper")
+                require("passive" not in self.ftps, path, "must be given: ftps cannot be read by a helper")
                 continue
-            _require(is_ftp, path, "are only used by protocol ftp")
+            require(is_ftp, path, "are only used by protocol ftp")
             low, high = backend.passive_ports
             for start, end, name in ranges:
-                _require(high < start or end < low, path, f"must not overlap {name}'s: ports tell their clients apart")
+                require(high < start or end < low, path, f"must not overlap {name}'s: ports tell their clients apart")
             ranges.append((low, high, backend.name))
-        _require(
+        require(
             "active" not in self.ftps or self.mode is Mode.DNAT,
             "ftps",
             "cannot be active in mode snat: the server refuses a PORT that is not its peer's address, and inside TLS "
@@ -253,7 +249,7 @@ def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, 
             for vip in farm.vip:
                 for start, end, other, _ in ranges.get(vip, []):
                     overlap = other is not farm and low <= end and start <= high
-                    _require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
+                    require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
                 ranges.setdefault(vip, []).append((low, high, farm, path))
     for (transport, vip, port), owner in claims.items():
         for low, high, _, path in ranges.get(vip, []):
@@ -261,30 +257,25 @@ def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, 
                 raise FarmError(path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
 
 
-def _require(holds: bool, path: str, message: str) -> None:
-    if not holds:
-        raise FarmError(path, message)
-
-
 def _require_name(name: str) -> None:
-    _require(is_name(name), "name", f"{NAME_RULE}, not {name[:64]!r}")
+    require(is_name(name), "name", f"{NAME_RULE}, not {name[:64]!r}")
 
 
 def _require_port(port: int, path: str) -> None:
-    _require(1 <= port <= 65535, path, f"must be 1 to 65535, not {port}")
+    require(1 <= port <= 65535, path, f"must be 1 to 65535, not {port}")
 
 
 def _require_distinct(values: Iterable[object], path: str, what: str = "value") -> None:
     seen: set[object] = set()
     for value in values:
-        _require(value not in seen, path, f"must not hold the {what} {value} twice")
+        require(value not in seen, path, f"must not hold the {what} {value} twice")
         seen.add(value)
 
 
 def _require_one_per_family(addresses: tuple[IPAddress, ...], path: str, *, empty: bool = False) -> None:
-    _require(empty or bool(addresses), path, "must hold at least one address")
+    require(empty or bool(addresses), path, "must hold at least one address")
     single = len({address.version for address in addresses}) == len(addresses)
-    _require(single, path, "must hold at most one address of each family")
+    require(single, path, "must hold at most one address of each family")
     _require_hosts(addresses, path)
 
 
@@ -292,7 +283,7 @@ def _require_hosts(addresses: tuple[IPAddress, ...], path: str) -> None:
     for address in addresses:
         if isinstance(address, IPv6Address):
             # A zone is free text, which must not reach nft, nor an error that prints the address.
-            _require(address.scope_id is None, path, "must not have a zone ('%' and what follows)")
+            require(address.scope_id is None, path, "must not have a zone ('%' and what follows)")
         special = address.is_multicast or address.is_unspecified or address.is_loopback or address == _BROADCAST
         if special or getattr(address, "ipv4_mapped", None):
             raise FarmError(path, f"must be the address of one host on the network, not {address}")

@@ -24,10 +24,14 @@ _ACTIVE_PORT = 20
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a backend is at the moment: its state, and its weight where that differs from the configured one."""
+    """How a backend is at the moment: its state, and its weight where that differs from the configured one.
+
+    lost holds the IP versions at whose address it is down, whatever its state.
+    """
 
     state: BackendState
     weight: int | None = None
+    lost: frozenset[int] = frozenset()
 
 
 # By farm name and backend name; what is missing is as configured.
@@ -108,9 +112,9 @@ def _add_backends(draft: _Draft, farm: Farm) -> None:
         mark = _hex(draft.marks.backend(farm, backend.name))
         if farm.connection_limit is not None:
             draft.elements["full"][mark] = str(farm.connection_limit)
-        if _is_down(draft, farm, backend):
-            continue
         for address in backend.address:
+            if _is_down(draft, farm, backend, address.version):
+                continue
             if not any(vip.version == address.version for vip in farm.vip):
                 continue
             if backend.port is None and len(farm.ports) > 1:
@@ -129,8 +133,9 @@ def _add_data_ports(draft: _Draft, farm: Farm) -> None:
                 _add_active(draft, farm, backend, vip, address)
 
 
-def _is_down(draft: _Draft, farm: Farm, backend: Backend) -> bool:
-    return condition_of(farm, backend, draft.conditions).state is BackendState.DOWN
+def _is_down(draft: _Draft, farm: Farm, backend: Backend, version: int) -> bool:
+    condition = condition_of(farm, backend, draft.conditions)
+    return condition.state is BackendState.DOWN or version in condition.lost
 
 
 def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, address: IPAddress) -> None:
@@ -142,7 +147,7 @@ def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, ad
     # The range of a down backend stays: its clients are refused, and never reach the balancer itself.
     draft.elements[f"range{vip.version}"][key] = f"goto passive{vip.version}"
     draft.elements[f"passive{vip.version}"][key] = mark
-    if not _is_down(draft, farm, backend):
+    if not _is_down(draft, farm, backend, vip.version):
         draft.elements[f"host{vip.version}"][mark] = str(address)
 
 
@@ -158,7 +163,7 @@ def _add_slots(draft: _Draft, farm: Farm, version: int) -> None:
     weights = {}
     for backend in farm.backends:
         condition = condition_of(farm, backend, draft.conditions)
-        if condition.state is BackendState.UP and backend.address_of(version):
+        if condition.state is BackendState.UP and version not in condition.lost and backend.address_of(version):
             weights[backend.name] = backend.weight if condition.weight is None else condition.weight
     chain, rule = pick_chain(_PICK[farm.scheduler], version, slot_count(farm), draft.marks.lanes[farm.name])
     draft.chains[chain] = rule

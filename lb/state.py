@@ -24,7 +24,7 @@ class StateFolder:
     """The folder that keeps words and the last applied configuration."""
 
     def __init__(self, path: str | Path = DEFAULT_FOLDER) -> None:
-        self._path = Path(path)
+        self.path = Path(path)
         # What a reader has to tell the operator, such as a broken file that was put aside.
         self.warnings: list[str] = []
 
@@ -32,8 +32,8 @@ class StateFolder:
     def locked(self) -> Iterator[None]:
         """Keeps every other noidlb with this folder from changing anything, and makes the folder when there is none."""
         try:
-            self._path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            descriptor = os.open(self._path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._error(error) from error
         try:
@@ -47,7 +47,7 @@ class StateFolder:
 
         put_aside gives a broken file another name, so that the next words do not overwrite it; only under the lock.
         """
-        path = self._path / "words.json"
+        path = self.path / "words.json"
         data = self._read("words.json")
         if data is None:
             return Words()
@@ -92,33 +92,33 @@ class StateFolder:
                 return
             except BlockingIOError:
                 if time.monotonic() > limit:
-                    raise StateError(f"another noidlb has held {self._path}/lock for {_PATIENCE:g} seconds") from None
+                    raise StateError(f"another noidlb has held {self.path}/lock for {_PATIENCE:g} seconds") from None
                 time.sleep(0.02)
 
     def _read(self, name: str) -> bytes | None:
         try:
-            with open(self._path / name, "rb") as file:
+            with open(self.path / name, "rb") as file:
                 data = file.read(_MAX_SIZE + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._error(error) from error
         if len(data) > _MAX_SIZE:
-            raise StateError(f"{self._path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours")
+            raise StateError(f"{self.path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours")
         return data
 
     def _write(self, name: str, data: bytes) -> None:
         """Writes a file so that after a crash it is the old one or the new one, whole."""
         if self._read(name) == data:
             return
-        partial = self._path / f".{name}.new"
+        partial = self.path / f".{name}.new"
         try:
             with open(partial, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.rename(partial, self._path / name)
-            folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
+            os.rename(partial, self.path / name)
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
             finally:
@@ -129,4 +129,4 @@ class StateFolder:
             raise self._error(error) from error
 
     def _error(self, error: OSError) -> StateError:
-        return StateError(f"the state folder {self._path} cannot be used: {error.strerror}; --state-dir names another")
+        return StateError(f"the state folder {self.path} cannot be used: {error.strerror}; --state-dir names another")

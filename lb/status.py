@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from lb.apply import shares
+from lb.events import stamp
 from lb.farm import Backend, BackendState, Farm
 from lb.listing import Snapshot
 from lb.marks import FLOW_MASK, Marks
 from lb.table import Table
 from lb.words import Words
+from noidchecks.status.text import printable
 
-_HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "")
+_HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN", "")
 # The columns of numbers.
 _RIGHT = range(4, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """A backend as a running guardian sees it: unknown, up or down.
+
+    reason says why it is down or in doubt, since (Unix seconds) when it last changed; seconds is the time that its
+    last answer took, flaps counts its changes.
+    """
+
+    state: str
+    reason: str = ""
+    since: float | None = None
+    seconds: float | None = None
+    flaps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +41,8 @@ class BackendStatus:
     """A backend as the kernel treats it: up, drain, down, standby (a backup that waits), or what its farm is.
 
     share is the part of new clients that it gets, 0 to 1. current counts its flows, data connections included; None
-    when they cannot be counted. total counts the connections that it got since it was last put in the table.
+    when they cannot be counted. total counts the connections that it got since it was last put in the table. guardian
+    is what a running guardian sees, None when none runs or it does not watch this farm.
     """
 
     name: str
@@ -35,6 +54,7 @@ class BackendStatus:
     share: float
     current: int | None
     total: int
+    guardian: Sight | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +90,28 @@ def survey(
 
 def to_json(statuses: tuple[FarmStatus, ...]) -> str:
     """Writes the survey for programs."""
-    return json.dumps({"version": 1, "farms": [asdict(one) for one in statuses]}, indent=1)
+    return json.dumps(to_document(statuses), indent=1)
+
+
+def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:
+    """Returns the survey as JSON has it."""
+    return {"version": 1, "farms": [asdict(one) for one in statuses]}
+
+
+def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
+    """Reads what to_document() has made, after JSON; ValueError."""
+    try:
+        return tuple(_read_farm(farm) for farm in found["farms"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no status: {type(error).__name__}: {error}") from error
+
+
+def seen(statuses: tuple[FarmStatus, ...], sights: Mapping[tuple[str, str], Sight]) -> tuple[FarmStatus, ...]:
+    """Adds what a guardian sees, by farm and backend name."""
+    return tuple(
+        replace(farm, backends=tuple(replace(one, guardian=sights.get((farm.name, one.name))) for one in farm.backends))
+        for farm in statuses
+    )
 
 
 def to_table(statuses: tuple[FarmStatus, ...]) -> str:
@@ -81,8 +122,11 @@ def to_table(statuses: tuple[FarmStatus, ...]) -> str:
         total = sum(one.total for one in farm.backends)
         sums = str(sum(current)) if current else "?", str(total)
         services = f"{farm.services[0]}{' ...' if len(farm.services) > 1 else ''}"
-        rows.append((farm.name, farm.protocol, services, farm.state, "", "", *sums, ""))
+        rows.append((farm.name, farm.protocol, services, farm.state, "", "", *sums, "", ""))
         rows.extend(("", *_row(one)) for one in farm.backends)
+    if not any(one.guardian for farm in statuses for one in farm.backends):
+        # Nobody watches: a column less.
+        rows = [(*row[:-2], row[-1]) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -103,7 +147,38 @@ def _row(one: BackendStatus) -> tuple[str, ...]:
         f"{100 * one.share:.0f} %",
         "?" if one.current is None else str(one.current),
         str(one.total),
-        f"operator: {one.word}" if one.word else "",
+        _sight(one.guardian),
+        "; ".join(filter(None, (f"operator: {one.word}" if one.word else "", _reason(one.guardian)))),
+    )
+
+
+def _sight(seen: Sight | None) -> str:
+    if seen is None:
+        return ""
+    return seen.state if seen.seconds is None else f"{seen.state} {seen.seconds:.3f}s"
+
+
+def _reason(seen: Sight | None) -> str:
+    if seen is None or not seen.reason:
+        return ""
+    since = f"since {stamp(seen.since)[:19]}Z: " if seen.since is not None and seen.state == "down" else ""
+    return printable(f"{since}{seen.reason}", 200)
+
+
+def _read_farm(found: dict[str, Any]) -> FarmStatus:
+    return FarmStatus(
+        **{
+            **found,
+            "services": tuple(found["services"]),
+            "backends": tuple(_read_backend(one) for one in found["backends"]),
+        }
+    )
+
+
+def _read_backend(found: dict[str, Any]) -> BackendStatus:
+    guardian = found.get("guardian")
+    return BackendStatus(
+        **{**found, "address": tuple(found["address"]), "guardian": Sight(**guardian) if guardian else None}
     )
 
 

@@ -95,13 +95,13 @@ def survey_schedule(
             if isinstance(item, float):
                 yield item
                 continue
-            session = _begin(item[1])
+            session = begin(item[1])
             running[session] = item
             yield session
 
     for session in poll.run_many(sessions(), _bounded(concurrency)):
         key, probe = running.pop(session)
-        yield key, _conclude_anyhow(probe, session)
+        yield key, conclude_anyhow(probe, session)
 
 
 async def survey_async(
@@ -117,10 +117,10 @@ async def survey_async(
     room = asyncio.Semaphore(_bounded(concurrency))
 
     async def one(probe: P) -> None:
-        session = _begin(probe)
+        session = begin(probe)
         try:
             await aio.run(session)
-            finished.put_nowait((probe, _conclude_anyhow(probe, session)))
+            finished.put_nowait((probe, conclude_anyhow(probe, session)))
         finally:
             room.release()
 
@@ -167,9 +167,10 @@ def _bounded(concurrency: int) -> int:
     return concurrency if soft == resource.RLIM_INFINITY else max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))
 
 
-def _begin(probe: Probe) -> Session:
+def begin(probe: Probe, *, transcript: bool = False) -> Session:
+    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails."""
     try:
-        return Session(probe.dialogue(), probe.timeout)
+        return Session(probe.dialogue(), probe.timeout, transcript=transcript)
     except Exception as defect:
         return Session(_fail(defect), 0)
 
@@ -193,7 +194,8 @@ def _conclude(probe: Probe, session: Session) -> Result:
     return result.replace(transcript=(*session.transcript.lines(), *result.transcript))
 
 
-def _conclude_anyhow(probe: Probe, session: Session) -> Result:
+def conclude_anyhow(probe: Probe, session: Session) -> Result:
+    """Returns the result of a session that has ended, UNKNOWN when it is the probe that is defective."""
     try:
         return _conclude(probe, session)
     except Exception as defect:

@@ -43,7 +43,7 @@ def run_many(sessions: Iterator[Session | float], concurrency: int) -> Iterator[
     A float among them is a monotonic time before which nothing more is started, nor taken from the iterator. Sessions
     are taken only when they are started. Closing the generator closes what is running.
     """
-    loop = _Loop()
+    loop = Loop()
     try:
         due = 0.0
         more = True
@@ -84,7 +84,7 @@ class _Task:
         self.timer = _NEVER
 
 
-class _Loop:
+class Loop:
     """The running sessions, the descriptors that they wait for and the times at which they stop waiting."""
 
     __slots__ = ("running", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
@@ -98,7 +98,17 @@ class _Loop:
         self._sequence = 0
         self._ended: list[Session] = []
 
+    def fileno(self) -> int:
+        """The descriptor that is readable when one of those is ready that the sessions wait for."""
+        return self._epoll.fileno()
+
+    @property
+    def until(self) -> float:
+        """The monotonic time at which turn() is to be called though nothing is ready."""
+        return self._timers[0][0] if self._timers else _NEVER
+
     def start(self, session: Session) -> None:
+        """Takes in a session and advances it as far as it goes."""
         task = _Task(session)
         self.running.add(task)
         self._advance(task)
@@ -128,6 +138,7 @@ class _Loop:
             yield self._ended.pop()
 
     def close(self) -> None:
+        """Closes what is running."""
         for task in self.running:
             task.session.close()
         self._epoll.close()

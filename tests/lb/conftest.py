@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from lb import program
+from lb import lock, program
 
 from .programs import Played
 
@@ -31,3 +32,9 @@ def nft(path: Path) -> Played:
 def conntrack(path: Path) -> Played:
     """A conntrack without flows."""
     return Played(path, "conntrack")
+
+
+@pytest.fixture(autouse=True)
+def lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps guardians of tests from meeting each other, or one of this machine."""
+    monkeypatch.setattr(lock, "_ADDRESS", f"\0noidlb-test-{uuid4()}")

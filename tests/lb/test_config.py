@@ -64,7 +64,7 @@ def test_reads_every_key() -> None:
                 ),
             ),
             guardian=Guard(
-                command="check_ftp -H HOST -p PORT", interval=5, timeout=3, rise=2, fall=3, cut_connections=True
+                commands=("check_ftp -H HOST -p PORT",), interval=5, timeout=3, rise=2, fall=3, cut_connections=True
             ),
         ),
     )
@@ -83,7 +83,7 @@ def test_reads_the_four_usual_farms(file: str, protocol: Protocol, port: int, co
     (farm,) = load(HERE / "valid" / f"{file}.toml")
     assert (farm.protocol, farm.ports, farm.mode) == (protocol, (port,), Mode.SNAT)
     assert [backend.name for backend in farm.backends] == ["b1", "b2"]
-    assert farm.guardian == Guard(command=command, timeout=60)
+    assert farm.guardian == Guard(commands=(command,), timeout=60)
 
 
 def test_reads_tls_and_port_ranges() -> None:
@@ -98,7 +98,7 @@ def test_keeps_the_order_of_the_file_and_what_shares_a_vip() -> None:
     assert [farm.name for farm in farms] == ["ftp.example.org", "control", "names", "boot"]
     assert farms[0].source == (ip_address("192.0.2.10"),)
     assert farms[0].guardian == Guard(
-        command="check_ftp -H HOST -e '220 ready'", interval=1.5, timeout=0.5, rise=1, fall=1
+        commands=("check_ftp -H HOST -e '220 ready'",), interval=1.5, timeout=0.5, rise=1, fall=1
     )
     assert [backend.state for backend in farms[0].backends] == [BackendState.DRAIN, BackendState.DOWN]
     assert farms[2].sticky == 3600
@@ -242,7 +242,7 @@ def holds(given: dict[str, Any] | str) -> None:
     answer = told(given)
     assert answer == told(given)
     if isinstance(answer, str):
-        assert answer.startswith(("farms", "configuration"))
+        assert answer.startswith(("farms", "service", "configuration"))
         assert answer.isprintable()
         assert len(answer) < 500
     else:

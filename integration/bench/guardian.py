@@ -1,0 +1,169 @@
+"""The guardian with thousands of backends: what it costs, how late it starts, and a mass failure in transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+from integration.bench.greeter import greeter
+from lb.actuator import Actuator, Applied
+from lb.config import parse
+from lb.enactor import Acts
+from lb.events import Event, EventLog
+from lb.farm import Farm
+from lb.ruleset import Conditions
+from lb.watch import Guardian
+from lb.words import Words
+
+INTERVAL = 5
+MEASURED = 30.0
+FARM = 250
+NETWORK = "10.64.0.0/14"
+
+
+def main() -> None:
+    """Prints a line for each number of backends, and one for each mass failure."""
+    if sys.argv[1:]:
+        given = sys.argv[1:]
+        asyncio.run(_child(int(given[0]), int(given[1]), float(given[2]), float(given[3]), real=given[4] == "real"))
+        return
+    # Every address of this network is this very machine; integration/run has given us one of our own.
+    subprocess.run(["ip", "route", "add", "local", NETWORK, "dev", "lo"], check=True)
+    print(f"interval {INTERVAL} s, {MEASURED:.0f} s measured after the first round, one core for the guardian")
+    with greeter(core=1) as port:
+        lone = _run(port, 1, 0.1, 10.0)["p50"]
+        print(f"a lone probe: p50 {lone:.2f} ms")
+        for count in (2000, 10_000):
+            found = _run(port, count, INTERVAL, MEASURED)
+            print(
+                f"{count:6} backends: {found['cpu']:5.1f} % of a core, {found['memory']:4.0f} MiB, "
+                f"p50 {found['p50']:.2f} ms ({found['p50'] / lone:.1f} x), latest start {found['latest']:.0f} ms late, "
+                f"{found['overdue']:.0f} of {found['started']:.0f} more than 50 ms late"
+            )
+    for seconds in (1, INTERVAL):
+        print(f"   500 backends fail at once, interval {seconds} s: {_fail(seconds)}")
+
+
+class _Idle:
+    """Changes nothing."""
+
+    def read(self) -> None:
+        return None
+
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+        return Applied(1)
+
+    def is_disturbed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def _farms(port: int, count: int, interval: float) -> tuple[Farm, ...]:
+    lines: list[str] = []
+    for begin in range(0, count, FARM):
+        name = f"f{begin // FARM}"
+        lines += [f"[farms.{name}]", 'protocol = "ftp"', f'vip = "192.0.2.{begin // FARM + 1}"']
+        lines.append("backends = [")
+        for number in range(begin, min(begin + FARM, count)):
+            address = f"10.{64 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
+            lines.append(f'{{ name = "b{number}", address = "{address}", port = {port} }},')
+        lines += ["]", f"guardian = {{ interval = {interval}, fast-interval = {min(1.0, interval)} }}"]
+    return parse("\n".join(lines))
+
+
+async def _child(port: int, count: int, interval: float, seconds: float, *, real: bool) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    log = EventLog(limit=20_000)
+    actuator: Acts = Actuator() if real else _Idle()
+    guardian = Guardian(_farms(port, count, interval), Words(), actuator=actuator, events=log)
+    task = asyncio.create_task(guardian.run())
+    await _states(guardian, {"up", "down"}, count)
+    await asyncio.sleep(interval)
+    if real:
+        await _watch_failure(guardian, log, count)
+    else:
+        await _measure(guardian, seconds)
+    task.cancel()
+
+
+async def _measure(guardian: Guardian, seconds: float) -> None:
+    guardian._schedule.latest = 0.0
+    before, begin, cpu = guardian.counts, time.monotonic(), time.process_time()
+    await asyncio.sleep(seconds)
+    took, used, after = time.monotonic() - begin, time.process_time() - cpu, guardian.counts
+    times = [one.last.timings.total for one in guardian.health() if one.last is not None]
+    print(
+        json.dumps(
+            {
+                "cpu": 100 * used / took,
+                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "p50": 1000 * statistics.median(times),
+                "latest": 1000 * after.latest,
+                "overdue": after.overdue - before.overdue,
+                "started": after.started - before.started,
+            }
+        )
+    )
+
+
+async def _states(guardian: Guardian, wanted: set[str], count: int) -> None:
+    """Waits until so many backends are in one of the states; nothing tells when."""
+    while sum(one.state in wanted for one in guardian.health()) < count:  # noqa: ASYNC110
+        await asyncio.sleep(0.2)
+
+
+async def _watch_failure(guardian: Guardian, log: EventLog, count: int) -> None:
+    before = guardian.counts.transactions
+    times: list[float] = []
+    log.subscribe(lambda event: _note(event, times))
+    print("ready", flush=True)
+    await _states(guardian, {"down"}, count)
+    await guardian.settle()
+    print(
+        json.dumps({"transactions": guardian.counts.transactions - before, "spread": max(times) - min(times)}),
+        flush=True,
+    )
+
+
+def _note(event: Event, times: list[float]) -> None:
+    if event.kind == "down":
+        times.append(event.time)
+
+
+def _command(port: int, count: int, interval: float, seconds: float, kind: str) -> list[str]:
+    arguments = [str(one) for one in (port, count, interval, seconds)]
+    return [sys.executable, "-P", "-m", "integration.bench.guardian", *arguments, kind]
+
+
+def _run(port: int, count: int, interval: float, seconds: float) -> dict[str, float]:
+    done = subprocess.run(
+        ["taskset", "-c", "0", *_command(port, count, interval, seconds, "idle")],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _fail(interval: float) -> str:
+    with greeter(core=1) as port:
+        child = subprocess.Popen(_command(port, 500, interval, 0, "real"), stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    # The greeter is dead: refused from now on.
+    found = json.loads(child.stdout.readline())
+    child.wait()
+    return f"{found['transactions']} transactions, verdicts within {found['spread']:.1f} s"
+
+
+if __name__ == "__main__":
+    main()

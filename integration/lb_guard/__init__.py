@@ -1,0 +1,1 @@
+"""The guardian with real servers, real faults and real traffic."""

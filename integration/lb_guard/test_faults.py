@@ -1,0 +1,236 @@
+"""What can happen to a backend: the guardian finds it out, says why, and clients go to the others."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from integration.clients import Errand, Target, curl_ftp, curl_tftp
+from integration.lab import Lab, servers, vip
+from integration.lab.faults import BLACKHOLE, FORBID, NO_PASSIVE_DATA, REFUSE, fault
+from integration.lab.names import Asked, ask_often
+from integration.lb.balance import flows
+from integration.lb_guard.farms import guarded
+from integration.lb_guard.guarding import Guarding
+
+pytestmark = pytest.mark.root
+
+Start = Callable[[str], Guarding]
+BACKENDS = ("b1", "b2", "b3")
+OTHERS = {"b1", "b3"}
+DEEP = "check_ftp -H HOST -p PORT --data passive"
+
+
+def by_ftp(lab: Lab) -> str:
+    return curl_ftp(lab.client, Target(host=vip(4), port=21), Errand(listing=False)).backend
+
+
+def by_tftp(lab: Lab) -> str:
+    return curl_tftp(lab.client, Target(host=vip(4), port=69), Errand(listing=False)).backend
+
+
+def settle(look: Callable[[], str], wanted: set[str]) -> None:
+    """Waits until clients find these and no others; the kernel follows an event within milliseconds."""
+    limit = time.monotonic() + 20
+    while {look() for _ in range(6)} != wanted:
+        assert time.monotonic() < limit
+    assert {look() for _ in range(6)} == wanted
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [(BLACKHOLE, "timeout"), (REFUSE, "Connection refused"), (FORBID, "No route to host")],
+    ids=["blackholed", "refused", "forbidden"],
+)
+def test_a_dead_network(lab: Lab, guard: Start, rules: str, reason: str) -> None:
+    guarding = guard(guarded(lab, "ftp"))
+    guarding.wait_all("up", *BACKENDS)
+    settle(lambda: by_ftp(lab), set(BACKENDS))
+    with fault(lab.backends[1], rules):
+        event = guarding.wait("down", "b2")
+        assert reason in event.reason
+        assert (event.farm, event.address) == ("farm", "10.20.2.2:21")
+        assert event.since is not None
+        assert event.since <= event.time
+        assert event.transcript
+        settle(lambda: by_ftp(lab), OTHERS)
+    guarding.wait("up", "b2", after=guarding.events.index(event))
+    settle(lambda: by_ftp(lab), set(BACKENDS))
+
+
+def test_a_killed_server(lab: Lab, guard: Start) -> None:
+    guarding = guard(guarded(lab, "ftp"))
+    guarding.wait_all("up", *BACKENDS)
+    backend = lab.backends[1]
+    backend.remove("vsftpd")
+    try:
+        event = guarding.wait("down", "b2")
+        assert "Connection refused" in event.reason
+        settle(lambda: by_ftp(lab), OTHERS)
+    finally:
+        backend.add("vsftpd", servers.vsftpd(backend.place("vsftpd"), backend.passive_ports)).wait()
+    guarding.wait("up", "b2", after=guarding.events.index(event))
+
+
+def test_a_hung_server_that_a_tcp_check_would_take_for_healthy(lab: Lab, guard: Start) -> None:
+    guarding = guard(guarded(lab, "ftp"))
+    guarding.wait_all("up", *BACKENDS)
+    server = lab.backends[1].server["vsftpd"]
+    server.hang()
+    try:
+        assert "timeout" in guarding.wait("down", "b2").reason
+        settle(lambda: by_ftp(lab), OTHERS)
+    finally:
+        server.wake()
+
+
+def test_a_half_dead_ftp_server(lab: Lab, guard: Start) -> None:
+    """Control answers, the data ports are closed: a look at the greeting alone would not find it out."""
+    plain = guarded(lab, "ftp", name="plain", ports=[2121], every={"port": 21})
+    deep = guarded(lab, "ftp", command=DEEP, settings={"timeout": "2s"})
+    guarding = guard(plain + deep)
+    guarding.wait_all("up", *BACKENDS)
+    with fault(lab.backends[1], NO_PASSIVE_DATA):
+        event = guarding.wait("down", "b2")
+        assert event.farm == "farm"
+        assert "data" in event.reason or "timeout" in event.reason
+        settle(lambda: by_ftp(lab), OTHERS)
+        assert {one.farm for one in guarding.events if one.kind == "down"} == {"farm"}
+    guarding.wait("up", "b2", after=guarding.events.index(event))
+
+
+@contextmanager
+def announcing(lab: Lab, address: str) -> Iterator[None]:
+    """Lets the FTP server of b2 announce another address for its data connections."""
+    backend = lab.backends[1]
+    backend.remove("vsftpd")
+    place = backend.place("vsftpd")
+    first = servers.vsftpd(place, backend.passive_ports)
+    first.wait()
+    first.kill()
+    options = [f"-opasv_address={address}", "-olisten=YES", "-olisten_ipv6=NO"]
+    argv: list[str | Path] = ["/usr/sbin/vsftpd", place.folder / "vsftpd.conf", *options]
+    strange = servers.Server(place, argv, lambda daemon: daemon.wait_for_tcp(["127.0.0.1"], 21))
+    try:
+        strange.wait()
+        yield
+    finally:
+        strange.kill()
+        backend.add("vsftpd", servers.vsftpd(backend.place("vsftpd"), backend.passive_ports)).wait()
+
+
+def test_a_foreign_address_in_the_227(lab: Lab, guard: Start) -> None:
+    text = guarded(lab, "ftp", command=DEEP, settings={"timeout": "2s"})
+    guarding = guard(text)
+    guarding.wait_all("up", *BACKENDS)
+    with announcing(lab, "10.9.9.9"):
+        # While the one server took the place of the other it was refused; that may have been the news.
+        guarding.wait("down", "b2")
+        settle(lambda: by_ftp(lab), OTHERS)
+        guarding.stop()
+        seen = len(guarding.events)
+        guarding.restart()
+        event = guarding.wait("down", "b2", after=seen)
+        assert "10.9.9.9" in event.reason
+        assert "10.20.2.2" in event.reason
+
+
+def test_a_tftp_server_without_the_file(lab: Lab, guard: Start) -> None:
+    guarding = guard(guarded(lab, "tftp", command="check_tftp -H HOST -p PORT -f name"))
+    guarding.wait_all("up", *BACKENDS)
+    settle(lambda: by_tftp(lab), set(BACKENDS))
+    name = lab.backends[1].files / "name"
+    name.rename(name.with_name("moved"))
+    try:
+        event = guarding.wait("down", "b2")
+        assert "not found" in event.reason.lower() or "no such" in event.reason.lower()
+        settle(lambda: by_tftp(lab), OTHERS)
+    finally:
+        name.with_name("moved").rename(name)
+    guarding.wait("up", "b2", after=guarding.events.index(event))
+
+
+def test_a_dead_tftp_server_leaves_no_flows_behind(lab: Lab, guard: Start) -> None:
+    guarding = guard(guarded(lab, "tftp", command="check_tftp -H HOST -p PORT -f name"))
+    guarding.wait_all("up", *BACKENDS)
+    settle(lambda: by_tftp(lab), set(BACKENDS))
+    with fault(lab.backends[1], BLACKHOLE):
+        # Each from a port of its own is a flow: a third of them goes to b2, where nobody answers.
+        for _ in range(9):
+            with lab.client.entered():
+                one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            with one:
+                one.sendto(b"\0\1name\0octet\0", (vip(4), 69))
+        guarding.wait("down", "b2")
+        limit = time.monotonic() + 10
+        while flows(lab.balancer, 4, "-p", "udp", "--orig-dst", vip(4), "--reply-src", "10.20.2.2"):
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        settle(lambda: by_tftp(lab), OTHERS)
+
+
+def test_sshd_that_is_too_busy(lab: Lab, guard: Start) -> None:
+    backend = lab.backends[1]
+    backend.remove("sshd")
+    place = backend.place("sshd")
+    first = servers.sshd(place, lab.keys)
+    first.wait()
+    first.kill()
+    file = place.folder / "sshd_config"
+    file.write_text(file.read_text().replace("MaxStartups 100", "MaxStartups 2:100:2"))
+    argv: list[str | Path] = ["/usr/sbin/sshd", "-D", "-e", "-f", file]
+    busy = servers.Server(place, argv, lambda daemon: daemon.wait_for_tcp(["127.0.0.1"], 22))
+    backend.add("sshd", busy)
+    busy.wait()
+    guarding = guard(guarded(lab, "sftp", settings={"on-warning": "down"}))
+    guarding.wait_all("up", *BACKENDS)
+    try:
+        with ExitStack() as idle:
+            for _ in range(2):
+                with lab.balancer.entered():
+                    one = socket.create_connection(("10.20.2.2", 22))
+                idle.enter_context(one)
+                one.recv(64)
+            event = guarding.wait("down", "b2")
+            assert "MaxStartups" in event.reason
+        guarding.wait("up", "b2", after=guarding.events.index(event))
+    finally:
+        backend.remove("sshd")
+        backend.add("sshd", servers.sshd(backend.place("sshd"), lab.keys)).wait()
+
+
+def test_flapping_below_the_thresholds_changes_nothing(lab: Lab, guard: Start) -> None:
+    """One failure at a time: the probe between two of them is well."""
+    guarding = guard(guarded(lab, "sftp", settings={"fall": 50, "interval": "300ms"}))
+    guarding.wait_all("up", *BACKENDS)
+    for _ in range(6):
+        with fault(lab.backends[1], REFUSE):
+            time.sleep(0.4)
+        time.sleep(0.6)
+    assert [event for event in guarding.events if event.kind == "down"] == []
+
+
+def test_cut_connections_ends_what_is_under_way(lab: Lab, guard: Start, names: int) -> None:
+    farms = guarded(lab, "tcp", ports=[names], command="check_ftp -H HOST -p 21", settings={"cut-connections": True})
+    guarding = guard(farms)
+    guarding.wait_all("up", *BACKENDS)
+    settle(lambda: next(iter(ask_often(lab.client, vip(4), names, 1))), set(BACKENDS))
+    with ExitStack() as stack:
+        asked = [stack.enter_context(Asked(lab.client, vip(4), names)) for _ in range(6)]
+        assert {one.backend for one in asked} == set(BACKENDS)
+        backend = lab.backends[1]
+        backend.server["vsftpd"].hang()
+        try:
+            guarding.wait("down", "b2")
+            limit = time.monotonic() + 10
+            while flows(lab.balancer, 4, "--reply-src", "10.20.2.2", "--orig-dst", vip(4)):
+                assert time.monotonic() < limit
+                time.sleep(0.02)
+            assert {one.backend for one in asked if one.is_alive()} == OTHERS
+        finally:
+            backend.server["vsftpd"].wake()

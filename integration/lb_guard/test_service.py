@@ -1,0 +1,143 @@
+"""What can happen to the guardian itself: killed, reloaded, its table changed, nft failing; traffic goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from integration.lab import Lab, vip
+from integration.lab.faults import REFUSE, fault
+from integration.lab.names import ask, ask_often
+from integration.lb.farms import farm
+from integration.lb_guard.farms import guarded
+from integration.lb_guard.guarding import Guarding
+
+pytestmark = pytest.mark.root
+
+Start = Callable[[str], Guarding]
+BACKENDS = ("b1", "b2", "b3")
+COMMAND = "check_ftp -H HOST -p 21"
+
+
+@contextmanager
+def traffic(lab: Lab, port: int) -> Iterator[Counter[str]]:
+    """Connects again and again until the block ends; counts who answers."""
+    answers: Counter[str] = Counter()
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            answers[ask(lab.client, vip(4), port)] += 1
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        thread.join()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def reached(lab: Lab, port: int) -> set[str]:
+    return set(ask_often(lab.client, vip(4), port, 9))
+
+
+def test_a_killed_guardian_disturbs_nobody_and_its_successor_trusts_the_table(
+    lab: Lab, guard: Start, names: int
+) -> None:
+    guarding = guard(guarded(lab, "tcp", ports=[names], command=COMMAND))
+    guarding.wait_all("up", *BACKENDS)
+    with fault(lab.backends[1], "tcp dport 21 reject with tcp reset"):
+        guarding.wait("down", "b2")
+        until(lambda: reached(lab, names) == {"b1", "b3"})
+        with traffic(lab, names) as answers:
+            guarding.kill()
+            time.sleep(0.3)
+            seen = len(guarding.events)
+            guarding.restart()
+            guarding.wait_all("up", "b1", "b3", after=seen)
+            guarding.wait("down", "b2", after=seen)
+            time.sleep(0.3)
+        # Neither was anybody refused, nor did the dead one get a single connection.
+        assert set(answers) == {"b1", "b3"}
+        assert sum(answers.values()) > 20
+
+
+def test_a_reload_under_load_disturbs_nobody(lab: Lab, guard: Start, names: int) -> None:
+    text = guarded(lab, "tcp", ports=[names], command=COMMAND)
+    guarding = guard(text)
+    guarding.wait_all("up", *BACKENDS)
+    until(lambda: reached(lab, names) == set(BACKENDS))
+    with traffic(lab, names) as answers:
+        for number in range(5):
+            more = guarded(lab, "tftp", name=f"more{number}", command="check_tftp -H HOST -p PORT")
+            guarding.reload(text + more)
+            time.sleep(0.3)
+        guarding.reload(text)
+        time.sleep(0.3)
+    assert set(answers) == set(BACKENDS)
+    assert not [event for event in guarding.events if event.kind in ("down", "apply-failed")]
+
+
+def test_a_table_that_somebody_has_removed_is_made_anew(lab: Lab, guard: Start, names: int) -> None:
+    guarding = guard(guarded(lab, "tcp", ports=[names], command=COMMAND))
+    guarding.wait_all("up", *BACKENDS)
+    until(lambda: reached(lab, names) == set(BACKENDS))
+    seen = len(guarding.events)
+    lab.balancer.nft("delete table inet noidlb")
+    guarding.wait("applied", after=seen)
+    until(lambda: reached(lab, names) == set(BACKENDS))
+
+
+def test_a_change_behind_its_back_is_noticed_and_repaired(lab: Lab, guard: Start, names: int) -> None:
+    guarding = guard(guarded(lab, "tcp", ports=[names], command=COMMAND))
+    guarding.wait_all("up", *BACKENDS)
+    until(lambda: reached(lab, names) == set(BACKENDS))
+    lab.balancer.nft("flush map inet noidlb slot4")
+    # At the latest with its next change; here it fails first, is reported, and done again from what is there.
+    with fault(lab.backends[1], REFUSE):
+        guarding.wait("down", "b2")
+        until(lambda: reached(lab, names) <= {"b1", "b3", "refused"})
+        until(lambda: reached(lab, names) == {"b1", "b3"})
+
+
+def test_a_farm_without_a_guardian_is_served_beside_guarded_ones(lab: Lab, guard: Start, names: int) -> None:
+    unguarded = farm(lab, "tcp", vips=[vip(4)], ports=[names])
+    guarding = guard(unguarded + guarded(lab, "ftp", name="ftp"))
+    guarding.wait_all("up", *BACKENDS)
+    until(lambda: reached(lab, names) == set(BACKENDS))
+
+
+def test_a_mass_failure_refuses_at_once_and_comes_back(lab: Lab, guard: Start, names: int) -> None:
+    guarding = guard(guarded(lab, "tcp", ports=[names], command=COMMAND, settings={"rise": 1}))
+    guarding.wait_all("up", *BACKENDS)
+    for backend in lab.backends:
+        backend.server["vsftpd"].hang()
+    try:
+        guarding.wait_all("down", *BACKENDS)
+        until(lambda: reached(lab, names) == {"refused"})
+        seen = len(guarding.events)
+    finally:
+        for backend in lab.backends:
+            backend.server["vsftpd"].wake()
+    guarding.wait_all("up", *BACKENDS, after=seen)
+    until(lambda: reached(lab, names) == set(BACKENDS))
+
+
+def test_the_floor_serves_though_all_fail(lab: Lab, guard: Start, names: int) -> None:
+    guarding = guard(guarded(lab, "tcp", ports=[names], command="/bin/false HOST", settings={"min-backends": 2}))
+    guarding.wait_all("down", *BACKENDS)
+    until(lambda: len(reached(lab, names)) == 2 and "refused" not in reached(lab, names))
+    assert guarding.wait("floor").reason == "stays in service though it fails: min-backends is 2"

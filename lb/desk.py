@@ -1,0 +1,95 @@
+"""What a running guardian answers on its control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import click
+
+from lb.events import EventLog, to_dict
+from lb.farm import BackendState, FarmError
+from lb.operation import find_farm
+from lb.program import KernelError
+from lb.request import Answer, Request, RequestError
+from lb.running import Running
+from lb.status import to_document
+
+_MOST_EVENTS = 1000
+
+
+class Desk:
+    """Reads requests and has them carried out; reload is what reads the configuration again."""
+
+    def __init__(self, running: Running, events: EventLog, reload: Callable[[], Awaitable[list[str]]]) -> None:
+        self._running = running
+        self._events = events
+        self._reload = reload
+        self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
+            "status": self._status,
+            "say": self._say,
+            "stop": self._stop,
+            "start": self._start,
+            "events": self._recent,
+            "reload": self._reread,
+        }
+
+    async def answer(self, request: Request) -> Answer:
+        """Returns the answer to a request; RequestError."""
+        verb = request.get("do")
+        known = self._verbs.get(verb) if isinstance(verb, str) else None
+        if known is None:
+            raise RequestError(f"do must be one of {', '.join(self._verbs)}")
+        try:
+            return await known(request)
+        except click.UsageError as error:
+            raise RequestError(error.format_message()) from None
+        except FarmError as error:
+            raise RequestError(str(error)) from None
+        except KernelError as error:
+            raise RequestError(str(error), 2) from None
+
+    async def _status(self, request: Request) -> Answer:
+        return {"status": to_document(await self._running.status())}
+
+    async def _say(self, request: Request) -> Answer:
+        farm, backend = _name(request, "farm"), _name(request, "backend")
+        try:
+            state = BackendState(request.get("state"))
+        except ValueError:
+            raise RequestError(f"state must be one of {', '.join(one.value for one in BackendState)}") from None
+        if farm is None or backend is None:
+            raise RequestError("farm and backend must be given")
+        return {"lines": await self._running.say(farm, backend, state, cut=_flag(request, "cut"))}
+
+    async def _stop(self, request: Request) -> Answer:
+        return {"lines": await self._running.stop(_name(request, "farm"), cut=_flag(request, "cut"))}
+
+    async def _start(self, request: Request) -> Answer:
+        return {"lines": await self._running.start(_name(request, "farm"))}
+
+    async def _recent(self, request: Request) -> Answer:
+        farm, backend, limit = _name(request, "farm"), _name(request, "backend"), request.get("limit", 100)
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MOST_EVENTS:
+            raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
+        found = self._events.recent(farm, backend, limit) if limit else []
+        if not found and farm is not None:
+            # Events of a farm that there is no more are shown; of one that never was there are none.
+            find_farm(self._running.farms, farm)
+        return {"events": [to_dict(event) for event in found]}
+
+    async def _reread(self, request: Request) -> Answer:
+        return {"lines": await self._reload()}
+
+
+def _name(request: Request, key: str) -> str | None:
+    value = request.get(key)
+    if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 63):
+        raise RequestError(f"{key} must be a name of 1 to 63 characters")
+    return value
+
+
+def _flag(request: Request, key: str) -> bool:
+    value = request.get(key, False)
+    if not isinstance(value, bool):
+        raise RequestError(f"{key} must be true or false")
+    return value

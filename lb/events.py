@@ -1,0 +1,148 @@
+"""What happened to farms and backends: events, the last of them, and the last failures of each backend."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from itertools import chain
+
+from noidchecks.status.text import printable
+
+# Of each of so many backends so many failures are kept; a farm of thousands that dies as a whole stays affordable.
+_BACKENDS = 20_000
+_FAILURES = 2
+_TRANSCRIPT = 4000
+_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, at a Unix time in seconds.
+
+    kind is one of up, down, note, weight, keep, floor (verdicts of the guardian); applied, apply-failed (the kernel);
+    word, reload, reload-failed, save-failed, saved, hook-failed, metrics-failed, start, stop (the service). since is
+    the Unix time of the first of the results that decided, probe the command as configured, transcript the dialogue of
+    the last one.
+    """
+
+    time: float
+    kind: str
+    farm: str = ""
+    backend: str = ""
+    address: str = ""
+    reason: str = ""
+    probe: str = ""
+    since: float | None = None
+    transcript: tuple[str, ...] = ()
+
+
+Sink = Callable[[Event], object]
+
+
+class EventLog:
+    """The last events, and for each backend its last failures, which stay when they are no longer among those.
+
+    It belongs to one thread. Each new event is handed to every sink at once; a sink must neither wait nor raise.
+    """
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._events: deque[Event] = deque(maxlen=limit)
+        self._failures: OrderedDict[tuple[str, str], deque[Event]] = OrderedDict()
+        self._sinks: list[Sink] = []
+
+    def add(self, event: Event) -> None:
+        """Takes an event, and hands it on."""
+        if event.transcript:
+            event = _bounded(event)
+        self._events.append(event)
+        if event.kind == "down" and event.backend:
+            key = event.farm, event.backend
+            self._failures.setdefault(key, deque(maxlen=_FAILURES)).append(event)
+            self._failures.move_to_end(key)
+            if len(self._failures) > _BACKENDS:
+                self._failures.popitem(last=False)
+        for sink in tuple(self._sinks):
+            sink(event)
+
+    def subscribe(self, sink: Sink) -> None:
+        """Hands every event from now on to a sink."""
+        self._sinks.append(sink)
+
+    def unsubscribe(self, sink: Sink) -> None:
+        """Hands it no more."""
+        self._sinks.remove(sink)
+
+    def recent(self, farm: str | None = None, backend: str | None = None, limit: int = 100) -> list[Event]:
+        """Returns the last events, oldest first, of one farm or backend where it is named.
+
+        Where a farm is named, the kept failures come in addition to the limit.
+        """
+        chosen = [event for event in self._events if _concerns(event, farm, backend)][-limit:]
+        if farm is None:
+            return chosen
+        known = set(map(id, chosen))
+        kept = [
+            event
+            for event in chain.from_iterable(self._failures.values())
+            if id(event) not in known and _concerns(event, farm, backend)
+        ]
+        return sorted((*kept, *chosen), key=lambda event: event.time)
+
+
+def to_dict(event: Event) -> dict[str, object]:
+    """Returns an event as JSON has it, transcript last and only when there is one."""
+    made = asdict(event)
+    if not event.transcript:
+        del made["transcript"]
+    return made
+
+
+def to_json(event: Event) -> str:
+    """Writes an event as one line of JSON."""
+    return json.dumps(to_dict(event), ensure_ascii=True)
+
+
+def from_dict(found: Mapping[str, object]) -> Event:
+    """Reads an event as another noidlb, perhaps of another version, has written it."""
+    known = {field.name for field in fields(Event)}
+    values = {key: value for key, value in found.items() if key in known}
+    lines = values.get("transcript")
+    values["transcript"] = tuple(map(str, lines)) if isinstance(lines, list) else ()
+    return Event(**{"time": 0.0, "kind": "?", **values})  # type: ignore[arg-type]
+
+
+def to_text(event: Event) -> str:
+    """Writes an event as one line for people."""
+    where = "/".join(filter(None, (event.farm, event.backend)))
+    text = f"{stamp(event.time)} {f'{where} ' if where else ''}{event.kind}"
+    if event.reason:
+        text += f": {event.reason}"
+    details = [event.address, event.probe, f"since {stamp(event.since)}" if event.since is not None else ""]
+    if any(details):
+        text += f" ({', '.join(filter(None, details))})"
+    return printable(text)
+
+
+def stamp(time: float) -> str:
+    """Writes a Unix time as RFC 3339 does, in UTC, to the millisecond."""
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _concerns(event: Event, farm: str | None, backend: str | None) -> bool:
+    return (farm is None or event.farm == farm) and (backend is None or event.backend == backend)
+
+
+def _bounded(event: Event) -> Event:
+    lines = []
+    left = _TRANSCRIPT
+    for line in event.transcript:
+        shown = printable(line, 300)
+        left -= len(shown)
+        if left < 0:
+            lines.append("...")
+            break
+        lines.append(shown)
+    return replace(event, transcript=tuple(lines))

@@ -1,0 +1,106 @@
+"""How the backends of a farm are watched: frozen settings, validated on construction."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from lb.farm_error import require
+
+# Hundreds of farms share one command, and shlex is slow.
+words_of = lru_cache(maxsize=64)(shlex.split)
+_TOKEN = re.compile(r"\b(HOST|PORT)\b(:?)", re.ASCII)
+_LONGEST = 86400
+MAX_COMMANDS = 16
+
+
+class OnWarning(Enum):
+    """What a WARNING makes of a backend."""
+
+    UP = "up"
+    DOWN = "down"
+    HALF = "half"
+
+
+class OnUnknown(Enum):
+    """What an UNKNOWN makes of a backend; keep: it is no result at all."""
+
+    DOWN = "down"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """How the guardian watches the backends of a farm; times in seconds, from the start of a probe to the next start.
+
+    commands must all hold; none stands for the one of the farm's protocol. fast_interval holds while a result
+    contradicts the state (None: a second, or the interval where that is shorter), down_interval while a backend is down
+    (None: the interval). jitter is the percentage by which a probe may start early. min_backends is the floor: so many
+    backends of a farm are left in service though they fail.
+    """
+
+    commands: tuple[str, ...] = ()
+    interval: float = 10.0
+    fast_interval: float | None = None
+    down_interval: float | None = None
+    timeout: float = 5.0
+    rise: int = 2
+    fall: int = 3
+    jitter: int = 0
+    on_warning: OnWarning = OnWarning.UP
+    on_unknown: OnUnknown = OnUnknown.DOWN
+    cut_connections: bool = False
+    slow_start: float = 0.0
+    min_backends: int = 0
+
+    def __post_init__(self) -> None:
+        require(len(self.commands) <= MAX_COMMANDS, "commands", f"must be at most {MAX_COMMANDS}")
+        for number, command in enumerate(self.commands):
+            where = "command" if len(self.commands) == 1 else f"commands[{number}]"
+            require(bool(command.strip()), where, "must not be empty")
+            require(self.commands.index(command) == number, where, f"must not be {command[:60]!r} twice")
+        _require_interval(self.interval, "interval")
+        if self.fast_interval is not None:
+            _require_interval(self.fast_interval, "fast-interval")
+            limit = f"must be at most the interval, {self.interval:g}s, not {self.fast_interval:g}s"
+            require(self.fast_interval <= self.interval, "fast-interval", limit)
+        if self.down_interval is not None:
+            _require_interval(self.down_interval, "down-interval")
+        require(0 < self.timeout <= 3600, "timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s")
+        require(1 <= self.rise <= 100, "rise", f"must be 1 to 100, not {self.rise}")
+        require(1 <= self.fall <= 100, "fall", f"must be 1 to 100, not {self.fall}")
+        require(0 <= self.jitter <= 50, "jitter", f"must be 0 to 50 (percent), not {self.jitter}")
+        require(0 <= self.slow_start <= 3600, "slow-start", f"must be at most 1h, not {self.slow_start:g}s")
+        require(0 <= self.min_backends <= 255, "min-backends", f"must be 0 to 255, not {self.min_backends}")
+
+    @property
+    def fast(self) -> float:
+        """The seconds between starts while in doubt."""
+        return min(1.0, self.interval) if self.fast_interval is None else self.fast_interval
+
+    @property
+    def slow(self) -> float:
+        """The seconds between starts while down."""
+        return self.interval if self.down_interval is None else self.down_interval
+
+
+def fill_in(command: str, host: str, port: int) -> tuple[str, ...]:
+    """Returns the words of a command with HOST and PORT, where they stand as words of their own, filled in.
+
+    An IPv6 address gets brackets where a colon follows it.
+    """
+    return tuple(_TOKEN.sub(lambda found: _token(found, host, port), word) for word in words_of(command))
+
+
+def _token(found: re.Match[str], host: str, port: int) -> str:
+    colon = found[2]
+    if found[1] == "PORT":
+        return f"{port}{colon}"
+    return f"[{host}]{colon}" if colon and ":" in host else f"{host}{colon}"
+
+
+def _require_interval(value: float, path: str) -> None:
+    require(0 < value <= _LONGEST, path, f"must be more than 0 and at most 1d, not {value:g}s")

@@ -1,0 +1,66 @@
+"""sd_notify: what the service manager is told about the guardian."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import MutableMapping
+
+from noidchecks.status.text import printable
+
+
+class Notifier:
+    """Tells the service manager that started this process how it is; without one it says nothing.
+
+    It takes its words out of the environment, so that no program that is started from here speaks in its name.
+    """
+
+    def __init__(self, environment: MutableMapping[str, str] | None = None) -> None:
+        given = os.environ if environment is None else environment
+        address = given.pop("NOTIFY_SOCKET", "")
+        # "@" stands for the byte that an abstract address begins with.
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        usec = given.pop("WATCHDOG_USEC", "")
+        pid = given.pop("WATCHDOG_PID", "")
+        is_ours = not pid or pid == str(os.getpid())
+        # Seconds within which the service manager wants to hear from us, or None.
+        self.watchdog = int(usec) / 1e6 if usec.isdecimal() and int(usec) and is_ours else None
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address[:1] in ("/", "@") else None
+        if self._socket is not None:
+            self._socket.setblocking(False)
+
+    def ready(self) -> None:
+        """The farms are applied, or applied anew."""
+        self._tell("READY=1")
+
+    def reloading(self) -> None:
+        """The configuration is being read again."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._tell("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """One line for people."""
+        self._tell(f"STATUS={printable(text, 300)}")
+
+    def alive(self) -> None:
+        """Nothing hangs."""
+        self._tell("WATCHDOG=1")
+
+    def close(self) -> None:
+        """Says no more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _tell(self, message: str) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.sendto(message.encode(), self._address)
+        except OSError:
+            # A service manager that is busy or gone is no reason to stop guarding.
+            pass

@@ -1,0 +1,50 @@
+"""The settings of the guardian itself, which are about no farm: frozen values, validated on construction."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from lb.farm_error import require
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
+_MAX_WORDS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the table [service] holds.
+
+    hook is the command that is told every event, as a list of words; hook_timeout is in seconds. metrics is where
+    Prometheus finds them, such as "127.0.0.1:9190"; nobody listens when it is empty.
+    """
+
+    hook: tuple[str, ...] = ()
+    hook_timeout: float = 10.0
+    metrics: str = ""
+
+    def __post_init__(self) -> None:
+        require(len(self.hook) <= _MAX_WORDS, "hook", f"must be at most {_MAX_WORDS} words")
+        require(not self.hook or bool(self.hook[0]), "hook", "must begin with a program")
+        require(all("\0" not in word for word in self.hook), "hook", "must not hold NUL")
+        limit = f"must be more than 0 and at most 1h, not {self.hook_timeout:g}s"
+        require(0 < self.hook_timeout <= 3600, "hook-timeout", limit)
+        wanted = f'must be an address and a port, like "127.0.0.1:9190" or "[::1]:9190", not {self.metrics[:60]!r}'
+        require(not self.metrics or _endpoint(self.metrics) is not None, "metrics", wanted)
+
+    @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """The address and the port of the metrics."""
+        return _endpoint(self.metrics)
+
+
+def _endpoint(text: str) -> tuple[str, int] | None:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not 1 <= int(found[3]) <= 65535:
+        return None
+    host = found[1] or found[2]
+    try:
+        return str(ip_address(host)), int(found[3])
+    except ValueError:
+        return None

@@ -1,0 +1,99 @@
+"""What is probed: one target for each distinct command, address and deadline, whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lb.farm import Farm, IPAddress
+from lb.guard import Guard, fill_in
+from lb.guardian import Watch, pace_of
+from lb.probing import Check
+from lb.schedule import Pace, Rhythm
+from lb.verdicts import Place, versions_of
+
+# The words of a command for one address, and the deadline in seconds.
+TargetKey = tuple[tuple[str, ...], float]
+
+
+class Target:
+    """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed."""
+
+    __slots__ = ("check", "address", "rhythm", "watches")
+
+    def __init__(self, check: Check, address: str, rhythm: Rhythm) -> None:
+        self.check = check
+        self.address = address
+        self.rhythm = rhythm
+        self.watches: list[Watch] = []
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it is wanted at the moment."""
+        return pace_of(self.watches)
+
+
+class Targets:
+    """All that is probed for some farms; known health and rhythm are kept when the farms change."""
+
+    def __init__(self) -> None:
+        self._targets: dict[TargetKey, Target] = {}
+        self._places: dict[Place, list[Watch]] = {}
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._targets.values())
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    @property
+    def places(self) -> Mapping[Place, list[Watch]]:
+        """The watches of each backend at each of its addresses."""
+        return self._places
+
+    def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
+        """Takes in the farms and returns the targets that there are no more."""
+        old = self._targets
+        wanted = list(_wanted(farms))
+        # So fast, and no faster, goes the first round: a thousand starts in a second.
+        soon = len({key for key, *_ in wanted} - old.keys()) / 1000
+        heirs = {key: target.watches for key, target in old.items()}
+        self._targets, self._places = {}, {}
+        for key, farm, guard, name, address, port, command in wanted:
+            target = self._targets.get(key)
+            if target is None:
+                target = self._targets[key] = old.get(key) or self._make(key, guard, address, port, now, soon)
+                target.watches = []
+            watch = Watch(farm, name, address.version, command, guard)
+            # One that comes new to a known address need not wait for its first result.
+            previous = {one.key: one for one in heirs.get(key, ())}
+            adopted = previous.get(watch.key) or next(iter(previous.values()), None)
+            if adopted is not None:
+                watch.adopt(adopted)
+            target.watches.append(watch)
+            self._places.setdefault((farm, name, address.version), []).append(watch)
+        gone = [target for key, target in old.items() if key not in self._targets]
+        for target in gone:
+            target.watches = []
+        return gone
+
+    def _make(self, key: TargetKey, guard: Guard, address: IPAddress, port: int, now: float, soon: float) -> Target:
+        rhythm = Rhythm(self._number, now, interval=guard.interval, soon=max(soon, guard.fast))
+        self._number += 1
+        host = f"[{address}]" if address.version == 6 else str(address)
+        return Target(Check(*key), f"{host}:{port}", rhythm)
+
+
+def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, str, Guard, str, IPAddress, int, str]]:
+    for farm in farms:
+        if farm.guardian is None:
+            continue
+        versions = versions_of(farm)
+        for backend in farm.backends:
+            port = backend.port or farm.ports[0]
+            for address in backend.address:
+                if address.version not in versions:
+                    continue
+                for command in farm.commands:
+                    key = fill_in(command, str(address), port), farm.guardian.timeout
+                    yield key, farm.name, farm.guardian, backend.name, address, port, command

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lb import kernel
+from lb.actuator import Actuator, Applied
+from lb.farm import BackendState, Farm, Protocol
+from lb.guard import Guard
+from lb.kernel import KernelError, NftSession
+from lb.listing import Snapshot
+from lb.marks import FARM_MASK, FLOW_MASK, Marks
+from lb.ruleset import Condition, Conditions, compile_table
+from lb.skeleton import VERSION
+
+from .farms import farm
+from .programs import Played
+
+DOWN = Condition(BackendState.DOWN)
+FTP = farm("ftp")
+CUT = farm("cut", ports=(2121,), guardian=Guard(cut_connections=True))
+TFTP = farm("tftp", protocol=Protocol.TFTP)
+FARMS = (FTP, CUT, TFTP)
+NONE: frozenset[str] = frozenset()
+
+
+class Held:
+    """What the kernel has; reads counts how often somebody looked."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+        self.reads = 0
+
+    def put(self, farms: tuple[Farm, ...], conditions: Conditions | None = None) -> None:
+        self.snapshot = Snapshot(VERSION, compile_table(farms, conditions))
+
+    def read(self) -> Snapshot | None:
+        self.reads += 1
+        return self.snapshot
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    one = Held()
+    monkeypatch.setattr(kernel, "read", one.read)
+    return one
+
+
+@pytest.fixture
+def actuator(nft: Played, conntrack: Played) -> Iterator[Actuator]:
+    one = Actuator(NftSession(timeout=10), generation_of=lambda: 7)
+    yield one
+    one.close()
+
+
+def down(*names: str, farm: str = "ftp") -> dict[tuple[str, str], Condition]:
+    return {(farm, name): DOWN for name in names}
+
+
+def lines(nft: Played) -> list[str]:
+    return [call.given for call in nft.calls if call.arguments == ["-i"]]
+
+
+def test_without_a_table_one_transaction_makes_it(held: Held, nft: Played, actuator: Actuator) -> None:
+    assert actuator.apply(FARMS, {}, NONE) == Applied(1, 0, repaired=True)
+    assert lines(nft)[0].startswith("table inet noidlb {")
+
+
+def test_a_table_that_is_as_it_should_be_is_left_alone(held: Held, nft: Played, actuator: Actuator) -> None:
+    held.put(FARMS, down("b1"))
+    assert actuator.apply(FARMS, down("b1"), NONE) == Applied()
+    assert lines(nft) == []
+
+
+def test_a_change_is_one_small_transaction_and_nobody_reads_the_table(
+    held: Held, nft: Played, actuator: Actuator
+) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    assert actuator.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 1
+    assert held.reads == 1
+    (line,) = lines(nft)
+    marks = Marks(FARMS)
+    assert f"{marks.backend(FTP, 'b1'):#010x}" in line
+    assert f"{marks.farm(TFTP):#010x}" not in line
+    assert actuator.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 0
+
+
+def test_five_hundred_changes_are_one_transaction(held: Held, nft: Played, actuator: Actuator) -> None:
+    farms = tuple(farm(f"f{number}", count=50, ports=(3000 + number,)) for number in range(10))
+    held.put(farms)
+    actuator.apply(farms, {}, NONE)
+    all_down = {(one.name, backend.name): DOWN for one in farms for backend in one.backends}
+    assert actuator.apply(farms, all_down, NONE).transactions == 1
+    assert len(lines(nft)) == 1
+
+
+def test_after_a_refusal_the_table_is_read_and_finished(held: Held, nft: Played, actuator: Actuator) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    nft.answer("-i", err="Error: Could not process rule: File exists\n", times=1)
+    with pytest.raises(KernelError, match="File exists"):
+        actuator.apply(FARMS, down("b1"), NONE)
+    assert actuator.apply(FARMS, down("b1"), NONE) == Applied(1, 0, repaired=True)
+    assert held.reads == 2
+
+
+def test_after_nft_has_died_nobody_knows_and_somebody_looks(held: Held, nft: Played, actuator: Actuator) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    nft.answer("-i", code=1, times=1)
+    with pytest.raises(KernelError, match="nft has ended"):
+        actuator.apply(FARMS, down("b1"), NONE)
+    # It had come through before the end.
+    held.put(FARMS, down("b1"))
+    assert actuator.apply(FARMS, down("b1"), NONE) == Applied()
+    assert held.reads == 2
+
+
+def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, conntrack: Played) -> None:
+    number = 7
+    actuator = Actuator(NftSession(timeout=10), generation_of=lambda: number)
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    assert not actuator.is_disturbed()
+    number = 8
+    assert actuator.is_disturbed()
+    held.put(FARMS, down("b2"))
+    assert actuator.apply(FARMS, {}, NONE) == Applied(1, 0, repaired=True)
+    # Our own transaction counts; and where nobody tells, nobody is disturbed.
+    number = 9
+    assert not actuator.is_disturbed()
+    actuator.close()
+
+
+def test_other_farms_and_words_are_a_change_of_the_whole(held: Held, nft: Played, actuator: Actuator) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    # What pointed at its chain goes first, then the chain.
+    assert actuator.apply(FARMS[:2], {}, NONE).transactions == 2
+    assert held.reads == 2
+    held.put(FARMS[:2])
+    assert actuator.apply(FARMS[:2], {}, frozenset({"ftp"})).transactions == 2
+    # While a farm is stopped, its backends change nothing.
+    assert actuator.apply(FARMS[:2], down("b1"), frozenset({"ftp"})).transactions == 0
+
+
+def test_flows_end_where_they_must_and_where_it_is_asked_for(held: Held, conntrack: Played, actuator: Actuator) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    conntrack.answer("ipv4", err="conntrack v1.4.7 (conntrack-tools): 2 flow entries have been deleted.\n")
+    conditions = down("b1") | down("b1", farm="cut") | down("b1", farm="tftp")
+    assert actuator.apply(FARMS, conditions, NONE) == Applied(1, 4)
+    marks = Marks(FARMS)
+    wanted = {f"{marks.backend(one, 'b1') & FLOW_MASK:#x}/{FLOW_MASK:#x}" for one in (CUT, TFTP)}
+    assert {call.arguments[-1] for call in conntrack.calls} == wanted
+    assert {
+        "udp" in call.arguments
+        for call in conntrack.calls
+        if f"{marks.farm(TFTP) & FARM_MASK:#x}"[:-2] in str(call.arguments)
+    } == {True}
+
+
+def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, actuator: Actuator) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    actuator.apply(FARMS, down("b1", "b2", "b3", farm="cut"), NONE)
+    mark = Marks(FARMS).farm(CUT) & FLOW_MASK
+    assert {call.arguments[-1] for call in conntrack.calls} == {f"{mark:#x}/{FARM_MASK:#x}"}
+
+
+def test_flows_that_could_not_be_ended_are_ended_the_next_time(
+    held: Held, conntrack: Played, actuator: Actuator
+) -> None:
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    conntrack.answer(err="conntrack v1.4.7: Operation not permitted\n", code=1, times=1)
+    applied = actuator.apply(FARMS, down("b1", farm="cut"), NONE)
+    assert applied.transactions == 1
+    assert "CAP_NET_ADMIN" in applied.trouble
+    done = len(conntrack.calls)
+    assert actuator.apply(FARMS, down("b1", farm="cut"), NONE) == Applied()
+    assert len(conntrack.calls) == done + 2

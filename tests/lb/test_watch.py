@@ -1,0 +1,294 @@
+"""The guardian over peers on loopback; the kernel is played."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lb.actuator import Applied
+from lb.events import Event, EventLog
+from lb.farm import BackendState, Farm, Scheduler
+from lb.guard import Guard
+from lb.kernel import KernelError
+from lb.listing import Snapshot
+from lb.marks import FLOW_MASK, Marks
+from lb.ruleset import Condition, Conditions, compile_table
+from lb.skeleton import VERSION
+from lb.watch import Guardian
+from lb.words import Words
+from tests.fakes.peers import Peer, close, silent
+
+from .farms import farm
+
+UP, DOWN = BackendState.UP, BackendState.DOWN
+FTP = b"220 ready\r\n"
+
+
+class Kernel:
+    """Takes down what it is told; fails as often as asked for."""
+
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        self.snapshot = snapshot
+        self.conditions: list[Conditions] = []
+        self.failures = 0
+        self.disturbed = False
+        self.closed = False
+
+    def read(self) -> Snapshot | None:
+        return self.snapshot
+
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+        if self.failures:
+            self.failures -= 1
+            raise KernelError("nft refuses")
+        self.conditions.append(conditions)
+        return Applied(1)
+
+    def is_disturbed(self) -> bool:
+        return self.disturbed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def state(self, backend: str, farm: str = "f") -> BackendState:
+        return self.conditions[-1][farm, backend].state
+
+
+def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: str = "f", **settings: Any) -> Farm:
+    """A farm of one backend for each port, which is looked for on loopback."""
+    given = {"interval": 0.2, "fast_interval": 0.05, "timeout": 5.0, "rise": 2, "fall": 2}
+    one = farm(name, count=len(ports), guardian=Guard(**{"commands": (command,), **given, **settings}))
+    backends = tuple(replace(backend, port=port) for backend, port in zip(one.backends, ports, strict=True))
+    return replace(one, backends=backends)
+
+
+@asynccontextmanager
+async def running(
+    *farms: Farm, kernel: Kernel, words: Words | None = None, count: Mapping[int, int] | None = None
+) -> AsyncIterator[tuple[Guardian, list[Event]]]:
+    log, events = EventLog(), list[Event]()
+    log.subscribe(events.append)
+    guardian = Guardian(farms, words or Words(), actuator=kernel, events=log, count=lambda: count or {})
+    task = asyncio.create_task(guardian.run())
+    # Let it begin.
+    await asyncio.sleep(0)
+    try:
+        yield guardian, events
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert kernel.closed
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - peers and the played kernel tell nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_the_first_result_decides_and_reaches_the_kernel() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port, 1), kernel=kernel) as (guardian, events):
+            await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
+            await guardian.settle()
+            assert (kernel.state("b1"), kernel.state("b2")) == (UP, DOWN)
+            # Nobody serves before somebody has looked.
+            assert {conditions["f", "b2"].state for conditions in kernel.conditions} == {DOWN}
+    found = {(event.kind, event.backend): event for event in events}
+    assert set(found) == {("up", "b1"), ("down", "b2")}
+    down = found["down", "b2"]
+    assert down.reason == "connect to address 127.0.0.1 and port 1: Connection refused"
+    assert (down.farm, down.address, down.probe) == ("f", "10.20.2.2:1", "check_ftp -H 127.0.0.1 -p PORT")
+    assert down.since is not None
+    assert down.since <= down.time
+    assert any("connect 127.0.0.1:1" in line for line in down.transcript)
+
+
+async def test_a_death_is_seen_and_a_return_too() -> None:
+    kernel = Kernel()
+    peer = Peer(FTP)
+    async with running(watched(peer.port), kernel=kernel) as (guardian, events):
+        await until(lambda: bool(kernel.conditions) and kernel.state("b1") is UP)
+        peer.close()
+        await until(lambda: kernel.state("b1") is DOWN)
+        (one, *_) = guardian.health()
+        assert (one.state, one.flaps, one.streak) == ("down", 1, 0)
+        assert one.last is not None
+        assert one.since is not None
+        assert guardian.counts.flips >= 4
+        assert [event.kind for event in events if event.backend == "b1"][:2] == ["up", "up"]
+
+
+async def test_who_was_in_the_table_stays_there_until_somebody_has_looked() -> None:
+    with Peer(silent) as peer:
+        one = watched(peer.port, peer.port, peer.port)
+        table = compile_table((one,), {("f", "b2"): Condition(DOWN)})
+        kernel = Kernel(Snapshot(VERSION, table))
+        async with running(one, kernel=kernel) as (guardian, _):
+            await until(lambda: guardian.counts.running > 0 and len(kernel.conditions) > 0)
+            assert [kernel.state(name) for name in ("b1", "b2", "b3")] == [UP, DOWN, UP]
+
+
+async def test_words_hold_and_can_be_lifted() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        one = watched(peer.port, peer.port)
+        async with running(one, kernel=kernel, words=Words({("f", "b1"): DOWN})) as (guardian, _):
+            await until(lambda: bool(kernel.conditions) and kernel.state("b2") is UP)
+            assert kernel.state("b1") is DOWN
+            probes = sum(health.probes for health in guardian.health())
+            guardian.configure((one,), Words())
+            await guardian.settle()
+            # Known to be well, it serves without another look.
+            assert kernel.state("b1") is UP
+            assert sum(health.probes for health in guardian.health()) >= probes > 0
+
+
+async def test_one_probe_serves_all_farms_that_ask_for_it() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        farms = [watched(peer.port, name=f"f{number}", interval=60.0) for number in range(3)]
+        farms = [replace(one, ports=(3000 + number,)) for number, one in enumerate(farms)]
+        async with running(*farms, kernel=kernel) as (guardian, _):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            assert guardian.counts.targets == 1
+            assert guardian.counts.started == 1
+            assert len(guardian.health()) == 6
+            await guardian.settle()
+            assert {kernel.state("b1", f"f{number}") for number in range(3)} == {UP}
+
+
+async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
+    kernel = Kernel()
+    kernel.failures = 3
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port), kernel=kernel) as (guardian, events):
+            await until(lambda: bool(kernel.conditions) and kernel.state("b1") is UP)
+            assert guardian.counts.failed_transactions == 3
+    kinds = [event.kind for event in events]
+    assert kinds.count("apply-failed") == 3
+    assert "applied" in kinds[kinds.index("apply-failed") :]
+    assert next(event.reason for event in events if event.kind == "apply-failed") == "nft refuses"
+
+
+async def test_settle_ends_when_the_kernel_refuses() -> None:
+    kernel = Kernel()
+    kernel.failures = 1000
+    async with running(watched(1), kernel=kernel) as (guardian, _):
+        async with asyncio.timeout(30):
+            await guardian.settle()
+        assert kernel.conditions == []
+
+
+async def test_failures_that_come_together_go_together() -> None:
+    kernel = Kernel()
+    peer = Peer(FTP)
+    farms = tuple(
+        replace(watched(*[peer.port] * 50, name=f"f{number}", command="check_ftp -H 127.0.0.1 -p PORT"), ports=(port,))
+        for number, port in enumerate(range(3000, 3010))
+    )
+    async with running(*farms, kernel=kernel) as (guardian, _):
+        await until(lambda: all(health.state == "up" for health in guardian.health()))
+        await guardian.settle()
+        before = len(kernel.conditions)
+        peer.close()
+        await until(lambda: all(health.state == "down" for health in guardian.health()))
+        await guardian.settle()
+        assert {one.state for one in kernel.conditions[-1].values()} == {DOWN}
+        assert len(kernel.conditions) - before <= 5
+
+
+async def test_the_floor_holds_and_is_told() -> None:
+    kernel = Kernel()
+    async with running(watched(1, 2, min_backends=1), kernel=kernel) as (guardian, events):
+        await until(lambda: all(health.state == "down" for health in guardian.health()))
+        await guardian.settle()
+        assert sorted(kernel.state(name).value for name in ("b1", "b2")) == ["down", "up"]
+    reasons = {event.reason for event in events if event.kind == "floor"}
+    assert reasons == {"stays in service though it fails: min-backends is 1"}
+
+
+async def test_a_recovered_backend_grows_into_its_weight() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as well, Peer(close) as sick:
+        one = watched(well.port, sick.port, slow_start=1.0, rise=1)
+        async with running(one, kernel=kernel) as (guardian, _):
+            await until(lambda: {health.state for health in guardian.health()} == {"up", "down"})
+            sick._script = (FTP,)
+            await until(lambda: kernel.state("b2") is UP)
+            await until(lambda: kernel.conditions[-1]["f", "b2"].weight is None)
+    weights = [conditions["f", "b2"].weight for conditions in kernel.conditions if conditions["f", "b2"].state is UP]
+    seen = [weight for weight in weights if weight is not None]
+    assert seen == sorted(seen)
+    assert seen
+    assert seen[0] < 100
+
+
+async def test_least_connections_moves_new_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lb.enactor._BALANCE_EVERY", 0.05)
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        one = replace(watched(peer.port, peer.port), scheduler=Scheduler.LEAST_CONNECTIONS)
+        crowded = Marks((one,)).backend(one, "b1") & FLOW_MASK
+        async with running(one, kernel=kernel, count={crowded: 90}):
+            await until(lambda: bool(kernel.conditions) and (kernel.conditions[-1]["f", "b2"].weight or 0) == 300)
+            assert (kernel.conditions[-1]["f", "b1"].weight or 0) < 60
+
+
+async def test_somebody_elses_change_is_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lb.enactor._LOOK_EVERY", 0.05)
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port, interval=60.0), kernel=kernel) as (guardian, _):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            await guardian.settle()
+            before = len(kernel.conditions)
+            kernel.disturbed = True
+            await until(lambda: len(kernel.conditions) > before)
+
+
+async def test_a_foreign_command_is_watched_too() -> None:
+    kernel = Kernel()
+    command = "/bin/echo HOST is fine"
+    async with running(watched(7, command=command), kernel=kernel) as (guardian, events):
+        await until(lambda: all(health.state == "up" for health in guardian.health()))
+        reasons = {event.reason for event in events if event.kind == "up"}
+    assert reasons == {"10.20.1.2 is fine", "fd00:20:1::2 is fine"}
+
+
+async def test_a_reload_forgets_what_is_gone_and_begins_what_is_new() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        one, other = watched(peer.port, name="one"), replace(watched(1, name="other"), ports=(2121,))
+        async with running(one, kernel=kernel) as (guardian, _):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            guardian.configure((other,), Words())
+            await until(lambda: {health.farm for health in guardian.health() if health.probes} == {"other"})
+            await guardian.settle()
+            assert set(kernel.conditions[-1]) == {("other", "b1")}
+            assert guardian.counts.targets == 1
+
+
+async def test_without_a_guardian_there_is_nothing_to_probe() -> None:
+    kernel = Kernel()
+    async with running(farm(), kernel=kernel) as (guardian, events):
+        await until(lambda: len(kernel.conditions) > 0)
+        await guardian.settle()
+        assert {one.state for one in kernel.conditions[-1].values()} == {UP}
+        assert (guardian.health(), guardian.counts.targets, events) == ((), 0, [])
+
+
+def test_configuring_before_the_start_is_what_it_starts_with() -> None:
+    kernel = Kernel()
+    guardian = Guardian((farm(),), Words(), actuator=kernel, events=EventLog())
+    guardian.configure((farm("other"),), Words())
+    assert guardian.health() == ()
+    assert re.match("Counts", repr(guardian.counts))
