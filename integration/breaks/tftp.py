@@ -1,0 +1,148 @@
+"""What can break of a TFTP server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from integration.breaks.scene import Scene, Stages, Where, breaks
+from integration.lab import servers
+from integration.lab.faults import BLACKHOLE, disk, fault, slow
+from integration.lab.servers import Place, Server
+
+PORT = 6900
+TFTP = Where(port=PORT)
+IMAGE = b"x" * 3000
+
+EVERY_TENTH = "udp dport != 53 numgen inc mod 10 == 0 drop"
+OTHER = "10.20.1.77"
+
+
+def hpa(place: Place) -> Server:
+    """Prepares a tftpd-hpa."""
+    return servers.tftpd_hpa(place, PORT)
+
+
+def atftpd(place: Place) -> Server:
+    """Prepares an atftpd."""
+    return servers.atftpd(place, PORT)
+
+
+@breaks("TFTP", "Nobody listens")
+def nobody_listens(scene: Scene) -> Stages:
+    with scene.server(hpa):
+        yield TFTP
+    yield TFTP
+
+
+@breaks("TFTP", "Packets vanish")
+def packets_vanish(scene: Scene) -> Stages:
+    with scene.server(atftpd):
+        yield TFTP
+        with fault(scene.backend, BLACKHOLE):
+            yield TFTP
+
+
+@breaks("TFTP", "The daemon hangs")
+def the_daemon_hangs(scene: Scene) -> Stages:
+    with scene.server(hpa) as server:
+        yield TFTP
+        server.hang()
+        yield TFTP
+
+
+def a_file(scene: Scene, start: Callable[[Place], Server], change: Callable[[Path], object]) -> Stages:
+    """A file that becomes another one."""
+    where = Where(port=PORT, words={"HEX": sha256(IMAGE).hexdigest()})
+    with scene.server(start), scene.file("boot.bin", IMAGE) as path:
+        yield where
+        change(path)
+        yield where
+
+
+@breaks("TFTP", "The file is missing")
+def file_missing(scene: Scene) -> Stages:
+    return a_file(scene, hpa, Path.unlink)
+
+
+@breaks("TFTP", "The file may not be read")
+def file_unreadable(scene: Scene) -> Stages:
+    return a_file(scene, hpa, lambda path: path.chmod(0o600))
+
+
+@breaks("TFTP", "The file is empty")
+def file_empty(scene: Scene) -> Stages:
+    return a_file(scene, atftpd, lambda path: path.write_bytes(b""))
+
+
+@breaks("TFTP", "The file has another content")
+def file_changed(scene: Scene) -> Stages:
+    return a_file(scene, atftpd, lambda path: path.write_bytes(IMAGE[:-1] + b"y"))
+
+
+@breaks("TFTP", "The disk with the files is not mounted")
+def root_empty(scene: Scene) -> Stages:
+    with scene.file("boot.bin", IMAGE), scene.file("boot.cfg", b"timeout 5\n"), scene.server(atftpd) as server:
+        yield TFTP
+        with disk(server, scene.files, "size=1m"):
+            yield TFTP
+
+
+def a_disk(scene: Scene, start: Callable[[Place], Server], broken: str, full: bool = False) -> Stages:
+    """A folder on a disk of its own that becomes another one."""
+    upload = scene.files / "upload"
+    with scene.server(start) as server:
+        with disk(server, upload, "size=1m"):
+            yield TFTP
+        with disk(server, upload, broken):
+            if full:
+                server.run(("dd", "if=/dev/zero", f"of={upload}/filler", "bs=4k", "count=1", "status=none"))
+            yield TFTP
+
+
+@breaks("TFTP", "The disk is read-only")
+def disk_read_only(scene: Scene) -> Stages:
+    return a_disk(scene, atftpd, "ro")
+
+
+@breaks("TFTP", "The disk is full, and the server says nothing of it")
+def disk_full(scene: Scene) -> Stages:
+    return a_disk(scene, hpa, "size=4k", full=True)
+
+
+@breaks("TFTP", "No inode is left")
+def no_inode(scene: Scene) -> Stages:
+    return a_disk(scene, hpa, "nr_inodes=1")
+
+
+@breaks("TFTP", "It answers from another address")
+def another_address(scene: Scene) -> Stages:
+    with scene.server(hpa):
+        yield TFTP
+        nat = f"meta l4proto udp udp sport != {PORT} snat ip to {OTHER}"
+        scene.backend.ip(f"addr add {OTHER}/24 dev eth0")
+        scene.backend.nft(
+            f"table inet other {{ chain out {{ type nat hook postrouting priority 100; policy accept; {nat}; }}; }}"
+        )
+        try:
+            yield TFTP
+        finally:
+            scene.backend.nft("delete table inet other")
+            scene.backend.ip(f"addr del {OTHER}/24 dev eth0")
+
+
+@breaks("TFTP", "The line is slow")
+def line_slow(scene: Scene) -> Stages:
+    with scene.server(hpa):
+        yield TFTP
+        with slow(scene.backend, "16kbit"):
+            yield TFTP
+
+
+@breaks("TFTP", "The line loses packets")
+def line_lossy(scene: Scene) -> Stages:
+    with scene.server(hpa):
+        yield TFTP
+        with fault(scene.backend, EVERY_TENTH):
+            yield TFTP
