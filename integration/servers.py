@@ -4,7 +4,7 @@ import pwd
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,15 +217,25 @@ def atftpd(folder: Path, port: int) -> Iterator[Server]:
 
 @contextmanager
 def sshd(
-    folder: Path, port: int, *, version_addendum: str | None = None, max_startups: str | None = None
+    folder: Path,
+    port: int,
+    *,
+    version_addendum: str | None = None,
+    max_startups: str | None = None,
+    more: Sequence[str] = (),
+    sftp: bool = True,
 ) -> Iterator[SshServer]:
-    """Runs sshd in an empty folder, with keys of its own; `max_startups` is written as in sshd_config(5)."""
+    """Runs sshd in an empty folder, with keys of its own; `max_startups` and more are written as in sshd_config(5).
+
+    What more says comes first, and so counts; without sftp it has no SFTP but what more gives it.
+    """
     files = _serve(folder)
     # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     host_key = _ssh_key(folder / "host_key")
     user_key = _ssh_key(folder / "user_key")
     lines = [
+        *(line for line in more if not line.startswith("Match")),
         f"Port {port}",
         f"ListenAddress {HOST}",
         f"ListenAddress {HOST6}",
@@ -236,12 +246,15 @@ def sshd(
         "KbdInteractiveAuthentication no",
         "UsePAM no",
         "PidFile none",
-        f"Subsystem sftp internal-sftp -d {files}",
     ]
+    if sftp:
+        lines.append(f"Subsystem sftp internal-sftp -d {files}")
     if version_addendum is not None:
         lines.append(f"VersionAddendum {version_addendum}")
     if max_startups is not None:
         lines.append(f"MaxStartups {max_startups}")
+    # A match lasts to the next one, or to the end.
+    lines += [line for match in more if match.startswith("Match") for line in match.split("; ")]
     configuration = _write(folder / "sshd_config", "\n".join([*lines, ""]))
     with Daemon(["/usr/sbin/sshd", "-D", "-e", "-f", configuration], folder) as daemon:
         daemon.wait_for_tcp((HOST, HOST6), port)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         TlsError as TlsError,
         UsageError as UsageError,
     )
+    from .files.settings import File as File, Listing as Listing, Login as Login
+    from .ftp.active import Active as Active
     from .ftp.probe import FtpProbe as FtpProbe
-    from .ftp.settings import Active as Active, File as File, Listing as Listing, Login as Login
     from .plugin.command import Command as Command, parse_line as parse_line
     from .probe import check as check, check_async as check_async, survey as survey, survey_async as survey_async
+    from .ssh.identity import Identity as Identity
     from .ssh.probe import SshProbe as SshProbe
     from .status.perfdata import Metric as Metric
     from .status.result import Part as Part, Result as Result
@@ -35,14 +37,15 @@ if TYPE_CHECKING:
 
 # name -> the module that has it
 _PUBLIC = {
-    "Active": "ftp.settings",
+    "Active": "ftp.active",
     "Command": "plugin.command",
     "DeadlineExceeded": "errors",
-    "File": "ftp.settings",
+    "File": "files.settings",
     "FtpProbe": "ftp.probe",
-    "Listing": "ftp.settings",
+    "Identity": "ssh.identity",
+    "Listing": "files.settings",
     "LocalError": "errors",
-    "Login": "ftp.settings",
+    "Login": "files.settings",
     "Metric": "status.perfdata",
     "NotConnected": "errors",
     "NotResolved": "errors",

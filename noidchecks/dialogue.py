@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Operation: TypeAlias = (
         "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive | OpenDatagram | SendTo"
-        " | ReceiveFrom | Sleep | Run | Close"
+        " | ReceiveFrom | Sleep | Run | Close | Reserve"
     )
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> object:
         return Generator
     if name == "Operation":
         stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive
-        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close
+        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -183,6 +183,18 @@ class Close:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
+
+
+class Reserve:
+    """Keeps the last seconds before the deadline for tidying up. Answer: None.
+
+    What is under way when they begin fails with DeadlineExceeded, and all that follows is granted up to the deadline.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
 
 
 class Datagram(Value):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import noidchecks
+from noidchecks.plugin.command import PLUGINS
 from tests.fakes.peers import Peer
 
 ROOT = Path(noidchecks.__file__).parents[1]
@@ -55,12 +56,13 @@ def test_a_failing_check_imports_nothing_expensive() -> None:
     assert loaded & EXPENSIVE == set()
 
 
-@pytest.mark.parametrize("name", ["check_ftp", "check_tftp", "check_ssh"])
+@pytest.mark.parametrize("name", ["check_ftp", "check_tftp", "check_ssh", "check_sftp"])
 def test_a_plugin_imports_nothing_expensive_and_no_other_protocol(name: str) -> None:
     loaded = loaded_after(
         f"from noidchecks.plugin.main import run\ncode, text = run({name!r}, [{name!r}, '-V'])\nassert code == 3, text"
     )
-    others = {f"noidchecks.{protocol}" for protocol in ("ftp", "tftp", "ssh")} - {f"noidchecks.{name[6:]}"}
+    own = PLUGINS[name].rpartition(".")[0]
+    others = {f"noidchecks.{protocol}" for protocol in ("ftp", "tftp", "ssh")} - {own}
     assert loaded & EXPENSIVE == set()
     assert loaded & others == set()
 

@@ -31,11 +31,11 @@ def visit_ftp(
     target = Target(host=host, port=port, data=data, ca=ca)
     visit = client(lab.client, target, Errand(get=("name", file), put={upload: source}))
     assert visit.code == 0, visit.output
-    assert "small" in visit.listing
+    assert "small" in visit.listing, visit.output
     # Else the client has helped itself with another kind of data connection.
     assert {one.name for one in Data if one.name in visit.commands} == {data.name}, visit.output
     wanted = sha256(source)
-    assert visit.sha256[file] == wanted
+    assert visit.sha256.get(file) == wanted, visit.output
     uploaded = next(backend for backend in lab.backends if backend.name == visit.backend).files / upload
     assert uploaded.exists(), visit.output
     assert sha256(uploaded) == wanted

@@ -16,6 +16,7 @@ from ..dialogue import (
     Phase,
     Receive,
     ReceiveFrom,
+    Reserve,
     Resolve,
     Run,
     Send,
@@ -160,6 +161,10 @@ def _close(session: Session, operation: Close) -> None:
         operation.channel.close()
 
 
+def _reserve(session: Session, operation: Reserve) -> None:
+    session.reserve(operation.seconds)
+
+
 GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Phase: _phase,
     Resolve: _resolve,
@@ -175,4 +180,5 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Sleep: _sleep,
     Run: _run,
     Close: _close,
+    Reserve: _reserve,
 }

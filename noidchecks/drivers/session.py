@@ -43,6 +43,7 @@ class Session:
         "_dialogue",
         "_timeout",
         "_deadline",
+        "_end",
         "_started",
         "_phase",
         "_phase_began",
@@ -63,7 +64,8 @@ class Session:
         self.transcript: list[str] | None = [] if transcript else None
         self._dialogue = dialogue
         self._timeout = timeout
-        self._deadline = float("inf")
+        # The deadline is before the end while the dialogue keeps something in reserve.
+        self._deadline = self._end = float("inf")
         self._started = 0.0
         self._phase = ""
         self._phase_began = 0.0
@@ -79,7 +81,7 @@ class Session:
             if self._operation is None:
                 self._started = self._phase_began = monotonic()
                 if self._timeout > 0:
-                    self._deadline = self._started + self._timeout
+                    self._deadline = self._end = self._started + self._timeout
                 if not self._resume(None, None):
                     return False
             for _ in range(_BUDGET):
@@ -156,7 +158,10 @@ class Session:
         return self._refused <= _PATIENCE_WITH_DIALOGUE
 
     def _expire(self) -> DeadlineExceeded:
-        self._refused += 1
+        if self._deadline < self._end:
+            self._deadline = self._end
+        else:
+            self._refused += 1
         if self._refused > _PATIENCE_WITH_DIALOGUE:
             raise RuntimeError("the dialogue goes on after its deadline")
         error = DeadlineExceeded(self._timeout)
@@ -171,6 +176,10 @@ class Session:
         over = self._deadline if patience is None else self.operation_began + patience
         self.until = min(over, self._deadline)
         return now < over
+
+    def reserve(self, seconds: float) -> None:
+        """Keeps so many seconds before the deadline for what the dialogue does after DeadlineExceeded."""
+        self._deadline = self._end - seconds
 
     def enter(self, phase: str) -> None:
         """Ends one phase and begins another, "" for none."""

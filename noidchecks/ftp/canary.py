@@ -5,7 +5,7 @@ from __future__ import annotations
 from os import urandom
 
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
-from .content import Content
+from ..files.content import Content
 from .control import path
 from .data import DataFailed, over_first, set_type
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..dialogue import Dialogue
     from ..drivers.sockets import Channel
-    from .content import Sink
-    from .settings import Active
+    from ..files.content import Sink
+    from .active import Active
     from .wire import Reply
 
 # How long the server may take to say why a data connection has ended.

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from ..address import AF_INET6
 from ..errors import PeerError
+from ..files.content import Content, Entries
+from ..files.settings import Listing, Login
 from .canary import fly
-from .content import Content, Entries
 from .control import Control, path
 from .data import Courier, DataFailed, NotOffered, over_first, set_type
 from .login import log_in
-from .settings import Listing, Login
 from .wire import modification_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import Dialogue, Stream
+    from ..files.settings import File
     from .dialogue import FtpFindings
     from .probe import FtpProbe
-    from .settings import File
 
 _LISTING_LIMIT = 16 << 20
 

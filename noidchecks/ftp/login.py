@@ -5,8 +5,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import Dialogue
+    from ..files.settings import Login
     from .control import Control
-    from .settings import Login
 
 
 def log_in(control: Control, login: Login) -> Dialogue[None]:

@@ -13,11 +13,12 @@ from .judgement import judge
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import Dialogue
+    from ..files.settings import File, Listing, Login
     from ..status.result import Result
     from ..status.threshold import Range
     from ..timings import Timings
+    from .active import Active
     from .dialogue import FtpFindings
-    from .settings import Active, File, Listing, Login
 
 _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
@@ -190,7 +191,7 @@ class FtpProbe(Value):
         if self.moves and self.host.startswith("/"):
             raise UsageError("Over a unix socket there are no data connections")
         if self.put is not None:
-            from .settings import require_one_line
+            from ..files.settings import require_one_line
 
             require_one_line("Directory", self.put)
 

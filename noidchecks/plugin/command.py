@@ -19,6 +19,7 @@ PLUGINS = {
     "check_ftp": "noidchecks.ftp.options",
     "check_tftp": "noidchecks.tftp.options",
     "check_ssh": "noidchecks.ssh.options",
+    "check_sftp": "noidchecks.ssh.sftp_options",
 }
 
 

@@ -1,10 +1,10 @@
-"""The SSH conversation of a check: connect, exchange identification strings, read the server's KEXINIT if asked to."""
+"""The SSH conversation of a check: connect, exchange identification strings, and go on as far as asked to."""
 
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue import Phase, Run, open_stream
-from ..errors import NotConnected, PeerError, ProbeError
+from ..dialogue import Phase, Reserve, Run, open_stream
+from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ..dialogue import Dialogue, Stream
     from .kexinit import Kexinit
     from .probe import SshProbe
-    from .sftp import HostKey
+    from .sftp import Connection, HostKey
+    from .transfer import SftpFindings
 
 OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
 # sshd logs one line for a client that answers its identification string and goes; so we answer. A server, or a
@@ -28,15 +29,20 @@ _HEAD = 255
 _SHOWN = 100
 # So many messages that say nothing (RFC 4253 section 11) may come before the KEXINIT.
 _IDLE_MESSAGES = 16
+# Seconds in which a canary can be taken back.
+_MOST_RESERVE = 1.0
 
 INVALID = "Invalid protocol version control string"
 MISSING = "No version control string received"
 
 
 class SshFindings:
-    """What the dialogue saw: lines before the identification string, that, a refusal, what was asked for, a failure."""
+    """What the dialogue saw: lines before the identification string, that, a refusal, what was asked for, a failure.
 
-    __slots__ = ("lines", "identification", "refusal", "address", "kexinit", "host_key", "failure")
+    deep is there as soon as the login begins.
+    """
+
+    __slots__ = ("lines", "identification", "refusal", "address", "kexinit", "host_key", "deep", "failure")
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -45,6 +51,7 @@ class SshFindings:
         self.address: Address | None = None
         self.kexinit: Kexinit | None = None
         self.host_key: HostKey | None = None
+        self.deep: SftpFindings | None = None
         self.failure: ProbeError | None = None
 
 
@@ -59,9 +66,8 @@ def converse(probe: SshProbe) -> Dialogue[SshFindings]:
         if probe.reads_kexinit and findings.identification is not None:
             yield Phase("kexinit")
             findings.kexinit = yield from _read_kexinit(stream, findings.identification, rest)
-        if probe.proves_host_key and findings.identification is not None:
-            yield Phase("kex")
-            findings.host_key = yield from _exchange_keys(stream, probe, findings.identification, rest)
+        if probe.exchanges_keys and findings.identification is not None:
+            yield from _go_on(stream, probe, findings, rest)
     except ProbeError as failure:
         findings.failure = failure
     return findings
@@ -126,18 +132,60 @@ def _read_kexinit(stream: Stream, identification: Identification, seen: bytearra
         raise _broken(f"Invalid KEXINIT: {reason}", bytes(seen[:_HEAD]), "kexinit", "KEXINIT") from None
 
 
-def _exchange_keys(
-    stream: Stream, probe: SshProbe, identification: Identification, seen: bytearray
-) -> Dialogue[HostKey]:
-    """Lets paramiko go on where we are, and returns the host key that the server proved to have; PeerError."""
-    from .sftp import KeyExchange
+def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearray) -> Dialogue[None]:
+    """Lets paramiko go on where we are: keys, and what is asked for behind them; ProbeError."""
+    from .judgement import is_expected
+    from .sftp import Connection
 
-    exchange = KeyExchange(stream.channel, probe, OUR_IDENTIFICATION, identification.line + b"\r\n" + seen)
+    assert findings.identification is not None, "we are greeted"  # noqa: S101
+    connection = Connection(stream.channel, probe, OUR_IDENTIFICATION, findings.identification.line + b"\r\n" + seen)
     try:
-        found: HostKey = yield Run(exchange.run, exchange.stop)
+        yield Phase("kex")
+        findings.host_key = yield Run(connection.step("kex", connection.exchange_keys), connection.stop)
+        # A password is for nobody but the server that was meant.
+        if probe.login is not None and is_expected(probe, findings.host_key):
+            yield from _log_in(connection, probe, findings)
     finally:
-        exchange.stop()
-    return found
+        connection.stop()
+
+
+def _log_in(connection: Connection, probe: SshProbe, findings: SshFindings) -> Dialogue[None]:
+    """Logs in and moves what is asked for; ProbeError."""
+    from . import transfer
+
+    assert probe.login is not None, "a login was asked for"  # noqa: S101
+    deep = findings.deep = transfer.SftpFindings()
+    deep.task = f"login as {probe.login.user}"
+    yield Phase("login")
+    deep.method = yield Run(connection.step("login", connection.log_in), connection.stop)
+    deep.task = ""
+    if not probe.opens_sftp:
+        return
+    yield Phase("sftp")
+    session = yield Run(connection.step("sftp", connection.open_sftp), connection.stop)
+    yield Phase("transfer")
+    work = transfer.tasks(probe, session, deep)
+    if work:
+        yield Run(connection.step("transfer", work), connection.stop)
+    if probe.put is not None:
+        yield from _put(connection, probe, session, deep)
+
+
+def _put(connection: Connection, probe: SshProbe, session: object, deep: SftpFindings) -> Dialogue[None]:
+    """Stores and deletes a canary, for which the last moments before the deadline are kept; ProbeError."""
+    from . import transfer
+
+    yield Reserve(min(_MOST_RESERVE, probe.timeout / 10))
+    try:
+        yield Run(connection.step("transfer", lambda: transfer.put(session, probe.put or "", deep)), connection.stop)
+    except DeadlineExceeded:
+        if deep.leftover:
+            try:
+                yield Run(connection.step("transfer", lambda: transfer.ask_removal(session, deep)), connection.stop)
+            except ProbeError:
+                # That it was too late is the news; leftover tells the rest.
+                pass
+        raise
 
 
 def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, *, ended: bool) -> bool:

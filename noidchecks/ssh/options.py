@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..files.options import FILE_ROWS
 from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, port, state
 from ..plugin.options import Option, Plugin
 from ..status.text import printable
+from .login_options import LOGIN_ROWS, LoginSettings
 from .probe import SshProbe
 
 TYPE_CHECKING = False
@@ -21,9 +23,14 @@ _OWN_OPTIONS = ("--", "-w", "-c")
 
 
 def _build(scan: Scan) -> Command:
-    common = CommonSettings(PLUGIN, show_value=True, endless=True)
+    return build(scan, PLUGIN, {})
+
+
+def build(scan: Scan, plugin: Plugin, own: dict[str, Any]) -> Command:
+    """Turns the options into a command; own are settings of the probe from the start; UsageError."""
+    common = CommonSettings(plugin, show_value=True, endless=True)
     host: str | None = None
-    own: dict[str, Any] = {}
+    login = LoginSettings()
     for name, value in scan:
         match name:
             case "hostname":
@@ -34,8 +41,8 @@ def _build(scan: Scan) -> Command:
                 own["overload_state"] = state(value, "Overload state")
             case "remote-version" | "remote-protocol" | "version-pattern" | "min-version":
                 own[name.replace("-", "_")] = value
-            case "algorithms":
-                own["algorithms"] = True
+            case "algorithms" | "sftp":
+                own[name] = True
             case "forbid" | "require":
                 own[name] = (*own.get(name, ()), value)
             case "fingerprint":
@@ -45,7 +52,8 @@ def _build(scan: Scan) -> Command:
             case "policy":
                 own["policy"] = value.lower()
             case _:
-                common.take(name, value)
+                if not login.take(name, value):
+                    common.take(name, value)
     # `HOST [PORT]`, each only where no option gave it. The C plugin ignores what is left then; but an option that is
     # read nowhere would be a check that is never made.
     rest = scan.rest
@@ -58,7 +66,7 @@ def _build(scan: Scan) -> Command:
         own["port"] = port(rest.pop(0), words=_PORT_WORDS, show_value=True)
     for word in rest:
         _refuse_option(word, _OWN_OPTIONS)
-    return common.command(SshProbe(host, **own, **common.probe))
+    return common.command(SshProbe(host, **own, **login.build(host), **common.probe))
 
 
 def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
@@ -66,79 +74,82 @@ def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
         raise UsageError(f"Options must stand before the host - {printable(word)}")
 
 
+OPTIONS = (
+    *HELP_ROWS,
+    Option("hostname", "H", "ADDRESS", "Host name, IP address or unix socket (an absolute path)", aliases=("host",)),
+    Option("port", "p", "INTEGER", "Port number (22)"),
+    *ADDRESS_ROWS,
+    Option("remote-version", "r", "STRING", "CRITICAL unless the software version, or it and its comment, is this"),
+    Option(
+        "remote-protocol",
+        "P",
+        "STRING",
+        "CRITICAL unless the protocol version is this",
+        aliases=("remote-protcol",),
+    ),
+    Option(
+        "version-pattern",
+        extension=True,
+        metavar="REGEX",
+        help="CRITICAL unless software version and comment match this",
+    ),
+    Option(
+        "min-version",
+        extension=True,
+        metavar="VERSION",
+        help="CRITICAL if the software is older than this, as 9.6 or 9.6p1",
+    ),
+    Option(
+        "overload-state",
+        extension=True,
+        metavar="STATE",
+        help="State of a server that turns us away for now (warning)",
+    ),
+    Option("algorithms", extension=True, help="Read the algorithms that the server offers, and count them"),
+    Option(
+        "forbid",
+        extension=True,
+        repeatable=True,
+        metavar="PATTERN",
+        help="CRITICAL if an algorithm is offered that matches this, as *-cbc or kex:*-sha1",
+    ),
+    Option(
+        "require",
+        extension=True,
+        repeatable=True,
+        metavar="PATTERN",
+        help="CRITICAL unless an algorithm is offered that matches this",
+    ),
+    Option(
+        "policy",
+        extension=True,
+        metavar="NAME",
+        help="CRITICAL if an algorithm is offered that is against this policy, modern or compatible",
+    ),
+    Option(
+        "fingerprint",
+        extension=True,
+        repeatable=True,
+        metavar="SHA256:...",
+        help="CRITICAL unless the server proves to have the host key with this fingerprint",
+    ),
+    Option(
+        "known-hosts",
+        extension=True,
+        metavar="FILE",
+        help="CRITICAL unless the server proves to have a host key that this file has for it",
+    ),
+    *LOGIN_ROWS,
+    Option("sftp", extension=True, help="Open an SFTP session; so do --list, --get and --put"),
+    *FILE_ROWS,
+    *TIME_ROWS,
+    *OUTPUT_ROWS,
+)
+
 PLUGIN = Plugin(
     "check_ssh",
     blurb="Try to connect to an SSH server at specified server and port",
     usage="check_ssh  [-4|-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
-    options=(
-        *HELP_ROWS,
-        Option(
-            "hostname", "H", "ADDRESS", "Host name, IP address or unix socket (an absolute path)", aliases=("host",)
-        ),
-        Option("port", "p", "INTEGER", "Port number (22)"),
-        *ADDRESS_ROWS,
-        Option("remote-version", "r", "STRING", "CRITICAL unless the software version, or it and its comment, is this"),
-        Option(
-            "remote-protocol",
-            "P",
-            "STRING",
-            "CRITICAL unless the protocol version is this",
-            aliases=("remote-protcol",),
-        ),
-        Option(
-            "version-pattern",
-            extension=True,
-            metavar="REGEX",
-            help="CRITICAL unless software version and comment match this",
-        ),
-        Option(
-            "min-version",
-            extension=True,
-            metavar="VERSION",
-            help="CRITICAL if the software is older than this, as 9.6 or 9.6p1",
-        ),
-        Option(
-            "overload-state",
-            extension=True,
-            metavar="STATE",
-            help="State of a server that turns us away for now (warning)",
-        ),
-        Option("algorithms", extension=True, help="Read the algorithms that the server offers, and count them"),
-        Option(
-            "forbid",
-            extension=True,
-            repeatable=True,
-            metavar="PATTERN",
-            help="CRITICAL if an algorithm is offered that matches this, as *-cbc or kex:*-sha1",
-        ),
-        Option(
-            "require",
-            extension=True,
-            repeatable=True,
-            metavar="PATTERN",
-            help="CRITICAL unless an algorithm is offered that matches this",
-        ),
-        Option(
-            "policy",
-            extension=True,
-            metavar="NAME",
-            help="CRITICAL if an algorithm is offered that is against this policy, modern or compatible",
-        ),
-        Option(
-            "fingerprint",
-            extension=True,
-            repeatable=True,
-            metavar="SHA256:...",
-            help="CRITICAL unless the server proves to have the host key with this fingerprint",
-        ),
-        Option(
-            "known-hosts",
-            extension=True,
-            metavar="FILE",
-            help="CRITICAL unless the server proves to have a host key that this file has for it",
-        ),
-        *TIME_ROWS,
-        *OUTPUT_ROWS,
-    ),
+    options=OPTIONS,
     build=_build,
 )

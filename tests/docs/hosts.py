@@ -14,10 +14,14 @@ from noidchecks.demo.certificate import write_certificate
 from noidchecks.demo.servant import LOOPBACK, Servant
 from noidchecks.demo.sick import dead_tcp_port, dead_udp_port, hung_tcp_port, hung_udp_port
 from noidchecks.errors import NotResolved
+from tests.fakes.sftp import Conduct, sftp_server
 
 LookUp = Callable[[str, int, int, int], Job]
 
 SSH_VERSION = "OpenSSH_9.2p1"
+# Whom sftp.example.net lets in, and what lies there.
+SFTP_LOGIN = ("monitor", "only for examples")
+SFTP_FILES = {"report.csv": 1200, "orders.csv": 800}
 FTP_BUSY = b"421 There are too many connected users, please try later.\r\n"
 SSH_BUSY = b"Exceeded MaxStartups\r\n"
 # Name and size of the files that tftp.example.net serves.
@@ -36,6 +40,11 @@ def example_hosts(folder: Path) -> Iterator[tuple[LookUp, Path]]:
     public.mkdir()
     for name, size in TFTP_FILES.items():
         (public / name).write_bytes(bytes(size))
+    private = folder / "private"
+    (private / "in").mkdir(parents=True)
+    for name, size in SFTP_FILES.items():
+        (private / name).write_bytes(bytes(size))
+    sftp = Conduct(user=SFTP_LOGIN[0], password=SFTP_LOGIN[1], version=SSH_VERSION)
     certificate = folder / "certificate.pem"
     write_certificate(certificate, "ftp.example.net", "ftps.example.net")
     with ExitStack() as stack:
@@ -48,6 +57,7 @@ def example_hosts(folder: Path) -> Iterator[tuple[LookUp, Path]]:
             ("ftps.example.net", STREAM): ftps.port,
             ("tftp.example.net", DATAGRAM): tftp.port,
             ("ssh.example.net", STREAM): ssh.port,
+            ("sftp.example.net", STREAM): stack.enter_context(sftp_server(private, sftp)),
             ("busy.example.net", STREAM, 21): stack.enter_context(_greeter(FTP_BUSY)),
             ("busy.example.net", STREAM, 22): stack.enter_context(_greeter(SSH_BUSY)),
             ("dead.example.net", STREAM): stack.enter_context(dead_tcp_port()),

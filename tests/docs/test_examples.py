@@ -23,11 +23,12 @@ from noidchecks.plugin.command import PLUGINS, parse_line
 from noidchecks.plugin.main import run
 
 from .blocks import PAGES, ROOT, Block, blocks_of
-from .hosts import LookUp, example_hosts
+from .hosts import SFTP_LOGIN, LookUp, example_hosts
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-# What differs from run to run: seconds, and the dates of certificates.
+# What differs from run to run: seconds, bytes in a second, and the dates of certificates.
 VARIABLE = (
+    (re.compile(r"(?<=throughput=)\d+\.\d+"), "N"),
     (re.compile(r"\d+\.\d+(?= seconds?\b|s\b)"), "N"),
     (re.compile(r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} \+0000"), "DATE"),
 )
@@ -48,6 +49,7 @@ def _names(hosts: tuple[LookUp, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grants, "literal", lambda host, *_: literal(host, *_) if host.startswith("/") else None)
     # The system's authorities, as far as the examples are concerned.
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("SFTP_PASSWORD", SFTP_LOGIN[1])
 
 
 @pytest.mark.usefixtures("_names")

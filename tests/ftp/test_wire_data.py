@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks.errors import PeerError
-from noidchecks.ftp.content import Content, Entries
+from noidchecks.files.content import Content, Entries
 from noidchecks.ftp.wire import Reply, epsv_port, modification_time, pasv_endpoint
 
 

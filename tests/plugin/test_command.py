@@ -25,7 +25,7 @@ def test_every_plugin_has_its_own_table(name: str) -> None:
     ["", "ftp", "check_", "check_http", "check_ftp/", "check_ftpX", "check_check_ftp", "Check_ftp", "check_ftp "],
 )
 def test_other_programs_are_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="not one of check_ftp, check_tftp, check_ssh: "):
+    with pytest.raises(UsageError, match="not one of check_ftp, check_tftp, check_ssh, check_sftp: "):
         plugin_of(name)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from noidchecks import Login, UsageError
-from noidchecks.ftp.credentials import read_login
+from noidchecks.files.credentials import read_login
 
 AUTH = """\
 # machine h login commented password out

@@ -20,7 +20,7 @@ def read_login(user: str, source: str, value: str, host: str) -> Login:
         return _from_auth_file(value, host, user)
     user = user or "anonymous"
     if source == "password-file":
-        return Login(user, _first_line(value))
+        return Login(user, first_line("password file", value))
     if source == "password-env":
         password = os.environ.get(value)
         if password is None:
@@ -31,11 +31,11 @@ def read_login(user: str, source: str, value: str, host: str) -> Login:
     return Login(user)
 
 
-def _first_line(name: str) -> str:
-    text = _read("password file", name)
-    line = text.split("\n", 1)[0].rstrip("\r")
+def first_line(what: str, name: str) -> str:
+    """Returns the first line of a file that holds a secret; UsageError when it is empty or cannot be read."""
+    line = _read(what, name).split("\n", 1)[0].rstrip("\r")
     if not line:
-        raise UsageError(f"The first line of password file {printable(name)} is empty")
+        raise UsageError(f"The first line of {what} {printable(name)} is empty")
     return line
 
 

@@ -1,4 +1,4 @@
-"""What an FTP check that logs in is to do: whom to log in as, what to list, to get, and where to be called back."""
+"""What a check that logs in is to do: whom to log in as, what to list and what to get."""
 
 from __future__ import annotations
 
@@ -86,28 +86,6 @@ class File(Value):
         if max_age is not None and not 0 <= max_age < float("inf"):
             raise UsageError("Age must be seconds, 0 or more")
         self._fill(locals())
-
-
-class Active(Value):
-    """Where the server is to call back in active mode: the address that it is told ("" for our own) and our ports."""
-
-    __slots__ = ("address", "ports")
-    address: str
-    ports: tuple[int, int]
-
-    def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
-        from ..address import source_family
-        from ..errors import LocalError
-
-        low, high = ports
-        if ports != (0, 0) and not 1 <= low <= high <= 65535:
-            raise UsageError(f"Active ports must be LOW-HIGH within 1 and 65535, not {low}-{high}")
-        if address:
-            try:
-                source_family(address)
-            except LocalError:
-                raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None
-        self._fill({"address": address, "ports": ports})
 
 
 def has_line_end(text: str) -> bool:

@@ -1,0 +1,121 @@
+"""The options that FTP and SFTP checks have in common, and how their values are read."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..plugin.common import integer
+from ..plugin.options import Option
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ..status.threshold import Range
+    from .settings import Login
+
+PASSWORD_ROWS = (
+    Option("password-file", extension=True, metavar="FILE", help="Password: the first line of this file"),
+    Option("password-env", extension=True, metavar="NAME", help="Password: the value of this environment variable"),
+    Option(
+        "auth-file", extension=True, metavar="FILE", help="User and password: machine HOST login USER password PASSWORD"
+    ),
+)  # fmt: skip
+FILE_ROWS = (
+    Option("list", extension=True, metavar="DIR", help="List this directory; empty for the one after the login"),
+    Option("min-files", extension=True, metavar="NUMBER", help="Least number of files that the listing must have"),
+    Option("max-files", extension=True, metavar="NUMBER", help="Most files that the listing may have"),
+    Option("get", extension=True, metavar="FILE", help="Get this file"),
+    Option("size", extension=True, metavar="BYTES|RANGE", help="Size in bytes that the file must have"),
+    Option("sha256", extension=True, metavar="HEX", help="SHA-256 that the file must have"),
+    Option("contains", extension=True, metavar="TEXT", help="Text that the file must contain"),
+    Option("max-age", extension=True, metavar="DURATION", help="Most that the file's age may be, as 90s, 30m, 24h, 7d"),
+    Option(
+        "put", extension=True, metavar="DIR", help="Store, read back, compare and delete a file of our own there"
+    ),
+)  # fmt: skip
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SOURCES = ("password-file", "password-env", "auth-file")
+
+
+def login_of(given: Mapping[str, str], host: str, *, needs_password: bool = True) -> Login | None:
+    """Returns whom to log in as, None when no option says so; UsageError.
+
+    Unless a password is needed, a user without one has the password "".
+    """
+    sources = [name for name in _SOURCES if name in given]
+    if len(sources) > 1:
+        raise UsageError(f"--{sources[0]} and --{sources[1]} exclude each other")
+    if given.get("user") == "":
+        raise UsageError("User name must not be empty")
+    if not sources and "user" not in given:
+        return None
+    if not sources and not needs_password:
+        from .settings import Login
+
+        return Login(given["user"], "")
+    from .credentials import read_login
+
+    source = sources[0] if sources else ""
+    return read_login(given.get("user", ""), source, given.get(source, ""), host)
+
+
+def files_of(given: Mapping[str, str]) -> dict[str, Any]:
+    """Returns what probes take by the keywords listing, get and put; UsageError."""
+    settings: dict[str, Any] = {"put": given["put"]} if "put" in given else {}
+    _need(given, "list", "min-files", "max-files")
+    _need(given, "get", "size", "sha256", "contains", "max-age")
+    if "list" in given:
+        from .settings import Listing
+
+        least, most = (_number(name, given.get(name)) for name in ("min-files", "max-files"))
+        settings["listing"] = Listing(given["list"], min_files=least, max_files=most)
+    if "get" in given:
+        from .settings import File
+
+        settings["get"] = File(
+            given["get"],
+            size=_size(given["size"]) if "size" in given else None,
+            sha256=given.get("sha256", ""),
+            contains=given.get("contains", "").encode(errors="surrogateescape"),
+            max_age=_duration(given["max-age"]) if "max-age" in given else None,
+        )
+    return settings
+
+
+def _need(given: Mapping[str, str], owner: str, *names: str) -> None:
+    for name in names:
+        if name in given and owner not in given:
+            raise UsageError(f"--{name} needs --{owner}")
+        if given.get(name) == "":
+            raise UsageError(f"--{name} must not be empty")
+
+
+def _number(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    number = integer(text)
+    if number is None or number < 0:
+        raise UsageError(f"{name.capitalize()} must be a whole number, not {printable(repr(text), 80)}")
+    return number
+
+
+def _duration(text: str) -> float:
+    number = integer(text[:-1] if text[-1:] in _UNITS else text)
+    if number is None or number < 0:
+        raise UsageError(f"Max-age must be a number of seconds, or like 30m, 24h, 7d, not {printable(repr(text), 80)}")
+    return number * _UNITS.get(text[-1:], 1)
+
+
+def _size(value: str) -> Range:
+    """Reads a size: a number means exactly that many bytes."""
+    from ..status.threshold import Range
+
+    # Files may be bigger than what the nine digits of integer() count; a float holds fifteen exactly.
+    if value.isascii() and value.isdigit() and len(value) <= 15:
+        return Range(int(value), int(value))
+    try:
+        return Range.parse(value)
+    except ValueError:
+        raise UsageError(f"Size must be a number of bytes or a range, not {printable(repr(value), 80)}") from None

@@ -1,0 +1,29 @@
+"""Where a server is to call back in active mode (RFC 959 section 3.2)."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..status.text import printable
+from ..value import Value
+
+
+class Active(Value):
+    """Where the server is to call back in active mode: the address that it is told ("" for our own) and our ports."""
+
+    __slots__ = ("address", "ports")
+    address: str
+    ports: tuple[int, int]
+
+    def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
+        from ..address import source_family
+        from ..errors import LocalError
+
+        low, high = ports
+        if ports != (0, 0) and not 1 <= low <= high <= 65535:
+            raise UsageError(f"Active ports must be LOW-HIGH within 1 and 65535, not {low}-{high}")
+        if address:
+            try:
+                source_family(address)
+            except LocalError:
+                raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None
+        self._fill({"address": address, "ports": ports})

@@ -1,0 +1,95 @@
+"""The option table of check_sftp: that of check_ssh, and the names by which Checkmk's plugin knows the same."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..plugin.options import Option, Plugin
+from ..status.text import printable
+from .options import OPTIONS, build
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..plugin.command import Command
+    from ..plugin.options import Scan
+
+_SAME = {
+    "get-remote": "get",
+    "put-remote": "put",
+    "get-timestamp": "timestamp",
+    "secret": "password",
+    "debug": "verbose",
+}
+# Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
+_IGNORED = ("get-local", "put-local")
+_ROWS = (
+    Option("secret", extension=True, metavar="PASSWORD", help="Password, for all to read in the list of processes"),
+    Option(
+        "secret-reference", extension=True, metavar="ID:FILE", help="Password: what stands behind ID: in a line of FILE"
+    ),
+    Option("look-for-keys", extension=True, help="Log in with the usual keys in ~/.ssh"),
+    Option("get-remote", extension=True, metavar="FILE", help="Same as --get"),
+    Option("get-local", extension=True, metavar="DIR", help="Accepted and ignored: what is got is not kept"),
+    Option("put-remote", extension=True, metavar="DIR", help="Same as --put"),
+    Option("put-local", extension=True, metavar="FILE", help="Accepted: it is always a file of our own that is put"),
+    Option("get-timestamp", extension=True, metavar="FILE", help="Tell when this file was last modified"),
+    Option("debug", extension=True, help="Same as --verbose"),
+)  # fmt: skip
+
+
+def _build(scan: Scan) -> Command:
+    names = _Names(scan)
+    return build(names, PLUGIN, {"sftp": True})  # type: ignore[arg-type]  # it iterates and has a rest, as a Scan
+
+
+class _Names:
+    """The scan with Checkmk's names replaced by ours."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+
+    @property
+    def rest(self) -> list[str]:
+        return self._scan.rest
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        puts_own_file = False
+        has_folder = False
+        for name, value in self._scan:
+            if name == "secret-reference":
+                yield "password", _referenced(value)
+            elif name == "timeout" and value.replace(".", "", 1).isdigit() and "." in value:
+                # Checkmk writes 10.0; ours are whole seconds.
+                yield name, str(max(1, round(float(value))))
+            elif name in _IGNORED:
+                puts_own_file = puts_own_file or name == "put-local"
+            else:
+                has_folder = has_folder or name == "put-remote"
+                yield _SAME.get(name, name), value
+        if puts_own_file and not has_folder:
+            yield "put", ""
+
+
+def _referenced(value: str) -> str:
+    identity, colon, path = value.partition(":")
+    if not colon or not identity:
+        raise UsageError("Secret reference must be ID:FILE")
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            for line in file.read(65536).splitlines():
+                name, found, secret = line.partition(":")
+                if found and name == identity:
+                    return secret
+    except OSError as error:
+        raise UsageError(f"Cannot read secret file {printable(path)}: {error.strerror}") from None
+    raise UsageError(f"Secret file {printable(path)} has no line {printable(identity)}:")
+
+
+PLUGIN = Plugin(
+    "check_sftp",
+    blurb="Log in to an SSH server, open an SFTP session and move files",
+    usage="check_sftp  [-4|-6] [-t <timeout>] [-p <port>] --user <name> [--identity <file>] [--get <file>] <host>",
+    options=(*(option for option in OPTIONS if option.name != "sftp"), *_ROWS),
+    build=_build,
+)
