@@ -6,18 +6,16 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
-from integration.breaks.scene import Scene, Stages, Where, breaks
+from integration.breaks.scene import REPORT, Scene, Stages, Where, breaks, changed_file, replaced_disk
 from integration.lab import servers
-from integration.lab.faults import BLACKHOLE, NO_ACTIVE_DATA, NO_PASSIVE_DATA, disk, fault
+from integration.lab.faults import BLACKHOLE, NO_ACTIVE_DATA, NO_PASSIVE_DATA, fault
 from integration.lab.servers import Place, Server
 from integration.servers import UNPACKED
 
 PORT = 2100
 FTP = Where(port=PORT)
-REPORT = b"x" * 3000
 HELD = b"220"
 
 
@@ -128,13 +126,9 @@ def foreign_address(scene: Scene) -> Stages:
         yield FTP
 
 
-def a_file(scene: Scene, change: Callable[[Path], None]) -> Stages:
+def a_file(scene: Scene, change: Callable[[Path], object]) -> Stages:
     """A file that becomes another one."""
-    where = Where(port=PORT, words={"HEX": sha256(REPORT).hexdigest()})
-    with scene.server(vsftpd(scene)), scene.file("report.csv", REPORT) as path:
-        yield where
-        change(path)
-        yield where
+    return changed_file(scene, vsftpd(scene), FTP, "report.csv", change)
 
 
 @breaks("FTP", "The file is missing")
@@ -149,7 +143,7 @@ def file_empty(scene: Scene) -> Stages:
 
 @breaks("FTP", "The file has another content")
 def file_changed(scene: Scene) -> Stages:
-    return a_file(scene, lambda path: void(path.write_bytes(REPORT[:-1] + b"y")))
+    return a_file(scene, lambda path: path.write_bytes(REPORT[:-1] + b"y"))
 
 
 @breaks("FTP", "The file is cut off")
@@ -162,20 +156,10 @@ def file_old(scene: Scene) -> Stages:
     return a_file(scene, lambda path: os.utime(path, (time.time() - 100_000,) * 2))
 
 
-def void(_: object) -> None:
-    """Forgets a value."""
-
-
 def a_disk(scene: Scene, broken: str, full: bool = False) -> Stages:
-    """A folder on a disk of its own that becomes another one."""
-    upload = scene.files / "upload"
+    """A disk that becomes another one."""
     with scene.server(vsftpd(scene, anon_other_write_enable="YES", anon_world_readable_only="NO")) as server:
-        with disk(server, upload, "size=1m"):
-            yield FTP
-        with disk(server, upload, broken):
-            if full:
-                server.run(("dd", "if=/dev/zero", f"of={upload}/filler", "bs=4k", "count=1", "status=none"))
-            yield FTP
+        yield from replaced_disk(scene, server, FTP, broken, full=full)
 
 
 @breaks("FTP", "The disk is read-only")

@@ -43,7 +43,7 @@ class Line:
             return True
         pattern = re.escape(self.text).replace(r"\.\.\.", ".*").replace(r"10\ seconds", r"\d+ seconds")
         pattern = re.sub(r"\bH\b", lambda _: re.escape(host), pattern)
-        pattern = re.sub(r"\bP\b", r"\\d+", pattern)
+        pattern = re.sub(r"\bport\\ P\b", r"port\\ \\d+", pattern)
         return re.fullmatch(pattern, line) is not None
 
 
@@ -54,6 +54,7 @@ class Row:
     section: str
     failure: str
     through_vip: bool
+    plain_plugin: str
     plain: Line
     plugin: str
     words: tuple[str, ...]
@@ -86,6 +87,7 @@ def _row(section: str, cells: list[str]) -> Row:
         section=section,
         failure=failure.removesuffix(PAST_THE_FARM).strip(),
         through_vip=not failure.endswith(PAST_THE_FARM),
+        plain_plugin=_PLUGINS[section] or plugin,
         plain=Line(plain.strip("`")),
         plugin=plugin,
         words=() if option == _NOTHING else tuple(words),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 from integration.certificates import Certificates
 from integration.lab import Backend, Lab
+from integration.lab.faults import disk
 from integration.lab.servers import Place, Server
 from integration.lb.balance import Balance
 
 PATIENCE = 20.0
+REPORT = b"x" * 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Where:
     state: str = "up"
 
 
-Stages = Iterator[Where]
+Stages = Generator[Where, None, None]
 """First the healthy state, then the sick one."""
 Provoke = Callable[["Scene"], Stages]
 
@@ -108,3 +111,25 @@ class Scene:
             connection.close()
             time.sleep(0.05)
         raise TimeoutError(f"nobody says {greeting!r} on port {port}")
+
+
+def replaced_disk(scene: Scene, server: Server, where: Where, broken: str, *, full: bool = False) -> Stages:
+    """The folder for uploads on a disk of its own, then on one with options of tmpfs(5) that break it, or filled up."""
+    upload = scene.files / "upload"
+    with disk(server, upload, "size=1m"):
+        yield where
+    with disk(server, upload, broken):
+        if full:
+            server.run(("dd", "if=/dev/zero", f"of={upload}/filler", "bs=4k", "count=1", "status=none"))
+        yield where
+
+
+def changed_file(
+    scene: Scene, start: Callable[[Place], Server], where: Where, name: str, change: Callable[[Path], object]
+) -> Stages:
+    """A file of REPORT, whose SHA-256 the page calls HEX, that becomes another one."""
+    words = {**where.words, "HEX": sha256(REPORT).hexdigest()}
+    with scene.server(start), scene.file(name, REPORT) as path:
+        yield replace(where, words=words)
+        change(path)
+        yield replace(where, words=words)

@@ -1,4 +1,4 @@
-"""What can break of an SSH server."""
+"""What can break of an SSH server before the login; what comes after it is in sftp.py."""
 
 from __future__ import annotations
 

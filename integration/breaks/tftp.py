@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
-from integration.breaks.scene import Scene, Stages, Where, breaks
+from integration.breaks.scene import REPORT, Scene, Stages, Where, breaks, changed_file, replaced_disk
 from integration.lab import servers
 from integration.lab.faults import BLACKHOLE, disk, fault, slow
 from integration.lab.servers import Place, Server
 
 PORT = 6900
 TFTP = Where(port=PORT)
-IMAGE = b"x" * 3000
 
 EVERY_TENTH = "udp dport != 53 numgen inc mod 10 == 0 drop"
 OTHER = "10.20.1.77"
@@ -54,11 +52,7 @@ def the_daemon_hangs(scene: Scene) -> Stages:
 
 def a_file(scene: Scene, start: Callable[[Place], Server], change: Callable[[Path], object]) -> Stages:
     """A file that becomes another one."""
-    where = Where(port=PORT, words={"HEX": sha256(IMAGE).hexdigest()})
-    with scene.server(start), scene.file("boot.bin", IMAGE) as path:
-        yield where
-        change(path)
-        yield where
+    return changed_file(scene, start, TFTP, "boot.bin", change)
 
 
 @breaks("TFTP", "The file is missing")
@@ -78,27 +72,21 @@ def file_empty(scene: Scene) -> Stages:
 
 @breaks("TFTP", "The file has another content")
 def file_changed(scene: Scene) -> Stages:
-    return a_file(scene, atftpd, lambda path: path.write_bytes(IMAGE[:-1] + b"y"))
+    return a_file(scene, atftpd, lambda path: path.write_bytes(REPORT[:-1] + b"y"))
 
 
 @breaks("TFTP", "The disk with the files is not mounted")
 def root_empty(scene: Scene) -> Stages:
-    with scene.file("boot.bin", IMAGE), scene.file("boot.cfg", b"timeout 5\n"), scene.server(atftpd) as server:
+    with scene.file("boot.bin", REPORT), scene.file("boot.cfg", b"timeout 5\n"), scene.server(atftpd) as server:
         yield TFTP
         with disk(server, scene.files, "size=1m"):
             yield TFTP
 
 
 def a_disk(scene: Scene, start: Callable[[Place], Server], broken: str, full: bool = False) -> Stages:
-    """A folder on a disk of its own that becomes another one."""
-    upload = scene.files / "upload"
+    """A disk that becomes another one."""
     with scene.server(start) as server:
-        with disk(server, upload, "size=1m"):
-            yield TFTP
-        with disk(server, upload, broken):
-            if full:
-                server.run(("dd", "if=/dev/zero", f"of={upload}/filler", "bs=4k", "count=1", "status=none"))
-            yield TFTP
+        yield from replaced_disk(scene, server, TFTP, broken, full=full)
 
 
 @breaks("TFTP", "The disk is read-only")

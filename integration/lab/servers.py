@@ -129,6 +129,9 @@ def proftpd(place: Place, passive: tuple[int, int], port: int = 21, extra: Itera
         "ServerType standalone",
         f"Port {port}",
         "UseIPv6 on",
+        # Else it looks for the address of the name of this machine, which may have none.
+        "DefaultAddress 127.0.0.1",
+        "DefaultServer on",
         f"PassivePorts {passive[0]} {passive[1]}",
         "User nobody",
         "Group nogroup",
