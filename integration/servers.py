@@ -1,5 +1,6 @@
 """The real servers, each with a configuration of our own, running until its `with` block ends."""
 
+import os
 import pwd
 import secrets
 import socket
@@ -62,8 +63,12 @@ def vsftpd(
     implicit: Certificate | None = None,
     banner: str | None = None,
     max_clients: int = 0,
+    writable: Literal["", "keep", "delete"] = "",
 ) -> Iterator[Server]:
-    """Runs vsftpd in an empty folder; `banner` may have several lines, and 0 clients are no limit."""
+    """Runs vsftpd in an empty folder; `banner` may have several lines, and 0 clients are no limit.
+
+    `writable` gives it a folder `up` in which files can be stored and then be deleted, or must be kept.
+    """
     files = _serve(folder)
     empty = folder / "empty"
     empty.mkdir()
@@ -81,6 +86,16 @@ def vsftpd(
         "isolate_network": "NO",
         "seccomp_sandbox": "NO",
     }
+    if writable:
+        (files / "up").mkdir()
+        ftp = pwd.getpwnam("ftp")
+        os.chown(files / "up", ftp.pw_uid, ftp.pw_gid)
+        settings |= {
+            "write_enable": "YES",
+            "anon_upload_enable": "YES",
+            "anon_other_write_enable": "YES" if writable == "delete" else "NO",
+            "anon_umask": "022",
+        }
     if banner is not None:
         settings["banner_file"] = _write(folder / "banner", banner)
     if certificate := explicit or implicit:
@@ -106,8 +121,11 @@ def proftpd(
     explicit: Certificate | None = None,
     implicit: Certificate | None = None,
     banner: str | None = None,
+    protocol: str = "",
 ) -> Iterator[Server]:
     """Runs ProFTPD in an empty folder; `banner` may have several lines, which come before its own one.
+
+    `protocol` is the only version of TLS, as in TLSv1.2.
 
     After the end of a session it accepts nothing for up to 0.4 s.
     """
@@ -145,6 +163,8 @@ def proftpd(
             f"TLSOptions NoSessionReuseRequired{' UseImplicitSSL' if implicit else ''}",
             f"TLSLog {folder}/tls.log",
         ]
+        if protocol:
+            lines.append(f"TLSProtocol {protocol}")
     configuration = _write(folder / "proftpd.conf", "\n".join([*lines, ""]))
     argv: list[str | Path] = [UNPACKED / "usr/sbin/proftpd", "--nodaemon", "--quiet", "--config", configuration]
     with Daemon(argv, folder) as daemon:

@@ -140,3 +140,22 @@ def test_an_empty_directory_has_no_files(request: pytest.FixtureRequest, name: s
         )
     finally:
         empty.rmdir()
+
+
+@pytest.mark.parametrize("tls", ["", "explicit"])
+def test_a_canary_is_stored_and_deleted(new_folder: Folders, certificates: Certificates, family: str, tls: str) -> None:
+    secured = certificates.good if tls else None
+    with servers.vsftpd(new_folder(), free_port(), writable="delete", explicit=secured) as server:
+        result = ask(server, family, put="up", tls=tls)
+        assert result.ok, result.text
+        assert list((server.files / "up").iterdir()) == []
+
+
+def test_a_canary_that_must_stay_is_named(new_folder: Folders) -> None:
+    with servers.vsftpd(new_folder(), free_port(), writable="keep") as server:
+        result = ask(server, "IPv4", put="up")
+        (left,) = (server.files / "up").iterdir()
+        assert result.text == (
+            "FTP CRITICAL - put up: DELE refused: 550 Permission denied.; "
+            f"put: up/{left.name} may be left on the server"
+        )

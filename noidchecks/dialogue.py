@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Operation: TypeAlias = (
         "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive | OpenDatagram | SendTo"
-        " | ReceiveFrom | Sleep | Run | Close | Reserve"
+        " | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard"
     )
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> object:
         return Generator
     if name == "Operation":
         stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive
-        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve
+        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -197,6 +197,25 @@ class Reserve:
         self.seconds = seconds
 
 
+class Mask:
+    """Names a secret that the transcript must not show from now on, whoever says it. Answer: None."""
+
+    __slots__ = ("secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+
+
+class Heard:
+    """Tells the transcript what was received through a layer, which it saw only wrapped up. Answer: None."""
+
+    __slots__ = ("channel", "data")
+
+    def __init__(self, channel: Channel, data: bytes) -> None:
+        self.channel = channel
+        self.data = data
+
+
 class Datagram(Value):
     """One received datagram and the address that it came from."""
 
@@ -219,12 +238,17 @@ class Stream:
 
     def send(self, data: bytes, shown: bytes = b"") -> Dialogue[None]:
         """Sends all of the data; what is shown stands in a transcript in place of a secret."""
-        yield Send(self.channel, data if self.tls is None else self.tls.encrypt(data), shown)
+        if self.tls is None:
+            yield Send(self.channel, data, shown)
+        else:
+            yield Send(self.channel, self.tls.encrypt(data), shown or data)
 
     def receive(self, limit: int = SEGMENT, patience: float | None = None) -> Dialogue[bytes | None]:
         """Receives 1..limit bytes; b"" at the end, None after patience seconds without a byte."""
         if self.tls is not None:
             data: bytes | None = yield from self.tls.receive(self.channel, limit, patience)
+            if data:
+                yield Heard(self.channel, data)
             return data
         answer: bytes | None = yield Receive(self.channel, limit, patience)
         return answer

@@ -162,7 +162,7 @@ def _conclude(probe: Probe, session: Session) -> Result:
     if session.transcript is None:
         return result.replace(transcript=()) if result.transcript else result
     # What a judgement has to add is about the end of the dialogue.
-    return result.replace(transcript=(*session.transcript, *result.transcript))
+    return result.replace(transcript=(*session.transcript.lines(), *result.transcript))
 
 
 def _conclude_anyhow(probe: Probe, session: Session) -> Result:

@@ -10,8 +10,10 @@ from ..dialogue import (
     Accept,
     Close,
     Connect,
+    Heard,
     Listen,
     LocalAddress,
+    Mask,
     OpenDatagram,
     Phase,
     Receive,
@@ -165,6 +167,10 @@ def _reserve(session: Session, operation: Reserve) -> None:
     session.reserve(operation.seconds)
 
 
+def _tell(_: Session, __: Mask | Heard) -> None:
+    """Leaves it to the transcript."""
+
+
 GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Phase: _phase,
     Resolve: _resolve,
@@ -181,4 +187,6 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Run: _run,
     Close: _close,
     Reserve: _reserve,
+    Mask: _tell,
+    Heard: _tell,
 }

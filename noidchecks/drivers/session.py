@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..dialogue import Dialogue, Operation
+    from .transcript import Transcript
 
 # So many operations are granted before the loop is given back: a peer that is always ready must not starve the others.
 _BUDGET = 64
@@ -61,7 +62,11 @@ class Session:
         self.fd = -1
         self.events = WAIT_READ
         self.until = 0.0
-        self.transcript: list[str] | None = [] if transcript else None
+        self.transcript: Transcript | None = None
+        if transcript:
+            from .transcript import Transcript
+
+            self.transcript = Transcript()
         self._dialogue = dialogue
         self._timeout = timeout
         # The deadline is before the end while the dialogue keeps something in reserve.
@@ -102,7 +107,7 @@ class Session:
                         error = failure
                         error.phase = error.phase or self._phase
                 if self.transcript is not None:
-                    self._record(operation, error or answer)
+                    self.transcript.add(monotonic() - self._started, operation, error or answer)
                 if not self._resume(answer, error):
                     return False
             self.fd, self.until = -1, now
@@ -188,10 +193,3 @@ class Session:
             phases = self.timings.phases
             phases[self._phase] = phases.get(self._phase, 0.0) + now - self._phase_began
         self._phase, self._phase_began = phase, now
-
-    def _record(self, operation: object, outcome: object) -> None:
-        from .transcript import describe
-
-        line = describe(operation, outcome)
-        if line and self.transcript is not None:
-            self.transcript.append(f"{monotonic() - self._started:.6f} {line}")

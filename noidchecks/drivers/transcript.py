@@ -2,12 +2,110 @@
 
 from __future__ import annotations
 
-from ..dialogue import Connect, OpenDatagram, Phase, Receive, ReceiveFrom, Resolve, Send, SendTo, Sleep
+from ..dialogue import (
+    Accept,
+    Close,
+    Connect,
+    Heard,
+    Listen,
+    LocalAddress,
+    Mask,
+    OpenDatagram,
+    Phase,
+    Receive,
+    ReceiveFrom,
+    Reserve,
+    Resolve,
+    Run,
+    Send,
+    SendTo,
+    Sleep,
+)
 from ..errors import ProbeError
 from ..status.text import printable
 
 _SHOWN = 512
 _SHOWN_BINARY = 16
+# Of both ends of a dialogue so many lines and characters are kept; a transfer of many blocks loses its middle.
+_MOST_LINES = 250
+_MOST_CHARACTERS = 24576
+_LINES_OF_ONE_PIECE = 20
+_MASK = b"****"
+# A shorter one would be told by what is left around the mask.
+_SHORT = 4
+
+
+class Transcript:
+    """The lines of a dialogue, bounded in number and length; a secret is masked in all that is sent and received."""
+
+    __slots__ = ("_head", "_tail", "_head_size", "_tail_size", "_left_out", "_secrets", "_held")
+
+    def __init__(self) -> None:
+        self._head: list[str] = []
+        self._tail: list[str] = []
+        self._head_size = 0
+        self._tail_size = 0
+        self._left_out = 0
+        self._secrets: list[bytes] = []
+        # What may be the beginning of a secret, by channel: the rest of it may come in the next piece.
+        self._held: dict[int, bytes] = {}
+
+    def add(self, seconds: float, operation: object, outcome: object) -> None:
+        """Adds what the operation tells, if anything, at so many seconds after the start."""
+        for line in self._lines_of(operation, outcome):
+            self._append(f"{seconds:.6f} {line}")
+
+    def lines(self) -> tuple[str, ...]:
+        """Returns the lines; one of them says how many were left out."""
+        gap = (f"... {self._left_out} lines left out ...",) if self._left_out else ()
+        return (*self._head, *gap, *self._tail)
+
+    def _lines_of(self, operation: object, outcome: object) -> list[str]:
+        if isinstance(operation, Mask):
+            if operation.secret:
+                self._secrets.append(operation.secret)
+            return []
+        if isinstance(operation, Heard):
+            return self._received(Receive(operation.channel), operation.data)
+        if isinstance(operation, Receive) and outcome and isinstance(outcome, bytes):
+            return self._received(operation, outcome)
+        if isinstance(operation, Send):
+            operation = Send(operation.channel, self._masked(operation.data), self._masked(operation.shown))
+        line = describe(operation, outcome)
+        return [line] if line else []
+
+    def _received(self, operation: Receive, data: bytes) -> list[str]:
+        data = self._masked(self._joined(id(operation.channel), data))
+        return [describe(operation, piece) for piece in _pieces(data)] if data else []
+
+    def _masked(self, data: bytes) -> bytes:
+        for secret in self._secrets:
+            if secret in data:
+                data = _MASK if len(secret) < _SHORT else data.replace(secret, _MASK)
+        return data
+
+    def _joined(self, channel: int, data: bytes) -> bytes:
+        """Returns what was held back of the channel and the data, without what has to be held back now."""
+        data = self._held.pop(channel, b"") + data
+        held = 0
+        for secret in self._secrets:
+            lengths = range(min(len(secret) - 1, len(data)), 0, -1)
+            held = max(held, next((length for length in lengths if data.endswith(secret[:length])), 0))
+        if held:
+            self._held[channel] = data[-held:]
+            return data[:-held]
+        return data
+
+    def _append(self, line: str) -> None:
+        if not self._tail and len(self._head) < _MOST_LINES and self._head_size < _MOST_CHARACTERS:
+            self._head.append(line)
+            self._head_size += len(line)
+            return
+        self._tail.append(line)
+        self._tail_size += len(line)
+        while len(self._tail) > _MOST_LINES or self._tail_size > _MOST_CHARACTERS:
+            self._tail_size -= len(self._tail.pop(0))
+            self._left_out += 1
 
 
 def describe(operation: object, outcome: object) -> str:
@@ -29,6 +127,12 @@ def _words(operation: object) -> str:
             return f"resolve {printable(host)} port {port}"
         case Connect(address=address):
             return f"connect {address}"
+        case Listen():
+            return "listen"
+        case Accept():
+            return "accept"
+        case LocalAddress():
+            return "local address"
         case OpenDatagram():
             return "open datagram socket"
         case Send(shown=shown) if shown:
@@ -42,20 +146,45 @@ def _words(operation: object) -> str:
             return "<"
         case Sleep(seconds=seconds):
             return f"sleep {seconds:g} s"
+        case Run():
+            return "run in a thread"
+        case Close(channel=channel) if _address(channel):
+            return f"close {_address(channel)}"
+        case Reserve(seconds=seconds) if seconds:
+            return f"keep {seconds:g} s for the end"
     return ""
 
 
 def _answer(operation: object, outcome: object) -> str:
-    if isinstance(operation, Receive | ReceiveFrom):
-        if outcome is None:
+    match operation:
+        case Receive() | ReceiveFrom() | Accept() if outcome is None:
             return "nothing in time"
-        if isinstance(outcome, bytes):
-            return f"{len(outcome)} bytes {_escaped(outcome)}" if outcome else "end of stream"
-        data, address = outcome.data, outcome.address  # type: ignore[attr-defined]  # a Datagram is all that is left
-        return f"{address} {len(data)} bytes {_escaped(data)}"
-    if isinstance(operation, Resolve) and isinstance(outcome, tuple):
-        return ", ".join(address.host for address in outcome)
+        case Receive():
+            return f"{len(outcome)} bytes {_escaped(outcome)}" if outcome else "end of stream"  # type: ignore[arg-type]
+        case ReceiveFrom():
+            data, address = outcome.data, outcome.address  # type: ignore[attr-defined]  # a Datagram
+            return f"{address} {len(data)} bytes {_escaped(data)}"
+        case Resolve():
+            return ", ".join(address.host for address in outcome)  # type: ignore[attr-defined]  # a tuple of Address
+        case Listen() | Accept():
+            return _address(outcome)
+        case LocalAddress():
+            return str(outcome)
     return ""
+
+
+def _address(channel: object) -> str:
+    # One that was accepted and whose peer is gone has none.
+    address = getattr(channel, "address", None)
+    return "" if address is None else str(address)
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """Returns the lines of a text, and anything else, or what is left of a long text, as it is."""
+    if not data.isascii() or b"\n" not in data:
+        return [data]
+    lines = data.split(b"\n", _LINES_OF_ONE_PIECE)
+    return [*(line + b"\n" for line in lines[:-1]), *filter(None, lines[-1:])]
 
 
 def _escaped(data: bytes) -> str:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from os import urandom
 
+# So much of the deadline is kept for taking a canary away: a share of it, and so many seconds at most.
+_SHARE, _LONGEST = 0.1, 2.0
+
+
+def reserve(timeout: float) -> float:
+    """Returns the seconds before a deadline that are kept for taking the canary away."""
+    return min(max(timeout, 0.0) * _SHARE, _LONGEST)
+
 
 class Canary:
     """A file with a name that nobody else has, and its contents."""

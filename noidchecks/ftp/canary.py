@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from os import urandom
-
-from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
+from ..dialogue import Reserve
+from ..errors import ProbeError
+from ..files.canary import Canary, reserve
 from ..files.content import Content
 from .control import path
 from .data import DataFailed, over_first, set_type
@@ -16,16 +16,14 @@ if TYPE_CHECKING:
 
 # What may still come about the transfer before the reply to DELE does.
 _BELATED = frozenset((125, 150, 225, 226, 425, 426, 451, 452))
-_MOST_BELATED = 4
+_MOST_BELATED = 8
 
 
-def fly(deep: DeepFindings, folder: str, methods: list[str]) -> Dialogue[None]:
-    """Stores the canary, reads it back and deletes it, also when the first two fail; ProbeError."""
+def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> Dialogue[None]:
+    """Stores the canary, reads it back and deletes it, also when the first two fail or last too long; ProbeError."""
     courier = deep.courier
-    token = urandom(12).hex()
-    name = f"{path(folder).rstrip('/')}/" if folder else ""
-    name = f"{'/' if folder.startswith('/') and name == '/' else name}noidchecks-{token}.tmp"
-    data = f"noidchecks canary {token}\r\n".encode() * 8
+    canary = Canary(path(folder))
+    name, data = canary.name, canary.data
     back = Content(hashed=False, text=data)
 
     def store(method: str) -> Dialogue[None]:
@@ -40,21 +38,22 @@ def fly(deep: DeepFindings, folder: str, methods: list[str]) -> Dialogue[None]:
 
     yield from courier.control.enter("data")
     yield from set_type(courier.control, "I")
+    yield Reserve(reserve(timeout))
     try:
         yield from over_first(methods, store)
         yield from over_first(methods, read)
         if back.size != len(data) or not back.found:
             raise DataFailed(f"what was read back is not what was stored: {back.size} of {len(data)} bytes")
-    except DeadlineExceeded:
-        raise
     except ProbeError as failure:
         if deep.leftover:
             try:
+                yield from courier.abandon()
                 yield from _delete(deep, name)
-            except (NotConnected, PeerError):
+            except ProbeError:
                 # The failure before is the news; leftover tells the rest.
                 pass
         raise failure
+    yield Reserve(0.0)
     courier.place = ""
     yield from _delete(deep, name)
     deep.put = True
@@ -64,9 +63,10 @@ def _delete(deep: DeepFindings, name: str) -> Dialogue[None]:
     control = deep.courier.control
     reply = yield from control.command("DELE", name)
     for _ in range(_MOST_BELATED):
-        if reply.code not in _BELATED:
+        # First come the replies to what was broken off: the 550 or 250 of a transfer is not that of DELE.
+        if not control.owed and reply.code not in _BELATED:
             break
         reply = yield from control.reply()
-    if reply.code not in (200, 250):
+    if control.owed or reply.code not in (200, 250):
         raise control.unexpected("DELE refused", "250", reply)
     deep.leftover = ""

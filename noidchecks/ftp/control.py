@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import Phase
+from ..dialogue import Mask, Phase
 from ..errors import PeerError
 from ..status.text import printable
 from .wire import NotAReply, ReplyReader
@@ -18,14 +18,16 @@ _CHUNK = 1024
 class Control:
     """Sends commands and reads their replies; a reply longer than limit bytes is a PeerError.
 
-    phase is the last phase that was entered; with jail the words of the server are not repeated.
+    phase is the last phase that was entered, owed the number of commands whose final reply is still to come. With jail
+    the words of the server are not repeated.
     """
 
-    __slots__ = ("stream", "phase", "_limit", "_jail", "_reader", "_fed", "_secret")
+    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_secret")
 
     def __init__(self, stream: Stream, *, limit: int, jail: bool = False) -> None:
         self.stream = stream
         self.phase = ""
+        self.owed = 0
         self._limit = limit
         self._jail = jail
         self._reader = ReplyReader()
@@ -41,12 +43,18 @@ class Control:
         """Sends a command and returns the first reply to it; PeerError."""
         line = f"{verb} {argument}" if argument else verb
         yield from self.stream.send(encoded(line) + b"\r\n")
+        self.owed += 1
         return (yield from self.reply())
+
+    def keep_secret(self, password: str) -> Dialogue[None]:
+        """Keeps the password out of all that is shown, also where the server repeats it."""
+        self._secret = encoded(password)
+        yield Mask(self._secret)
 
     def password(self, password: str) -> Dialogue[Reply]:
         """Sends PASS, which no transcript shows."""
-        self._secret = encoded(password)
-        yield from self.stream.send(b"PASS " + self._secret + b"\r\n", shown=b"PASS ****\r\n")
+        yield from self.stream.send(b"PASS " + encoded(password) + b"\r\n", shown=b"PASS ****\r\n")
+        self.owed += 1
         return (yield from self.reply())
 
     def reply(self) -> Dialogue[Reply]:
@@ -64,6 +72,8 @@ class Control:
                 raise PeerError("the server does not answer with a reply", expected="a reply", received=b"") from None
             if reply is not None:
                 self._fed = 0
+                if self.owed and reply.code >= 200:
+                    self.owed -= 1
                 return reply
             data = yield from self.stream.receive(_CHUNK, patience)
             if data is None:

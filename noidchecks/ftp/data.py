@@ -42,7 +42,9 @@ class Courier:
     connections are secured when protected is set.
     """
 
-    __slots__ = ("control", "place", "moved", "foreign", "begun", "protected", "_active", "_source", "_peer")
+    __slots__ = (
+        "control", "place", "moved", "foreign", "begun", "protected", "_active", "_source", "_peer", "_channel"
+    )  # fmt: skip
 
     def __init__(self, control: Control, peer: Address, active: Active | None, source: str) -> None:
         self.control = control
@@ -54,6 +56,12 @@ class Courier:
         self._peer = peer
         self._active = active
         self._source = source
+        self._channel: Channel | None = None
+
+    def abandon(self) -> Dialogue[None]:
+        """Breaks off a transfer that is under way, so that the server listens to commands again."""
+        if self._channel is not None:
+            yield Close(self._channel)
 
     def download(self, method: str, verb: str, argument: str, sink: Sink, limit: int) -> Dialogue[None]:
         """Feeds what the command brings to the sink; DataFailed, also for more than limit bytes."""
@@ -102,6 +110,7 @@ class Courier:
         self.begun = False
         is_active = method in ("PORT", "EPRT")
         channel: Channel = yield from (self._listen(method) if is_active else self._connect(method))
+        self._channel = channel
         self.begun = True
         reply = yield from self.control.command(verb, argument)
         if reply.code not in (125, 150):
@@ -112,7 +121,7 @@ class Courier:
             self._blame(reply)
             raise DataFailed(f"{verb} refused: {self.control.words(reply)}")
         if is_active:
-            channel = yield from self._accept(method, channel)
+            self._channel = channel = yield from self._accept(method, channel)
         stream = Stream(channel)
         if self.protected and self.control.stream.tls is not None:
             layer = self.control.stream.tls.resume()

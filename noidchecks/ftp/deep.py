@@ -99,7 +99,7 @@ def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login
         deep.task = ""
     if probe.put is not None:
         deep.task = f"put {probe.put}" if probe.put else "put"
-        yield from fly(deep, probe.put, usable)
+        yield from fly(deep, probe.put, usable, probe.timeout)
         deep.task = ""
 
 

@@ -71,6 +71,7 @@ def _judge_failure(probe: FtpProbe, findings: FtpFindings, seconds: float, timin
     text = ""
     if failure is None:
         failure = NotConnected("No data received from host", 0)
+        failure.phase = "greeting"
         text = failure.message
     elif isinstance(failure, NotConnected) and failure.code == ECONNREFUSED:
         state = probe.refuse_state

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 def log_in(control: Control, login: Login) -> Dialogue[None]:
     """Sends USER, and PASS if asked for it; PeerError tells why the server did not let us in."""
     yield from control.enter("login")
+    yield from control.keep_secret(login.password)
     reply = yield from control.command("USER", login.user)
     if reply.code == 331:
         reply = yield from control.password(login.password)

@@ -40,7 +40,8 @@ OUTPUT_ROWS = (
     Option(
         "output-format", extension=True, metavar="FORMAT", help="One of multi-line, mp-test-json (always exits 0), json"
     ),
-    Option("verbose", "v", help="Print the dialogue after the status line"),
+    Option("verbose", "v", help="Print the dialogue after the status line; more of them do the same"),
+    Option("transcript", extension=True, help="The same as -v"),
 )
 
 
@@ -87,7 +88,7 @@ class CommonSettings:
                 self.output_format = value.lower()
                 if self.output_format not in FORMATS:
                     raise UsageError(f"Invalid output format: {printable(value)}")
-            case "verbose":
+            case "verbose" | "transcript":
                 self.verbose = True
             case _:
                 return False

@@ -29,8 +29,6 @@ _HEAD = 255
 _SHOWN = 100
 # So many messages that say nothing (RFC 4253 section 11) may come before the KEXINIT.
 _IDLE_MESSAGES = 16
-# Seconds in which a canary can be taken back.
-_MOST_RESERVE = 1.0
 
 INVALID = "Invalid protocol version control string"
 MISSING = "No version control string received"
@@ -173,9 +171,10 @@ def _log_in(connection: Connection, probe: SshProbe, findings: SshFindings) -> D
 
 def _put(connection: Connection, probe: SshProbe, session: object, deep: SftpFindings) -> Dialogue[None]:
     """Stores and deletes a canary, for which the last moments before the deadline are kept; ProbeError."""
+    from ..files.canary import reserve
     from . import transfer
 
-    yield Reserve(min(_MOST_RESERVE, probe.timeout / 10))
+    yield Reserve(reserve(probe.timeout))
     try:
         yield Run(connection.step("transfer", lambda: transfer.put(session, probe.put or "", deep)), connection.stop)
     except DeadlineExceeded:

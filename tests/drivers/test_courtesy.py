@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from noidchecks.address import AF_INET, AF_UNSPEC, STREAM, Address
-from noidchecks.dialogue import Connect, Dialogue, OpenDatagram, Phase, ReceiveFrom, Resolve, SendTo
+from noidchecks.dialogue import Connect, Dialogue, OpenDatagram, Phase, ReceiveFrom, Reserve, Resolve, SendTo, Sleep
 from noidchecks.drivers.session import Session
 from noidchecks.errors import DeadlineExceeded, NotConnected
 from tests.conftest import Check
@@ -47,6 +47,46 @@ def test_after_the_deadline_a_farewell_is_still_sent(check: Check) -> None:
         result = check(TalkProbe(polite, timeout=0.1))
         assert result.facts["found"] == "left"
         assert peer.recv(100) == b"farewell"
+
+
+def test_what_is_kept_in_reserve_is_for_tidying_up(check: Check) -> None:
+    def careful() -> Dialogue[list[str]]:
+        seen = []
+        yield Phase("transfer")
+        yield Reserve(0.4)
+        try:
+            yield Sleep(20)
+        except DeadlineExceeded as early:
+            seen.append(f"{early.message} ({early.phase})")
+        yield Sleep(0.01)
+        try:
+            yield Sleep(20)
+        except DeadlineExceeded:
+            seen.append("over")
+        return seen
+
+    result = check(TalkProbe(careful, timeout=0.5))
+    assert result.facts["found"] == ["Socket timeout after 0.5 seconds (transfer)", "over"]
+    assert result.timings.total >= 0.5
+
+
+def test_a_reserve_can_be_given_back(check: Check) -> None:
+    def careful() -> Dialogue[str]:
+        yield Reserve(0.9)
+        yield Reserve(0)
+        yield Sleep(0.15)
+        return "in time"
+
+    assert check(TalkProbe(careful, timeout=1)).facts["found"] == "in time"
+
+
+def test_without_a_deadline_nothing_is_kept(check: Check) -> None:
+    def careful() -> Dialogue[str]:
+        yield Reserve(1)
+        yield Sleep(0.01)
+        return "in time"
+
+    assert check(TalkProbe(careful, timeout=0)).facts["found"] == "in time"
 
 
 def test_a_refused_connection_is_closed_before_the_next_is_tried(check: Check, host: str) -> None:

@@ -6,25 +6,35 @@ from typing import Any, cast
 
 import pytest
 
-from noidchecks import NotConnected
+from noidchecks import LocalError, NotConnected
 from noidchecks.address import AF_INET, STREAM, Address
 from noidchecks.dialogue import (
+    Accept,
     Close,
     Connect,
     Datagram,
+    Heard,
+    Listen,
+    LocalAddress,
+    Mask,
     OpenDatagram,
+    Operation,
     Phase,
     Receive,
     ReceiveFrom,
+    Reserve,
     Resolve,
+    Run,
     Send,
     SendTo,
     Sleep,
 )
-from noidchecks.drivers.transcript import describe
+from noidchecks.drivers.transcript import Transcript, describe
+from tests.fakes.rehearse import FakeChannel
 
 CHANNEL = cast("Any", None)
 ADDRESS = Address(AF_INET, ("127.0.0.1", 69))
+DATA = cast("Any", FakeChannel(ADDRESS))
 
 
 @pytest.mark.parametrize(
@@ -46,6 +56,17 @@ ADDRESS = Address(AF_INET, ("127.0.0.1", 69))
         (ReceiveFrom(CHANNEL), None, "<: nothing in time"),
         (Sleep(0.5), None, "sleep 0.5 s"),
         (Close(CHANNEL), None, ""),
+        (Close(DATA), None, "close 127.0.0.1:69"),
+        (Listen(ADDRESS), DATA, "listen: 127.0.0.1:69"),
+        (Listen(ADDRESS), LocalError("cannot listen"), "listen: cannot listen"),
+        (Accept(DATA), DATA, "accept: 127.0.0.1:69"),
+        (Accept(DATA), None, "accept: nothing in time"),
+        (LocalAddress(DATA), ADDRESS, "local address: 127.0.0.1:69"),
+        (Run(list, list), None, "run in a thread"),
+        (Run(list, list), LocalError("a|b"), "run in a thread: a b"),
+        (Reserve(1.5), None, "keep 1.5 s for the end"),
+        (Reserve(0), None, ""),
+        (Mask(b"secret"), None, ""),
     ],
 )
 def test_an_operation_is_described_in_one_line(operation: object, outcome: object, line: str) -> None:
@@ -58,3 +79,72 @@ def test_of_long_data_the_beginning_is_shown() -> None:
     assert text.endswith("'...")
     assert len(text) < 600
     assert len(describe(Receive(CHANNEL), b"\xff" * 16384)) < 200
+
+
+def told(*steps: tuple[Operation, object]) -> list[str]:
+    """Returns the lines of a transcript, without their times."""
+    transcript = Transcript()
+    for operation, outcome in steps:
+        transcript.add(0.25, operation, outcome)
+    assert all(line.startswith(("0.250000 ", "... ")) for line in transcript.lines())
+    return [line.partition(" ")[2] for line in transcript.lines()]
+
+
+def test_text_is_told_line_by_line_and_anything_else_as_it_came() -> None:
+    assert told((Receive(CHANNEL), b"220-a\r\n b\n220 c")) == [
+        "<: 7 bytes '220-a\\r\\n'",
+        "<: 3 bytes ' b\\n'",
+        "<: 5 bytes '220 c'",
+    ]
+    assert told((Receive(CHANNEL), b"\xff\n\n")) == ["<: 3 bytes '\\xff\\n\\n'"]
+    many = told((Receive(CHANNEL), b"x\n" * 10_000))
+    assert len(many) < 50
+    assert many[-1].endswith("...")
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_secret_is_masked_in_pieces_of_any_size(step: int, wrapped: bool) -> None:
+    said = b"530 User bob has the password sesame, not sesa or sesames\r\n"
+    pieces = [said[at : at + step] for at in range(0, len(said), step)]
+    steps: list[tuple[Operation, object]] = [(Mask(b"sesame"), None), (Mask(b""), None)]
+    if wrapped:
+        steps += [(Heard(CHANNEL, piece), None) for piece in pieces]
+    else:
+        steps += [(Receive(CHANNEL), piece) for piece in pieces]
+    shown = "".join(line.partition("'")[2].rpartition("'")[0] for line in told(*steps))
+    assert shown == "530 User bob has the password ****, not sesa or ****s\\r\\n"
+
+
+def test_a_secret_that_never_ends_is_not_shown_either() -> None:
+    lines = told((Mask(b"sesame"), None), (Receive(CHANNEL), b"530 sesam"), (Receive(CHANNEL), b""))
+    assert lines == ["<: 4 bytes '530 '", "<: end of stream"]
+
+
+def test_a_secret_is_masked_in_what_is_sent() -> None:
+    lines = told(
+        (Mask(b"sesame"), None),
+        (Send(CHANNEL, b"USER sesame\r\n"), None),
+        (Send(CHANNEL, b"USER sesame\r\n"), NotConnected("gone", 32)),
+        (Send(CHANNEL, b"\x17\x03", b"ACCT sesame\r\n"), None),
+    )
+    assert lines == [
+        "> 11 bytes 'USER ****\\r\\n'",
+        "> 11 bytes 'USER ****\\r\\n': gone",
+        "> 'ACCT ****\\r\\n'",
+    ]
+
+
+def test_a_short_secret_cannot_be_told_by_what_is_left() -> None:
+    assert told((Mask(b"in"), None), (Receive(CHANNEL), b"230 Logged in\r\n")) == ["<: 4 bytes '****'"]
+
+
+def test_of_a_long_dialogue_both_ends_are_kept() -> None:
+    steps: list[tuple[Operation, object]] = [(Send(CHANNEL, f"NOOP {n}".encode()), None) for n in range(100_000)]
+    lines = told(*steps)
+    assert len(lines) <= 501
+    assert lines[0].endswith("'NOOP 0'")
+    assert lines[-1].endswith("'NOOP 99999'")
+    assert lines[250] == "99500 lines left out ..."
+    wide = told(*[(Send(CHANNEL, b"x" * 512), None)] * 1000)
+    assert sum(map(len, wide)) < 60_000

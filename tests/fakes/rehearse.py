@@ -11,11 +11,14 @@ from noidchecks.dialogue import (
     Connect,
     Datagram,
     Dialogue,
+    Heard,
+    Mask,
     OpenDatagram,
     Operation,
     Phase,
     Receive,
     ReceiveFrom,
+    Reserve,
     Resolve,
     Send,
     SendTo,
@@ -148,6 +151,8 @@ class _Stage:
                 seen.datagrams.append((data, address))
             case Sleep(seconds=seconds):
                 return self._wait(seconds)
+            case Reserve() | Mask() | Heard():
+                pass
             case Close(channel=FakeChannel() as channel):
                 channel.closed = True
             case _:
