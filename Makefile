@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER P
 .NOTPARALLEL:
 
 help:
-	@echo 'make demo         start small servers and let the plugins check them'
+	@echo 'make demo         let the plugins check small servers, and farms of them lose and regain backends'
 	@echo 'make test         lint, types, unit tests and, as root, the integration tests'
 	@echo 'make install      the plugins in $(BIN)'
 	@echo 'make lint         ruff and mypy'
@@ -38,6 +38,8 @@ install: $(VENV)/installed
 
 demo: $(VENV)/installed-demo
 	@$(BIN)/noidchecks demo
+	@[ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || integration/prepare --demo || true
+	@$(BIN)/noidlb demo
 
 test: lint unit
 	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \

@@ -8,6 +8,7 @@ VIP = "192.0.2.10"
 CLIENT = "192.0.2.100"
 GATEWAY = "192.0.2.1"
 FILE = "whoami.txt"
+WELL, HALF_DEAD = "well", "half-dead"
 # What a backend's FTP server announces; the half-dead one has them closed.
 PASSIVE_PORTS = (50000, 50100)
 

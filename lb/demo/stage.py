@@ -6,16 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from lb.demo.scene import CLIENT, GATEWAY, HOSTS, PASSIVE_PORTS, VIP, Host
+from lb.demo.scene import CLIENT, GATEWAY, HOSTS, VIP
 from lb.program import KernelError, find, run
 
 _TIMEOUT = 30.0
 _PROGRAMS = (("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables"), ("conntrack", "conntrack"))
-# Set inside, so that the inner process knows that it is there.
-INSIDE = "NOIDLB_DEMO_INSIDE"
 _UNSHARE = ("--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
 # What has to work inside, tried before anything is promised.
 _TRY = (
@@ -41,10 +38,10 @@ def obstacle() -> str:
     return ""
 
 
-def play_inside(arguments: Sequence[str]) -> int:
-    """Runs the demonstration again inside, and returns its exit code."""
-    argv = [*_enter(), sys.executable, "-P", "-m", "lb.demo.play", *arguments]
-    return subprocess.run(argv, env={**os.environ, INSIDE: "1", "PATH": _path()}).returncode  # noqa: S603
+def enter(module: str) -> int:
+    """Runs a module of ours inside, and returns its exit code."""
+    argv = [*_enter(), sys.executable, "-P", "-m", module]
+    return subprocess.run(argv, env={**os.environ, "PATH": _path()}).returncode  # noqa: S603
 
 
 def build() -> None:
@@ -62,19 +59,6 @@ def build() -> None:
 def within(name: str, *words: str) -> list[str]:
     """Returns the words of a command that runs in a namespace."""
     return ["ip", "netns", "exec", name, *words]
-
-
-def close_data_ports(host: Host) -> None:
-    """Leaves a backend half dead: it answers on its control port, and its data ports are closed."""
-    low, high = PASSIVE_PORTS
-    rule = f"tcp dport {low}-{high - 1} reject with tcp reset"
-    text = f"table inet half_dead {{ chain input {{ type filter hook input priority 0; {rule}; }}; }}"
-    _run(*within(host.name, "nft", text))
-
-
-def open_data_ports(host: Host) -> None:
-    """Undoes that."""
-    _run(*within(host.name, "nft", "delete table inet half_dead"))
 
 
 def _enter() -> list[str]:
