@@ -81,16 +81,22 @@ class Hook:
                 queue.task_done()
 
     async def _run(self, event: Event) -> None:
-        ended = asyncio.get_running_loop().create_future()
+        ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def end(result: Result) -> None:
+            # The worker may have been cancelled meanwhile.
+            if not ended.done():
+                ended.set_result(result)
+
         self.runs += 1
         self._foreign.start(
             self._argv,
             self._timeout,
-            ended.set_result,
+            end,
             given=f"{to_json(event)}\n".encode(),
             environment=_environment(event),
         )
-        result: Result = await ended
+        result = await ended
         if not result.ok:
             self._fail(result.text)
 

@@ -117,9 +117,10 @@ class Service:
 
     async def run(self) -> int:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
-        text, farms, settings = self._read()
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
+            stack.callback(self._notifier.close)
+            text, farms, settings = self._read()
             held = stack.enter_context(lock.take())
             loop.add_reader(held, lock.let_go, held)
             stack.callback(loop.remove_reader, held)

@@ -33,7 +33,7 @@ class StateFolder:
         """Keeps every other noidlb with this folder from changing anything, and makes the folder when there is none."""
         try:
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = self._open("lock", os.O_RDWR, 0o600)
         except OSError as error:
             raise self._error(error) from error
         try:
@@ -113,7 +113,7 @@ class StateFolder:
             return
         partial = self.path / f".{name}.new"
         try:
-            with open(partial, "wb") as file:
+            with open(self._open(partial.name, os.O_WRONLY | os.O_TRUNC, 0o644), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -127,6 +127,20 @@ class StateFolder:
             with suppress(OSError):
                 partial.unlink()
             raise self._error(error) from error
+
+    def _open(self, name: str, flags: int, mode: int) -> int:
+        """Opens a file, or makes it, for whoever the folder belongs to: root's words are read by a service too."""
+        # In a folder of somebody else's, root must not be led astray.
+        flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.path / name, flags, mode)
+        try:
+            folder = self.path.stat()
+            if os.geteuid() == 0 and os.fstat(descriptor).st_uid != folder.st_uid:
+                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _error(self, error: OSError) -> StateError:
         return StateError(f"the state folder {self.path} cannot be used: {error.strerror}; --state-dir names another")

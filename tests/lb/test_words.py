@@ -180,3 +180,26 @@ def test_the_files_are_plain(folder: StateFolder, tmp_path: Path) -> None:
     path = tmp_path / "state" / "words.json"
     assert json.loads(path.read_bytes())["version"] == 1
     assert stat.S_ISREG(path.stat().st_mode)
+
+
+def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path) -> None:
+    """The folder may belong to a service; what root writes into it goes nowhere else."""
+    with folder.locked():
+        folder.save_words(Words())
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (folder.path / ".words.json.new").symlink_to(precious)
+    with pytest.raises(StateError):
+        folder.save_words(Words({("f", "b"): BackendState.DOWN}))
+    assert precious.read_text() == "precious"
+    folder.save_words(Words({("f", "b"): BackendState.DOWN}))
+    assert folder.words().states
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_root_writes_belongs_to_whom_the_folder_belongs_to(folder: StateFolder) -> None:
+    folder.path.mkdir()
+    os.chown(folder.path, 65534, 65534)
+    with folder.locked():
+        folder.save_words(Words({("f", "b"): BackendState.DOWN}))
+    assert {file.stat().st_uid for file in folder.path.iterdir()} == {65534}
