@@ -13,8 +13,9 @@ import click
 from lb import conntrack, kernel
 from lb.apply import describe, plan
 from lb.config import load
-from lb.doctor import FAULT, examine
+from lb.doctor import examine
 from lb.farm import BackendState, Farm, FarmError
+from lb.finding import FAULT
 from lb.marks import Marks
 from lb.operation import (
     carry_out,
@@ -28,6 +29,7 @@ from lb.operation import (
     read_words,
     remind,
 )
+from lb.pair_cli import pair
 from lb.program import KernelError
 from lb.ruleset import compile_table
 from lb.state import DEFAULT_FOLDER, StateError, StateFolder
@@ -262,6 +264,9 @@ def doctor(file: str | None, folder: StateFolder) -> int:
         if finding.level == FAULT:
             worst = FOUND
     return worst
+
+
+commands.add_command(pair)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -28,6 +28,7 @@ from lb.farm import (
     is_name,
     require_disjoint,
 )
+from lb.pair import Pair, with_sources
 from noidchecks.status.text import printable
 
 T = TypeVar("T")
@@ -80,13 +81,24 @@ def _document(text: str, where: str) -> dict[str, object]:
 
 def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     """Makes the farms of a TOML document that tomllib has read; FarmError."""
-    _require_known(document, ("farms",), "")
+    # Not above: it reads its table with what stands here.
+    from lb.pair_config import pair_of
+
+    _require_known(document, ("farms", "pair"), "")
     table = _table(document.get("farms", {}), "farms")
     if not table:
         raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
     farms = tuple(_farm(name, value) for name, value in table.items())
     require_disjoint(farms)
-    return farms
+    return with_sources(farms, pair_of(document["pair"])) if "pair" in document else farms
+
+
+def load_pair(path: str | Path) -> Pair | None:
+    """Reads the pair of a TOML file whose farms are valid; None when it has no such table."""
+    from lb.pair_config import pair_of
+
+    document = _document(Path(path).read_text(encoding="utf-8-sig"), printable(str(path)))
+    return pair_of(document["pair"]) if "pair" in document else None
 
 
 def _farm(name: str, value: object) -> Farm:

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from lb import conntrack, kernel, modules
 from lb.farm import Farm, IPAddress, Mode
+from lb.finding import FAULT, NOTE, OK, WARN, Finding
 from lb.listing import BaseChain
 from lb.program import KernelError
 
-OK, NOTE, WARN, FAULT = "ok", "note", "warn", "fault"
 _CAP_NET_ADMIN = 12
 # So many addresses are named one by one.
 _NAMED = 5
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: how bad it is, what was looked at, what was found and what helps."""
-
-    level: str
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.level:<5}  {self.subject}: {self.text}"
 
 
 def examine(farms: tuple[Farm, ...], root: Path = Path("/")) -> Iterator[Finding]:

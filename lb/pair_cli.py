@@ -1,0 +1,104 @@
+"""The command `noidlb pair`: the files of one of two balancers, and what cannot work in them."""
+
+from __future__ import annotations
+
+import hashlib
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from lb.config import load, load_pair
+from lb.farm import Farm, FarmError
+from lb.finding import FAULT, OK, WARN, Finding
+from lb.pair import Node, Pair
+from lb.pair_check import look_at
+from lb.pair_files import ForeignFileError, files_of, write_files
+from lb.program import KernelError, find, run
+from lb.state import StateError
+from noidchecks.status.text import printable
+
+DEFAULT_FILE = "/etc/noidlb/farms.toml"
+DEFAULT_RUN = "/run/noidlb"
+_DONE, _FOUND = 0, 1
+# keepalived -t reads a few files, and no network.
+_TIMEOUT = 30.0
+
+
+@click.command()
+@click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
+@click.option("--node", "name", help="Whose files they are: a name below pair.nodes.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write them to.")
+@click.option(
+    "--run-dir",
+    default=DEFAULT_RUN,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where lock, socket and role are.",
+)
+@click.option("--check", is_flag=True, help="Look for what cannot work, and let keepalived read what was written.")
+@click.option("--hash", "only_hash", is_flag=True, help="Print the file's hash, which must be the same on both nodes.")
+@click.option("--force", is_flag=True, help="Overwrite files that noidlb has not written.")
+def pair(
+    file: str, name: str | None, out: Path | None, run_dir: Path, check: bool, only_hash: bool, force: bool
+) -> int:
+    """Writes keepalived.conf, conntrackd.conf, the notify script and the kernel settings of one of two balancers."""
+    farms, both = _read(file)
+    digest = hash_of(file)
+    if only_hash:
+        click.echo(digest)
+        return _DONE
+    if name is None and not check:
+        raise click.UsageError("name the node with --node, or ask with --check or --hash")
+    if name is not None:
+        node = _find(both, name)
+        if out is None:
+            raise click.UsageError("name the folder for the files with --out")
+        folder = out.resolve()
+        try:
+            write_files(files_of(both, node, farms, digest, folder, run_dir), folder, force=force)
+        except (OSError, ForeignFileError) as error:
+            raise StateError(str(error)) from error
+        click.echo(f"{folder}: files of {node.name} written")
+    if not check:
+        return _DONE
+    findings = [*look_at(both, farms), *([_keepalived(out.resolve())] if out is not None else [])]
+    for finding in findings:
+        click.echo(printable(str(finding)))
+    return _FOUND if any(finding.level == FAULT for finding in findings) else _DONE
+
+
+def hash_of(file: str) -> str:
+    """Returns the SHA-256 of a farms file."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _read(file: str) -> tuple[tuple[Farm, ...], Pair]:
+    farms = load(file)
+    found = load_pair(file)
+    if found is None:
+        raise FarmError("pair", "is missing; docs/pair.md shows how it is written")
+    return farms, found
+
+
+def _find(both: Pair, name: str) -> Node:
+    node = both.node(name)
+    if node is None:
+        known = [one.name for one in both.nodes]
+        near = get_close_matches(name[:63], known, n=1)
+        raise click.UsageError(
+            f"there is no node {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+        )
+    return node
+
+
+def _keepalived(folder: Path) -> Finding:
+    try:
+        program = find("keepalived", "keepalived")
+        answer = run([program, "-t", "-f", str(folder / "keepalived.conf")], timeout=_TIMEOUT)
+    except KernelError as error:
+        return Finding(WARN, "keepalived -t", f"{error}: nobody has read the configuration")
+    if answer.code == 0:
+        return Finding(OK, "keepalived -t", "takes the configuration")
+    said = answer.errors.strip().splitlines() or ["no reason"]
+    return Finding(FAULT, "keepalived -t", f"exit code {answer.code}: {said[-1][:200]}")
