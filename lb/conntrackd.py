@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lb.pair import Node, Pair
+from lb.pair_rules import LOST
 
 
 def conntrackd_conf(pair: Pair, node: Node, run: Path) -> str:
@@ -73,8 +75,13 @@ General {{
 """
 
 
-def notify_script(folder: Path, run: Path) -> str:
+def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
     """Returns the script that keepalived runs when this node's role changes."""
+    forget = "\n".join(
+        f"    conntrack -D -f {family} -p tcp --orig-port-dst {port} -m {LOST:#x}/{LOST:#x} >/dev/null 2>&1"
+        for port in control_ports
+        for family in ("ipv4", "ipv6")
+    )
     return f"""\
 #!/bin/sh
 # keepalived appends: GROUP or INSTANCE, its name, the state and the priority.
@@ -92,7 +99,12 @@ tell() {{
 case $state in
 MASTER)
     tell master
-    # The other node may have missed some, or come up only now.
+    # FTP sessions whose sequence numbers the other node had moved: unknown, they are reset at the client's next word,
+    # which is better than a word that never gets an answer. Their data connections go on.
+{forget}
+    # What the other node had sent stands in the kernel alone: take it into what this one sends from now on, and send all
+    # of it, for the other node may have missed some.
+    flows -R
     flows -B
     ;;
 BACKUP)

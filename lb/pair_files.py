@@ -11,6 +11,7 @@ from lb.conntrackd import conntrackd_conf, notify_script, sysctl_conf
 from lb.farm import Farm
 from lb.keepalived import keepalived_conf
 from lb.pair import Node, Pair
+from lb.pair_rules import control_ports, pair_rules
 
 SIGN = "# Written by noidlb pair"
 """What the head of each file says: without it a file is somebody else's."""
@@ -25,11 +26,12 @@ def files_of(
 ) -> dict[str, tuple[str, int]]:
     """Returns name, text and mode of each file; folder is where they will stand, run where the daemons' sockets are."""
     head = f"{SIGN} for {node.name}, from the farms file {digest[:12]}: change that one, and write this anew.\n"
-    first, _, rest = notify_script(folder, run).partition("\n")
+    first, _, rest = notify_script(folder, run, control_ports(farms)).partition("\n")
     return {
         "keepalived.conf": (head + keepalived_conf(pair, node, farms, folder), 0o644),
         "conntrackd.conf": (head + conntrackd_conf(pair, node, run), 0o644),
         "notify": (f"{first}\n{head}{rest}", 0o755),
+        "noidlb_pair.nft": (head + pair_rules(farms), 0o644),
         "noidlb.sysctl.conf": (head + sysctl_conf(), 0o644),
     }
 

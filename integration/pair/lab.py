@@ -57,6 +57,7 @@ class Node(Namespace):
             if not line.startswith("#"):
                 name, _, value = line.partition(" = ")
                 self.sysctl(name.replace(".", "/"), int(value))
+        self.nft((self.out / "noidlb_pair.nft").read_text())
         self.noidlb("apply", farms)
         self.start("conntrackd", "-C", self.out / "conntrackd.conf")
         socket = self.run_folder / "conntrackd.ctl"
