@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -29,7 +30,7 @@ from lb.operation import (
     read_words,
     remind,
 )
-from lb.pair_cli import pair
+from lb.pair_cli import examine_node, pair, pair_folders
 from lb.program import KernelError
 from lb.ruleset import compile_table
 from lb.state import DEFAULT_FOLDER, StateError, StateFolder
@@ -253,13 +254,15 @@ def _show_status(folder: StateFolder, file: str | None, *, as_json: bool, clear:
 @commands.command()
 @_other_file
 @_state
-def doctor(file: str | None, folder: StateFolder) -> int:
+@pair_folders
+def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path) -> int:
     """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
     farms: tuple[Farm, ...] = ()
+    text = ""
     if file is not None or folder.applied() is not None:
-        _, farms = current(folder, file)
+        text, farms = current(folder, file)
     worst = DONE
-    for finding in examine(farms):
+    for finding in (*examine(farms), *examine_node(text, farms, pair_dir, run_dir)):
         click.echo(printable(str(finding)))
         if finding.level == FAULT:
             worst = FOUND

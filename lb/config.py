@@ -93,11 +93,11 @@ def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     return with_sources(farms, pair_of(document["pair"])) if "pair" in document else farms
 
 
-def load_pair(path: str | Path) -> Pair | None:
-    """Reads the pair of a TOML file whose farms are valid; None when it has no such table."""
+def pair_in(text: str) -> Pair | None:
+    """Reads the pair of a TOML text whose farms are valid; None when it has no such table."""
     from lb.pair_config import pair_of
 
-    document = _document(Path(path).read_text(encoding="utf-8-sig"), printable(str(path)))
+    document = _document(text, "configuration")
     return pair_of(document["pair"]) if "pair" in document else None
 
 

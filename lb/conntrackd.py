@@ -14,9 +14,7 @@ def conntrackd_conf(pair: Pair, node: Node, run: Path) -> str:
     here, there = node.sync.address[0].ip, pair.peer(node).sync.address[0].ip
     family = f"IPv{here.version}"
     # The nodes' own flows, the probes of the guardian for one, mean nothing on the other node.
-    own = sorted(
-        {address for one in pair.nodes for address in one.addresses}, key=lambda one: (one.version, int(one))
-    )
+    own = sorted({address for one in pair.nodes for address in one.addresses}, key=lambda one: (one.version, int(one)))
     ignored = "\n".join(f"                IPv{one.version}_address {one}" for one in own)
     port = "IPv4_Destination_Address" if here.version == 4 else "IPv6_Destination_Address"
     return f"""\
@@ -102,8 +100,8 @@ MASTER)
     # FTP sessions whose sequence numbers the other node had moved: unknown, they are reset at the client's next word,
     # which is better than a word that never gets an answer. Their data connections go on.
 {forget}
-    # What the other node had sent stands in the kernel alone: take it into what this one sends from now on, and send all
-    # of it, for the other node may have missed some.
+    # What the other node had sent stands in the kernel alone: take it into what this one sends from now on, and send
+    # all of it, for the other node may have missed some.
     flows -R
     flows -B
     ;;

@@ -207,7 +207,7 @@ def _vips(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for address in (*farm.vip, *farm.source)}
     if not wanted:
         return
-    absent = [str(one) for one in sorted(wanted, key=lambda one: (one.version, int(one))) if _source(one) != str(one)]
+    absent = [str(one) for one in sorted(wanted, key=lambda one: (one.version, int(one))) if source_of(one) != str(one)]
     if absent:
         yield Finding(
             WARN,
@@ -223,7 +223,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for one in farm.backends for address in one.address}
     if not wanted:
         return
-    sources = {one: _source(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
+    sources = {one: source_of(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
     cut_off = [str(one) for one, source in sources.items() if source is None]
     own = [str(one) for one, source in sources.items() if source == str(one)]
     if cut_off:
@@ -244,7 +244,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
         )
 
 
-def _source(address: IPAddress) -> str | None:
+def source_of(address: IPAddress) -> str | None:
     """Returns the address from which this machine would reach another one, or None; nothing is sent."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:

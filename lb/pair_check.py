@@ -78,8 +78,8 @@ def _texts(farm: Farm) -> Iterator[Finding]:
             WARN,
             f"farms.{farm.name}.backends",
             f"VIP and address differ in length as text ({', '.join(differ[:3])}{more}): the kernel does not hand over "
-            "how far a rewritten 227 has moved the sequence numbers, so control sessions that have used PASV stall "
-            "after a take-over; give them addresses of the same length, or have clients use EPSV",
+            "how far a rewritten 227 has moved the sequence numbers, so control sessions that have used PASV are reset "
+            "at a take-over; give them addresses of the same length, or have clients use EPSV",
         )
     if farm.mode is Mode.SNAT and (source := farm.source_of(4)) is not None:
         yield _active(farm, source)
@@ -88,7 +88,7 @@ def _texts(farm: Farm) -> Iterator[Finding]:
             NOTE,
             f"farms.{farm.name}.vip",
             f"in IPv6 the kernel writes the address of an EPRT with all {_LONGEST} characters, so control sessions "
-            "that have used active mode stall after a take-over unless the client's address is that long too; EPSV "
+            "that have used active mode are reset at a take-over unless the client's address is that long too; EPSV "
             "is not rewritten",
         )
 
@@ -97,8 +97,8 @@ def _active(farm: Farm, source: IPAddress) -> Finding:
     return Finding(
         NOTE,
         f"farms.{farm.name}.source",
-        f"replaces the client's address in a PORT: control sessions of clients whose address has not {len(str(source))} "
-        "characters stall after a take-over once they have used it; in mode dnat nothing is rewritten",
+        f"replaces the client's address in a PORT: once they have used it, control sessions of clients whose address "
+        f"has not {len(str(source))} characters are reset at a take-over; in mode dnat nothing is rewritten",
     )
 
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from lb.config import load, load_pair
+from lb.config import pair_in
+from lb.doctor import source_of
 from lb.farm import Farm, FarmError
 from lb.finding import FAULT, OK, WARN, Finding
+from lb.operation import read_file
 from lb.pair import Node, Pair
 from lb.pair_check import look_at
+from lb.pair_doctor import digest_of, examine_pair
 from lb.pair_files import ForeignFileError, files_of, write_files
 from lb.program import KernelError, find, run
+from lb.role import DEFAULT_RUN
 from lb.state import StateError
 from noidchecks.status.text import printable
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
-DEFAULT_RUN = "/run/noidlb"
+DEFAULT_FOLDER = "/etc/noidlb/pair"
 _DONE, _FOUND = 0, 1
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 # keepalived -t reads a few files, and no network.
 _TIMEOUT = 30.0
 
@@ -28,7 +36,7 @@ _TIMEOUT = 30.0
 @click.command()
 @click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
 @click.option("--node", "name", help="Whose files they are: a name below pair.nodes.")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to write them to.")
+@click.option("--out", type=click.Path(path_type=Path), help=f"The folder to write them to, as {DEFAULT_FOLDER}.")
 @click.option(
     "--run-dir",
     default=DEFAULT_RUN,
@@ -43,8 +51,7 @@ def pair(
     file: str, name: str | None, out: Path | None, run_dir: Path, check: bool, only_hash: bool, force: bool
 ) -> int:
     """Writes keepalived.conf, conntrackd.conf, the notify script and the kernel settings of one of two balancers."""
-    farms, both = _read(file)
-    digest = hash_of(file)
+    farms, both, digest = _read(file)
     if only_hash:
         click.echo(digest)
         return _DONE
@@ -68,17 +75,31 @@ def pair(
     return _FOUND if any(finding.level == FAULT for finding in findings) else _DONE
 
 
-def hash_of(file: str) -> str:
-    """Returns the SHA-256 of a farms file."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+def pair_folders(command: Command) -> Command:
+    """Gives a command the options that say where the files of this node and of its daemons are."""
+    path = click.Path(path_type=Path)
+    written = click.option(
+        "--pair-dir", default=DEFAULT_FOLDER, show_default=True, type=path, help="The --out of pair."
+    )
+    running = click.option(
+        "--run-dir", default=DEFAULT_RUN, show_default=True, type=path, help="The --run-dir of pair."
+    )
+    return written(running(command))
 
 
-def _read(file: str) -> tuple[tuple[Farm, ...], Pair]:
-    farms = load(file)
-    found = load_pair(file)
+def examine_node(text: str, farms: tuple[Farm, ...], folder: Path, run_folder: Path) -> Iterator[Finding]:
+    """Looks at this machine as a node of the pair in the text of a farms file, if there is one."""
+    both = pair_in(text) if text else None
+    if both is not None:
+        yield from examine_pair(both, farms, text, folder, run_folder, lambda one: source_of(one) == str(one))
+
+
+def _read(file: str) -> tuple[tuple[Farm, ...], Pair, str]:
+    text, farms = read_file(file)
+    found = pair_in(text)
     if found is None:
         raise FarmError("pair", "is missing; docs/pair.md shows how it is written")
-    return farms, found
+    return farms, found, digest_of(text)
 
 
 def _find(both: Pair, name: str) -> Node:
@@ -87,7 +108,8 @@ def _find(both: Pair, name: str) -> Node:
         known = [one.name for one in both.nodes]
         near = get_close_matches(name[:63], known, n=1)
         raise click.UsageError(
-            f"there is no node {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+            f"there is no node {name!r}"
+            + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
         )
     return node
 
@@ -100,5 +122,5 @@ def _keepalived(folder: Path) -> Finding:
         return Finding(WARN, "keepalived -t", f"{error}: nobody has read the configuration")
     if answer.code == 0:
         return Finding(OK, "keepalived -t", "takes the configuration")
-    said = answer.errors.strip().splitlines() or ["no reason"]
-    return Finding(FAULT, "keepalived -t", f"exit code {answer.code}: {said[-1][:200]}")
+    said = "; ".join(answer.errors.strip().splitlines()[-4:]) or "it gives no reason"
+    return Finding(FAULT, "keepalived -t", f"exit code {answer.code}: {said[:400]}")

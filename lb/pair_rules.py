@@ -60,10 +60,8 @@ def _passive(farm: Farm) -> list[str]:
             str(one) for backend in farm.backends for one in backend.address if one.version == 4 and _differ(one, vip)
         ]
         if vip.version == 4 and others:
-            backends = ", ".join(others)
-            lines.append(
-                f"ct direction reply ct original ip daddr {vip} ip saddr {{ {backends} }} @ih,0,32 {_word('227 ')} {_MARK}"
-            )
+            answer = f"ip saddr {{ {', '.join(others)} }} @ih,0,32 {_word('227 ')}"
+            lines.append(f"ct direction reply ct original ip daddr {vip} {answer} {_MARK}")
     return lines
 
 

@@ -138,8 +138,7 @@ class Lab:
         self.client = self._make(built, Namespace("client"))
         self.balancer = self._make(built, Namespace("balancer"))
         self.backends = [
-            self._make(built, Backend(Link(number), self._subfolder(f"b{number}")))
-            for number in range(1, BACKENDS + 1)
+            self._make(built, Backend(Link(number), self._subfolder(f"b{number}"))) for number in range(1, BACKENDS + 1)
         ]
         wire(self.client, self.balancer, {backend.link: backend for backend in self.backends})
 

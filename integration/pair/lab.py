@@ -188,7 +188,8 @@ def wait_for(condition: Callable[[], bool], what: str, patience: float = PATIENC
 def paced(namespaces: list[Namespace], rate: str = "100mbit") -> Iterator[None]:
     """Lets machines send no faster than a rate of tc(8), so that a transfer lasts long enough to be interrupted."""
     for namespace in namespaces:
-        namespace.run(("tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "64kb", "limit", "1mb"))
+        device = ("tc", "qdisc", "add", "dev", "eth0", "root")
+        namespace.run((*device, "tbf", "rate", rate, "burst", "64kb", "limit", "1mb"))
     try:
         yield
     finally:

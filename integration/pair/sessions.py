@@ -20,11 +20,13 @@ class _Chosen(ftplib.FTP):
     data = Data.EPSV
 
     def makepasv(self) -> tuple[str, int]:
+        assert self.sock is not None
         if self.data is Data.EPSV:
             return ftplib.parse229(self.sendcmd("EPSV"), self.sock.getpeername())
         return ftplib.parse227(self.sendcmd("PASV"))
 
     def makeport(self) -> socket.socket:
+        assert self.sock is not None
         host = self.sock.getsockname()[0]
         listener = socket.create_server((host, 0), family=self.af)
         listener.settimeout(self.timeout)
@@ -39,13 +41,13 @@ class _Chosen(ftplib.FTP):
 class Session:
     """An anonymous control session; each fetch makes a data connection of one kind."""
 
-    def __init__(self, client: Namespace, host: str, data: Data) -> None:
+    def __init__(self, client: Namespace, host: str, data: Data, *, source: str = "") -> None:
         self._client = client
         self.ftp = _Chosen(timeout=PATIENCE)
         self.ftp.data = data
         self.ftp.set_pasv(data.is_passive)
         with client.entered():
-            self.ftp.connect(host, 21)
+            self.ftp.connect(host, 21, source_address=(source, 0) if source else None)
             self.ftp.login()
 
     def fetch(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
 
 import pytest
@@ -10,7 +11,7 @@ from integration.clients import Data
 from integration.pair.farms import everything
 from integration.pair.lab import PairLab, wait_for
 from integration.pair.sessions import Session
-from integration.pair.topology import SHORT_VIP, VIP
+from integration.pair.topology import SHORT_CLIENT, SHORT_VIP, VIP
 
 pytestmark = pytest.mark.root
 
@@ -43,8 +44,10 @@ def test_idle_sessions_open_new_data_connections(pair_lab: PairLab, mode: str) -
 def test_what_cannot_be_handed_over_is_reset(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     with ExitStack() as opened:
-        open_one = lambda data: opened.enter_context(Session(pair_lab.client, SHORT_VIP[4], data))  # noqa: E731
-        stretched, extended, idle = open_one(Data.PASV), open_one(Data.EPSV), open_one(Data.PASV)
+        stretched, extended, idle = (
+            opened.enter_context(Session(pair_lab.client, SHORT_VIP[4], data))
+            for data in (Data.PASV, Data.EPSV, Data.PASV)
+        )
         name = stretched.fetch()
         assert extended.fetch() == name
         take_over(pair_lab)
@@ -56,14 +59,33 @@ def test_what_cannot_be_handed_over_is_reset(pair_lab: PairLab) -> None:
         assert again.fetch() == name
 
 
+@pytest.mark.parametrize(
+    ("data", "version", "mode"), [(Data.PORT, 4, "snat"), (Data.EPRT, 4, "snat"), (Data.EPRT, 6, "dnat")]
+)
+def test_active_sessions_that_cannot_be_handed_over_are_reset(
+    pair_lab: PairLab, data: Data, version: int, mode: str
+) -> None:
+    pair_lab.boot(everything(mode))
+    with ExitStack() as opened:
+        stretched, extended = (
+            opened.enter_context(Session(pair_lab.client, VIP[version], one, source=SHORT_CLIENT[version]))
+            for one in (data, Data.EPSV)
+        )
+        name = stretched.fetch()
+        assert extended.fetch() == name
+        take_over(pair_lab)
+        assert stretched.fate() == "reset"
+        assert extended.fate() == name
+
+
 def test_an_announced_port_is_refused(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
         host, port = session.ftp.makepasv()
         take_over(pair_lab)
-        with pair_lab.client.entered(), pytest.raises(ConnectionRefusedError):
-            import socket
-
-            socket.create_connection((host, port), timeout=5)
+        with pair_lab.client.entered(), socket.socket() as data:
+            data.settimeout(5)
+            with pytest.raises(ConnectionRefusedError):
+                data.connect((host, port))
         # A client that asks again gets what it wants.
         assert session.fetch()

@@ -7,6 +7,8 @@ from integration.lab.namespace import Namespace
 # Client, VIP, source and backends have addresses of the same length as text, so that what the helper rewrites moves no
 # sequence number: those sessions can be handed over. The client's IPv6 address is as long as one can be.
 CLIENT = {4: "10.10.0.110", 6: "fd00:1010:1010:1010:1010:1010:1010:1010"}
+SHORT_CLIENT = {4: "10.10.0.7", 6: "fd00:1010:1010:1010::7"}
+"""Another address of the client, of another length."""
 VIP = {4: "10.10.0.100", 6: "fd00:1010:1010:1010::100"}
 SHORT_VIP = {4: "10.10.0.9"}
 """A VIP of another length than the backends have."""
@@ -40,7 +42,9 @@ def wire(client: Namespace, switch: Namespace, nodes: list[Namespace], backends:
         namespace.ip("link set lo up")
     switch.ip("link add front type bridge", "link add back type bridge", "link set front up", "link set back up")
     _plug(switch, "front", "client", client, "eth0")
-    client.ip("link set eth0 up", *(f"addr add {CLIENT[v]}/{PREFIX[v]} dev eth0" for v in (4, 6)))
+    addresses = [f"addr add {one[v]}/{PREFIX[v]} dev eth0" for v in (4, 6) for one in (CLIENT, SHORT_CLIENT)]
+    # Used only by who asks for it: the longer one is the source of everything else.
+    client.ip("link set eth0 up", *addresses, f"addr change {SHORT_CLIENT[6]}/64 dev eth0 preferred_lft 0")
     # Unreachable: a test must fail when a backend's address reaches the client, instead of working by luck.
     client.ip("route add unreachable 10.20.0.0/16", "route add unreachable fd00:20::/32")
     for number, node in enumerate(nodes, 1):
@@ -59,7 +63,10 @@ def node_up(node: Namespace, number: int) -> None:
         node.ip(
             f"addr flush dev {device}",
             f"link set {device} up",
-            *(f"addr replace {own(side, number, v)}/{30 if side == 'sync' else PREFIX[v]} dev {device}" for v in versions),
+            *(
+                f"addr replace {own(side, number, v)}/{30 if side == 'sync' else PREFIX[v]} dev {device}"
+                for v in versions
+            ),
         )
 
 

@@ -56,7 +56,9 @@ class Transfer:
             return "" if visit.sha256.get(self._source.name) == wanted else "another file came"
         found = [one.files / "upload" / self.name for one in self.lab.backends]
         arrived = [path for path in found if path.exists()]
-        wrong = "" if [sha256(path) for path in arrived] == [wanted] else f"{len(arrived)} files arrived, or another one"
+        wrong = (
+            "" if [sha256(path) for path in arrived] == [wanted] else f"{len(arrived)} files arrived, or another one"
+        )
         for path in arrived:
             path.unlink()
         return wrong
@@ -81,12 +83,12 @@ class Transfer:
         }.get((rest[0], self.version), Data.EPSV)
         target = Target(host=VIP[self.version], port=PORTS[protocol], data=data)
         lab = self.lab
-        go: Callable[..., Visit] = {
+        clients: dict[str, Callable[..., Visit]] = {
             "ftp": curl_ftp,
             "tftp": curl_tftp,
             "sftp": partial(sftp, key=lab.keys.user, known_hosts=lab.folder / "known_hosts"),
-        }[protocol]
-        self._visit = go(lab.client, target, errand, timeout=LIMIT)
+        }
+        self._visit = clients[protocol](lab.client, target, errand, timeout=LIMIT)
 
 
 def start_all(transfers: list[Transfer], settle: float) -> None:
