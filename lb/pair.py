@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import TypeAlias
@@ -28,10 +29,7 @@ class Leg:
         _require(bool(self.address), "address", "must hold at least one address")
         single = len({one.version for one in self.address}) == len(self.address)
         _require(single, "address", "must hold at most one address of each family")
-        for one in self.address:
-            ip = one.ip
-            unusable = ip.is_multicast or ip.is_unspecified or ip.is_loopback or getattr(ip, "scope_id", None)
-            _require(not unusable, "address", "must be an address of one host on the network, without a zone")
+        _require_hosts((one.ip for one in self.address), "address")
 
     def address_of(self, version: int) -> IPInterface | None:
         """Returns its address of IP version 4 or 6, or None."""
@@ -91,6 +89,7 @@ class Pair:
         _require(not twice, f"nodes.{second.name}", f"must not have an address of {first.name}: {_listed(twice)}")
         single = len({one.version for one in self.source}) == len(self.source)
         _require(single, "source", "must hold at most one address of each family")
+        _require_hosts(self.source, "source")
         fixed = set(self.source) & {*first.addresses, *second.addresses}
         _require(not fixed, "source", f"must not be a node's own address, for it has to move: {_listed(fixed)}")
         ids = self.router_ids
@@ -139,6 +138,12 @@ def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
         wanted = farm.mode is Mode.SNAT and not farm.source and source
         made.append(replace(farm, source=source) if wanted else farm)
     return tuple(made)
+
+
+def _require_hosts(addresses: Iterable[IPAddress], path: str) -> None:
+    for one in addresses:
+        unusable = one.is_multicast or one.is_unspecified or one.is_loopback or getattr(one, "scope_id", None)
+        _require(not unusable, path, "must be an address of one host on the network, without a zone")
 
 
 def _listed(addresses: set[IPAddress]) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from integration.clients import Data
 from integration.pair.farms import everything
-from integration.pair.lab import PairLab, wait_for
+from integration.pair.lab import Node, PairLab, wait_for
 from integration.pair.sessions import Session
 from integration.pair.topology import VIP, node_up
 
@@ -90,3 +92,36 @@ def test_ids_and_marks_are_the_same(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     listed = [node.run(("nft", "-s", "list", "table", "inet", "noidlb")).stdout for node in pair_lab.nodes]
     assert sorted(listed[0].replace(",", " ").split()) == sorted(listed[1].replace(",", " ").split())
+
+
+def test_each_node_tells_what_it_is(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    for node in (first, second):
+        # Both have received: each answers the other's messages.
+        wait_for(partial(has_heard, node), "the other node")
+    assert "ok     role: lb1 serves" in examined(first)
+    assert "ok     role: lb2 stands by" in examined(second)
+    assert "ok     synchronization:" in examined(second)
+    second.daemons.pop("conntrackd").stop()
+    assert "fault  synchronization: conntrackd does not answer" in examined(second)
+    assert "keepalived.conf: is from this farms file" in examined(second)
+
+
+def test_the_check_reads_what_was_written(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    node = pair_lab.nodes[0]
+    farms = pair_lab.folder / "farms.toml"
+    words = ("pair", farms, "--node", node.name, "--out", node.out, "--run-dir", node.run_folder, "--check")
+    assert "ok     keepalived -t: takes the configuration" in node.noidlb(*words)
+
+
+def examined(node: Node) -> str:
+    """Runs noidlb doctor on a node."""
+    return node.noidlb("doctor", "--pair-dir", node.out, "--run-dir", node.run_folder, check=False)
+
+
+def has_heard(node: Node) -> bool:
+    """Whether anything has come over the sync link."""
+    found = re.search(r"(\d+) Pckts recv", node.conntrackd("-s"))
+    return found is not None and int(found[1]) > 0
