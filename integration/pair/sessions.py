@@ -85,7 +85,7 @@ def first_answer(client: Namespace, host: str, port: int, since: float, *, patie
             one.settimeout(0.15)
             try:
                 one.connect((host, port))
-                one.settimeout(1.0)
+                one.settimeout(0.4)
                 if one.recv(64):
                     return time.monotonic() - since
             except OSError:

@@ -125,3 +125,18 @@ def has_heard(node: Node) -> bool:
     """Whether anything has come over the sync link."""
     found = re.search(r"(\d+) Pckts recv", node.conntrackd("-s"))
     return found is not None and int(found[1]) > 0
+
+
+def test_nodes_that_do_not_hear_each_other_both_serve_and_say_so(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    deaf = "table inet deaf { chain heard { type filter hook input priority 0; meta l4proto 112 drop; }; }"
+    second.nft(deaf)
+    serve(pair_lab, 2)
+    assert "ok     role: lb1 serves" in examined(first)
+    assert "ok     role: lb2 serves" in examined(second)
+    second.nft("delete table inet deaf")
+    # The higher priority stays.
+    wait_for(lambda: second.role == "backup" and not second.has_vips(), "lb2 to let go")
+    assert first.has_vips()
+    assert first.role == "master"
