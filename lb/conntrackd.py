@@ -107,14 +107,13 @@ MASTER)
     ;;
 BACKUP)
     tell backup
-    # What this node alone remembers is old by now: let it die soon, and ask for what the other one has.
-    flows -t
+    # Ask for what the other node has. Not -t, which belongs to the external cache: a minute later it would empty this
+    # kernel of all that had been sent to it.
     flows -n
     ;;
 *)
     # FAULT, or STOP when keepalived ends.
     tell fault
-    flows -t
     ;;
 esac
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -140,3 +141,26 @@ def test_nodes_that_do_not_hear_each_other_both_serve_and_say_so(pair_lab: PairL
     wait_for(lambda: second.role == "backup" and not second.has_vips(), "lb2 to let go")
     assert first.has_vips()
     assert first.role == "master"
+
+
+def test_who_stands_by_keeps_what_it_was_sent(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    second = pair_lab.nodes[1]
+    # Whatever conntrackd schedules for later is to happen now.
+    configuration = second.out / "conntrackd.conf"
+    text = configuration.read_text()
+    configuration.write_text(text.replace("Mode FTFW {\n", "Mode FTFW {\n        PurgeTimeout 1\n"))
+    second.daemons.pop("conntrackd").stop()
+    for left in ("conntrackd.ctl", "conntrackd.lock"):
+        (second.run_folder / left).unlink(missing_ok=True)
+    second.start("conntrackd", "-C", configuration)
+    wait_for((second.run_folder / "conntrackd.ctl").exists, "conntrackd")
+    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+        name = session.fetch()
+        wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
+        second.run((second.out / "notify", "GROUP", "noidlb", "BACKUP", "110"), env=second.environment)
+        time.sleep(4)
+        assert any("dport=21 " in line for line in second.flows("-p", "tcp"))
+        pair_lab.nodes[0].crash()
+        serve(pair_lab, 2)
+        assert session.fate() == name
