@@ -80,9 +80,11 @@ class Node(Namespace):
 
     def crash(self) -> None:
         """Dies at once: nobody on it says a word more."""
+        # The daemons first: a keepalived that saw one link go would use the others to say goodbye.
+        for name in ("keepalived", "conntrackd"):
+            if name in self.daemons:
+                self.daemons.pop(name).stop()
         topology.node_down(self)
-        while self.daemons:
-            self.daemons.popitem()[1].stop()
         # A machine that is off has no socket files; one that comes back finds an empty /run.
         for path in self.run_folder.iterdir():
             path.unlink()

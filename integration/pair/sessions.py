@@ -6,6 +6,7 @@ import ftplib
 import io
 import socket
 import time
+from collections.abc import Callable
 from typing import Self
 
 from integration.clients import Data
@@ -77,34 +78,42 @@ class Session:
 
 def first_answer(client: Namespace, host: str, port: int, since: float, *, patience: float = 10.0) -> float:
     """Connects again and again until somebody greets (TCP); returns the seconds since then."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while time.monotonic() < since + patience:
-        with client.entered():
-            one = socket.socket(family, socket.SOCK_STREAM)
-        with one:
-            one.settimeout(0.15)
-            try:
-                one.connect((host, port))
-                one.settimeout(0.4)
-                if one.recv(64):
-                    return time.monotonic() - since
-            except OSError:
-                time.sleep(0.01)
-    raise TimeoutError(f"{host} port {port} says nothing for {patience} s")
+
+    def greeted(one: socket.socket) -> bool:
+        one.connect((host, port))
+        one.settimeout(0.4)
+        return one.recv(64) != b""
+
+    return _first(client, host, socket.SOCK_STREAM, greeted, since, patience)
 
 
 def first_block(client: Namespace, host: str, since: float, *, patience: float = 10.0) -> float:
     """Asks for a TFTP file again and again until its first block comes; returns the seconds since then."""
+
+    def sent(one: socket.socket) -> bool:
+        one.sendto(b"\0\1name\0octet\0", (host, 69))
+        return one.recv(600)[:2] == b"\0\3"
+
+    return _first(client, host, socket.SOCK_DGRAM, sent, since, patience)
+
+
+def _first(
+    client: Namespace,
+    host: str,
+    kind: socket.SocketKind,
+    is_served: Callable[[socket.socket], bool],
+    since: float,
+    patience: float,
+) -> float:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while time.monotonic() < since + patience:
         with client.entered():
-            one = socket.socket(family, socket.SOCK_DGRAM)
+            one = socket.socket(family, kind)
         with one:
             one.settimeout(0.15)
             try:
-                one.sendto(b"\0\1name\0octet\0", (host, 69))
-                if one.recv(600)[:2] == b"\0\3":
+                if is_served(one):
                     return time.monotonic() - since
             except OSError:
                 time.sleep(0.01)
-    raise TimeoutError(f"{host} sends no block for {patience} s")
+    raise TimeoutError(f"{host} serves nobody for {patience} s")

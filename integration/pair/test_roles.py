@@ -6,7 +6,6 @@ import re
 import time
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -52,7 +51,7 @@ def test_preemption_keeps_the_sessions(pair_lab: PairLab) -> None:
         first.crash()
         serve(pair_lab, 2)
         assert session.fate() == name
-        first.boot(Path(pair_lab.folder / "farms.toml"))
+        first.boot(pair_lab.folder / "farms.toml")
         serve(pair_lab, 1)
         wait_for(lambda: not pair_lab.nodes[1].has_vips(), "lb2 to let go")
         assert session.fate() == name
@@ -64,7 +63,7 @@ def test_who_was_away_gets_what_it_missed(pair_lab: PairLab) -> None:
     second.crash()
     with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
-        second.boot(Path(pair_lab.folder / "farms.toml"))
+        second.boot(pair_lab.folder / "farms.toml")
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
         first.crash()
         serve(pair_lab, 2)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -102,7 +101,3 @@ def test_counters(code: int, sent: int, received: int, errors: int, lost: int, l
 
 def test_counters_that_nobody_understands() -> None:
     assert judge_counters(0, "cache internal:\n").level == FAULT
-
-
-def test_an_address_is_not_its_neighbour() -> None:
-    assert ip_address("10.10.0.2") in node(1).addresses
