@@ -33,7 +33,13 @@ def digest_of(text: str) -> str:
 
 
 def examine_pair(
-    pair: Pair, farms: tuple[Farm, ...], text: str, folder: Path, run_folder: Path, is_here: Callable[[IPAddress], bool]
+    pair: Pair,
+    farms: tuple[Farm, ...],
+    text: str,
+    folder: Path,
+    run_folder: Path,
+    is_here: Callable[[IPAddress], bool],
+    root: Path = Path("/"),
 ) -> Iterator[Finding]:
     """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's."""
     yield from look_at(pair, farms)
@@ -52,7 +58,8 @@ def examine_pair(
     yield from _files(folder, text)
     yield from _versions()
     yield _counters(folder)
-    yield _clock(Path("/"))
+    yield _loose(root)
+    yield _clock(root)
 
 
 def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:
@@ -120,6 +127,22 @@ def judge_counters(code: int, text: str) -> Finding:
     if found["errors"] or found["lost"]:
         return Finding(WARN, "synchronization", f"{shown} since conntrackd started: is the link or a buffer too small?")
     return Finding(OK, "synchronization", shown)
+
+
+def _loose(root: Path) -> Finding:
+    name = "net.netfilter.nf_conntrack_tcp_loose"
+    try:
+        value = (root / "proc/sys" / name.replace(".", "/")).read_text().strip()
+    except OSError:
+        value = ""
+    if value == "0":
+        return Finding(OK, name, "0")
+    return Finding(
+        WARN,
+        name,
+        f"is {value or 'not there'}: what a take-over has lost hangs instead of being reset; set it to 0, once the "
+        "module nf_conntrack is loaded",
+    )
 
 
 def _clock(root: Path) -> Finding:

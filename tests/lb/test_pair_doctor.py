@@ -42,11 +42,13 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     both = pair()
     farms = with_sources((ftp(),), both)
 
-    def examined(here: set[str], role: str = "", text: str = TEXT) -> dict[str, Finding]:
+    def examined(here: set[str], role: str = "", text: str = TEXT, loose: str = "0\n") -> dict[str, Finding]:
         write_files(files_of(both, node(1), farms, digest_of(TEXT), tmp_path, tmp_path), tmp_path)
         if role:
             (tmp_path / "role").write_text(f"{role}\n")
-        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here)
+        (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text(loose)
+        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, tmp_path)
         return {one.subject: one for one in found}
 
     return examined
@@ -101,3 +103,7 @@ def test_counters(code: int, sent: int, received: int, errors: int, lost: int, l
 
 def test_counters_that_nobody_understands() -> None:
     assert judge_counters(0, "cache internal:\n").level == FAULT
+
+
+def test_a_kernel_that_takes_up_any_stream(look: Look) -> None:
+    assert look(OWN, "backup", loose="1\n")["net.netfilter.nf_conntrack_tcp_loose"].level == WARN
