@@ -96,10 +96,10 @@ tell() {{
 
 case $state in
 MASTER)
-    tell master
     # FTP sessions whose sequence numbers the other node had moved: unknown, they are reset at the client's next word,
     # which is better than a word that never gets an answer. Their data connections go on.
 {forget}
+    tell master
     # What the other node had sent stands in the kernel alone: take it into what this one sends from now on, and send
     # all of it, for the other node may have missed some.
     flows -R
