@@ -61,6 +61,10 @@ class Daemon:
                 raise TimeoutError(f"{self.name}: no sign of {what} in {PATIENCE} s: {self.output}")
             time.sleep(0.002)
 
+    def wait_to_end(self) -> None:
+        """Waits until the program has ended by itself."""
+        self._unshare.wait(PATIENCE)
+
     def stop(self) -> None:
         """Ends the program and everything it started; returns when all of it is gone."""
         # The kernel ends a process-id namespace with its first process, which cannot be waited for before the

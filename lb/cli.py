@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -22,8 +23,9 @@ from lb.cli_guard import (
     state_option as _state,
 )
 from lb.config import load
-from lb.doctor import FAULT, examine
+from lb.doctor import examine
 from lb.farm import BackendState, Farm, FarmError
+from lb.finding import FAULT
 from lb.lock import GuardError
 from lb.marks import Marks
 from lb.operation import (
@@ -38,6 +40,7 @@ from lb.operation import (
     read_words,
     remind,
 )
+from lb.pair_cli import examine_node, pair, pair_folders
 from lb.program import KernelError
 from lb.request import RequestError
 from lb.ruleset import compile_table
@@ -277,20 +280,22 @@ def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...]
 @commands.command()
 @_other_file
 @_state
-def doctor(file: str | None, folder: StateFolder) -> int:
+@pair_folders
+def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path) -> int:
     """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
     farms: tuple[Farm, ...] = ()
+    text = ""
     if file is not None or folder.applied() is not None:
-        _, farms = current(folder, file)
+        text, farms = current(folder, file)
     worst = DONE
-    for finding in examine(farms):
+    for finding in (*examine(farms), *examine_node(text, farms, pair_dir, run_dir)):
         click.echo(printable(str(finding)))
         if finding.level == FAULT:
             worst = FOUND
     return worst
 
 
-for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events):
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, pair):
     commands.add_command(_command)
 
 

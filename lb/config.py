@@ -27,6 +27,7 @@ from lb.farm import (
     require_disjoint,
 )
 from lb.guard import OnUnknown, OnWarning, fill_in, words_of
+from lb.pair import Pair, with_sources
 from lb.settings import Settings
 from noidchecks.duration import seconds
 from noidchecks.errors import UsageError
@@ -81,14 +82,25 @@ def _document(text: str, where: str) -> dict[str, object]:
 
 def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     """Makes the farms of a TOML document that tomllib has read; FarmError."""
-    _require_known(document, ("farms", "service"), "")
+    # Not above: it reads its table with what stands here.
+    from lb.pair_config import pair_of
+
+    _require_known(document, ("farms", "service", "pair"), "")
     settings_of(document)
     table = _table(document.get("farms", {}), "farms")
     if not table:
         raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
     farms = tuple(_farm(name, value) for name, value in table.items())
     require_disjoint(farms)
-    return farms
+    return with_sources(farms, pair_of(document["pair"])) if "pair" in document else farms
+
+
+def pair_in(text: str) -> Pair | None:
+    """Reads the pair of a TOML text whose farms are valid; None when it has no such table."""
+    from lb.pair_config import pair_of
+
+    document = _document(text, "configuration")
+    return pair_of(document["pair"]) if "pair" in document else None
 
 
 def parse_settings(text: str) -> Settings:

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from lb import conntrack, kernel, modules
 from lb.farm import Farm, IPAddress, Mode
+from lb.finding import FAULT, NOTE, OK, WARN, Finding
 from lb.listing import BaseChain
 from lb.program import KernelError
 
-OK, NOTE, WARN, FAULT = "ok", "note", "warn", "fault"
 _CAP_NET_ADMIN = 12
 # So many addresses are named one by one.
 _NAMED = 5
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: how bad it is, what was looked at, what was found and what helps."""
-
-    level: str
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.level:<5}  {self.subject}: {self.text}"
 
 
 def examine(farms: tuple[Farm, ...], root: Path = Path("/")) -> Iterator[Finding]:
@@ -220,7 +207,7 @@ def _vips(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for address in (*farm.vip, *farm.source)}
     if not wanted:
         return
-    absent = [str(one) for one in sorted(wanted, key=lambda one: (one.version, int(one))) if _source(one) != str(one)]
+    absent = [str(one) for one in sorted(wanted, key=lambda one: (one.version, int(one))) if source_of(one) != str(one)]
     if absent:
         yield Finding(
             WARN,
@@ -236,7 +223,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for one in farm.backends for address in one.address}
     if not wanted:
         return
-    sources = {one: _source(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
+    sources = {one: source_of(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
     cut_off = [str(one) for one, source in sources.items() if source is None]
     own = [str(one) for one, source in sources.items() if source == str(one)]
     if cut_off:
@@ -257,7 +244,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
         )
 
 
-def _source(address: IPAddress) -> str | None:
+def source_of(address: IPAddress) -> str | None:
     """Returns the address from which this machine would reach another one, or None; nothing is sent."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:

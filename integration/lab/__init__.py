@@ -108,13 +108,7 @@ class Lab:
             self.folder = Path(tempfile.mkdtemp(dir="/run"))
             built.callback(shutil.rmtree, self.folder)
             self.folder.chmod(0o755)
-            self.client = self._make(built, Namespace("client"))
-            self.balancer = self._make(built, Namespace("balancer"))
-            self.backends = [
-                self._make(built, Backend(Link(number), self._subfolder(f"b{number}")))
-                for number in range(1, BACKENDS + 1)
-            ]
-            wire(self.client, self.balancer, {backend.link: backend for backend in self.backends})
+            self._make_networks(built)
             self._make_files()
             self._start_servers()
             self._exit = built.pop_all()
@@ -139,6 +133,14 @@ class Lab:
     def big(self) -> Path:
         """The 50 MB that are to come out of a `get`, and to upload in a `put`."""
         return self.backends[0].files / "big"
+
+    def _make_networks(self, built: ExitStack) -> None:
+        self.client = self._make(built, Namespace("client"))
+        self.balancer = self._make(built, Namespace("balancer"))
+        self.backends = [
+            self._make(built, Backend(Link(number), self._subfolder(f"b{number}"))) for number in range(1, BACKENDS + 1)
+        ]
+        wire(self.client, self.balancer, {backend.link: backend for backend in self.backends})
 
     def _make_files(self) -> None:
         first = self.backends[0].files

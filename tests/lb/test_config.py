@@ -14,7 +14,7 @@ from lb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protoco
 from noidchecks.duration import seconds
 
 HERE = Path(__file__).parent
-INVALID = sorted(HERE.glob("invalid/*.toml"))
+INVALID = sorted([*HERE.glob("invalid/*.toml"), *HERE.glob("invalid_pair/*.toml")])
 VALID = sorted(HERE.glob("valid/*.toml"))
 SMALLEST = (HERE / "valid" / "smallest.toml").read_text()
 
@@ -242,7 +242,7 @@ def holds(given: dict[str, Any] | str) -> None:
     answer = told(given)
     assert answer == told(given)
     if isinstance(answer, str):
-        assert answer.startswith(("farms", "service", "configuration"))
+        assert answer.startswith(("farms", "service", "pair", "configuration"))
         assert answer.isprintable()
         assert len(answer) < 500
     else:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lb import doctor, kernel, modules
-from lb.doctor import Finding, examine
+from lb.doctor import examine
 from lb.farm import Farm, Mode, Protocol
+from lb.finding import Finding
 from lb.listing import BaseChain, Snapshot
 from lb.program import KernelError
 from lb.skeleton import VERSION
@@ -43,7 +44,9 @@ def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.Mon
     monkeypatch.setattr(kernel, "read", lambda: Snapshot(VERSION))
     monkeypatch.setattr(kernel, "other_chains", list)
     # Everything can be reached, and the VIPs are ours.
-    monkeypatch.setattr(doctor, "_source", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x")
+    monkeypatch.setattr(
+        doctor, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
+    )
 
     def examined(*farms: Farm, **changes: str | None) -> list[Finding]:
         files = {**HEALTHY, **{name.replace("__", "-"): text for name, text in changes.items()}}
@@ -179,7 +182,7 @@ def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.Monkey
 
 def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = {"10.20.1.2": None, "10.20.2.2": "10.20.2.2"}
-    monkeypatch.setattr(doctor, "_source", lambda one: sources.get(str(one), "10.0.0.1"))
+    monkeypatch.setattr(doctor, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
     many = farm("many", 2, backends=(backend(1), backend(2), backend(3)))
     assert bad(look(many)) == [
         "warn   VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so nobody answers for it unless the "
@@ -190,7 +193,7 @@ def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_looking_for_a_route_sends_nothing() -> None:
-    assert doctor._source(ip_address("127.0.0.1")) == "127.0.0.1"
+    assert doctor.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
 
 
 def test_only_some_of_many_are_named() -> None:

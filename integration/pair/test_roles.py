@@ -1,0 +1,165 @@
+"""Who serves: after a graceful change, a return, a cut between the nodes, and an absence."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from integration.clients import Data
+from integration.pair.farms import everything
+from integration.pair.lab import Node, PairLab, wait_for
+from integration.pair.sessions import Session
+from integration.pair.topology import VIP, node_up
+
+pytestmark = pytest.mark.root
+
+
+def serve(lab: PairLab, number: int) -> None:
+    """Waits until one node serves and the other one, where it runs, stands by."""
+    node = lab.nodes[number - 1]
+    wait_for(lambda: node.has_vips() and node.role == "master", f"{node.name} to serve")
+
+
+def test_a_graceful_change_and_back(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    with ExitStack() as opened:
+        sessions = [opened.enter_context(Session(pair_lab.client, VIP[v], Data.EPSV)) for v in (4, 6)]
+        names = [one.fetch() for one in sessions]
+        first.leave()
+        serve(pair_lab, 2)
+        assert not first.has_vips()
+        assert [one.fate() for one in sessions] == names
+        first.start_keepalived()
+        wait_for(lambda: first.role == "backup", "lb1 to stand by")
+        # It does not take back what it has left, until it is asked to.
+        assert second.has_vips()
+        second.leave()
+        serve(pair_lab, 1)
+        assert [one.fate() for one in sessions] == names
+
+
+def test_preemption_keeps_the_sessions(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything(preempt=True))
+    first = pair_lab.nodes[0]
+    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+        name = session.fetch()
+        first.crash()
+        serve(pair_lab, 2)
+        assert session.fate() == name
+        first.boot(pair_lab.folder / "farms.toml")
+        serve(pair_lab, 1)
+        wait_for(lambda: not pair_lab.nodes[1].has_vips(), "lb2 to let go")
+        assert session.fate() == name
+
+
+def test_who_was_away_gets_what_it_missed(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    second.crash()
+    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+        name = session.fetch()
+        second.boot(pair_lab.folder / "farms.toml")
+        wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
+        first.crash()
+        serve(pair_lab, 2)
+        assert session.fate() == name
+
+
+def test_a_cut_sync_link_leaves_one_serving(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    first.ip("link set sync down")
+    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+        name = session.fetch()
+        # VRRP speaks on the sides that count, so nobody takes the wire between the nodes for a death.
+        assert pair_lab.active is first
+        assert not second.has_vips()
+        assert second.flows("-p", "tcp", "--orig-port-dst", "21") == []
+        node_up(first, 1)
+        first.conntrackd("-B")
+        wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
+        first.crash()
+        serve(pair_lab, 2)
+        assert session.fate() == name
+
+
+def test_ids_and_marks_are_the_same(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    listed = [node.run(("nft", "-s", "list", "table", "inet", "noidlb")).stdout for node in pair_lab.nodes]
+    assert sorted(listed[0].replace(",", " ").split()) == sorted(listed[1].replace(",", " ").split())
+
+
+def test_each_node_tells_what_it_is(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    for node in (first, second):
+        # Both have received: each answers the other's messages.
+        wait_for(partial(has_heard, node), "the other node")
+    assert "ok     role: lb1 serves" in examined(first)
+    assert "ok     role: lb2 stands by" in examined(second)
+    assert "ok     synchronization:" in examined(second)
+    second.daemons.pop("conntrackd").stop()
+    assert "fault  synchronization: conntrackd does not answer" in examined(second)
+    assert "keepalived.conf: is from this farms file" in examined(second)
+
+
+def test_the_check_reads_what_was_written(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    node = pair_lab.nodes[0]
+    farms = pair_lab.folder / "farms.toml"
+    words = ("pair", farms, "--node", node.name, "--out", node.out, "--run-dir", node.run_folder, "--check")
+    assert "ok     keepalived -t: takes the configuration" in node.noidlb(*words)
+
+
+def examined(node: Node) -> str:
+    """Runs noidlb doctor on a node."""
+    return node.noidlb("doctor", "--pair-dir", node.out, "--run-dir", node.run_folder, check=False)
+
+
+def has_heard(node: Node) -> bool:
+    """Whether anything has come over the sync link."""
+    found = re.search(r"(\d+) Pckts recv", node.conntrackd("-s"))
+    return found is not None and int(found[1]) > 0
+
+
+def test_nodes_that_do_not_hear_each_other_both_serve_and_say_so(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    deaf = "table inet deaf { chain heard { type filter hook input priority 0; meta l4proto 112 drop; }; }"
+    second.nft(deaf)
+    serve(pair_lab, 2)
+    assert "ok     role: lb1 serves" in examined(first)
+    assert "ok     role: lb2 serves" in examined(second)
+    second.nft("delete table inet deaf")
+    # The higher priority stays.
+    wait_for(lambda: second.role == "backup" and not second.has_vips(), "lb2 to let go")
+    assert first.has_vips()
+    assert first.role == "master"
+
+
+def test_who_stands_by_keeps_what_it_was_sent(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    second = pair_lab.nodes[1]
+    # Whatever conntrackd schedules for later is to happen now.
+    configuration = second.out / "conntrackd.conf"
+    text = configuration.read_text()
+    configuration.write_text(text.replace("Mode FTFW {\n", "Mode FTFW {\n        PurgeTimeout 1\n"))
+    second.daemons.pop("conntrackd").stop()
+    for left in ("conntrackd.ctl", "conntrackd.lock"):
+        (second.run_folder / left).unlink(missing_ok=True)
+    second.start("conntrackd", "-C", configuration)
+    wait_for((second.run_folder / "conntrackd.ctl").exists, "conntrackd")
+    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+        name = session.fetch()
+        wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
+        second.run((second.out / "notify", "GROUP", "noidlb", "BACKUP", "110"), env=second.environment)
+        time.sleep(4)
+        assert any("dport=21 " in line for line in second.flows("-p", "tcp"))
+        pair_lab.nodes[0].crash()
+        serve(pair_lab, 2)
+        assert session.fate() == name

@@ -1,0 +1,98 @@
+"""Transfers that are under way when something happens to a balancer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from integration.clients import Data, Errand, Target, Visit, curl_ftp, curl_tftp, sftp, sha256
+from integration.pair.farms import PORTS
+from integration.pair.lab import PairLab
+from integration.pair.topology import VIP
+
+KINDS = (
+    "ftp-passive-get", "ftp-passive-put", "ftp-active-get", "ftp-active-put", "sftp-get", "sftp-put", "tftp-get",
+)  # fmt: skip
+LIMIT = 40.0
+
+
+@dataclass(slots=True)
+class Transfer:
+    """One transfer through the VIP; `finish` tells what came of it, "" when it arrived whole."""
+
+    lab: PairLab
+    kind: str
+    version: int
+    name: str = field(default_factory=lambda: uuid4().hex)
+    _visit: Visit | None = None
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the client program."""
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the client has not ended yet."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def finish(self) -> str:
+        """Waits for the end, and says what is wrong with what arrived."""
+        assert self._thread is not None
+        self._thread.join()
+        visit = self._visit
+        if visit is None:
+            return "the client could not be run"
+        if visit.code != 0:
+            return f"exit code {visit.code}: {visit.output[-600:]}"
+        wanted = sha256(self._source)
+        if self.kind.endswith("get"):
+            return "" if visit.sha256.get(self._source.name) == wanted else "another file came"
+        found = [one.files / "upload" / self.name for one in self.lab.backends]
+        arrived = [path for path in found if path.exists()]
+        wrong = (
+            "" if [sha256(path) for path in arrived] == [wanted] else f"{len(arrived)} files arrived, or another one"
+        )
+        for path in arrived:
+            path.unlink()
+        return wrong
+
+    @property
+    def _source(self) -> Path:
+        return self.lab.backends[0].files / ("boot" if self.kind.startswith("tftp") else "big")
+
+    def _run(self) -> None:
+        protocol, *rest = self.kind.split("-")
+        is_get = rest[-1] == "get"
+        errand = Errand(
+            listing=False,
+            get=(self._source.name,) if is_get else (),
+            put={} if is_get else {f"upload/{self.name}": self._source},
+        )
+        data = {
+            ("passive", 4): Data.PASV,
+            ("passive", 6): Data.EPSV,
+            ("active", 4): Data.PORT,
+            ("active", 6): Data.EPRT,
+        }.get((rest[0], self.version), Data.EPSV)
+        target = Target(host=VIP[self.version], port=PORTS[protocol], data=data)
+        lab = self.lab
+        clients: dict[str, Callable[..., Visit]] = {
+            "ftp": curl_ftp,
+            "tftp": curl_tftp,
+            "sftp": partial(sftp, key=lab.keys.user, known_hosts=lab.folder / "known_hosts"),
+        }
+        self._visit = clients[protocol](lab.client, target, errand, timeout=LIMIT)
+
+
+def start_all(transfers: list[Transfer], settle: float) -> None:
+    """Starts transfers and lets them run for so many seconds; all must still be under way then."""
+    for one in transfers:
+        one.start()
+    time.sleep(settle)

@@ -1,0 +1,153 @@
+"""What a node of a pair can tell of itself: who serves, what is synchronized, and whether its files are current.
+
+Of the other node it sees what comes over the sync link and nothing else: hash and versions are for comparing by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lb.farm import Farm, IPAddress
+from lb.finding import FAULT, NOTE, OK, WARN, Finding
+from lb.pair import Node, Pair
+from lb.pair_check import look_at
+from lb.pair_files import SIGN
+from lb.program import KernelError, find, run
+from lb.role import Role, read_role
+
+_TIMEOUT = 10.0
+_COUNTERS = {
+    "sent": re.compile(r"(\d+) Pckts sent"),
+    "received": re.compile(r"(\d+) Pckts recv"),
+    "errors": re.compile(r"(\d+) Error send"),
+    "lost": re.compile(r"(\d+) Lost msgs"),
+}
+
+
+def digest_of(text: str) -> str:
+    """Returns the SHA-256 of a farms file, which must be the same on both nodes."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def examine_pair(
+    pair: Pair,
+    farms: tuple[Farm, ...],
+    text: str,
+    folder: Path,
+    run_folder: Path,
+    is_here: Callable[[IPAddress], bool],
+    root: Path = Path("/"),
+) -> Iterator[Finding]:
+    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's."""
+    yield from look_at(pair, farms)
+    node = next((one for one in pair.nodes if any(map(is_here, one.addresses))), None)
+    if node is None:
+        names = " nor ".join(one.name for one in pair.nodes)
+        yield Finding(FAULT, "node", f"this machine is neither {names}: none of their addresses is here")
+        return
+    missing = [str(address) for address in node.addresses if not is_here(address)]
+    if missing:
+        yield Finding(FAULT, "node", f"{node.name}, but {', '.join(missing)} is not on this machine")
+    yield _role(node, farms, read_role(run_folder), is_here)
+    yield Finding(
+        NOTE, "farms file", f"{digest_of(text)[:12]}: noidlb pair --hash must say the same on {pair.peer(node).name}"
+    )
+    yield from _files(folder, text)
+    yield from _versions()
+    yield _counters(folder)
+    yield _loose(root)
+    yield _clock(root)
+
+
+def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:
+    moving = {one for farm in farms for one in (*farm.vip, *farm.source)}
+    here = {one for one in moving if is_here(one)}
+    if here and here != moving:
+        away = ", ".join(sorted(str(one) for one in moving - here)[:3])
+        return Finding(
+            FAULT, "role", f"{node.name} has some of the moving addresses but not {away}: restart keepalived"
+        )
+    serves = here == moving
+    said = f"{node.name} {'serves' if serves else 'stands by'}"
+    if role is Role.ALONE:
+        return Finding(WARN, "role", f"{said}, but the notify script has never run: is keepalived running?")
+    if serves != (role is Role.MASTER):
+        return Finding(FAULT, "role", f"{said}, but keepalived said {role.value} last: is it running?")
+    if role is Role.FAULT:
+        return Finding(FAULT, "role", f"{said}: keepalived has ended, or a link is down")
+    return Finding(OK, "role", said)
+
+
+def _files(folder: Path, text: str) -> Iterator[Finding]:
+    for name in ("keepalived.conf", "conntrackd.conf"):
+        path = folder / name
+        try:
+            head = path.read_text(errors="replace")[:200]
+        except OSError as error:
+            yield Finding(WARN, name, f"{path}: {error.strerror}: noidlb pair writes it")
+            continue
+        if SIGN not in head:
+            yield Finding(WARN, name, f"{path} was not written by noidlb pair: nobody knows whether it fits the farms")
+        elif digest_of(text)[:12] not in head:
+            yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
+        else:
+            yield Finding(OK, name, "is from this farms file")
+
+
+def _versions() -> Iterator[Finding]:
+    for name, word in (("keepalived", "--version"), ("conntrackd", "-v")):
+        try:
+            answer = run([find(name, name), word], timeout=_TIMEOUT)
+        except KernelError as error:
+            yield Finding(FAULT, name, str(error))
+            continue
+        said = (answer.output.decode(errors="replace") + answer.errors).strip().splitlines()
+        yield Finding(OK, name, f"{said[0][:80] if said else 'says no version'}: both nodes should have the same")
+
+
+def _counters(folder: Path) -> Finding:
+    try:
+        answer = run([find("conntrackd", "conntrackd"), "-C", str(folder / "conntrackd.conf"), "-s"], timeout=_TIMEOUT)
+    except KernelError as error:
+        return Finding(FAULT, "synchronization", str(error))
+    return judge_counters(answer.code, answer.output.decode(errors="replace"))
+
+
+def judge_counters(code: int, text: str) -> Finding:
+    """Judges what conntrackd -s says."""
+    found = {name: int(match[1]) for name, pattern in _COUNTERS.items() if (match := pattern.search(text))}
+    if code != 0 or len(found) < len(_COUNTERS):
+        return Finding(FAULT, "synchronization", "conntrackd does not answer: no session survives a take-over")
+    shown = ", ".join(f"{number} {name}" for name, number in found.items())
+    if not found["received"]:
+        return Finding(FAULT, "synchronization", f"{shown}: nothing has ever come from the other node")
+    if found["errors"] or found["lost"]:
+        return Finding(WARN, "synchronization", f"{shown} since conntrackd started: is the link or a buffer too small?")
+    return Finding(OK, "synchronization", shown)
+
+
+def _loose(root: Path) -> Finding:
+    name = "net.netfilter.nf_conntrack_tcp_loose"
+    try:
+        value = (root / "proc/sys" / name.replace(".", "/")).read_text().strip()
+    except OSError:
+        value = ""
+    if value == "0":
+        return Finding(OK, name, "0")
+    return Finding(
+        WARN,
+        name,
+        f"is {value or 'not there'}: what a take-over has lost hangs instead of being reset; set it to 0, once the "
+        "module nf_conntrack is loaded",
+    )
+
+
+def _clock(root: Path) -> Finding:
+    if (root / "run/systemd/timesync/synchronized").exists():
+        return Finding(OK, "clock", "is synchronized")
+    return Finding(
+        NOTE, "clock", "systemd-timesyncd does not keep it; whatever does, the nodes' logs are compared by time"
+    )

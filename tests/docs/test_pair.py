@@ -1,0 +1,26 @@
+"""The files of a pair on its page are those that noidlb pair writes from the farms file on that page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lb.config import pair_in, parse
+from lb.pair_doctor import digest_of
+from lb.pair_files import files_of
+
+from .blocks import ROOT, blocks_of
+
+BLOCKS = [("\n".join((*block.lines, "")), block.language) for block in blocks_of(ROOT / "docs" / "pair.md")]
+NAMES = ("keepalived.conf", "conntrackd.conf", "notify", "noidlb_pair.nft", "noidlb.sysctl.conf")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_shows_what_is_written(name: str) -> None:
+    (text,) = (text for text, language in BLOCKS if language == "toml")
+    pair = pair_in(text)
+    assert pair is not None
+    made = files_of(pair, pair.nodes[0], parse(text), digest_of(text), Path("/etc/noidlb/pair"), Path("/run/noidlb"))
+    assert set(made) == set(NAMES)
+    assert made[name][0] in [shown for shown, language in BLOCKS if language == "conf"]

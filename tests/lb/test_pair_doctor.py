@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lb import pair_doctor
+from lb.finding import FAULT, OK, WARN, Finding
+from lb.pair import with_sources
+from lb.pair_doctor import digest_of, examine_pair, judge_counters
+from lb.pair_files import files_of, write_files
+from lb.program import Answer
+
+from .pairs import node, pair
+from .test_pair import ftp
+
+COUNTERS = """\
+UDP traffic (active device=sync):
+                1208 Bytes sent                 1416 Bytes recv
+                  {sent} Pckts sent                   {received} Pckts recv
+                   {errors} Error send                    0 Error recv
+message tracking:
+                   0 Malformed msgs                    {lost} Lost msgs
+"""
+TEXT = "the farms file"
+OWN = {str(one) for one in node(1).addresses}
+MOVING = {"10.10.0.100", "fd00:10::100", "10.20.0.100", "fd00:20::100"}
+Look = Callable[..., dict[str, Finding]]
+
+
+@pytest.fixture
+def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+    """Examines lb1, by the addresses that it has and the role in the file."""
+
+    def answer(argv: list[str], timeout: float) -> Answer:
+        counters = COUNTERS.format(sent=5, received=7, errors=0, lost=0)
+        return Answer(0, (counters if "-s" in argv else f"{Path(argv[0]).name} 1.0\n").encode(), "")
+
+    monkeypatch.setattr(pair_doctor, "find", lambda name, _: name)
+    monkeypatch.setattr(pair_doctor, "run", answer)
+    both = pair()
+    farms = with_sources((ftp(),), both)
+
+    def examined(here: set[str], role: str = "", text: str = TEXT, loose: str = "0\n") -> dict[str, Finding]:
+        write_files(files_of(both, node(1), farms, digest_of(TEXT), tmp_path, tmp_path), tmp_path)
+        if role:
+            (tmp_path / "role").write_text(f"{role}\n")
+        (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text(loose)
+        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, tmp_path)
+        return {one.subject: one for one in found}
+
+    return examined
+
+
+def test_a_node_that_serves(look: Look) -> None:
+    found = look(OWN | MOVING, "master")
+    assert found["role"] == Finding(OK, "role", "lb1 serves")
+    assert found["synchronization"] == Finding(OK, "synchronization", "5 sent, 7 received, 0 errors, 0 lost")
+    assert found["keepalived.conf"].level == found["conntrackd.conf"].level == OK
+    assert digest_of(TEXT)[:12] in found["farms file"].text
+    assert "lb2" in found["farms file"].text
+    assert not [one for one in found.values() if one.level in (WARN, FAULT)]
+
+
+def test_a_node_that_stands_by(look: Look) -> None:
+    assert look(OWN, "backup")["role"] == Finding(OK, "role", "lb1 stands by")
+
+
+@pytest.mark.parametrize(
+    ("here", "role", "level"),
+    [
+        (OWN | {"10.10.0.100"}, "master", FAULT),
+        (OWN, "master", FAULT),
+        (OWN | MOVING, "backup", FAULT),
+        (OWN, "fault", FAULT),
+        (OWN, "", WARN),
+    ],
+)
+def test_roles_that_do_not_fit(look: Look, here: set[str], role: str, level: str) -> None:
+    assert look(here, role)["role"].level == level
+
+
+def test_another_machine(look: Look) -> None:
+    assert look({"192.0.2.1"})["node"].level == FAULT
+    assert "172.31.0.1" in look(OWN - {"172.31.0.1"}, "backup")["node"].text
+
+
+def test_files_from_another_farms_file(look: Look) -> None:
+    found = look(OWN, "backup", text="changed")
+    assert found["keepalived.conf"].level == found["conntrackd.conf"].level == WARN
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "received", "errors", "lost", "level"),
+    [(0, 1, 1, 0, 0, OK), (0, 1, 0, 0, 0, FAULT), (0, 1, 1, 2, 0, WARN), (0, 1, 1, 0, 2, WARN), (1, 1, 1, 0, 0, FAULT)],
+)
+def test_counters(code: int, sent: int, received: int, errors: int, lost: int, level: str) -> None:
+    text = COUNTERS.format(sent=sent, received=received, errors=errors, lost=lost)
+    assert judge_counters(code, text).level == level
+
+
+def test_counters_that_nobody_understands() -> None:
+    assert judge_counters(0, "cache internal:\n").level == FAULT
+
+
+def test_a_kernel_that_takes_up_any_stream(look: Look) -> None:
+    assert look(OWN, "backup", loose="1\n")["net.netfilter.nf_conntrack_tcp_loose"].level == WARN
