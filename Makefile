@@ -23,14 +23,14 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER P
 .NOTPARALLEL:
 
 help:
-	@echo 'make demo         start small servers and let the plugins check them'
+	@echo 'make demo         let the plugins check small servers, and farms of them lose and regain backends'
 	@echo 'make test         lint, types, unit tests and, as root, the integration tests'
 	@echo 'make install      the plugins in $(BIN)'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make unit         the tests that need no root'
 	@echo 'make integration  the tests against real servers, as root on Debian'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
-	@echo 'make docs         the option tables of docs/'
+	@echo 'make docs         the option tables of docs/ and the commands of nagios/icinga2/'
 	@echo 'make clean        remove everything that was built'
 
 install: $(VENV)/installed
@@ -38,6 +38,8 @@ install: $(VENV)/installed
 
 demo: $(VENV)/installed-demo
 	@$(BIN)/noidchecks demo
+	@[ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || integration/prepare --demo || true
+	@$(BIN)/noidlb demo
 
 test: lint unit
 	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
@@ -65,6 +67,7 @@ bench: $(VENV)/installed-demo $(VENV)/installed-tools
 
 docs: $(VENV)/installed
 	$(BIN)/python -P docs/generate.py
+	$(BIN)/python -P nagios/generate.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

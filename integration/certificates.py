@@ -32,7 +32,7 @@ keyUsage = critical,digitalSignature,keyEncipherment
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
-subjectAltName = DNS:good.example,IP:127.0.0.1
+subjectAltName = DNS:{host},IP:127.0.0.1
 [req]
 distinguished_name = dn
 [dn]
@@ -61,6 +61,7 @@ class Certificates:
     hours: Certificate
     expired: Certificate
     self_signed: Certificate
+    other_name: Certificate
 
 
 class Authority:
@@ -70,7 +71,7 @@ class Authority:
         self.certificate = folder / "ca.pem"
         self._folder = folder
         self._settings = folder / "openssl.cnf"
-        self._settings.write_text(SETTINGS.format(folder=folder))
+        self._write_settings(NAME)
         (folder / "index").touch()
         # One key for all servers: making an RSA key is the slow part.
         self._key = folder / "server.key"
@@ -79,12 +80,13 @@ class Authority:
         self._openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", ca_key)
         self._request("root", "/CN=noidchecks test authority", ca_key, self.certificate)
 
-    def issue(self, name: str, start: datetime, end: datetime) -> Certificate:
-        """Signs a certificate for good.example and 127.0.0.1, valid between two points of time in UTC."""
+    def issue(self, name: str, start: datetime, end: datetime, host: str = NAME) -> Certificate:
+        """Signs a certificate for a host and 127.0.0.1, valid between two points of time in UTC."""
+        self._write_settings(host)
         request = self._folder / f"{name}.csr"
         certificate = self._folder / f"{name}.pem"
         settings = ("-config", self._settings)
-        self._openssl("req", *settings, "-new", "-key", self._key, "-subj", f"/CN={NAME}", "-out", request)
+        self._openssl("req", *settings, "-new", "-key", self._key, "-subj", f"/CN={host}", "-out", request)
         dates = ("-startdate", f"{start:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}")
         self._openssl("ca", *settings, "-batch", "-notext", *dates, "-in", request, "-out", certificate)
         return Certificate(certificate, self._key)
@@ -94,6 +96,9 @@ class Authority:
         certificate = self._folder / "self-signed.pem"
         self._request("leaf", f"/CN={NAME}", self._key, certificate)
         return Certificate(certificate, self._key)
+
+    def _write_settings(self, host: str) -> None:
+        self._settings.write_text(SETTINGS.format(folder=self._folder, host=host))
 
     def _request(self, extensions: str, subject: str, key: Path, target: Path) -> None:
         settings = ("-config", self._settings, "-extensions", extensions, "-days", "365")
@@ -117,4 +122,5 @@ def make_certificates(folder: Path) -> Certificates:
         hours=authority.issue("hours", start, now + timedelta(hours=5) + SLACK),
         expired=authority.issue("expired", now - timedelta(days=30), now - timedelta(days=2)),
         self_signed=authority.self_signed(),
+        other_name=authority.issue("other-name", start, now + timedelta(days=365), host="other.example"),
     )

@@ -71,6 +71,14 @@ class Daemon:
                     os.kill(shell, signal.SIGKILL)
         self._unshare.wait(PATIENCE)
 
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Asks the program to end in its own way, waits for it, and ends what is left."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            self._unshare.wait(PATIENCE)
+        self.stop()
+
     def _is_started(self) -> bool:
         self.pid = next(iter(self._family()), 0)
         return self.pid != 0

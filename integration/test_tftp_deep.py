@@ -95,3 +95,15 @@ def test_canary_that_is_refused(request: pytest.FixtureRequest, name: str) -> No
     assert result.text.startswith("TFTP CRITICAL - c"), str(result)
     assert "(error " in result.text
     assert not (one.files / "canary").exists()
+
+
+@pytest.mark.parametrize("name", ["tftpd_hpa", "atftpd"])
+def test_what_was_negotiated_and_seen_is_reported(request: pytest.FixtureRequest, name: str) -> None:
+    one = server(request, name)
+    result = check(TftpProbe(one.host, filename="blocks.bin", port=one.port, blksize=700, tsize=True))
+    assert result.ok, result.text
+    facts = result.facts
+    assert {name: int(value) for name, value in facts["options"].items()} == {"blksize": 700, "tsize": 1024}  # type: ignore[attr-defined]
+    assert (facts["blocks"], facts["retransmissions"], facts["duplicates"]) == (2, 0, 0)
+    assert isinstance(facts["rtt"], float)
+    assert facts["foreign_packets"] == 0

@@ -12,7 +12,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from lb.duration import seconds
 from lb.farm import (
     NAME_RULE,
     Backend,
@@ -29,6 +28,7 @@ from lb.farm import (
 )
 from lb.guard import OnUnknown, OnWarning, fill_in, words_of
 from lb.settings import Settings
+from noidchecks.duration import seconds
 from noidchecks.errors import UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse as parse_command
 from noidchecks.status.text import printable

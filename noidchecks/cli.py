@@ -16,7 +16,7 @@ from .status.text import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,6 +37,143 @@ def demo() -> int:
     # Told to end from elsewhere, it tidies up as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(click.echo)
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
+    from .duration import seconds
+
+    found = seconds(text if not text.isdigit() else f"{text}s")
+    if found is None:
+        raise click.BadParameter(f"must be like 30s or 5m, not {text}")
+    return found
+
+
+@commands.command()
+@click.argument("files", nargs=-1, type=click.Path())
+@click.option("--nagios-objects", multiple=True, type=click.Path(), help="Take the services from this objects.cache.")
+@click.option("--nagios-resource", multiple=True, type=click.Path(), help="The file with the $USERn$ macros.")
+@click.option("--over", default="0", callback=_seconds, help="Spread the checks evenly over this time.")
+@click.option("--every", default="0", callback=_seconds, help="Begin again so long after each beginning, for ever.")
+@click.option("--shard", default="", metavar="I/N", help="Check only the I-th of N shares of the targets.")
+@click.option("--concurrency", default=1000, show_default=True, help="Most checks at the same time.")
+@click.option("--report", "reports", multiple=True, help="Hand results in there; can be given several times.")
+@click.option("--icinga-ca", default="", type=click.Path(), help="The authority of the Icinga 2 API's certificate.")
+@click.option("--icinga-credentials", default="", type=click.Path(), help="A file with two lines: user, password.")
+@click.option("--keep", default=100_000, show_default=True, help="Most results kept for each report that takes none.")
+@click.option("--spool-dir", default="", type=click.Path(), help="Keep there what is not handed in by the end.")
+@click.option("--patience", default="10s", show_default=True, callback=_seconds, help="How long the end waits for it.")
+def survey(
+    files: tuple[str, ...],
+    nagios_objects: tuple[str, ...],
+    nagios_resource: tuple[str, ...],
+    over: float,
+    every: float,
+    shard: str,
+    concurrency: int,
+    reports: tuple[str, ...],
+    icinga_ca: str,
+    icinga_credentials: str,
+    keep: int,
+    spool_dir: str,
+    patience: float,
+) -> int:
+    """Checks many services in one process and hands in the results.
+
+    FILES hold lines of host, service and command line, parted by tabs; - is standard input. A report is one of lines
+    (the default), json, nagios-spool=DIR, nagios-command=FILE, icinga2=URL, prometheus=FILE. SIGHUP reads the targets
+    anew, SIGTERM ends.
+
+    The exit code is 0 when everything was checked and handed in, whatever the states; 1 when a target was not
+    understood or a result was refused for good; 2 when results are not handed in; 3 when there was nothing to check.
+    """
+    from .fleet import Fleet, Sources
+    from .report.choose import choose
+    from .targets import Shard
+
+    if not files and not nagios_objects:
+        raise UsageError("survey needs targets: a file, - or --nagios-objects")
+    if min(concurrency, keep) < 1:
+        raise UsageError("--concurrency and --keep must be at least 1")
+    if spool_dir and not (os.path.isdir(spool_dir) and os.access(spool_dir, os.W_OK)):
+        raise UsageError(f"--spool-dir must be a folder that can be written, not {spool_dir}")
+    if every and over > every:
+        raise UsageError("--over must not be longer than --every")
+    reports = reports or ("lines",)
+    chosen = [
+        (text, choose(text, icinga_ca=icinga_ca, icinga_credentials=icinga_credentials))
+        for text in dict.fromkeys(reports)
+    ]
+    bar = _ProgressBar(shown=not every and not {"lines", "json"} & {*reports})
+    fleet = Fleet(
+        Sources(files, nagios_objects, nagios_resource, Shard.parse(shard) if shard else None),
+        chosen,
+        over=over,
+        every=every,
+        concurrency=concurrency,
+        keep=keep,
+        patience=patience,
+        spool=spool_dir,
+        say=bar.say,
+        progress=bar.show,
+    )
+    return fleet.run()
+
+
+class _ProgressBar:
+    """A bar on standard error, when that is a terminal, and lines there that do not run into it."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown and sys.stderr.isatty()
+        self._bar: Any = None
+
+    def show(self, done: int, expected: int) -> None:
+        """Moves the bar; a finished one stays where it is."""
+        if not self._shown:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=expected, label="Checking", file=sys.stderr, update_min_steps=expected // 200
+            )
+        self._bar.update(1)
+        if done == expected:
+            self._bar.render_finish()
+            self._shown = False
+
+    def say(self, words: str) -> None:
+        """Prints a line."""
+        lead = "\r\033[K" if self._shown and self._bar is not None else ""
+        click.echo(f"{lead}noidchecks: {printable(words)}", err=True)
+
+
+@commands.command("install-plugins")
+@click.option("--prefix", default="", metavar="TEXT", help="Put this before each name: noid_ makes noid_check_ftp.")
+@click.option("--uninstall", is_flag=True, help="Remove the links again.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.argument("folder", metavar="DIR")
+def install_plugins(prefix: str, uninstall: bool, dry_run: bool, folder: str) -> int:
+    """Links the plugins into the plugin folder DIR of a monitoring server.
+
+    A file that is not ours is never replaced nor removed; ours are the symbolic links to plugins of this or another
+    installation of noidchecks. The exit code is 0 when all is as asked for, 1 when the monitoring server may not be
+    able to run the plugins, 2 when a file of somebody else is in the way (then nothing is linked), 3 when it could not
+    be done.
+    """
+    from pathlib import Path
+
+    from . import install
+
+    act = install.uninstall if uninstall else install.install
+    place = Path(os.path.abspath(folder))
+    return act(install.executables(), place, lambda line: click.echo(printable(line)), prefix=prefix, dry_run=dry_run)
+
+
+@commands.command()
+def definitions() -> int:
+    """Prints the folder with the definitions for Nagios and Icinga 2 and with examples for load balancers."""
+    from . import install
+
+    click.echo(install.definitions())
+    return State.OK
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from .drivers.session import Session
 from .errors import ProbeError
 from .status.perfdata import Metric
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         def judge(self, findings: Any, timings: Timings) -> Result: ...
 
     P = TypeVar("P", bound=Probe)
+    K = TypeVar("K")
 
 # Descriptors that a survey leaves to its caller.
 _SPARE_DESCRIPTORS = 64
@@ -62,20 +65,43 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
     from the iterable as they are started (all at once with over). A defective probe yields UNKNOWN. ValueError for a
     concurrency below 1 or a negative over.
     """
+    source, interval = _plan(probes, concurrency, over)
+
+    def schedule() -> Iterator[tuple[P, Probe] | float]:
+        due = monotonic()
+        for probe in source:
+            if interval:
+                yield due
+                due += interval
+            yield probe, probe
+
+    return survey_schedule(schedule(), concurrency=concurrency)
+
+
+def survey_schedule(
+    schedule: Iterable[tuple[K, Probe] | float], *, concurrency: int = 1000
+) -> Iterator[tuple[K, Result]]:
+    """Runs (key, probe) pairs as survey() does and yields (key, result); the schedule may be endless.
+
+    A float in the schedule is a monotonic time: nothing more is taken from it before. What it raises ends the survey,
+    and reaches the caller.
+    """
     from .drivers import poll
 
-    running: dict[Session, P] = {}
+    running: dict[Session, tuple[K, Probe]] = {}
 
-    def sessions(source: Iterable[P]) -> Iterator[Session]:
-        for probe in source:
-            session = begin(probe)
-            running[session] = probe
+    def sessions() -> Iterator[Session | float]:
+        for item in schedule:
+            if isinstance(item, float):
+                yield item
+                continue
+            session = begin(item[1])
+            running[session] = item
             yield session
 
-    source, concurrency, interval = _plan(probes, concurrency, over)
-    for session in poll.run_many(sessions(source), concurrency, interval):
-        probe = running.pop(session)
-        yield probe, conclude_anyhow(probe, session)
+    for session in poll.run_many(sessions(), _bounded(concurrency)):
+        key, probe = running.pop(session)
+        yield key, conclude_anyhow(probe, session)
 
 
 async def survey_async(
@@ -86,9 +112,9 @@ async def survey_async(
 
     from .drivers import aio
 
-    source, concurrency, interval = _plan(probes, concurrency, over)
+    source, interval = _plan(probes, concurrency, over)
     finished: asyncio.Queue[tuple[P, Result] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(concurrency)
+    room = asyncio.Semaphore(_bounded(concurrency))
 
     async def one(probe: P) -> None:
         session = begin(probe)
@@ -123,20 +149,22 @@ async def survey_async(
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[P], int, float]:
-    import resource
-
+def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[P], float]:
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     if not 0 <= over < float("inf"):
         raise ValueError(f"over must be seconds, 0 or more, not {over}")
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY:
-        concurrency = max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))
     if not over:
-        return probes, concurrency, 0.0
+        return probes, 0.0
     listed = list(probes)
-    return listed, concurrency, over / max(1, len(listed))
+    return listed, over / max(1, len(listed))
+
+
+def _bounded(concurrency: int) -> int:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return concurrency if soft == resource.RLIM_INFINITY else max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))
 
 
 def begin(probe: Probe, *, transcript: bool = False) -> Session:

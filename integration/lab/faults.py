@@ -1,12 +1,14 @@
-"""What may happen to the network of a machine; what may happen to its servers is in servers.py."""
+"""What may happen to the network and the disks of a machine; what may happen to its servers is in servers.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from integration.lab.namespace import Namespace
+from integration.lab.servers import Server
 
 BLACKHOLE = "meta l4proto { tcp, udp } drop"
 REFUSE = "meta l4proto tcp reject with tcp reset; meta l4proto udp reject"
@@ -38,3 +40,17 @@ def slow(namespace: Namespace, rate: str = "1mbit") -> Iterator[None]:
         yield
     finally:
         namespace.run(("tc", "qdisc", "del", "dev", "eth0", "root"))
+
+
+@contextmanager
+def disk(server: Server, folder: Path, options: str) -> Iterator[None]:
+    """Puts an empty disk with options of tmpfs(5) in the place of a folder, for one server alone, until the block ends.
+
+    Everybody may write to it as far as the options let them.
+    """
+    server.run(("mount", "-t", "tmpfs", "-o", f"mode=0777,{options}", "tmpfs", folder))
+    try:
+        yield
+    finally:
+        # Lazy: a session may still have a file open there.
+        server.run(("umount", "--lazy", folder))

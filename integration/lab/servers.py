@@ -6,7 +6,7 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,11 @@ class Server:
         """Lets it go on."""
         os.kill(self.daemon.pid, signal.SIGCONT)
 
+    def run(self, argv: Sequence[str | Path]) -> None:
+        """Runs a program that sees the mounts of this server."""
+        inside: list[str | Path] = ["nsenter", f"--target={self.daemon.pid}", "--mount", "--", *argv]
+        subprocess.run(inside, check=True, timeout=60)
+
     def kill(self) -> None:
         """Ends it and its sessions at once; its port refuses from then on."""
         self.daemon.stop()
@@ -62,12 +67,23 @@ class Tls:
     announce: str | None = None
 
 
-def vsftpd(place: Place, passive: tuple[int, int], port: int = 21, tls: Tls | None = None) -> Server:
-    """Starts vsftpd; with TLS it demands TLS of everything, and a data connection that resumes the session."""
+def vsftpd(
+    place: Place,
+    passive: tuple[int, int],
+    port: int = 21,
+    tls: Tls | None = None,
+    announce: str | None = None,
+    extra: Mapping[str, str | int | Path] | None = None,
+) -> Server:
+    """Starts vsftpd; with TLS it demands TLS of everything, and a data connection that resumes the session.
+
+    `announce` is the address in its answer to PASV, where that must not be its own; `extra` are of vsftpd.conf(5).
+    """
     empty = place.folder / "empty"
     empty.mkdir()
+    announced = announce if tls is None else tls.announce
     # With one socket for both families vsftpd would announce 0.0.0.0 in place of a configured address.
-    both = tls is None or tls.announce is None
+    both = announced is None
     settings: dict[str, str | int | Path] = {
         "background": "NO",
         "listen": "NO" if both else "YES",
@@ -97,18 +113,25 @@ def vsftpd(place: Place, passive: tuple[int, int], port: int = 21, tls: Tls | No
             "force_anon_data_ssl": "YES",
             "require_ssl_reuse": "YES",
         }
-        if tls.announce is not None:
-            settings["pasv_address"] = tls.announce
+    if announced is not None:
+        settings["pasv_address"] = announced
+    settings |= extra or {}
     configuration = _write(place, "vsftpd.conf", (f"{key}={value}" for key, value in settings.items()))
     return Server(place, ["/usr/sbin/vsftpd", configuration], _tcp(port, (4, 6) if both else (4,)))
 
 
-def proftpd(place: Place, passive: tuple[int, int], port: int = 21) -> Server:
-    """Starts ProFTPD; unlike the others it opens active data connections from any port."""
+def proftpd(place: Place, passive: tuple[int, int], port: int = 21, extra: Iterable[str] = ()) -> Server:
+    """Starts ProFTPD; unlike the others it opens active data connections from any port.
+
+    `extra` are lines of proftpd.conf(5).
+    """
     lines = [
         "ServerType standalone",
         f"Port {port}",
         "UseIPv6 on",
+        # Else it looks for the address of the name of this machine, which may have none.
+        "DefaultAddress 127.0.0.1",
+        "DefaultServer on",
         f"PassivePorts {passive[0]} {passive[1]}",
         "User nobody",
         "Group nogroup",
@@ -119,6 +142,8 @@ def proftpd(place: Place, passive: tuple[int, int], port: int = 21) -> Server:
         "WtmpLog off",
         "UseReverseDNS off",
         "DelayEngine off",
+        f"ModulePath {UNPACKED}/usr/lib/proftpd",
+        *extra,
         f"<Anonymous {place.files}>",
         "  User ftp",
         "  UserAlias anonymous ftp",
@@ -180,11 +205,13 @@ class Keys:
         return keys
 
 
-def sshd(place: Place, keys: Keys, port: int = 22) -> Server:
-    """Starts sshd for SFTP alone."""
+def sshd(place: Place, keys: Keys, port: int = 22, extra: Iterable[str] = (), *, max_startups: str = "100") -> Server:
+    """Starts sshd for SFTP alone; `extra` are lines of sshd_config(5), which go before its own."""
     # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     lines = [
+        # The first value of a keyword counts.
+        *extra,
         f"Port {port}",
         f"HostKey {keys.host}",
         f"AuthorizedKeysFile {keys.user}.pub",
@@ -194,7 +221,7 @@ def sshd(place: Place, keys: Keys, port: int = 22) -> Server:
         "UsePAM no",
         "UseDNS no",
         "PidFile none",
-        "MaxStartups 100",
+        f"MaxStartups {max_startups}",
         f"Subsystem sftp internal-sftp -d {place.files}",
     ]
     argv: list[str | Path] = ["/usr/sbin/sshd", "-D", "-e", "-f", _write(place, "sshd_config", lines)]

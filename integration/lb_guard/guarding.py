@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,10 +21,14 @@ _PROGRAM = (sys.executable, "-P", "-m", "integration.lb_guard.guarded")
 
 
 class Guarding:
-    """Starts a guardian for the text of a farms file; `events` is what it has reported so far."""
+    """Starts a guardian for the text of a farms file; `events` is what it has reported so far.
 
-    def __init__(self, lab: Lab, farms: str) -> None:
+    `path` is a folder of programs that it finds before those of the system.
+    """
+
+    def __init__(self, lab: Lab, farms: str, path: str = "") -> None:
         self._lab = lab
+        self._environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"} if path else None
         self._file = Path(tempfile.mkdtemp(dir=lab.folder)) / "farms.toml"
         self._file.write_text(farms)
         self.events: list[Event] = []
@@ -67,13 +72,16 @@ class Guarding:
         """Starts it again."""
         self._start()
 
-    def cpu(self) -> float:
-        """Returns the processor seconds that it has used."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+    def children(self) -> list[int]:
+        """Returns the programs that it has running."""
+        pid = self._process.pid
+        found = Path("/proc", str(pid), "task").glob("*/children")
+        return [int(word) for file in found for word in file.read_text().split()]
 
     def _start(self) -> None:
-        self._process = self._lab.balancer.popen((*_PROGRAM, self._file), stderr=subprocess.STDOUT)
+        self._process = self._lab.balancer.popen(
+            (*_PROGRAM, self._file), stderr=subprocess.STDOUT, env=self._environment
+        )
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
 

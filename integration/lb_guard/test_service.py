@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -111,6 +113,34 @@ def test_a_change_behind_its_back_is_noticed_and_repaired(lab: Lab, guard: Start
         guarding.wait("down", "b2")
         until(lambda: reached(lab, names) <= {"b1", "b3", "refused"})
         until(lambda: reached(lab, names) == {"b1", "b3"})
+
+
+def test_an_nft_that_fails_is_reported_and_everything_done_when_it_works_again(lab: Lab, names: int) -> None:
+    folder = lab.folder / "failing"
+    folder.mkdir()
+    broken = folder / "broken"
+    (folder / "nft").write_text(
+        f'#!/bin/sh\n[ -e {broken} ] && echo "Error: out of order" >&2 && exit 1\nexec nft.real "$@"\n'
+    )
+    (folder / "nft").chmod(0o755)
+    (folder / "nft.real").symlink_to("/usr/sbin/nft")
+    with Guarding(lab, guarded(lab, "tcp", ports=[names], command=COMMAND), str(folder)) as guarding:
+        guarding.wait_all("up", *BACKENDS)
+        until(lambda: reached(lab, names) == set(BACKENDS))
+        before = lab.balancer.run(("nft", "-s", "list", "table", "inet", "noidlb")).stdout
+        broken.touch()
+        for pid in guarding.children():
+            os.kill(pid, signal.SIGKILL)
+        with fault(lab.backends[1], REFUSE):
+            guarding.wait("down", "b2")
+            failure = guarding.wait("apply-failed")
+            assert "out of order" in failure.reason or "nft" in failure.reason
+            time.sleep(0.3)
+            assert lab.balancer.run(("nft", "-s", "list", "table", "inet", "noidlb")).stdout == before
+            seen = len(guarding.events)
+            broken.unlink()
+            guarding.wait("applied", after=seen)
+            until(lambda: reached(lab, names) == {"b1", "b3"})
 
 
 def test_a_farm_without_a_guardian_is_served_beside_guarded_ones(lab: Lab, guard: Start, names: int) -> None:

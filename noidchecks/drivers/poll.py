@@ -37,28 +37,31 @@ def run(session: Session) -> None:
         session.close()
 
 
-def run_many(sessions: Iterator[Session], concurrency: int, interval: float = 0.0) -> Iterator[Session]:
-    """Runs sessions, at most concurrency at once and one every interval seconds, and yields each as it ends.
+def run_many(sessions: Iterator[Session | float], concurrency: int) -> Iterator[Session]:
+    """Runs sessions, at most concurrency at once, and yields each as it ends.
 
-    Sessions are taken from the iterator only when they are started. Closing the generator closes what is running.
+    A float among them is a monotonic time before which nothing more is started, nor taken from the iterator. Sessions
+    are taken only when they are started. Closing the generator closes what is running.
     """
     loop = Loop()
     try:
-        next_start = monotonic()
+        due = 0.0
         more = True
         while more or loop.running:
             started = 0
-            while more and started < _BURST and len(loop.running) < concurrency and monotonic() >= next_start:
-                session = next(sessions, None)
-                if session is None:
+            while more and started < _BURST and len(loop.running) < concurrency and monotonic() >= due:
+                item = next(sessions, None)
+                if item is None:
                     more = False
-                    break
-                started += 1
-                next_start += interval
-                loop.start(session)
-            yield from loop.ended()
+                elif isinstance(item, float):
+                    due = item
+                else:
+                    started += 1
+                    loop.start(item)
+                    # Before the iterator is asked again, which may raise: what has ended is to be handed out.
+                    yield from loop.ended()
             if more and len(loop.running) < concurrency:
-                loop.turn(next_start)
+                loop.turn(due)
             elif loop.running:
                 loop.turn(_NEVER)
             yield from loop.ended()

@@ -38,7 +38,8 @@ def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> 
 
     yield from courier.control.enter("data")
     yield from set_type(courier.control, "I")
-    yield Reserve(reserve(timeout))
+    if timeout > 0:
+        yield Reserve(reserve(timeout))
     try:
         yield from over_first(methods, store)
         yield from over_first(methods, read)

@@ -20,7 +20,7 @@ def render(result: Result, name: str) -> tuple[int, str]:
     if name == "mp-test-json":
         # As in monitoring-plugins 3, whose test suite reads it: the state is in the text, the exit code is 0.
         return State.OK, json.dumps(_test_tree(result))
-    return result.state, json.dumps(_tree(result))
+    return result.state, json.dumps(tree(result))
 
 
 def _summary(result: Result) -> str:
@@ -71,7 +71,8 @@ def _test_number(number: float | None) -> dict[str, object]:
     return {"type": "double", "value": "U" if number is None else f"{number:f}"}
 
 
-def _tree(result: Result) -> dict[str, object]:
+def tree(result: Result) -> dict[str, object]:
+    """Returns everything that a result holds, as JSON has it."""
     tree: dict[str, object] = {
         "state": result.state.name,
         "exit_code": int(result.state),

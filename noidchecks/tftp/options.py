@@ -32,7 +32,7 @@ OPTIONS = (
     Option("sha256", metavar="HEX", help="SHA-256 that the file must have", repeatable=True),
     Option("sha1", metavar="HEX", help="SHA-1 that the file must have", repeatable=True),
     Option("expect-error", metavar="CODE", help="Number of the error, 0 to 8, that is the right answer to the request"),
-    Option("foreign-answer", metavar="STATE", help="State when another host answers too: ok, warn or crit (ok)"),
+    Option("foreign-answer", metavar="STATE", help="State when another host answers too: ok, warn or crit (warn)"),
     Option("put", metavar="NAME", help="Write random bytes to this file, which stays there, and read them back"),
     Option("put-size", metavar="BYTES", help="Number of the bytes to write, up to 16777216 (1024)"),
     Option("no-read-back", help="Do not read back what was written"),

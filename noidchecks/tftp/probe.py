@@ -116,7 +116,7 @@ class TftpProbe(Value):
         sha1: str = "",
         further: tuple[TftpFile, ...] = (),
         expect_error: int | None = None,
-        foreign_answer: State = State.OK,
+        foreign_answer: State = State.WARNING,
         put: str = "",
         put_size: int = _PUT_SIZE,
         read_back: bool = True,

@@ -26,6 +26,7 @@ from .blocks import PAGES, ROOT, Block, blocks_of
 from .hosts import SFTP_LOGIN, LookUp, example_hosts
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+GROUPS = {"noidchecks": commands, "noidlb": lb_commands}
 # What differs from run to run: seconds, bytes in a second, and the dates of certificates.
 VARIABLE = (
     (re.compile(r"(?<=throughput=)\d+\.\d+"), "N"),
@@ -98,15 +99,15 @@ def _try_shell(block: Block) -> None:
     syntax = subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True)
     assert syntax.returncode == 0, f"{block}: {syntax.stderr}"
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    for line in block.lines:
+    for line in text.replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["make"]:
             assert set(words[1:]) <= set(targets), f"{block}: {line}"
         elif words and words[0] in PLUGINS:
             parse_line(shlex.join(words))
-        elif words and words[0] == "noidlb":
-            # Parsed and not run: most of its commands change the kernel.
-            lb_commands.commands[words[1]].make_context(words[1], words[2:])
+        elif words and words[0].rpartition("/")[2] in GROUPS:
+            # Parsed and not run: most of these commands change the machine.
+            GROUPS[words[0].rpartition("/")[2]].commands[words[1]].make_context(words[1], words[2:])
 
 
 def _try_farms(block: Block) -> None:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 
 from noidchecks.plugin.command import PLUGINS, plugin_of
 from noidchecks.plugin.options import Option, Plugin
+from tests.nagios.scripts import load
 
 from .blocks import ROOT
 
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    """docs/generate.py, which is a script and in no package."""
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """docs/generate.py."""
+    return load("docs/generate.py")
 
 
 @pytest.mark.parametrize("name", PLUGINS)

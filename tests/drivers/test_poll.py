@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -41,6 +42,35 @@ def test_the_next_session_starts_when_one_has_ended() -> None:
     next(many)
     assert len(started) <= 4
     assert len(list(many)) == 3
+
+
+def test_a_time_among_the_sessions_is_waited_for() -> None:
+    begin = time.monotonic()
+    started: list[float] = []
+
+    def sessions() -> Iterator[Session | float]:
+        yield sleeper(0, 1)
+        yield begin + 0.1
+        started.append(time.monotonic())
+        yield begin - 1.0
+        yield sleeper(0, 2)
+        yield begin + 0.2
+
+    assert [session.value for session in run_many(sessions(), 10)] == [1, 2]
+    assert started[0] >= begin + 0.1
+    assert time.monotonic() >= begin + 0.2
+
+
+def test_what_has_ended_is_handed_out_before_the_iterator_raises() -> None:
+    def sessions() -> Iterator[Session]:
+        yield sleeper(0, 1)
+        raise LookupError("no more")
+
+    many = run_many(sessions(), 10)
+    # A session that needs no waiting ends as it is started.
+    assert next(many).value == 1
+    with pytest.raises(LookupError, match="no more"):
+        next(many)
 
 
 def test_closing_closes_what_runs() -> None:

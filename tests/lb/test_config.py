@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 import lb.config
 from lb.config import farms_of, load, parse
-from lb.duration import seconds
 from lb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protocol, Scheduler, is_name
+from noidchecks.duration import seconds
 
 HERE = Path(__file__).parent
 INVALID = sorted(HERE.glob("invalid/*.toml"))

@@ -15,20 +15,27 @@ from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
 PYTHON = [sys.executable, "-SEc"]
+STARTED: list[Foreign] = []
 
 
 async def run(*words: str, limit: float = 20.0, runner: Foreign | None = None) -> Result:
     """Runs one plugin to its result."""
     done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-    (runner or Foreign(10)).start(words, limit, done.set_result)
+    if runner is None:
+        runner = Foreign(10)
+        STARTED.append(runner)
+    runner.start(words, limit, done.set_result)
     return await done
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 async def nothing_left() -> AsyncIterator[None]:
     """Fails when a test has left a descriptor open; made within the running loop, whose own ones do not count."""
     before = set(os.listdir("/proc/self/fd"))
     yield
+    for runner in STARTED:
+        await runner.close()
+    STARTED.clear()
     assert set(os.listdir("/proc/self/fd")) <= before
 
 
@@ -51,7 +58,6 @@ async def until(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize(
     ("script", "state", "text"),
     [
@@ -86,7 +92,6 @@ async def test_there_is_nothing_on_standard_input_and_no_descriptor_of_ours() ->
     assert (await run(*PYTHON, script)).text == "'' [0, 1, 2, 3]"
 
 
-@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("name", ["no-such-plugin", "relative/plugin", "/no/such/plugin", "/etc/passwd", "/"])
 async def test_a_plugin_that_is_not_there_is_unknown(name: str) -> None:
     result = await run(name)
@@ -94,7 +99,6 @@ async def test_a_plugin_that_is_not_there_is_unknown(name: str) -> None:
     assert result.text == f"there is no plugin {name}"
 
 
-@pytest.mark.usefixtures("nothing_left")
 async def test_a_plugin_that_cannot_be_run_is_unknown(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_text("#!/no/such/interpreter\n")
@@ -130,7 +134,6 @@ async def test_a_hung_plugin_is_critical_at_its_deadline_and_ended(tmp_path: Pat
     await until(lambda: gone(int(note.read_text())))
 
 
-@pytest.mark.usefixtures("nothing_left")
 async def test_the_whole_group_is_ended_even_one_that_ignores_sigterm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +198,6 @@ async def test_so_many_run_at_once_and_the_others_wait(tmp_path: Path) -> None:
     assert begun(tmp_path) == 5
 
 
-@pytest.mark.usefixtures("nothing_left")
 async def test_closing_ends_what_runs_and_reports_nothing(tmp_path: Path) -> None:
     runner = Foreign(1)
     results: list[Result] = []

@@ -197,6 +197,11 @@ def test_answer_of_another_host(state: State) -> None:
     assert "a: 1 packet came from 192.0.2.2:40000" in [part.text for part in result.parts]
 
 
+def test_by_default_it_is_a_warning() -> None:
+    result, _ = play(FOREIGN, data(1, b"good"))
+    assert result.state == State.WARNING
+
+
 def test_answer_of_another_port_is_not_foreign() -> None:
     result, _ = play(data(1, b"x" * 512), Datagram(data(2), SECOND), data(2), foreign_answer=State.CRITICAL)
     assert result.ok

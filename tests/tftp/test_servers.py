@@ -216,7 +216,8 @@ def test_packets_of_another_host(check: Check) -> None:
 
     with Server(script) as server:
         result = check(TftpProbe("127.0.0.1", "f", port=server.port))
-    assert result.text.startswith("TFTP OK - Received 5 bytes")
+    assert result.text.startswith("TFTP WARNING - f: 1 packet came from 127.0.0.2:")
+    assert result.facts["size"] == 5
     assert result.facts["stray_packets"] == 1
 
 

@@ -1,0 +1,1 @@
+"""Real monitoring servers, each started on loopback in a folder of its own."""

@@ -1,0 +1,132 @@
+"""Writes nagios/icinga2/noidchecks-plugins.conf from the option tables of the plugins.
+
+Run it as `make docs`; a test fails when the file and a plugin differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from noidchecks.plugin.command import PLUGINS, plugin_of
+from noidchecks.plugin.options import Option, Plugin
+
+TARGET = Path(__file__).parent / "icinga2" / "noidchecks-plugins.conf"
+
+# They end a plugin before it checks, or do nothing.
+LEFT_OUT = frozenset({"help", "version", "critical-codes", "warning-codes", "protocol"})
+# Where the Icinga Template Library calls an option's variable otherwise than the option.
+ITL_NAMES = {
+    "hostname": "address",
+    "use-ipv4": "ipv4",
+    "use-ipv6": "ipv6",
+    "warning": "wtime",
+    "critical": "ctime",
+}
+# The Icinga Template Library has commands of these names; ours are told apart by a prefix.
+ITL_COMMANDS = frozenset({"ftp", "ssh"})
+# As in the Icinga Template Library, so that a command line does not change with the command.
+DEFAULTS = {"ftp": {"refuse": '"crit"', "mismatch": '"warn"', "ssl": "false", "timeout": "10"}}
+
+HEAD = """\
+/* The plugins of noidchecks as check commands for Icinga 2.
+ *
+ * Written by `make docs` from the option tables of the plugins: do not edit, import and override.
+ *
+ * The variables of `ftp` and `ssh` are those of the Icinga Template Library, and every other option has its own: its
+ * long name with underscores behind the name of the command, as ftp_password_file. Options that take several values
+ * take an array.
+ *
+ * NoidchecksDir is the folder of the plugins, PluginDir unless it is defined before. NoidchecksPrefix stands before
+ * `ftp` and `ssh`, because the library has commands of these names; define it as "" where the library is not included.
+ */
+
+if (!globals.contains("NoidchecksDir")) {
+	globals.NoidchecksDir = PluginDir
+}
+if (!globals.contains("NoidchecksPrefix")) {
+	globals.NoidchecksPrefix = "noid_"
+}
+
+/* $check_address$ is the host's address, or its address6 where there is no address or IPv6 is asked for. */
+template CheckCommand "noidchecks-address" {
+	vars.check_ipv4 = false
+	vars.check_ipv6 = false
+	vars.check_address = {{
+		var ipv4 = macro("$address$")
+		if (macro("$check_ipv4$") || (ipv4 && !macro("$check_ipv6$"))) {
+			return ipv4
+		}
+		return macro("$address6$")
+	}}
+}
+"""
+
+
+def definitions() -> str:
+    """Returns the whole file."""
+    return "\n".join((HEAD, *(_command(plugin_of(name)) for name in PLUGINS)))
+
+
+def variable(protocol: str, option: Option) -> str:
+    """Returns the name of the variable that sets an option."""
+    return f"{protocol}_{ITL_NAMES.get(option.name, option.name).replace('-', '_')}"
+
+
+def _command(plugin: Plugin) -> str:
+    protocol = plugin.name.removeprefix("check_")
+    name = f'NoidchecksPrefix + "{protocol}"' if protocol in ITL_COMMANDS else f'"{protocol}"'
+    lines = [f"object CheckCommand {name} {{", '\timport "noidchecks-address"', ""]
+    lines += [f'\tcommand = [ NoidchecksDir + "/{plugin.name}" ]', "", "\targuments = {"]
+    for option in plugin.options:
+        if option.name not in LEFT_OUT:
+            lines += _argument(protocol, option)
+    lines += ["\t}", "", f'\tvars.{protocol}_address = "$check_address$"']
+    lines += [f'\tvars.check_{family} = "${protocol}_{family}$"' for family in ("ipv4", "ipv6")]
+    lines += [f"\tvars.{protocol}_{setting} = {value}" for setting, value in DEFAULTS.get(protocol, {}).items()]
+    return "\n".join([*lines, "}", ""])
+
+
+def _argument(protocol: str, option: Option) -> Iterator[str]:
+    name = variable(protocol, option)
+    match protocol, option.name:
+        case "ftp", "escape":
+            # It counts for the strings that follow it, so that each has one of its own.
+            yield from _entry("-E_send", [f'set_if = "${name}_send$"', 'key = "-E"', "order = 1"], option)
+            yield from _entry("-E_quit", [f'set_if = "${name}_quit$"', 'key = "-E"', "order = 3"], option)
+        case "ftp", "send" | "quit":
+            order = 2 if option.name == "send" else 4
+            yield from _entry(f"-{option.letter}", [f'value = "${name}$"', f"order = {order}"], option)
+        case "ssh", "hostname":
+            yield from _entry("host", [f'value = "${name}$"', "skip_key = true", "order = 1"], option)
+        case _:
+            key = f"-{option.letter}" if option.letter else f"--{option.name}"
+            settings = [f'value = "${name}$"' if option.metavar else f'set_if = "${name}$"']
+            if option.repeatable:
+                settings.append("repeat_key = true")
+            yield from _entry(key, settings, option)
+
+
+def _entry(key: str, settings: list[str], option: Option) -> Iterator[str]:
+    yield f'\t\t"{key}" = {{'
+    for setting in settings:
+        yield f"\t\t\t{setting}"
+    yield f"\t\t\tdescription = {_quoted(option.help)}"
+    yield "\t\t}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def main() -> None:
+    """Writes the file."""
+    after = definitions()
+    if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != after:
+        TARGET.write_text(after, encoding="utf-8")
+        print(f"{TARGET.name}: check commands written")
+
+
+if __name__ == "__main__":
+    main()

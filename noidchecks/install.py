@@ -1,0 +1,139 @@
+"""The plugins linked into the plugin folder of a monitoring server, and taken out again."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from .errors import UsageError
+from .plugin.command import PLUGINS
+from .status.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    Say = Callable[[str], None]
+
+# The line that every executable of ours has, in any installation.
+_MARK = b"from noidchecks.plugin.main import main\n"
+
+
+def executables() -> dict[str, Path]:
+    """Returns the path of each plugin in this installation; UsageError when there is none."""
+    files = _installed_files()
+    return {name: _only(path for path in files if path.name == name and path.parent.name == "bin") for name in PLUGINS}
+
+
+def definitions() -> Path:
+    """Returns the folder of the definitions for Nagios and Icinga 2; UsageError when they are not installed."""
+    files = _installed_files()
+    return _only(path.parent for path in files if path.parts[-3:] == ("noidchecks", "nagios", "commands.cfg"))
+
+
+def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str = "", dry_run: bool = False) -> State:
+    """Links each program into the folder under its name behind the prefix.
+
+    All or none: a file that is not ours stays what it is, and then nothing is linked (CRITICAL). A link of ours, from
+    whichever installation, is replaced. WARNING when the links are there and others cannot read what they lead to.
+    UsageError.
+    """
+    links = _links(programs, folder, prefix)
+    foreign = [link for link in links if os.path.lexists(link) and not is_ours(link)]
+    if foreign:
+        for link in foreign:
+            say(f"{link} is not ours and stays as it is")
+        say("Nothing was linked: choose another folder, or another name with --prefix noid_")
+        return State.CRITICAL
+    for link, program in links.items():
+        if link.is_symlink() and os.readlink(link) == str(program):
+            say(f"{link} is there already")
+            continue
+        if not dry_run:
+            _link(link, program)
+        say(f"{link} {'would lead' if dry_run else 'leads'} to {program}")
+    closed = sorted({place for program in links.values() for place in _closed_places(program)})
+    for place in closed:
+        say(f"{place} is closed to other users: the monitoring server may not be able to run the plugins")
+    return State.WARNING if closed else State.OK
+
+
+def uninstall(
+    programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str = "", dry_run: bool = False
+) -> State:
+    """Removes the links that install() makes, of whichever installation, and nothing else; UsageError."""
+    for link in _links(programs, folder, prefix):
+        if not os.path.lexists(link):
+            say(f"{link} is not there")
+        elif not is_ours(link):
+            say(f"{link} is not ours and stays as it is")
+        else:
+            if not dry_run:
+                _change(link.unlink, link)
+            say(f"{link} {'would be' if dry_run else 'is'} removed")
+    return State.OK
+
+
+def is_ours(link: Path) -> bool:
+    """Tells whether it is a symbolic link to a plugin of this or another installation of noidchecks.
+
+    A copy is not ours: it may have been changed. Neither is a link that leads nowhere: nobody can tell any more.
+    """
+    try:
+        if not link.is_symlink() or not link.is_file():
+            return False
+        with link.open("rb") as file:
+            return _MARK in file.read(1000)
+    except OSError:
+        return False
+
+
+def _links(programs: Mapping[str, Path], folder: Path, prefix: str) -> dict[Path, Path]:
+    if "/" in prefix or "\0" in prefix or prefix.startswith("-"):
+        raise UsageError("The prefix must not hold a slash nor begin with a dash")
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder: make it first, or give the one of your monitoring server")
+    return {folder / f"{prefix}{name}": program for name, program in programs.items()}
+
+
+def _link(link: Path, program: Path) -> None:
+    if not link.is_symlink():
+        # Fails when somebody else has been faster.
+        _change(lambda: link.symlink_to(program), link)
+        return
+    # At no time is the plugin missing: a server may run it now.
+    new = link.with_name(f".{link.name}.{os.getpid()}")
+    _change(lambda: new.symlink_to(program), new)
+    _change(lambda: new.replace(link), link)
+
+
+def _change(act: Callable[[], object], path: Path) -> None:
+    try:
+        act()
+    except OSError as error:
+        raise UsageError(f"Cannot change {path}: {error.strerror}") from None
+
+
+def _closed_places(program: Path) -> Iterable[Path]:
+    if program.is_file() and program.stat().st_mode & 0o005 != 0o005:
+        yield program
+    for place in program.parents:
+        if place.is_dir() and not place.stat().st_mode & 0o001:
+            yield place
+
+
+def _installed_files() -> list[Path]:
+    try:
+        listed = distribution("noidchecks").files or []
+    except PackageNotFoundError:
+        listed = []
+    # Not resolve(), which would leave the folder that the operator knows where that is a link itself.
+    return [Path(os.path.abspath(path.locate())) for path in listed]
+
+
+def _only(found: Iterable[Path]) -> Path:
+    for path in found:
+        if path.exists():
+            return path
+    raise UsageError("noidchecks was not installed by pip: its plugins and definitions are not where they should be")

@@ -1,0 +1,87 @@
+"""The demonstration of farms and guardian, as far as it can be shown without namespaces."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+import lb
+from lb.config import parse
+from lb.demo import scene, show, stage
+
+ROOT = Path(lb.__file__).parents[1]
+COMMAND = [sys.executable, "-c", "from lb.cli import main; main()", "demo", "--loopback"]
+PATIENCE = 90
+
+
+def environment(temporary: Path) -> dict[str, str]:
+    # What the child imports is what this test imports.
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
+
+
+def processes(temporary: Path) -> set[int]:
+    """The processes that run with this folder for temporary files."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if f"TMPDIR={temporary}".encode() in words:
+                found.add(int(entry.name))
+    return found
+
+
+def test_on_loopback_all_is_as_expected_and_nothing_is_left(tmp_path: Path) -> None:
+    answer = subprocess.run(COMMAND, capture_output=True, text=True, timeout=PATIENCE, env=environment(tmp_path))
+    assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
+    assert answer.stdout.startswith("On loopback alone, without VIP and clients: loopback was asked for.\n")
+    assert "5 scenes and 0 transfers in " in answer.stdout
+    assert " seconds, all as expected.\n" in answer.stdout
+    assert "table inet noidlb {" in answer.stdout
+    assert processes(tmp_path) == set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_it_leaves_no_server_behind(tmp_path: Path) -> None:
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=environment(tmp_path)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        until = time.monotonic() + PATIENCE
+        while len(processes(tmp_path)) < 4:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.kill()
+    while processes(tmp_path):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_its_farms_are_valid() -> None:
+    farms = parse(scene.farms())
+    assert [farm.name for farm in farms] == ["ftp", "tftp", "sftp"]
+    assert all(farm.guardian is not None for farm in farms)
+
+
+def test_without_its_servers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "_REQUIRED", ("pyftpdlib", "no_such_server"))
+    with pytest.raises(click.UsageError, match=r"no_such_server.*pip install 'noidchecks\[demo\]'"):
+        show.run(lambda line: None)
+
+
+def test_without_nft_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_PROGRAMS", (("no-such-program", "no-such-package"),))
+    assert stage.obstacle() == "the program no-such-program is missing: install the package no-such-package"
+
+
+def test_where_namespaces_are_refused_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_PROGRAMS", ())
+    monkeypatch.setattr(stage, "_enter", lambda: ["/bin/sh", "-c", "echo no, not here >&2; exit 1"])
+    assert stage.obstacle() == "namespaces of its own are refused here: no, not here"

@@ -1,0 +1,53 @@
+"""The systemd units are such, fit together, and run a survey with options that there are."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from noidchecks.cli import commands
+
+from .scripts import ROOT
+
+UNITS = ROOT / "nagios" / "systemd"
+SERVICE, TIMER = UNITS / "noidchecks-survey.service", UNITS / "noidchecks-survey.timer"
+
+
+def read(path: Path) -> configparser.RawConfigParser:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
+    unit.read(path)
+    return unit
+
+
+def test_the_command_has_the_options_that_the_survey_knows() -> None:
+    words = shlex.split(read(SERVICE)["Service"]["ExecStart"])
+    assert words[0].endswith("/noidchecks")
+    (options,) = re.findall(r"^#   SURVEY_OPTIONS=(.*)$", SERVICE.read_text(), re.M)
+    arguments = [word for word in words[1:] if word != "$SURVEY_OPTIONS"] + shlex.split(options)
+    assert arguments[0] == "survey"
+    context = commands.commands["survey"].make_context("survey", arguments[1:])
+    assert context.params["spool_dir"] == "${STATE_DIRECTORY}"
+    assert context.params["files"] == ("/etc/noidchecks/targets",)
+
+
+def test_the_timer_is_for_the_service() -> None:
+    assert TIMER.stem == SERVICE.stem
+    assert read(TIMER)["Install"]["WantedBy"] == "timers.target"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_systemd_understands_every_line(tmp_path: Path) -> None:
+    for path in (SERVICE, TIMER):
+        # Neither the program nor the user is on this machine.
+        text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/echo", path.read_text(), flags=re.M)
+        (tmp_path / path.name).write_text(text.replace("User=nagios", "User=root"))
+    words = ["systemd-analyze", "verify", "--man=no", *sorted(map(str, tmp_path.iterdir()))]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

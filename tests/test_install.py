@@ -1,0 +1,199 @@
+"""Plugins are linked by name, and what is not ours stays as it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noidchecks import install
+from noidchecks.cli import main
+from noidchecks.errors import UsageError
+from noidchecks.plugin.command import PLUGINS
+from noidchecks.status.state import State
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = {name: ROOT / "nagios" / name for name in PLUGINS}
+
+
+class Said(list[str]):
+    """What was said, line by line."""
+
+    def __call__(self, line: str) -> None:
+        self.append(line)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "plugins"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _open_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the checkout lies, these tests see it as open to all; one of them looks itself."""
+    monkeypatch.setattr(install, "_closed_places", lambda program: ())
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def other_installation(path: Path, name: str) -> Path:
+    path.mkdir()
+    program = path / name
+    program.write_bytes(PROGRAMS[name].read_bytes())
+    return program
+
+
+@pytest.mark.parametrize("prefix", ["", "noid_"])
+def test_every_plugin_is_linked_by_an_absolute_path(folder: Path, prefix: str) -> None:
+    assert install.install(PROGRAMS, folder, Said(), prefix=prefix) is State.OK
+    assert names(folder) == sorted(f"{prefix}{name}" for name in PLUGINS)
+    for name, program in PROGRAMS.items():
+        assert os.readlink(folder / f"{prefix}{name}") == str(program)
+
+
+def test_once_more_changes_nothing(folder: Path) -> None:
+    install.install(PROGRAMS, folder, Said())
+    before = {path: path.lstat().st_ino for path in folder.iterdir()}
+    said = Said()
+    assert install.install(PROGRAMS, folder, said) is State.OK
+    assert {path: path.lstat().st_ino for path in folder.iterdir()} == before
+    assert all(line.endswith(" is there already") for line in said)
+
+
+def test_a_link_of_another_installation_is_replaced(folder: Path, tmp_path: Path) -> None:
+    other = other_installation(tmp_path / "other", "check_ftp")
+    (folder / "check_ftp").symlink_to(other)
+    assert install.install(PROGRAMS, folder, Said()) is State.OK
+    assert os.readlink(folder / "check_ftp") == str(PROGRAMS["check_ftp"])
+    assert names(folder) == sorted(PLUGINS), "nothing is left over"
+
+
+@pytest.mark.parametrize("kind", ["file", "copy", "folder", "link", "dangling", "fifo", "loop"])
+def test_what_is_not_ours_is_never_touched(folder: Path, tmp_path: Path, kind: str) -> None:
+    path = folder / "check_ssh"
+    match kind:
+        case "file":
+            path.write_text("#!/bin/sh\n")
+        case "copy":
+            path.write_bytes(PROGRAMS["check_ssh"].read_bytes())
+        case "folder":
+            path.mkdir()
+        case "link":
+            path.symlink_to("/bin/sh")
+        case "dangling":
+            path.symlink_to(tmp_path / "gone" / "check_ssh")
+        case "fifo":
+            target = tmp_path / "pipe"
+            os.mkfifo(target)
+            path.symlink_to(target)
+        case "loop":
+            path.symlink_to(path)
+    before = path.lstat()
+    said = Said()
+    assert install.install(PROGRAMS, folder, said) is State.CRITICAL
+    assert names(folder) == ["check_ssh"], "all or none"
+    assert said == [
+        f"{path} is not ours and stays as it is",
+        "Nothing was linked: choose another folder, or another name with --prefix noid_",
+    ]
+    assert install.install(PROGRAMS, folder, Said(), prefix="noid_") is State.OK
+    assert install.uninstall(PROGRAMS, folder, Said()) is State.OK
+    assert path.lstat().st_ino == before.st_ino
+
+
+def test_uninstall_removes_only_ours(folder: Path, tmp_path: Path) -> None:
+    install.install(PROGRAMS, folder, Said())
+    (folder / "check_ftp").unlink()
+    (folder / "check_ftp").symlink_to(other_installation(tmp_path / "other", "check_ftp"))
+    (folder / "check_http").symlink_to(PROGRAMS["check_ftp"])
+    assert install.uninstall(PROGRAMS, folder, Said(), prefix="noid_") is State.OK
+    assert len(names(folder)) == len(PLUGINS) + 1
+    assert install.uninstall(PROGRAMS, folder, Said()) is State.OK
+    assert names(folder) == ["check_http"]
+    said = Said()
+    assert install.uninstall(PROGRAMS, folder, said) is State.OK
+    assert all(line.endswith(" is not there") for line in said)
+
+
+@pytest.mark.parametrize("act", [install.install, install.uninstall])
+def test_a_dry_run_changes_nothing(folder: Path, act: object) -> None:
+    if act is install.uninstall:
+        install.install(PROGRAMS, folder, Said())
+    before = names(folder)
+    said = Said()
+    assert act(PROGRAMS, folder, said, dry_run=True) is State.OK  # type: ignore[operator]  # one of the two
+    assert names(folder) == before
+    assert all(" would " in line for line in said)
+
+
+@pytest.mark.parametrize("prefix", ["a/", "../", "-x", "a\0"])
+def test_a_prefix_stays_within_the_folder(folder: Path, prefix: str) -> None:
+    with pytest.raises(UsageError, match="prefix"):
+        install.install(PROGRAMS, folder, Said(), prefix=prefix)
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a folder"):
+        install.install(PROGRAMS, tmp_path / "absent", Said())
+    with pytest.raises(UsageError, match="is not a folder"):
+        install.uninstall(PROGRAMS, Path(__file__), Said())
+
+
+def test_a_folder_that_cannot_be_written_is_told(folder: Path) -> None:
+    # /proc is closed to root too.
+    with pytest.raises(UsageError, match=r"Cannot change /proc/self/fdinfo/check_ftp: "):
+        install.install(PROGRAMS, Path("/proc/self/fdinfo"), Said())
+
+
+def test_a_place_that_others_cannot_enter_is_told(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    home = tmp_path / "home"
+    program = other_installation(home, "check_ftp")
+    program.chmod(0o755)
+    home.chmod(0o700)
+    said = Said()
+    assert install.install({"check_ftp": program}, folder, said) is State.WARNING
+    assert (folder / "check_ftp").is_file()
+    assert f"{home} is closed to other users: the monitoring server may not be able to run the plugins" in said
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    return int(end.value.code or 0)
+
+
+def test_a_relative_folder_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "executables", lambda: PROGRAMS)
+    monkeypatch.chdir(folder.parent)
+    assert run("install-plugins", "--prefix", "noid_", folder.name) == 0
+    assert names(folder) == sorted(f"noid_{name}" for name in PLUGINS)
+    assert run("install-plugins", "--prefix", "noid_", "--uninstall", folder.name) == 0
+    assert names(folder) == []
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("install-plugins") == 3
+    assert capsys.readouterr().out.startswith("noidchecks: Missing argument 'DIR'")
+
+
+@pytest.mark.skipif(not sys.flags.safe_path, reason="started without -P, to test the checkout")
+def test_the_installed_plugins_are_linked_and_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("install-plugins", "--prefix", "noid_", str(folder)) == 0
+    for name in PLUGINS:
+        done = subprocess.run([folder / f"noid_{name}", "-V"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.split()[0]) == (3, name)
+    capsys.readouterr()
+    assert run("definitions") == 0
+    place = Path(capsys.readouterr().out.rstrip("\n"))
+    for path in (ROOT / "nagios").rglob("*.c*f*"):
+        assert (place / path.relative_to(ROOT / "nagios")).read_bytes() == path.read_bytes()
