@@ -1,4 +1,4 @@
-"""One lab for all tests of the service; each finds its balancer empty, its backends well and no guardian."""
+"""The lab of the guardian's tests, for those of the service; each finds its balancer empty and no guardian."""
 
 from __future__ import annotations
 
@@ -8,34 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from integration.conftest import Folders
 from integration.lab import Lab
-from integration.lab.names import name_servers
-from integration.lb.balance import FIREWALL, NOIDLB, flush
-from integration.lb.farms import NAMES
+from integration.lb.balance import NOIDLB
+from integration.lb_guard.conftest import lab, names, shared_lab
 from integration.lb_service.serving import Serving
 
-
-@pytest.fixture(scope="session")
-def shared_lab(new_folder: Folders) -> Iterator[Lab]:
-    with Lab(ftp=("vsftpd", "vsftpd", "vsftpd")) as lab:
-        yield lab
-
-
-@pytest.fixture
-def lab(shared_lab: Lab) -> Iterator[Lab]:
-    """The lab, with every server running, and a balancer with a firewall of its own."""
-    shared_lab.balancer.nft(FIREWALL)
-    yield shared_lab
-    shared_lab.balancer.run(("nft", "flush", "ruleset"))
-    flush(shared_lab.balancer)
-
-
-@pytest.fixture
-def names(lab: Lab) -> Iterator[int]:
-    """The port on which each backend tells its name."""
-    with name_servers(lab.backends, NAMES):
-        yield NAMES
+__all__ = ["lab", "names", "serve", "shared_lab"]
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from lb import lock, program
+from lb import kernel, lock, modules, program
 
 from .programs import Played
+from .served import Served, text
 
 
 @pytest.fixture
@@ -38,3 +40,16 @@ def conntrack(path: Path) -> Played:
 def lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps guardians of tests from meeting each other, or one of this machine."""
     monkeypatch.setattr(lock, "_ADDRESS", f"\0noidlb-test-{uuid4()}")
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conntrack: Played) -> Iterator[Served]:
+    """A service that has not begun yet."""
+    monkeypatch.setattr(kernel, "missing_parts", list)
+    monkeypatch.setattr(kernel, "read", lambda: None)
+    monkeypatch.setattr(modules, "load", lambda _: [])
+    one = Served(tmp_path)
+    one.file.write_text(text())
+    with one.manager:
+        yield one
+    one.notifier.close()

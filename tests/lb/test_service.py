@@ -9,98 +9,26 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lb import kernel, lock, modules
-from lb.client import ask
-from lb.events import Event, EventLog
+from lb import kernel, lock
+from lb.events import EventLog
 from lb.farm import BackendState, FarmError
 from lb.lock import GuardError
 from lb.notify import Notifier
 from lb.program import KernelError
 from lb.request import RequestError
-from lb.service import Options, Service
+from lb.service import Service
 from lb.state import StateError, StateFolder
 
-from .programs import Played
+from .served import Served, running, text
 from .test_watch import Kernel
 from .waiting import until
 
 UP, DOWN, DRAIN = BackendState.UP, BackendState.DOWN, BackendState.DRAIN
-
-
-def text(command: str = "/bin/true", *, farm: str = "f", service: str = "") -> str:
-    """Returns a configuration of one farm with two backends."""
-    lines = [f'[farms.{farm}]\nprotocol = "tcp"\nvip = "192.0.2.10"\nports = 80']
-    lines += [f'[[farms.{farm}.backends]]\nname = "b{one}"\naddress = "10.20.{one}.2"' for one in (1, 2)]
-    lines += [f'[farms.{farm}.guardian]\ncommand = "{command}"\ninterval = "200ms"\nfast-interval = "50ms"\nfall = 2']
-    return "\n".join((service, *lines, ""))
-
-
-class Served:
-    """A running service, its played kernel, what it says and how it is asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "farms.toml"
-        self.folder = StateFolder(folder / "state")
-        self.kernel = Kernel()
-        self.events: list[Event] = []
-        self.told: list[str] = []
-        self.log = EventLog()
-        self.log.subscribe(self.events.append)
-        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.manager.bind(str(folder / "manager"))
-        self.manager.setblocking(False)
-        self.path = folder / "state" / "control"
-        self.options = Options(file=str(self.file), folder=self.folder, socket=self.path)
-        notifier = Notifier({"NOTIFY_SOCKET": str(folder / "manager"), "WATCHDOG_USEC": "300000"})
-        self.service = Service(self.options, self.log, notifier=notifier, acts=self.kernel)
-
-    def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
-
-    def hear(self) -> list[str]:
-        """Returns all that the service manager has been told."""
-        while True:
-            try:
-                self.told.append(self.manager.recv(4096).decode())
-            except BlockingIOError:
-                return self.told
-
-    async def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        answer = await asyncio.to_thread(ask, self.path, {"do": do, **request})
-        assert answer is not None
-        return answer
-
-
-@pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conntrack: Played) -> Iterator[Served]:
-    monkeypatch.setattr(kernel, "missing_parts", list)
-    monkeypatch.setattr(kernel, "read", lambda: None)
-    monkeypatch.setattr(modules, "load", lambda _: [])
-    one = Served(tmp_path)
-    one.file.write_text(text())
-    with one.manager:
-        yield one
-
-
-@asynccontextmanager
-async def running(served: Served) -> AsyncIterator[asyncio.Task[int]]:
-    """Lets it run, and ends it by SIGTERM."""
-    task = asyncio.create_task(served.service.run())
-    try:
-        await until(lambda: task.done() or "start" in served.kinds())
-        yield task
-    finally:
-        if not task.done():
-            os.kill(os.getpid(), signal.SIGTERM)
-        async with asyncio.timeout(30):
-            await asyncio.wait([task])
 
 
 async def test_a_life(served: Served) -> None:
