@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.accounts import FIRST_ID, Account, accounts
+from integration.accounts import FIRST_ID, Account, accounts, passwords_through_pam
 from integration.contract.compare import OURS, run
 from integration.servers import SshServer, free_port, sshd
 
@@ -49,7 +49,7 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path, *more: str, max_startups: str | None = None) -> Iterator[Site]:
+def site(folder: Path, *more: str, max_startups: str | None = None, expired: bool = False) -> Iterator[Site]:
     """Runs sshd with a user bob, whose home has a file and a folder that he may write to."""
     folder.chmod(0o755)
     home = folder / "home"
@@ -64,15 +64,15 @@ def site(folder: Path, *more: str, max_startups: str | None = None) -> Iterator[
     (folder / "password").write_text(f"{PASSWORD}\n")
     (folder / "server").mkdir()
     try:
-        yield from _run(folder, home, more, max_startups)
+        yield from _run(folder, home, more, max_startups, expired)
     finally:
         subprocess.run(["umount", home / "small"], check=True)
 
 
-def _run(folder: Path, home: Path, more: tuple[str, ...], max_startups: str | None) -> Iterator[Site]:
+def _run(folder: Path, home: Path, more: tuple[str, ...], max_startups: str | None, expired: bool) -> Iterator[Site]:
     options = ("PasswordAuthentication yes", *more)
     with (
-        accounts(folder, Account(name="bob", password=PASSWORD, home=home)),
+        accounts(folder, Account(name="bob", password=PASSWORD, home=home, expired=expired)),
         sshd(folder / "server", free_port(), more=options, sftp=False, max_startups=max_startups) as server,
     ):
         yield Site(server, home, folder)
@@ -260,7 +260,35 @@ def test_a_user_locked_in_a_folder(new_folder: Folders) -> None:
     assert answer.text.startswith("SFTP CRITICAL - ")
 
 
-def test_keyboard_interactive_alone_is_no_password(new_folder: Folders) -> None:
+ASKS = ("AuthenticationMethods keyboard-interactive", "KbdInteractiveAuthentication yes", "UsePAM yes")
+
+
+def test_keyboard_interactive(new_folder: Folders, tmp_path: Path) -> None:
+    folder = new_folder()
+    wrong = tmp_path / "wrong"
+    wrong.write_text("incorrect\n")
+    with passwords_through_pam(folder), site(folder, SFTP, *ASKS) as one:
+        right = run(COMMAND, one.bob("--get", "report.txt", "--output-format", "json"))
+        refused = run(COMMAND, one.where("--user", "bob", "--password-file", str(wrong)))
+    assert right.code == 0, right.text
+    assert json.loads(right.text)["facts"]["method"] == "password by keyboard-interactive"
+    assert PASSWORD not in right.text
+    assert refused.code == 2
+    assert refused.text.startswith(
+        "SFTP CRITICAL - login as bob: password by keyboard-interactive refused; the server offers keyboard-interactive"
+    )
+
+
+def test_a_password_that_has_expired(new_folder: Folders) -> None:
+    """It is not given as the answer to a question for a new one."""
+    folder = new_folder()
+    with passwords_through_pam(folder), site(folder, SFTP, *ASKS, expired=True) as one:
+        answer = run(COMMAND, one.bob())
+    assert answer.code == 2
+    assert answer.text.startswith("SFTP CRITICAL - login as bob: the server asks for more than a password: ")
+
+
+def test_a_server_that_takes_keys_alone(new_folder: Folders) -> None:
     with site(new_folder(), SFTP, "AuthenticationMethods publickey") as one:
         answer = run(COMMAND, one.bob())
     assert answer.code == 2

@@ -12,6 +12,7 @@ from lb.generation import generation
 from lb.kernel import KernelError, NftSession
 from lb.listing import Snapshot
 from lb.marks import FLOW_MASK, Marks
+from lb.role import Role, cuts_flows, read_role
 from lb.ruleset import Conditions, compile_farm, compile_table
 from lb.skeleton import TABLE
 from lb.table import render, transactions
@@ -35,9 +36,14 @@ class Actuator:
     """Keeps the kernel's table as conditions want it, through an nft that stays open."""
 
     def __init__(
-        self, session: NftSession | None = None, *, generation_of: Callable[[], int | None] = generation
+        self,
+        session: NftSession | None = None,
+        *,
+        generation_of: Callable[[], int | None] = generation,
+        role_of: Callable[[], Role] = read_role,
     ) -> None:
         self._session = session or NftSession()
+        self._role_of = role_of
         self._generation_of = generation_of
         # The number of the last change of any table, when it was ours.
         self._expected: int | None = None
@@ -134,6 +140,10 @@ class Actuator:
 
     def _cut(self) -> tuple[int, str]:
         ended = 0
+        if not cuts_flows(self._role_of()):
+            # Copies of the other balancer's flows, which ends them itself.
+            self._uncut.clear()
+            self._uncut_udp.clear()
         try:
             ended += _cut(self._uncut)
             ended += _cut(self._uncut_udp, only_udp=True)

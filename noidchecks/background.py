@@ -10,40 +10,82 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# A dead resolver holds each of its threads for the resolver's own time-out; more of them would not be faster.
-MAX_THREADS = 64
-
 _lock = _thread.allocate_lock()
-_waiting: list[Job] = []
-_threads = 0
 
 
-class Job:
-    """One blocking call, run by a thread of its own or as soon as one of at most MAX_THREADS is free.
+class Full(Exception):
+    """As many threads as there may be are at work; limit tells how many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"all {limit} threads are at work")
+        self.limit = limit
+
+
+class Pool:
+    """Threads for calls of one kind, at most limit of them; a call too many waits for one, or is turned away.
 
     The threads are not joined at exit: a call that never returns must not hold the answer back.
     """
 
+    __slots__ = ("limit", "_queues", "_waiting", "_threads")
+
+    def __init__(self, limit: int, *, queues: bool) -> None:
+        self.limit = limit
+        self._queues = queues
+        self._waiting: list[Job] = []
+        self._threads = 0
+
+    def take(self, job: Job) -> None:
+        """Has the job run, at once or as soon as a thread is free; Full, RuntimeError when none can be started."""
+        with _lock:
+            is_full = self._threads >= self.limit
+            if is_full and not self._queues:
+                raise Full(self.limit)
+            self._waiting.append(job)
+            if is_full:
+                return
+            self._threads += 1
+        try:
+            _thread.start_new_thread(self._work, ())
+        except BaseException:
+            with _lock:
+                self._threads -= 1
+            raise
+
+    def _work(self) -> None:
+        while True:
+            with _lock:
+                if not self._waiting:
+                    self._threads -= 1
+                    return
+                job = self._waiting.pop(0)
+                abandoned = job.fileno() < 0
+            if not abandoned:
+                job.run()
+
+
+# A dead resolver holds each of its threads for the resolver's own time-out; more of them would not be faster.
+LOOK_UPS = Pool(64, queues=True)
+# Apart from look-ups, and none waits: silent servers would be a wait for healthy ones, which would look like theirs. A
+# thousand sessions fit in, each with a thread that is just being stopped.
+SESSIONS = Pool(2048, queues=False)
+
+
+class Job:
+    """One blocking call, run by a thread of the pool; Full, OSError, RuntimeError when it cannot be."""
+
     __slots__ = ("_call", "_descriptor", "_value", "_error", "_done")
 
-    def __init__(self, call: Callable[[], object]) -> None:
-        global _threads
+    def __init__(self, call: Callable[[], object], pool: Pool = LOOK_UPS) -> None:
         self._call = call
         self._value: Any = None
         self._error: BaseException | None = None
         self._done = False
         self._descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        with _lock:
-            _waiting.append(self)
-            if _threads >= MAX_THREADS:
-                return
-            _threads += 1
         try:
-            _thread.start_new_thread(_work, ())
+            pool.take(self)
         except BaseException:
-            with _lock:
-                _threads -= 1
-            self.close()
+            Job.close(self)
             raise
 
     def fileno(self) -> int:
@@ -68,7 +110,8 @@ class Job:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Makes the call; for the thread."""
         try:
             self._value = self._call()
         except BaseException as error:
@@ -78,16 +121,3 @@ class Job:
             self._done = True
             if self._descriptor >= 0:
                 os.eventfd_write(self._descriptor, 1)
-
-
-def _work() -> None:
-    global _threads
-    while True:
-        with _lock:
-            if not _waiting:
-                _threads -= 1
-                return
-            job = _waiting.pop(0)
-            abandoned = job.fileno() < 0
-        if not abandoned:
-            job._run()

@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from noidchecks import background
-from noidchecks.background import MAX_THREADS, Job
+from noidchecks.background import LOOK_UPS, SESSIONS, Full, Job, Pool
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -87,6 +86,10 @@ def test_the_outcome_of_a_closed_job_is_dropped() -> None:
         os.close(other)
 
 
+def test_at_least_a_thousand_sessions_fit_in() -> None:
+    assert SESSIONS.limit > 1000
+
+
 def test_threads_are_bounded_and_what_waits_runs_later() -> None:
     go = threading.Event()
     begun: list[int] = []
@@ -96,14 +99,14 @@ def test_threads_are_bounded_and_what_waits_runs_later() -> None:
         go.wait(10)
         return number
 
-    jobs = [Job(lambda number=number: call(number)) for number in range(MAX_THREADS + 10)]  # type: ignore[misc]  # a default argument binds the loop's value
+    jobs = [Job(lambda number=number: call(number)) for number in range(LOOK_UPS.limit + 10)]  # type: ignore[misc]  # a default argument binds the loop's value
     try:
-        until(lambda: len(begun) == MAX_THREADS)
+        until(lambda: len(begun) == LOOK_UPS.limit)
         time.sleep(0.02)
-        assert len(begun) == MAX_THREADS
+        assert len(begun) == LOOK_UPS.limit
         go.set()
         assert all(wait(job) for job in jobs)
-        assert [job.result() for job in jobs] == list(range(MAX_THREADS + 10))
+        assert [job.result() for job in jobs] == list(range(LOOK_UPS.limit + 10))
     finally:
         go.set()
         for job in jobs:
@@ -113,7 +116,7 @@ def test_threads_are_bounded_and_what_waits_runs_later() -> None:
 def test_a_job_closed_before_its_turn_never_runs() -> None:
     go = threading.Event()
     ran: list[int] = []
-    holders = [Job(lambda: go.wait(10)) for _ in range(MAX_THREADS)]
+    holders = [Job(lambda: go.wait(10)) for _ in range(LOOK_UPS.limit)]
     waiting = [Job(lambda: ran.append(1)), Job(lambda: ran.append(2))]
     waiting[0].close()
     go.set()
@@ -131,7 +134,33 @@ def test_without_a_thread_there_is_no_job_and_no_descriptor(monkeypatch: pytest.
         patch.setattr("_thread.start_new_thread", fail)
         with pytest.raises(RuntimeError, match="can't start"):
             Job(lambda: None)
-    until(lambda: background._threads == 0)
+    until(lambda: LOOK_UPS._threads == 0)
     job = Job(lambda: 1)
     assert wait(job)
     job.close()
+
+
+def test_pools_do_not_wait_for_each_other_and_a_full_one_may_turn_away() -> None:
+    go = threading.Event()
+    small, other = Pool(2, queues=False), Pool(1, queues=True)
+    files = len(os.listdir("/proc/self/fd"))
+    holders = [Job(lambda: go.wait(10), small) for _ in range(2)]
+    try:
+        with pytest.raises(Full, match="all 2 threads"):
+            Job(lambda: None, small)
+        assert len(os.listdir("/proc/self/fd")) == files + 2
+        for pool in (other, LOOK_UPS):
+            job = Job(lambda: 5, pool)
+            assert wait(job)
+            assert job.result() == 5
+            job.close()
+        go.set()
+        assert all(wait(job) for job in holders)
+        until(lambda: not small._threads)
+        holders.append(Job(lambda: 6, small))
+        assert wait(holders[-1])
+        assert holders[-1].result() == 6
+    finally:
+        go.set()
+        for job in holders:
+            job.close()

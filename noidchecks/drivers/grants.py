@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from ..address import literal, look_up
-from ..background import Job
+from ..background import SESSIONS, Full, Job
 from ..dialogue import (
     Accept,
     Close,
@@ -70,6 +70,8 @@ def _run(session: Session, operation: Run) -> object:
     if job is None:
         try:
             job = _StoppedJob(operation)
+        except Full as full:
+            raise LocalError(f"more than {full.limit} sessions run in threads at once") from full
         except (OSError, RuntimeError) as error:
             raise LocalError(f"cannot start a thread: {error}") from error
         session.progress = job
@@ -84,7 +86,7 @@ class _StoppedJob(Job):
 
     def __init__(self, operation: Run) -> None:
         self._stop = operation.stop
-        super().__init__(operation.call)
+        super().__init__(operation.call, SESSIONS)
 
     def close(self) -> None:
         super().close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue import Phase, Reserve, Run, open_stream
+from ..dialogue import Mask, Phase, Reserve, Run, open_stream
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
@@ -155,6 +155,9 @@ def _log_in(connection: Connection, probe: SshProbe, findings: SshFindings) -> D
     deep = findings.deep = transfer.SftpFindings()
     deep.task = f"login as {probe.login.user}"
     yield Phase("login")
+    for secret in (probe.login.password, *(identity.passphrase for identity in probe.identities)):
+        if secret:
+            yield Mask(secret.encode(errors="surrogateescape"))
     deep.method = yield Run(connection.step("login", connection.log_in), connection.stop)
     deep.task = ""
     if not probe.opens_sftp:

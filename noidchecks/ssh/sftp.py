@@ -1,42 +1,32 @@
-"""What needs cryptography: proof of the host key, login, SFTP session; the only import of paramiko."""
+"""What needs cryptography: proof of the host key, login, SFTP session; each step is for a thread."""
 
 from __future__ import annotations
 
 import _thread
-import logging
-import os
-import socket
 import threading
-import warnings
 
 from ..errors import LocalError, PeerError, ProbeError
 from ..status.text import printable
 from ..value import Value
-
-with warnings.catch_warnings():
-    # Of what its own libraries will drop one day; standard error is no place for that.
-    warnings.simplefilter("ignore")
-    import paramiko
+from .authentication import Authentication
+from .crypto import paramiko
+from .regular import require_regular
+from .sockets import Resumed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from typing import TypeVar
 
     from ..drivers.sockets import Channel
-    from ..files.settings import Login
-    from .identity import Identity
     from .probe import SshProbe
+    from .sockets import Shuttable
 
     T = TypeVar("T")
 
-# Without a handler, logging prints paramiko's tracebacks on standard error. Who configures logging still gets them.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
 _SHOWN = 200
 _SSH_PORT = 22
-# As many as OpenSSH lets a client try.
-_MOST_AGENT_KEYS = 6
+_MOST_BYTES_OF_KNOWN_HOSTS = 16_000_000
 
 
 class HostKey(Value):
@@ -62,8 +52,8 @@ class Connection:
     def __init__(self, channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> None:
         self._probe = probe
         self._ours = ours.decode("ascii").rstrip("\r\n")
-        # A descriptor of its own: the driver closes the channel's whenever it likes.
-        self._socket = _Resumed(socket.socket(fileno=os.dup(channel.fileno())), seen)
+        self._socket = Resumed(channel.fileno(), seen)
+        self._sockets: list[Shuttable] = [self._socket]
         self._transport: paramiko.Transport | None = None
         self._lock = threading.Lock()
         self._running = 0
@@ -101,7 +91,9 @@ class Connection:
                 return
             self._stopped = True
             is_idle = not self._running
-        self._socket.shut()
+            sockets = list(self._sockets)
+        for one in sockets:
+            one.shut()
         if is_idle:
             # Not here: paramiko's thread takes a moment to notice, and the driver has others to serve.
             _thread.start_new_thread(self._finish, ())
@@ -125,7 +117,7 @@ class Connection:
         """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
         assert self._transport is not None, "keys are exchanged"  # noqa: S101
         assert self._probe.login is not None, "a login was asked for"  # noqa: S101
-        return Authentication(self._transport, self._probe.login).run(self._probe)
+        return Authentication(self._transport, self._probe.login, self._adopt).run(self._probe)
 
     def open_sftp(self) -> paramiko.SFTPClient:
         """Returns an SFTP session; PeerError."""
@@ -147,7 +139,16 @@ class Connection:
             if transport.is_alive():
                 # close() does not wait for the thread, which must not meet another file under our descriptor.
                 transport.join()
-        self._socket.end()
+        for one in self._sockets:
+            one.end()
+
+    def _adopt(self, sock: Shuttable) -> None:
+        """Has stop() shut this socket too."""
+        with self._lock:
+            self._sockets.append(sock)
+            is_late = self._stopped
+        if is_late:
+            sock.shut()
 
     def _known_keys(self) -> list[paramiko.PKey]:
         path = self._probe.known_hosts
@@ -155,112 +156,12 @@ class Connection:
             return []
         host, port = self._probe.host, self._probe.port
         try:
+            require_regular(path, _MOST_BYTES_OF_KNOWN_HOSTS)
             found = paramiko.HostKeys(path).lookup(host if port == _SSH_PORT else f"[{host}]:{port}")
         except Exception as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise LocalError(f"cannot read known hosts {printable(path)}: {printable(reason, _SHOWN)}") from error
         return list(found.values()) if found else []
-
-
-class Authentication:
-    """Ways to log in, tried one after the other until the server is content (RFC 4252): keys, agent, password."""
-
-    def __init__(self, transport: paramiko.Transport, login: Login) -> None:
-        self._transport = transport
-        self._login = login
-        self._tried: list[str] = []
-
-    def run(self, probe: SshProbe) -> str:
-        """Returns the method that let us in; PeerError, LocalError."""
-        user = self._login.user
-        offered = self._accepts("none", lambda: self._transport.auth_none(user))
-        if offered is None:
-            return "none"
-        for method, attempt in self._ways(probe):
-            left = self._accepts(method, attempt)
-            if left is None:
-                return method
-            offered = left or offered
-        tried = ", ".join(self._tried[1:]) or "nothing to try"
-        wanted = f"; the server offers {', '.join(map(printable, offered))}" if offered else ""
-        raise PeerError(f"{tried}{printable(wanted, _SHOWN)}", expected="a login", received=tried.encode())
-
-    def _accepts(self, method: str, attempt: Callable[[], Sequence[str]]) -> tuple[str, ...] | None:
-        """Tries one way: None when the server is content, else what it offers now, () when it does not say."""
-        try:
-            left = tuple(attempt())
-        except paramiko.BadAuthenticationType as error:
-            self._tried.append(f"{method} not accepted")
-            return tuple(error.allowed_types)
-        except paramiko.AuthenticationException:
-            self._tried.append(f"{method} refused")
-            return ()
-        if not left:
-            return None
-        self._tried.append(f"{method} accepted, but not enough")
-        return left
-
-    def _ways(self, probe: SshProbe) -> Iterator[tuple[str, Callable[[], Sequence[str]]]]:
-        user, password = self._login.user, self._login.password
-        for identity in probe.identities:
-            key = _load(identity)
-            yield f"key {printable(identity.path)}", lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
-        if probe.agent:
-            agent = paramiko.Agent()
-            try:
-                keys = agent.get_keys()
-                if not keys:
-                    self._tried.append("agent has no keys")
-                for key in keys[:_MOST_AGENT_KEYS]:
-                    yield "agent key", lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # as above
-            finally:
-                agent.close()
-        if password:
-            # Falls back to keyboard-interactive where the server offers that alone.
-            yield "password", lambda: self._transport.auth_password(user, password)
-
-
-class _Resumed:
-    """A socket whose first lines in both directions are over: what was received is received again, ours not sent."""
-
-    def __init__(self, sock: socket.socket, seen: bytes) -> None:
-        self._socket = sock
-        self._seen = seen
-        self._greeted = False
-        # paramiko looks at this attribute of sockets.
-        self._closed = False
-
-    def settimeout(self, seconds: float) -> None:
-        self._socket.settimeout(seconds)
-
-    def recv(self, limit: int) -> bytes:
-        if self._seen:
-            data, self._seen = self._seen[:limit], self._seen[limit:]
-            return data
-        return self._socket.recv(limit)
-
-    def send(self, data: bytes) -> int:
-        if not self._greeted:
-            self._greeted = True
-            return len(data)
-        return self._socket.send(data)
-
-    def close(self) -> None:
-        """What paramiko calls; the descriptor stays until nobody can use it any more."""
-        self.shut()
-
-    def shut(self) -> None:
-        """Ends the connection for everybody who waits on it."""
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
-    def end(self) -> None:
-        """Closes the descriptor."""
-        self.shut()
-        self._closed = True
-        self._socket.close()
 
 
 def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:
@@ -269,19 +170,6 @@ def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:
         kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
     options = transport.get_security_options()
     options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)
-
-
-def _load(identity: Identity) -> paramiko.PKey:
-    try:
-        return paramiko.PKey.from_path(identity.path, identity.passphrase.encode() or None)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except TypeError:
-        reason = "it is encrypted" if not identity.passphrase else "it is not encrypted, but there is a passphrase"
-    except Exception:
-        # cryptography's words for a wrong passphrase and for a broken file are the same, and many.
-        reason = "no private key, or not with this passphrase" if identity.passphrase else "no private key"
-    raise LocalError(f"cannot read identity {printable(identity.path)}: {reason}")
 
 
 def _failed(error: Exception, phase: str) -> PeerError:

@@ -20,6 +20,7 @@ HOST_KEY = paramiko.ECDSAKey.generate()
 class Conduct:
     """What the server does: whom it lets in, and what happens instead of an answer, by the name of the operation.
 
+    questions are those of keyboard-interactive, which come once more with again; answers keeps what was said to them.
     A trouble is called with the transport and returns an SFTP status, or never.
     """
 
@@ -31,6 +32,9 @@ class Conduct:
     version: str = "lab_1"
     troubles: dict[str, Callable[[paramiko.Transport], int]] = field(default_factory=dict)
     attempts: list[str] = field(default_factory=list)
+    questions: list[tuple[str, bool]] = field(default_factory=lambda: [("Password: ", False)])
+    again: bool = False
+    answers: list[list[str]] = field(default_factory=list)
 
 
 class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko ships no types
@@ -56,9 +60,12 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko ships n
 
     def check_auth_interactive(self, username: str, submethods: str) -> Any:
         self._conduct.attempts.append("keyboard-interactive")
-        return paramiko.InteractiveQuery("", "", ("Password: ", False))
+        return paramiko.InteractiveQuery("", "", *self._conduct.questions)
 
-    def check_auth_interactive_response(self, responses: list[str]) -> int:
+    def check_auth_interactive_response(self, responses: list[str]) -> Any:
+        self._conduct.answers.append(list(responses))
+        if self._conduct.again:
+            return paramiko.InteractiveQuery("", "", *self._conduct.questions)
         return int(paramiko.AUTH_SUCCESSFUL if responses == [self._conduct.password] else paramiko.AUTH_FAILED)
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
