@@ -43,6 +43,7 @@ from lb.operation import (
 from lb.pair_cli import examine_node, pair, pair_folders
 from lb.program import KernelError
 from lb.request import RequestError
+from lb.role import Role, read_role
 from lb.ruleset import compile_table
 from lb.state import StateError, StateFolder
 from lb.status import FarmStatus, from_document, survey, to_json, to_table
@@ -253,12 +254,15 @@ def _show_status(folder: StateFolder, socket: str | None, file: str | None, *, a
         statuses, remark = _look(folder, file)
     else:
         statuses, remark = from_document(answer["status"]), ""
+    role = read_role()
     if as_json:
-        click.echo(to_json(statuses))
+        click.echo(to_json(statuses, role))
         return
     if clear:
         click.clear()
     click.echo(to_table(statuses))
+    if role is not Role.ALONE:
+        click.echo(f"this balancer's role in its pair: {role.value}")
     if remark:
         click.echo(remark)
 

@@ -12,6 +12,7 @@ from lb.events import stamp
 from lb.farm import Backend, BackendState, Farm
 from lb.listing import Snapshot
 from lb.marks import FLOW_MASK, Marks
+from lb.role import Role
 from lb.table import Table
 from lb.words import Words
 from noidchecks.status.text import printable
@@ -88,9 +89,9 @@ def survey(
     return tuple(_farm(view, farm, marks) for farm in farms)
 
 
-def to_json(statuses: tuple[FarmStatus, ...]) -> str:
-    """Writes the survey for programs."""
-    return json.dumps(to_document(statuses), indent=1)
+def to_json(statuses: tuple[FarmStatus, ...], role: Role) -> str:
+    """Writes the survey for programs, with the role of this balancer in its pair."""
+    return json.dumps({**to_document(statuses), "role": role.value}, indent=1)
 
 
 def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lb.guard import Guard
 from lb.kernel import KernelError, NftSession
 from lb.listing import Snapshot
 from lb.marks import FARM_MASK, FLOW_MASK, Marks
+from lb.role import Role
 from lb.ruleset import Condition, Conditions, compile_table
 from lb.skeleton import VERSION
 
@@ -168,6 +169,24 @@ def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, actuator: Actu
     actuator.apply(FARMS, down("b1", "b2", "b3", farm="cut"), NONE)
     mark = Marks(FARMS).farm(CUT) & FLOW_MASK
     assert {call.arguments[-1] for call in conntrack.calls} == {f"{mark:#x}/{FARM_MASK:#x}"}
+
+
+def test_who_stands_by_ends_no_flows(held: Held, nft: Played, conntrack: Played) -> None:
+    role = Role.BACKUP
+    one = Actuator(NftSession(timeout=10), generation_of=lambda: 7, role_of=lambda: role)
+    held.put(FARMS)
+    try:
+        one.apply(FARMS, {}, NONE)
+        one.apply(FARMS, down("b1", farm="tftp") | down("b1", farm="cut"), NONE)
+        assert conntrack.calls == []
+        # What was not ended then is not ended later: the other balancer has done it.
+        role = Role.MASTER
+        one.apply(FARMS, down("b1", farm="tftp") | down("b1", farm="cut"), NONE)
+        assert conntrack.calls == []
+        one.apply(FARMS, down("b1", "b2", farm="tftp"), NONE)
+        assert conntrack.calls != []
+    finally:
+        one.close()
 
 
 def test_flows_that_could_not_be_ended_are_ended_the_next_time(

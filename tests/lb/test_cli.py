@@ -16,6 +16,7 @@ from lb.apply import Plan
 from lb.cli import _run, commands
 from lb.listing import Snapshot
 from lb.program import KernelError
+from lb.role import Role
 from lb.skeleton import VERSION
 
 from .programs import Played
@@ -343,6 +344,14 @@ boot        tftp     udp 192.0.2.10 69                serving                   
             b2       10.0.1.12                        up            1  100 %        0      0
 """
     )
+
+
+def test_status_tells_the_role_in_a_pair(applied: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lb.cli.read_role", lambda: Role.BACKUP)
+    _, output = applied.run("status")
+    assert output.endswith("\nthis balancer's role in its pair: backup\n")
+    _, output = applied.run("status", "--json")
+    assert json.loads(output)["role"] == "backup"
 
 
 def test_status_without_conntrack_does_not_know_the_flows(applied: Balancer) -> None:
