@@ -320,6 +320,8 @@ def test_silent_servers_delay_neither_healthy_ones_nor_look_ups(folder: Path) ->
         healthy = [probe(port, timeout=6, sftp=True), probe(port, "localhost", timeout=6, family=socket.AF_INET)]
         try:
             found = list(survey([*[mute] * (LOOK_UPS.limit + 16), *healthy]))
+            # paramiko's own, of which each would be a thread that outlives the check.
+            assert [one for one in threading.enumerate() if isinstance(one, threading.Timer)] == []
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
