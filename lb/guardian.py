@@ -80,14 +80,16 @@ class Watch:
     """One backend of a farm at one address, as one command sees it; times are those of the caller's clock."""
 
     __slots__ = (
-        *("farm", "backend", "version", "command", "guard", "up", "half"),
+        *("farm", "backend", "version", "address", "command", "guard", "up", "half"),
         *("probes", "flaps", "note", "last", "since", "recovered", "kept", "warned"),
     )
 
-    def __init__(self, farm: str, backend: str, version: int, command: str, guard: Guard) -> None:
+    def __init__(self, farm: str, backend: str, version: int, command: str, guard: Guard, address: str = "") -> None:
         self.farm = farm
         self.backend = backend
         self.version = version
+        # As it is printed; the probe itself may be of another one, when its command names no HOST.
+        self.address = address
         self.command = command
         self.guard = guard
         self.up = Switch()

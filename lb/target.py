@@ -16,7 +16,10 @@ TargetKey = tuple[tuple[str, ...], float]
 
 
 class Target:
-    """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed."""
+    """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed.
+
+    A command without HOST goes to one place for all backends; address is that of the first of them then.
+    """
 
     __slots__ = ("check", "address", "rhythm", "watches")
 
@@ -64,7 +67,7 @@ class Targets:
             if target is None:
                 target = self._targets[key] = old.get(key) or self._make(key, guard, address, port, now, soon)
                 target.watches = []
-            watch = Watch(farm, name, address.version, command, guard)
+            watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
             # One that comes new to a known address need not wait for its first result.
             previous = {one.key: one for one in heirs.get(key, ())}
             adopted = previous.get(watch.key) or next(iter(previous.values()), None)
@@ -80,8 +83,11 @@ class Targets:
     def _make(self, key: TargetKey, guard: Guard, address: IPAddress, port: int, now: float, soon: float) -> Target:
         rhythm = Rhythm(self._number, now, interval=guard.interval, soon=max(soon, guard.fast))
         self._number += 1
-        host = f"[{address}]" if address.version == 6 else str(address)
-        return Target(Check(*key), f"{host}:{port}", rhythm)
+        return Target(Check(*key), _shown(address, port), rhythm)
+
+
+def _shown(address: IPAddress, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, str, Guard, str, IPAddress, int, str]]:

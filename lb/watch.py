@@ -170,7 +170,7 @@ class Guardian:
                 kind=change.kind,
                 farm=watch.farm,
                 backend=watch.backend,
-                address=target.address,
+                address=watch.address,
                 reason=change.reason,
                 probe=watch.command,
                 since=wall - (now - change.since),
@@ -190,7 +190,7 @@ class Guardian:
         return Health(
             farm=watch.farm,
             backend=watch.backend,
-            address=target.address,
+            address=watch.address,
             command=watch.command,
             state=watch.state,
             note=watch.note,

@@ -57,6 +57,22 @@ def test_farms_share_a_probe_where_command_address_and_deadline_are_one() -> Non
     assert shared[0].pace.interval == 10
 
 
+def test_a_backend_keeps_its_address_where_the_command_names_no_host() -> None:
+    targets = Targets()
+    targets.configure(
+        (
+            small(
+                "f",
+                21,
+                Guard(commands=("/bin/true",)),
+            ),
+        ),
+        0.0,
+    )
+    (target,) = targets
+    assert [watch.address for watch in target.watches] == ["10.0.0.1:21", "[fd00::1]:21", "10.0.0.2:2121"]
+
+
 def test_every_command_is_a_target() -> None:
     targets = Targets()
     targets.configure((small("f", 21, Guard(commands=("check_ftp -H HOST", "check_x HOST"))),), 0.0)
