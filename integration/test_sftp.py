@@ -200,8 +200,8 @@ def test_a_changed_host_key_gets_no_password(shared: Site) -> None:
 def test_a_full_disk(shared: Site) -> None:
     """A quota looks the same: version 3 of SFTP has no code for either, and OpenSSH no words.
 
-    It has no test of its own: not every kernel has quotas for tmpfs, and other file systems need a loop device, which is
-    the machine's, whatever the namespace.
+    It has no test of its own: not every kernel has quotas for tmpfs, and other file systems need a loop device, which
+    is the machine's, whatever the namespace.
     """
     assert run(COMMAND, shared.bob("--put", "small")).code == 0
     filler = shared.home / "small" / "filler"
