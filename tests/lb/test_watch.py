@@ -106,7 +106,8 @@ async def test_the_first_result_decides_and_reaches_the_kernel() -> None:
     assert set(found) == {("up", "b1"), ("down", "b2")}
     down = found["down", "b2"]
     assert down.reason == "connect to address 127.0.0.1 and port 1: Connection refused"
-    assert (down.farm, down.address, down.probe) == ("f", "10.20.2.2:1", "check_ftp -H 127.0.0.1 -p PORT")
+    assert (down.farm, down.probe) == ("f", "check_ftp -H 127.0.0.1 -p PORT")
+    assert {event.address for event in events if event.backend == "b2"} == {"10.20.2.2:1", "[fd00:20:2::2]:1"}
     assert down.since is not None
     assert down.since <= down.time
     assert any("connect 127.0.0.1:1" in line for line in down.transcript)
