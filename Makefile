@@ -59,7 +59,7 @@ unit: $(VENV)/installed-demo $(VENV)/installed-tools
 
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
-	integration/run $(PYTEST) integration
+	integration/halves $(PYTEST)
 
 bench: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
