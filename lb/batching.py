@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-_FIRST_GAP = 0.02
-_GROWTH = 8
-_LONGEST_GAP = 1.0
+# A mass failure that probes find out within 5 seconds, the usual interval of thousands of them, is five transactions.
+_FIRST_GAP = 0.1
+_GROWTH = 5
+_LONGEST_GAP = 4.0
 
 
 class Batching:
