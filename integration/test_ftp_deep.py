@@ -1,5 +1,6 @@
 """Login, data connections and transfers against the real servers, in clear and with TLS."""
 
+import socket
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,7 @@ from integration.certificates import Certificates
 from integration.conftest import Folders
 from integration.daemon import Daemon
 from integration.servers import FILES, Server, free_port
-from noidchecks import File, FtpProbe, Listing, Login, Range, Result, State, check
+from noidchecks import Active, File, FtpProbe, Listing, Login, Range, Result, State, check
 from noidchecks.tls import TlsLayer
 
 pytestmark = pytest.mark.root
@@ -76,6 +77,24 @@ def test_a_file_is_what_it_should_be(request: pytest.FixtureRequest, name: str, 
     hello = File("hello.txt", size=Range(14, 14), contains=b"world", max_age=3600)
     result = ask(named(request, name), family, get=hello, listing=Listing(min_files=2, max_files=2))
     assert result.ok, result.text
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_where_the_server_calls_back(request: pytest.FixtureRequest, name: str, family: str) -> None:
+    server = named(request, name)
+    host = server.host if family == "IPv4" else server.host6
+    assert host is not None
+    low = free_port()
+    good = ask(server, family, data="active", active=Active(host, (low, low + 9)))
+    assert good.ok, good.text
+    with socket.create_server((host, low), family=socket.AF_INET if family == "IPv4" else socket.AF_INET6):
+        taken = ask(server, family, data="active", active=Active(ports=(low, low)))
+    assert taken.state == State.UNKNOWN
+    assert f"cannot listen on {host}: Address already in use" in taken.text
+    # An address that is not the client's own: the server must not be made to call others.
+    other = ask(server, family, data="active", active=Active("192.0.2.9" if family == "IPv4" else "2001:db8::9"))
+    assert other.state == State.CRITICAL
+    assert "data channel: " in other.text
 
 
 @pytest.mark.parametrize("protection", ["P", "C"])
