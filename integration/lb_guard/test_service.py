@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from integration.lab.names import ask, ask_often
 from integration.lb.farms import farm
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
+from lb import kernel
 
 pytestmark = pytest.mark.root
 
@@ -171,3 +173,46 @@ def test_the_floor_serves_though_all_fail(lab: Lab, guard: Start, names: int) ->
     guarding.wait_all("down", *BACKENDS)
     until(lambda: len(reached(lab, names)) == 2 and "refused" not in reached(lab, names))
     assert guarding.wait("floor").reason == "stays in service though it fails: min-backends is 2"
+
+
+def totals(lab: Lab) -> dict[str, int]:
+    """How many connections each backend has got, by the kernel's counters."""
+    with lab.balancer.entered():
+        found = kernel.read()
+    if found is None:
+        return {}
+    names = {int(mark, 16): name.partition("/")[2] for mark, name in found.table.names.items()}
+    return {names[mark]: count for mark, count in found.totals.items() if mark in names}
+
+
+def connect(lab: Lab) -> socket.socket:
+    with lab.client.entered():
+        made = socket.create_connection((vip(4), 21), timeout=10)
+    assert made.recv(100)
+    return made
+
+
+def test_new_connections_go_where_the_fewest_are(lab: Lab, guard: Start) -> None:
+    alone = {name: {"state": "down"} for name in ("b2", "b3")}
+    guarding = guard(guarded(lab, "ftp", of=alone, scheduler="least-connections"))
+    guarding.wait_all("up", *BACKENDS)
+    until(lambda: set(totals(lab)) == {"b1"})
+    held: list[socket.socket] = []
+    try:
+        held += [connect(lab) for _ in range(24)]
+        assert totals(lab)["b1"] == 24
+        guarding.reload(guarded(lab, "ftp", scheduler="least-connections"))
+        until(lambda: set(totals(lab)) == set(BACKENDS))
+        # Some steps, of a few seconds each.
+        time.sleep(10)
+        before = totals(lab)
+        for _ in range(60):
+            connect(lab).close()
+        after = totals(lab)
+    finally:
+        for one in held:
+            one.close()
+    new = {name: after[name] - before.get(name, 0) for name in BACKENDS}
+    # A third each would be 20; nobody starves.
+    assert 0 < new["b1"] < 12, new
+    assert min(new["b2"], new["b3"]) > 20, new
