@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -113,7 +114,9 @@ class StateFolder:
             return
         partial = self.path / f".{name}.new"
         try:
-            with open(self._open(partial.name, os.O_WRONLY | os.O_TRUNC, 0o644), "wb") as file:
+            # What a crash has left, or somebody has put there, is not written to.
+            partial.unlink(missing_ok=True)
+            with open(self._open(partial.name, os.O_WRONLY | os.O_EXCL, 0o644), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -134,8 +137,11 @@ class StateFolder:
         flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(self.path / name, flags, mode)
         try:
-            folder = self.path.stat()
-            if os.geteuid() == 0 and os.fstat(descriptor).st_uid != folder.st_uid:
+            folder, found = self.path.stat(), os.fstat(descriptor)
+            if found.st_nlink != 1:
+                # A second name of a file of root's, which must not be given away.
+                raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+            if os.geteuid() == 0 and found.st_uid != folder.st_uid:
                 os.fchown(descriptor, folder.st_uid, folder.st_gid)
         except OSError:
             os.close(descriptor)

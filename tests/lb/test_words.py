@@ -182,18 +182,26 @@ def test_the_files_are_plain(folder: StateFolder, tmp_path: Path) -> None:
     assert stat.S_ISREG(path.stat().st_mode)
 
 
-def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lead", ["symlink", "second name"])
+def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) -> None:
     """The folder may belong to a service; what root writes into it goes nowhere else."""
     with folder.locked():
         folder.save_words(Words())
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    (folder.path / ".words.json.new").symlink_to(precious)
-    with pytest.raises(StateError):
-        folder.save_words(Words({("f", "b"): BackendState.DOWN}))
-    assert precious.read_text() == "precious"
+    for name in (".words.json.new", "lock"):
+        (folder.path / name).unlink(missing_ok=True)
+        if lead == "symlink":
+            (folder.path / name).symlink_to(precious)
+        else:
+            (folder.path / name).hardlink_to(precious)
+    os.chown(folder.path, *((65534, 65534) if os.geteuid() == 0 else (-1, -1)))
     folder.save_words(Words({("f", "b"): BackendState.DOWN}))
     assert folder.words().states
+    with pytest.raises(StateError, match="cannot be used"), folder.locked():
+        pass
+    assert precious.read_text() == "precious"
+    assert precious.stat().st_uid == os.geteuid()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
