@@ -15,7 +15,7 @@ from typing import Protocol
 
 from integration.lab.namespace import Namespace
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 TIMED_OUT = 124
 """The code of a visit whose program had to be ended, as timeout(1) has it."""
 
