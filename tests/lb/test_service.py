@@ -229,6 +229,15 @@ async def test_metrics_that_cannot_be_served_are_an_event(served: Served) -> Non
     assert "metrics-failed" in served.kinds()
 
 
+async def test_on_the_link_of_a_pair_a_machine_that_is_no_node_serves_no_metrics(served: Served) -> None:
+    both = (Path(__file__).parent / "valid" / "pair-metrics.toml").read_text()
+    served.file.write_text(both)
+    async with running(served):
+        assert [event.reason for event in served.events if event.kind == "metrics-failed"] == [
+            "sync:9190: this machine is no node of the pair in its file"
+        ]
+
+
 async def test_a_second_guardian_is_refused(served: Served) -> None:
     async with running(served):
         second = Service(served.options, EventLog(), notifier=Notifier({}), acts=Kernel())
