@@ -9,8 +9,8 @@ import time
 from lb.peer import PeerError
 
 PATIENCE = 1.0
-# A watched backend takes about 1 KiB of it.
-MAX_SIZE = 8 * 1024 * 1024
+# A watched backend takes a little less than 1 KiB of it.
+MAX_SIZE = 32 * 1024 * 1024
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,12}) *(?:\r|$)", re.IGNORECASE)
 
