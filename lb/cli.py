@@ -40,7 +40,8 @@ from lb.operation import (
     read_words,
     remind,
 )
-from lb.pair_cli import examine_node, pair, pair_folders
+from lb.pair_cli import examine_node, pair, pair_folders, run_option, view_pair
+from lb.peer import PairView
 from lb.program import KernelError
 from lb.request import RequestError
 from lb.role import Role, read_role
@@ -222,6 +223,7 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
 @_other_file
 @_socket
 @_state
+@run_option
 @click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
 @click.option(
     "--watch",
@@ -231,14 +233,17 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
     metavar="[SECONDS]",
     help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
 )
-def status(file: str | None, socket: str | None, folder: StateFolder, as_json: bool, watch: float | None) -> int:
+def status(
+    file: str | None, socket: str | None, folder: StateFolder, run_dir: Path, as_json: bool, watch: float | None
+) -> int:
     """Shows farms and backends: state, weight, share of new clients, current and total connections.
 
-    A running guardian adds what it sees: up or down, how long its last answer took, since when and why.
+    A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
+    pair adds both roles, and what the two nodes disagree about.
     """
     try:
         while True:
-            _show_status(folder, socket, file, as_json=as_json, clear=watch is not None)
+            _show_status(folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
             if watch is None:
                 return DONE
             time.sleep(watch)
@@ -248,23 +253,39 @@ def status(file: str | None, socket: str | None, folder: StateFolder, as_json: b
         return DONE
 
 
-def _show_status(folder: StateFolder, socket: str | None, file: str | None, *, as_json: bool, clear: bool) -> None:
+def _show_status(
+    folder: StateFolder, socket: str | None, file: str | None, run_dir: Path, *, as_json: bool, clear: bool
+) -> None:
     answer = speak(folder, socket, {"do": "status"}, file=file)
     if answer is None:
         statuses, remark = _look(folder, file)
     else:
         statuses, remark = from_document(answer["status"]), ""
-    role = read_role()
+    role, view = read_role(run_dir), _view_pair(folder, file, statuses, run_dir)
     if as_json:
-        click.echo(to_json(statuses, role))
+        click.echo(to_json(statuses, role, view))
         return
     if clear:
         click.clear()
     click.echo(to_table(statuses))
-    if role is not Role.ALONE:
+    if view is not None:
+        for line in view.lines():
+            click.echo(printable(line))
+    elif role is not Role.ALONE:
         click.echo(f"this balancer's role in its pair: {role.value}")
     if remark:
         click.echo(remark)
+
+
+def _view_pair(
+    folder: StateFolder, file: str | None, statuses: tuple[FarmStatus, ...], run_dir: Path
+) -> PairView | None:
+    try:
+        text = read_file(file)[0] if file is not None else folder.applied()
+        return view_pair(text or "", statuses, run_dir)
+    except (StateError, FarmError):
+        # A guardian's file that we may not read, or that is broken, does not keep us from showing what we have.
+        return None
 
 
 def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:

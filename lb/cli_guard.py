@@ -13,6 +13,7 @@ import click
 from lb.client import NoGuardian, ask, follow, require_nobody
 from lb.events import Event, from_dict, to_json, to_text
 from lb.lock import GuardError
+from lb.pair_cli import run_option
 from lb.request import Answer, Request, socket_path
 from lb.state import DEFAULT_FOLDER, StateFolder
 
@@ -81,9 +82,18 @@ def _hook(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How events look.")
 @click.option("--hook", metavar="COMMAND", callback=_hook, help="Is told every event; run without a shell.")
 @click.option("--metrics", metavar="ADDRESS:PORT", default="", help="Where Prometheus finds metrics.")
+@run_option
 @socket_option
 @state_option
-def guard(file: str, log: str, hook: tuple[str, ...], metrics: str, socket: str | None, folder: StateFolder) -> int:
+def guard(
+    file: str,
+    log: str,
+    hook: tuple[str, ...],
+    metrics: str,
+    run_dir: Path,
+    socket: str | None,
+    folder: StateFolder,
+) -> int:
     """Applies the farms and watches their backends in the foreground, until SIGTERM or Ctrl-C.
 
     Backends that fail get no new clients until they answer again. SIGHUP, or noidlb reload, reads FILE again. When it
@@ -102,6 +112,7 @@ def guard(file: str, log: str, hook: tuple[str, ...], metrics: str, socket: str 
         socket=socket_path(folder.path, socket),
         hook=hook,
         metrics=metrics,
+        run_folder=run_dir,
     )
     events = EventLog()
     writer = LineWriter(1)

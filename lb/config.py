@@ -28,7 +28,7 @@ from lb.farm import (
 )
 from lb.guard import OnUnknown, OnWarning, fill_in, words_of
 from lb.pair import Pair, with_sources
-from lb.settings import Settings
+from lb.settings import SYNC, Settings
 from noidchecks.duration import seconds
 from noidchecks.errors import UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse as parse_command
@@ -86,13 +86,15 @@ def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     from lb.pair_config import pair_of
 
     _require_known(document, ("farms", "service", "pair"), "")
-    settings_of(document)
+    settings = settings_of(document)
     table = _table(document.get("farms", {}), "farms")
     if not table:
         raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
     farms = tuple(_farm(name, value) for name, value in table.items())
     require_disjoint(farms)
-    return with_sources(farms, pair_of(document["pair"])) if "pair" in document else farms
+    pair = pair_of(document["pair"]) if "pair" in document else None
+    _require_sync(settings, pair)
+    return with_sources(farms, pair) if pair is not None else farms
 
 
 def pair_in(text: str) -> Pair | None:
@@ -111,6 +113,15 @@ def parse_settings(text: str) -> Settings:
 def settings_of(document: Mapping[str, object]) -> Settings:
     """Makes the settings of the guardian itself of a TOML document that tomllib has read; FarmError."""
     return _build(Settings, _SERVICE, {}, document.get("service", {}), "service")
+
+
+def _require_sync(settings: Settings, pair: Pair | None) -> None:
+    if settings.endpoint is None or settings.endpoint[0] != SYNC:
+        return
+    if pair is None:
+        raise FarmError("service.metrics", "must not be on the link of a pair where there is no [pair]")
+    if any(one.is_link_local for node in pair.nodes for one in node.sync.address):
+        raise FarmError("service.metrics", "must not be on a link whose addresses need a zone (link-local)")
 
 
 def _farm(name: str, value: object) -> Farm:

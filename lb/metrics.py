@@ -17,12 +17,16 @@ Samples = Iterable[tuple[Mapping[str, str], float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What there is to measure at one moment; flows are current connections by mark, None when nobody could count."""
+    """What there is to measure at one moment; flows are current connections by mark, None when nobody could count.
+
+    info holds what the guardian is: its version, the hash of its farms file, its role in its pair.
+    """
 
     farms: tuple[Farm, ...]
     health: tuple[Health, ...]
     counts: Counts
     flows: Mapping[int, int] | None
+    info: Mapping[str, str]
     others: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -30,6 +34,7 @@ def write(view: View) -> str:
     """Returns the page."""
     return "".join(
         (
+            *_family("noidlb_info", "gauge", "What this guardian is", [(view.info, 1)]),
             *_backends(view),
             *_family(
                 "noidlb_connections",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -122,6 +123,11 @@ class Pair:
             for version in one.versions:
                 here, there = one.address_of(version), other.address_of(version)
                 _require(here.network == there.network, path, f"must be in {here.network}, as {first.name}'s is")
+
+
+def digest_of(text: str) -> str:
+    """Returns the SHA-256 of a farms file, which must be the same on both nodes."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:

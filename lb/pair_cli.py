@@ -10,17 +10,20 @@ from typing import Any, TypeVar
 import click
 
 from lb.config import pair_in
-from lb.doctor import source_of
 from lb.farm import Farm, FarmError
 from lb.finding import FAULT, OK, WARN, Finding
 from lb.operation import read_file
-from lb.pair import Node, Pair
+from lb.pair import Node, Pair, digest_of
 from lb.pair_check import look_at
-from lb.pair_doctor import digest_of, examine_pair
+from lb.pair_doctor import examine_pair
 from lb.pair_files import ForeignFileError, files_of, write_files
+from lb.peer import Names, PairView, PeerError, Side
 from lb.program import KernelError, find, run
-from lb.role import DEFAULT_RUN
+from lb.role import DEFAULT_RUN, read_role
 from lb.state import StateError
+from lb.status import FarmStatus
+from lb.this_node import ask_peer, is_here, this_node
+from noidchecks import __version__
 from noidchecks.status.text import printable
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
@@ -75,23 +78,51 @@ def pair(
     return _FOUND if any(finding.level == FAULT for finding in findings) else _DONE
 
 
+run_option = click.option(
+    "--run-dir",
+    default=DEFAULT_RUN,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The --run-dir of pair.",
+)
+
+
 def pair_folders(command: Command) -> Command:
     """Gives a command the options that say where the files of this node and of its daemons are."""
     path = click.Path(path_type=Path)
     written = click.option(
         "--pair-dir", default=DEFAULT_FOLDER, show_default=True, type=path, help="The --out of pair."
     )
-    running = click.option(
-        "--run-dir", default=DEFAULT_RUN, show_default=True, type=path, help="The --run-dir of pair."
-    )
-    return written(running(command))
+    return written(run_option(command))
 
 
 def examine_node(text: str, farms: tuple[Farm, ...], folder: Path, run_folder: Path) -> Iterator[Finding]:
     """Looks at this machine as a node of the pair in the text of a farms file, if there is one."""
     both = pair_in(text) if text else None
     if both is not None:
-        yield from examine_pair(both, farms, text, folder, run_folder, lambda one: source_of(one) == str(one))
+        yield from examine_pair(both, farms, text, folder, run_folder, is_here, lambda peer: ask_peer(text, peer))
+
+
+def view_pair(text: str, statuses: tuple[FarmStatus, ...], run_folder: Path) -> PairView | None:
+    """Looks at both nodes of the pair in the text of a farms file; None where this machine is in no pair."""
+    # Whoever has no pair does not wait until a large file is read.
+    both = pair_in(text) if "pair" in text else None
+    node = this_node(both) if both is not None else None
+    if both is None or node is None:
+        return None
+    peer = both.peer(node)
+    sights = {(farm.name, one.name): one.guardian.state for farm in statuses for one in farm.backends if one.guardian}
+    own = Side(
+        role=read_role(run_folder),
+        version=__version__,
+        farms=digest_of(text),
+        backends={key: state for key, state in sights.items() if state != "unknown"},
+    )
+    names = Names(own=node.name, peer=peer.name)
+    try:
+        return PairView(names=names, own=own, peer=ask_peer(text, peer))
+    except PeerError as error:
+        return PairView(names=names, own=own, trouble=str(error))
 
 
 def _read(file: str) -> tuple[tuple[Farm, ...], Pair, str]:

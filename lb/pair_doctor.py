@@ -1,22 +1,24 @@
 """What a node of a pair can tell of itself: who serves, what is synchronized, and whether its files are current.
 
-Of the other node it sees what comes over the sync link and nothing else: hash and versions are for comparing by hand.
+Of the other node it sees what comes over the sync link: the messages of conntrackd, and the metrics of a guardian.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lb.farm import Farm, IPAddress
 from lb.finding import FAULT, NOTE, OK, WARN, Finding
-from lb.pair import Node, Pair
+from lb.pair import Node, Pair, digest_of
 from lb.pair_check import look_at
 from lb.pair_files import SIGN
+from lb.peer import Names, PeerError, Side, compare_farms, compare_roles, compare_versions
 from lb.program import KernelError, find, run
 from lb.role import Role, read_role
+from lb.this_node import this_node
+from noidchecks import __version__
 
 _TIMEOUT = 10.0
 _COUNTERS = {
@@ -27,11 +29,6 @@ _COUNTERS = {
 }
 
 
-def digest_of(text: str) -> str:
-    """Returns the SHA-256 of a farms file, which must be the same on both nodes."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def examine_pair(
     pair: Pair,
     farms: tuple[Farm, ...],
@@ -39,11 +36,15 @@ def examine_pair(
     folder: Path,
     run_folder: Path,
     is_here: Callable[[IPAddress], bool],
+    ask: Callable[[Node], Side],
     root: Path = Path("/"),
 ) -> Iterator[Finding]:
-    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's."""
+    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's.
+
+    ask is how the other node is asked; PeerError when it cannot be.
+    """
     yield from look_at(pair, farms)
-    node = next((one for one in pair.nodes if any(map(is_here, one.addresses))), None)
+    node = this_node(pair, is_here)
     if node is None:
         names = " nor ".join(one.name for one in pair.nodes)
         yield Finding(FAULT, "node", f"this machine is neither {names}: none of their addresses is here")
@@ -51,10 +52,10 @@ def examine_pair(
     missing = [str(address) for address in node.addresses if not is_here(address)]
     if missing:
         yield Finding(FAULT, "node", f"{node.name}, but {', '.join(missing)} is not on this machine")
-    yield _role(node, farms, read_role(run_folder), is_here)
-    yield Finding(
-        NOTE, "farms file", f"{digest_of(text)[:12]}: noidlb pair --hash must say the same on {pair.peer(node).name}"
-    )
+    role = read_role(run_folder)
+    yield _role(node, farms, role, is_here)
+    own = Side(role=role, version=__version__, farms=digest_of(text))
+    yield from _peer(own, Names(own=node.name, peer=pair.peer(node).name), lambda: ask(pair.peer(node)))
     yield from _files(folder, text)
     yield from _versions()
     yield _counters(folder)
@@ -79,6 +80,22 @@ def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IP
     if role is Role.FAULT:
         return Finding(FAULT, "role", f"{said}: keepalived has ended, or a link is down")
     return Finding(OK, "role", said)
+
+
+def _peer(own: Side, names: Names, ask: Callable[[], Side]) -> Iterator[Finding]:
+    try:
+        peer = ask()
+    except PeerError as error:
+        yield Finding(NOTE, "farms file", f"{own.farms[:12]}: noidlb pair --hash must say the same on {names.peer}")
+        yield Finding(WARN, "peer", f"{names.peer} cannot be asked: {error}")
+        return
+    fault = compare_farms(own, peer, names)
+    yield Finding(FAULT if fault else OK, "farms file", fault or f"{own.farms[:12]} on both nodes")
+    fault = compare_roles(own, peer, names)
+    shown = f"{names.own} is {own.role.value}, {names.peer} is {peer.role.value}"
+    yield Finding(FAULT if fault else OK, "peer", fault or shown)
+    fault = compare_versions(own, peer, names)
+    yield Finding(WARN if fault else OK, "noidlb", fault or f"{own.version} on both nodes")
 
 
 def _files(folder: Path, text: str) -> Iterator[Finding]:

@@ -14,11 +14,14 @@ from lb.keeper import Keeper
 from lb.marks import FARM_MASK, Marks
 from lb.metrics import View
 from lb.operation import find_backend, find_farm, number
+from lb.pair import digest_of
 from lb.program import KernelError
 from lb.request import RequestError
+from lb.role import Role
 from lb.status import FarmStatus, Sight, seen, survey
 from lb.watch import Guardian
 from lb.words import Words
+from noidchecks import __version__
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
@@ -34,7 +37,7 @@ class Running:
         self.words = words
         self._keeper = keeper
         self._events = events
-        self._text = text
+        self._text, self._digest = text, digest_of(text)
         self._one_at_a_time = asyncio.Lock()
         self._refusal = ""
         self._failed = 0
@@ -79,7 +82,7 @@ class Running:
     async def adopt(self, text: str, farms: tuple[Farm, ...]) -> list[str]:
         """Goes on with another configuration; health and words are kept where there is still something they are of."""
         async with self._one_at_a_time:
-            self._text, self.farms = text, farms
+            self._text, self._digest, self.farms = text, digest_of(text), farms
             self.words = self.words.about(farms)
             return [f"{count(farms)}: applied", *await self._carry_out()]
 
@@ -93,10 +96,17 @@ class Running:
         flows = await self.flows()
         return seen(survey(self.farms, self.words, found, flows), sights(self.guardian.health()))
 
-    async def view(self, others: Mapping[str, int]) -> View:
+    async def view(self, role: Role, others: Mapping[str, int]) -> View:
         """Puts together what there is to measure; others are counters by name."""
         flows, guardian = await self.flows(), self.guardian
-        return View(farms=self.farms, health=guardian.health(), counts=guardian.counts, flows=flows, others=others)
+        return View(
+            farms=self.farms,
+            health=guardian.health(),
+            counts=guardian.counts,
+            flows=flows,
+            info={"version": __version__, "farms": self._digest, "role": role.value},
+            others=others,
+        )
 
     async def flows(self) -> dict[int, int] | None:
         """Counts the current connections by mark; None when nobody can."""

@@ -27,11 +27,13 @@ from lb.metrics import write
 from lb.notify import Notifier
 from lb.operation import read_file
 from lb.program import KernelError
+from lb.role import DEFAULT_RUN, Role, read_role
 from lb.ruleset import Conditions, compile_table
 from lb.running import Running, count
 from lb.scrape import MetricsServer
-from lb.settings import Settings
+from lb.settings import SYNC, Settings
 from lb.state import StateError, StateFolder
+from lb.this_node import with_own_address
 from lb.watch import Guardian
 from lb.words import Words
 
@@ -49,6 +51,7 @@ class Options:
     socket: Path
     hook: tuple[str, ...] = ()
     metrics: str = ""
+    run_folder: Path = Path(DEFAULT_RUN)
 
     def over(self, settings: Settings) -> Settings:
         """Returns the settings that hold."""
@@ -105,7 +108,7 @@ class Service:
         self._options = options
         self._events = events
         self._notifier = notifier or Notifier()
-        self._acts = Watched(acts or Actuator())
+        self._acts = Watched(acts or Actuator(role_of=self._role))
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -201,7 +204,7 @@ class Service:
         text, farms = read_file(self._options.file)
         # As `noidlb check` does.
         compile_table(farms)
-        return text, farms, self._options.over(parse_settings(text))
+        return text, farms, with_own_address(self._options.over(parse_settings(text)), text)
 
     def _words(self) -> Words:
         folder = self._options.folder
@@ -228,6 +231,9 @@ class Service:
         await self._close_metrics()
         if settings.endpoint is None:
             return
+        if settings.endpoint[0] == SYNC:
+            self._tell("metrics-failed", f"{settings.metrics}: this machine is no node of the pair in its file")
+            return
         server = MetricsServer(self._page)
         try:
             await server.open(*settings.endpoint)
@@ -246,7 +252,10 @@ class Service:
         if self._running is None:
             raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return write(await self._running.view(others))
+        return write(await self._running.view(self._role(), others))
+
+    def _role(self) -> Role:
+        return read_role(self._options.run_folder)
 
     async def _beat(self, watching: asyncio.Task[None], running: Running) -> None:
         watchdog = self._notifier.watchdog

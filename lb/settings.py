@@ -8,7 +8,9 @@ from ipaddress import ip_address
 
 from lb.farm_error import require
 
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
+# In the place of an address: that of this node on the link between the two of a pair.
+SYNC = "sync"
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|(sync)):([0-9]{1,5})")
 _MAX_WORDS = 64
 
 
@@ -17,7 +19,7 @@ class Settings:
     """What the table [service] holds.
 
     hook is the command that is told every event, as a list of words; hook_timeout is in seconds. metrics is where
-    Prometheus finds them, such as "127.0.0.1:9190"; nobody listens when it is empty.
+    Prometheus finds them, such as "127.0.0.1:9190" or "sync:9190"; nobody listens when it is empty.
     """
 
     hook: tuple[str, ...] = ()
@@ -35,16 +37,17 @@ class Settings:
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
-        """The address and the port of the metrics."""
+        """The address, or the word sync, and the port of the metrics."""
         return _endpoint(self.metrics)
 
 
 def _endpoint(text: str) -> tuple[str, int] | None:
     found = _ADDRESS.fullmatch(text)
-    if found is None or not 1 <= int(found[3]) <= 65535:
+    if found is None or not 1 <= int(found[4]) <= 65535:
         return None
-    host = found[1] or found[2]
+    if found[3]:
+        return SYNC, int(found[4])
     try:
-        return str(ip_address(host)), int(found[3])
+        return str(ip_address(found[1] or found[2])), int(found[4])
     except ValueError:
         return None

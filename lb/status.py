@@ -12,6 +12,7 @@ from lb.events import stamp
 from lb.farm import Backend, BackendState, Farm
 from lb.listing import Snapshot
 from lb.marks import FLOW_MASK, Marks
+from lb.peer import PairView
 from lb.role import Role
 from lb.table import Table
 from lb.words import Words
@@ -89,9 +90,10 @@ def survey(
     return tuple(_farm(view, farm, marks) for farm in farms)
 
 
-def to_json(statuses: tuple[FarmStatus, ...], role: Role) -> str:
-    """Writes the survey for programs, with the role of this balancer in its pair."""
-    return json.dumps({**to_document(statuses), "role": role.value}, indent=1)
+def to_json(statuses: tuple[FarmStatus, ...], role: Role, view: PairView | None) -> str:
+    """Writes the survey for programs, with the role of this balancer in its pair and its view of the other one."""
+    peer = view.to_document() if view is not None else None
+    return json.dumps({**to_document(statuses), "role": role.value, "peer": peer}, indent=1)
 
 
 def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lb.config import pair_in, parse
-from lb.pair_doctor import digest_of
+from lb.pair import digest_of
 from lb.pair_files import files_of
 
 from .blocks import ROOT, blocks_of

@@ -16,6 +16,8 @@ COUNTS = Counts(
     transactions=7, failed_transactions=1, flips=3, targets=2, started=9, running=2, overdue=0, latest=0.001
 )
 
+INFO = {"version": "1.0", "farms": "0" * 64, "role": "master"}
+
 
 def health(backend: str, state: str, command: str = "check_ftp -H HOST") -> Health:
     last = Result(State.OK, "FTP OK", timings=Timings(0.25, {"connect": 0.125}))
@@ -36,7 +38,7 @@ def health(backend: str, state: str, command: str = "check_ftp -H HOST") -> Heal
 
 
 def view(*found: Health, flows: dict[int, int] | None = None) -> View:
-    return View(farms=(FARM,), health=found, counts=COUNTS, flows=flows, others={"hook_runs": 5})
+    return View(farms=(FARM,), health=found, counts=COUNTS, flows=flows, info=INFO, others={"hook_runs": 5})
 
 
 def test_the_page() -> None:
@@ -46,6 +48,7 @@ def test_the_page() -> None:
     assert f"noidlb_backend_flaps_total{{{labels}}} 2" in lines
     assert f'noidlb_probe_duration_seconds{{{labels},phase="connect"}} 0.125000' in lines
     assert f'noidlb_probe_duration_seconds{{{labels},phase="all"}} 0.250000' in lines
+    assert f'noidlb_info{{version="1.0",farms="{"0" * 64}",role="master"}} 1' in lines
     assert "noidlb_transactions_total 7" in lines
     assert "noidlb_hook_runs_total 5" in lines
     # One without a result is neither up nor down.

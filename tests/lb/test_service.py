@@ -9,19 +9,21 @@ import resource
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lb import kernel, lock
+from lb import kernel, lock, service
 from lb.events import EventLog
 from lb.farm import BackendState, FarmError
 from lb.lock import GuardError
 from lb.notify import Notifier
 from lb.program import KernelError
 from lb.request import RequestError
-from lb.service import Service
+from lb.role import Role
+from lb.service import Options, Service
 from lb.state import StateError, StateFolder
 
 from .served import Served, running, text
@@ -227,6 +229,24 @@ async def test_metrics_that_cannot_be_served_are_an_event(served: Served) -> Non
         async with running(served):
             await until(lambda: served.kinds().count("up") == 2)
     assert "metrics-failed" in served.kinds()
+
+
+async def test_on_the_link_of_a_pair_a_machine_that_is_no_node_serves_no_metrics(served: Served) -> None:
+    both = (Path(__file__).parent / "valid" / "pair-metrics.toml").read_text()
+    served.file.write_text(both)
+    async with running(served):
+        assert [event.reason for event in served.events if event.kind == "metrics-failed"] == [
+            "sync:9190: this machine is no node of the pair in its file"
+        ]
+
+
+def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    roles: list[Callable[[], Role]] = []
+    monkeypatch.setattr(service, "Actuator", lambda role_of: roles.append(role_of))
+    options = Options(file="x", folder=StateFolder(tmp_path), socket=tmp_path / "control", run_folder=tmp_path)
+    Service(options, EventLog(), notifier=Notifier({}))
+    (tmp_path / "role").write_text("backup\n")
+    assert [role_of() for role_of in roles] == [Role.BACKUP]
 
 
 async def test_a_second_guardian_is_refused(served: Served) -> None:
