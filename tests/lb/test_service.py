@@ -40,12 +40,12 @@ async def test_a_life(served: Served) -> None:
         await until(lambda: served.hear().count("WATCHDOG=1") > 1)
         await until(lambda: any("2 watched backends 2 up" in line for line in served.hear()))
         assert served.path.exists()
+        # For what reads the state folder when no guardian runs.
+        await until(lambda: served.folder.applied() == served.file.read_text())
     assert task.result() == 0
     assert served.kinds()[-1] == "stop"
     assert not served.path.exists()
     assert lock.holder() == ""
-    # For what reads the state folder when no guardian runs.
-    assert served.folder.applied() == served.file.read_text()
 
 
 async def test_it_may_open_as_many_files_as_it_is_allowed_to(served: Served) -> None:
