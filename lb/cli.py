@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -16,12 +15,13 @@ from lb import cli_guard, conntrack, kernel
 from lb.apply import describe, plan
 from lb.cli_guard import (
     DEFAULT_FILE,
+    other_file_option as _other_file,
     require_no_guardian,
     socket_option as _socket,
-    speak,
     speak_lines,
     state_option as _state,
 )
+from lb.cli_status import status
 from lb.config import load
 from lb.doctor import examine
 from lb.farm import BackendState, Farm, FarmError
@@ -40,14 +40,11 @@ from lb.operation import (
     read_words,
     remind,
 )
-from lb.pair_cli import examine_node, pair, pair_folders, run_option, view_pair
-from lb.peer import PairView
+from lb.pair_cli import examine_node, pair, pair_folders
 from lb.program import KernelError
 from lb.request import RequestError
-from lb.role import Role, read_role
 from lb.ruleset import compile_table
 from lb.state import StateError, StateFolder
-from lb.status import FarmStatus, from_document, survey, to_json, to_table
 from lb.table import render
 from noidchecks import __version__
 from noidchecks.status.text import printable
@@ -57,7 +54,6 @@ DONE, FOUND, TROUBLE, USAGE = range(4)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _file = click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
-_other_file = click.option("--file", type=click.Path(), help="Take this configuration, not the one applied last.")
 _cut = click.option("--cut", is_flag=True, help="End established flows too.")
 
 
@@ -221,89 +217,6 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
 
 @commands.command()
 @_other_file
-@_socket
-@_state
-@run_option
-@click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
-@click.option(
-    "--watch",
-    type=click.FloatRange(0.1, 86400),
-    is_flag=False,
-    flag_value=2.0,
-    metavar="[SECONDS]",
-    help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
-)
-def status(
-    file: str | None, socket: str | None, folder: StateFolder, run_dir: Path, as_json: bool, watch: float | None
-) -> int:
-    """Shows farms and backends: state, weight, share of new clients, current and total connections.
-
-    A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
-    pair adds both roles, and what the two nodes disagree about.
-    """
-    try:
-        while True:
-            _show_status(folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
-            if watch is None:
-                return DONE
-            time.sleep(watch)
-    except KeyboardInterrupt:
-        if watch is None:
-            raise
-        return DONE
-
-
-def _show_status(
-    folder: StateFolder, socket: str | None, file: str | None, run_dir: Path, *, as_json: bool, clear: bool
-) -> None:
-    answer = speak(folder, socket, {"do": "status"}, file=file)
-    if answer is None:
-        statuses, remark = _look(folder, file)
-    else:
-        statuses, remark = from_document(answer["status"]), ""
-    role, view = read_role(run_dir), _view_pair(folder, file, statuses, run_dir)
-    if as_json:
-        click.echo(to_json(statuses, role, view))
-        return
-    if clear:
-        click.clear()
-    click.echo(to_table(statuses))
-    if view is not None:
-        for line in view.lines():
-            click.echo(printable(line))
-    elif role is not Role.ALONE:
-        click.echo(f"this balancer's role in its pair: {role.value}")
-    if remark:
-        click.echo(remark)
-
-
-def _view_pair(
-    folder: StateFolder, file: str | None, statuses: tuple[FarmStatus, ...], run_dir: Path
-) -> PairView | None:
-    try:
-        text = read_file(file)[0] if file is not None else folder.applied()
-        return view_pair(text or "", statuses, run_dir)
-    except (StateError, FarmError):
-        # A guardian's file that we may not read, or that is broken, does not keep us from showing what we have.
-        return None
-
-
-def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:
-    """Looks at the kernel, as a running guardian would otherwise do for us."""
-    _, farms = current(folder, file)
-    words = read_words(folder)
-    found = kernel.read()
-    flows = None
-    try:
-        flows = conntrack.count()
-    except KernelError as error:
-        click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
-    remark = "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start"
-    return survey(farms, words, found, flows), remark
-
-
-@commands.command()
-@_other_file
 @_state
 @pair_folders
 def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path) -> int:
@@ -320,7 +233,7 @@ def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path)
     return worst
 
 
-for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, pair):
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, pair, status):
     commands.add_command(_command)
 
 

@@ -30,6 +30,7 @@ state_option = click.option(
     callback=lambda _context, _parameter, value: StateFolder(value),
     help="Where the operator's words are kept.",
 )
+other_file_option = click.option("--file", type=click.Path(), help="Take this configuration, not the one applied last.")
 socket_option = click.option(
     "--socket",
     envvar="NOIDLB_SOCKET",

@@ -349,7 +349,7 @@ boot        tftp     udp 192.0.2.10 69                serving                   
 
 
 def test_status_tells_the_role_in_a_pair(applied: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lb.cli.read_role", lambda _: Role.BACKUP)
+    monkeypatch.setattr("lb.cli_status.read_role", lambda _: Role.BACKUP)
     _, output = applied.run("status")
     assert output.endswith("\nthis balancer's role in its pair: backup\n")
     _, output = applied.run("status", "--json")
