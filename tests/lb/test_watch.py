@@ -7,6 +7,8 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -293,3 +295,20 @@ def test_configuring_before_the_start_is_what_it_starts_with() -> None:
     guardian.configure((farm("other"),), Words())
     assert guardian.health() == ()
     assert re.match("Counts", repr(guardian.counts))
+
+
+async def test_a_clock_that_steps_changes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days ahead and years back with every look: only the events' times may know of it."""
+    clock = SimpleNamespace(time=cycle((2e9, 1e9, 3e9, 0.0)).__next__)
+    monkeypatch.setattr("lb.watch.time", clock)
+    monkeypatch.setattr("lb.enactor.time", clock)
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port), kernel=kernel) as (guardian, events):
+            await until(lambda: all(one.state == "up" and one.probes > 5 for one in guardian.health()))
+            assert [event.kind for event in events if event.kind == "down"] == []
+            assert guardian.counts.overdue == 0
+            peer.close()
+            await until(lambda: all(one.state == "down" for one in guardian.health()))
+            await guardian.settle()
+            assert kernel.state("b1") is DOWN
