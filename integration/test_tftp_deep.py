@@ -103,7 +103,9 @@ def test_what_was_negotiated_and_seen_is_reported(request: pytest.FixtureRequest
     result = check(TftpProbe(one.host, filename="blocks.bin", port=one.port, blksize=700, tsize=True))
     assert result.ok, result.text
     facts = result.facts
-    assert {name: int(value) for name, value in facts["options"].items()} == {"blksize": 700, "tsize": 1024}  # type: ignore[attr-defined]
+    options = facts["options"]
+    assert isinstance(options, dict)
+    assert {name: int(value) for name, value in options.items()} == {"blksize": 700, "tsize": 1024}
     assert (facts["blocks"], facts["retransmissions"], facts["duplicates"]) == (2, 0, 0)
     assert isinstance(facts["rtt"], float)
     assert facts["foreign_packets"] == 0

@@ -116,7 +116,7 @@ async def _measure(guardian: Guardian, seconds: float) -> None:
 
 async def _states(guardian: Guardian, wanted: set[str], count: int) -> None:
     """Waits until so many backends are in one of the states; nothing tells when."""
-    while sum(one.state in wanted for one in guardian.health()) < count:  # noqa: ASYNC110
+    while sum(one.state in wanted for one in guardian.health()) < count:  # noqa: ASYNC110  # health is looked at, it tells nobody
         await asyncio.sleep(0.2)
 
 

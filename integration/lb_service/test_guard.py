@@ -37,7 +37,7 @@ NET_ADMIN = (
 
 
 def text(lab: Lab, names: int, **settings: object) -> str:
-    return guarded(lab, "tcp", ports=[names], command=COMMAND, **settings)  # type: ignore[arg-type]
+    return guarded(lab, "tcp", ports=[names], command=COMMAND, **settings)  # type: ignore[arg-type]  # farm settings of any kind
 
 
 @pytest.fixture
