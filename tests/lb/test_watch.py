@@ -175,6 +175,7 @@ async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     with Peer(FTP) as peer:
         async with running(watched(peer.port), kernel=kernel) as (guardian, events):
             await until(lambda: bool(kernel.conditions) and kernel.state("b1") is UP)
+            await guardian.settle()
             assert guardian.counts.failed_transactions == 3
     kinds = [event.kind for event in events]
     assert kinds.count("apply-failed") == 3
