@@ -158,7 +158,9 @@ def test_everything_wrong_at_once() -> None:
     ]
 
 
-@pytest.mark.parametrize(("listing", "words"), [(Listing("pub"), "list pub"), (Listing(), "list")])
+@pytest.mark.parametrize(
+    ("listing", "words"), [(Listing("pub"), "list pub"), (Listing(" pub "), "list  pub "), (Listing(), "list")]
+)
 def test_a_listing_without_limits_is_counted_too(listing: Listing, words: str) -> None:
     assert said(listing=listing) == [
         f"{FINE}[login bob, {words} 2 files] | {TIME} files=2;;;0",
