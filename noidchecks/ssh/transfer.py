@@ -96,14 +96,10 @@ def put(session: Session, folder: str, found: SftpFindings) -> None:
                 found.leftover = canary.name
                 file.write(canary.data)
                 found.moved += len(canary.data)
-            back = Content(hashed=False, text=canary.data)
+            back = canary.to_read()
             _read(session, canary.name, back, len(canary.data), found)
-            if not back.found:
-                raise PeerError(
-                    f"what was read back is not what was stored: {back.size} of {len(canary.data)} bytes",
-                    expected=f"{len(canary.data)} bytes",
-                    received=b"",
-                )
+            if complaint := canary.complaint(back):
+                raise PeerError(complaint, expected=f"{len(canary.data)} bytes", received=b"")
         except BaseException:
             if found.leftover:
                 _remove_quietly(session, found)

@@ -37,11 +37,12 @@ class Kept(BytesIO):
 
 
 class Session:
-    """An SFTP session with the file f and two entries in every folder."""
+    """An SFTP session with the file f and two entries in every folder; what was stored may read otherwise."""
 
-    def __init__(self, *, removes: bool) -> None:
+    def __init__(self, *, removes: bool, stored: bytes | None) -> None:
         self.files = {"f": b"hello"}
         self.removes = removes
+        self.stored = stored
 
     def listdir_iter(self, folder: str, *, read_aheads: int) -> list[str]:
         return ["a", "b"]
@@ -50,6 +51,8 @@ class Session:
         return SimpleNamespace(st_mtime=MODIFIED)
 
     def open(self, name: str, mode: str) -> Kept:
+        if mode == "rb" and name != "f" and self.stored is not None:
+            self.files[name] = self.stored
         return Kept(self.files, name)
 
     def remove(self, name: str) -> None:
@@ -65,9 +68,11 @@ def same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noidchecks.files.judgement.time", lambda: NOW)
 
 
-def said(*, removes: bool = True, failure: ProbeError | None = None, **settings: Any) -> list[str]:
+def said(
+    *, removes: bool = True, stored: bytes | None = None, failure: ProbeError | None = None, **settings: Any
+) -> list[str]:
     """What a check says that found such a session behind its login, and failed in the end."""
-    session = Session(removes=removes)
+    session = Session(removes=removes, stored=stored)
     probe = SshProbe("192.0.2.1", **{"login": Login("bob", "x")} | settings)
     findings = SshFindings()
     findings.identification = Identification.parse(b"SSH-2.0-lab_1")
@@ -189,6 +194,17 @@ def test_a_canary_that_is_left() -> None:
         f"WARNING: put: {LEFT} may be left on the server",
         IN_TIME,
         f'{SEEN}, "leftover": "{LEFT}"}}',
+    ]
+
+
+def test_a_canary_that_comes_back_changed() -> None:
+    why = "put up: what was read back is not what was stored: 7 of 352 bytes"
+    assert said(put="up", stored=b"changed") == [
+        f"SFTP CRITICAL - {why} | {TIME} throughput=2872.000000B;;;0.000000",
+        *ENTERED,
+        f"CRITICAL: {why}",
+        IN_TIME,
+        f"{SEEN}}}",
     ]
 
 
