@@ -7,7 +7,7 @@ from typing import Any
 
 from noidchecks import Metric, Result, State, Timings
 from noidchecks.address import AF_INET, AF_INET6, AF_UNSPEC, Address
-from noidchecks.dialogue import Dialogue, Stream, open_stream
+from noidchecks.dialogue import Dialogue, Phase, Stream, open_stream
 
 # What a name resolves to, for the fixture names.
 Names = dict[bytes, Callable[[], tuple[Address, ...]]]
@@ -29,6 +29,17 @@ class TalkProbe:
 def open_to(host: str, port: int) -> Dialogue[Stream]:
     """Connects to the host, of whichever family it is."""
     return (yield from open_stream(host, port, AF_UNSPEC))
+
+
+def greeting_of(host: str, port: int) -> Callable[[], Dialogue[bytes | None]]:
+    """Returns a dialogue that connects and reads what the peer says first."""
+
+    def dialogue() -> Dialogue[bytes | None]:
+        stream = yield from open_to(host, port)
+        yield Phase("greeting")
+        return (yield from stream.receive())
+
+    return dialogue
 
 
 def found(result: Result) -> Any:
