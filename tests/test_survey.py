@@ -20,6 +20,7 @@ from tests.conftest import NewPeer
 from tests.drivers.talk import TalkProbe, greeting_of, open_to
 from tests.fakes.peers import Peer, close, reset, unused_port
 from tests.surveys import Outcome, Survey
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -180,10 +181,7 @@ def test_leaving_early_leaves_nothing_behind(run: Survey, new_peer: NewPeer, hos
     ]
 
     def then() -> None:
-        limit = time.monotonic() + 5
-        while mute.connected < 40:
-            assert time.monotonic() < limit
-            time.sleep(0.002)
+        until(lambda: mute.connected >= 40)
 
     _, result = run.first(probes, then)
     assert result.ok

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +12,7 @@ from noidchecks.dialogue import Close, Connect, Dialogue, OpenDatagram, Phase, S
 from tests.conftest import Check, NewPeer
 from tests.drivers.talk import Names, TalkProbe, address_of, found, open_to
 from tests.fakes.peers import Step, reset, take, unused_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -157,10 +157,7 @@ def _with_what_is_there() -> Callable[[], None]:
     before = set(os.listdir("/proc/self/fd"))
 
     def ask() -> None:
-        limit = time.monotonic() + 5
         # What has been interrupted may not have been accepted by the peer yet.
-        while not set(os.listdir("/proc/self/fd")) <= before:
-            assert time.monotonic() < limit
-            time.sleep(0.002)
+        until(lambda: set(os.listdir("/proc/self/fd")) <= before)
 
     return ask

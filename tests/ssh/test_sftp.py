@@ -14,6 +14,7 @@ import pytest
 from noidchecks import File, Listing, Range, State
 from tests.fakes.sftp import Conduct, sftp_server
 from tests.ssh.logins import FINE, SHA, Check, probe
+from tests.waiting import until
 
 
 def test_everything_at_once(run: Check, host: str, folder: Path) -> None:
@@ -117,10 +118,7 @@ def test_trouble_at_every_step(
     else:
         assert bool(left) is ("may be left" in result.text)
     assert capfd.readouterr() == ("", "")
-    until = time.monotonic() + 5
-    while threads() > before:
-        assert time.monotonic() < until, "a thread is left"
-        time.sleep(0.01)
+    until(lambda: threads() <= before)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -140,10 +138,7 @@ def test_silence_at_every_step_is_a_timeout(run: Check, host: str, folder: Path,
     assert result.text.startswith("SFTP CRITICAL - Socket timeout after 1 seconds (transfer)")
     if step in ("write", "remove"):
         assert "may be left on the server" in result.text
-    until = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > files:
-        assert time.monotonic() < until, "a descriptor is left"
-        time.sleep(0.01)
+    until(lambda: len(os.listdir("/proc/self/fd")) <= files)
 
 
 def test_at_the_deadline_the_canary_is_taken_back(run: Check, folder: Path) -> None:
@@ -154,7 +149,4 @@ def test_at_the_deadline_the_canary_is_taken_back(run: Check, folder: Path) -> N
     with sftp_server(folder, Conduct(troubles={"write": dawdle})) as port:
         result = run(probe(port, timeout=1, put="in"))
         assert result.state == State.CRITICAL
-        until = time.monotonic() + 5
-        while list((folder / "in").iterdir()):
-            assert time.monotonic() < until, "the canary is left"
-            time.sleep(0.02)
+        until(lambda: not list((folder / "in").iterdir()))
