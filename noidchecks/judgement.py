@@ -1,4 +1,4 @@
-"""What the judgements of all probes share: time thresholds, timing metrics, and the words for failures."""
+"""What the judgements of all probes share: time thresholds, timing metrics, expectations, the words for failures."""
 
 from __future__ import annotations
 
@@ -77,6 +77,23 @@ def phase_metrics(settings: Settings, timings: Timings) -> tuple[Metric, ...]:
     )
 
 
+def expectation_part(what: str, expected: str, received: str, is_right: bool) -> Part:
+    """Returns the judgement of one thing that has a value to have."""
+    if is_right:
+        return Part(State.OK, f"{what} is {received}, as expected")
+    return Part(State.CRITICAL, f"{what}: expected {expected}, received {received}")
+
+
+def size_words(size: Range) -> str:
+    """Returns the words for the sizes that a file may have, in bytes."""
+    return f"{size.start:.0f} bytes" if size.start == size.end and not size.inside else f"{size} bytes"
+
+
+def failure_state(settings: Settings, failure: ProbeError) -> State:
+    """Returns the state that a failure means."""
+    return settings.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
+
+
 def failure_text(settings: Settings, failure: ProbeError) -> str:
     """Returns the sentence for a failure, in the words of the C plugins where they have some."""
     if isinstance(failure, DeadlineExceeded):
@@ -105,7 +122,7 @@ def failed(
 ) -> Result:
     """Returns the result of a dialogue that failed, with its metrics; state and text have defaults by the failure."""
     if state is None:
-        state = settings.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
+        state = failure_state(settings, failure)
     text = text or failure_text(settings, failure)
     spent = timings.total if seconds is None else seconds
     return Result(

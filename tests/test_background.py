@@ -6,24 +6,17 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 from noidchecks.background import LOOK_UPS, SESSIONS, Full, Job, Pool
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def wait(job: Job, seconds: float = 10) -> bool:
     return bool(select.select([job.fileno()], [], [], seconds)[0])
-
-
-def until(condition: Callable[[], object]) -> None:
-    limit = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.002)
 
 
 def test_the_descriptor_is_readable_when_the_call_has_returned() -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from noidchecks import cli
 from noidchecks.cli import main
 from tests.fakes.peers import Peer
 from tests.report.nagios_reader import spool_results
+from tests.waiting import until
 
 PATIENCE = 30.0
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
@@ -163,10 +163,7 @@ def running(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 
 def wait_for(path: Path, text: str, count: int = 1) -> None:
-    limit = time.monotonic() + PATIENCE
-    while path.read_text().count(text) < count:
-        assert time.monotonic() < limit, path.read_text()
-        time.sleep(0.01)
+    until(lambda: path.read_text().count(text) >= count, PATIENCE, path.read_text)
 
 
 def test_sigterm_ends_it_with_everything_handed_in(listed: Path) -> None:
@@ -183,17 +180,10 @@ def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path:
         (tmp_path / "t").write_text(line("h1", peer) + line("h2", mute, "-t", "60"))
         with running(tmp_path / "t") as (process, folder):
             wait_for(folder / "results", "h1\t")
-            wait_for_connection(mute)
+            until(lambda: mute.connected, PATIENCE)
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 1
             assert "lines: 1 handed in" in (folder / "said").read_text()
-
-
-def wait_for_connection(peer: Peer) -> None:
-    limit = time.monotonic() + PATIENCE
-    while not peer.connected:
-        assert time.monotonic() < limit
-        time.sleep(0.01)
 
 
 def test_sighup_reads_the_targets_anew_and_a_broken_file_changes_nothing(listed: Path, peer: Peer) -> None:

@@ -17,6 +17,7 @@ from integration.lab.names import Asked, ask_often
 from integration.lb.balance import flows
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 
@@ -36,9 +37,7 @@ def by_tftp(lab: Lab) -> str:
 
 def settle(look: Callable[[], str], wanted: set[str]) -> None:
     """Waits until clients find these and no others; the kernel follows an event within milliseconds."""
-    limit = time.monotonic() + 20
-    while {look() for _ in range(6)} != wanted:
-        assert time.monotonic() < limit
+    until(lambda: {look() for _ in range(6)} == wanted, 20)
     assert {look() for _ in range(6)} == wanted
 
 
@@ -167,10 +166,7 @@ def test_a_dead_tftp_server_leaves_no_flows_behind(lab: Lab, guard: Start) -> No
             with one:
                 one.sendto(b"\0\1name\0octet\0", (vip(4), 69))
         guarding.wait("down", "b2")
-        limit = time.monotonic() + 10
-        while flows(lab.balancer, 4, "-p", "udp", "--orig-dst", vip(4), "--reply-src", "10.20.2.2"):
-            assert time.monotonic() < limit
-            time.sleep(0.02)
+        until(lambda: not flows(lab.balancer, 4, "-p", "udp", "--orig-dst", vip(4), "--reply-src", "10.20.2.2"))
         settle(lambda: by_tftp(lab), OTHERS)
 
 
@@ -227,10 +223,7 @@ def test_cut_connections_ends_what_is_under_way(lab: Lab, guard: Start, names: i
         backend.server["vsftpd"].hang()
         try:
             guarding.wait("down", "b2")
-            limit = time.monotonic() + 10
-            while flows(lab.balancer, 4, "--reply-src", "10.20.2.2", "--orig-dst", vip(4)):
-                assert time.monotonic() < limit
-                time.sleep(0.02)
+            until(lambda: not flows(lab.balancer, 4, "--reply-src", "10.20.2.2", "--orig-dst", vip(4)))
             assert {one.backend for one in asked if one.is_alive()} == OTHERS
         finally:
             backend.server["vsftpd"].wake()

@@ -20,6 +20,7 @@ from integration.lb.farms import farm
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
 from lb import kernel
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 
@@ -45,13 +46,6 @@ def traffic(lab: Lab, port: int) -> Iterator[Counter[str]]:
     finally:
         over.set()
         thread.join()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < limit
-        time.sleep(0.02)
 
 
 def reached(lab: Lab, port: int) -> set[str]:

@@ -19,8 +19,9 @@ from integration.lab.faults import REFUSE, fault
 from integration.lab.names import ask_often
 from integration.lb.balance import flows
 from integration.lb_guard.farms import guarded
-from integration.lb_guard.test_service import reached, traffic, until
+from integration.lb_guard.test_service import reached, traffic
 from integration.lb_service.serving import Serving
+from tests.waiting import until
 
 pytestmark = pytest.mark.root
 

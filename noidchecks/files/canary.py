@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from os import urandom
 
+from .content import Content
+
 # So much of the deadline is kept for taking a canary away: a share of it, and so many seconds at most.
 _SHARE, _LONGEST = 0.1, 2.0
 
@@ -23,3 +25,13 @@ class Canary:
         parent = "" if not folder else "/" if not folder.strip("/") else f"{folder.rstrip('/')}/"
         self.name = f"{parent}noidchecks-{token}.tmp"
         self.data = f"noidchecks canary {token}\r\n".encode() * 8
+
+    def to_read(self) -> Content:
+        """Returns what takes the canary when it is read back."""
+        return Content(hashed=False, text=self.data)
+
+    def complaint(self, back: Content) -> str:
+        """Returns what is wrong with what was read back, "" for nothing."""
+        if back.found and back.size == len(self.data):
+            return ""
+        return f"what was read back is not what was stored: {back.size} of {len(self.data)} bytes"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..dialogue import Reserve
 from ..errors import ProbeError
 from ..files.canary import Canary, reserve
-from ..files.content import Content
 from .control import path
 from .data import DataFailed, over_first, set_type
 
@@ -24,7 +23,7 @@ def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> 
     courier = deep.courier
     canary = Canary(path(folder))
     name, data = canary.name, canary.data
-    back = Content(hashed=False, text=data)
+    back = canary.to_read()
 
     def store(method: str) -> Dialogue[None]:
         try:
@@ -43,8 +42,8 @@ def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> 
     try:
         yield from over_first(methods, store)
         yield from over_first(methods, read)
-        if back.size != len(data) or not back.found:
-            raise DataFailed(f"what was read back is not what was stored: {back.size} of {len(data)} bytes")
+        if complaint := canary.complaint(back):
+            raise DataFailed(complaint)
     except ProbeError as failure:
         if deep.leftover:
             try:

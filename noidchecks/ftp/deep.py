@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from calendar import timegm
+
 from ..address import AF_INET6
 from ..errors import PeerError
 from ..files.content import Content, Entries
+from ..files.findings import FileFindings
 from ..files.settings import Listing, Login
 from .canary import fly
 from .control import Control, path
@@ -33,29 +36,16 @@ class Attempt:
         self.offered = offered
 
 
-class DeepFindings:
-    """What was found behind the greeting.
+class DeepFindings(FileFindings):
+    """What was found behind the greeting; courier has the data connection of the task, attempts the ways to one."""
 
-    task is what was under way when the conversation ended, place its data connection. leftover is the name of a canary
-    that may still be there.
-    """
-
-    __slots__ = (
-        "task", "courier", "user", "attempts", "entries", "listed", "content", "modified", "got", "put", "leftover"
-    )  # fmt: skip
+    __slots__ = ("courier", "user", "attempts")
 
     def __init__(self, courier: Courier, user: str) -> None:
-        self.task = ""
+        super().__init__()
         self.courier = courier
         self.user = user
         self.attempts: list[Attempt] = []
-        self.entries = 0
-        self.listed = False
-        self.content: Content | None = None
-        self.modified: tuple[int, int, int, int, int, int] | None = None
-        self.got = False
-        self.put = False
-        self.leftover = ""
 
     def explain(self, message: str) -> str:
         """Returns the message behind the task and the data connection that it is about."""
@@ -141,7 +131,7 @@ def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[s
         else:
             entries.finish()
             deep.attempts.append(Attempt(method))
-            deep.entries, deep.listed = entries.count, True
+            deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
             if not probe.data:
                 break
         courier.place = ""
@@ -156,7 +146,7 @@ def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
         reply = yield from control.command("MDTM", path(file.name))
         if reply.code != 213:
             raise control.unexpected("no age, MDTM refused", "213", reply)
-        deep.modified = modification_time(reply)
+        deep.modified = timegm(modification_time(reply))
 
     def attempt(method: str) -> Dialogue[None]:
         deep.content = Content(hashed=bool(file.sha256), text=file.contains)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from calendar import timegm
-
-from ..errors import DeadlineExceeded, NotConnected
-from ..files.judgement import count_part, file_parts, most_severe_first, throughput
-from ..judgement import time_metrics, time_part
-from ..status.perfdata import Metric
+from ..errors import NotConnected
+from ..files import judgement as files
+from ..judgement import failure_state, time_metrics, time_part
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
@@ -31,45 +28,30 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
         parts.append(_failure_part(probe, findings.failure, deep))
     parts += _attempt_parts(probe, deep)
     parts += [Part(probe.foreign_pasv, f"data channel: {finding}") for finding in deep.courier.foreign]
-    if deep.listed and probe.listing is not None and probe.listing.counts:
-        parts.append(count_part(deep.entries, probe.listing.min_files, probe.listing.max_files, deep_folder(probe)))
-    if deep.got and probe.get is not None and deep.content is not None:
-        parts += file_parts(probe.get, deep.content, None if deep.modified is None else timegm(deep.modified))
-    if deep.put:
-        parts.append(Part(State.OK, "put: a canary was stored, read back and deleted"))
-    if deep.leftover:
-        parts.append(Part(State.WARNING, f"put: {printable(deep.leftover)} may be left on the server"))
-    is_slow_alone = all(part.state == State.OK for part in parts)
-    parts.append(time_part(probe, seconds))
-    state = worst(part.state for part in parts)
-    if not is_slow_alone:
-        text = "; ".join(part.text for part in most_severe_first(parts))
-    else:
+    parts += files.read_parts(probe, deep) + files.canary_parts(deep)
+    time = time_part(probe, seconds)
+    text = files.wrong_text(parts, time)
+    if text is None:
         text = f"{seconds:.3f} second response time {place(probe)} [{_summary(probe, deep)}]"
+    parts.append(time)
+    state = worst(part.state for part in parts)
     return Result(
         state,
         f"FTP {state} - {printable(text)}",
         parts=tuple(parts),
         summary="Connection succeeded",
-        metrics=time_metrics(probe, seconds, timings) + _metrics(probe, deep, timings),
+        metrics=time_metrics(probe, seconds, timings) + files.metrics(probe, deep, deep.courier.moved, timings),
         facts=facts_of(probe, findings) | _facts(deep),
         timings=timings,
         failure=findings.failure,
     )
 
 
-def deep_folder(probe: FtpProbe) -> str:
-    """Returns the words for what is listed."""
-    folder = probe.listing.folder if probe.listing is not None else ""
-    return f"list {printable(folder)}" if folder else "list"
-
-
 def _failure_part(probe: FtpProbe, failure: ProbeError, deep: DeepFindings) -> Part:
     message = failure.message
     if isinstance(failure, NotConnected):
         message = f"connection lost: {message}"
-    state = probe.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
-    return Part(state, printable(deep.explain(message)))
+    return Part(failure_state(probe, failure), printable(deep.explain(message)))
 
 
 def _attempt_parts(probe: FtpProbe, deep: DeepFindings) -> list[Part]:
@@ -99,34 +81,11 @@ def _summary(probe: FtpProbe, deep: DeepFindings) -> str:
     working = [attempt.method for attempt in deep.attempts if not attempt.problem]
     if probe.data and working:
         words.append(f"data {' '.join(working)}")
-    if probe.listing is not None and deep.listed:
-        words.append(deep_folder(probe) + (f" {deep.entries} files" if probe.listing.counts else ""))
-    if probe.get is not None and deep.content is not None:
-        words.append(f"get {printable(probe.get.name)} {deep.content.size} bytes")
-    if deep.put:
-        words.append("put")
-    return ", ".join(words)
-
-
-def _metrics(probe: FtpProbe, deep: DeepFindings, timings: Timings) -> tuple[Metric, ...]:
-    metrics = []
-    if deep.listed and probe.listing is not None and probe.listing.counts:
-        metrics.append(Metric("files", deep.entries, minimum=0))
-    if deep.got and probe.get is not None and deep.content is not None:
-        metrics.append(Metric("size", deep.content.size, "B", critical=probe.get.size, minimum=0))
-    return (*metrics, *throughput(deep.courier.moved, timings))
+    return ", ".join([*words, *files.read_words(probe, deep), *files.canary_words(deep)])
 
 
 def _facts(deep: DeepFindings) -> dict[str, object]:
     facts: dict[str, object] = {"user": printable(deep.user)}
     if deep.attempts:
         facts["data"] = {attempt.method: printable(attempt.problem) or "ok" for attempt in deep.attempts}
-    if deep.listed:
-        facts["entries"] = deep.entries
-    if deep.got and deep.content is not None:
-        facts["size"] = deep.content.size
-        if deep.content.sha256:
-            facts["sha256"] = deep.content.sha256
-    if deep.leftover:
-        facts["leftover"] = printable(deep.leftover)
-    return facts
+    return facts | files.read_facts(deep) | files.canary_facts(deep)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import PeerError
 from ..files.canary import Canary
 from ..files.content import Content
+from ..files.findings import FileFindings
 from ..status.text import printable
 
 TYPE_CHECKING = False
@@ -26,30 +27,20 @@ _SHOWN = 200
 _CMD_REMOVE = 13
 
 
-class SftpFindings:
+class SftpFindings(FileFindings):
     """What was found behind the login.
 
-    method is what let us in. task is what was under way when the conversation ended. moved counts bytes. modified is
-    the time of the file, stamp that of the file whose time was asked for, in Unix seconds. leftover is the name of a
-    canary that may still be there.
+    method is what let us in. moved counts bytes. stamp is the time of the file whose time was asked for, in Unix
+    seconds.
     """
 
-    __slots__ = (
-        "method", "task", "moved", "entries", "listed", "content", "modified", "got", "stamp", "put", "leftover"
-    )  # fmt: skip
+    __slots__ = ("method", "moved", "stamp")
 
     def __init__(self) -> None:
+        super().__init__()
         self.method = ""
-        self.task = ""
         self.moved = 0
-        self.entries = 0
-        self.listed = False
-        self.content: Content | None = None
-        self.modified: float | None = None
-        self.got = False
         self.stamp: float | None = None
-        self.put = False
-        self.leftover = ""
 
 
 def tasks(probe: SshProbe, session: Session, found: SftpFindings) -> Callable[[], None] | None:
@@ -76,7 +67,7 @@ def list_folder(session: Session, listing: Listing, found: SftpFindings) -> None
             found.entries += 1
             if found.entries > _MOST_ENTRIES:
                 raise PeerError(f"more than {_MOST_ENTRIES} files", expected="", received=b"")
-        found.listed = True
+        found.listed = found.counted = True
 
 
 def get(session: Session, file: File, found: SftpFindings) -> None:
@@ -105,14 +96,10 @@ def put(session: Session, folder: str, found: SftpFindings) -> None:
                 found.leftover = canary.name
                 file.write(canary.data)
                 found.moved += len(canary.data)
-            back = Content(hashed=False, text=canary.data)
+            back = canary.to_read()
             _read(session, canary.name, back, len(canary.data), found)
-            if not back.found:
-                raise PeerError(
-                    f"what was read back is not what was stored: {back.size} of {len(canary.data)} bytes",
-                    expected=f"{len(canary.data)} bytes",
-                    received=b"",
-                )
+            if complaint := canary.complaint(back):
+                raise PeerError(complaint, expected=f"{len(canary.data)} bytes", received=b"")
         except BaseException:
             if found.leftover:
                 _remove_quietly(session, found)

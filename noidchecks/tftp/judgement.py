@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import DeadlineExceeded, NotConnected, NotResolved, PeerError
-from ..judgement import failed, failure_text, time_metrics, time_part
+from ..judgement import expectation_part, failed, failure_state, failure_text, size_words, time_metrics, time_part
 from ..status.perfdata import Metric
 from ..status.result import Part, Result
 from ..status.state import State, worst
@@ -13,7 +13,6 @@ from .facts import facts_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..errors import ProbeError
-    from ..status.threshold import Range
     from ..timings import Timings
     from .content import Content
     from .findings import Findings
@@ -27,13 +26,12 @@ def judge(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> Res
     facts = facts_of(probe, made, timings)
     foreign = tuple(_foreign_part(probe, findings) for findings in made if findings.foreign)
     if failure is not None:
-        state = probe.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
         return failed(
             "TFTP",
             probe,
             failure,
             timings,
-            state=worst((state, *(part.state for part in foreign))),
+            state=worst((failure_state(probe, failure), *(part.state for part in foreign))),
             text=printable(_failure(probe, made[-1], failure)),
             metrics=metrics,
             facts=facts,
@@ -109,26 +107,15 @@ def _content_parts(probe: TftpProbe, findings: Findings, content: Content) -> tu
     announced = findings.granted.get("tsize")
     if announced is not None:
         # In netascii a server may announce the file's size or that of its encoded form.
-        right = announced in ((content.size, content.received) if probe.mode == "netascii" else (content.size,))
-        parts.append(_part("tsize", str(announced), f"{content.size} bytes", right))
+        is_right = announced in ((content.size, content.received) if probe.mode == "netascii" else (content.size,))
+        parts.append(expectation_part("tsize", str(announced), f"{content.size} bytes", is_right))
     if file.size is not None:
-        parts.append(_part("size", _size_words(file.size), f"{content.size} bytes", not file.size.alerts(content.size)))
+        is_right = not file.size.alerts(content.size)
+        parts.append(expectation_part("size", size_words(file.size), f"{content.size} bytes", is_right))
     for algorithm, digest in content.digests().items():
         expected = getattr(file, algorithm)
-        parts.append(_part(algorithm.upper(), expected, digest, digest == expected))
+        parts.append(expectation_part(algorithm.upper(), expected, digest, digest == expected))
     return tuple(parts)
-
-
-def _part(what: str, expected: str, received: str, right: bool) -> Part:
-    if right:
-        return Part(State.OK, f"{what} is {received}, as expected")
-    return Part(State.CRITICAL, f"{what}: expected {expected}, received {received}")
-
-
-def _size_words(size: Range) -> str:
-    if size.start == size.end and not size.inside:
-        return f"{size.start:.0f} bytes"
-    return f"{size} bytes"
 
 
 def _failure(probe: TftpProbe, findings: Findings, failure: ProbeError) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,63 +15,43 @@ from noidchecks.demo import scenario, show
 from noidchecks.demo.servant import Servant, ServerFailed
 from noidchecks.errors import UsageError
 from noidchecks.status.state import State
+from tests.processes import environment, processes
+from tests.waiting import until
 
 COMMAND = [sys.executable, "-c", "from noidchecks.cli import main; main()", "demo"]
 PATIENCE = 30
 
 
-def _environment(temporary: Path) -> dict[str, str]:
-    # What the child imports is what this test imports.
-    return {**os.environ, "PYTHONPATH": str(Path(show.__file__).parents[2]), "TMPDIR": str(temporary)}
-
-
-def _processes(temporary: Path) -> set[int]:
-    """The processes that run with this folder for temporary files: those of one demonstration."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                environment = (entry / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if f"TMPDIR={temporary}".encode() in environment:
-                found.add(int(entry.name))
-    return found
-
-
 def test_every_check_is_as_expected_and_nothing_is_left(tmp_path: Path) -> None:
-    answer = subprocess.run(COMMAND, capture_output=True, text=True, timeout=PATIENCE, env=_environment(tmp_path))
+    answer = subprocess.run(COMMAND, capture_output=True, text=True, timeout=PATIENCE, env=environment(tmp_path))
     assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
     assert answer.stdout.splitlines()[-1].endswith(" seconds, all as expected.")
     for name in ("check_ftp", "check_tftp", "check_ssh"):
         assert f"$ {name} " in answer.stdout
-    assert _processes(tmp_path) == set()
+    assert processes(tmp_path) == set()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
-    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=_environment(tmp_path)) as process:
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=environment(tmp_path)) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("# ")
         process.send_signal(number)
         said = process.stdout.read()
         assert process.wait(PATIENCE) == 3
     assert said.endswith("noidchecks: interrupted\n")
-    assert _processes(tmp_path) == set()
+    assert processes(tmp_path) == set()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_it_leaves_no_server_behind(tmp_path: Path) -> None:
-    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=_environment(tmp_path)) as process:
+    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=environment(tmp_path)) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("# ")
-        assert len(_processes(tmp_path)) > 1
+        assert len(processes(tmp_path)) > 1
         process.kill()
-    limit = time.monotonic() + PATIENCE
-    while _processes(tmp_path):
-        assert time.monotonic() < limit
-        time.sleep(0.05)
+    until(lambda: not processes(tmp_path), PATIENCE)
 
 
 def test_without_its_servers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

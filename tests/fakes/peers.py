@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeAlias
 
+from tests.waiting import until
+
 _LINGER_NOT = struct.pack("ii", 1, 0)
 _LONG_ENOUGH = 30.0
 
@@ -135,10 +137,7 @@ class Peer:
 
     def settle(self, seconds: float = 5.0) -> None:
         """Waits until every client is gone, or fails."""
-        limit = time.monotonic() + seconds
-        while self.connected:
-            assert time.monotonic() < limit, f"{self.connected} clients are still there"
-            time.sleep(0.002)
+        until(lambda: not self.connected, seconds, lambda: f"{self.connected} clients are still there")
 
     def close(self) -> None:
         """Closes the listener and all connections, and ends the thread."""

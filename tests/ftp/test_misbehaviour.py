@@ -60,11 +60,6 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noidchecks.ftp.dialogue.READ_GAP", 0.1)
 
 
-@pytest.fixture(scope="session")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    return Chain(tmp_path_factory.mktemp("chain"), 400, 400)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("step", [*PLAIN, *SECURED])
 def test_one_clear_sentence(check: Check, chain: Chain, step: str, kind: str) -> None:

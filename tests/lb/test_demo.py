@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -14,29 +12,12 @@ import pytest
 import lb
 from lb.config import parse
 from lb.demo import scene, show, stage
+from tests.processes import environment, processes
+from tests.waiting import until
 
 ROOT = Path(lb.__file__).parents[1]
 COMMAND = [sys.executable, "-c", "from lb.cli import main; main()", "demo", "--loopback"]
 PATIENCE = 90
-
-
-def environment(temporary: Path) -> dict[str, str]:
-    # What the child imports is what this test imports.
-    return {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
-
-
-def processes(temporary: Path) -> set[int]:
-    """The processes that run with this folder for temporary files."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if f"TMPDIR={temporary}".encode() in words:
-                found.add(int(entry.name))
-    return found
 
 
 def test_on_loopback_all_is_as_expected_and_nothing_is_left(tmp_path: Path) -> None:
@@ -54,14 +35,9 @@ def test_killed_it_leaves_no_server_behind(tmp_path: Path) -> None:
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True, env=environment(tmp_path)) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
-        until = time.monotonic() + PATIENCE
-        while len(processes(tmp_path)) < 4:
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        until(lambda: len(processes(tmp_path)) >= 4, PATIENCE)
         process.kill()
-    while processes(tmp_path):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: not processes(tmp_path), PATIENCE)
 
 
 def test_its_farms_are_valid() -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from noidchecks import __version__
 from noidchecks.plugin.command import PLUGINS
 from tests.fakes.peers import Peer, unused_port
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 FTP = (sys.executable, str(ROOT / "nagios" / "check_ftp"))
@@ -132,10 +132,7 @@ def test_an_interrupt_is_unknown() -> None:
         Peer() as peer,
         subprocess.Popen(against(peer), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process,
     ):
-        limit = time.monotonic() + 20
-        while not peer.connected:
-            assert time.monotonic() < limit
-            time.sleep(0.005)
+        until(lambda: peer.connected)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, stdout, stderr) == (3, b"FTP UNKNOWN - interrupted\n", b"")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from noidchecks.report.courier import Courier
 from noidchecks.report.journal import Journal
 from noidchecks.report.parcel import Delivery, Parcel, Report
 from noidchecks.report.record import Record
+from tests.waiting import until
 
 from .records import record
 
@@ -179,15 +179,10 @@ def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp
 
     report = Destination(accept, wait, accept)
     courier = Courier("x", report, keep=100, say=said.append, journal=journal)
-    limit = time.monotonic() + 10
-    while report.deliveries < 2:
-        assert time.monotonic() < limit
-        time.sleep(0.001)
+    until(lambda: report.deliveries >= 2)
     assert len(journal.load()) == 15
     going_on.set()
-    while journal.load():
-        assert time.monotonic() < limit
-        time.sleep(0.001)
+    until(lambda: not journal.load())
     courier.finish(10)
     assert report.arrived == names(range(15))
 

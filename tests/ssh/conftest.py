@@ -1,13 +1,14 @@
-"""Every way to run an SSH check, on both families."""
+"""Every way to run an SSH check, on both families; a folder to serve, and a key to log in with."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from noidchecks import Result, SshProbe, check, check_async, survey
+from tests.ssh.logins import HELLO, KEY, Check
 
 
 def through_asyncio(probe: SshProbe) -> Result:
@@ -20,8 +21,8 @@ def through_survey(probe: SshProbe) -> Result:
 
 
 @pytest.fixture(params=[check, through_asyncio, through_survey], ids=["poll", "asyncio", "survey"])
-def run(request: pytest.FixtureRequest) -> Callable[[SshProbe], Result]:
-    function: Callable[[SshProbe], Result] = request.param
+def run(request: pytest.FixtureRequest) -> Check:
+    function: Check = request.param
     return function
 
 
@@ -29,3 +30,19 @@ def run(request: pytest.FixtureRequest) -> Callable[[SshProbe], Result]:
 def host(request: pytest.FixtureRequest) -> str:
     address: str = request.param
     return address
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "hello.txt").write_bytes(HELLO)
+    (root / "in").mkdir()
+    return root
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "id"
+    KEY.write_private_key_file(str(path))
+    return path

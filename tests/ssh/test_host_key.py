@@ -21,6 +21,7 @@ from noidchecks import LocalError, PeerError, Result, SshProbe, State, UsageErro
 from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
 from tests.fakes.ssh import HOLD, LISTEN, RESET, Step, kexinit, packet, serve
+from tests.waiting import until
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1\r\n"
@@ -182,10 +183,7 @@ def test_a_silent_server_is_a_timeout(run: Check, steps: tuple[Step, ...], capfd
         result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.5, fingerprints=(OTHER,)))
         assert 0.5 <= time.monotonic() - began < 0.7
     assert result.text == "SSH CRITICAL - Socket timeout after 0.5 seconds (kex)"
-    until = time.monotonic() + 2
-    while threading.active_count() > before or len(os.listdir("/proc/self/fd")) > files:
-        assert time.monotonic() < until, "a thread or a descriptor is left"
-        time.sleep(0.01)
+    until(lambda: threading.active_count() <= before and len(os.listdir("/proc/self/fd")) <= files)
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,18 +1,18 @@
+"""TFTP servers on loopback, healthy and sick, under both drivers and on both families."""
+
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import os
 import re
-import socket
 import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Callable
 
 import pytest
 
 import noidchecks
-from noidchecks import Range, Result, State, TftpProbe, survey
+from noidchecks import Range, State, TftpProbe, survey
 from tests.conftest import Check
 from tests.fakes.tftp import (
     Script,
@@ -22,43 +22,13 @@ from tests.fakes.tftp import (
     at_once,
     blocks,
     data,
-    dead_port,
     delivering,
     error,
     oack,
     pairs,
     sending,
 )
-
-PERFDATA = re.compile(r"time=\d+\.\d{6}s;;;0\.000000;\d+\.\d{6}( size=\d+B;[^ ;]*;[^ ;]*;0)? retransmissions=\d+;;;0")
-CONTENT = bytes(range(256)) * 17
-
-
-class Serve(Protocol):
-    """Starts a server on the address family under test; it is closed after the test."""
-
-    def __call__(self, script: Script, *, lose: int = 0) -> Server: ...
-
-
-@pytest.fixture
-def serve(host: str) -> Iterator[Serve]:
-    started: list[Server] = []
-
-    def start(script: Script, *, lose: int = 0) -> Server:
-        started.append(Server(script, host, lose=lose))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.close()
-
-
-def line_of(result: Result) -> str:
-    """The status line without its performance data, of which there is exactly our own."""
-    text, _, perfdata = str(result).partition("|")
-    assert PERFDATA.fullmatch(perfdata), perfdata
-    assert text.isprintable()
-    return text
+from tests.tftp.serving import CONTENT, Serve, line_of
 
 
 def test_file(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:
@@ -179,79 +149,6 @@ def test_two_answers_to_a_request_sent_twice(check: Check, serve: Serve, host: s
     assert f"Received {len(CONTENT)} bytes" in result.text
 
 
-def test_packets_of_other_ports(check: Check, serve: Serve, host: str) -> None:
-    def script(session: Session) -> None:
-        stranger = session.stranger()
-        session.send(data(1, b"x" * 512))
-        assert session.receive() == ack(1)
-        stranger.sendto(data(2, b"evil"), session.client)
-        assert session.server.receive(stranger) == b"\0\5\0\5Unknown transfer ID\0"
-        session.send(data(2, b"good!"))
-
-    result = check(TftpProbe(host, "f", port=serve(script).port))
-    assert result.text.startswith("TFTP OK - Received 517 bytes")
-    assert result.facts["stray_packets"] == 1
-
-
-def test_packets_of_a_stranger_whose_port_is_dead(check: Check, serve: Serve, host: str) -> None:
-    def script(session: Session) -> None:
-        session.send(data(1, b"x" * 512))
-        assert session.receive() == ack(1)
-        for _ in range(5):
-            with socket.socket(session.server.family, socket.SOCK_DGRAM) as stranger:
-                stranger.sendto(data(2, b"evil"), session.client)
-            # Closed by now: our ERROR 5 comes back as an ICMP message.
-        session.receive(0.05)
-        session.send(data(2, b"good!"))
-
-    result = check(TftpProbe(host, "f", port=serve(script).port))
-    assert result.text.startswith("TFTP OK - Received 517 bytes"), str(result)
-    assert result.facts["stray_packets"] == 5
-
-
-def test_packets_of_another_host(check: Check) -> None:
-    def script(session: Session) -> None:
-        session.stranger("127.0.0.2").sendto(data(1, b"evil"), session.client)
-        session.send(data(1, b"good!"))
-
-    with Server(script) as server:
-        result = check(TftpProbe("127.0.0.1", "f", port=server.port))
-    assert result.text.startswith("TFTP WARNING - f: 1 packet came from 127.0.0.2:")
-    assert result.facts["size"] == 5
-    assert result.facts["stray_packets"] == 1
-
-
-def test_answers_of_another_host_only(check: Check) -> None:
-    def script(session: Session) -> None:
-        session.stranger("127.0.0.2").sendto(data(1, b"evil"), session.client)
-
-    with Server(script) as server:
-        result = check(TftpProbe("127.0.0.1", "f", port=server.port, timeout=0.3, retries=0))
-    assert re.fullmatch(
-        r"TFTP CRITICAL - Socket timeout after 0.3 seconds \(greeting\), but 1 packet came from 127.0.0.2:\d+",
-        line_of(result),
-    )
-
-
-def test_dead_port(check: Check, host: str, nothing_left: Callable[[], None]) -> None:
-    port = dead_port(host)
-    result = check(TftpProbe(host, "f", port=port))
-    assert line_of(result) == f"TFTP CRITICAL - connect to address {host} and port {port}: Connection refused"
-    assert result.timings.total < 2
-
-
-def test_transfer_port_that_dies(check: Check, serve: Serve, host: str) -> None:
-    def script(session: Session) -> None:
-        session.send(data(1, b"x" * 512))
-        session.socket.close()
-        session.socket = session.stranger()
-
-    result = check(TftpProbe(host, "f", port=serve(script).port))
-    assert line_of(result) == "TFTP CRITICAL - connection lost (transfer): Connection refused"
-    # At once, or with the first retransmission if our acknowledgement was faster than the end of the port.
-    assert result.timings.total < 2
-
-
 def test_silence(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:
     server = serve(at_once([]))
     began = time.monotonic()
@@ -316,35 +213,6 @@ def _inodes() -> set[str]:
         if target.startswith("socket:["):
             found.add(target[8:-1])
     return found
-
-
-def test_source(check: Check) -> None:
-    clients = []
-
-    def script(session: Session) -> None:
-        clients.append(session.client[0])
-        session.deliver(b"OK")
-
-    with Server(script) as server:
-        assert check(TftpProbe("127.0.0.1", "f", port=server.port, source="127.0.0.3")).ok
-    assert clients == ["127.0.0.3"]
-
-
-def test_source_that_is_not_ours(check: Check) -> None:
-    result = check(TftpProbe("127.0.0.1", "f", source="192.0.2.77"))
-    assert result.state == State.UNKNOWN
-    assert line_of(result).startswith("TFTP UNKNOWN - cannot use source address 192.0.2.77: ")
-
-
-def test_name(check: Check) -> None:
-    # localhost may have an IPv6 address too, on which nobody listens.
-    with Server(delivering(b"OK")) as server:
-        assert check(TftpProbe("localhost", "f", port=server.port)).ok
-
-
-def test_name_that_does_not_exist(check: Check) -> None:
-    result = check(TftpProbe("no such name", "f"))
-    assert line_of(result) == "TFTP CRITICAL - Invalid hostname or address: no such name"
 
 
 def test_survey(host: str, nothing_left: Callable[[], None]) -> None:

@@ -1,0 +1,150 @@
+"""How a session looks names up, under both drivers."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import threading
+import time
+
+import pytest
+
+from noidchecks import DeadlineExceeded, LocalError, NotResolved, State
+from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address
+from noidchecks.dialogue import Dialogue, Phase, Resolve
+from tests.conftest import Check
+from tests.drivers.talk import Names, TalkProbe, address_of, found
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "expected"),
+    [
+        ("127.0.0.1", AF_UNSPEC, Address(AF_INET, ("127.0.0.1", 21))),
+        ("127.1", AF_INET, Address(AF_INET, ("127.0.0.1", 21))),
+        ("2130706433", AF_UNSPEC, Address(AF_INET, ("127.0.0.1", 21))),
+        ("::1", AF_UNSPEC, Address(AF_INET6, ("::1", 21, 0, 0))),
+        ("0:0::1", AF_INET6, Address(AF_INET6, ("::1", 21, 0, 0))),
+        ("/run/x.sock", AF_UNSPEC, Address(AF_UNIX, "/run/x.sock")),
+    ],
+)
+def test_literals_are_resolved_at_once(check: Check, name: str, family: int, expected: Address) -> None:
+    def dialogue() -> Dialogue[object]:
+        return (yield Resolve(name, 21, family, STREAM))
+
+    assert found(check(TalkProbe(dialogue))) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        *[("", AF_UNSPEC), ("[::1]", AF_UNSPEC), ("a b", AF_UNSPEC), ("::1", AF_INET), ("127.0.0.1", AF_INET6)],
+        *[("a\0b", AF_UNSPEC), ("\udcff", AF_UNSPEC), ("é" * 70, AF_UNSPEC), ("fe80::1%nosuch", AF_UNSPEC)],
+    ],
+)
+def test_what_is_no_name_is_not_resolved(check: Check, name: str, family: int) -> None:
+    def dialogue() -> Dialogue[object]:
+        yield Phase("resolve")
+        return (yield Resolve(name, 21, family, STREAM))
+
+    result = check(TalkProbe(dialogue))
+    assert isinstance(result.failure, NotResolved)
+    assert (result.state, result.failure.phase) == (State.CRITICAL, "resolve")
+    assert result.text.isprintable()
+
+
+def test_names_are_looked_up_in_the_background(check: Check, names: Names) -> None:
+    def slowly() -> tuple[Address, ...]:
+        time.sleep(0.02)
+        return (address_of("127.0.0.1", 1), address_of("::1", 2))
+
+    names[b"host.example"] = slowly
+
+    def dialogue() -> Dialogue[object]:
+        return (yield Resolve("host.example", 21, AF_UNSPEC, STREAM))
+
+    assert found(check(TalkProbe(dialogue))) == (address_of("127.0.0.1", 1), address_of("::1", 2))
+
+
+def test_names_of_other_scripts_are_looked_up_in_idna(check: Check, names: Names) -> None:
+    names["bücher.example".encode("idna")] = lambda: (address_of("127.0.0.1", 1),)
+
+    def dialogue() -> Dialogue[object]:
+        return (yield Resolve("bücher.example", 21, AF_UNSPEC, STREAM))
+
+    assert found(check(TalkProbe(dialogue))) == (address_of("127.0.0.1", 1),)
+
+
+def test_an_unknown_name_is_not_resolved(check: Check, names: Names) -> None:
+    def unknown() -> tuple[Address, ...]:
+        raise _socket.gaierror(_socket.EAI_NONAME, "Name or service not known")
+
+    names[b"nosuch.example"] = unknown
+
+    def dialogue() -> Dialogue[object]:
+        return (yield Resolve("nosuch.example", 21, AF_UNSPEC, STREAM))
+
+    result = check(TalkProbe(dialogue))
+    assert isinstance(result.failure, NotResolved)
+    assert result.text == "TALK CRITICAL - Name or service not known"
+
+
+def test_a_resolver_that_never_answers_ends_at_the_deadline(check: Check, names: Names) -> None:
+    answer = threading.Event()
+    answered = threading.Event()
+
+    def never() -> tuple[Address, ...]:
+        answer.wait(30)
+        answered.set()
+        return (address_of("127.0.0.1", 1),)
+
+    names[b"host.example"] = never
+
+    def dialogue() -> Dialogue[object]:
+        yield Phase("resolve")
+        return (yield Resolve("host.example", 21, AF_UNSPEC, STREAM))
+
+    result = check(TalkProbe(dialogue, timeout=0.1))
+    assert isinstance(result.failure, DeadlineExceeded)
+    assert result.failure.phase == "resolve"
+    assert not answered.is_set()
+    assert 0.1 <= result.timings.total < 3
+    # The thread comes back to a look-up that nobody waits for.
+    answer.set()
+    assert answered.wait(5)
+
+
+def test_a_defect_in_the_background_is_a_defect(check: Check, names: Names) -> None:
+    def dialogue() -> Dialogue[object]:
+        return (yield Resolve("unheard.example", 21, AF_UNSPEC, STREAM))
+
+    with pytest.raises(KeyError, match="unheard"):
+        check(TalkProbe(dialogue))
+
+
+@pytest.mark.parametrize("missing", ["descriptor", "thread"])
+def test_a_look_up_that_this_machine_cannot_begin_is_a_local_error(
+    check: Check, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise (
+            OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            if missing == "descriptor"
+            else RuntimeError("can't start new thread")
+        )
+
+    def dialogue() -> Dialogue[object]:
+        yield Phase("resolve")
+        # The loop of asyncio has been set up by now.
+        if missing == "descriptor":
+            monkeypatch.setattr("os.eventfd", fail)
+        else:
+            monkeypatch.setattr("_thread.start_new_thread", fail)
+        return (yield Resolve("host.example", 21, AF_UNSPEC, STREAM))
+
+    result = check(TalkProbe(dialogue))
+    assert isinstance(result.failure, LocalError)
+    assert (result.state, result.failure.phase) == (State.UNKNOWN, "resolve")
+    assert "host.example" in result.text

@@ -1,0 +1,46 @@
+"""Data connections behind TLS: both drivers, both families."""
+
+from __future__ import annotations
+
+import pytest
+
+from noidchecks import File, State
+from tests.fakes.certificates import Chain
+from tests.ftp.servers import DIGEST, Ask, NewServer, canaries
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
+
+
+def test_data_connections_resume_the_session(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    server = new_server(chain.pem)
+    result = ask(server, tls="explicit", data="both", get=File("hello.txt", sha256=DIGEST), put="")
+    assert result.ok, result.text
+    assert "PBSZ 0" in server.commands
+    assert "PROT P" in server.commands
+    assert server.resumed
+    assert all(server.resumed)
+    assert canaries(server) == []
+
+
+def test_data_in_clear_behind_tls(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    server = new_server(chain.pem)
+    server.protects = False
+    result = ask(server, tls="explicit", get=File("hello.txt", sha256=DIGEST), data_protection="C")
+    assert result.ok, result.text
+    assert "PROT C" in server.commands
+
+
+@pytest.mark.parametrize("verb", ["PBSZ", "PROT"])
+def test_refused_protection_is_named(ask: Ask, new_server: NewServer, chain: Chain, verb: str) -> None:
+    result = ask(new_server(chain.pem, **{verb: b"534 no\r\n"}), tls="explicit", data="passive")
+    words = "PBSZ" if verb == "PBSZ" else "PROT P"
+    assert result.text == f"FTP CRITICAL - data protection: {words} refused: 534 no"
+
+
+def test_a_data_connection_that_speaks_no_tls_is_named(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    server = new_server(chain.pem)
+    server.protects = False
+    result = ask(server, tls="explicit", get=File("hello.txt"))
+    assert result.state == State.CRITICAL
+    assert "get hello.txt: data channel: EPSV " in result.text
+    assert "Cannot make SSL connection: " in result.text

@@ -1,0 +1,82 @@
+"""Listings and files, at servers that misbehave: both drivers, both families."""
+
+from __future__ import annotations
+
+import pytest
+
+from noidchecks import File, Listing, Login, Range, State
+from tests.fakes.ftp import give, reset_data
+from tests.ftp.servers import DIGEST, Ask, NewServer
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
+
+
+@pytest.mark.parametrize(
+    ("listing", "text"),
+    [
+        (Listing(), "list]"),
+        (Listing("pub"), "list pub]"),
+        (Listing(min_files=1, max_files=1), "list 1 files]"),
+        (Listing(min_files=2), "list: 1 files, expected at least 2"),
+        (Listing("pub", max_files=0), "list pub: 1 files, expected at most 0"),
+    ],
+)
+def test_listings(ask: Ask, new_server: NewServer, listing: Listing, text: str) -> None:
+    result = ask(new_server(), listing=listing)
+    assert result.text.endswith(text)
+    assert result.ok is text.endswith("]")
+    assert ("files" in {metric.label for metric in result.metrics}) is listing.counts
+
+
+def test_a_listing_ends_somewhere(ask: Ask, new_server: NewServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noidchecks.ftp.deep._LISTING_LIMIT", 1000)
+    result = ask(new_server(LIST=give(b"x" * 100_000)), listing=Listing())
+    assert result.state == State.CRITICAL
+    assert result.text.endswith("more than 1000 bytes")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        (File("hello.txt", size=Range(14, 14), sha256=DIGEST, contains=b"o, w"), "get hello.txt 14 bytes]"),
+        (File("hello.txt", size=Range(0, 9)), "get hello.txt: size: expected 9 bytes, received 14 bytes"),
+        (File("hello.txt", sha256="0" * 64), f"get hello.txt: SHA-256: expected {'0' * 64}, received {DIGEST}"),
+        (File("hello.txt", contains=b"moon"), "get hello.txt: does not contain 'moon'"),
+        (File("hello.txt", limit=5), ": more than 5 bytes"),
+        (File("nosuch"), "get nosuch: RETR refused: 550 no such file"),
+        (File("-x"), "get -x: RETR refused: 550 no such file"),
+    ],
+)
+def test_files(ask: Ask, new_server: NewServer, file: File, text: str) -> None:
+    result = ask(new_server(), get=file)
+    assert result.text.endswith(text), result.text
+    assert result.ok is text.endswith("]")
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"213 20990101000000.123\r\n", "get hello.txt 14 bytes]"),
+        (b"213 20200101000000\r\n", "s"),
+        (b"213 yesterday\r\n", "get hello.txt: MDTM: the reply 213 holds no time"),
+        (b"502 no\r\n", "get hello.txt: no age, MDTM refused: 502 no"),
+    ],
+)
+def test_ages(ask: Ask, new_server: NewServer, answer: bytes, text: str) -> None:
+    result = ask(new_server(MDTM=answer), get=File("hello.txt", max_age=3600))
+    assert result.text.endswith(text), result.text
+    assert result.ok is text.endswith("]")
+    assert ("age: expected at most 3600s" in result.text) is (text == "s")
+
+
+def test_a_reset_transfer_is_no_file(ask: Ask, new_server: NewServer) -> None:
+    result = ask(new_server(RETR=reset_data), get=File("hello.txt"))
+    assert result.text.startswith("FTP CRITICAL - get hello.txt: data channel: EPSV ")
+    assert result.text.endswith("Connection reset by peer (426 broken off)")
+
+
+def test_the_part_that_decides_comes_first(ask: Ask, new_server: NewServer) -> None:
+    result = ask(new_server(), warning=Range(10, 20), get=File("hello.txt", contains=b"moon"))
+    assert result.text.startswith("FTP CRITICAL - get hello.txt: does not contain 'moon'; Connection time ")
+    slow = ask(new_server(), warning=Range(10, 20), login=Login())
+    assert slow.text.startswith("FTP WARNING - 0.")

@@ -1,0 +1,106 @@
+"""Logins, at servers that misbehave: both drivers, both families."""
+
+from __future__ import annotations
+
+import pytest
+
+from noidchecks import Login, State
+from tests.fakes.certificates import Chain
+from tests.fakes.ftp import Answer, drop, reset, silence
+from tests.ftp.servers import Ask, NewServer
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
+
+
+def test_a_login_is_tried_and_its_password_never_shown(ask: Ask, new_server: NewServer) -> None:
+    server = new_server()
+    result = ask(server, login=Login("bob", "open sesame"), transcript=True, show_phases=True)
+    assert result.ok, result.text
+    assert result.text.endswith("[login bob]")
+    assert server.await_command("QUIT")
+    assert server.commands == ["USER bob", "PASS open sesame", "QUIT"]
+    assert "sesame" not in str(result) + repr(result) + repr(result.facts)
+    assert any("PASS ****" in line for line in result.transcript)
+    assert [metric.label for metric in result.metrics] == ["time", "dns", "connect", "greeting", "login"]
+
+
+def test_a_password_that_the_server_repeats_is_masked(ask: Ask, new_server: NewServer) -> None:
+    server = new_server(USER=b"331 bob, say open sesame\r\n", PASS=b"530-open sesame?\r\n530 open sesame is wrong\r\n")
+    result = ask(server, login=Login("bob", "open sesame"), transcript=True)
+    assert result.text == "FTP CRITICAL - login: refused: 530"
+    assert "sesame" not in str(result) + repr(result.failure and result.failure.__dict__)
+    lines = [line.partition(" ")[2] for line in result.transcript]
+    assert "<: 20 bytes '331 bob, say ****\\r\\n'".replace("20", "19") in lines
+    assert "<: 19 bytes '530 **** is wrong\\r\\n'" in lines
+
+
+def test_a_password_is_masked_where_it_is_the_user_name_and_inside_tls(
+    ask: Ask, new_server: NewServer, chain: Chain
+) -> None:
+    server = new_server(chain.pem, PASS=b"230 sesame, welcome\r\n")
+    result = ask(server, tls="explicit", login=Login("sesame", "sesame"), put="", transcript=True)
+    assert result.ok, result.text
+    dialogue = "\n".join(result.transcript)
+    # The summary names the user, as the operator has.
+    assert "sesame" not in dialogue
+    for words in ("> 'USER ****", "> 'PASS ****", "<: 19 bytes '230 ****, welcome", "> 'STOR noidchecks-", "connect "):
+        assert words in dialogue, words
+
+
+def test_a_hostile_dialogue_adds_neither_lines_nor_metrics(ask: Ask, new_server: NewServer) -> None:
+    server = new_server(PASS=b"230-| evil=1\r\n230-\x1b[2J\x00\xff\n230 ok|more=2;;;\r\n")
+    result = ask(server, login=Login("bob", "open sesame"), transcript=True)
+    assert result.ok
+    first, *rest = str(result).split("\n")
+    assert first.startswith("FTP OK - ")
+    assert first.count("|") == 1
+    assert len(rest) == len(result.transcript) > 5
+    assert all("|" not in line and line.isprintable() for line in rest)
+
+
+@pytest.mark.parametrize(
+    ("answers", "text"),
+    [
+        ({"USER": b"230 no password needed\r\n", "PASS": b"500 never asked\r\n"}, ""),
+        ({"PASS": b"202 not needed\r\n"}, ""),
+        ({"USER": b"530 not you\r\n"}, "refused: 530 not you"),
+        ({"PASS": b"530-no\r\n530 | evil=1\r\n"}, "refused: 530-no 530   evil=1"),
+        ({"PASS": b"530 wrong: open sesame\r\n"}, "refused: 530"),
+        ({"USER": b"421 too many\r\n"}, "the server turns us away: 421 too many"),
+        ({"USER": b"332 account\r\n"}, "the server wants an account (ACCT), which is not supported: 332 account"),
+        ({"PASS": b"332 account\r\n"}, "the server wants an account (ACCT), which is not supported: 332 account"),
+        ({"PASS": b"331 again\r\n"}, "unexpected reply: 331 again"),
+        ({"USER": b"garbage\r\n"}, "the server does not answer with a reply"),
+        ({"USER": b"331-" + b"x" * 70000}, "the reply does not end"),
+        ({"USER": drop}, "the server closed the connection"),
+        ({"PASS": drop}, "the server closed the connection"),
+        ({"USER": reset}, "connection lost: Connection reset by peer"),
+        ({"PASS": reset}, "connection lost: Connection reset by peer"),
+    ],
+)
+def test_logins(ask: Ask, new_server: NewServer, answers: dict[str, Answer], text: str) -> None:
+    result = ask(new_server(**answers), login=Login("bob", "open sesame"))
+    if not text:
+        assert result.ok, result.text
+        return
+    assert result.text == f"FTP CRITICAL - login: {text}"
+    assert result.failure is not None
+    assert result.failure.phase == "login"
+
+
+def test_a_silent_login_ends_at_the_deadline(ask: Ask, new_server: NewServer) -> None:
+    result = ask(new_server(USER=silence), login=Login(), timeout=0.3, timeout_state=State.UNKNOWN)
+    assert result.text == "FTP UNKNOWN - login: Socket timeout after 0.3 seconds"
+
+
+def test_an_unexpected_greeting_ends_before_the_login(ask: Ask, new_server: NewServer) -> None:
+    server = new_server(greeting=b"421 full\r\n")
+    result = ask(server, login=Login())
+    assert result.text == "FTP WARNING - Unexpected response from host/socket: 421 full"
+    assert server.await_command("QUIT")
+    assert server.commands == ["QUIT"]
+
+
+def test_jailed_words_of_the_server_are_not_repeated(ask: Ask, new_server: NewServer) -> None:
+    result = ask(new_server(USER=b"530 private\r\n"), login=Login(), jail=True)
+    assert result.text == "FTP CRITICAL - login: refused: 530"

@@ -1,0 +1,166 @@
+"""Every word of an FTP check that logs in: status line, performance data, parts and facts, from scripted bytes."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from noidchecks import File, FtpProbe, Listing, Login, Range, State, Timings
+from tests.fakes.rehearse import rehearse
+from tests.files.output import output
+
+LOGGED_IN = (b"220 hi\r\n", b"331 password\r\n", b"230 in\r\n")
+TYPE = (b"200 type\r\n",)
+LISTED = (b"229 (|||5001|)\r\n", b"150 go\r\n", b"a\r\nb\r\n", b"", b"226 done\r\n")
+LISTED_AGAIN = (b"227 (192,0,2,1,19,137)\r\n", *LISTED[1:])
+GOT = (b"229 (|||5002|)\r\n", b"150 go\r\n", b"hello", b"", b"226 done\r\n")
+STORED = (b"229 (|||5003|)\r\n", b"150 go\r\n", b"226 stored\r\n")
+CANARY = b"noidchecks canary 000000000000000000000000\r\n" * 8
+READ_BACK = (b"229 (|||5004|)\r\n", b"150 go\r\n", CANARY, b"", b"226 done\r\n")
+SHA = sha256(b"hello").hexdigest()
+# 19 May 2033, an hour after the file.
+NOW = 2_000_003_600.0
+MODIFIED = b"213 20330518033320\r\n"
+
+
+@pytest.fixture(autouse=True)
+def same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the name of the canary and the present from the test."""
+    monkeypatch.setattr("noidchecks.files.canary.urandom", bytes)
+    monkeypatch.setattr("noidchecks.files.judgement.time", lambda: NOW)
+
+
+def said(*incoming: Any, seconds: float = 0.25, **settings: Any) -> list[str]:
+    """What a check says when these bytes have come."""
+    probe = FtpProbe("192.0.2.1", **{"login": Login("bob", "x")} | settings)
+    findings = rehearse(probe.dialogue(), *incoming, timeout=probe.timeout).value
+    return output(probe.judge(findings, Timings(seconds, {"transfer": 0.125})))
+
+
+FINE = "FTP OK - 0.250 second response time on 192.0.2.1 port 21 "
+TIME = "time=0.250000s;;;0.000000;10.000000"
+SLOW = "time=0.250000s;0.100000;;0.000000;10.000000"
+ENTERED = ["OK: Connection to 192.0.2.1 on port 21 was a SUCCESS", "OK: Login as bob succeeded"]
+IN_TIME = "OK: Connection time 0.250000s is within thresholds"
+LATE = "Connection time 0.250000s exceeded warning threshold (0.1)"
+SEEN = '{"address": "192.0.2.1:21", "greeting": "220 hi", "reply_code": 220, "user": "bob"'
+LEFT = "noidchecks-000000000000000000000000.tmp"
+
+
+def test_a_login() -> None:
+    assert said(*LOGGED_IN) == [f"{FINE}[login bob]|{TIME}", *ENTERED, IN_TIME, f"{SEEN}}}"]
+
+
+def test_everything_at_once() -> None:
+    canary = (*TYPE, *STORED, *READ_BACK, b"250 gone\r\n")
+    assert said(
+        *(*LOGGED_IN, *TYPE, *LISTED, *LISTED_AGAIN, *TYPE, MODIFIED, *GOT, *canary),
+        data="passive",
+        listing=Listing("pub", min_files=1, max_files=2),
+        get=File("f", size=Range(5, 5), sha256=SHA, contains=b"ell", max_age=7200),
+        put="up",
+    ) == [
+        f"{FINE}[login bob, data EPSV PASV, list pub 2 files, get f 5 bytes, put]"
+        f"|{TIME} files=2;;;0 size=5B;;5:5;0 throughput=5768.000000B;;;0.000000",
+        *ENTERED,
+        "OK: data channel: EPSV works",
+        "OK: data channel: PASV works",
+        "OK: list pub: 2 files, as expected",
+        "OK: get f: 5 bytes received",
+        "OK: get f: size is 5 bytes, as expected",
+        f"OK: get f: SHA-256 is {SHA}, as expected",
+        "OK: get f: contains 'ell'",
+        "OK: get f: age is 3600s, as expected",
+        "OK: put: a canary was stored, read back and deleted",
+        IN_TIME,
+        f'{SEEN}, "data": {{"EPSV": "ok", "PASV": "ok"}}, "entries": 2, "size": 5, "sha256": "{SHA}"}}',
+    ]
+
+
+def test_everything_wrong_at_once() -> None:
+    wrong = [
+        "list pub: 2 files, expected at least 3",
+        "get f: size: expected 4 bytes, received 5 bytes",
+        f"get f: SHA-256: expected {'0' * 64}, received {SHA}",
+        "get f: does not contain 'moon'",
+        "get f: age: expected at most 60s, received 3600s",
+    ]
+    listed, *file = [f"CRITICAL: {text}" for text in wrong]
+    assert said(
+        *(*LOGGED_IN, *TYPE, *LISTED, *TYPE, MODIFIED, *GOT),
+        listing=Listing("pub", min_files=3),
+        get=File("f", size=Range(0, 4), sha256="0" * 64, contains=b"moon", max_age=60),
+        warning=Range(0, 0.1),
+    ) == [
+        f"FTP CRITICAL - {'; '.join([*wrong, LATE])}"
+        f"|{SLOW} files=2;;;0 size=5B;;4.000000;0 throughput=88.000000B;;;0.000000",
+        *ENTERED,
+        "OK: data channel: EPSV works",
+        listed,
+        "OK: get f: 5 bytes received",
+        *file,
+        f"WARNING: {LATE}",
+        f'{SEEN}, "data": {{"EPSV": "ok"}}, "entries": 2, "size": 5, "sha256": "{SHA}"}}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"), [(Listing("pub"), "list pub"), (Listing(" pub "), "list  pub "), (Listing(), "list")]
+)
+def test_a_listing_that_nobody_counts(listing: Listing, words: str) -> None:
+    assert said(*LOGGED_IN, *TYPE, *LISTED, listing=listing) == [
+        f"{FINE}[login bob, {words}]|{TIME} throughput=48.000000B;;;0.000000",
+        *ENTERED,
+        "OK: data channel: EPSV works",
+        IN_TIME,
+        f'{SEEN}, "data": {{"EPSV": "ok"}}, "entries": 2}}',
+    ]
+
+
+def test_data_without_a_listing() -> None:
+    assert said(*LOGGED_IN, *TYPE, *LISTED, b"502 no\r\n", data="passive") == [
+        f"{FINE}[login bob, data EPSV]|{TIME} throughput=48.000000B;;;0.000000",
+        *ENTERED,
+        "OK: data channel: EPSV works",
+        "OK: data channel: PASV: refused: 502 no",
+        IN_TIME,
+        f'{SEEN}, "data": {{"EPSV": "ok", "PASV": "data channel: PASV: refused: 502 no"}}, "entries": 2}}',
+    ]
+
+
+def test_slow_and_otherwise_well() -> None:
+    assert said(*LOGGED_IN, *TYPE, *LISTED, listing=Listing(max_files=2), warning=Range(0, 0.1)) == [
+        f"{FINE.replace('OK', 'WARNING')}[login bob, list 2 files]|{SLOW} files=2;;;0 throughput=48.000000B;;;0.000000",
+        *ENTERED,
+        "OK: data channel: EPSV works",
+        "OK: list: 2 files, as expected",
+        f"WARNING: {LATE}",
+        f'{SEEN}, "data": {{"EPSV": "ok"}}, "entries": 2}}',
+    ]
+
+
+def test_a_canary_that_is_left() -> None:
+    assert said(*LOGGED_IN, *TYPE, *STORED, *READ_BACK, b"550 no\r\n", put="") == [
+        f"FTP CRITICAL - put: DELE refused: 550 no; put: {LEFT} may be left on the server"
+        f"|{TIME} throughput=5632.000000B;;;0.000000",
+        *ENTERED,
+        "CRITICAL: put: DELE refused: 550 no",
+        f"WARNING: put: {LEFT} may be left on the server",
+        IN_TIME,
+        f'{SEEN}, "leftover": "{LEFT}"}}',
+    ]
+
+
+@pytest.mark.parametrize("state", [State.CRITICAL, State.OK])
+def test_half_a_file_at_the_deadline(state: State) -> None:
+    why = "get f: data channel: EPSV 192.0.2.1 port 5002: Socket timeout after 10 seconds"
+    words = f"{FINE}[login bob, get f 5 bytes]" if state == State.OK else f"FTP CRITICAL - {why}"
+    assert said(*LOGGED_IN, *TYPE, *GOT[:3], get=File("f", sha256=SHA), timeout_state=state) == [
+        f"{words}|{TIME} throughput=40.000000B;;;0.000000",
+        *ENTERED,
+        f"{state}: {why}",
+        IN_TIME,
+        f"{SEEN}}}",
+    ]

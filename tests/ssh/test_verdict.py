@@ -1,0 +1,234 @@
+"""Every word of an SSH check that logs in: status line, performance data, parts and facts, from scripted sessions."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from noidchecks import File, Listing, Login, Range, SshProbe, State, Timings
+from noidchecks.errors import DeadlineExceeded, ProbeError
+from noidchecks.ssh import transfer
+from noidchecks.ssh.dialogue import SshFindings
+from noidchecks.ssh.sftp import HostKey
+from noidchecks.ssh.wire import Identification
+from tests.files.output import output
+
+SHA = sha256(b"hello").hexdigest()
+# An hour after the file.
+NOW = 2_000_003_600.0
+MODIFIED = 2_000_000_000
+
+
+class Kept(BytesIO):
+    """A file of the session, which keeps what was written."""
+
+    def __init__(self, files: dict[str, bytes], name: str) -> None:
+        super().__init__(files.get(name, b""))
+        self._files = files
+        self._name = name
+
+    def close(self) -> None:
+        self._files[self._name] = self.getvalue()
+        super().close()
+
+
+class Session:
+    """An SFTP session with the file f and two entries in every folder; what was stored may read otherwise."""
+
+    def __init__(self, *, removes: bool, stored: bytes | None) -> None:
+        self.files = {"f": b"hello"}
+        self.removes = removes
+        self.stored = stored
+
+    def listdir_iter(self, folder: str, *, read_aheads: int) -> list[str]:
+        return ["a", "b"]
+
+    def stat(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(st_mtime=MODIFIED)
+
+    def open(self, name: str, mode: str) -> Kept:
+        if mode == "rb" and name != "f" and self.stored is not None:
+            self.files[name] = self.stored
+        return Kept(self.files, name)
+
+    def remove(self, name: str) -> None:
+        if not self.removes:
+            raise PermissionError(13, "Permission denied")
+        del self.files[name]
+
+
+@pytest.fixture(autouse=True)
+def same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the name of the canary and the present from the test."""
+    monkeypatch.setattr("noidchecks.files.canary.urandom", bytes)
+    monkeypatch.setattr("noidchecks.files.judgement.time", lambda: NOW)
+
+
+def said(
+    *, removes: bool = True, stored: bytes | None = None, failure: ProbeError | None = None, **settings: Any
+) -> list[str]:
+    """What a check says that found such a session behind its login, and failed in the end."""
+    session = Session(removes=removes, stored=stored)
+    probe = SshProbe("192.0.2.1", **{"login": Login("bob", "x")} | settings)
+    findings = SshFindings()
+    findings.identification = Identification.parse(b"SSH-2.0-lab_1")
+    findings.host_key = HostKey("ssh-ed25519", "SHA256:x")
+    deep = findings.deep = transfer.SftpFindings()
+    deep.method = "password"
+    try:
+        work = transfer.tasks(probe, session, deep)
+        if work is not None:
+            work()
+        if probe.put is not None:
+            transfer.put(session, probe.put, deep)
+    except ProbeError as error:
+        findings.failure = error
+    if failure is not None:
+        findings.failure = failure
+    return output(probe.judge(findings, Timings(0.25, {"transfer": 0.125})))
+
+
+FINE = "SFTP OK - lab_1 (protocol 2.0) "
+TIME = "time=0.250000s;;;0.000000;10.000000"
+SLOW = "time=0.250000s;0.100000;;0.000000;10.000000"
+ENTERED = [
+    "OK: SSH server version: lab_1 (protocol version: 2.0)",
+    "OK: Valid protocol version control string SSH-2.0-lab_1",
+    "OK: Server has the host key ssh-ed25519 SHA256:x, which nobody asked for",
+    "OK: Login as bob with password succeeded",
+]
+IN_TIME = "OK: Connection time 0.250000s is within thresholds"
+LATE = "Connection time 0.250000s exceeded warning threshold (0.1)"
+SEEN = (
+    '{"identification": "SSH-2.0-lab_1", "protocol": "2.0", "software": "lab_1", "comment": "", "pre_banner_lines": [],'
+    ' "refusal": "", "host_key": {"type": "ssh-ed25519", "fingerprint": "SHA256:x"}, "user": "bob",'
+    ' "method": "password", "host_key_checked": false'
+)
+LEFT = "noidchecks-000000000000000000000000.tmp"
+
+
+def test_a_login() -> None:
+    assert said() == [f"SSH OK - lab_1 (protocol 2.0) [login bob] | {TIME}", *ENTERED, IN_TIME, f"{SEEN}}}"]
+
+
+def test_everything_at_once() -> None:
+    assert said(
+        listing=Listing("pub", min_files=1, max_files=2),
+        get=File("f", size=Range(5, 5), sha256=SHA, contains=b"ell", max_age=7200),
+        timestamp="f",
+        put="up",
+    ) == [
+        f"{FINE}[login bob, list pub 2 files, get f 5 bytes, f of 2033-05-18 03:33:20 UTC, put]"
+        f" | {TIME} files=2;;;0 size=5B;;5:5;0 throughput=5672.000000B;;;0.000000",
+        *ENTERED,
+        "OK: list pub: 2 files, as expected",
+        "OK: get f: 5 bytes received",
+        "OK: get f: size is 5 bytes, as expected",
+        f"OK: get f: SHA-256 is {SHA}, as expected",
+        "OK: get f: contains 'ell'",
+        "OK: get f: age is 3600s, as expected",
+        "OK: Timestamp of f is: 2033-05-18 03:33:20 UTC",
+        "OK: put: a canary was stored, read back and deleted",
+        IN_TIME,
+        f'{SEEN}, "entries": 2, "size": 5, "sha256": "{SHA}", "timestamp": 2000000000.0}}',
+    ]
+
+
+def test_everything_wrong_at_once() -> None:
+    wrong = [
+        "list pub: 2 files, expected at least 3",
+        "get f: size: expected 4 bytes, received 5 bytes",
+        f"get f: SHA-256: expected {'0' * 64}, received {SHA}",
+        "get f: does not contain 'moon'",
+        "get f: age: expected at most 60s, received 3600s",
+    ]
+    listed, *file = [f"CRITICAL: {text}" for text in wrong]
+    assert said(
+        listing=Listing("pub", min_files=3),
+        get=File("f", size=Range(0, 4), sha256="0" * 64, contains=b"moon", max_age=60),
+        warning=Range(0, 0.1),
+    ) == [
+        f"SFTP CRITICAL - {'; '.join([*wrong, LATE])}"
+        f" | {SLOW} files=2;;;0 size=5B;;4.000000;0 throughput=40.000000B;;;0.000000",
+        *ENTERED,
+        listed,
+        "OK: get f: 5 bytes received",
+        *file,
+        f"WARNING: {LATE}",
+        f'{SEEN}, "entries": 2, "size": 5, "sha256": "{SHA}"}}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"), [(Listing("pub"), "list pub"), (Listing(" pub "), "list  pub "), (Listing(), "list")]
+)
+def test_a_listing_without_limits_is_counted_too(listing: Listing, words: str) -> None:
+    assert said(listing=listing) == [
+        f"{FINE}[login bob, {words} 2 files] | {TIME} files=2;;;0",
+        *ENTERED,
+        IN_TIME,
+        f'{SEEN}, "entries": 2}}',
+    ]
+
+
+def test_slow_and_otherwise_well() -> None:
+    assert said(listing=Listing(max_files=2), warning=Range(0, 0.1)) == [
+        f"{FINE.replace('OK', 'WARNING')}[login bob, list 2 files], 0.250 second response time | {SLOW} files=2;;;0",
+        *ENTERED,
+        "OK: list: 2 files, as expected",
+        f"WARNING: {LATE}",
+        f'{SEEN}, "entries": 2}}',
+    ]
+
+
+def test_a_canary_that_is_left() -> None:
+    assert said(removes=False, put="") == [
+        f"SFTP CRITICAL - put: Permission denied; put: {LEFT} may be left on the server"
+        f" | {TIME} throughput=5632.000000B;;;0.000000",
+        *ENTERED,
+        "CRITICAL: put: Permission denied",
+        f"WARNING: put: {LEFT} may be left on the server",
+        IN_TIME,
+        f'{SEEN}, "leftover": "{LEFT}"}}',
+    ]
+
+
+def test_a_canary_that_comes_back_changed() -> None:
+    why = "put up: what was read back is not what was stored: 7 of 352 bytes"
+    assert said(put="up", stored=b"changed") == [
+        f"SFTP CRITICAL - {why} | {TIME} throughput=2872.000000B;;;0.000000",
+        *ENTERED,
+        f"CRITICAL: {why}",
+        IN_TIME,
+        f"{SEEN}}}",
+    ]
+
+
+def test_half_a_file() -> None:
+    assert said(get=File("f", sha256=SHA, limit=4)) == [
+        f"SFTP CRITICAL - get f: more than 4 bytes | {TIME} throughput=40.000000B;;;0.000000",
+        *ENTERED,
+        "CRITICAL: get f: more than 4 bytes",
+        IN_TIME,
+        f"{SEEN}}}",
+    ]
+
+
+@pytest.mark.parametrize("state", [State.CRITICAL, State.OK])
+def test_the_deadline_after_a_file(state: State) -> None:
+    late = DeadlineExceeded(10)
+    late.phase = "transfer"
+    why = "Socket timeout after 10 seconds (transfer)"
+    words = f"{FINE}[login bob, get f 5 bytes]" if state == State.OK else f"SFTP CRITICAL - {why}"
+    assert said(failure=late, get=File("f"), timeout_state=state) == [
+        f"{words} | {TIME} size=5B;;;0 throughput=40.000000B;;;0.000000",
+        *ENTERED,
+        f"{state}: {why}",
+        "OK: get f: 5 bytes received",
+        IN_TIME,
+        f'{SEEN}, "size": 5}}',
+    ]
