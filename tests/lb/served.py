@@ -59,6 +59,12 @@ class Served:
             except BlockingIOError:
                 return self.told
 
+    async def is_still(self) -> None:
+        """Waits until both backends are up, for the kernel too; no transaction comes by itself any more."""
+        await until(lambda: self.kinds().count("up") == 2)
+        assert self.service._running is not None
+        await self.service._running.guardian.settle()
+
     async def ask(self, do: str, **request: Any) -> dict[str, Any]:
         answer = await asyncio.to_thread(ask, self.path, {"do": do, **request})
         assert answer is not None
