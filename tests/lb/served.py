@@ -74,6 +74,8 @@ class Served:
 @asynccontextmanager
 async def running(served: Served) -> AsyncIterator[asyncio.Task[int]]:
     """Lets it run, and ends it by SIGTERM."""
+    # A queue of datagrams is short, and what does not fit into it is lost.
+    asyncio.get_running_loop().add_reader(served.manager, served.hear)
     task = asyncio.create_task(served.service.run())
     try:
         await until(lambda: task.done() or "start" in served.kinds())
@@ -83,3 +85,4 @@ async def running(served: Served) -> AsyncIterator[asyncio.Task[int]]:
             os.kill(os.getpid(), signal.SIGTERM)
         async with asyncio.timeout(30):
             await asyncio.wait([task])
+        asyncio.get_running_loop().remove_reader(served.manager)
