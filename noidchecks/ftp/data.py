@@ -116,7 +116,7 @@ class Courier:
         if reply.code not in (125, 150):
             self.begun = reply.code < 400
             yield Close(channel)
-            if reply.code in (226, 250):
+            if reply.code in (226, 250) or (verb == "NLST" and _is_empty(reply)):
                 return None
             self._blame(reply)
             raise DataFailed(f"{verb} refused: {self.control.words(reply)}")
@@ -218,6 +218,11 @@ def at_port(address: Address, port: int) -> Address:
     assert not isinstance(address.sockaddr, str), "a unix socket has no port"  # noqa: S101
     host, _, *rest = address.sockaddr
     return Address(address.family, (host, port, *rest))  # type: ignore[arg-type]  # as many fields as before
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Tells whether this is how BSD's ftpd and its kin refuse to list the names of an empty folder."""
+    return reply.code in (450, 550) and b"no files found" in reply.raw.lower()
 
 
 def over_first(methods: list[str], attempt: Callable[[str], Dialogue[None]]) -> Dialogue[None]:

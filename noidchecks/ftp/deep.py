@@ -128,6 +128,9 @@ def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[s
             deep.attempts.append(Attempt(method, deep.explain(failure.message), offered=False))
         except DataFailed as failure:
             deep.attempts.append(Attempt(method, deep.explain(failure.message)))
+            if not probe.data or not courier.place:
+                # A folder that cannot be listed cannot be listed over another connection either.
+                break
         else:
             entries.finish()
             deep.attempts.append(Attempt(method))

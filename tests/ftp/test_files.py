@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import File, Listing, Login, Range, State
-from tests.fakes.ftp import give, reset_data
+from tests.fakes.ftp import Answer, give, reset_data
 from tests.ftp.servers import DIGEST, Ask, NewServer
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
@@ -26,6 +26,23 @@ def test_listings(ask: Ask, new_server: NewServer, listing: Listing, text: str) 
     assert result.text.endswith(text)
     assert result.ok is text.endswith("]")
     assert ("files" in {metric.label for metric in result.metrics}) is listing.counts
+
+
+@pytest.mark.parametrize("answer", [b"550 No files found.\r\n", b"450 /pub: no files found\r\n", give(b"")])
+def test_an_empty_folder_has_no_names(ask: Ask, new_server: NewServer, answer: Answer) -> None:
+    """The ftpd of BSD and its kin refuse to list them."""
+    assert ask(new_server(NLST=answer), listing=Listing("pub", max_files=0)).text.endswith(", list pub 0 files]")
+    result = ask(new_server(NLST=answer), listing=Listing("pub", min_files=1), data="both")
+    assert result.text == "FTP CRITICAL - list pub: 0 files, expected at least 1"
+
+
+@pytest.mark.parametrize(("data", "name"), [("", ""), ("passive", ""), ("both", ""), ("both", "pub")])
+def test_a_folder_that_cannot_be_listed_is_told_once(ask: Ask, new_server: NewServer, data: str, name: str) -> None:
+    server = new_server(NLST=b"550 no such folder\r\n")
+    result = ask(server, listing=Listing(name, min_files=1), **({"data": data} if data else {}))
+    task = f"list {name}" if name else "list"
+    assert result.text == f"FTP CRITICAL - {task}: NLST refused: 550 no such folder"
+    assert [command.split()[0] for command in server.commands].count("NLST") == 1
 
 
 def test_a_listing_ends_somewhere(ask: Ask, new_server: NewServer, monkeypatch: pytest.MonkeyPatch) -> None:
