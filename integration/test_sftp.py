@@ -300,6 +300,27 @@ def test_a_server_that_takes_keys_alone(new_folder: Folders) -> None:
     assert "login as bob: password not accepted; the server offers publickey" in answer.text
 
 
+def test_a_server_that_has_had_enough(new_folder: Folders, tmp_path: Path) -> None:
+    """It ends the connection instead of refusing the password."""
+    key = tmp_path / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    with site(new_folder(), SFTP, "MaxAuthTries 2") as one:
+        assert run(COMMAND, one.bob("--identity", str(key))).code == 0
+        answer = run(COMMAND, one.bob("--identity", str(key), "--identity", str(key)))
+    assert answer.code == 2
+    assert answer.text.startswith(f"SFTP CRITICAL - login as bob: key {key} refused, ")
+    assert ": the server ends the connection: Too many authentication failures" in answer.text
+
+
+def test_a_server_whose_only_cipher_we_lack(new_folder: Folders) -> None:
+    with site(new_folder(), SFTP, "Ciphers chacha20-poly1305@openssh.com") as one:
+        answer = run(COMMAND, one.bob())
+        offer = run(OURS / "check_ssh", one.where("--algorithms", "-v"))
+    assert answer.code == 3
+    assert "(no acceptable ciphers); --algorithms shows what the server offers" in answer.text
+    assert "chacha20-poly1305@openssh.com" in offer.text
+
+
 def test_a_server_that_is_overloaded(new_folder: Folders) -> None:
     with (
         site(new_folder(), SFTP, max_startups="1:100:1") as one,

@@ -81,6 +81,9 @@ class Hook:
                 queue.task_done()
 
     async def _run(self, event: Event) -> None:
+        if not self._argv:
+            # It came when there still was a command.
+            return
         ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
         def end(result: Result) -> None:

@@ -11,10 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import noidchecks
 from noidchecks import Result
 from tests.fakes.peers import Peer, Step
+from tests.waiting import LONG
+
+# A busy machine is slow, and no counterexample.
+settings.register_profile("patient", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+settings.load_profile("patient")
 
 # A shell starts what it puts into the background with SIGINT ignored, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -91,7 +97,7 @@ def nothing_left() -> Iterator[Callable[[], None]]:
     before, threads = _belongings()
 
     def ask() -> None:
-        limit = time.monotonic() + 5
+        limit = time.monotonic() + LONG
         while True:
             now, alive = _belongings()
             if now <= before and alive <= threads:

@@ -1,12 +1,18 @@
-"""Waiting for what happens by itself, and tells nobody."""
+"""Waiting for what happens by itself, and tells nobody, with time enough for a busy machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+# Longer than anything takes that is waited for.
+LONG = 60.0
+# Of a check that is to run into its deadline, and must have come to some point before: the next one is for a machine
+# that was too slow for the one before.
+DEADLINES = (0.5, 4.0, 20.0)
 
-def until(holds: Callable[[], object], patience: float = 10.0, told: Callable[[], object] = lambda: "") -> None:
+
+def until(holds: Callable[[], object], patience: float = LONG, told: Callable[[], object] = lambda: "") -> None:
     """Returns when it holds; AssertionError, with what is told then, when it does not within so many seconds."""
     limit = time.monotonic() + patience
     while not holds():

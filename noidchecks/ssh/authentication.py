@@ -13,12 +13,13 @@ from .sockets import AgentSocket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from ..files.settings import Login
     from .identity import Identity
     from .probe import SshProbe
     from .sockets import Shuttable
+    from .transport import Transport
 
 _SHOWN = 200
 # As many as OpenSSH lets a client try.
@@ -30,7 +31,7 @@ _CERTIFICATE = "-cert.pub"
 class Authentication:
     """Ways to log in, tried one after the other until the server is content; adopt takes what has to be shut."""
 
-    def __init__(self, transport: paramiko.Transport, login: Login, adopt: Callable[[Shuttable], None]) -> None:
+    def __init__(self, transport: Transport, login: Login, adopt: Callable[[Shuttable], None]) -> None:
         self._transport = transport
         self._login = login
         self._adopt = adopt
@@ -57,6 +58,8 @@ class Authentication:
             self._tried.append(f"{method} not accepted")
             left = tuple(error.allowed_types)
         except paramiko.AuthenticationException:
+            if not self._transport.is_active():
+                self._give_up(method)
             self._tried.append(f"{method} refused")
             return False
         else:
@@ -65,6 +68,13 @@ class Authentication:
             self._tried.append(f"{method} accepted, but not enough")
         self._offered = left or self._offered
         return False
+
+    def _give_up(self, method: str) -> NoReturn:
+        """Says that the server ended the connection instead of an answer; PeerError."""
+        words = self._transport.farewell
+        reason = f"the server ends the connection{words and f': {words}'}"
+        tried = ", ".join([*self._tried[1:], method])
+        raise PeerError(f"{tried}: {reason}", expected="an answer", received=words.encode())
 
     def _ways(self, probe: SshProbe) -> Iterator[tuple[str, Callable[[], Sequence[str]]]]:
         user, password = self._login.user, self._login.password
@@ -82,7 +92,7 @@ class Authentication:
             answers = _Answers(password)
             yield "password by keyboard-interactive", lambda: self._transport.auth_interactive(user, answers)
         elif password:
-            yield "password", lambda: self._transport.auth_password(user, password, fallback=False)
+            yield "password", lambda: self._transport.auth_password(user, password)
 
 
 class _Answers:

@@ -12,6 +12,7 @@ from .authentication import Authentication
 from .crypto import paramiko
 from .regular import require_regular
 from .sockets import Resumed
+from .transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Connection:
         self._ours = ours.decode("ascii").rstrip("\r\n")
         self._socket = Resumed(channel.fileno(), seen)
         self._sockets: list[Shuttable] = [self._socket]
-        self._transport: paramiko.Transport | None = None
+        self._transport: Transport | None = None
         self._lock = threading.Lock()
         self._running = 0
         self._stopped = False
@@ -74,7 +75,7 @@ class Connection:
                 raise
             except Exception as error:
                 # Any kind: paramiko passes on what a hostile message made its parsers raise.
-                raise _failed(error, phase) from error
+                raise self._failed(error, phase) from error
             finally:
                 with self._lock:
                     self._running -= 1
@@ -101,7 +102,7 @@ class Connection:
     def exchange_keys(self) -> HostKey:
         """Returns the key that the server proves to have; PeerError, LocalError."""
         known = self._known_keys()
-        transport = self._transport = paramiko.Transport(self._socket)
+        transport = self._transport = Transport(self._socket)
         transport.local_version = self._ours
         # The deadline is ours; paramiko's own limits are for those who have none.
         if self._probe.timeout > 0:
@@ -152,6 +153,25 @@ class Connection:
         if is_late:
             sock.shut()
 
+    def _failed(self, error: Exception, phase: str) -> ProbeError:
+        farewell = self._transport.farewell if self._transport is not None else ""
+        if farewell:
+            reason = f"the server ends the connection: {farewell}"
+        elif isinstance(error, EOFError):
+            reason = "the connection ends"
+        else:
+            reason = printable(str(error) or type(error).__name__, _SHOWN)
+        if phase == "kex":
+            reason = f"Key exchange failed: {reason}"
+        failure: ProbeError
+        if "(no acceptable " in reason:
+            # This tells what paramiko can do, not what the server's clients can.
+            failure = LocalError(f"{reason}; --algorithms shows what the server offers")
+        else:
+            failure = PeerError(reason, expected="", received=b"")
+        failure.phase = phase
+        return failure
+
     def _known_keys(self) -> list[paramiko.PKey]:
         path = self._probe.known_hosts
         if not path:
@@ -172,11 +192,3 @@ def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:
         kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
     options = transport.get_security_options()
     options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)
-
-
-def _failed(error: Exception, phase: str) -> PeerError:
-    reason = "the connection ends" if isinstance(error, EOFError) else str(error) or type(error).__name__
-    reason = printable(reason, _SHOWN)
-    failure = PeerError(f"Key exchange failed: {reason}" if phase == "kex" else reason, expected="", received=b"")
-    failure.phase = phase
-    return failure

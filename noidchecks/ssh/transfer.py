@@ -130,8 +130,6 @@ class _Task:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self._found.task = ""
-        elif isinstance(error, EOFError):
-            raise PeerError("the connection ends", expected="", received=b"") from error
         elif isinstance(error, OSError):
             # SFTP's refusals: two of them have numbers, all have the server's words.
             reason = error.strerror or str(error) or "refused"

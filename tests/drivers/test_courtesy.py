@@ -14,6 +14,7 @@ from noidchecks.errors import DeadlineExceeded, NotConnected
 from tests.conftest import Check
 from tests.drivers.talk import TalkProbe
 from tests.fakes.peers import unused_port
+from tests.waiting import LONG
 
 
 def test_a_dialogue_that_never_has_to_wait_gives_the_loop_back() -> None:
@@ -33,7 +34,7 @@ def test_a_dialogue_that_never_has_to_wait_gives_the_loop_back() -> None:
 def test_after_the_deadline_a_farewell_is_still_sent(check: Check) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
-        peer.settimeout(5)
+        peer.settimeout(LONG)
         address = Address(AF_INET, peer.getsockname())
 
         def polite() -> Dialogue[str]:
@@ -53,7 +54,7 @@ def test_what_is_kept_in_reserve_is_for_tidying_up(check: Check) -> None:
     def careful() -> Dialogue[list[str]]:
         seen = []
         yield Phase("transfer")
-        yield Reserve(0.4)
+        yield Reserve(1.4)
         try:
             yield Sleep(20)
         except DeadlineExceeded as early:
@@ -65,19 +66,19 @@ def test_what_is_kept_in_reserve_is_for_tidying_up(check: Check) -> None:
             seen.append("over")
         return seen
 
-    result = check(TalkProbe(careful, timeout=0.5))
-    assert result.facts["found"] == ["Socket timeout after 0.5 seconds (transfer)", "over"]
-    assert result.timings.total >= 0.5
+    result = check(TalkProbe(careful, timeout=1.5))
+    assert result.facts["found"] == ["Socket timeout after 1.5 seconds (transfer)", "over"]
+    assert result.timings.total >= 1.5
 
 
 def test_a_reserve_can_be_given_back(check: Check) -> None:
     def careful() -> Dialogue[str]:
-        yield Reserve(0.9)
+        yield Reserve(LONG - 0.1)
         yield Reserve(0)
         yield Sleep(0.15)
         return "in time"
 
-    assert check(TalkProbe(careful, timeout=1)).facts["found"] == "in time"
+    assert check(TalkProbe(careful, timeout=LONG)).facts["found"] == "in time"
 
 
 def test_without_a_deadline_nothing_is_kept(check: Check) -> None:

@@ -16,6 +16,7 @@ from noidchecks.errors import DeadlineExceeded, LocalError, PeerError
 from tests.conftest import Check, NewPeer
 from tests.drivers.talk import TalkProbe
 from tests.fakes.peers import await_text
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -91,7 +92,7 @@ async def test_a_cancelled_task_stops_a_blocking_call() -> None:
     stopped = threading.Event()
 
     def calling() -> Dialogue[None]:
-        yield Run(lambda: stopped.wait(10), stopped.set)
+        yield Run(lambda: stopped.wait(LONG), stopped.set)
 
     task = asyncio.create_task(noidchecks.check_async(TalkProbe(calling)))
     await asyncio.sleep(0.1)

@@ -23,7 +23,7 @@ def sleeper(seconds: float, value: int = 0, timeout: float = 10) -> Session:
 
 
 def test_sessions_are_yielded_as_they_end() -> None:
-    sessions = [sleeper(0.15, 3), sleeper(0.05, 2), sleeper(0, 1)]
+    sessions = [sleeper(1.0, 3), sleeper(0.05, 2), sleeper(0, 1)]
     assert [session.value for session in run_many(iter(sessions), 10)] == [1, 2, 3]
 
 

@@ -14,6 +14,7 @@ from noidchecks.dialogue import Close, Dialogue, Phase, Sleep, Stream, open_stre
 from tests.conftest import Check, NewPeer
 from tests.drivers.talk import Names, TalkProbe, address_of, found, open_to
 from tests.fakes.peers import Peer, close, drip, reset, take, unused_port
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -69,11 +70,11 @@ def test_patience_ends_without_an_error(check: Check, new_peer: NewPeer, host: s
         at_once = yield from stream.receive(patience=0)
         later = yield from stream.receive(patience=0.05)
         yield from stream.send(b"x")
-        return [at_once, later, (yield from stream.receive(patience=5))]
+        return [at_once, later, (yield from stream.receive(patience=LONG))]
 
-    result = check(TalkProbe(dialogue))
+    result = check(TalkProbe(dialogue, timeout=LONG))
     assert found(result) == [None, None, b"now"]
-    assert 0.05 <= result.timings.total < 5
+    assert 0.05 <= result.timings.total < LONG
 
 
 def test_megabytes_reach_a_slow_reader(check: Check, new_peer: NewPeer, host: str) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Self, TypeAlias
 
+from tests.waiting import LONG
+
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 Answer: TypeAlias = "bytes | Callable[[FtpSession], Awaitable[object]]"
@@ -198,7 +200,7 @@ class FtpServer:
             self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join()
 
-    def await_command(self, start: str, seconds: float = 5.0) -> bool:
+    def await_command(self, start: str, seconds: float = LONG) -> bool:
         """Waits for a command that begins so, and tells whether it came."""
         limit = time.monotonic() + seconds
         while not any(command.startswith(start) for command in self.commands):

@@ -10,10 +10,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeAlias
 
-from tests.waiting import until
+from tests.waiting import LONG, until
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
-_LONG_ENOUGH = 30.0
 
 
 class Client:
@@ -98,7 +97,7 @@ async def half_close(client: Client) -> None:
 
 async def silent(client: Client) -> None:
     """Neither sends nor reads."""
-    await asyncio.sleep(_LONG_ENOUGH)
+    await asyncio.sleep(LONG)
 
 
 class Peer:
@@ -135,7 +134,7 @@ class Peer:
         """What each client has sent so far."""
         return [client.received for client in self.clients]
 
-    def settle(self, seconds: float = 5.0) -> None:
+    def settle(self, seconds: float = LONG) -> None:
         """Waits until every client is gone, or fails."""
         until(lambda: not self.connected, seconds, lambda: f"{self.connected} clients are still there")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from paramiko.auth_handler import AuthHandler
+from paramiko.common import cMSG_DISCONNECT
 
 HOST_KEY = paramiko.ECDSAKey.generate()
 
@@ -21,7 +23,7 @@ class Conduct:
     """What the server does: whom it lets in, and what happens instead of an answer, by the name of the operation.
 
     questions are those of keyboard-interactive, which come once more with again; answers keeps what was said to them.
-    A trouble is called with the transport and returns an SFTP status, or never.
+    A trouble is called with the transport and returns an SFTP status, or never; that of "password" lets nobody in.
     """
 
     user: str = "bob"
@@ -37,9 +39,37 @@ class Conduct:
     answers: list[list[str]] = field(default_factory=list)
 
 
-class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko ships no types
-    def __init__(self, conduct: Conduct) -> None:
+def hang_up(transport: paramiko.Transport, reason: str = "that was enough") -> int:
+    """Ends the connection with a reason (RFC 4253 section 11.1); returns a status nobody hears of."""
+    message = paramiko.Message()
+    message.add_byte(cMSG_DISCONNECT)
+    message.add_int(2)
+    message.add_string(reason)
+    message.add_string("en")
+    transport._send_message(message)
+    transport.close()
+    return int(paramiko.SFTP_FAILURE)
+
+
+class _Hall(AuthHandler):  # type: ignore[misc]  # paramiko ships no types
+    """Takes a second request for the service badly, as asyncssh does."""
+
+    def __init__(self, transport: paramiko.Transport) -> None:
+        super().__init__(transport)
+        self._is_asked = False
+
+    def _parse_service_request(self, message: Any) -> None:
+        if self._is_asked:
+            hang_up(self.transport, "unexpected service request")
+            return
+        self._is_asked = True
+        super()._parse_service_request(message)
+
+
+class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # as above
+    def __init__(self, conduct: Conduct, transport: paramiko.Transport) -> None:
         self._conduct = conduct
+        self._transport = transport
         self._first = conduct.methods
 
     def get_allowed_auths(self, username: str) -> str:
@@ -51,6 +81,9 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # paramiko ships n
 
     def check_auth_password(self, username: str, password: str) -> int:
         self._conduct.attempts.append("password")
+        if "password" in self._conduct.troubles:
+            self._conduct.troubles["password"](self._transport)
+            return int(paramiko.AUTH_FAILED)
         return self._verdict("password", username, password == self._conduct.password)
 
     def check_auth_publickey(self, username: str, key: Any) -> int:
@@ -155,10 +188,11 @@ def sftp_server(folder: Path, conduct: Conduct | None = None, host: str = "127.0
         transports.append(transport)
         transport.local_version = f"SSH-2.0-{manners.version}"
         transport.add_server_key(HOST_KEY)
+        transport.auth_handler = _Hall(transport)
         if manners.subsystem:
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files, transport, folder, manners)
         with suppress(paramiko.SSHException, EOFError, OSError):
-            transport.start_server(event=threading.Event(), server=_Door(manners))
+            transport.start_server(event=threading.Event(), server=_Door(manners, transport))
 
     def accept() -> None:
         with suppress(OSError):

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from tests.waiting import LONG
+
 RESET = "reset"
 """Closes with RST."""
 HOLD = "hold"
@@ -40,12 +42,12 @@ class Server:
         """Ends every thread and closes every socket."""
         self._stop.close()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(LONG)
             assert not thread.is_alive()
         self._socket.close()
         self._stopped.close()
 
-    def heard(self, patience: float = 2.0) -> bytes:
+    def heard(self, patience: float = LONG) -> bytes:
         """Returns what the last client said, as soon as it has closed."""
         until = time.monotonic() + patience
         while not self.received and time.monotonic() < until:
@@ -70,7 +72,7 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         heard = b""
         with connection, suppress(OSError):
-            connection.settimeout(5)
+            connection.settimeout(LONG)
             for step in self._steps:
                 if isinstance(step, bytes):
                     connection.sendall(step)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeAlias
 
-_PATIENCE = 5.0
+from tests.waiting import LONG
 
 Script: TypeAlias = Callable[["Session"], None]
 
@@ -60,7 +60,7 @@ class Session:
         for packet in packets:
             self.socket.sendto(packet, self.client)
 
-    def receive(self, patience: float = _PATIENCE) -> bytes | None:
+    def receive(self, patience: float = LONG) -> bytes | None:
         """Returns the client's next packet; None when none comes in time, or the server is closed."""
         return self.server.receive(self.socket, patience)
 
@@ -117,14 +117,14 @@ class Server:
         self.closed = True
         self._stop.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(LONG)
             assert not thread.is_alive()
         for sock in (*self.sockets, self._stopped):
             sock.close()
         for failure in self.failures:
             raise failure
 
-    def receive(self, sock: socket.socket, patience: float = _PATIENCE) -> bytes | None:
+    def receive(self, sock: socket.socket, patience: float = LONG) -> bytes | None:
         """Returns the next packet to a transfer port; None when none comes in time, or the server is closed."""
         until = time.monotonic() + patience
         while True:
@@ -140,7 +140,7 @@ class Server:
 
     def wait_for(self, packet: bytes) -> bool:
         """Waits until a packet has come to a transfer port."""
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + LONG
         while packet not in self.heard and time.monotonic() < until:
             time.sleep(0.002)
         return packet in self.heard
@@ -162,7 +162,7 @@ class Server:
     def _play(self, session: Session) -> None:
         try:
             self._script(session)
-            while session.receive(60) is not None:
+            while session.receive(LONG) is not None:
                 pass
         except BaseException as failure:
             self.failures.append(failure)

@@ -13,12 +13,13 @@ from tests.conftest import Check
 from tests.fakes.certificates import Chain
 from tests.fakes.ftp import Answer, FtpServer
 from tests.ftp.servers import Ask, NewServer
+from tests.waiting import LONG
 
 
 @pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the wait for the reason of a failure."""
-    monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 0.3)
+    monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 2.0)
     monkeypatch.setattr("noidchecks.ftp.data._TURN", 0.02)
 
 
@@ -41,7 +42,7 @@ def ask(check: Check) -> Ask:
     """Checks a server."""
 
     def checked(server: FtpServer, *, transcript: bool = False, **settings: Any) -> Result:
-        probe = FtpProbe(server.host, port=server.port, **{"timeout": 5} | settings)
+        probe = FtpProbe(server.host, port=server.port, **{"timeout": LONG} | settings)
         result = check(probe, transcript=transcript)
         assert str(result).count("|") == 1
         assert "\n" not in result.text

@@ -8,6 +8,7 @@ from noidchecks import File, FtpProbe, Listing, Login, State
 from tests.conftest import Check
 from tests.fakes.certificates import Chain
 from tests.fakes.ftp import Answer, FtpServer, FtpSession, drop, reset, silence
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -68,7 +69,7 @@ def test_one_clear_sentence(check: Check, chain: Chain, step: str, kind: str) ->
         probe = FtpProbe(
             server.host,
             port=server.port,
-            timeout=0.6 if kind == "is silent" else 10,
+            timeout=0.6 if kind == "is silent" else LONG,
             tls="explicit" if step in SECURED else "",
             limit=8192,
             login=Login("bob", "open sesame"),

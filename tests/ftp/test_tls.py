@@ -14,6 +14,7 @@ from tests.conftest import Check, NewPeer
 from tests.fakes.certificates import Chain
 from tests.fakes.ftp import FtpServer
 from tests.fakes.peers import await_text
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -34,7 +35,9 @@ def server(request: pytest.FixtureRequest, host: str, chain: Chain) -> Iterator[
 
 def ask(check: Check, server: FtpServer, **settings: Any) -> Result:
     tls = "implicit" if server.is_implicit else "explicit"
-    return check(FtpProbe(server.host, port=server.port, timeout=5, tls=tls, login=Login("bob", "sesame"), **settings))
+    return check(
+        FtpProbe(server.host, port=server.port, timeout=LONG, tls=tls, login=Login("bob", "sesame"), **settings)
+    )
 
 
 def refused(result: Result, server: FtpServer, text: str) -> None:

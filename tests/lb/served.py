@@ -59,6 +59,12 @@ class Served:
             except BlockingIOError:
                 return self.told
 
+    async def is_still(self) -> None:
+        """Waits until both backends are up, for the kernel too; no transaction comes by itself any more."""
+        await until(lambda: self.kinds().count("up") == 2)
+        assert self.service._running is not None
+        await self.service._running.guardian.settle()
+
     async def ask(self, do: str, **request: Any) -> dict[str, Any]:
         answer = await asyncio.to_thread(ask, self.path, {"do": do, **request})
         assert answer is not None
@@ -68,6 +74,8 @@ class Served:
 @asynccontextmanager
 async def running(served: Served) -> AsyncIterator[asyncio.Task[int]]:
     """Lets it run, and ends it by SIGTERM."""
+    # A queue of datagrams is short, and what does not fit into it is lost.
+    asyncio.get_running_loop().add_reader(served.manager, served.hear)
     task = asyncio.create_task(served.service.run())
     try:
         await until(lambda: task.done() or "start" in served.kinds())
@@ -77,3 +85,4 @@ async def running(served: Served) -> AsyncIterator[asyncio.Task[int]]:
             os.kill(os.getpid(), signal.SIGTERM)
         async with asyncio.timeout(30):
             await asyncio.wait([task])
+        asyncio.get_running_loop().remove_reader(served.manager)

@@ -119,6 +119,21 @@ async def test_too_many_waiting_events_are_counted_and_dropped(hooked: Hooked, m
         ]
 
 
+async def test_what_waits_when_the_command_is_taken_away_is_not_told(hooked: Hooked, tmp_path: Path) -> None:
+    file = tmp_path / "told"
+    async with hooked("/bin/sh", "-c", f"echo >> {file}") as (hook, log, events):
+        for _ in range(2):
+            log.add(DOWN)
+        hook.configure((), 20.0)
+        await until(lambda: all(queue.empty() for queue in hook._queues))
+        # It has not harmed what comes later.
+        hook.configure(("/bin/sh", "-c", f"echo again >> {file}"), 20.0)
+        log.add(DOWN)
+        await until(lambda: file.exists() and file.read_text() == "again\n")
+        assert [event.kind for event in events] == ["down"] * 3
+        assert (hook.runs, hook.failures) == (1, 0)
+
+
 async def test_without_a_command_nothing_runs(hooked: Hooked) -> None:
     async with hooked() as (hook, log, _):
         log.add(DOWN)

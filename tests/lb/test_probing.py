@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from lb.probing import Check, Prober
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
-from tests.fakes.peers import Peer, close, reset, silent
+from tests.fakes.peers import Client, Peer, close, reset, silent
 
 FTP = b"220 ready\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n"
@@ -114,28 +115,35 @@ def test_a_foreign_plugin_is_run() -> None:
 
 
 async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
-    prober = Prober(most=3)
-    with Peer() as peer:
-        check = Check(["check_ftp", "-H", peer.host, "-p", str(peer.port)], 1)
+    prober, go = Prober(most=3), threading.Event()
+
+    async def hold(_: Client) -> None:
+        while not go.is_set():  # noqa: ASYNC110 - it is set in another thread
+            await asyncio.sleep(0.005)
+
+    with Peer(hold, FTP) as peer:
+        check = Check(["check_ftp", "-H", peer.host, "-p", str(peer.port)], 60)
         tasks = [asyncio.create_task(probe(check, prober)) for _ in range(7)]
         while peer.connected < 3:  # noqa: ASYNC110 - the peer is another thread
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         assert peer.connected == 3
+        go.set()
         results = await asyncio.gather(*tasks)
         assert len(peer.clients) == 7
     await prober.close()
-    assert {result.text for result in results} == {"FTP CRITICAL - Socket timeout after 1 seconds (greeting)"}
+    assert [result.state for result in results] == [State.OK] * 7
 
 
 async def test_a_hung_peer_delays_no_other() -> None:
     prober = Prober()
     with Peer(silent) as hung, Peer(FTP) as well:
-        slow = asyncio.create_task(probe(Check(["check_ftp", "-H", hung.host, "-p", str(hung.port)], 3), prober))
+        slow = asyncio.create_task(probe(Check(["check_ftp", "-H", hung.host, "-p", str(hung.port)], 60), prober))
         for _ in range(20):
-            result = await probe(Check(["check_ftp", "-H", well.host, "-p", str(well.port)], 3), prober)
+            result = await probe(Check(["check_ftp", "-H", well.host, "-p", str(well.port)], 60), prober)
             assert result.state == State.OK
         assert not slow.done()
+        hung.close()
         assert (await slow).state == State.CRITICAL
     await prober.close()
 

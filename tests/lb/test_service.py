@@ -30,7 +30,7 @@ from .served import Served, running, text
 from .test_watch import Kernel
 from .waiting import until
 
-UP, DOWN, DRAIN = BackendState.UP, BackendState.DOWN, BackendState.DRAIN
+DOWN, DRAIN = BackendState.DOWN, BackendState.DRAIN
 
 
 async def test_a_life(served: Served) -> None:
@@ -108,8 +108,8 @@ async def test_what_makes_no_sense_is_refused(served: Served, request_: dict[str
 
 async def test_a_refusing_kernel_is_the_answer(served: Served) -> None:
     async with running(served):
-        # A word waits for what the verdicts changed, which would meet the refusal in its place.
-        await served.ask("say", farm="f", backend="b1", state="up")
+        # What the verdicts change would meet the refusal in place of the word.
+        await served.is_still()
         served.kernel.failures = 1
         with pytest.raises(RequestError, match="nft refuses; the guardian will try again") as caught:
             await served.ask("say", farm="f", backend="b1", state="down")
@@ -147,8 +147,7 @@ async def test_the_file_is_read_again(served: Served) -> None:
 @pytest.mark.parametrize("bad", ["nonsense", "[farms.f]\nprotocol = 'tcp'\n", None], ids=["text", "farm", "gone"])
 async def test_a_bad_file_is_reported_and_the_old_one_stays(served: Served, bad: str | None) -> None:
     async with running(served):
-        await until(lambda: served.kernel.conditions and served.kernel.state("b2") is UP)
-        await until(lambda: served.kernel.state("b1") is UP)
+        await served.is_still()
         before = len(served.kernel.conditions)
         if bad is None:
             served.file.unlink()

@@ -58,8 +58,9 @@ class Kernel:
     def close(self) -> None:
         self.closed = True
 
-    def state(self, backend: str, farm: str = "f") -> BackendState:
-        return self.conditions[-1][farm, backend].state
+    def state(self, backend: str, farm: str = "f") -> BackendState | None:
+        """Returns what it was told last; None when nothing has reached it yet."""
+        return self.conditions[-1][farm, backend].state if self.conditions else None
 
 
 def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: str = "f", **settings: Any) -> Farm:
@@ -119,7 +120,7 @@ async def test_a_death_is_seen_and_a_return_too() -> None:
     kernel = Kernel()
     peer = Peer(FTP)
     async with running(watched(peer.port), kernel=kernel) as (guardian, events):
-        await until(lambda: bool(kernel.conditions) and kernel.state("b1") is UP)
+        await until(lambda: kernel.state("b1") is UP)
         peer.close()
         await until(lambda: kernel.state("b1") is DOWN)
         (one, *_) = guardian.health()
@@ -145,7 +146,7 @@ async def test_words_hold_and_can_be_lifted() -> None:
     with Peer(FTP) as peer:
         one = watched(peer.port, peer.port)
         async with running(one, kernel=kernel, words=Words({("f", "b1"): DOWN})) as (guardian, _):
-            await until(lambda: bool(kernel.conditions) and kernel.state("b2") is UP)
+            await until(lambda: kernel.state("b2") is UP)
             assert kernel.state("b1") is DOWN
             probes = sum(health.probes for health in guardian.health())
             guardian.configure((one,), Words())
@@ -174,7 +175,7 @@ async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     kernel.failures = 3
     with Peer(FTP) as peer:
         async with running(watched(peer.port), kernel=kernel) as (guardian, events):
-            await until(lambda: bool(kernel.conditions) and kernel.state("b1") is UP)
+            await until(lambda: kernel.state("b1") is UP)
             await guardian.settle()
             assert guardian.counts.failed_transactions == 3
     kinds = [event.kind for event in events]
@@ -215,7 +216,7 @@ async def test_the_floor_holds_and_is_told() -> None:
     async with running(watched(1, 2, min_backends=1), kernel=kernel) as (guardian, events):
         await until(lambda: all(health.state == "down" for health in guardian.health()))
         await guardian.settle()
-        assert sorted(kernel.state(name).value for name in ("b1", "b2")) == ["down", "up"]
+        assert {kernel.state("b1"), kernel.state("b2")} == {UP, DOWN}
     reasons = {event.reason for event in events if event.kind == "floor"}
     assert reasons == {"stays in service though it fails: min-backends is 1"}
 
@@ -223,7 +224,7 @@ async def test_the_floor_holds_and_is_told() -> None:
 async def test_a_recovered_backend_grows_into_its_weight() -> None:
     kernel = Kernel()
     with Peer(FTP) as well, Peer(close) as sick:
-        one = watched(well.port, sick.port, slow_start=1.0, rise=1)
+        one = watched(well.port, sick.port, slow_start=2.0, rise=1)
         async with running(one, kernel=kernel) as (guardian, _):
             await until(lambda: {health.state for health in guardian.health()} == {"up", "down"})
             sick._script = (FTP,)
@@ -308,7 +309,8 @@ async def test_a_clock_that_steps_changes_no_verdict(monkeypatch: pytest.MonkeyP
         async with running(watched(peer.port), kernel=kernel) as (guardian, events):
             await until(lambda: all(one.state == "up" and one.probes > 5 for one in guardian.health()))
             assert [event.kind for event in events if event.kind == "down"] == []
-            assert guardian.counts.overdue == 0
+            # A busy machine may be late, but not by a step of that clock.
+            assert guardian.counts.latest < 86400
             peer.close()
             await until(lambda: all(one.state == "down" for one in guardian.health()))
             await guardian.settle()

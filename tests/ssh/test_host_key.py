@@ -136,8 +136,7 @@ HOSTILE: list[tuple[str, tuple[Step, ...], str]] = [
     ("resets", (Q, LISTEN, RESET), ""),
     ("text", (Q, b"HTTP/1.1 400 Bad Request\r\n\r\n"), ""),
     ("zeros", (Q, bytes(500), HOLD), ""),
-    ("a KEXINIT and the end", (Q, kexinit()), ""),
-    ("a KEXINIT with nothing in common", (Q, kexinit(kex_algorithms="x|y=1"), HOLD), ""),
+    ("a part of a KEXINIT and the end", (Q, OFFER[:30]), ""),
     ("a broken KEXINIT", (Q, packet(b"\x14" + bytes(16) + b"\xff" * 40), HOLD), ""),
     ("another message", (Q, packet(b"\x1f" + b"\xff" * 60), HOLD), ""),
     ("an unreadable comment", (b"SSH-2.0-x \xff\xfe\r\n", HOLD), ""),
@@ -159,6 +158,20 @@ def test_hostile_servers(
     assert isinstance(result.failure, PeerError)
     assert result.failure.phase == "kex"
     # No traceback of a library.
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("steps", [(Q, kexinit()), (Q, kexinit(kex_algorithms="x|y=1"), HOLD)])
+def test_a_server_that_has_nothing_in_common_with_us_is_not_called_sick(
+    run: Check, host: str, steps: tuple[Step, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serve(*steps, host=host) as server:
+        result = run(SshProbe(host, port=server.port, timeout=5, fingerprints=(OTHER,)))
+    assert result.text == (
+        "SSH UNKNOWN - Key exchange failed: Incompatible ssh peer (no acceptable kex algorithm); "
+        "--algorithms shows what the server offers"
+    )
+    assert isinstance(result.failure, LocalError)
     assert capfd.readouterr() == ("", "")
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import struct
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,11 +28,12 @@ from noidchecks.drivers import poll
 from noidchecks.drivers.session import Session
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
 from tests.fakes.ssh import HOLD, LISTEN, RESET, Step, refused_port, serve
+from tests.waiting import DEADLINES, LONG
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
 NOTHING = "SSH CRITICAL - No version control string received"
-PERFDATA = re.compile(r"(?P<text>[^|\n]+) \| time=\d+\.\d{6}s;;;0\.000000;5\.000000")
+PERFDATA = re.compile(r"(?P<text>[^|\n]+) \| time=\d+\.\d{6}s;;;0\.000000;30\.000000")
 
 
 def line_of(result: Result) -> str:
@@ -117,10 +117,8 @@ TABLE: list[tuple[str, tuple[Step, ...], dict[str, str], str]] = [
 @pytest.mark.parametrize(("steps", "settings", "text"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_table(run: Check, host: str, steps: tuple[Step, ...], settings: dict[str, str], text: str) -> None:
     with serve(*steps, host=host) as server:
-        probe = SshProbe(host, port=server.port, timeout=5, **settings)  # type: ignore[arg-type]
-        began = time.monotonic()
+        probe = SshProbe(host, port=server.port, timeout=30, **settings)  # type: ignore[arg-type]
         result = run(probe)
-        assert time.monotonic() - began < 1.5
     assert line_of(result) == text
     assert result.text.split()[1] == result.state.name
 
@@ -137,9 +135,8 @@ def test_server_of_another_protocol_is_known_after_the_read_gap(
 ) -> None:
     monkeypatch.setattr("noidchecks.ssh.dialogue.READ_GAP", 0.2)
     with serve(greeting, HOLD) as server:
-        began = time.monotonic()
-        result = run(SshProbe("127.0.0.1", port=server.port, timeout=5))
-        assert 0.2 <= time.monotonic() - began < 1.0
+        result = run(SshProbe("127.0.0.1", port=server.port, timeout=30))
+        assert result.timings.total >= 0.2
         assert server.heard() == b""
     assert line_of(result) == NOTHING
     assert isinstance(result.failure, PeerError)
@@ -148,10 +145,12 @@ def test_server_of_another_protocol_is_known_after_the_read_gap(
 
 def test_silence(run: Check, host: str) -> None:
     with serve(HOLD, host=host) as server:
-        began = time.monotonic()
-        result = run(SshProbe(host, port=server.port, timeout=0.7))
-        assert 0.7 <= time.monotonic() - began < 1.2
-    assert result.text == "SSH CRITICAL - Socket timeout after 0.7 seconds (greeting)"
+        for timeout in DEADLINES:
+            result = run(SshProbe(host, port=server.port, timeout=timeout))
+            if "greeting" in result.timings.phases:
+                break
+    assert result.timings.total >= timeout
+    assert result.text == f"SSH CRITICAL - Socket timeout after {timeout:g} seconds (greeting)"
     assert isinstance(result.failure, DeadlineExceeded)
 
 
@@ -171,7 +170,7 @@ def test_timeout_state(run: Check) -> None:
 
 def test_refusal(run: Check, host: str) -> None:
     port = refused_port(host)
-    result = run(SshProbe(host, port=port, timeout=5))
+    result = run(SshProbe(host, port=port, timeout=30))
     assert line_of(result) == f"SSH CRITICAL - connect to address {host} and port {port}: Connection refused"
     assert isinstance(result.failure, NotConnected)
 
@@ -200,10 +199,10 @@ def test_source_that_is_not_ours(run: Check) -> None:
 
 def test_thresholds(run: Check) -> None:
     with serve(0.2, Q) as server:
-        result = run(SshProbe("127.0.0.1", port=server.port, warning=Range(0, 0.1), critical=Range(0, 5)))
+        result = run(SshProbe("127.0.0.1", port=server.port, warning=Range(0, 0.1), critical=Range(0, 50)))
     assert re.fullmatch(
-        r"SSH WARNING - OpenSSH_9\.2p1 \(protocol 2\.0\), 0\.\d\d\d second response time"
-        r" \| time=0\.\d{6}s;0\.100000;5\.000000;0\.000000;10\.000000",
+        r"SSH WARNING - OpenSSH_9\.2p1 \(protocol 2\.0\), \d+\.\d\d\d second response time"
+        r" \| time=\d+\.\d{6}s;0\.100000;50\.000000;0\.000000;10\.000000",
         str(result),
     )
 
@@ -227,8 +226,8 @@ def test_phases_and_facts(run: Check) -> None:
 )
 def test_reset_before_the_connection_was_looked_at(said: bytes, text: str | None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        probe = SshProbe("127.0.0.1", port=server.getsockname()[1], timeout=5)
-        session = Session(probe.dialogue(), 5)
+        probe = SshProbe("127.0.0.1", port=server.getsockname()[1], timeout=30)
+        session = Session(probe.dialogue(), 30)
         assert session.advance()
         peer, _ = server.accept()
         peer.sendall(said)
@@ -258,9 +257,10 @@ async def test_cancelled_check_closes_its_socket() -> None:
     with serve(HOLD) as server:
         inside = open_files()
         task = asyncio.create_task(check_async(SshProbe("127.0.0.1", port=server.port)))
-        await asyncio.sleep(0.1)
         # Ours, and the server's.
-        assert open_files() == inside + 2
+        async with asyncio.timeout(LONG):
+            while open_files() != inside + 2:  # noqa: ASYNC110 - the server is another thread
+                await asyncio.sleep(0.01)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
@@ -270,7 +270,7 @@ async def test_cancelled_check_closes_its_socket() -> None:
 
 def test_survey_of_many() -> None:
     with serve(Q) as server, socket.create_server(("127.0.0.1", 0)) as silent:
-        good = [SshProbe("127.0.0.1", port=server.port, timeout=5) for _ in range(20)]
+        good = [SshProbe("127.0.0.1", port=server.port, timeout=LONG) for _ in range(20)]
         bad = [SshProbe("127.0.0.1", port=silent.getsockname()[1], timeout=0.3) for _ in range(20)]
         states = [result.state for _, result in survey(good + bad)]
     assert states.count(State.OK) == 20

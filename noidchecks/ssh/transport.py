@@ -1,0 +1,70 @@
+"""paramiko's transport, with what it lacks: one request for the service of logging in, and the server's last words."""
+
+from __future__ import annotations
+
+import threading
+
+from ..status.text import printable
+from .crypto import paramiko
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+_SHOWN = 200
+
+
+class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
+    """A transport on which many attempts to log in follow one request for the service (RFC 4253 section 10).
+
+    paramiko asks anew before each attempt, and some servers end the connection at the second time. farewell is why the
+    server ended it (section 11.1), fit to be printed; "" when it said nothing.
+    """
+
+    farewell = ""
+    auth_handler: Any
+
+    def auth_none(self, username: str) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_none(username, event))
+
+    def auth_publickey(self, username: str, key: paramiko.PKey) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_publickey(username, key, event))
+
+    def auth_password(self, username: str, password: str) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_password(username, password, event))
+
+    def auth_interactive(self, username: str, answer: Callable[..., list[str]]) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_interactive(username, answer, event))
+
+    def _attempt(self, ask: Callable[[Any, threading.Event], None]) -> Sequence[str]:
+        """Returns what the server wants besides, nothing when this is enough; what paramiko's own attempts raise."""
+        if self.auth_handler is None:
+            self.auth_handler = _Attempts(self)
+        event = threading.Event()
+        ask(self.auth_handler, event)
+        left: Sequence[str] = self.auth_handler.wait_for_response(event)
+        return left
+
+    def _parse_disconnect(self, message: Any) -> None:
+        message.get_int()
+        self.farewell = printable(message.get_string().decode(errors="replace"), _SHOWN)
+
+
+class _Attempts(paramiko.auth_handler.AuthHandler):  # type: ignore[misc]  # as above
+    """All attempts of one connection."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self._has_asked = False
+
+    def _request_auth(self) -> None:
+        if not self._has_asked:
+            self._has_asked = True
+            super()._request_auth()
+            return
+        accepted = paramiko.Message()
+        accepted.add_string("ssh-userauth")
+        accepted.rewind()
+        # As if the server had said so again.
+        self._parse_service_accept(accepted)

@@ -1,0 +1,82 @@
+"""Attempts to log in, and servers that end the connection at one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from noidchecks import Identity, Listing, Login, SshProbe, State, check
+from tests.fakes.sftp import HOST_KEY, Conduct, hang_up, sftp_server
+
+
+def probe(port: int, *identities: Identity, listing: Listing | None = None) -> SshProbe:
+    return SshProbe(
+        "127.0.0.1",
+        port=port,
+        timeout=10,
+        login=Login("bob", "sesame"),
+        identities=identities,
+        fingerprints=(HOST_KEY.fingerprint,),
+        listing=listing,
+    )
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Identity:
+    paramiko.ECDSAKey.generate().write_private_key_file(str(tmp_path / "id"))
+    return Identity(str(tmp_path / "id"))
+
+
+def test_all_attempts_follow_one_request_for_the_service(tmp_path: Path, identity: Identity) -> None:
+    """A second one is a breach of order for asyncssh; the played server is as strict."""
+    conduct = Conduct()
+    with sftp_server(tmp_path, conduct) as port:
+        assert check(probe(port, identity, identity)).ok
+    assert conduct.attempts == ["none", "publickey", "publickey", "password"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("Too many authentication failures", ": Too many authentication failures"),
+        ("a\nb\x1b[2J", ": a b\\x1b[2J"),
+        ("", ""),
+    ],
+)
+def test_a_disconnect_is_no_refused_password(tmp_path: Path, identity: Identity, words: str, said: str) -> None:
+    conduct = Conduct(troubles={"password": lambda transport: hang_up(transport, words)})
+    with sftp_server(tmp_path, conduct) as port:
+        result = check(probe(port, identity))
+    assert result.state is State.CRITICAL
+    assert result.text == (
+        f"SSH CRITICAL - login as bob: key {identity.path} refused, password: the server ends the connection{said}"
+    )
+
+
+def test_the_last_words_behind_the_login(tmp_path: Path) -> None:
+    conduct = Conduct(troubles={"list": hang_up})
+    with sftp_server(tmp_path, conduct) as port:
+        result = check(probe(port, listing=Listing("in")))
+    assert result.text == "SFTP CRITICAL - list in: the server ends the connection: that was enough"
+
+
+def test_a_server_that_has_no_algorithm_in_common_with_us_is_not_called_sick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hardened ones offer a cipher alone that paramiko lacks; their clients are well."""
+    begin = paramiko.Transport.start_server
+
+    def one_cipher(transport: paramiko.Transport, **given: object) -> None:
+        transport._preferred_ciphers = ("chacha20-poly1305@openssh.com",)
+        begin(transport, **given)
+
+    monkeypatch.setattr(paramiko.Transport, "start_server", one_cipher)
+    with sftp_server(tmp_path) as port:
+        result = check(probe(port))
+    assert result.state is State.UNKNOWN
+    assert result.text == (
+        "SSH UNKNOWN - Key exchange failed: Incompatible ssh server (no acceptable ciphers); "
+        "--algorithms shows what the server offers"
+    )
