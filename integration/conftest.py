@@ -3,13 +3,15 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
 from integration import servers
 from integration.certificates import Certificates, make_certificates
-from integration.servers import Server, SshServer, free_port
+from integration.servers import Server, free_port
 
 Folders = Callable[[], Path]
 
@@ -47,107 +49,42 @@ def certificates(new_folder: Folders) -> Certificates:
     return make_certificates(new_folder())
 
 
-@pytest.fixture(scope="session")
-def vsftpd(new_folder: Folders) -> Iterator[Server]:
-    with servers.vsftpd(new_folder(), free_port()) as server:
-        yield server
+def served(
+    start: Callable[..., AbstractContextManager[Server]],
+    *,
+    secured: Literal["", "explicit", "implicit"] = "",
+    shared: bool = True,
+    **settings: Any,
+) -> Any:
+    """Returns a fixture that runs a server, one for all tests or one for each; secured with the good certificate."""
+
+    @pytest.fixture(scope="session" if shared else "function")
+    def server(request: pytest.FixtureRequest, new_folder: Folders) -> Iterator[Server]:
+        own = {secured: request.getfixturevalue("certificates").good} if secured else {}
+        with start(new_folder(), free_port(), **own, **settings) as running:
+            yield running
+
+    return server
 
 
-@pytest.fixture(scope="session")
-def vsftpd_explicit(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
-    with servers.vsftpd(new_folder(), free_port(), explicit=certificates.good) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def vsftpd_implicit(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
-    with servers.vsftpd(new_folder(), free_port(), implicit=certificates.good) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def vsftpd_multiline(new_folder: Folders) -> Iterator[Server]:
-    with servers.vsftpd(new_folder(), free_port(), banner=servers.BANNER) as server:
-        yield server
-
-
-@pytest.fixture
-def vsftpd_single(new_folder: Folders) -> Iterator[Server]:
-    """Serves one client at a time; not shared, since a session that ends slowly would fail the next test."""
-    with servers.vsftpd(new_folder(), free_port(), max_clients=1) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def proftpd(new_folder: Folders) -> Iterator[Server]:
-    with servers.proftpd(new_folder(), free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def proftpd_explicit(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
-    with servers.proftpd(new_folder(), free_port(), explicit=certificates.good) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def proftpd_implicit(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
-    with servers.proftpd(new_folder(), free_port(), implicit=certificates.good) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def proftpd_multiline(new_folder: Folders) -> Iterator[Server]:
-    with servers.proftpd(new_folder(), free_port(), banner=servers.BANNER) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def pure_ftpd(new_folder: Folders) -> Iterator[Server]:
-    """Greets with several lines without being asked to."""
-    with servers.pure_ftpd(new_folder(), free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def pure_ftpd_explicit(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
-    with servers.pure_ftpd(new_folder(), free_port(), explicit=certificates.good) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def pure_ftpd_tls_only(new_folder: Folders, certificates: Certificates) -> Iterator[Server]:
-    """Refuses a login without TLS."""
-    with servers.pure_ftpd(new_folder(), free_port(), explicit=certificates.good, tls=2) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def tftpd_hpa(new_folder: Folders) -> Iterator[Server]:
-    with servers.tftpd_hpa(new_folder(), free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def atftpd(new_folder: Folders) -> Iterator[Server]:
-    with servers.atftpd(new_folder(), free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def sshd(new_folder: Folders) -> Iterator[SshServer]:
-    with servers.sshd(new_folder(), free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def sshd_addendum(new_folder: Folders) -> Iterator[SshServer]:
-    with servers.sshd(new_folder(), free_port(), version_addendum="noidchecks lab") as server:
-        yield server
-
-
-@pytest.fixture
-def sshd_throttled(new_folder: Folders) -> Iterator[SshServer]:
-    """Sends away whoever comes while one connection has not logged in yet."""
-    with servers.sshd(new_folder(), free_port(), max_startups="1:100:1") as server:
-        yield server
+vsftpd = served(servers.vsftpd)
+vsftpd_explicit = served(servers.vsftpd, secured="explicit")
+vsftpd_implicit = served(servers.vsftpd, secured="implicit")
+vsftpd_multiline = served(servers.vsftpd, banner=servers.BANNER)
+# One client at a time; not shared, since a session that ends slowly would fail the next test.
+vsftpd_single = served(servers.vsftpd, shared=False, max_clients=1)
+proftpd = served(servers.proftpd)
+proftpd_explicit = served(servers.proftpd, secured="explicit")
+proftpd_implicit = served(servers.proftpd, secured="implicit")
+proftpd_multiline = served(servers.proftpd, banner=servers.BANNER)
+# Greets with several lines without being asked to.
+pure_ftpd = served(servers.pure_ftpd)
+pure_ftpd_explicit = served(servers.pure_ftpd, secured="explicit")
+# Refuses a login without TLS.
+pure_ftpd_tls_only = served(servers.pure_ftpd, secured="explicit", tls=2)
+tftpd_hpa = served(servers.tftpd_hpa)
+atftpd = served(servers.atftpd)
+sshd = served(servers.sshd)
+sshd_addendum = served(servers.sshd, version_addendum="noidchecks lab")
+# Sends away whoever comes while one connection has not logged in yet.
+sshd_throttled = served(servers.sshd, shared=False, max_startups="1:100:1")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lb import kernel, lock, modules
-from lb.actuator import Actuator, Applied
+from lb.actuator import Actuator
 from lb.config import parse_settings
 from lb.control import ControlServer
 from lb.desk import Desk
@@ -21,20 +21,20 @@ from lb.events import Event, EventLog
 from lb.farm import Farm
 from lb.hook import Hook
 from lb.keeper import Keeper
-from lb.listing import Snapshot
 from lb.lock import GuardError
 from lb.metrics import write
 from lb.notify import Notifier
 from lb.operation import read_file
 from lb.program import KernelError
 from lb.role import DEFAULT_RUN, Role, read_role
-from lb.ruleset import Conditions, compile_table
+from lb.ruleset import compile_table
 from lb.running import Running, count
 from lb.scrape import MetricsServer
 from lb.settings import SYNC, Settings
 from lb.state import StateError, StateFolder
 from lb.this_node import with_own_address
 from lb.watch import Guardian
+from lb.watched import Watched
 from lb.words import Words
 
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
@@ -60,43 +60,6 @@ class Options:
             hook_timeout=settings.hook_timeout,
             metrics=self.metrics or settings.metrics,
         )
-
-
-class Watched:
-    """An actuator of which one can tell whether it hangs."""
-
-    def __init__(self, acts: Acts) -> None:
-        self._acts = acts
-        self._since: float | None = None
-
-    def busy(self) -> float:
-        """Returns for how many seconds it has been at one and the same thing."""
-        since = self._since
-        return 0.0 if since is None else time.monotonic() - since
-
-    def read(self) -> Snapshot | None:
-        with self._timed():
-            return self._acts.read()
-
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
-        with self._timed():
-            return self._acts.apply(farms, conditions, stopped)
-
-    def is_disturbed(self) -> bool:
-        with self._timed():
-            return self._acts.is_disturbed()
-
-    def close(self) -> None:
-        with self._timed():
-            self._acts.close()
-
-    @contextmanager
-    def _timed(self) -> Iterator[None]:
-        self._since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._since = None
 
 
 class Service:

@@ -18,6 +18,7 @@ from integration.lab.faults import BLACKHOLE, NO_PASSIVE_DATA, REFUSE
 from integration.lb.farms import Value
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
+from integration.repeating import repeating
 from integration.servers import UNPACKED
 from lb.kernel import NftSession
 
@@ -165,23 +166,16 @@ def _await_news(news: list[tuple[float, str]], seen: int, text: str) -> float:
 @contextmanager
 def _clients(lab: Lab) -> Iterator[None]:
     """Begins a connection to the VIP every few milliseconds; nobody waits for what becomes of it."""
-    over = threading.Event()
 
     def work() -> None:
-        while not over.wait(GAP):
-            with lab.client.entered(), socket.socket() as one:
-                one.setblocking(False)
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                one.connect_ex((vip(4), PORT))
-                time.sleep(0.001)
+        with lab.client.entered(), socket.socket() as one:
+            one.setblocking(False)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            one.connect_ex((vip(4), PORT))
+            time.sleep(0.001)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with repeating(work, GAP):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from integration.bench.measure import BIN, C_PLUGINS, Cost, run
 from integration.monitoring.icinga import Icinga
 from integration.monitoring.nagios import Nagios
 from integration.monitoring.objects import PLAIN
+from integration.repeating import repeating
 
 SECONDS = 60
 FLEET = 10_000
@@ -171,24 +172,22 @@ def _spool_watch(nagios: Nagios) -> Iterator[Mapping[str, list[float]]]:
     """Yields, for each spool file, how long after each of its checks Nagios had taken it and deleted it."""
     there: dict[str, list[float]] = {}
     taken: dict[str, list[float]] = {}
-    over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.02):
-            now = time.time()
-            names = set(os.listdir(nagios.check_results))
-            for name in [name for name in there if name not in names]:
-                taken[name] = [now - finished for finished in there.pop(name)]
-            for name in names:
-                if name.endswith(".ok") and name[:-3] not in there:
-                    try:
-                        text = (nagios.check_results / name[:-3]).read_text()
-                    except FileNotFoundError:
-                        continue
-                    found = [line for line in text.splitlines() if line.startswith("finish_time=")]
-                    there[name[:-3]] = [float(line.partition("=")[2]) for line in found]
+        now = time.time()
+        names = set(os.listdir(nagios.check_results))
+        for name in [name for name in there if name not in names]:
+            taken[name] = [now - finished for finished in there.pop(name)]
+        for name in names:
+            if name.endswith(".ok") and name[:-3] not in there:
+                try:
+                    text = (nagios.check_results / name[:-3]).read_text()
+                except FileNotFoundError:
+                    continue
+                found = [line for line in text.splitlines() if line.startswith("finish_time=")]
+                there[name[:-3]] = [float(line.partition("=")[2]) for line in found]
 
-    with _thread(watch, over):
+    with repeating(watch, 0.02):
         yield taken
 
 
@@ -218,17 +217,6 @@ def _event_watch(icinga: Icinga) -> Iterator[list[float]]:
         yield latencies
     finally:
         over.set()
-
-
-@contextmanager
-def _thread(call: Callable[[], None], over: threading.Event) -> Iterator[None]:
-    thread = threading.Thread(target=call)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _wait(condition: Callable[[], bool]) -> None:

@@ -8,17 +8,10 @@ from integration.clients import Data, FtpClient, classic_ftp, curl_ftp, lftp
 from integration.lab import Lab, vip
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
-from integration.lb.visits import visit_ftp
+from integration.lb.visits import ROUTES, visit_ftp
 
 pytestmark = pytest.mark.root
 
-ROUTES = [
-    pytest.param(version, data, id=f"ipv{version}-{data.name}")
-    for version in (4, 6)
-    for data in Data
-    # PASV and PORT can only say addresses of IPv4.
-    if version == 4 or data.is_extended
-]
 OTHER_CLIENTS = [
     pytest.param(client, version, data, id=f"{client.__name__}-ipv{version}-{data.name}")
     for client in (lftp, classic_ftp)

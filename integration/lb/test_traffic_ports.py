@@ -12,16 +12,10 @@ from integration.lab import CLIENT, Backend, Lab, servers, vip
 from integration.lab.names import Asked
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
-from integration.lb.visits import visit_ftp
+from integration.lb.visits import ROUTES, visit_ftp
 
 pytestmark = pytest.mark.root
 
-ROUTES = [
-    pytest.param(version, data, id=f"ipv{version}-{data.name}")
-    for version in (4, 6)
-    for data in Data
-    if version == 4 or data.is_extended
-]
 SOURCE = {4: "10.20.1.77", 6: "fd00:20:1::77"}
 """An address of the balancer that it would not take by itself."""
 

@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
+import pytest
+
 from integration.clients import Data, Errand, FtpClient, Target, sha256
 from integration.lab import Lab
 from integration.lab.namespace import Namespace
 
 PATIENCE = 5.0
+ROUTES = [
+    pytest.param(version, data, id=f"ipv{version}-{data.name}")
+    for version in (4, 6)
+    for data in Data
+    # PASV and PORT can only say addresses of IPv4.
+    if version == 4 or data.is_extended
+]
 
 
 def visit_ftp(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from integration.lab.names import ask, ask_often
 from integration.lb.farms import farm
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
+from integration.repeating import repeating
 from lb import kernel
 from tests.waiting import until
 
@@ -33,19 +33,12 @@ COMMAND = "check_ftp -H HOST -p 21"
 def traffic(lab: Lab, port: int) -> Iterator[Counter[str]]:
     """Connects again and again until the block ends; counts who answers."""
     answers: Counter[str] = Counter()
-    over = threading.Event()
 
     def work() -> None:
-        while not over.is_set():
-            answers[ask(lab.client, vip(4), port)] += 1
+        answers[ask(lab.client, vip(4), port)] += 1
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with repeating(work):
         yield answers
-    finally:
-        over.set()
-        thread.join()
 
 
 def reached(lab: Lab, port: int) -> set[str]:

@@ -7,18 +7,12 @@ from typing import Any
 import pytest
 
 from noidchecks import Active, File, FtpProbe, Listing, Login, Range, State, UsageError
-from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run
 from tests.fakes.peers import Peer
+from tests.ftp.command_line import probe
 from tests.test_imports import loaded_after
 
 HEX = "ab" * 32
-
-
-def probe(*words: str) -> FtpProbe:
-    built = parse(["check_ftp", *words]).probe
-    assert isinstance(built, FtpProbe)
-    return built
 
 
 @pytest.mark.parametrize(

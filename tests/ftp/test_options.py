@@ -7,14 +7,8 @@ from typing import Any
 import pytest
 
 from noidchecks import FtpProbe, Range, State, UsageError
-from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run
-
-
-def probe(*words: str) -> FtpProbe:
-    built = parse(["check_ftp", *words]).probe
-    assert isinstance(built, FtpProbe)
-    return built
+from tests.ftp.command_line import probe
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from noidchecks import File, FtpProbe, Listing, Login, Range, State, Timings
 from tests.fakes.rehearse import rehearse
-from tests.files.output import output
+from tests.files.output import (
+    IN_TIME,
+    LATE,
+    LEFT,
+    RIGHT,
+    RIGHT_FILE,
+    SHA,
+    SLOW,
+    TIME,
+    WRONG,
+    WRONG_FILE,
+    output,
+    same_each_time,
+)
 
 LOGGED_IN = (b"220 hi\r\n", b"331 password\r\n", b"230 in\r\n")
 TYPE = (b"200 type\r\n",)
@@ -19,17 +31,12 @@ GOT = (b"229 (|||5002|)\r\n", b"150 go\r\n", b"hello", b"", b"226 done\r\n")
 STORED = (b"229 (|||5003|)\r\n", b"150 go\r\n", b"226 stored\r\n")
 CANARY = b"noidchecks canary 000000000000000000000000\r\n" * 8
 READ_BACK = (b"229 (|||5004|)\r\n", b"150 go\r\n", CANARY, b"", b"226 done\r\n")
-SHA = sha256(b"hello").hexdigest()
-# 19 May 2033, an hour after the file.
-NOW = 2_000_003_600.0
-MODIFIED = b"213 20330518033320\r\n"
+MDTM = b"213 20330518033320\r\n"
 
 
 @pytest.fixture(autouse=True)
-def same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Takes the name of the canary and the present from the test."""
-    monkeypatch.setattr("noidchecks.files.canary.urandom", bytes)
-    monkeypatch.setattr("noidchecks.files.judgement.time", lambda: NOW)
+def _same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    same_each_time(monkeypatch)
 
 
 def said(*incoming: Any, seconds: float = 0.25, **settings: Any) -> list[str]:
@@ -40,13 +47,8 @@ def said(*incoming: Any, seconds: float = 0.25, **settings: Any) -> list[str]:
 
 
 FINE = "FTP OK - 0.250 second response time on 192.0.2.1 port 21 "
-TIME = "time=0.250000s;;;0.000000;10.000000"
-SLOW = "time=0.250000s;0.100000;;0.000000;10.000000"
 ENTERED = ["OK: Connection to 192.0.2.1 on port 21 was a SUCCESS", "OK: Login as bob succeeded"]
-IN_TIME = "OK: Connection time 0.250000s is within thresholds"
-LATE = "Connection time 0.250000s exceeded warning threshold (0.1)"
 SEEN = '{"address": "192.0.2.1:21", "greeting": "220 hi", "reply_code": 220, "user": "bob"'
-LEFT = "noidchecks-000000000000000000000000.tmp"
 
 
 def test_a_login() -> None:
@@ -56,10 +58,10 @@ def test_a_login() -> None:
 def test_everything_at_once() -> None:
     canary = (*TYPE, *STORED, *READ_BACK, b"250 gone\r\n")
     assert said(
-        *(*LOGGED_IN, *TYPE, *LISTED, *LISTED_AGAIN, *TYPE, MODIFIED, *GOT, *canary),
+        *(*LOGGED_IN, *TYPE, *LISTED, *LISTED_AGAIN, *TYPE, MDTM, *GOT, *canary),
         data="passive",
         listing=Listing("pub", min_files=1, max_files=2),
-        get=File("f", size=Range(5, 5), sha256=SHA, contains=b"ell", max_age=7200),
+        get=RIGHT_FILE,
         put="up",
     ) == [
         f"{FINE}[login bob, data EPSV PASV, list pub 2 files, get f 5 bytes, put]"
@@ -68,11 +70,7 @@ def test_everything_at_once() -> None:
         "OK: data channel: EPSV works",
         "OK: data channel: PASV works",
         "OK: list pub: 2 files, as expected",
-        "OK: get f: 5 bytes received",
-        "OK: get f: size is 5 bytes, as expected",
-        f"OK: get f: SHA-256 is {SHA}, as expected",
-        "OK: get f: contains 'ell'",
-        "OK: get f: age is 3600s, as expected",
+        *RIGHT,
         "OK: put: a canary was stored, read back and deleted",
         IN_TIME,
         f'{SEEN}, "data": {{"EPSV": "ok", "PASV": "ok"}}, "entries": 2, "size": 5, "sha256": "{SHA}"}}',
@@ -80,27 +78,20 @@ def test_everything_at_once() -> None:
 
 
 def test_everything_wrong_at_once() -> None:
-    wrong = [
-        "list pub: 2 files, expected at least 3",
-        "get f: size: expected 4 bytes, received 5 bytes",
-        f"get f: SHA-256: expected {'0' * 64}, received {SHA}",
-        "get f: does not contain 'moon'",
-        "get f: age: expected at most 60s, received 3600s",
-    ]
-    listed, *file = [f"CRITICAL: {text}" for text in wrong]
+    listed = "list pub: 2 files, expected at least 3"
     assert said(
-        *(*LOGGED_IN, *TYPE, *LISTED, *TYPE, MODIFIED, *GOT),
+        *(*LOGGED_IN, *TYPE, *LISTED, *TYPE, MDTM, *GOT),
         listing=Listing("pub", min_files=3),
-        get=File("f", size=Range(0, 4), sha256="0" * 64, contains=b"moon", max_age=60),
+        get=WRONG_FILE,
         warning=Range(0, 0.1),
     ) == [
-        f"FTP CRITICAL - {'; '.join([*wrong, LATE])}"
+        f"FTP CRITICAL - {'; '.join([listed, *WRONG, LATE])}"
         f"|{SLOW} files=2;;;0 size=5B;;4.000000;0 throughput=88.000000B;;;0.000000",
         *ENTERED,
         "OK: data channel: EPSV works",
-        listed,
-        "OK: get f: 5 bytes received",
-        *file,
+        f"CRITICAL: {listed}",
+        RIGHT[0],
+        *(f"CRITICAL: {text}" for text in WRONG),
         f"WARNING: {LATE}",
         f'{SEEN}, "data": {{"EPSV": "ok"}}, "entries": 2, "size": 5, "sha256": "{SHA}"}}',
     ]

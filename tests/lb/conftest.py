@@ -1,4 +1,4 @@
-"""The played programs as fixtures."""
+"""The played programs, a service and a balancer as fixtures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from uuid import uuid4
 import pytest
 
 from lb import kernel, lock, modules, program
+from lb.apply import Plan
+from lb.listing import Snapshot
+from lb.skeleton import VERSION
 
+from .balancer import BOTH, Balancer
 from .programs import Played
 from .served import Served, text
 
@@ -53,3 +57,31 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conntrack: Played) -
     with one.manager:
         yield one
     one.notifier.close()
+
+
+@pytest.fixture
+def balancer(tmp_path: Path, conntrack: Played, monkeypatch: pytest.MonkeyPatch) -> Balancer:
+    """A balancer to which nothing has been applied yet."""
+    made = Balancer(tmp_path, conntrack)
+
+    def change(plan: Plan) -> None:
+        if plan.batches:
+            made.holds = Snapshot(VERSION, plan.new)
+            made.changes += 1
+
+    def remove() -> None:
+        made.holds = None
+
+    monkeypatch.setattr(kernel, "read", lambda: made.holds)
+    monkeypatch.setattr(kernel, "remove", remove)
+    monkeypatch.setattr(Plan, "run", change)
+    monkeypatch.setattr("lb.modules.is_there", lambda name: True)
+    return made
+
+
+@pytest.fixture
+def applied(balancer: Balancer) -> Balancer:
+    """A balancer that serves both farms."""
+    assert balancer.run("apply", balancer.write(BOTH)) == (0, "the table is made, with 2 farms\n")
+    balancer.changes = 0
+    return balancer

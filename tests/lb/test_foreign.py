@@ -3,8 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,8 @@ from lb import foreign
 from lb.foreign import Foreign, find
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
+
+from .waiting import until
 
 PYTHON = [sys.executable, "-SEc"]
 STARTED: list[Foreign] = []
@@ -70,13 +71,6 @@ def gone(pid: int) -> bool:
 
 def begun(folder: Path) -> int:
     return len(list(folder.glob("began-*")))
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < limit
-        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

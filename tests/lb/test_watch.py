@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from itertools import cycle
@@ -27,6 +27,7 @@ from lb.words import Words
 from tests.fakes.peers import Peer, close, silent
 
 from .farms import farm
+from .waiting import until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 FTP = b"220 ready\r\n"
@@ -88,12 +89,6 @@ async def running(
         with suppress(asyncio.CancelledError):
             await task
     assert kernel.closed
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - peers and the played kernel tell nobody
-            await asyncio.sleep(0.01)
 
 
 async def test_the_first_result_decides_and_reaches_the_kernel() -> None:
