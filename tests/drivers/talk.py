@@ -8,12 +8,13 @@ from typing import Any
 from noidchecks import Metric, Result, State, Timings
 from noidchecks.address import AF_UNSPEC
 from noidchecks.dialogue import Dialogue, Stream, open_stream
+from tests.patience import LONG
 
 
 class TalkProbe:
     """A probe whose dialogue is the function given; its findings are the result's fact "found"."""
 
-    def __init__(self, dialogue: Callable[[], Dialogue[Any]], timeout: float = 10.0) -> None:
+    def __init__(self, dialogue: Callable[[], Dialogue[Any]], timeout: float = LONG) -> None:
         self.dialogue = dialogue
         self.timeout = timeout
 
