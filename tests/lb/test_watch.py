@@ -154,7 +154,7 @@ async def test_words_hold_and_can_be_lifted() -> None:
 async def test_one_probe_serves_all_farms_that_ask_for_it() -> None:
     kernel = Kernel()
     with Peer(FTP) as peer:
-        farms = [watched(peer.port, name=f"f{number}", interval=60.0) for number in range(3)]
+        farms = [watched(peer.port, name=f"f{number}", interval=60.0, fast_interval=60.0) for number in range(3)]
         farms = [replace(one, ports=(3000 + number,)) for number, one in enumerate(farms)]
         async with running(*farms, kernel=kernel) as (guardian, _):
             await until(lambda: all(health.state == "up" for health in guardian.health()))

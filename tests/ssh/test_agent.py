@@ -13,7 +13,7 @@ import pytest
 from noidchecks import Login
 from noidchecks.ssh.sockets import AgentSocket, Shuttable
 from tests.fakes.sftp import Conduct, sftp_server
-from tests.ssh.logins import KEY, NO_PASSWORD, Check, probe
+from tests.ssh.logins import KEY, NO_PASSWORD, Check, late, probe
 
 
 def test_an_agent_without_keys(run: Check, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def mute_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sock
 @pytest.mark.usefixtures("mute_agent", "nothing_left")
 def test_an_agent_that_does_not_answer_is_no_sick_server_and_holds_no_thread(run: Check, folder: Path) -> None:
     with sftp_server(folder) as port:
-        result = run(probe(port, timeout=2, login=NO_PASSWORD, agent=True))
+        result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
     assert result.text == "SSH UNKNOWN - login as bob: the agent does not answer"
 
 
@@ -46,8 +46,8 @@ def test_the_deadline_frees_the_thread_from_a_mute_agent(
 ) -> None:
     monkeypatch.setattr("noidchecks.ssh.sockets.AgentSocket.__init__", without_patience)
     with sftp_server(folder) as port:
-        result = run(probe(port, timeout=1, login=NO_PASSWORD, agent=True))
-    assert result.text.startswith("SSH CRITICAL - Socket timeout after 1 seconds (login)")
+        result = late("(login)", run, probe(port, login=NO_PASSWORD, agent=True))
+    assert result.text.startswith("SSH CRITICAL - Socket timeout after ")
 
 
 def without_patience(sock: AgentSocket, _: float | None) -> None:
@@ -77,7 +77,7 @@ def test_an_agent_that_lists_keys_and_does_not_sign(
     agent.start()
     try:
         with sftp_server(folder, Conduct(key=KEY)) as port:
-            result = run(probe(port, timeout=2, login=NO_PASSWORD, agent=True))
+            result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
     finally:
         agent.join()
     assert result.text == f"SSH UNKNOWN - login as bob: the agent {why}"
@@ -94,5 +94,5 @@ def test_an_agent_that_takes_no_connection(
         listener.listen(0)
         first.connect(path)
         with sftp_server(folder) as port:
-            result = run(probe(port, timeout=2, login=NO_PASSWORD, agent=True))
+            result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
     assert result.text == "SSH UNKNOWN - login as bob: the agent takes no connection"

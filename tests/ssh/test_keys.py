@@ -58,7 +58,7 @@ def test_a_pipe_in_place_of_a_file(run: Check, folder: Path, key_file: Path, whi
     elif which == "known hosts":
         settings["known_hosts"] = str(path)
     with sftp_server(folder, Conduct(key=KEY)) as port:
-        result = run(probe(port, timeout=2, **settings))
+        result = run(probe(port, **settings))
     wanted = {
         "known hosts": f"cannot read known hosts {path}",
         "identity": f"login as bob: cannot read identity {path}",

@@ -35,7 +35,7 @@ def test_silent_servers_delay_neither_healthy_ones_nor_look_ups(folder: Path) ->
         thread = threading.Thread(target=greet)
         thread.start()
         mute = probe(listener.getsockname()[1], timeout=6, sftp=True)
-        healthy = [probe(port, timeout=6, sftp=True), probe(port, "localhost", timeout=6, family=socket.AF_INET)]
+        healthy = [probe(port, sftp=True), probe(port, "localhost", family=socket.AF_INET)]
         try:
             found = list(survey([*[mute] * (LOOK_UPS.limit + 16), *healthy]))
             # paramiko's own, of which each would be a thread that outlives the check.

@@ -21,10 +21,11 @@ from tests.tftp.serving import CANARY
 def test_canary_over_sockets(check: Check, host: str) -> None:
     kept: dict[bytes, bytes] = {}
     with Server(taking(kept, lose=1), host) as server:
-        result = check(TftpProbe(host, put="c", port=server.port, timeout=2))
+        result = check(TftpProbe(host, put="c", port=server.port, timeout=4))
     assert result.text.startswith("TFTP OK - Wrote 1024 bytes and read them back in "), str(result)
     assert kept == {b"c": CANARY}
-    assert "retransmissions=1;;;0" in str(result)
+    # More where the machine is busy.
+    assert re.search(r" retransmissions=[1-9]", str(result))
 
 
 @pytest.mark.usefixtures("canary")

