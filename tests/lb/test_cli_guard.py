@@ -59,8 +59,9 @@ async def test_ending_flows_is_done_by_the_guardian_too(served: Served, noidlb: 
 
 async def test_a_refusing_kernel_is_2(served: Served, noidlb: Operator) -> None:
     async with running(served):
+        await until(lambda: served.kinds().count("up") == 2)
         # A word waits for what the verdicts changed, which would meet the refusal in its place.
-        assert await noidlb("up", "f", "b1") == (0, "backend f/b1: up\n")
+        assert await noidlb("up", "f", "b1") == (0, "nothing to change\n")
         served.kernel.failures = 1
         assert await noidlb("down", "f", "b1") == (2, "noidlb: nft refuses; the guardian will try again\n")
 
