@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lb.farm import Farm, IPAddress
 from lb.guard import Guard, fill_in
@@ -50,6 +50,11 @@ class Targets:
         return len(self._targets)
 
     @property
+    def watches(self) -> Mapping[TargetKey, Sequence[Watch]]:
+        """The watches of each probe."""
+        return {key: target.watches for key, target in self._targets.items()}
+
+    @property
     def places(self) -> Mapping[Place, list[Watch]]:
         """The watches of each backend at each of its addresses."""
         return self._places
@@ -57,33 +62,38 @@ class Targets:
     def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
         """Takes in the farms and returns the targets that there are no more."""
         old = self._targets
-        wanted = list(_wanted(farms))
+        watches = list(inherit(farms, self.watches))
         # So fast, and no faster, goes the first round: a thousand starts in a second.
-        soon = len({key for key, *_ in wanted} - old.keys()) / 1000
-        heirs = {key: target.watches for key, target in old.items()}
+        soon = len({key for key, _ in watches} - old.keys()) / 1000
         self._targets, self._places = {}, {}
-        for key, farm, guard, name, address, port, command in wanted:
+        for key, watch in watches:
             target = self._targets.get(key)
             if target is None:
-                target = self._targets[key] = old.get(key) or self._make(key, guard, address, port, now, soon)
+                target = self._targets[key] = old.get(key) or self._make(key, watch, now, soon)
                 target.watches = []
-            watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
-            # One that comes new to a known address need not wait for its first result.
-            previous = {one.key: one for one in heirs.get(key, ())}
-            adopted = previous.get(watch.key) or next(iter(previous.values()), None)
-            if adopted is not None:
-                watch.adopt(adopted)
             target.watches.append(watch)
-            self._places.setdefault((farm, name, address.version), []).append(watch)
+            self._places.setdefault(watch.place, []).append(watch)
         gone = [target for key, target in old.items() if key not in self._targets]
         for target in gone:
             target.watches = []
         return gone
 
-    def _make(self, key: TargetKey, guard: Guard, address: IPAddress, port: int, now: float, soon: float) -> Target:
-        rhythm = Rhythm(self._number, now, interval=guard.interval, soon=max(soon, guard.fast))
+    def _make(self, key: TargetKey, watch: Watch, now: float, soon: float) -> Target:
+        rhythm = Rhythm(self._number, now, interval=watch.guard.interval, soon=max(soon, watch.guard.fast))
         self._number += 1
-        return Target(Check(*key), _shown(address, port), rhythm)
+        return Target(Check(*key), watch.address, rhythm)
+
+
+def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[Watch]]) -> Iterator[tuple[TargetKey, Watch]]:
+    """Yields what farms want to be watched, with what is known already of the same probes."""
+    for key, farm, guard, name, address, port, command in _wanted(farms):
+        watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
+        # One that comes new to a known address need not wait for its first result.
+        previous = {one.key: one for one in known.get(key, ())}
+        adopted = previous.get(watch.key) or next(iter(previous.values()), None)
+        if adopted is not None:
+            watch.adopt(adopted)
+        yield key, watch
 
 
 def _shown(address: IPAddress, port: int) -> str:

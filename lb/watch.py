@@ -13,6 +13,7 @@ from lb.enactor import Acts, Count, Enactor
 from lb.events import Event, EventLog
 from lb.farm import Farm
 from lb.guardian import Change, Health, Watch
+from lb.outlook import Knowledge
 from lb.probing import Prober
 from lb.schedule import Schedule
 from lb.target import Target, Targets
@@ -108,6 +109,10 @@ class Guardian:
     def health(self) -> tuple[Health, ...]:
         """Returns how each backend is at each address by each command."""
         return tuple(self._health(target, watch) for target in self._targets for watch in target.watches)
+
+    def knowledge(self) -> Knowledge:
+        """Returns what decides how it would have the farms served, or others."""
+        return Knowledge(self._words, self._targets.watches, self._enactor.present, self._enactor.shares)
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""
