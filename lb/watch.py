@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from lb import conntrack
+from lb import conntrack, lock
+from lb.actuator import Actuator
 from lb.enactor import Acts, Count, Enactor
 from lb.events import Event, EventLog
 from lb.farm import Farm
@@ -41,21 +43,24 @@ class Counts:
 class Guardian:
     """Watches the backends of farms and keeps the kernel's table as their health and the operator want it.
 
-    It belongs to the loop that run() runs on. count is what counts connections for farms that go by them.
+    It belongs to the loop that run() runs on. Without an actuator it changes the kernel of this network namespace, and
+    is the only guardian that does. What happens is told to those who subscribe to its events. count is what counts
+    connections for farms that go by them.
     """
 
     def __init__(
         self,
         farms: tuple[Farm, ...],
-        words: Words,
+        words: Words | None = None,
         *,
-        actuator: Acts,
-        events: EventLog,
+        actuator: Acts | None = None,
+        events: EventLog | None = None,
         count: Count = conntrack.count,
     ) -> None:
-        self._farms, self._words = farms, words
-        self._events = events
-        self._enactor = Enactor(farms, words, actuator=actuator, events=events, count=count)
+        self.events = events or EventLog()
+        self._farms, self._words = farms, words or Words()
+        self._is_alone = actuator is None
+        self._enactor = Enactor(farms, self._words, actuator=actuator or Actuator(), events=self.events, count=count)
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
         self._prober: Prober | None = None
@@ -78,21 +83,22 @@ class Guardian:
         )
 
     async def run(self) -> None:
-        """Watches until it is cancelled; the table stays as it is then."""
-        self._loop = asyncio.get_running_loop()
-        self._prober = Prober()
-        try:
-            self.configure(self._farms, self._words)
-            await self._enactor.run()
-        finally:
-            prober, self._prober = self._prober, None
-            if self._timer is not None:
-                self._timer.cancel()
-            await prober.close()
+        """Watches until it is cancelled; the table stays as it is then. GuardError when it has another guardian."""
+        with lock.take() if self._is_alone else nullcontext():
+            self._loop = asyncio.get_running_loop()
+            self._prober = Prober()
+            try:
+                self.configure(self._farms, self._words)
+                await self._enactor.run()
+            finally:
+                prober, self._prober = self._prober, None
+                if self._timer is not None:
+                    self._timer.cancel()
+                await prober.close()
 
-    def configure(self, farms: tuple[Farm, ...], words: Words) -> None:
+    def configure(self, farms: tuple[Farm, ...], words: Words | None = None) -> None:
         """Goes on with other farms or words; what is known of a command at an address stays known."""
-        self._farms, self._words = farms, words
+        self._farms, self._words = farms, words if words is not None else self._words
         if self._loop is None:
             # Not running yet: run() comes back here.
             return
@@ -100,7 +106,7 @@ class Guardian:
             self._schedule.put(target, None)
         for target in self._targets:
             self._schedule.put(target, target.rhythm.due(target.pace))
-        self._enactor.configure(farms, words, self._targets.places)
+        self._enactor.configure(farms, self._words, self._targets.places)
         self._arm()
         # What stays is not garbage: to look it all through takes tenths of a second with thousands of targets.
         gc.collect()
@@ -169,7 +175,7 @@ class Guardian:
         self._flips += change.kind in ("up", "down")
         if change.kind in ("up", "down", "weight", "keep"):
             self._enactor.want({watch.farm}, now + change.hold)
-        self._events.add(
+        self.events.add(
             Event(
                 time=wall,
                 kind=change.kind,
