@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from lb import conntrack, lock
+from lb import conntrack, garbage, lock
 from lb.actuator import Actuator
 from lb.enactor import Acts, Count, Enactor
 from lb.events import Event, EventLog
@@ -84,7 +83,10 @@ class Guardian:
 
     async def run(self) -> None:
         """Watches until it is cancelled; the table stays as it is then. GuardError when it has another guardian."""
-        with lock.take() if self._is_alone else nullcontext():
+        async with AsyncExitStack() as stack:
+            if self._is_alone:
+                stack.enter_context(lock.take())
+            await stack.enter_async_context(garbage.looked_for())
             self._loop = asyncio.get_running_loop()
             self._prober = Prober()
             try:
@@ -108,9 +110,8 @@ class Guardian:
             self._schedule.put(target, target.rhythm.due(target.pace))
         self._enactor.configure(farms, self._words, self._targets.places)
         self._arm()
-        # What stays is not garbage: to look it all through takes tenths of a second with thousands of targets.
-        gc.collect()
-        gc.freeze()
+        # Now that it takes its time anyway.
+        garbage.look()
 
     def health(self) -> tuple[Health, ...]:
         """Returns how each backend is at each address by each command."""
