@@ -164,14 +164,12 @@ class Guardian:
         target.rhythm.finished(now)
         if not target.watches:
             return
-        for watch in target.watches:
-            change = watch.take(result, now)
-            if change is not None:
-                self._note(target, watch, change, now)
+        for watch, change in target.take(result, now):
+            self._note(watch, change, now)
         self._schedule.put(target, target.rhythm.due(target.pace))
         self._arm()
 
-    def _note(self, target: Target, watch: Watch, change: Change, now: float) -> None:
+    def _note(self, watch: Watch, change: Change, now: float) -> None:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
         if change.kind in ("up", "down", "weight", "keep"):
