@@ -20,6 +20,8 @@ async def looked_for() -> AsyncIterator[None]:
     """Looks for garbage now and then in place of Python, until the block ends."""
     was_enabled = gc.isenabled()
     gc.disable()
+    # All that there is already, as long as nothing waits for it.
+    _look()
     task = asyncio.create_task(_look_again())
     try:
         yield
@@ -30,12 +32,6 @@ async def looked_for() -> AsyncIterator[None]:
             gc.enable()
 
 
-def look() -> None:
-    """Looks for it among what is new; what turns out to be in use is not looked through again."""
-    gc.collect()
-    gc.freeze()
-
-
 async def _look_again() -> None:
     whole = time.monotonic() + _WHOLE_EVERY
     while True:
@@ -43,4 +39,10 @@ async def _look_again() -> None:
         if time.monotonic() >= whole:
             gc.unfreeze()
             whole = time.monotonic() + _WHOLE_EVERY
-        look()
+        _look()
+
+
+def _look() -> None:
+    """Looks for it among what is new; what turns out to be in use is not looked through again."""
+    gc.collect()
+    gc.freeze()

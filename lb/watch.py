@@ -110,8 +110,6 @@ class Guardian:
             self._schedule.put(target, target.rhythm.due(target.pace))
         self._enactor.configure(farms, self._words, self._targets.places)
         self._arm()
-        # Now that it takes its time anyway.
-        garbage.look()
 
     def health(self) -> tuple[Health, ...]:
         """Returns how each backend is at each address by each command."""

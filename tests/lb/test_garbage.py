@@ -42,11 +42,11 @@ async def test_what_was_in_use_for_long_is_found_later(monkeypatch: pytest.Monke
     async with garbage.looked_for():
         ring = Ring()
         seen = weakref.ref(ring)
-        garbage.look()
+        garbage._look()
         del ring
         gc.collect()
         assert seen() is not None
-    monkeypatch.setattr(garbage, "_WHOLE_EVERY", 0.05)
+    monkeypatch.setattr(garbage, "_WHOLE_EVERY", 0.0)
     async with garbage.looked_for():
         await until_gone(seen)
 
