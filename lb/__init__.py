@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from lb.config import load
     from lb.events import Event, EventLog
     from lb.farm_error import FarmError
+    from lb.lock import GuardError
     from lb.watch import Guardian
     from lb.words import Words
 
-__all__ = ["Guardian", "load", "Words", "Actuator", "EventLog", "Event", "FarmError"]
+__all__ = ["Guardian", "load", "Words", "Actuator", "EventLog", "Event", "FarmError", "GuardError"]
 
 _HOMES = {
     "Guardian": "lb.watch",
@@ -25,6 +26,7 @@ _HOMES = {
     "EventLog": "lb.events",
     "Event": "lb.events",
     "FarmError": "lb.farm_error",
+    "GuardError": "lb.lock",
 }
 
 

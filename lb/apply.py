@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lb import kernel
 from lb.farm import Farm
 from lb.marks import BACKEND_MASK, FLOW_MASK, Marks
-from lb.ruleset import compile_table
+from lb.ruleset import Conditions, compile_table
 from lb.skeleton import TABLE
 from lb.table import Table, render, transactions
 from lb.words import Words
@@ -62,9 +62,12 @@ class Plan:
         return self.gone() & udp
 
 
-def plan(farms: tuple[Farm, ...], words: Words) -> Plan:
-    """Compares the table that farms and words want with the one that the kernel has; it changes nothing."""
-    new = compile_table(farms, words.conditions(), words.stopped_of(farms))
+def plan(farms: tuple[Farm, ...], words: Words, conditions: Conditions | None = None) -> Plan:
+    """Compares the table that farms and words want with the one that the kernel has; it changes nothing.
+
+    Conditions are given where a guardian has a say too.
+    """
+    new = compile_table(farms, words.conditions() if conditions is None else conditions, words.stopped_of(farms))
     found = kernel.read()
     if found is None:
         return Plan(None, new, (render(new),))

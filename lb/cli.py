@@ -12,9 +12,10 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from lb import cli_guard, conntrack, kernel
-from lb.apply import describe, plan
+from lb.apply import plan
+from lb.cli_diff import diff
 from lb.cli_guard import (
-    DEFAULT_FILE,
+    file_argument as _file,
     other_file_option as _other_file,
     require_no_guardian,
     socket_option as _socket,
@@ -53,7 +54,6 @@ DONE, FOUND, TROUBLE, USAGE = range(4)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_file = click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
 _cut = click.option("--cut", is_flag=True, help="End established flows too.")
 
 
@@ -91,24 +91,6 @@ def show(file: str, folder: StateFolder) -> int:
     words = read_words(folder)
     click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
     return DONE
-
-
-@commands.command()
-@_file
-@_state
-def diff(file: str, folder: StateFolder) -> int:
-    """Prints what apply would change in the kernel, as nft text below the same in words; exit code 1 if anything."""
-    farms = load(file)
-    change = plan(farms, read_words(folder))
-    if not change.batches:
-        click.echo("nothing to change")
-        return DONE
-    for line in describe(change, farms):
-        click.echo(f"# {line}")
-    for count, batch in enumerate(change.batches, 1):
-        click.echo(f"# transaction {count} of {len(change.batches)}")
-        click.echo(batch, nl=False)
-    return FOUND
 
 
 @commands.command()
@@ -233,7 +215,7 @@ def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path)
     return worst
 
 
-for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, pair, status):
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, pair, status):
     commands.add_command(_command)
 
 

@@ -30,6 +30,7 @@ state_option = click.option(
     callback=lambda _context, _parameter, value: StateFolder(value),
     help="Where the operator's words are kept.",
 )
+file_argument = click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
 other_file_option = click.option("--file", type=click.Path(), help="Take this configuration, not the one applied last.")
 socket_option = click.option(
     "--socket",
@@ -79,7 +80,7 @@ def _hook(_context: click.Context, _parameter: click.Parameter, value: str | Non
 
 
 @click.command()
-@click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
+@file_argument
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How events look.")
 @click.option("--hook", metavar="COMMAND", callback=_hook, help="Is told every event; run without a shell.")
 @click.option("--metrics", metavar="ADDRESS:PORT", default="", help="Where Prometheus finds metrics.")

@@ -9,6 +9,7 @@ import click
 from lb.events import EventLog, to_dict
 from lb.farm import BackendState, FarmError
 from lb.operation import find_farm
+from lb.outlook import tell
 from lb.program import KernelError
 from lb.request import Answer, Request, RequestError
 from lb.running import Running
@@ -26,6 +27,7 @@ class Desk:
         self._reload = reload
         self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
             "status": self._status,
+            "tell": self._tell,
             "say": self._say,
             "stop": self._stop,
             "start": self._start,
@@ -50,6 +52,9 @@ class Desk:
 
     async def _status(self, request: Request) -> Answer:
         return {"status": to_document(await self._running.status())}
+
+    async def _tell(self, request: Request) -> Answer:
+        return {"knowledge": tell(self._running.guardian.knowledge())}
 
     async def _say(self, request: Request) -> Answer:
         farm, backend = _name(request, "farm"), _name(request, "backend")

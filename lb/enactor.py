@@ -20,7 +20,7 @@ from lb.listing import Snapshot
 from lb.marks import FLOW_MASK, Marks
 from lb.program import KernelError
 from lb.ruleset import Condition, Conditions
-from lb.verdicts import Merged, Place, merge, served, verdict
+from lb.verdicts import Merged, Place, merge, served, verdicts_of
 from lb.words import Words
 
 # Counts the connections of each backend by mark (FLOW_MASK); KernelError.
@@ -43,7 +43,9 @@ class Acts(Protocol):
 class Enactor:
     """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
 
-    count is what counts connections for farms that go by them. transactions and failed are how many there were.
+    count is what counts connections for farms that go by them. transactions and failed are how many there were. present
+    is what the kernel served when the guardian came, shares are the percentages of weights of farms that go by
+    connections.
     """
 
     def __init__(
@@ -58,12 +60,12 @@ class Enactor:
         self._count = count
         self._batching = Batching()
         self._worker = ThreadPoolExecutor(1, "kernel")
-        # What the kernel had when the guardian came; None until it was read.
-        self._present: dict[Place, bool] | None = None
+        self.present: Mapping[Place, bool] = {}
+        self._is_read = False
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._merged: dict[str, Merged] = {}
         self._ramps: dict[str, asyncio.TimerHandle] = {}
-        self._shares: dict[str, dict[str, int]] = {}
+        self.shares: dict[str, Mapping[str, int]] = {}
         self._dirty: set[str] = set()
         self._urgent = float("inf")
         self._wanted = asyncio.Event()
@@ -134,9 +136,10 @@ class Enactor:
                     self._settle_waiters()
 
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
-        if self._present is None:
+        if not self._is_read:
             snapshot = await self._in_worker(self._actuator.read)
-            self._present = served(self._farms, snapshot.table) if snapshot is not None else {}
+            self.present = served(self._farms, snapshot.table) if snapshot is not None else {}
+            self._is_read = True
         farms, stopped = self._farms, self._words.stopped_of(self._farms)
         for farm in farms:
             if farm.name in dirty:
@@ -150,15 +153,8 @@ class Enactor:
 
     def _merge(self, farm: Farm) -> None:
         loop = asyncio.get_running_loop()
-        verdicts = {
-            place: verdict(watches)
-            for one in farm.backends
-            for version in (4, 6)
-            if (watches := self._watches.get(place := (farm.name, one.name, version)))
-        }
-        merged = merge(
-            farm, self._words, verdicts, self._present or {}, loop.time(), balance=self._shares.get(farm.name)
-        )
+        verdicts = verdicts_of(farm, self._watches)
+        merged = merge(farm, self._words, verdicts, self.present, loop.time(), balance=self.shares.get(farm.name))
         before = self._merged.get(farm.name)
         self._conditions.update(merged.conditions)
         self._merged[farm.name] = merged
@@ -209,10 +205,10 @@ class Enactor:
                     continue
                 serving = [one for one in farm.backends if self._is_serving(farm.name, one.name)]
                 flows = {one.name: counts.get(marks.backend(farm, one.name) & FLOW_MASK, 0) for one in serving}
-                before = self._shares.get(farm.name, {})
+                before = self.shares.get(farm.name, {})
                 after = balance.step(serving, flows, before)
                 if after != before:
-                    self._shares[farm.name] = after
+                    self.shares[farm.name] = after
                     self.want({farm.name}, float("inf"))
 
     def _is_serving(self, farm: str, backend: str) -> bool:

@@ -111,6 +111,11 @@ class Watch:
         return self.farm, self.backend, self.version, self.command
 
     @property
+    def place(self) -> tuple[str, str, int]:
+        """Where the backend is: farm, name, IP version."""
+        return self.farm, self.backend, self.version
+
+    @property
     def state(self) -> str:
         """unknown, up or down."""
         return "unknown" if self.up.value is None else "up" if self.up.value else "down"

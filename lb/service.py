@@ -83,15 +83,12 @@ class Service:
 
     async def run(self) -> int:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
-        loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
             text, farms, settings = self._read()
-            held = stack.enter_context(lock.take())
-            loop.add_reader(held, lock.let_go, held)
-            stack.callback(loop.remove_reader, held)
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
+            stack.enter_context(lock.take())
             _raise_descriptors()
             words = self._words().about(farms)
             self._load_modules(farms)

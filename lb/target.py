@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lb.farm import Farm, IPAddress
 from lb.guard import Guard, fill_in
-from lb.guardian import Watch, pace_of
+from lb.guardian import Change, Watch, pace_of
 from lb.probing import Check
 from lb.schedule import Pace, Rhythm
 from lb.verdicts import Place, versions_of
+from noidchecks.status.result import Result
 
 # The words of a command for one address, and the deadline in seconds.
 TargetKey = tuple[tuple[str, ...], float]
@@ -21,18 +22,37 @@ class Target:
     A command without HOST goes to one place for all backends; address is that of the first of them then.
     """
 
-    __slots__ = ("check", "address", "rhythm", "watches")
+    __slots__ = ("check", "address", "rhythm", "watches", "_pace")
 
     def __init__(self, check: Check, address: str, rhythm: Rhythm) -> None:
         self.check = check
         self.address = address
         self.rhythm = rhythm
-        self.watches: list[Watch] = []
+        self.watches: Sequence[Watch] = ()
+        self._pace: Pace | None = None
 
     @property
     def pace(self) -> Pace:
         """How fast it is wanted at the moment."""
-        return pace_of(self.watches)
+        if self._pace is None:
+            self._pace = pace_of(self.watches)
+        return self._pace
+
+    def watch(self, watches: Sequence[Watch]) -> None:
+        """Has these watch it from now on."""
+        self.watches = watches
+        self._pace = None
+
+    def take(self, result: Result, now: float) -> list[tuple[Watch, Change]]:
+        """Hands a result to those who watch, and returns what it changes."""
+        is_steady = not self._is_doubtful()
+        changes = [(watch, change) for watch in self.watches if (change := watch.take(result, now)) is not None]
+        if changes or not is_steady or self._is_doubtful():
+            self._pace = None
+        return changes
+
+    def _is_doubtful(self) -> bool:
+        return any(watch.is_doubtful for watch in self.watches)
 
 
 class Targets:
@@ -50,6 +70,11 @@ class Targets:
         return len(self._targets)
 
     @property
+    def watches(self) -> Mapping[TargetKey, Sequence[Watch]]:
+        """The watches of each probe."""
+        return {key: target.watches for key, target in self._targets.items()}
+
+    @property
     def places(self) -> Mapping[Place, list[Watch]]:
         """The watches of each backend at each of its addresses."""
         return self._places
@@ -57,33 +82,38 @@ class Targets:
     def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
         """Takes in the farms and returns the targets that there are no more."""
         old = self._targets
-        wanted = list(_wanted(farms))
+        found: dict[TargetKey, list[Watch]] = {}
+        self._places = {}
+        for key, watch in inherit(farms, self.watches):
+            found.setdefault(key, []).append(watch)
+            self._places.setdefault(watch.place, []).append(watch)
         # So fast, and no faster, goes the first round: a thousand starts in a second.
-        soon = len({key for key, *_ in wanted} - old.keys()) / 1000
-        heirs = {key: target.watches for key, target in old.items()}
-        self._targets, self._places = {}, {}
-        for key, farm, guard, name, address, port, command in wanted:
-            target = self._targets.get(key)
-            if target is None:
-                target = self._targets[key] = old.get(key) or self._make(key, guard, address, port, now, soon)
-                target.watches = []
-            watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
-            # One that comes new to a known address need not wait for its first result.
-            previous = {one.key: one for one in heirs.get(key, ())}
-            adopted = previous.get(watch.key) or next(iter(previous.values()), None)
-            if adopted is not None:
-                watch.adopt(adopted)
-            target.watches.append(watch)
-            self._places.setdefault((farm, name, address.version), []).append(watch)
+        soon = len(found.keys() - old.keys()) / 1000
+        self._targets = {}
+        for key, watches in found.items():
+            target = self._targets[key] = old.get(key) or self._make(key, watches[0], now, soon)
+            target.watch(watches)
         gone = [target for key, target in old.items() if key not in self._targets]
         for target in gone:
-            target.watches = []
+            target.watch(())
         return gone
 
-    def _make(self, key: TargetKey, guard: Guard, address: IPAddress, port: int, now: float, soon: float) -> Target:
-        rhythm = Rhythm(self._number, now, interval=guard.interval, soon=max(soon, guard.fast))
+    def _make(self, key: TargetKey, watch: Watch, now: float, soon: float) -> Target:
+        rhythm = Rhythm(self._number, now, interval=watch.guard.interval, soon=max(soon, watch.guard.fast))
         self._number += 1
-        return Target(Check(*key), _shown(address, port), rhythm)
+        return Target(Check(*key), watch.address, rhythm)
+
+
+def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[Watch]]) -> Iterator[tuple[TargetKey, Watch]]:
+    """Yields what farms want to be watched, with what is known already of the same probes."""
+    for key, farm, guard, name, address, port, command in _wanted(farms):
+        watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
+        # One that comes new to a known address need not wait for its first result.
+        previous = {one.key: one for one in known.get(key, ())}
+        adopted = previous.get(watch.key) or next(iter(previous.values()), None)
+        if adopted is not None:
+            watch.adopt(adopted)
+        yield key, watch
 
 
 def _shown(address: IPAddress, port: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lb.farm import Backend, BackendState, Farm, Scheduler
@@ -64,6 +64,12 @@ def verdict(watches: Iterable[Watch]) -> Verdict:
         recovered=max((watch.recovered for watch in found if watch.recovered is not None), default=None),
         tried=any(watch.probes for watch in found),
     )
+
+
+def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[Watch]]) -> dict[Place, Verdict]:
+    """Returns the verdicts about those backends of a farm that are watched."""
+    places = ((farm.name, one.name, version) for one in farm.backends for version in (4, 6))
+    return {place: verdict(found) for place in places if (found := watches.get(place))}
 
 
 def versions_of(farm: Farm) -> tuple[int, ...]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from lb import conntrack
+from lb import conntrack, garbage, lock
+from lb.actuator import Actuator
 from lb.enactor import Acts, Count, Enactor
 from lb.events import Event, EventLog
 from lb.farm import Farm
 from lb.guardian import Change, Health, Watch
+from lb.outlook import Knowledge
 from lb.probing import Prober
 from lb.schedule import Schedule
 from lb.target import Target, Targets
@@ -40,21 +42,24 @@ class Counts:
 class Guardian:
     """Watches the backends of farms and keeps the kernel's table as their health and the operator want it.
 
-    It belongs to the loop that run() runs on. count is what counts connections for farms that go by them.
+    It belongs to the loop that run() runs on. Without an actuator it changes the kernel of this network namespace, and
+    is the only guardian that does. What happens is told to those who subscribe to its events. count is what counts
+    connections for farms that go by them.
     """
 
     def __init__(
         self,
         farms: tuple[Farm, ...],
-        words: Words,
+        words: Words | None = None,
         *,
-        actuator: Acts,
-        events: EventLog,
+        actuator: Acts | None = None,
+        events: EventLog | None = None,
         count: Count = conntrack.count,
     ) -> None:
-        self._farms, self._words = farms, words
-        self._events = events
-        self._enactor = Enactor(farms, words, actuator=actuator, events=events, count=count)
+        self.events = events or EventLog()
+        self._farms, self._words = farms, words or Words()
+        self._is_alone = actuator is None
+        self._enactor = Enactor(farms, self._words, actuator=actuator or Actuator(), events=self.events, count=count)
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
         self._prober: Prober | None = None
@@ -77,21 +82,25 @@ class Guardian:
         )
 
     async def run(self) -> None:
-        """Watches until it is cancelled; the table stays as it is then."""
-        self._loop = asyncio.get_running_loop()
-        self._prober = Prober()
-        try:
-            self.configure(self._farms, self._words)
-            await self._enactor.run()
-        finally:
-            prober, self._prober = self._prober, None
-            if self._timer is not None:
-                self._timer.cancel()
-            await prober.close()
+        """Watches until it is cancelled; the table stays as it is then. GuardError when it has another guardian."""
+        async with AsyncExitStack() as stack:
+            if self._is_alone:
+                stack.enter_context(lock.take())
+            await stack.enter_async_context(garbage.looked_for())
+            self._loop = asyncio.get_running_loop()
+            self._prober = Prober()
+            try:
+                self.configure(self._farms, self._words)
+                await self._enactor.run()
+            finally:
+                prober, self._prober = self._prober, None
+                if self._timer is not None:
+                    self._timer.cancel()
+                await prober.close()
 
-    def configure(self, farms: tuple[Farm, ...], words: Words) -> None:
+    def configure(self, farms: tuple[Farm, ...], words: Words | None = None) -> None:
         """Goes on with other farms or words; what is known of a command at an address stays known."""
-        self._farms, self._words = farms, words
+        self._farms, self._words = farms, words if words is not None else self._words
         if self._loop is None:
             # Not running yet: run() comes back here.
             return
@@ -99,15 +108,16 @@ class Guardian:
             self._schedule.put(target, None)
         for target in self._targets:
             self._schedule.put(target, target.rhythm.due(target.pace))
-        self._enactor.configure(farms, words, self._targets.places)
+        self._enactor.configure(farms, self._words, self._targets.places)
         self._arm()
-        # What stays is not garbage: to look it all through takes tenths of a second with thousands of targets.
-        gc.collect()
-        gc.freeze()
 
     def health(self) -> tuple[Health, ...]:
         """Returns how each backend is at each address by each command."""
         return tuple(self._health(target, watch) for target in self._targets for watch in target.watches)
+
+    def knowledge(self) -> Knowledge:
+        """Returns what decides how it would have the farms served, or others."""
+        return Knowledge(self._words, self._targets.watches, self._enactor.present, self._enactor.shares)
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""
@@ -152,19 +162,17 @@ class Guardian:
         target.rhythm.finished(now)
         if not target.watches:
             return
-        for watch in target.watches:
-            change = watch.take(result, now)
-            if change is not None:
-                self._note(target, watch, change, now)
+        for watch, change in target.take(result, now):
+            self._note(watch, change, now)
         self._schedule.put(target, target.rhythm.due(target.pace))
         self._arm()
 
-    def _note(self, target: Target, watch: Watch, change: Change, now: float) -> None:
+    def _note(self, watch: Watch, change: Change, now: float) -> None:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
         if change.kind in ("up", "down", "weight", "keep"):
             self._enactor.want({watch.farm}, now + change.hold)
-        self._events.add(
+        self.events.add(
             Event(
                 time=wall,
                 kind=change.kind,

@@ -112,6 +112,20 @@ def test_the_operator_speaks_to_it(lab: Lab, names: int, serving: Serving) -> No
     assert "no backend 'b9'" in serving.noidlb("up", "farm", "b9", code=3)
 
 
+def test_diff_knows_what_the_guardian_sees(lab: Lab, names: int, serving: Serving) -> None:
+    with fault(lab.backends[1], FTP_REFUSES):
+        serving.wait("down", "b2")
+        until(lambda: reached(lab, names) == OTHERS)
+        assert serving.noidlb("diff", str(serving.file)) == "nothing to change\n"
+        # Another port of the VIP, and a probe that is known already.
+        serving.file.write_text(guarded(lab, "tcp", ports=[names, names + 1], command=COMMAND))
+        shown = serving.noidlb("diff", str(serving.file), code=1)
+        assert f"service tcp {vip(4)} {names + 1} of farm farm: added" in shown
+        assert "backend farm/b2" not in shown
+        serving.noidlb("reload")
+        assert serving.noidlb("diff", str(serving.file)) == "nothing to change\n"
+
+
 def test_words_survive_a_restart(lab: Lab, names: int, serving: Serving) -> None:
     serving.noidlb("down", "farm", "b3")
     serving.kill()

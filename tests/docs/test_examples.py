@@ -22,6 +22,7 @@ from noidchecks.drivers import grants
 from noidchecks.plugin.command import PLUGINS, parse_line
 from noidchecks.plugin.main import run
 
+from .balancer import FARMS, PlayedKernel
 from .blocks import PAGES, ROOT, Block, blocks_of
 from .hosts import SFTP_LOGIN, LookUp, example_hosts
 
@@ -53,7 +54,17 @@ def _names(hosts: tuple[LookUp, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SFTP_PASSWORD", SFTP_LOGIN[1])
 
 
-@pytest.mark.usefixtures("_names")
+@pytest.fixture
+def _farms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of farms in the current folder, and a kernel that is not this machine's."""
+    (tmp_path / "farms.toml").write_text(FARMS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lb.watch.Actuator", PlayedKernel)
+    monkeypatch.setattr(PlayedKernel, "told", [])
+    monkeypatch.setattr("lb.lock.take", contextlib.nullcontext)
+
+
+@pytest.mark.usefixtures("_names", "_farms")
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_the_example_is_true(block: Block) -> None:
     """A block of any language that has no test is a mistake too."""
@@ -76,7 +87,13 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
 def _try_python(block: Block) -> None:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        exec(compile("\n".join(block.lines), str(block), "exec"), {"__name__": "__main__"})
+        try:
+            exec(compile("\n".join(block.lines), str(block), "exec"), {"__name__": "__main__"})
+        except KeyboardInterrupt:
+            if not PlayedKernel.told:
+                raise
+        else:
+            assert "run()" not in "".join(block.lines), f"{block}: its guardian has ended by itself"
     if block.output is not None:
         assert _masked(said.getvalue().splitlines()) == _masked(block.output)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from lb import kernel, lock, modules, program
+from lb import kernel, modules, nfnetlink, program
 from lb.apply import Plan
 from lb.listing import Snapshot
 from lb.skeleton import VERSION
 
 from .balancer import BOTH, Balancer
+from .netfilter import PlayedNetfilter
 from .programs import Played
 from .served import Served, text
 
@@ -41,9 +41,12 @@ def conntrack(path: Path) -> Played:
 
 
 @pytest.fixture(autouse=True)
-def lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def netfilter(monkeypatch: pytest.MonkeyPatch) -> PlayedNetfilter:
     """Keeps guardians of tests from meeting each other, or one of this machine."""
-    monkeypatch.setattr(lock, "_ADDRESS", f"\0noidlb-test-{uuid4()}")
+    played = PlayedNetfilter()
+    for name in ("opened", "ask", "create"):
+        monkeypatch.setattr(nfnetlink, name, getattr(played, name))
+    return played
 
 
 @pytest.fixture

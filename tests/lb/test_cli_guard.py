@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from lb import kernel
 from lb.cli import _run
+from lb.config import load
 from lb.events import Event
+from lb.listing import Snapshot
 from lb.lock import take
+from lb.ruleset import compile_table
 
 from .served import Served, running, text
 from .waiting import until
@@ -81,6 +85,33 @@ async def test_status(served: Served, noidlb: Operator) -> None:
         assert (code, said.split()[:2]) == (0, ["FARM", "BACKEND"])
         code, said = await noidlb("status", "--json")
         assert json.loads(said)["farms"][0]["backends"][1]["guardian"]["state"] == "up"
+
+
+async def test_diff_shows_what_the_guardian_would_change(
+    served: Served, noidlb: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.file.write_text(text("/bin/sh -c 'exit 2'"))
+    async with running(served):
+        await until(lambda: served.kinds().count("down") == 2)
+        await served.ask("say", farm="f", backend="b1", state="up")
+        table = compile_table(load(served.file), served.kernel.conditions[-1])
+        monkeypatch.setattr(kernel, "read", lambda: Snapshot(kernel.VERSION, table))
+        # Who knows nothing of the guardian would let both backends serve.
+        assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")
+        served.file.write_text(text("/bin/sh -c 'exit 2'") + text("/bin/sh -c 'exit 0'", farm="g", vip="192.0.2.11"))
+        code, said = await noidlb("diff", str(served.file))
+        assert (code, said.splitlines()[:2]) == (
+            1,
+            [
+                "# what the running guardian would change, had it read this file",
+                "# service tcp 192.0.2.11 80 of farm g: added",
+            ],
+        )
+        # Its backends are let in by their first answers.
+        assert "10.20.1.2" not in said
+        code, said = await noidlb("diff", str(served.file), "--socket", str(served.file))
+        assert code == 2
+        assert "but not at" in said
 
 
 async def test_events(served: Served, noidlb: Operator) -> None:

@@ -1,15 +1,20 @@
+"""What is said about the lock; that the kernel keeps it is tested in integration/lb_kernel."""
+
 from __future__ import annotations
 
+import errno
 import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 
 from lb import lock
 from lb.lock import GuardError
 
-HOLD = "import sys; from lb import lock; lock._ADDRESS = sys.argv[1]; held = lock.take(); print(flush=True); input()"
+from .netfilter import PlayedNetfilter
+
+HEAD = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
+ROW = "000000004c6ce139 12  {}          00000000 0        0        0     2        0        6097775\n"
 
 
 def test_only_one_holds_it() -> None:
@@ -22,29 +27,41 @@ def test_only_one_holds_it() -> None:
     lock.take().close()
 
 
-def test_it_dies_with_its_process() -> None:
-    # An abstract address cannot be passed with its first byte, which argv cannot hold.
-    script = HOLD.replace("sys.argv[1]", f"'\\0{lock._ADDRESS[1:]}'")
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert lock.holder() == f"process {process.pid}"
-        process.kill()
-        process.wait()
-        assert lock.holder() == ""
-
-
-def test_those_who_ask_do_not_fill_it() -> None:
-    with lock.take() as held:
-        for _ in range(50):
-            assert lock.holder()
-            lock.let_go(held)
-        assert lock.holder() == f"process {os.getpid()}"
-
-
-def test_a_holder_that_does_not_answer_holds_it_all_the_same() -> None:
+def test_a_number_that_somebody_has_keeps_nobody_from_it(netfilter: PlayedNetfilter) -> None:
+    netfilter.taken.add(0x7EC00000 | os.getpid())
     with lock.take():
-        said = {lock.holder() for _ in range(50)}
-    assert "a process that does not answer" in said
+        assert lock.holder() == "a process that hides its id"
+        with pytest.raises(GuardError, match=r"already: a process that hides its id$"):
+            lock.take()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (errno.EPERM, r"another guardian watches this table already: it has just ended$"),
+        (errno.EOPNOTSUPP, r"it needs the nf_tables of Linux 5\.12 or a later one$"),
+        (errno.EINVAL, r"it needs the nf_tables of Linux 5\.12 or a later one$"),
+        (errno.ENOMEM, r"the lock of the table cannot be taken: Cannot allocate memory$"),
+    ],
+)
+def test_a_refusal_is_said(netfilter: PlayedNetfilter, refusal: int, said: str) -> None:
+    netfilter.refusal = refusal
+    with pytest.raises(GuardError, match=said):
+        lock.take()
+    assert lock.holder() == ""
+
+
+def test_who_may_not_look_is_told_by_the_sockets(
+    netfilter: PlayedNetfilter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = tmp_path / "netlink"
+    monkeypatch.setattr(lock, "_SOCKETS", sockets)
+    netfilter.may_look = False
+    netfilter.refusal = errno.EPERM
+    assert lock.holder() == ""
+    sockets.write_text(HEAD + ROW.format(0) + ROW.format(4711) + ROW.format(-4711))
+    assert lock.holder() == ""
+    sockets.write_text(HEAD + ROW.format(4711) + ROW.format(0x7EC00000 + 4711))
+    assert lock.holder() == "process 4711"
+    with pytest.raises(GuardError, match=r"run it as root, or with the capability CAP_NET_ADMIN$"):
+        lock.take()

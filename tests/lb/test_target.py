@@ -107,4 +107,25 @@ def test_what_is_known_stays_known() -> None:
     assert states["new", "one", 4] == "unknown"
     gone = targets.configure((small("new", 2121),), 3.0)
     assert sorted(target.address for target in gone) == ["10.0.0.1:21", "[fd00::1]:21"]
-    assert all(target.watches == [] for target in gone)
+    assert not any(target.watches for target in gone)
+
+
+def test_the_pace_follows_each_result() -> None:
+    targets = Targets()
+    guard = replace(GUARD, rise=2, fall=2, down_interval=60)
+    targets.configure((small("f", 21, guard), small("g", 21, replace(guard, interval=4, fast_interval=2))), 0.0)
+    target = next(one for one in targets if one.address == "10.0.0.1:21")
+    bad = Result(State.CRITICAL, "FTP CRITICAL - no")
+    assert (target.pace.interval, target.pace.fast, target.pace.eager) == (4, 1, None)
+    for results, pace in (
+        ((OK,), (4, None, 1)),
+        ((OK, bad), (4, 1, 1)),
+        ((bad,), (60, None, None)),
+        ((OK,), (60, 1, None)),
+    ):
+        for result in results:
+            target.take(result, 0.0)
+        assert (target.pace.interval, target.pace.fast, target.pace.eager) == pace
+    # A farm that is new to a known address, and another guard.
+    targets.configure((small("f", 21, replace(guard, down_interval=30)),), 0.0)
+    assert target.pace.interval == 30
