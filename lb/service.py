@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lb import kernel, lock, modules
+from lb import garbage, kernel, lock, modules
 from lb.actuator import Actuator
 from lb.config import parse_settings
 from lb.control import ControlServer
@@ -105,6 +105,8 @@ class Service:
             await self._set(settings)
             stack.push_async_callback(keeper.close)
             self._events.subscribe(self._take)
+            # Before the first probe, and not by the guardian, which may be a guest in somebody else's process.
+            await stack.enter_async_context(garbage.looked_for())
             with self._signals():
                 return await self._guard(guardian, running)
 

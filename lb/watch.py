@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from lb import conntrack, garbage, lock
+from lb import conntrack, lock
 from lb.actuator import Actuator
 from lb.enactor import Acts, Count, Enactor
 from lb.events import Event, EventLog
@@ -83,10 +83,9 @@ class Guardian:
 
     async def run(self) -> None:
         """Watches until it is cancelled; the table stays as it is then. GuardError when it has another guardian."""
-        async with AsyncExitStack() as stack:
+        with ExitStack() as stack:
             if self._is_alone:
                 stack.enter_context(lock.take())
-            await stack.enter_async_context(garbage.looked_for())
             self._loop = asyncio.get_running_loop()
             self._prober = Prober()
             try:
