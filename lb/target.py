@@ -38,6 +38,11 @@ class Target:
             self._pace = pace_of(self.watches)
         return self._pace
 
+    @property
+    def is_decisive(self) -> bool:
+        """Whether the next result alone may take a backend out."""
+        return any(watch.up.value and watch.guard.fall == 1 for watch in self.watches)
+
     def watch(self, watches: Sequence[Watch]) -> None:
         """Has these watch it from now on."""
         self.watches = watches

@@ -151,8 +151,9 @@ class Guardian:
         target.rhythm.started(now, pace)
         self._started += 1
         self._running += 1
-        doubtful = pace.fast is not None or target.rhythm.running > 1
-        self._prober.start(target.check, partial(self._finished, target), transcript=doubtful)
+        # Only of what may take a backend out, for it costs time.
+        transcript = pace.fast is not None or target.rhythm.running > 1 or target.is_decisive
+        self._prober.start(target.check, partial(self._finished, target), transcript=transcript)
         self._schedule.put(target, target.rhythm.due(pace))
 
     def _finished(self, target: Target, result: Result) -> None:

@@ -126,6 +126,17 @@ async def test_a_death_is_seen_and_a_return_too() -> None:
         assert [event.kind for event in events if event.backend == "b1"][:2] == ["up", "up"]
 
 
+async def test_one_failure_that_decides_has_its_transcript() -> None:
+    kernel = Kernel()
+    peer = Peer(FTP)
+    async with running(watched(peer.port, fall=1), kernel=kernel) as (guardian, events):
+        await until(lambda: all(one.state == "up" for one in guardian.health()))
+        peer.close()
+        await until(lambda: all(one.state == "down" for one in guardian.health()))
+    down = next(event for event in events if event.kind == "down")
+    assert any("connect" in line for line in down.transcript)
+
+
 async def test_who_was_in_the_table_stays_there_until_somebody_has_looked() -> None:
     with Peer(silent) as peer:
         one = watched(peer.port, peer.port, peer.port)
