@@ -8,6 +8,9 @@ from pathlib import Path
 from lb.pair import Node, Pair
 from lb.pair_rules import LOST
 
+_SOLICIT_AGAIN = 100
+"""Milliseconds; after three times without an answer the kernel gives up until the next packet."""
+
 
 def conntrackd_conf(pair: Pair, node: Node, run: Path) -> str:
     """Returns the configuration; run is where its lock and its socket will be."""
@@ -119,12 +122,19 @@ esac
 """
 
 
-def sysctl_conf() -> str:
+def sysctl_conf(node: Node) -> str:
     """Returns the kernel settings of a node, in the form of sysctl.d."""
-    return """\
+    legs = [leg.interface for leg in (node.service, node.backend) if leg.address_of(6)]
+    # With slashes, for the name of an interface may hold a dot.
+    again = "".join(f"net/ipv6/neigh/{name}/retrans_time_ms = {_SOLICIT_AGAIN}\n" for name in dict.fromkeys(legs))
+    reason = """\
+# The kernel asks for its neighbours from an IPv6 address that has just come here, but takes packets to it only a moment
+# later. An answer in between is lost: it is to ask again at once, and not after a second in which nobody is served.
+"""
+    return f"""\
 net.ipv4.ip_forward = 1
 net.ipv6.conf.all.forwarding = 1
 # A packet in the middle of a connection that nobody knows makes no new flow: it is answered with a reset, so that the
 # client notices at once what did not survive, instead of waiting for an answer that never comes.
 net.netfilter.nf_conntrack_tcp_loose = 0
-"""
+{reason + again if again else ""}"""

@@ -27,8 +27,11 @@ global_defs {{
     enable_script_security
     # Version 3 is the one with intervals below a second.
     vrrp_version 3
-    # Switches learn the new place of the addresses from these; one may be lost.
-    vrrp_garp_master_repeat 3
+    # Until both sides have moved packets go in by one node and out by the other, and are lost: be quick about it.
+    vrrp_priority -20
+    # Switches and neighbours learn the new place of the addresses from these. One for each, for the other side waits
+    # until the first side has sent all of its own; as one may be lost, another one a second later.
+    vrrp_garp_master_repeat 1
     vrrp_garp_master_delay 1
 }}
 
@@ -71,7 +74,8 @@ vrrp_instance noidlb_{side} {{
 {reason}{preempt}    interface {leg.interface}
     virtual_router_id {pair.router_ids[number]}
     priority {node.priority}
-    # The other node takes over after three of these without a word, and a bit.
+    # The other node takes over after three of these without a word and (256 - its priority) / 256 of one more; when
+    # this one takes its leave, after the latter alone.
     advert_int {pair.advert_interval:g}
     # Unicast: needs no multicast in the network, and nobody else joins.
     unicast_src_ip {here.ip if here else ""}

@@ -32,7 +32,7 @@ def files_of(
         "conntrackd.conf": (head + conntrackd_conf(pair, node, run), 0o644),
         "notify": (f"{first}\n{head}{rest}", 0o755),
         "noidlb_pair.nft": (head + pair_rules(farms), 0o644),
-        "noidlb.sysctl.conf": (head + sysctl_conf(), 0o644),
+        "noidlb.sysctl.conf": (head + sysctl_conf(node), 0o644),
     }
 
 

@@ -8,85 +8,58 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from statistics import median
+from typing import Literal
 
-from integration.pair.farms import everything
+from integration.bench.sampling import GRAIN, Sample, sampling
+from integration.pair.farms import PORTS, everything
 from integration.pair.lab import Node, PairLab, paced, wait_for
-from integration.pair.sessions import first_answer, first_block
 from integration.pair.topology import VIP
 from integration.pair.transfers import KINDS, Transfer, start_all
 
 CRASHES = 20
 RATE = "250mbit"
 SETTLE = 1.0
-_ASKED: dict[str, Callable[[PairLab, str, float], float]] = {
-    "FTP": lambda lab, host, since: first_answer(lab.client, host, 21, since),
-    "SFTP": lambda lab, host, since: first_answer(lab.client, host, 22, since),
-    "TFTP": lambda lab, host, since: first_block(lab.client, host, since),
-}
+_LEAD = 0.5
+_TAIL = {"crash": 1.5, "leave": 0.5}
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints the tables."""
     crashes = int(sys.argv[1]) if len(sys.argv) > 1 else CRASHES
     with PairLab() as lab:
         lab.boot(everything())
-        _crashing(lab, crashes)
-        _changing(lab, crashes)
+        _sample(lab, "crash", crashes)
+        _sample(lab, "leave", crashes)
         for version in (4, 6):
             _surviving(lab, version, crashes)
 
 
-def _crashing(lab: PairLab, crashes: int) -> None:
-    found = _nothing()
-    for _ in range(crashes):
-        node = lab.active
-        with ThreadPoolExecutor(len(found)) as pool:
-            since = time.monotonic()
-            node.crash()
-            asked = {key: pool.submit(_ASKED[key[0]], lab, VIP[key[1]], since) for key in found}
-            for key, one in asked.items():
-                found[key].append(one.result())
-        _return(lab, node)
-    _print(f"seconds from a crash to the first new session, {crashes} times", found)
-
-
-def _changing(lab: PairLab, crashes: int) -> None:
-    found = _nothing()
-    for _ in range(crashes):
-        node = lab.active
-        with ThreadPoolExecutor(len(found) + 1) as pool:
-            asked = {key: pool.submit(_longest_gap, lab, *key) for key in found}
-            # Everybody has been answered once by then.
-            time.sleep(0.5)
-            pool.submit(node.leave).result()
-            for key, one in asked.items():
-                found[key].append(one.result())
-        _return(lab, node)
-    _print(f"longest time without a new session around a graceful change, {crashes} times", found)
-
-
-def _longest_gap(lab: PairLab, name: str, version: int) -> float:
-    gap, latest, end = 0.0, time.monotonic(), time.monotonic() + 3.0
-    while latest < end:
-        took = _ASKED[name](lab, VIP[version], latest)
-        gap = max(gap, took)
-        latest += took
-        time.sleep(0.005)
-    return gap
-
-
-def _nothing() -> dict[tuple[str, int], list[float]]:
-    return {(name, version): [] for version in (4, 6) for name in _ASKED}
-
-
-def _print(title: str, found: dict[tuple[str, int], list[float]]) -> None:
-    print(title)
-    print(f"{'':10} {'min':>6} {'median':>6} {'max':>6}")
-    for (name, version), seconds in found.items():
-        print(f"{name} IPv{version}".ljust(10), *(f"{of(seconds):6.2f}" for of in (min, median, max)), flush=True)
+def _sample(lab: PairLab, what: Literal["crash", "leave"], times: int) -> None:
+    """Prints how long nobody served; one protocol at a time, for servers on the same machine are load as well."""
+    print(f"{what}, {times} times for each protocol, a session every {GRAIN:g} s: seconds from one answer to the next,")
+    print("sessions that had to send again or got no answer, of how many, and the longest that an answered one waited")
+    print(f"{'':10} {'min':>6} {'median':>6} {'max':>6} {'lost':>6} {'of':>6} {'longest':>8}")
+    for protocol, port in PORTS.items():
+        found: dict[int, list[Sample]] = {4: [], 6: []}
+        for _ in range(times):
+            node = lab.active
+            with sampling(lab.client, list(VIP.values()), port) as samples:
+                time.sleep(_LEAD)
+                getattr(node, what)()
+                time.sleep(_TAIL[what])
+            for version, sample in zip(VIP, samples, strict=True):
+                found[version].append(sample)
+            _return(lab, node)
+        for version, these in found.items():
+            gaps = [one.gap for one in these]
+            print(
+                f"{protocol} IPv{version}".ljust(10),
+                *(f"{of(gaps):6.2f}" for of in (min, median, max)),
+                f"{sum(one.lost for one in these):6} {sum(len(one.sessions) for one in these):6}",
+                f"{max(one.slowest for one in these):8.2f}",
+                flush=True,
+            )
 
 
 def _surviving(lab: PairLab, version: int, crashes: int) -> None:

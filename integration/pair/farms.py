@@ -9,15 +9,19 @@ from integration.pair import topology
 PORTS = {"ftp": 21, "tftp": 69, "sftp": 22}
 
 
-def pair_table(*, preempt: bool = False) -> str:
-    """Writes the table [pair]."""
-    lines = ["[pair]", f'source = ["{topology.SOURCE[4]}", "{topology.SOURCE[6]}"]']
+def pair_table(*, preempt: bool = False, versions: Sequence[int] = (4, 6)) -> str:
+    """Writes the table [pair] with addresses of some families; entries travel over the first one."""
+    sources = ", ".join(f'"{topology.SOURCE[v]}"' for v in versions)
+    lines = ["[pair]", f"source = [{sources}]"]
     lines += ["preempt = true", 'preempt-delay = "1s"'] if preempt else []
-    for number, priority in ((1, 130), (2, 110)):
+    for number, priority in ((1, 250), (2, 240)):
         lines += [f"[pair.nodes.lb{number}]", f"priority = {priority}"]
-        lines.append(f'sync = {{ interface = "sync", address = "{topology.own("sync", number, 4)}/30" }}')
-        for side, device in (("service", "front"), ("backend", "back")):
-            addresses = ", ".join(f'"{topology.own(side, number, v)}/{topology.PREFIX[v]}"' for v in (4, 6))
+        for side, device, families in (
+            ("sync", "sync", versions[:1]),
+            ("service", "front", versions),
+            ("backend", "back", versions),
+        ):
+            addresses = ", ".join(f'"{topology.own(side, number, v)}/{topology.prefix(side, v)}"' for v in families)
             lines.append(f'{side} = {{ interface = "{device}", address = [{addresses}] }}')
     return "\n".join((*lines, ""))
 
@@ -34,8 +38,10 @@ def farm(protocol: str, *, name: str = "", vips: Sequence[str] = (), mode: str =
     return "\n".join((*lines, ""))
 
 
-def everything(mode: str = "snat", *, preempt: bool = False) -> str:
-    """Writes the pair with a farm of each protocol, and one whose VIP has another length than the backends."""
-    farms = [farm(protocol, mode=mode) for protocol in PORTS]
-    farms.append(farm("ftp", name="short", vips=[topology.SHORT_VIP[4]], mode=mode))
-    return "\n".join((pair_table(preempt=preempt), *farms))
+def everything(mode: str = "snat", *, preempt: bool = False, versions: Sequence[int] = (4, 6)) -> str:
+    """Writes the pair with a farm of each protocol, and in IPv4 one whose VIP is shorter than its backends."""
+    vips = [topology.VIP[version] for version in versions]
+    farms = [farm(protocol, vips=vips, mode=mode) for protocol in PORTS]
+    if 4 in versions:
+        farms.append(farm("ftp", name="short", vips=[topology.SHORT_VIP[4]], mode=mode))
+    return "\n".join((pair_table(preempt=preempt, versions=versions), *farms))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -42,15 +42,17 @@ class Node(Namespace):
         self.run_folder.mkdir()
         self.environment = {**os.environ, "PATH": _PROGRAMS, "NOIDLB_STATE": str(folder / "state")}
         self.daemons: dict[str, Daemon] = {}
+        self.versions: Sequence[int] = ()
         for family in ("ipv4/conf/all/forwarding", "ipv6/conf/all/forwarding"):
             self.sysctl(f"net/{family}", 1)
 
-    def boot(self, farms: Path) -> None:
-        """Starts everything on an empty kernel, as a machine does that comes up."""
+    def boot(self, farms: Path, versions: Sequence[int] = (4, 6)) -> None:
+        """Starts everything on an empty kernel, as a machine does that comes up with addresses of some families."""
+        self.versions = versions
         self.run(("nft", "flush", "ruleset"))
         for table in ("conntrack", "expect"):
             self.run(("conntrack", "-F", table))
-        topology.node_up(self, self.number)
+        topology.node_up(self, self.number, versions)
         self.nft(FIREWALL)
         self.noidlb("pair", farms, "--node", self.name, "--out", self.out, "--run-dir", self.run_folder)
         for line in (self.out / "noidlb.sysctl.conf").read_text().splitlines():
@@ -117,9 +119,9 @@ class Node(Namespace):
         return path.read_text().strip() if path.exists() else ""
 
     def has_vips(self) -> bool:
-        """Whether the VIP of each family is an address of this node."""
+        """Whether the VIP of each of its families is an address of this node."""
         shown = self.run(("ip", "addr", "show", "dev", "front")).stdout
-        return all(f" {vip}/" in shown for vip in topology.VIP.values())
+        return all(f" {topology.VIP[version]}/" in shown for version in self.versions)
 
     def close(self) -> None:
         """Ends its daemons."""
@@ -152,14 +154,14 @@ class PairLab(Lab):
             (backend.files / "boot").write_bytes((backend.files / "big").read_bytes()[:TFTP_FILE])
         return self
 
-    def boot(self, farms: str) -> None:
+    def boot(self, farms: str, versions: Sequence[int] = (4, 6)) -> None:
         """Starts both balancers with a farms file; lb1 serves in the end."""
         path = self.folder / "farms.toml"
         path.write_text(farms)
         for node in self.nodes:
             node.crash()
         for node in self.nodes:
-            node.boot(path)
+            node.boot(path, versions)
             # The first one there takes over, and is not asked to give back: who comes first is who serves.
             if node.number == 1:
                 wait_for(lambda: self.nodes[0].has_vips() and self.nodes[0].role == "master", "lb1 to serve")

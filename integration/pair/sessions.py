@@ -5,8 +5,6 @@ from __future__ import annotations
 import ftplib
 import io
 import socket
-import time
-from collections.abc import Callable
 from typing import Self
 
 from integration.clients import Data
@@ -74,46 +72,3 @@ class Session:
 
     def __exit__(self, *exception: object) -> None:
         self.ftp.close()
-
-
-def first_answer(client: Namespace, host: str, port: int, since: float, *, patience: float = 10.0) -> float:
-    """Connects again and again until somebody greets (TCP); returns the seconds since then."""
-
-    def greeted(one: socket.socket) -> bool:
-        one.connect((host, port))
-        one.settimeout(0.4)
-        return one.recv(64) != b""
-
-    return _first(client, host, socket.SOCK_STREAM, greeted, since, patience)
-
-
-def first_block(client: Namespace, host: str, since: float, *, patience: float = 10.0) -> float:
-    """Asks for a TFTP file again and again until its first block comes; returns the seconds since then."""
-
-    def sent(one: socket.socket) -> bool:
-        one.sendto(b"\0\1name\0octet\0", (host, 69))
-        return one.recv(600)[:2] == b"\0\3"
-
-    return _first(client, host, socket.SOCK_DGRAM, sent, since, patience)
-
-
-def _first(
-    client: Namespace,
-    host: str,
-    kind: socket.SocketKind,
-    is_served: Callable[[socket.socket], bool],
-    since: float,
-    patience: float,
-) -> float:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while time.monotonic() < since + patience:
-        with client.entered():
-            one = socket.socket(family, kind)
-        with one:
-            one.settimeout(0.15)
-            try:
-                if is_served(one):
-                    return time.monotonic() - since
-            except OSError:
-                time.sleep(0.01)
-    raise TimeoutError(f"{host} serves nobody for {patience} s")

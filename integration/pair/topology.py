@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from integration.lab.namespace import Namespace
 
 # Client, VIP, source and backends have addresses of the same length as text, so that what the helper rewrites moves no
@@ -25,7 +27,13 @@ def own(side: str, number: int, version: int) -> str:
         ("backend", 4): f"10.20.0.{last}",
         ("backend", 6): f"fd00:20::{last}",
         ("sync", 4): f"172.31.0.{number}",
+        ("sync", 6): f"fd00:31::{number}",
     }[side, version]
+
+
+def prefix(side: str, version: int) -> int:
+    """Returns how long the prefix of those addresses is."""
+    return 30 if (side, version) == ("sync", 4) else PREFIX[version]
 
 
 def backend(number: int, version: int) -> str:
@@ -57,16 +65,13 @@ def wire(client: Namespace, switch: Namespace, nodes: list[Namespace], backends:
         one.ip("link set eth0 up", *(f"addr add {backend(number, v)}/{PREFIX[v]} dev eth0" for v in (4, 6)))
 
 
-def node_up(node: Namespace, number: int) -> None:
-    """Gives a balancer its links and own addresses, as after a boot."""
-    for device, side, versions in (("front", "service", (4, 6)), ("back", "backend", (4, 6)), ("sync", "sync", (4,))):
+def node_up(node: Namespace, number: int, versions: Sequence[int] = (4, 6)) -> None:
+    """Gives a balancer its links and own addresses of some families, as after a boot."""
+    for device, side in (("front", "service"), ("back", "backend"), ("sync", "sync")):
         node.ip(
             f"addr flush dev {device}",
             f"link set {device} up",
-            *(
-                f"addr replace {own(side, number, v)}/{30 if side == 'sync' else PREFIX[v]} dev {device}"
-                for v in versions
-            ),
+            *(f"addr replace {own(side, number, v)}/{prefix(side, v)} dev {device}" for v in versions),
         )
 
 

@@ -4,14 +4,16 @@ import os
 import re
 import shutil
 import subprocess
-from ipaddress import ip_address
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
 
+from lb.conntrackd import sysctl_conf
 from lb.farm import Mode
 from lb.keepalived import keepalived_conf
-from lb.pair import with_sources
+from lb.pair import Leg, with_sources
 from lb.pair_files import SIGN, ForeignFileError, files_of, write_files
 from lb.pair_rules import LOST, pair_rules
 
@@ -98,6 +100,15 @@ def test_the_script_tells_the_role_and_moves_the_flows(tmp_path: Path, state: st
     cut = [line for line in said if line.startswith("conntrack ")]
     assert len(cut) == (2 if role == "master" else 0)
     assert all(f"--orig-port-dst 21 -m {LOST:#x}/{LOST:#x}" in line for line in cut)
+
+
+def test_an_ipv6_neighbour_that_was_not_heard_is_asked_again_at_once() -> None:
+    settings = written()["noidlb.sysctl.conf"]
+    for interface in ("front", "back"):
+        assert f"\nnet/ipv6/neigh/{interface}/retrans_time_ms = 100\n" in settings
+    assert "sync" not in settings
+    old = Leg(interface="eth0.7", address=(ip_interface("10.10.0.2/24"),))
+    assert "neigh" not in sysctl_conf(replace(node(1), service=old, backend=old))
 
 
 def test_files_of_others_stay(tmp_path: Path) -> None:
