@@ -122,7 +122,7 @@ def _accepts(host: str, port: int) -> bool:
 
 def _answers_tftp(host: str, port: int) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.settimeout(0.05)
+        probe.settimeout(0.3)
         probe.sendto(b"\0\1nosuch\0octet\0", (host, port))
         try:
             return probe.recv(512).startswith(b"\0\5")

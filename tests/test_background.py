@@ -10,12 +10,12 @@ import time
 import pytest
 
 from noidchecks.background import LOOK_UPS, SESSIONS, Full, Job, Pool
-from tests.waiting import until
+from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-def wait(job: Job, seconds: float = 10) -> bool:
+def wait(job: Job, seconds: float = LONG) -> bool:
     return bool(select.select([job.fileno()], [], [], seconds)[0])
 
 
@@ -23,7 +23,7 @@ def test_the_descriptor_is_readable_when_the_call_has_returned() -> None:
     go = threading.Event()
 
     def call() -> int:
-        go.wait(10)
+        go.wait(LONG)
         return 7
 
     job = Job(call)
@@ -57,11 +57,11 @@ def test_the_outcome_of_a_closed_job_is_dropped() -> None:
 
     def call() -> None:
         begun.set()
-        go.wait(10)
+        go.wait(LONG)
         ended.set()
 
     job = Job(call)
-    assert begun.wait(10)
+    assert begun.wait(LONG)
     number = job.fileno()
     job.close()
     job.close()
@@ -71,7 +71,7 @@ def test_the_outcome_of_a_closed_job_is_dropped() -> None:
     try:
         assert other == number
         go.set()
-        assert ended.wait(10)
+        assert ended.wait(LONG)
         until(lambda: job.done)
         with pytest.raises(BlockingIOError):
             os.eventfd_read(other)
@@ -89,7 +89,7 @@ def test_threads_are_bounded_and_what_waits_runs_later() -> None:
 
     def call(number: int) -> int:
         begun.append(number)
-        go.wait(10)
+        go.wait(LONG)
         return number
 
     jobs = [Job(lambda number=number: call(number)) for number in range(LOOK_UPS.limit + 10)]  # type: ignore[misc]  # a default argument binds the loop's value
@@ -109,7 +109,7 @@ def test_threads_are_bounded_and_what_waits_runs_later() -> None:
 def test_a_job_closed_before_its_turn_never_runs() -> None:
     go = threading.Event()
     ran: list[int] = []
-    holders = [Job(lambda: go.wait(10)) for _ in range(LOOK_UPS.limit)]
+    holders = [Job(lambda: go.wait(LONG)) for _ in range(LOOK_UPS.limit)]
     waiting = [Job(lambda: ran.append(1)), Job(lambda: ran.append(2))]
     waiting[0].close()
     go.set()
@@ -137,7 +137,7 @@ def test_pools_do_not_wait_for_each_other_and_a_full_one_may_turn_away() -> None
     go = threading.Event()
     small, other = Pool(2, queues=False), Pool(1, queues=True)
     files = len(os.listdir("/proc/self/fd"))
-    holders = [Job(lambda: go.wait(10), small) for _ in range(2)]
+    holders = [Job(lambda: go.wait(LONG), small) for _ in range(2)]
     try:
         with pytest.raises(Full, match="all 2 threads"):
             Job(lambda: None, small)

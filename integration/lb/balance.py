@@ -86,6 +86,17 @@ def flows(balancer: Namespace, version: int, *filters: str, table: str = "conntr
     return balancer.run(("conntrack", "-L", table, "-f", family, *filters)).stdout.splitlines()
 
 
+def forget_ended(balancer: Namespace) -> None:
+    """Forgets the connections that have ended.
+
+    In mode snat the kernel refuses a data connection to a port of a client while it remembers one from another backend
+    to the same port (docs/farms.md); clients take any port, and with bad luck the same one twice.
+    """
+    for family in ("ipv4", "ipv6"):
+        # Its code is 1 when there are none.
+        balancer.run(("conntrack", "-D", "-f", family, "-p", "tcp", "--state", "TIME_WAIT"), check=False)
+
+
 def flush(balancer: Namespace) -> None:
     """Forgets all connections."""
     for table in ("conntrack", "expect"):

@@ -38,7 +38,7 @@ def test_limit_is_exact(lab: Lab, balance: Balance, names: int, version: int) ->
         freed = held[0].backend
         held[0].close()
         # The kernel looks for closed connections once a tick.
-        time.sleep(0.1)
+        time.sleep(0.5)
         # One round finds the free place, wherever the round begins.
         with many(lab, version, names, 3) as more:
             assert sorted(one.backend for one in more) == sorted([freed, "refused", "refused"])

@@ -17,7 +17,7 @@ from integration.lb.farms import NAMES, farm
 pytestmark = pytest.mark.root
 
 SOON = 0.5
-"""Seconds that a refusal may take on a busy machine; a timeout takes five."""
+"""Seconds; a client makes its second attempt after one."""
 
 
 @pytest.fixture
@@ -49,6 +49,16 @@ def all_stopped(lab: Lab, balance: Balance) -> None:
     balance.stop()
 
 
+def is_refused_soon(look: Callable[[], str]) -> None:
+    """Fails unless clients are refused, and one of a few sooner than a second attempt would be."""
+    for _ in range(3):
+        start = time.monotonic()
+        assert look() == "refused"
+        if time.monotonic() - start < SOON:
+            return
+    pytest.fail("no refusal came at once")
+
+
 OUT_OF_SERVICE = pytest.mark.parametrize("take_out", [all_down, all_drained, stopped, all_stopped])
 TakeOut = Callable[[Lab, Balance], None]
 
@@ -59,9 +69,7 @@ def test_tcp_is_refused(lab: Lab, balance: Balance, own: None, version: int, tak
     assert ask(lab.client, vip(version), NAMES) == "balancer", "this is what must not happen"
     balance(farm(lab, "tcp", ports=[NAMES], sticky="5m") if sticky else farm(lab, "tcp", ports=[NAMES]))
     take_out(lab, balance)
-    start = time.monotonic()
-    assert ask(lab.client, vip(version), NAMES) == "refused"
-    assert time.monotonic() - start < SOON
+    is_refused_soon(lambda: ask(lab.client, vip(version), NAMES))
     assert ask(lab.client, GATEWAY[version], NAMES) == "balancer", "the balancer's own address is its own"
 
 
@@ -69,9 +77,7 @@ def test_tcp_is_refused(lab: Lab, balance: Balance, own: None, version: int, tak
 def test_udp_is_refused(lab: Lab, balance: Balance, own: None, version: int, take_out: TakeOut) -> None:
     balance(farm(lab, "udp", ports=[NAMES]))
     take_out(lab, balance)
-    start = time.monotonic()
-    assert ask_udp(lab.client, vip(version), NAMES) == "refused"
-    assert time.monotonic() - start < SOON
+    is_refused_soon(lambda: ask_udp(lab.client, vip(version), NAMES))
 
 
 @OUT_OF_SERVICE

@@ -20,16 +20,17 @@ pytestmark = pytest.mark.root
 
 
 @contextmanager
-def busy(lab: Lab, host: str) -> Iterator[list[Future[Visit]]]:
-    """Gets and puts 50 MB on each backend, for about eight seconds."""
+def busy(lab: Lab, host: str, seconds: float) -> Iterator[list[Future[Visit]]]:
+    """Gets and puts 50 MB on each backend, for about so many seconds."""
+    rate = f"{lab.big.stat().st_size / seconds:.0f}"
     with ThreadPoolExecutor(6) as pool:
         target = Target(host=host, port=21, data=Data.EPSV)
         transfers = []
         for number in range(3):
             put = {f"upload/{number}": lab.big}
             transfers += [
-                pool.submit(curl_ftp, lab.client, target, Errand(listing=False, get=("name", "big"), rate="6M")),
-                pool.submit(curl_ftp, lab.client, target, Errand(listing=False, get=("name",), put=put, rate="6M")),
+                pool.submit(curl_ftp, lab.client, target, Errand(listing=False, get=("name", "big"), rate=rate)),
+                pool.submit(curl_ftp, lab.client, target, Errand(listing=False, get=("name",), put=put, rate=rate)),
             ]
         while sum(len(list((backend.files / "upload").iterdir())) for backend in lab.backends) < 3:
             assert not any(transfer.done() for transfer in transfers)
@@ -51,10 +52,13 @@ def test_nothing_breaks(lab: Lab, balance: Balance, mode: str, version: int) -> 
     host, other_vips = vip(version), [vip(4, 1), vip(6, 1)]
     text = farm(lab, "ftp", mode=mode)
     other = farm(lab, "ftp", name="other", mode=mode, vips=other_vips)
+    start = time.monotonic()
     balance(text)
+    # Longer than all the changes below, however slow the machine is.
+    seconds = max(8.0, 25 * (time.monotonic() - start))
     passive = FtpSession(lab.client, host)
     active = FtpSession(lab.client, host, passive=False)
-    with passive, active, busy(lab, host) as transfers:
+    with passive, active, busy(lab, host, seconds) as transfers:
         were = passive.backend(), active.backend()
         steps: list[Callable[[], None]] = [
             lambda: balance(text + other),

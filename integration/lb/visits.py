@@ -13,6 +13,7 @@ import pytest
 from integration.clients import Data, Errand, FtpClient, Target, sha256
 from integration.lab import Lab
 from integration.lab.namespace import Namespace
+from integration.lb.balance import forget_ended
 
 PATIENCE = 5.0
 ROUTES = [
@@ -35,6 +36,7 @@ def visit_ftp(
     ca: Path | None = None,
 ) -> str:
     """Lists, gets and puts on one control connection, checks what came of it, and returns the backend's name."""
+    forget_ended(lab.balancer)
     upload = f"upload/{uuid4()}"
     source = lab.backends[0].files / file
     target = Target(host=host, port=port, data=data, ca=ca)

@@ -17,7 +17,7 @@ ABSENT = "/dev/stdin:1:1-20: Error: Could not process rule: No such file or dire
 
 @pytest.fixture
 def session(nft: Played) -> Iterator[NftSession]:
-    with NftSession(timeout=5) as opened:
+    with NftSession(timeout=60) as opened:
         yield opened
 
 

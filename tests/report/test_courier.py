@@ -13,7 +13,7 @@ from noidchecks.report.courier import Courier
 from noidchecks.report.journal import Journal
 from noidchecks.report.parcel import Delivery, Parcel, Report
 from noidchecks.report.record import Record
-from tests.waiting import until
+from tests.waiting import LONG, until
 
 from .records import record
 
@@ -92,7 +92,7 @@ def test_everything_arrives_in_order(said: list[str]) -> None:
     report = Destination()
     courier = Courier("x", report, keep=1000, say=said.append)
     post(courier, range(105))
-    courier.finish(10)
+    courier.finish(LONG)
     assert report.arrived == names(range(105))
     assert (courier.delivered, courier.waiting, courier.dropped, courier.refused) == (105, 0, 0, 0)
     assert report.is_closed
@@ -113,7 +113,7 @@ def test_what_is_not_taken_is_tried_again(
     report = Destination(trouble, trouble, accept, trouble, accept)
     courier = Courier("x", report, keep=1000, say=said.append)
     post(courier, range(50))
-    courier.finish(10)
+    courier.finish(LONG)
     assert report.arrived == names(range(50))
     assert (courier.delivered, courier.waiting, courier.dropped) == (50, 0, 0)
     # Once for each time that it began, not for each try.
@@ -127,7 +127,7 @@ def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) ->
     assert courier.dropped == 0
     post(courier, range(20, 50))
     report.script = [accept]
-    courier.finish(10)
+    courier.finish(LONG)
     assert (courier.delivered, courier.waiting, courier.dropped) == (20, 0, 30)
     assert sorted(report.arrived) == report.arrived
     # A batch that is on its way when others come is not among the dropped.
@@ -142,7 +142,7 @@ def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
     courier = Courier("x", report, keep=100, say=said.append)
     post(courier, range(4))
     post(courier, range(4))
-    courier.finish(10)
+    courier.finish(LONG)
     assert (courier.delivered, courier.refused, courier.waiting) == (4, 4, 0)
     assert said == ["x: 0001 on web1 is refused: odd", "x: 0003 on web1 is refused: odd"]
 
@@ -162,7 +162,7 @@ def test_the_end_does_not_wait_for_ever_and_the_journal_keeps_the_rest(said: lis
     report = Destination()
     courier = Courier("x", report, keep=100, say=said.append, journal=journal)
     post(courier, range(35, 40))
-    courier.finish(10)
+    courier.finish(LONG)
     assert report.arrived == names(range(40))
     assert list(tmp_path.iterdir()) == []
 
@@ -174,7 +174,7 @@ def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp
     going_on = threading.Event()
 
     def wait(parcels: Sequence[Parcel]) -> Delivery:
-        going_on.wait(10)
+        going_on.wait(LONG)
         return Delivery()
 
     report = Destination(accept, wait, accept)
@@ -183,7 +183,7 @@ def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp
     assert len(journal.load()) == 15
     going_on.set()
     until(lambda: not journal.load())
-    courier.finish(10)
+    courier.finish(LONG)
     assert report.arrived == names(range(15))
 
 
@@ -191,7 +191,7 @@ def test_a_delivery_that_hangs_does_not_hold_the_end(said: list[str], tmp_path: 
     going_on = threading.Event()
 
     def hang(parcels: Sequence[Parcel]) -> Delivery:
-        going_on.wait(10)
+        going_on.wait(LONG)
         return Delivery()
 
     report = Destination(hang)
