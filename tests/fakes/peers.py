@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Self, TypeAlias
 
 from tests.waiting import LONG, until
@@ -135,8 +137,20 @@ class Peer:
         return [client.received for client in self.clients]
 
     def settle(self, seconds: float = LONG) -> None:
-        """Waits until every client is gone, or fails."""
-        until(lambda: not self.connected, seconds, lambda: f"{self.connected} clients are still there")
+        """Waits until every client is gone, those too that were not accepted before, or fails."""
+        until(lambda: not self._is_busy(), seconds, lambda: f"{self.connected} clients are still there")
+
+    def _is_busy(self) -> bool:
+        if not self._thread.is_alive():
+            return self.connected > 0
+        answer: Future[bool] = Future()
+
+        def look() -> None:
+            # Here, where nobody is between the queue of the listener and those that are counted.
+            answer.set_result(self.connected > 0 or bool(select.select([self._listener], [], [], 0)[0]))
+
+        self._loop.call_soon_threadsafe(look)
+        return answer.result(LONG)
 
     def close(self) -> None:
         """Closes the listener and all connections, and ends the thread."""

@@ -271,17 +271,20 @@ async def test_a_kernel_without_its_parts_is_said(served: Served, monkeypatch: p
 
 
 async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    over = threading.Event()
+    begun, over = threading.Event(), threading.Event()
     async with running(served):
         await until(lambda: served.kinds().count("up") == 2)
         play = served.kernel.apply
 
         def hang(*given: Any) -> Any:
+            begun.set()
             over.wait(60)
             return play(*given)
 
         monkeypatch.setattr(served.kernel, "apply", hang)
         saying = asyncio.create_task(served.ask("say", farm="f", backend="b1", state="down"))
+        # What the verdicts brought may still be under way, and takes its time on a busy machine.
+        await until(begun.is_set)
         # After the time of the watchdog, 0.3 s here, only STATUS comes.
         await until(lambda: served.service._acts.busy() > 0.4)
         alive = served.hear().count("WATCHDOG=1")
