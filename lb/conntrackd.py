@@ -79,8 +79,9 @@ General {{
 def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
     """Returns the script that keepalived runs when this node's role changes."""
     forget = "\n".join(
-        f"    conntrack -D -f {family} -p tcp --orig-port-dst {port} -m {LOST:#x}/{LOST:#x} >/dev/null 2>&1"
+        f"    conntrack -D -f {family} -p tcp --orig-port-dst {port} -m {lost:#x}/{lost:#x} >/dev/null 2>&1"
         for port in control_ports
+        for lost in LOST
         for family in ("ipv4", "ipv6")
     )
     return f"""\

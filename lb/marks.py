@@ -10,7 +10,7 @@ from zlib import crc32
 from lb.farm import MAX_BACKENDS, Farm, Mode
 
 # Bit 31: the balancer's address replaces the client's. Bits 8-27: farm. Bits 0-7: backend.
-# Bit 30 is that of pair_rules.py, bits 28 and 29 are others'.
+# Bits 29 and 30 are those of pair_rules.py, bit 28 is others'.
 SNAT_BIT = 0x8000_0000
 FARM_MASK = 0x0FFF_FF00
 BACKEND_MASK = 0x0000_00FF

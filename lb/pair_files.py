@@ -31,7 +31,7 @@ def files_of(
         "keepalived.conf": (head + keepalived_conf(pair, node, farms, folder), 0o644),
         "conntrackd.conf": (head + conntrackd_conf(pair, node, run), 0o644),
         "notify": (f"{first}\n{head}{rest}", 0o755),
-        "noidlb_pair.nft": (head + pair_rules(farms), 0o644),
+        "noidlb_pair.nft": (head + pair_rules(farms, pair.nodes.index(node)), 0o644),
         "noidlb.sysctl.conf": (head + sysctl_conf(node), 0o644),
     }
 

@@ -1,4 +1,4 @@
-"""nft text that marks the control sessions which cannot be handed over, so that they are reset and do not stall."""
+"""nft text that marks the control sessions which cannot be handed over, and resets those of the other node."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from itertools import product
 from lb.farm import Farm, IPAddress, Mode, Protocol
 
 TABLE = "noidlb_pair"
-LOST = 0x4000_0000
-"""Bit 30 of the conntrack mark: sequence numbers have moved, and the other node does not know by how much."""
+LOST = (0x4000_0000, 0x2000_0000)
+"""Bits 30 and 29 of the conntrack mark: sequence numbers have moved on the first node of the pair, or on the second,
+and the other does not know by how much."""
 
 _DIGITS = {1: "0-9", 2: "10-99", 3: "100-255"}
 # The bit that tells small letters from capital ones: clients may write either.
 _CAPITAL = 0xDFDF_DFDF
-_MARK = f"ct mark set ct mark or {LOST:#x}"
 
 
 def control_ports(farms: tuple[Farm, ...]) -> tuple[int, ...]:
@@ -21,12 +21,14 @@ def control_ports(farms: tuple[Farm, ...]) -> tuple[int, ...]:
     return tuple(sorted({port for farm in farms if farm.protocol is Protocol.FTP for port in farm.ports}))
 
 
-def pair_rules(farms: tuple[Farm, ...]) -> str:
-    """Returns the table; it only marks, and never drops anything."""
+def pair_rules(farms: tuple[Farm, ...], number: int) -> str:
+    """Returns the table of the pair's node of that number, 0 or 1."""
+    own, others = LOST[number], LOST[1 - number]
+    mark = f"ct mark set ct mark or {own:#x}"
     ftp = [farm for farm in farms if farm.protocol is Protocol.FTP]
-    lines = [line for farm in ftp for line in (*_passive(farm), *_active(farm))]
+    lines = [line for farm in ftp for line in (*_passive(farm, mark), *_active(farm))]
     lengths = sorted({len(str(source)) for farm in ftp if (source := _source4(farm))})
-    chains = "".join(_same_length(length) for length in lengths)
+    chains = "".join(_same_length(length, mark) for length in lengths)
     ports = ", ".join(map(str, control_ports(farms)))
     # Not by the helper: nft's "ct helper" speaks of the connections that a helper has announced.
     entry = f"meta l4proto tcp ct original proto-dst {{ {ports} }} jump dialogue" if ports else ""
@@ -38,9 +40,11 @@ table inet {TABLE} {{
 {chains}	# All eight groups of a client's address have four digits: the text is as long as the kernel's.
 	chain longest6 {{
 		{" ".join(f"@nh,{64 + 16 * group},16 >= 0x1000" for group in range(8))} return
-		{_MARK}
+		{mark}
 	}}
 	chain dialogue {{
+		# Here rather than by the notify script alone: a word may come before that has run.
+		ct mark and {others:#x} == {others:#x} reject with tcp reset
 {ordered}
 	}}
 	chain forwarded {{
@@ -52,7 +56,7 @@ table inet {TABLE} {{
 """
 
 
-def _passive(farm: Farm) -> list[str]:
+def _passive(farm: Farm, mark: str) -> list[str]:
     """Marks a session at its 227, where the VIP is longer or shorter than the backend's address as text."""
     lines = []
     for vip in farm.vip:
@@ -61,7 +65,7 @@ def _passive(farm: Farm) -> list[str]:
         ]
         if vip.version == 4 and others:
             answer = f"ip saddr {{ {', '.join(others)} }} @ih,0,32 {_word('227 ')}"
-            lines.append(f"ct direction reply ct original ip daddr {vip} {answer} {_MARK}")
+            lines.append(f"ct direction reply ct original ip daddr {vip} {answer} {mark}")
     return lines
 
 
@@ -78,14 +82,14 @@ def _active(farm: Farm) -> list[str]:
     return lines
 
 
-def _same_length(length: int) -> str:
+def _same_length(length: int, mark: str) -> str:
     """Returns the chain that marks the sessions of clients whose address has not so many characters."""
     rules = []
     for digits in product((1, 2, 3), repeat=4):
         if sum(digits) + 3 == length:
             octets = " ".join(f"@nh,{96 + 8 * place},8 {_DIGITS[count]}" for place, count in enumerate(digits))
             rules.append(f"\t\t{octets} return\n")
-    return f"\tchain length{length} {{\n{''.join(rules)}\t\t{_MARK}\n\t}}\n"
+    return f"\tchain length{length} {{\n{''.join(rules)}\t\t{mark}\n\t}}\n"
 
 
 def _source4(farm: Farm) -> IPAddress | None:

@@ -41,6 +41,8 @@ def guarding(node: Node, farms: Path) -> Iterator[None]:
     with (node.folder / "guard").open("w") as output:
         process = node.popen(words, stdout=output, stderr=subprocess.STDOUT, env=node.environment)
     try:
+        # It takes its lock before it listens.
+        wait_for((node.folder / "state" / "control").exists, f"the guardian of {node.name} to listen")
         yield
     finally:
         process.terminate()

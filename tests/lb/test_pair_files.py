@@ -98,8 +98,9 @@ def test_the_script_tells_the_role_and_moves_the_flows(tmp_path: Path, state: st
     flows = [line.rpartition(" ")[2] for line in said if line.startswith("conntrackd")]
     assert flows == {"master": ["-R", "-B"], "backup": ["-n"], "fault": []}[role]
     cut = [line for line in said if line.startswith("conntrack ")]
-    assert len(cut) == (2 if role == "master" else 0)
-    assert all(f"--orig-port-dst 21 -m {LOST:#x}/{LOST:#x}" in line for line in cut)
+    assert len(cut) == (4 if role == "master" else 0)
+    assert all("--orig-port-dst 21 -m " in line for line in cut)
+    assert {line.rpartition("-m ")[2] for line in cut} <= {f"{lost:#x}/{lost:#x}" for lost in LOST}
 
 
 def test_an_ipv6_neighbour_that_was_not_heard_is_asked_again_at_once() -> None:
@@ -136,21 +137,35 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 def test_only_sessions_that_cannot_be_handed_over_are_marked() -> None:
     both = pair()
-    same = pair_rules(with_sources((ftp(),), both))
+    same = pair_rules(with_sources((ftp(),), both), 0)
     # VIP and backend have the same length: no 227 is marked.
     assert "ct direction reply" not in same
     other = with_sources((ftp(vip=(ip_address("10.10.0.9"),)),), both)
     assert "ct original ip daddr 10.10.0.9 ip saddr { 10.20.0.111 } @ih,0,32 0x32323720 ct mark set" in pair_rules(
-        other
+        other, 0
     )
     # In mode dnat nobody rewrites a PORT.
-    direct = pair_rules((ftp(vip=(ip_address("10.10.0.9"),), mode=Mode.DNAT),))
+    direct = pair_rules((ftp(vip=(ip_address("10.10.0.9"),), mode=Mode.DNAT),), 0)
     assert "ct direction original" not in direct
-    assert pair_rules(()).count("ct original") == 0
+    assert pair_rules((), 0).count("ct original") == 0
+
+
+def test_each_node_resets_what_the_other_has_marked() -> None:
+    """A client's word may come before the notify script has run, and its own sessions must go on."""
+    both = pair()
+    for number in (0, 1):
+        text = pair_rules(with_sources((ftp(),), both), number)
+        own, others = f"{LOST[number]:#x}", f"{LOST[1 - number]:#x}"
+        dialogue = text[text.index("chain dialogue") :].splitlines()
+        assert dialogue[2].strip() == f"ct mark and {others} == {others} reject with tcp reset"
+        assert f"ct mark set ct mark or {own}" in text
+        assert f"ct mark set ct mark or {others}" not in text
+        made = files_of(both, both.nodes[number], with_sources((ftp(),), both), "0" * 64, Path("/x"), RUN)
+        assert text in made["noidlb_pair.nft"][0]
 
 
 def test_every_client_of_the_right_length_is_let_pass() -> None:
-    text = pair_rules(with_sources((ftp(),), pair()))
+    text = pair_rules(with_sources((ftp(),), pair()), 0)
     chain = text[text.index("chain length11") : text.index("chain longest6")]
     rules = [re.findall(r"@nh,\d+,8 (\d+)-(\d+)", line) for line in chain.splitlines() if "return" in line]
     for client in ("10.10.0.110", "1.2.133.244", "10.10.0.7", "10.100.100.100", "99.100.9.10"):
@@ -165,5 +180,5 @@ def test_every_client_of_the_right_length_is_let_pass() -> None:
 @pytest.mark.skipif(shutil.which("nft") is None or os.geteuid() != 0, reason="needs nft and root")
 def test_nft_takes_the_rules() -> None:
     for farms in ((), with_sources((ftp(),), pair())):
-        done = subprocess.run(["nft", "-c", "-f", "-"], input=pair_rules(farms), text=True, capture_output=True)
+        done = subprocess.run(["nft", "-c", "-f", "-"], input=pair_rules(farms, 1), text=True, capture_output=True)
         assert done.returncode == 0, done.stderr
