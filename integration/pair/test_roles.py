@@ -10,12 +10,15 @@ from functools import partial
 import pytest
 
 from integration.clients import Data
+from integration.lab.faults import fault
 from integration.pair.farms import everything
 from integration.pair.lab import Node, PairLab, wait_for
 from integration.pair.sessions import Session
 from integration.pair.topology import VIP, node_up
 
 pytestmark = pytest.mark.root
+
+VRRP = 112
 
 
 def serve(lab: PairLab, number: int) -> None:
@@ -86,6 +89,32 @@ def test_a_cut_sync_link_leaves_one_serving(pair_lab: PairLab) -> None:
         first.crash()
         serve(pair_lab, 2)
         assert session.fate() == name
+
+
+@pytest.mark.parametrize("side", ["front", "back"])
+def test_nodes_that_lose_each_other_on_one_side_change_nothing(pair_lab: PairLab, side: str) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    deaf = f'iifname "{side}" meta l4proto {VRRP} drop'
+    with fault(first, deaf), fault(second, deaf):
+        # Ten times as long as a death takes.
+        time.sleep(6)
+        assert pair_lab.active is first
+        assert second.role == "backup"
+
+
+def test_nodes_that_lose_each_other_altogether_both_serve_until_they_meet_again(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    deaf = f"meta l4proto {VRRP} drop"
+    with fault(first, deaf), fault(second, deaf):
+        wait_for(lambda: second.has_vips() and second.role == "master", "lb2 to serve too")
+        assert first.has_vips()
+        for node in (first, second):
+            said = node.noidlb("doctor", "--pair-dir", node.out, "--run-dir", node.run_folder, check=False)
+            assert f"role: {node.name} serves" in said
+    wait_for(lambda: not second.has_vips() and second.role == "backup", "lb2 to stand by")
+    assert pair_lab.active is first
 
 
 def test_ids_and_marks_are_the_same(pair_lab: PairLab) -> None:
