@@ -8,7 +8,7 @@ from pathlib import Path
 from lb.pair import Node, Pair
 from lb.pair_rules import LOST
 
-_SOLICIT_AGAIN = 100
+SOLICIT_AGAIN = 100
 """Milliseconds; after three times without an answer the kernel gives up until the next packet."""
 
 
@@ -123,11 +123,15 @@ esac
 """
 
 
+def neighbour_settings(node: Node) -> list[str]:
+    """Returns the settings that must be SOLICIT_AGAIN; with slashes, for the name of an interface may hold a dot."""
+    legs = [leg.interface for leg in (node.service, node.backend) if leg.address_of(6)]
+    return [f"net/ipv6/neigh/{name}/retrans_time_ms" for name in dict.fromkeys(legs)]
+
+
 def sysctl_conf(node: Node) -> str:
     """Returns the kernel settings of a node, in the form of sysctl.d."""
-    legs = [leg.interface for leg in (node.service, node.backend) if leg.address_of(6)]
-    # With slashes, for the name of an interface may hold a dot.
-    again = "".join(f"net/ipv6/neigh/{name}/retrans_time_ms = {_SOLICIT_AGAIN}\n" for name in dict.fromkeys(legs))
+    again = "".join(f"{name} = {SOLICIT_AGAIN}\n" for name in neighbour_settings(node))
     reason = """\
 # The kernel asks for its neighbours from an IPv6 address that has just come here, but takes packets to it only a moment
 # later. An answer in between is lost: it is to ask again at once, and not after a second in which nobody is served.

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from lb.conntrackd import SOLICIT_AGAIN, neighbour_settings
 from lb.farm import Farm, IPAddress
 from lb.finding import FAULT, NOTE, OK, WARN, Finding
 from lb.pair import Node, Pair, digest_of
@@ -27,6 +28,8 @@ _COUNTERS = {
     "errors": re.compile(r"(\d+) Error send"),
     "lost": re.compile(r"(\d+) Lost msgs"),
 }
+_LOOSE = "what a take-over has lost hangs instead of being reset; set it to 0, once the module nf_conntrack is loaded"
+_SLOW = f"a take-over can leave IPv6 clients without service for that long; set it to {SOLICIT_AGAIN}"
 
 
 def examine_pair(
@@ -59,7 +62,9 @@ def examine_pair(
     yield from _files(folder, text)
     yield from _versions()
     yield _counters(folder)
-    yield _loose(root)
+    yield _setting(root, "net.netfilter.nf_conntrack_tcp_loose", 0, _LOOSE)
+    for name in neighbour_settings(node):
+        yield _setting(root, name, SOLICIT_AGAIN, _SLOW)
     yield _clock(root)
 
 
@@ -146,20 +151,16 @@ def judge_counters(code: int, text: str) -> Finding:
     return Finding(OK, "synchronization", shown)
 
 
-def _loose(root: Path) -> Finding:
-    name = "net.netfilter.nf_conntrack_tcp_loose"
+def _setting(root: Path, name: str, most: int, trouble: str) -> Finding:
+    """Looks at a setting of the kernel, named as sysctl does, with dots or with slashes."""
+    path = name if "/" in name else name.replace(".", "/")
     try:
-        value = (root / "proc/sys" / name.replace(".", "/")).read_text().strip()
+        value = (root / "proc/sys" / path).read_text().strip()
     except OSError:
         value = ""
-    if value == "0":
-        return Finding(OK, name, "0")
-    return Finding(
-        WARN,
-        name,
-        f"is {value or 'not there'}: what a take-over has lost hangs instead of being reset; set it to 0, once the "
-        "module nf_conntrack is loaded",
-    )
+    if value.isdecimal() and int(value) <= most:
+        return Finding(OK, name, value)
+    return Finding(WARN, name, f"is {value or 'not there'}: {trouble}")
 
 
 def _clock(root: Path) -> Finding:

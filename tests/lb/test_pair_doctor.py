@@ -48,7 +48,12 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     farms = with_sources((ftp(),), both)
 
     def examined(
-        here: set[str], role: str = "", text: str = TEXT, loose: str = "0\n", peer: Side | str = PEER
+        here: set[str],
+        role: str = "",
+        text: str = TEXT,
+        loose: str = "0\n",
+        again: str = "100\n",
+        peer: Side | str = PEER,
     ) -> dict[str, Finding]:
         def ask(node: Node) -> Side:
             assert node.name == "lb2"
@@ -61,6 +66,9 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
             (tmp_path / "role").write_text(f"{role}\n")
         (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
         (tmp_path / "proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text(loose)
+        for name in ("front", "back"):
+            (tmp_path / f"proc/sys/net/ipv6/neigh/{name}").mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"proc/sys/net/ipv6/neigh/{name}/retrans_time_ms").write_text(again)
         found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, ask, tmp_path)
         return {one.subject: one for one in found}
 
@@ -139,6 +147,17 @@ def test_counters(code: int, sent: int, received: int, errors: int, lost: int, l
 
 def test_counters_that_nobody_understands() -> None:
     assert judge_counters(0, "cache internal:\n").level == FAULT
+
+
+def test_a_kernel_that_asks_its_neighbours_seldom(look: Look) -> None:
+    found = look(OWN, "backup", again="1000\n")
+    for name in ("front", "back"):
+        one = found[f"net/ipv6/neigh/{name}/retrans_time_ms"]
+        assert one.level == WARN
+        assert one.text.startswith("is 1000: ")
+    assert look(OWN, "backup")["net/ipv6/neigh/front/retrans_time_ms"] == Finding(
+        OK, "net/ipv6/neigh/front/retrans_time_ms", "100"
+    )
 
 
 def test_a_kernel_that_takes_up_any_stream(look: Look) -> None:
