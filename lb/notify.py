@@ -29,6 +29,7 @@ class Notifier:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address[:1] in ("/", "@") else None
         if self._socket is not None:
             self._socket.setblocking(False)
+        self._unsaid: list[str] = []
 
     def ready(self) -> None:
         """The farms are applied, or applied anew."""
@@ -44,11 +45,11 @@ class Notifier:
 
     def status(self, text: str) -> None:
         """One line for people."""
-        self._tell(f"STATUS={printable(text, 300)}")
+        self._tell(f"STATUS={printable(text, 300)}", must_arrive=False)
 
     def alive(self) -> None:
         """Nothing hangs."""
-        self._tell("WATCHDOG=1")
+        self._tell("WATCHDOG=1", must_arrive=False)
 
     def close(self) -> None:
         """Says no more."""
@@ -56,11 +57,18 @@ class Notifier:
             self._socket.close()
             self._socket = None
 
-    def _tell(self, message: str) -> None:
+    def _tell(self, message: str, *, must_arrive: bool = True) -> None:
         if self._socket is None:
             return
+        self._unsaid.append(message)
         try:
-            self._socket.sendto(message.encode(), self._address)
+            while self._unsaid:
+                self._socket.sendto(self._unsaid[0].encode(), self._address)
+                self._unsaid.pop(0)
+        except BlockingIOError:
+            # Its queue is full: what it waits for goes before the next word, which comes soon.
+            if not must_arrive:
+                self._unsaid.pop()
         except OSError:
-            # A service manager that is busy or gone is no reason to stop guarding.
-            pass
+            # A service manager that is gone is no reason to stop guarding.
+            self._unsaid.clear()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
     """A service manager's socket, and how the environment names it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         name = f"noidlb-{uuid4()}"
+        # Whoever is told nothing must not wait for ever.
+        listening.settimeout(30)
         if request.param == "path":
             listening.bind(str(tmp_path / name))
             yield listening, str(tmp_path / name)
@@ -73,3 +76,25 @@ def test_nobody_started_from_here_speaks_in_our_name() -> None:
 )
 def test_a_watchdog_that_is_not_ours_is_none(environment: dict[str, str]) -> None:
     assert Notifier(environment).watchdog is None
+
+
+def test_what_it_waits_for_comes_late_rather_than_never(manager: tuple[socket.socket, str]) -> None:
+    listening, address = manager
+    notifier = Notifier({"NOTIFY_SOCKET": address})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.setblocking(False)
+        other.connect(address if address.startswith("/") else f"\0{address[1:]}")
+        filled = 0
+        with suppress(BlockingIOError):
+            while True:
+                other.send(b"STATUS=much to do")
+                filled += 1
+    notifier.reloading()
+    notifier.status("lost")
+    notifier.ready()
+    for _ in range(filled):
+        listening.recv(1024)
+    notifier.alive()
+    got = [listening.recv(1024).decode().partition("\n")[0] for _ in range(3)]
+    notifier.close()
+    assert got == ["RELOADING=1", "READY=1", "WATCHDOG=1"]
