@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -35,6 +35,15 @@ class Farm:
     def stop(self, protocol: str) -> None:
         """Stops a server; its port then refuses."""
         self._running.pop(protocol).close()
+
+    @contextmanager
+    def without(self, protocol: str) -> Iterator[None]:
+        """Does without a server until the block ends."""
+        self.stop(protocol)
+        try:
+            yield
+        finally:
+            self.start(protocol)
 
     def __enter__(self) -> Self:
         for protocol in _STARTS:
