@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-# A mass failure that probes find out within 5 seconds, the usual interval of thousands of them, is five transactions.
+# A mass failure that probes find out within 5 seconds, the usual interval of thousands of them, is four transactions.
 _FIRST_GAP = 0.1
-_GROWTH = 5
+_GROWTH = 10
 _LONGEST_GAP = 4.0
+# Changes that come farther apart from each other are no storm, as those of a backend that flaps.
+_CLOSE = 0.5
 
 
 class Batching:
@@ -26,8 +28,8 @@ class Batching:
 
         When it came counts, not when it could be made: a busy machine makes changes slower, not fewer.
         """
-        self._is_storm = now - self._last <= 2 * self._gap
-        return max(now, min(self._last + self._gap, urgent))
+        self._is_storm = now - self._last <= _CLOSE
+        return max(now, min(self._last + self._gap, urgent)) if self._is_storm else now
 
     def done(self, now: float) -> None:
         """Takes note of a transaction."""
