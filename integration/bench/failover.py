@@ -88,7 +88,7 @@ def _surviving(lab: PairLab, version: int, crashes: int) -> None:
 
 def _return(lab: PairLab, node: Node) -> None:
     """Brings a node back as the one that stands by."""
-    wait_for(lambda: lab.other(node).has_vips() and lab.other(node).role == "master", "the other one to serve")
+    lab.wait_until_serves(lab.other(node))
     if node.daemons:
         node.start_keepalived()
     else:

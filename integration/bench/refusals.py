@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from integration.clients import Data
 from integration.pair.farms import everything
-from integration.pair.lab import PairLab, wait_for
+from integration.pair.lab import PairLab
 from integration.pair.sessions import Session
 from integration.pair.topology import SHORT_CLIENT, SHORT_VIP, VIP
 
@@ -59,7 +59,7 @@ def _crash(lab: PairLab, mode: str, moment: str) -> dict[str, tuple[float, str]]
         first, second = lab.nodes
         first.crash()
         if moment == "later":
-            wait_for(lambda: second.has_vips() and second.role == "master", "lb2 to serve")
+            lab.wait_until_serves(second)
         with ThreadPoolExecutor(len(actions)) as pool:
             asked = {name: pool.submit(_timed, action) for name, action in actions.items()}
             return {f"{mode}, {name}, {moment}": one.result() for name, one in asked.items()}

@@ -164,8 +164,12 @@ class PairLab(Lab):
             node.boot(path, versions)
             # The first one there takes over, and is not asked to give back: who comes first is who serves.
             if node.number == 1:
-                wait_for(lambda: self.nodes[0].has_vips() and self.nodes[0].role == "master", "lb1 to serve")
+                self.wait_until_serves(node)
         wait_for(lambda: self.nodes[1].role == "backup", "lb2 to stand by")
+
+    def wait_until_serves(self, node: Node) -> None:
+        """Waits until it has the addresses, and its notify script has said so."""
+        wait_for(lambda: node.has_vips() and node.role == "master", f"{node.name} to serve")
 
     @property
     def active(self) -> Node:

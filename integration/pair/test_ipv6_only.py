@@ -8,10 +8,10 @@ import pytest
 
 from integration.clients import Data
 from integration.pair.farms import everything
-from integration.pair.lab import Node, PairLab, paced, wait_for
+from integration.pair.lab import Node, PairLab, wait_for
 from integration.pair.sessions import Session
 from integration.pair.topology import VIP
-from integration.pair.transfers import KINDS, Transfer, start_all
+from integration.pair.transfers import KINDS, crash_amid_transfers
 
 pytestmark = pytest.mark.root
 
@@ -20,7 +20,7 @@ ONLY = (6,)
 
 def serve(lab: PairLab, node: Node) -> None:
     """Waits until a node serves, and the other one does not."""
-    wait_for(lambda: node.has_vips() and node.role == "master", f"{node.name} to serve")
+    lab.wait_until_serves(node)
     wait_for(lambda: not lab.other(node).has_vips(), f"{lab.other(node).name} to let go")
 
 
@@ -45,14 +45,7 @@ def test_a_graceful_change_a_return_and_a_crash(pair_lab: PairLab) -> None:
 
 def test_running_transfers_survive(pair_lab: PairLab) -> None:
     pair_lab.boot(everything(versions=ONLY), ONLY)
-    transfers = [Transfer(pair_lab, kind, 6) for kind in KINDS]
-    with paced([pair_lab.client, *pair_lab.backends]):
-        start_all(transfers, 1.5)
-        running = [one.kind for one in transfers if one.is_running]
-        pair_lab.nodes[0].crash()
-        assert running == list(KINDS), [one.finish() for one in transfers]
-        outcomes = {one.kind: one.finish() for one in transfers}
-    assert outcomes == dict.fromkeys(KINDS, "")
+    assert crash_amid_transfers(pair_lab, 6) == dict.fromkeys(KINDS, "")
     serve(pair_lab, pair_lab.nodes[1])
 
 

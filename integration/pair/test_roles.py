@@ -21,12 +21,6 @@ pytestmark = pytest.mark.root
 VRRP = 112
 
 
-def serve(lab: PairLab, number: int) -> None:
-    """Waits until one node serves and the other one, where it runs, stands by."""
-    node = lab.nodes[number - 1]
-    wait_for(lambda: node.has_vips() and node.role == "master", f"{node.name} to serve")
-
-
 def test_a_graceful_change_and_back(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     first, second = pair_lab.nodes
@@ -34,7 +28,7 @@ def test_a_graceful_change_and_back(pair_lab: PairLab) -> None:
         sessions = [opened.enter_context(Session(pair_lab.client, VIP[v], Data.EPSV)) for v in (4, 6)]
         names = [one.fetch() for one in sessions]
         first.leave()
-        serve(pair_lab, 2)
+        pair_lab.wait_until_serves(second)
         assert not first.has_vips()
         assert [one.fate() for one in sessions] == names
         first.start_keepalived()
@@ -42,21 +36,21 @@ def test_a_graceful_change_and_back(pair_lab: PairLab) -> None:
         # It does not take back what it has left, until it is asked to.
         assert second.has_vips()
         second.leave()
-        serve(pair_lab, 1)
+        pair_lab.wait_until_serves(first)
         assert [one.fate() for one in sessions] == names
 
 
 def test_preemption_keeps_the_sessions(pair_lab: PairLab) -> None:
     pair_lab.boot(everything(preempt=True))
-    first = pair_lab.nodes[0]
+    first, second = pair_lab.nodes
     with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
         first.crash()
-        serve(pair_lab, 2)
+        pair_lab.wait_until_serves(second)
         assert session.fate() == name
         first.boot(pair_lab.folder / "farms.toml")
-        serve(pair_lab, 1)
-        wait_for(lambda: not pair_lab.nodes[1].has_vips(), "lb2 to let go")
+        pair_lab.wait_until_serves(first)
+        wait_for(lambda: not second.has_vips(), "lb2 to let go")
         assert session.fate() == name
 
 
@@ -69,7 +63,7 @@ def test_who_was_away_gets_what_it_missed(pair_lab: PairLab) -> None:
         second.boot(pair_lab.folder / "farms.toml")
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
         first.crash()
-        serve(pair_lab, 2)
+        pair_lab.wait_until_serves(second)
         assert session.fate() == name
 
 
@@ -87,7 +81,7 @@ def test_a_cut_sync_link_leaves_one_serving(pair_lab: PairLab) -> None:
         first.conntrackd("-B")
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
         first.crash()
-        serve(pair_lab, 2)
+        pair_lab.wait_until_serves(second)
         assert session.fate() == name
 
 
@@ -108,7 +102,7 @@ def test_nodes_that_lose_each_other_altogether_both_serve_until_they_meet_again(
     first, second = pair_lab.nodes
     deaf = f"meta l4proto {VRRP} drop"
     with fault(first, deaf), fault(second, deaf):
-        wait_for(lambda: second.has_vips() and second.role == "master", "lb2 to serve too")
+        pair_lab.wait_until_serves(second)
         assert first.has_vips()
         for node in (first, second):
             said = node.noidlb("doctor", "--pair-dir", node.out, "--run-dir", node.run_folder, check=False)
@@ -161,7 +155,7 @@ def test_nodes_that_do_not_hear_each_other_both_serve_and_say_so(pair_lab: PairL
     first, second = pair_lab.nodes
     deaf = "table inet deaf { chain heard { type filter hook input priority 0; meta l4proto 112 drop; }; }"
     second.nft(deaf)
-    serve(pair_lab, 2)
+    pair_lab.wait_until_serves(second)
     assert "ok     role: lb1 serves" in examined(first)
     assert "ok     role: lb2 serves" in examined(second)
     second.nft("delete table inet deaf")
@@ -190,5 +184,5 @@ def test_who_stands_by_keeps_what_it_was_sent(pair_lab: PairLab) -> None:
         time.sleep(4)
         assert any("dport=21 " in line for line in second.flows("-p", "tcp"))
         pair_lab.nodes[0].crash()
-        serve(pair_lab, 2)
+        pair_lab.wait_until_serves(second)
         assert session.fate() == name

@@ -9,7 +9,7 @@ import pytest
 
 from integration.clients import Data
 from integration.pair.farms import everything
-from integration.pair.lab import PairLab, wait_for
+from integration.pair.lab import PairLab
 from integration.pair.sessions import Session
 from integration.pair.topology import SHORT_CLIENT, SHORT_VIP, VIP
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.root
 def take_over(lab: PairLab) -> None:
     """Lets lb1 crash, and waits until lb2 serves."""
     lab.nodes[0].crash()
-    wait_for(lambda: lab.nodes[1].role == "master" and lab.nodes[1].has_vips(), "lb2 to serve")
+    lab.wait_until_serves(lab.nodes[1])
 
 
 @pytest.mark.parametrize("mode", ["snat", "dnat"])

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from integration.clients import Data, Errand, Target, Visit, curl_ftp, curl_tftp, sftp, sha256
 from integration.pair.farms import PORTS
-from integration.pair.lab import PairLab
+from integration.pair.lab import PairLab, paced
 from integration.pair.topology import VIP
 
 KINDS = (
@@ -92,7 +92,19 @@ class Transfer:
 
 
 def start_all(transfers: list[Transfer], settle: float) -> None:
-    """Starts transfers and lets them run for so many seconds; all must still be under way then."""
+    """Starts transfers and lets them run for so many seconds."""
     for one in transfers:
         one.start()
     time.sleep(settle)
+
+
+def crash_amid_transfers(lab: PairLab, version: int) -> dict[str, str]:
+    """Crashes the node that serves while every kind of transfer runs, and returns by kind what came of each."""
+    transfers = [Transfer(lab, kind, version) for kind in KINDS]
+    with paced([lab.client, *lab.backends]):
+        start_all(transfers, 1.5)
+        running = [one.kind for one in transfers if one.is_running]
+        lab.active.crash()
+        outcomes = {one.kind: one.finish() for one in transfers}
+    assert running == list(KINDS), outcomes
+    return outcomes
