@@ -48,6 +48,8 @@ def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now:
     if left < 0:
         return Part(State.CRITICAL, f"Certificate {name} expired on {when}.")
     state = State.WARNING if days > critical else State.CRITICAL
+    if left == 0:
+        return Part(state, f"Certificate {name} just expired ({when}).")
     if days == 0:
         amount = f"{left // 3600} hours" if left >= 3600 else f"{left // 60} minutes"
         return Part(state, f"Certificate {name} expires in {amount} ({when})")

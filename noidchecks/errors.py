@@ -9,8 +9,16 @@ if TYPE_CHECKING:
     from .address import Address
 
 
+# What the C plugins say when a TLS handshake fails; the reason stands behind it, in parentheses.
+NO_TLS = "Cannot make SSL connection."
+
+
 class UsageError(ValueError):
     """The caller asked for something impossible; the message is one sentence for the operator."""
+
+
+class PathTooLong(UsageError):
+    """A path that no unix socket can have; the plugins print the message alone, as the C plugins do."""
 
 
 class ProbeError(Exception):
@@ -53,7 +61,7 @@ class DeadlineExceeded(ProbeError):
     """The deadline passed before the dialogue ended; seconds is the timeout that was set."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"Socket timeout after {seconds:g} seconds")
+        super().__init__(f"Socket timeout after {seconds:.9g} seconds")
         self.seconds = seconds
 
 

@@ -6,7 +6,7 @@ import ssl
 
 from .certificate import Certificate, pin_of, require_version
 from .dialogue import SEGMENT, Phase, Receive, Send
-from .errors import LocalError, NotConnected, TlsError
+from .errors import NO_TLS, LocalError, NotConnected, TlsError
 from .value import Value
 
 TYPE_CHECKING = False
@@ -132,7 +132,7 @@ class TlsLayer:
                 yield from self._send_alert(channel)
                 if self._settings.minimum and error.reason in _TOO_OLD:
                     raise self._older(_reason(error)) from error
-                raise TlsError(f"Cannot make SSL connection: {_reason(error)}") from error
+                raise TlsError(f"{NO_TLS} ({_reason(error)})") from error
             else:
                 yield Send(channel, self._outgoing.read())
                 self._accept()
@@ -142,7 +142,7 @@ class TlsLayer:
                     yield Send(channel, self._outgoing.read())
                 data: bytes = yield Receive(channel)
             except NotConnected as error:
-                raise TlsError(f"Cannot make SSL connection: {error.message}") from error
+                raise TlsError(f"{NO_TLS} ({error.message})") from error
             self._feed(data)
 
     def facts(self) -> TlsFacts:

@@ -17,7 +17,7 @@ def read(der: bytes) -> Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        subject = names[-1].value if names else "unknown CN"
+        subject = names[0].value if names else "Unknown CN"
         not_after = certificate.not_valid_after_utc
     except ValueError as error:
         raise TlsError("Cannot read the server's certificate") from error

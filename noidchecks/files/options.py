@@ -27,7 +27,7 @@ FILE_ROWS = (
     Option("min-files", extension=True, metavar="NUMBER", help="Least number of files that the listing must have"),
     Option("max-files", extension=True, metavar="NUMBER", help="Most files that the listing may have"),
     Option("get", extension=True, metavar="FILE", help="Get this file"),
-    Option("size", extension=True, metavar="BYTES|RANGE", help="Size in bytes that the file must have"),
+    Option("size", extension=True, metavar="BYTES or RANGE", help="Size in bytes that the file must have"),
     Option("sha256", extension=True, metavar="HEX", help="SHA-256 that the file must have"),
     Option("contains", extension=True, metavar="TEXT", help="Text that the file must contain"),
     Option("max-age", extension=True, metavar="DURATION", help="Most that the file's age may be, as 90s, 30m, 24h, 7d"),

@@ -70,15 +70,15 @@ OPTIONS = (
 USAGE = """\
 check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send string>]
 [-e <expect string>] [-q <quit string>][-m <maximum bytes>] [-d <delay>]
-[-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4|-6] [-j]
+[-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4] [-6] [-j]
 [-D <warn days cert expire>[,<crit days cert expire>]] [-S <use SSL>] [-E]
 [--starttls] [--sni <name>] [--verify] [--ca-file <file>] [--source <address>]
-[--tls-min 1.2|1.3] [--tls-pin <hex>]
-[--user <name>] [--password-file <file>|--password-env <name>|--auth-file <file>]
-[--data passive|active|both] [--active-ports <low-high>] [--active-address <address>]
-[--foreign-pasv <state>] [--data-protection P|C]
+[--tls-min <version>] [--tls-pin <hex>]
+[--user <name>] [--password-file <file>] [--password-env <name>] [--auth-file <file>]
+[--data <mode>] [--active-ports <low-high>] [--active-address <address>]
+[--foreign-pasv <state>] [--data-protection <level>]
 [--list <dir>] [--min-files <number>] [--max-files <number>]
-[--get <file>] [--size <bytes>|<range>] [--sha256 <hex>] [--contains <text>]
+[--get <file>] [--size <bytes or range>] [--sha256 <hex>] [--contains <text>]
 [--max-age <duration>] [--put <dir>]
 [--timeout-state <state>] [--phases] [--output-format <format>]"""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import UsageError
+from ..errors import PathTooLong, UsageError
 from ..status.state import State
 from ..status.text import printable
 from .command import InformationWanted, parse, plugin_of
@@ -37,10 +37,12 @@ def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
         command = parse([program, *argv[1:]], name)
     except InformationWanted as wanted:
         return State.UNKNOWN, str(wanted)
+    except PathTooLong as error:
+        return State.UNKNOWN, str(error)
     except UsageError as error:
         from .help import usage_text
 
-        return State.UNKNOWN, f"{printable(program)}: {error}\n{usage_text(plugin_of(name))}"
+        return State.UNKNOWN, f"{printable(f'{program}: {error}')}\n{usage_text(plugin_of(name))}"
     from ..probe import check
 
     result = check(command.probe, transcript=command.verbose)

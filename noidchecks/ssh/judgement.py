@@ -131,11 +131,13 @@ def _judge_refusal(probe: SshProbe, findings: SshFindings, timings: Timings) -> 
 
 def _judge_failure(probe: SshProbe, findings: SshFindings, failure: ProbeError, timings: Timings) -> Result:
     if isinstance(failure, NotResolved):
-        # Not a status line but the words, and the state, of the usage error that it is for the C plugin.
         text = f"Invalid hostname/address - {printable(probe.host)}"
         part = Part(State.UNKNOWN, f"{text} ({printable(failure.message)})")
-        result = _failed(probe, findings, failure, timings, state=State.UNKNOWN)
-        return result.replace(text=f"check_ssh: {text}", parts=(part,), metrics=())
+        result = _failed(probe, findings, failure, timings, state=State.UNKNOWN, text=text).replace(parts=(part,))
+        if service(probe) == "SFTP":
+            return result
+        # Not a status line but the words, and the state, of the usage error that it is for the C plugin.
+        return result.replace(text=f"check_ssh: {text}", metrics=())
     if isinstance(failure, NotConnected) and failure.phase == "greeting":
         # For the C plugin a reset is a close; the part tells the difference.
         result = _failed(probe, findings, failure, timings, text=MISSING)

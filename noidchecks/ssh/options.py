@@ -149,7 +149,7 @@ OPTIONS = (
 PLUGIN = Plugin(
     "check_ssh",
     blurb="Try to connect to an SSH server at specified server and port",
-    usage="check_ssh  [-4|-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
+    usage="check_ssh  [-4] [-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
     options=OPTIONS,
     build=_build,
 )

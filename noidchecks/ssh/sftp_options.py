@@ -89,7 +89,7 @@ def _referenced(value: str) -> str:
 PLUGIN = Plugin(
     "check_sftp",
     blurb="Log in to an SSH server, open an SFTP session and move files",
-    usage="check_sftp  [-4|-6] [-t <timeout>] [-p <port>] --user <name> [--identity <file>] [--get <file>] <host>",
+    usage="check_sftp  [-4] [-6] [-t <timeout>] [-p <port>] --user <name> [--identity <file>] [--get <file>] <host>",
     options=(*(option for option in OPTIONS if option.name != "sftp"), *_ROWS),
     build=_build,
 )

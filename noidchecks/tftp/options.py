@@ -25,7 +25,7 @@ OPTIONS = (
     Option("file", "f", "FILE", "Read this file; without it, a file that does not exist is asked for", repeatable=True),
     Option(
         "size",
-        metavar="BYTES|RANGE",
+        metavar="BYTES or RANGE",
         help="Size in bytes that the file must have, outside of which is CRITICAL",
         repeatable=True,
     ),
@@ -49,12 +49,12 @@ OPTIONS = (
 _STATES = {"ok": State.OK, "warn": State.WARNING, "crit": State.CRITICAL}
 
 USAGE = """\
-check_tftp [-H] <host> [-p <port>] [-f <file>]... [--size <bytes>|<range>]... [--sha256 <hex>]...
-[--sha1 <hex>]... [--expect-error <code>] [--foreign-answer ok|warn|crit]
+check_tftp [-H] <host> [-p <port>] [-f <file>]... [--size <bytes or range>]... [--sha256 <hex>]...
+[--sha1 <hex>]... [--expect-error <code>] [--foreign-answer <state>]
 [--put <file>] [--put-size <bytes>] [--no-read-back]
-[--mode octet|netascii] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
+[--mode <mode>] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
 [-r <retries>] [-m <maximum bytes>] [-w <warning time>] [-c <critical time>]
-[-t <timeout seconds>[:<state>]] [--timeout-state <state>] [-4|-6] [--source <address>] [-v]
+[-t <timeout seconds>[:<state>]] [--timeout-state <state>] [-4] [-6] [--source <address>] [-v]
 [--phases] [--output-format <format>]"""
 
 

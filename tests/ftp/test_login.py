@@ -94,7 +94,7 @@ def test_a_silent_login_ends_at_the_deadline(ask: Ask, new_server: NewServer) ->
         result = ask(new_server(USER=silence), login=Login(), timeout=timeout, timeout_state=State.UNKNOWN)
         if "login" in result.timings.phases:
             break
-    assert result.text == f"FTP UNKNOWN - login: Socket timeout after {timeout:g} seconds"
+    assert result.text == f"UNKNOWN - Socket timeout after {timeout:g} seconds (login)"
 
 
 def test_an_unexpected_greeting_ends_before_the_login(ask: Ask, new_server: NewServer) -> None:

@@ -79,7 +79,7 @@ def test_a_refused_connection_is_critical() -> None:
     port = unused_port()
     done = run(*FTP, "-H", "127.0.0.1", "-p", str(port))
     assert (done.returncode, done.stderr) == (2, b"")
-    text = f"FTP CRITICAL - connect to address 127.0.0.1 and port {port}: Connection refused|time="
+    text = f"connect to address 127.0.0.1 and port {port}: Connection refused|time="
     assert done.stdout.decode().startswith(text)
 
 

@@ -182,7 +182,7 @@ def test_a_silent_server_is_a_timeout(run: Check, steps: tuple[Step, ...], capfd
         began = time.monotonic()
         result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.5, fingerprints=(OTHER,)))
         assert 0.5 <= time.monotonic() - began < 0.7
-    assert result.text == "SSH CRITICAL - Socket timeout after 0.5 seconds (kex)"
+    assert result.text == "CRITICAL - Socket timeout after 0.5 seconds (kex)"
     until(lambda: threading.active_count() <= before and len(os.listdir("/proc/self/fd")) <= files)
     assert capfd.readouterr() == ("", "")
 

@@ -213,7 +213,7 @@ def test_the_deadline_after_a_file(state: State) -> None:
     late = DeadlineExceeded(10)
     late.phase = "transfer"
     why = "Socket timeout after 10 seconds (transfer)"
-    words = f"{FINE}[login bob, get f 5 bytes]" if state == State.OK else f"SFTP CRITICAL - {why}"
+    words = f"SFTP {state} - {why}"
     assert said(failure=late, get=File("f"), timeout_state=state) == [
         f"{words} | {TIME} size=5B;;;0 throughput=40.000000B;;;0.000000",
         *ENTERED,
