@@ -17,8 +17,8 @@ class UsageError(ValueError):
     """The caller asked for something impossible; the message is one sentence for the operator."""
 
 
-class PathTooLong(UsageError):
-    """A path that no unix socket can have; the plugins print the message alone, as the C plugins do."""
+class BareUsageError(UsageError):
+    """A usage error that the plugins print alone, without their name and the usage text, as the C plugins do."""
 
 
 class ProbeError(Exception):
@@ -61,7 +61,7 @@ class DeadlineExceeded(ProbeError):
     """The deadline passed before the dialogue ended; seconds is the timeout that was set."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"Socket timeout after {seconds:.9g} seconds")
+        super().__init__(f"Socket timeout after {seconds:.10g} seconds")
         self.seconds = seconds
 
 

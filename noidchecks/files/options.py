@@ -112,7 +112,7 @@ def _size(value: str) -> Range:
     """Reads a size: a number means exactly that many bytes."""
     from ..status.threshold import Range
 
-    # Files may be bigger than what the nine digits of integer() count; a float holds fifteen exactly.
+    # Files may be bigger than what the 32 bits of integer() hold; a float holds fifteen exactly.
     if value.isascii() and value.isdigit() and len(value) <= 15:
         return Range(int(value), int(value))
     try:

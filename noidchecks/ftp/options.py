@@ -180,7 +180,7 @@ def _positive(name: str, value: str) -> int:
 def _days(value: str) -> tuple[int, int]:
     warning, _, critical = value.partition(",")
     days = []
-    for text in (warning, critical or "0"):
+    for text in (warning or "0", critical or "0"):
         number = integer(text)
         if number is None or number < 0:
             raise UsageError(f"Invalid certificate expiration period - {printable(text)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..address import UNIX_PATH_LIMIT
-from ..errors import PathTooLong, UsageError
+from ..errors import BareUsageError, UsageError
 from ..status.state import State
 from ..status.text import printable
 from ..value import Value
@@ -175,7 +175,7 @@ class FtpProbe(Value):
         if self.ca_file and not self.verify:
             raise UsageError("A CA file is only used to verify the certificate (--verify)")
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
-            raise PathTooLong("Supplied path too long unix domain socket")
+            raise BareUsageError("Supplied path too long unix domain socket")
         if self.verify and self.host.startswith("/") and not self.sni:
             raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
         if self.data not in _DATA:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..errors import UsageError
+from ..errors import BareUsageError
 from ..status.text import printable
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ _SIZE_LIMIT = 1 << 20
 def expand(words: Sequence[str], section: str) -> list[str]:
     """Replaces each --extra-opts by the options of its section (by default the program's name) at the front.
 
-    UsageError for a file that is not found, cannot be read or has no such section.
+    BareUsageError for a file that is not found, cannot be read or has no such section.
     """
     front: list[str] = []
     back: list[str] = []
@@ -55,7 +55,7 @@ def _options(value: str, default_section: str) -> list[str]:
     path = path or _standard_file()
     options = list(_read_section(_lines(path), section))
     if not options:
-        raise UsageError(f"Invalid section '{printable(section)}' in config file '{printable(path)}'")
+        raise BareUsageError(f"Invalid section '{printable(section)}' in config file '{printable(path)}'")
     return options
 
 
@@ -67,7 +67,7 @@ def _standard_file() -> str:
     for path in (*(os.path.join(folder, name) for folder in folders for name in _NAMES), *_PLACES):
         if os.path.isfile(path):
             return path
-    raise UsageError("Cannot find config file in any standard location.")
+    raise BareUsageError("Cannot find config file in any standard location.")
 
 
 def _lines(path: str) -> list[str]:
@@ -77,7 +77,7 @@ def _lines(path: str) -> list[str]:
         with open(source, encoding="utf-8", errors="surrogateescape", closefd=close) as file:
             text = file.read(_SIZE_LIMIT)
     except OSError as error:
-        raise UsageError(f"Can't read config file: {error.strerror}") from None
+        raise BareUsageError(f"Can't read config file: {error.strerror}") from None
     return text.split("\n")
 
 
@@ -88,13 +88,13 @@ def _read_section(lines: Iterable[str], section: str) -> Iterator[str]:
             continue
         if line.startswith("["):
             if not line.endswith("]"):
-                raise UsageError("Config file error")
+                raise BareUsageError("Config file error")
             inside = line[1:-1].strip() == section
             continue
         key, equals, value = line.partition("=")
         key, value = key.strip(), value.strip()
         if not equals or not key:
-            raise UsageError("Config file error")
+            raise BareUsageError("Config file error")
         if inside:
             # A one-letter key takes its value glued: the C plugin writes -k=value, which getopt reads as "=value".
             if len(key) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import PathTooLong, UsageError
+from ..errors import BareUsageError, UsageError
 from ..status.state import State
 from ..status.text import printable
 from .command import InformationWanted, parse, plugin_of
@@ -37,8 +37,8 @@ def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
         command = parse([program, *argv[1:]], name)
     except InformationWanted as wanted:
         return State.UNKNOWN, str(wanted)
-    except PathTooLong as error:
-        return State.UNKNOWN, str(error)
+    except BareUsageError as error:
+        return State.UNKNOWN, printable(str(error))
     except UsageError as error:
         from .help import usage_text
 

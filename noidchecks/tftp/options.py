@@ -168,7 +168,7 @@ def _size(value: str) -> Range:
 
 
 def _bytes(value: str) -> int | None:
-    # Files may be bigger than what the nine digits of integer() count; a float holds fifteen exactly.
+    # Files may be bigger than what the 32 bits of integer() hold; a float holds fifteen exactly.
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None
 
 
