@@ -42,7 +42,7 @@ def demo() -> int:
 def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
     from .duration import seconds
 
-    found = seconds(text if not text.isdigit() else f"{text}s")
+    found = seconds(text)
     if found is None:
         raise click.BadParameter(f"must be like 30s or 5m, not {text}")
     return found

@@ -89,8 +89,8 @@ def metrics(asked: Asked, found: FileFindings, moved: int, timings: Timings) -> 
         made.append(Metric("size", found.content.size, "B", critical=asked.get.size, minimum=0))
     seconds = timings.phases.get("transfer", 0.0)
     if moved and seconds > 0:
-        # Bytes in a second; the guidelines have no unit for that.
-        made.append(Metric("throughput", moved / seconds, "B", minimum=0.0))
+        # Whole bytes in a second: the guidelines have B for bytes, and no unit for a rate.
+        made.append(Metric("throughput", round(moved / seconds), "B", minimum=0))
     return tuple(made)
 
 

@@ -40,7 +40,7 @@ _ROWS = (
 
 def _build(scan: Scan) -> Command:
     names = _Names(scan)
-    return build(names, PLUGIN, {"sftp": True})  # type: ignore[arg-type]  # it iterates and has a rest, as a Scan
+    return build(names, PLUGIN, {"sftp": True}, spare_words=False)  # type: ignore[arg-type]  # it iterates and has a rest, as a Scan
 
 
 class _Names:
@@ -56,7 +56,7 @@ class _Names:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         puts_own_file = False
         has_folder = False
-        for name, value in self._scan:
+        for name, value in self._scan.anywhere():
             if name == "secret-reference":
                 yield "password", _referenced(value)
             elif name == "timeout" and value.replace(".", "", 1).isdigit() and "." in value:

@@ -117,14 +117,44 @@ def test_shows_an_example_that_works() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("500ms", 0.5), ("5s", 5), ("1.5s", 1.5), ("5m", 300), ("1h", 3600), ("1d", 86400), ("0s", 0), ("007s", 7)],
+    [
+        ("500ms", 0.5),
+        ("5s", 5),
+        ("1.5s", 1.5),
+        ("5m", 300),
+        ("1h", 3600),
+        ("1d", 86400),
+        ("0s", 0),
+        ("007s", 7),
+        ("5", 5),
+        ("1.5h", 5400),
+        ("2w", 1209600),
+    ],
 )
 def test_reads_durations(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "s", "5 s", "-5s", "5S", "1h30m", ".5s", "5.s", "1e3s", "\u0665s", "5s\n", "9" * 10 + "s"]
+    "text",
+    [
+        "",
+        "5x",
+        "s",
+        "5sm",
+        "1..5s",
+        "1.5555s",
+        "5 s",
+        "-5s",
+        "5S",
+        "1h30m",
+        ".5s",
+        "5.s",
+        "1e3s",
+        "\u0665s",
+        "5s\n",
+        "9" * 10 + "s",
+    ],
 )
 def test_refuses_other_durations(text: str) -> None:
     assert seconds(text) is None
