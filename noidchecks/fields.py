@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Not operator: that is a module in Python, which nothing else of a check loads.
+from _operator import attrgetter
+
 from .errors import UsageError
 from .status.state import State
 
@@ -22,7 +25,7 @@ _PLAIN: dict[str, tuple[frozenset[type], str]] = {
 # The greatest float: a greater int has none.
 _GREATEST = 1.7976931348623157e308
 
-_declared: dict[type, tuple[_Field, ...]] = {}
+_declared: dict[type, _Declaration] = {}
 
 
 class _Field:
@@ -68,18 +71,43 @@ class _Field:
         return any(isinstance(value, getattr(noidchecks, name)) for name in self.classes)
 
 
+class _Declaration:
+    """What a class declares: all fields, those with text, those with tuples, and the types that were right before."""
+
+    __slots__ = ("fields", "texts", "tuples", "values", "right")
+
+    def __init__(self, kind: type[Value]) -> None:
+        annotations: dict[str, str] = {}
+        for base in reversed(kind.__mro__):
+            annotations |= getattr(base, "__annotations__", {})
+        self.fields = tuple(_Field(name, annotations[name]) for name in kind.__slots__)
+        self.texts = tuple(field.name for field in self.fields if str in field.plain)
+        self.tuples = tuple(field for field in self.fields if field.items is not None)
+        self.values = attrgetter(*kind.__slots__)
+        self.right: set[tuple[type, ...]] = set()
+
+
 def require_types(value: Value) -> None:
     """Refuses a field of another type than the class declares, and NUL in text; UsageError naming the field.
 
     The field's value is not repeated: it may be a secret.
     """
-    fields = _declared.get(type(value)) or _declare(type(value))
-    for field in fields:
+    declared = _declared.get(value.__class__)
+    if declared is None:
+        declared = _declared[value.__class__] = _Declaration(value.__class__)
+    # A survey makes thousands of probes, and nearly all of them have fields of the same types.
+    types = tuple(map(type, declared.values(value)))
+    is_known = types in declared.right
+    for field in declared.tuples if is_known else declared.fields:
         found = getattr(value, field.name)
         if not field.takes(found):
             raise UsageError(f"{field.name} must be {field.words}, not {_type_words(field, found)}")
-        if found.__class__ is str and "\0" in found:
-            raise UsageError(f"{field.name} must not hold NUL")
+    if not is_known:
+        declared.right.add(types)
+    for name in declared.texts:
+        text = getattr(value, name)
+        if text and "\0" in text:
+            raise UsageError(f"{name} must not hold NUL")
 
 
 def is_finite(number: float) -> bool:
@@ -92,12 +120,3 @@ def _type_words(field: _Field, found: object) -> str:
         kinds = sorted({type(item).__name__ for item in found})
         return f"a tuple of {len(found)}: {', '.join(kinds)}"
     return type(found).__name__
-
-
-def _declare(kind: type[Value]) -> tuple[_Field, ...]:
-    annotations: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        annotations |= getattr(base, "__annotations__", {})
-    fields = tuple(_Field(name, annotations[name]) for name in kind.__slots__)
-    _declared[kind] = fields
-    return fields
