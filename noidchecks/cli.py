@@ -9,6 +9,7 @@ import sys
 import click
 
 from . import __version__
+from .command_group import CommandGroup, HelpWanted
 from .errors import UsageError
 from .status.state import State
 from .status.text import printable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def commands() -> None:
     """Health checks for FTP, TFTP and SSH servers: what a monitoring server needs besides the plugins."""
@@ -188,8 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         outcome = commands.main(arguments, prog_name="noidchecks", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+    except HelpWanted as error:
+        click.echo(error.message)
     except click.ClickException as error:
         click.echo(f"noidchecks: {printable(error.format_message())}")
     except UsageError as error:

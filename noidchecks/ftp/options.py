@@ -145,7 +145,7 @@ def build(scan: Scan) -> Command:
         host = "127.0.0.1" if host is None else host
         ftp["show_host"] = False
     ftp |= deep.build(host)
-    return common.command(FtpProbe(host, expect=tuple(expect), **ftp))
+    return common.command(FtpProbe.of_any_host(host, expect=tuple(expect), **ftp))
 
 
 def _bytes(text: str) -> bytes:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..probe import Probe
+    from ..contract import Probe
     from .options import Plugin
 
 # The plugins by the name of their executable; each module holds its PLUGIN.

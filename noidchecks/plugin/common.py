@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..address import AF_INET, AF_INET6, source_family
-from ..errors import LocalError, UsageError
+from ..address import AF_INET, AF_INET6
+from ..errors import UsageError
 from ..status.state import State
 from ..status.text import printable
 from ..status.threshold import Range
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..probe import Probe
+    from ..contract import Probe
     from .options import Plugin
 
 # The C plugins' int.
@@ -97,15 +97,7 @@ class CommonSettings:
         return True
 
     def command(self, probe: Probe) -> Command:
-        """Returns the command for the probe that was built; UsageError for a source that cannot reach its family."""
-        source = self.probe.get("source", "")
-        if source:
-            try:
-                family = source_family(source)
-            except LocalError as error:
-                raise UsageError(error.message) from None
-            if self.probe.get("family", family) != family:
-                raise UsageError(f"Source address {source} is not of the address family asked for")
+        """Returns the command for the probe that was built."""
         return Command(probe, verbose=self.verbose, output_format=self.output_format)
 
     def _take_timeout(self, value: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 
-from ..plugin.formats import tree
 from .parcel import Delivery, Parcel, Report
 
 TYPE_CHECKING = False
@@ -58,4 +57,4 @@ class JsonLines(StandardOutput):
             "started": round(record.started, 6),
             "finished": round(record.finished, 6),
         }
-        return f"{json.dumps(names | tree(record.result))}\n".encode()
+        return f"{json.dumps(names | record.result.to_dict())}\n".encode()

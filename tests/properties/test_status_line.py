@@ -17,7 +17,7 @@ pieces = (
 )
 hostile = st.one_of(st.binary(max_size=200), st.builds(b"".join, st.lists(st.sampled_from(pieces), max_size=12)))
 probes = st.builds(
-    FtpProbe,
+    FtpProbe.of_any_host,
     st.sampled_from(["127.0.0.1", "a|b\nc", "::1", "/run/x|y\n"]),
     jail=st.booleans(),
     expect=st.sampled_from([(), (b"220",), (b"x=1",)]),

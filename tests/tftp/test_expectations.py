@@ -244,7 +244,6 @@ def test_answers_of_another_host_only(state: State, over: State, expected: State
         ),
         ({"filename": "", "further": TWO}, "File name must not be empty"),
         ({"further": (TftpFile(""),)}, "File name must not be empty"),
-        ({"further": (TftpFile("b\0"),)}, "File name must not contain NUL: 'b\\x00'"),
         (
             {"further": (TftpFile("b" * 600),)},
             "File name is too long: the request has 609 bytes, at most 512 fit",
