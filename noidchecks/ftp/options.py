@@ -13,6 +13,7 @@ from ..plugin.common import (
     port,
 )
 from ..plugin.options import Option, Plugin, Scan
+from ..regular import require_regular
 from ..status.state import State
 from ..status.text import printable
 from .deep_options import DEEP_ROWS, DeepSettings
@@ -208,11 +209,13 @@ def _pin(value: str) -> str:
 
 
 def _readable(path: str) -> str:
+    from ..certificate import MOST_AUTHORITIES
+
     try:
-        with open(path, "rb"):
-            return path
+        require_regular(path, MOST_AUTHORITIES)
     except OSError as error:
         raise UsageError(f"Cannot read CA file {printable(path)}: {error.strerror}") from None
+    return path
 
 
 PLUGIN = Plugin(
