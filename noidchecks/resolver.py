@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import _thread
 import os
-from collections import deque
 from time import monotonic, sleep
 
 TYPE_CHECKING = False
@@ -120,7 +119,7 @@ class Resolver:
         self._at_once = at_once
         self._open: dict[tuple[Any, ...], Question] = {}
         # Of names that are not known to be slow, and of those that are.
-        self._queues: tuple[deque[Question], deque[Question]] = deque(), deque()
+        self._queues: tuple[list[Question], list[Question]] = [], []
         self._fresh: dict[Question, None] = {}
         self._zones: dict[str, int] = {}
         self._names: dict[str, bool] = {}
@@ -190,7 +189,7 @@ class Resolver:
                 question.began = 0.0
                 for look_up in question.waiting:
                     look_up._begun = 0.0
-                self._queues[0].appendleft(question)
+                self._queues[0].insert(0, question)
                 raise
         self._wake_up()
 
@@ -215,7 +214,7 @@ class Resolver:
         for slow, queue in enumerate(self._queues):
             while queue:
                 if not queue[0].waiting:
-                    del self._open[queue.popleft().key]
+                    del self._open[queue.pop(0).key]
                 elif (
                     len(self._fresh) >= self._at_once
                     or self._counts[0] >= self.limit
@@ -223,7 +222,7 @@ class Resolver:
                 ):
                     break
                 else:
-                    question = queue.popleft()
+                    question = queue.pop(0)
                     self._begin(question, now, bool(slow))
                     return question
         return None

@@ -13,7 +13,6 @@ from ..plugin.common import (
     port,
 )
 from ..plugin.options import Option, Plugin, Scan
-from ..regular import require_regular
 from ..status.state import State
 from ..status.text import printable
 from .deep_options import DEEP_ROWS, DeepSettings
@@ -210,6 +209,7 @@ def _pin(value: str) -> str:
 
 def _readable(path: str) -> str:
     from ..certificate import MOST_AUTHORITIES
+    from ..regular import require_regular
 
     try:
         require_regular(path, MOST_AUTHORITIES)
