@@ -81,6 +81,8 @@ class Sources(Value):
 
 def _lines(name: str) -> list[bytes]:
     if name == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise UsageError("Cannot read standard input: it is closed")
         return sys.stdin.buffer.readlines()
     try:
         return read_regular(name, _SIZE_LIMIT).splitlines(keepends=True)

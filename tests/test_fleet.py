@@ -260,3 +260,9 @@ def test_a_bar_is_shown_whenever_standard_error_is_a_terminal(
 def test_the_command_is_there_as_a_module() -> None:
     words = [sys.executable, "-m", "noidchecks", "--version"]
     assert subprocess.run(words, capture_output=True, check=True, env=ENVIRONMENT).stdout.startswith(b"noidchecks ")
+
+
+def test_a_closed_standard_input_is_told() -> None:
+    words = ["sh", "-c", '"$0" -m noidchecks survey - <&-', sys.executable]
+    done = subprocess.run(words, capture_output=True, check=False, env=ENVIRONMENT, text=True)
+    assert (done.returncode, done.stdout) == (3, "noidchecks: Cannot read standard input: it is closed\n")

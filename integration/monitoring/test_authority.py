@@ -14,6 +14,8 @@ from noidchecks.report.icinga2 import Icinga2
 from tests.report.api import PASSWORD, USER, Api, strict_certificates
 from tests.report.records import record
 
+pytestmark = pytest.mark.root
+
 LIBRARIES = UNPACKED / "usr/lib/x86_64-linux-gnu"
 
 
