@@ -77,7 +77,7 @@ class Connection:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         # Nothing was asked: whatever can be read is the end.
-        return self.is_open and not self._received and not poll.poll(0)
+        return self.is_open and not self._received and not self._socket.pending() and not poll.poll(0)
 
     def close(self) -> None:
         """Closes it."""
