@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from .certificate import Certificate, pin_of, require_version
+from .certificate import Certificate, pin_of, read_authorities, require_version
 from .dialogue import SEGMENT, Phase, Receive, Send
 from .errors import NO_TLS, LocalError, NotConnected, TlsError
 from .value import Value
@@ -214,11 +214,10 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     if settings.verify and settings.ca_file:
         try:
-            context.load_verify_locations(settings.ca_file)
+            context.load_verify_locations(cadata=read_authorities(settings.ca_file))
         except OSError as error:
-            raise LocalError(
-                f"Cannot read CA file {settings.ca_file}: {error.strerror or 'no certificate in it'}"
-            ) from error
+            reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            raise LocalError(f"Cannot read CA file {settings.ca_file}: {reason}") from error
     elif settings.verify:
         context.load_default_certs()
     else:

@@ -208,11 +208,14 @@ def _pin(value: str) -> str:
 
 
 def _readable(path: str) -> str:
+    from ..certificate import MOST_AUTHORITIES
+    from ..regular import require_regular
+
     try:
-        with open(path, "rb"):
-            return path
+        require_regular(path, MOST_AUTHORITIES)
     except OSError as error:
         raise UsageError(f"Cannot read CA file {printable(path)}: {error.strerror}") from None
+    return path
 
 
 PLUGIN = Plugin(

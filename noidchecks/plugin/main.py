@@ -34,7 +34,7 @@ def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
     """Runs the plugin with these words (the program first) and returns its exit code and what it prints."""
     program = os.path.basename(argv[0]) if argv and argv[0] else name
     try:
-        command = parse([program, *argv[1:]], name)
+        command = parse([program, *argv[1:]], name, stdin=True)
     except InformationWanted as wanted:
         return State.UNKNOWN, str(wanted)
     except BareUsageError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from ..errors import LocalError, PeerError
+from ..regular import require_regular
 from ..status.text import printable
 from .crypto import paramiko
-from .regular import require_regular
 from .sockets import AgentSocket
 
 TYPE_CHECKING = False

@@ -6,11 +6,11 @@ import _thread
 import threading
 
 from ..errors import LocalError, PeerError, ProbeError
+from ..regular import require_regular
 from ..status.text import printable
 from ..value import Value
 from .authentication import Authentication
 from .crypto import paramiko
-from .regular import require_regular
 from .sockets import Resumed
 from .transport import Transport
 

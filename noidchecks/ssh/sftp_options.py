@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..plugin.options import Option, Plugin
+from ..regular import read_regular
 from ..status.text import printable
 from .options import OPTIONS, build
 
@@ -76,13 +77,13 @@ def _referenced(value: str) -> str:
     if not colon or not identity:
         raise UsageError("Secret reference must be ID:FILE")
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file.read(65536).splitlines():
-                name, found, secret = line.partition(":")
-                if found and name == identity:
-                    return secret
+        lines = read_regular(path, 65536).decode(errors="surrogateescape").splitlines()
     except OSError as error:
         raise UsageError(f"Cannot read secret file {printable(path)}: {error.strerror}") from None
+    for line in lines:
+        name, found, secret = line.partition(":")
+        if found and name == identity:
+            return secret
     raise UsageError(f"Secret file {printable(path)} has no line {printable(identity)}:")
 
 

@@ -95,7 +95,7 @@ def test_words_become_settings(words: list[str], expected: dict[str, Any]) -> No
         (["-D", "-1"], "Invalid certificate expiration period - -1"),
         (["-S", "--starttls"], "--starttls and -S exclude each other: TLS is either explicit or implicit"),
         (["-S", "--ca-file", "/nonexistent"], "Cannot read CA file /nonexistent: No such file or directory"),
-        (["--ca-file", "/dev/null"], "A CA file is only used to verify the certificate (--verify)"),
+        (["--ca-file", "/etc/passwd"], "A CA file is only used to verify the certificate (--verify)"),
         (["--output-format", "xml"], "Invalid output format: xml"),
         (["--source", "eth0"], "Source address must be an IPv4 or IPv6 address: eth0"),
         (["-6", "--source", "127.0.0.1"], "Source address 127.0.0.1 is not of the address family asked for"),
