@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..address import STREAM, UNIX_PATH_LIMIT, literal
 from ..errors import NotResolved, UsageError
 from ..status.state import State
-from ..status.text import printable
+from ..status.text import Gate, printable
 from ..value import Value
 from .dialogue import converse
 from .judgement import judge
@@ -195,6 +195,12 @@ class SshProbe(Value):
     def reads_kexinit(self) -> bool:
         """Whether the conversation goes on to the server's KEXINIT."""
         return bool(self.algorithms or self.forbid or self.require or self.policy)
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: no secret of ours comes out of it."""
+        passwords = () if self.login is None else (self.login.password,)
+        return Gate((*passwords, *(identity.passphrase for identity in self.identities)))
 
     def dialogue(self) -> Dialogue[SshFindings]:
         """Returns the conversation of this probe."""
