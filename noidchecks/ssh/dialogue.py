@@ -178,7 +178,7 @@ def _log_in(connection: Connection, probe: SshProbe, findings: SshFindings) -> D
     from . import transfer
 
     assert probe.login is not None, "a login was asked for"  # noqa: S101
-    deep = findings.deep = transfer.SftpFindings()
+    deep = findings.deep = transfer.SftpFindings(probe.gate.words)
     deep.task = f"login as {probe.login.user}"
     yield Phase("login")
     deep.method = yield Run(connection.step("login", connection.log_in), connection.stop)

@@ -84,17 +84,18 @@ class Gate:
     def conceal(self, failure: ProbeError) -> None:
         """Masks the secrets in what an error says, which is ours and the peer's; a short one counts in the peer's."""
         received = getattr(failure, "received", b"")
-        if not self.repeats(received) and not self.repeats(failure.message):
-            return
         data = _bytes(failure.message)
         for secret in self._secrets:
             if len(secret) >= _SHORT:
-                data = data.replace(secret, MASK.encode())
+                # As it is, and as it is printed.
+                for form in {secret, printable(secret).encode()}:
+                    data = data.replace(form, MASK.encode())
             elif secret in _bytes(received):
                 data = MASK.encode()
-        failure.message = data.decode(errors="surrogateescape")
-        failure.args = (failure.message,)
-        if received:
+        if data != _bytes(failure.message):
+            failure.message = data.decode(errors="surrogateescape")
+            failure.args = (failure.message,)
+        if self.repeats(received):
             masked = self.masked(_bytes(received))
             failure.received = masked if isinstance(received, bytes) else masked.decode(errors="surrogateescape")  # type: ignore[attr-defined]  # a PeerError
 

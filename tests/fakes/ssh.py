@@ -99,7 +99,7 @@ class Server:
 
 @contextmanager
 def serve(*steps: Step, host: str = "127.0.0.1") -> Iterator[Server]:
-    """Runs a fake that plays the steps (bytes to send, seconds to wait, RESET, HOLD, LISTEN, PACKET) and then closes."""
+    """Runs a fake that plays the steps (bytes to send, seconds, RESET, HOLD, LISTEN, PACKET) and then closes."""
     server = Server(host, steps)
     try:
         yield server

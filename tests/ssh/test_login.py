@@ -91,7 +91,8 @@ def test_both_ways_to_give_a_password_are_tried(run: Check, host: str, folder: P
     [
         (
             Conduct(methods=BOTH),
-            "password by keyboard-interactive refused, password refused; the server offers password, keyboard-interactive",
+            "password by keyboard-interactive refused, password refused; "
+            "the server offers password, keyboard-interactive",
         ),
         # One and the same PAM is asked by OpenSSH.
         (
