@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..address import UNIX_PATH_LIMIT
 from ..errors import UsageError
 from ..status.state import State
-from ..status.text import printable
+from ..status.text import Gate, printable
 from ..value import Value
 from .dialogue import converse
 from .judgement import judge
@@ -204,6 +204,11 @@ class FtpProbe(Value):
     def is_deep(self) -> bool:
         """Whether the check logs in."""
         return self.login is not None or self.moves
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: the password does not come out of it."""
+        return Gate(() if self.login is None else (self.login.password,))
 
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""

@@ -6,6 +6,7 @@ from ..errors import UsageError
 from ..plugin.options import Option, Plugin
 from ..status.text import printable
 from .options import OPTIONS, build
+from .regular import read_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _SAME = {
 }
 # Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
 _IGNORED = ("get-local", "put-local")
+_MOST_BYTES_OF_SECRETS = 1_000_000
 _ROWS = (
     Option("secret", extension=True, metavar="PASSWORD", help="Password, for all to read in the list of processes"),
     Option(
@@ -76,13 +78,14 @@ def _referenced(value: str) -> str:
     if not colon or not identity:
         raise UsageError("Secret reference must be ID:FILE")
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file.read(65536).splitlines():
-                name, found, secret = line.partition(":")
-                if found and name == identity:
-                    return secret
-    except OSError as error:
-        raise UsageError(f"Cannot read secret file {printable(path)}: {error.strerror}") from None
+        lines = read_regular(path, _MOST_BYTES_OF_SECRETS).decode(errors="surrogateescape").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"Cannot read secret file {printable(path)}: {reason}") from None
+    for line in lines:
+        name, found, secret = line.partition(":")
+        if found and name == identity:
+            return secret
     raise UsageError(f"Secret file {printable(path)} has no line {printable(identity)}:")
 
 
