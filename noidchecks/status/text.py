@@ -107,4 +107,11 @@ def _bytes(text: bytes | str) -> bytes:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
         # Halves of pairs that stand for no byte.
-        return text.encode(errors="backslashreplace")
+        return b"".join(
+            char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")
+            for char in text
+        )
+
+
+def _byte(char: str) -> bytes:
+    return char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")

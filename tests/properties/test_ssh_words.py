@@ -86,7 +86,7 @@ def check_output(text: str) -> None:
     assert text.count("|") == 1
     labels = [word.partition("=")[0] for word in text.rpartition("|")[2].split("\n")[0].split()]
     assert labels[0] == "time"
-    assert set(labels) <= {"time", "files", "size", "throughput"}
+    assert set(labels) <= {"time", "files", "size", "throughput", "retransmissions"}
 
 
 @pytest.mark.parametrize(
