@@ -42,7 +42,7 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    answer = printable(findings.received.rstrip())
+    answer = probe.gate.words(findings.received.rstrip())
     state = time_state(probe, seconds)
     metrics = time_metrics(probe, seconds, timings)
     if findings.matched:
@@ -117,7 +117,7 @@ def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
     if findings.address is not None:
         facts["address"] = str(findings.address)
     if findings.received and not probe.jail:
-        facts["greeting"] = printable(findings.received.rstrip())
+        facts["greeting"] = probe.gate.words(findings.received.rstrip())
     if findings.reply is not None:
         facts["reply_code"] = findings.reply.code
     if findings.tls is not None:

@@ -7,7 +7,7 @@ from ..errors import BareUsageError, UsageError
 from ..fields import is_finite
 from ..server_probe import ServerProbe, is_host
 from ..status.state import State
-from ..status.text import printable
+from ..status.text import Gate, printable
 from .dialogue import converse
 from .judgement import judge
 
@@ -219,6 +219,11 @@ class FtpProbe(ServerProbe):
     def is_deep(self) -> bool:
         """Whether the check logs in."""
         return self.login is not None or self.moves
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: the password does not come out of it."""
+        return Gate(() if self.login is None else (self.login.password,))
 
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""

@@ -24,6 +24,7 @@ _SAME = {
 }
 # Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
 _IGNORED = ("get-local", "put-local")
+_MOST_BYTES_OF_SECRETS = 1_000_000
 _ROWS = (
     Option("secret", extension=True, metavar="PASSWORD", help="Password, for all to read in the list of processes"),
     Option(
@@ -77,7 +78,7 @@ def _referenced(value: str) -> str:
     if not colon or not identity:
         raise UsageError("Secret reference must be ID:FILE")
     try:
-        lines = read_regular(path, 65536).decode(errors="surrogateescape").splitlines()
+        lines = read_regular(path, _MOST_BYTES_OF_SECRETS).decode(errors="surrogateescape").splitlines()
     except OSError as error:
         raise UsageError(f"Cannot read secret file {printable(path)}: {error.strerror}") from None
     for line in lines:

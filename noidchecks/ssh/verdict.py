@@ -32,7 +32,7 @@ def judge_deep(probe: SshProbe, findings: SshFindings, deep: SftpFindings, timin
     late = findings.failure if isinstance(findings.failure, DeadlineExceeded) else None
     text = files.wrong_text(parts, time, first=failed if late else None)
     if text is None:
-        text = f"{version_text(findings.identification)} [{_summary(probe, deep)}]"
+        text = f"{version_text(probe, findings.identification)} [{_summary(probe, deep)}]"
         text += "" if time.state == State.OK else f", {seconds:.3f} second response time"
     parts.append(time)
     state = worst(part.state for part in parts)
@@ -42,11 +42,11 @@ def judge_deep(probe: SshProbe, findings: SshFindings, deep: SftpFindings, timin
         parts=tuple(parts),
         summary="SSH check was successful",
         metrics=time_metrics(probe, seconds, timings) + files.metrics(probe, deep, deep.moved, timings),
-        facts=facts_of(findings) | _facts(probe, deep),
+        facts=facts_of(probe, findings) | _facts(probe, deep),
         timings=timings,
         failure=findings.failure,
         separator=SEPARATOR,
-        transcript=() if findings.kexinit is None else findings.kexinit.lines(),
+        transcript=() if findings.kexinit is None else findings.kexinit.lines(probe.gate.words),
     )
 
 
