@@ -71,12 +71,12 @@ def commands() -> None:
 @commands.command()
 @_file
 def check(file: str) -> int:
-    """Validates a configuration; touches nothing."""
+    """Validates a configuration, and prints all that is wrong with it; touches nothing."""
     try:
         farms = load(file)
         compile_table(farms)
     except FarmError as error:
-        _say(str(error))
+        _say_all(error)
         return FOUND
     backends = sum(len(farm.backends) for farm in farms)
     click.echo(f"{file}: {number(len(farms), 'farm')}, {number(backends, 'backend')}: valid")
@@ -250,7 +250,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say(error.format_message())
         return USAGE
     except FarmError as error:
-        _say(str(error))
+        _say_all(error)
         return USAGE
     except RequestError as error:
         _say(str(error))
@@ -269,6 +269,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say(f"internal error: {type(error).__name__}: {error}")
         return TROUBLE
     return outcome if isinstance(outcome, int) else DONE
+
+
+def _say_all(error: FarmError) -> None:
+    for one in error.all:
+        _say(str(one))
 
 
 def _say(text: str) -> None:

@@ -31,7 +31,9 @@ def read_file(file: str) -> tuple[str, tuple[Farm, ...]]:
     try:
         return text, parse(text)
     except FarmError as error:
-        raise FarmError(file if error.path == "configuration" else error.path, error.message) from None
+        if error.path != "configuration":
+            raise
+        raise FarmError(file, error.message, others=error.others) from None
 
 
 def current(folder: StateFolder, file: str | None) -> tuple[str, tuple[Farm, ...]]:
