@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lb.demo.cast import Cast
-from lb.demo.scene import HALF_DEAD, WELL, Host
+from lb.demo.scene import Host
 from lb.status import FarmStatus, to_table
 
 _PATIENCE = 20.0
@@ -33,25 +33,18 @@ class Theatre(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What happens, and which backends of which farms must be down then."""
+    """What happens, and which backends of which farms must be down then; because stands in the guardian's reason."""
 
     title: str
     happens: Callable[[], None]
     down: frozenset[tuple[str, str]]
+    because: str = ""
 
 
 def acts(theatre: Theatre) -> tuple[Act, ...]:
     """Returns the course."""
     first, second, *_ = theatre.hosts
     cast = theatre.cast
-
-    def again(health: str) -> Callable[[], None]:
-        def happens() -> None:
-            cast.kill(second)
-            cast.begin((second,), health)
-
-        return happens
-
     everything = frozenset((protocol, first.name) for protocol in PROTOCOLS)
     return (
         Act("three backends, three farms, one guardian", lambda: None, frozenset()),
@@ -59,10 +52,11 @@ def acts(theatre: Theatre) -> tuple[Act, ...]:
         Act(f"{first.name} is started again", lambda: cast.begin((first,)), frozenset()),
         Act(
             f"{second.name} is left half dead: its FTP server answers, its data ports are closed",
-            again(HALF_DEAD),
+            lambda: cast.cripple(second),
             frozenset({("ftp", second.name)}),
+            because="data",
         ),
-        Act(f"{second.name} is healed", again(WELL), frozenset()),
+        Act(f"{second.name} is healed", lambda: cast.heal(second), frozenset()),
     )
 
 
@@ -75,7 +69,7 @@ def perform(theatre: Theatre, say: Callable[[str], object]) -> bool:
         say(f"# {act.title}")
         act.happens()
         done = time.monotonic()
-        seen = _wait(theatre, act.down)
+        seen = _wait(theatre, act)
         say(to_table(theatre.status()))
         if not seen:
             say(f"not seen within {_PATIENCE:g} seconds")
@@ -94,7 +88,7 @@ def perform(theatre: Theatre, say: Callable[[str], object]) -> bool:
     return not wrong
 
 
-def _wait(theatre: Theatre, down: frozenset[tuple[str, str]]) -> bool:
+def _wait(theatre: Theatre, act: Act) -> bool:
     until = time.monotonic() + _PATIENCE
     is_live = sys.stdout.isatty()
     while time.monotonic() < until:
@@ -105,7 +99,14 @@ def _wait(theatre: Theatre, down: frozenset[tuple[str, str]]) -> bool:
             for farm in statuses
             for one in farm.backends
         }
-        if found and all(states == {"down" if key in down else "up"} for key, states in found.items()):
+        reasons = [
+            one.guardian.reason
+            for farm in statuses
+            for one in farm.backends
+            if one.guardian and (farm.name, one.name) in act.down
+        ]
+        is_right = all(states == {"down" if key in act.down else "up"} for key, states in found.items())
+        if found and is_right and all(act.because in reason for reason in reasons):
             return True
         if is_live:
             # The table again and again in its place, as long as something changes.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
 import lb
 from lb.config import parse
-from lb.demo import scene, show, stage
+from lb.demo import play, scene, show, stage
+from lb.demo.cast import Cast
 from tests.processes import environment, processes
 from tests.waiting import until
 
@@ -61,3 +63,14 @@ def test_where_namespaces_are_refused_it_says_so(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(stage, "_PROGRAMS", ())
     monkeypatch.setattr(stage, "_enter", lambda: ["/bin/sh", "-c", "echo no, not here >&2; exit 1"])
     assert stage.obstacle() == "namespaces of its own are refused here: no, not here"
+
+
+def test_the_half_dead_backend_fails_for_its_data_ports_and_is_not_restarted(tmp_path: Path) -> None:
+    (tmp_path / "b2").mkdir()
+    theatre = SimpleNamespace(hosts=scene.HOSTS, cast=Cast(tmp_path, lambda _, words: words, lambda _: "127.0.0.1"))
+    half, healed = play.acts(theatre)[-2:]
+    half.happens()
+    assert scene.half_dead(tmp_path / "b2").exists()
+    assert (half.because, half.down) == ("data", frozenset({("ftp", "b2")}))
+    healed.happens()
+    assert not scene.half_dead(tmp_path / "b2").exists()
