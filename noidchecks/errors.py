@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from .address import Address
 
 
+# What the C plugins say when a TLS handshake fails; the reason stands behind it, in parentheses.
+NO_TLS = "Cannot make SSL connection."
+
+
 class Portable(Exception):
     """An error that pickle and copy take as it is, whatever its constructor wants; equal when all that it holds is."""
 
@@ -35,6 +39,10 @@ def _revive(kind: type[Portable], args: tuple[object, ...], fields: dict[str, ob
 
 class UsageError(Portable, ValueError):
     """The caller asked for something impossible; the message is one sentence for the operator."""
+
+
+class BareUsageError(UsageError):
+    """A usage error that the plugins print alone, without their name and the usage text, as the C plugins do."""
 
 
 class ProbeError(Portable):
@@ -77,7 +85,7 @@ class DeadlineExceeded(ProbeError):
     """The deadline passed before the dialogue ended; seconds is the timeout that was set."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"Socket timeout after {seconds:g} seconds")
+        super().__init__(f"Socket timeout after {seconds:.10g} seconds")
         self.seconds = seconds
 
 

@@ -29,7 +29,7 @@ def read(der: bytes) -> Certificate:
     def work() -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        subject = names[-1].value if names else "unknown CN"
+        subject = names[0].value if names else "Unknown CN"
         text = subject if isinstance(subject, str) else subject.decode("latin-1")
         return Certificate(text, certificate.not_valid_after_utc, der)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..address import UNIX_PATH_LIMIT
-from ..errors import UsageError
+from ..errors import BareUsageError, UsageError
 from ..fields import is_finite
 from ..server_probe import ServerProbe, is_host
 from ..status.state import State
-from ..status.text import printable
+from ..status.text import Gate, printable
 from .dialogue import converse
 from .judgement import judge
 
@@ -190,7 +190,7 @@ class FtpProbe(ServerProbe):
         if self.ca_file and not self.verify:
             raise UsageError("A CA file is only used to verify the certificate (--verify)")
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
-            raise UsageError("Supplied path too long unix domain socket")
+            raise BareUsageError("Supplied path too long unix domain socket")
         if self.verify and self.host.startswith("/") and not self.sni:
             raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
         if self.data not in _DATA:
@@ -219,6 +219,11 @@ class FtpProbe(ServerProbe):
     def is_deep(self) -> bool:
         """Whether the check logs in."""
         return self.login is not None or self.moves
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: the password does not come out of it."""
+        return Gate(() if self.login is None else (self.login.password,))
 
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..contract import Probe
     from .options import Plugin
 
+# The C plugins' int.
+_INT_MAX = 2**31 - 1
 FORMATS = ("multi-line", "mp-test-json", "json")
 
 HELP_ROWS = (
@@ -110,10 +112,10 @@ class CommonSettings:
 
 
 def integer(text: str) -> int | None:
-    """Reads a decimal integer of at most nine digits, blanks around it allowed; None for anything else."""
+    """Reads a decimal integer of 32 bits, blanks around it allowed; None for anything else."""
     body = text.strip(" ")
     digits = body[1:] if body.startswith("-") else body
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) > _INT_MAX:
         return None
     return int(body)
 

@@ -7,7 +7,7 @@ from ..errors import NotResolved, UsageError
 from ..fields import require_types
 from ..server_probe import ServerProbe
 from ..status.state import State
-from ..status.text import printable
+from ..status.text import Gate, printable
 from .dialogue import converse
 from .judgement import judge
 from .versions import is_fingerprint, is_version, validate_pattern
@@ -198,6 +198,12 @@ class SshProbe(ServerProbe):
     def reads_kexinit(self) -> bool:
         """Whether the conversation goes on to the server's KEXINIT."""
         return bool(self.algorithms or self.forbid or self.require or self.policy)
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: no secret of ours comes out of it."""
+        passwords = () if self.login is None else (self.login.password,)
+        return Gate((*passwords, *(identity.passphrase for identity in self.identities)))
 
     def dialogue(self) -> Dialogue[SshFindings]:
         """Returns the conversation of this probe."""
