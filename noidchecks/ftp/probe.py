@@ -205,11 +205,17 @@ class FtpProbe(Value):
         """Whether the check logs in."""
         return self.login is not None or self.moves
 
+    @property
+    def secret(self) -> bytes:
+        """The password in bytes, b"" when there is none: what no output shows."""
+        return b"" if self.login is None else self.login.password.encode(errors="surrogateescape")
+
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""
         if self.tls:
             # Before the clock starts: loading these is not the server's time.
             from .. import tls
+            from . import control  # noqa: F401  # loaded for its effect
 
             if self.certificate_days is not None or self.tls_pins:
                 tls.load_x509()
