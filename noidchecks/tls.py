@@ -158,12 +158,15 @@ class TlsLayer:
             raise _lost(error) from error
         self._feed(data)
 
-    def facts(self) -> TlsFacts:
-        """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one."""
+    def facts(self, secret: str = "") -> TlsFacts:
+        """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one.
+
+        A secret that a certificate names is masked.
+        """
         from .x509 import read
 
         cipher = self._object.cipher()
-        chain = tuple(read(der) for der in self._chain())
+        chain = tuple(read(der, secret) for der in self._chain())
         return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", chain)
 
     def _chain(self) -> list[bytes]:

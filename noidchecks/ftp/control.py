@@ -24,12 +24,12 @@ class Control:
     """Sends commands and reads their replies; a reply longer than limit bytes is a PeerError.
 
     phase is the last phase that was entered, owed the number of commands whose final reply is still to come. With jail
-    the words of the server are not repeated.
+    the words of the server are not repeated, nor those that hold the secret.
     """
 
     __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_secret", "_next")
 
-    def __init__(self, stream: Stream, *, limit: int, jail: bool = False) -> None:
+    def __init__(self, stream: Stream, *, limit: int, jail: bool = False, secret: bytes = b"") -> None:
         self.stream = stream
         self.phase = ""
         self.owed = 0
@@ -37,7 +37,7 @@ class Control:
         self._jail = jail
         self._reader = ReplyReader()
         self._fed = 0
-        self._secret = b""
+        self._secret = secret
         self._next: Reply | None = None
 
     @property

@@ -157,7 +157,7 @@ def _request_tls(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dial
     """AUTH TLS (RFC 4217 section 4), or AUTH SSL with servers that know only that."""
     from .control import Control
 
-    control = Control(stream, limit=probe.limit, jail=probe.jail)
+    control = Control(stream, limit=probe.limit, jail=probe.jail, secret=probe.secret)
     yield from control.enter("tls")
     try:
         reply = yield from control.command("AUTH", "TLS")
@@ -213,4 +213,4 @@ def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[
     settings = TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file, minimum=probe.tls_min, pins=probe.tls_pins)
     layer = yield from start_tls(stream, settings)
     if probe.certificate_days is not None:
-        findings.tls = layer.facts()
+        findings.tls = layer.facts(probe.secret.decode(errors="surrogateescape"))

@@ -41,7 +41,7 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    answer = printable(findings.received.rstrip())
+    answer = _answer(probe, findings)
     state = time_state(probe, seconds)
     metrics = time_metrics(probe, seconds, timings)
     if findings.matched:
@@ -81,6 +81,12 @@ def _judge_failure(probe: FtpProbe, findings: FtpFindings, seconds: float, timin
     return failed("FTP", probe, failure, timings, state=state, text=text, seconds=seconds, facts=facts)
 
 
+def _answer(probe: FtpProbe, findings: FtpFindings) -> str:
+    """Returns the answer as it may be printed: the server may know the password from another session."""
+    answer = findings.received.rstrip()
+    return printable(answer.replace(probe.secret, b"****") if probe.secret else answer)
+
+
 def _with_certificate(part: Part, service: Result) -> Result:
     state = worst((part.state, service.state))
     lines = [f"{part.state} - {part.text}", service.text]
@@ -114,13 +120,13 @@ def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
     if findings.address is not None:
         facts["address"] = str(findings.address)
     if findings.received and not probe.jail:
-        facts["greeting"] = printable(findings.received.rstrip())
+        facts["greeting"] = _answer(probe, findings)
     if findings.reply is not None:
         facts["reply_code"] = findings.reply.code
     if findings.tls is not None:
         facts["tls_version"] = findings.tls.version
         facts["tls_cipher"] = findings.tls.cipher
-        facts["certificate_subject"] = printable(findings.tls.chain[0].subject)
+        facts["certificate_subject"] = printable(findings.tls.chain[0].subject, 200)
         facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
         facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
     return facts
