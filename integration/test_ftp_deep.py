@@ -182,7 +182,7 @@ def test_a_canary_that_must_stay_is_named(new_folder: Folders) -> None:
 
 def test_a_server_that_denies_epsv_is_asked_with_pasv(new_folder: Folders, family: str) -> None:
     """vsftpd answers 550, which is in no list of codes for unknown commands."""
-    denied = {"cmds_denied": "EPSV"}
+    denied: dict[str, str | Path] = {"cmds_denied": "EPSV"}
     with servers.vsftpd(new_folder(), free_port(), writable="delete", more=denied) as server:
         for settings in ({"get": BLOCKS}, {"listing": Listing(min_files=2)}, {"put": "up"}, {"data": "passive"}):
             result = ask(server, family, **settings)
@@ -205,7 +205,11 @@ def test_a_demanded_certificate_is_missed(
     new_folder: Folders, certificates: Certificates, family: str, settings: dict[str, Any]
 ) -> None:
     """With TLS 1.3 vsftpd says so behind the handshake."""
-    demanded = {"require_cert": "YES", "ssl_request_cert": "YES", "ca_certs_file": certificates.ca}
+    demanded: dict[str, str | Path] = {
+        "require_cert": "YES",
+        "ssl_request_cert": "YES",
+        "ca_certs_file": certificates.ca,
+    }
     with servers.vsftpd(new_folder(), free_port(), explicit=certificates.good, more=demanded) as server:
         result = ask(server, family, tls="explicit", **settings)
         assert result.state == State.CRITICAL, result.text

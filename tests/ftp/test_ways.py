@@ -165,8 +165,10 @@ def test_a_transfer_that_the_server_ends_is_not_waited_for(
         _, writer = await session.connect()
         await session.send(b"451 disk\r\n")
         # The data connection stays as long as the client does.
-        await session.reader.read()
-        writer.close()
+        try:
+            await session.reader.read()
+        finally:
+            writer.close()
 
     result = ask(new_server(RETR=broken), get=HELLO)
     assert result.text.endswith("transfer failed: 451 disk")
