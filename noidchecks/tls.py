@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ssl
 
-from .certificate import Certificate, pin_of, require_version
+from .certificate import Certificate, pin_of, read_authorities, require_version
 from .dialogue import SEGMENT, Phase, Receive, Send
-from .errors import LocalError, NotConnected, TlsError
+from .errors import NO_TLS, LocalError, NotConnected, TlsError
 from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .dialogue import Dialogue, Stream
     from .drivers.sockets import Channel
+    from .status.text import Gate
 
 # _ssl.ENCODING_DER, which has no public name.
 _DER = 2
@@ -145,7 +146,7 @@ class TlsLayer:
             yield from self._send_alert(channel)
             if self._settings.minimum and error.reason in _TOO_OLD:
                 raise self._older(_reason(error)) from error
-            raise TlsError(f"Cannot make SSL connection: {_reason(error)}") from error
+            raise TlsError(f"{NO_TLS} ({_reason(error)})") from error
         yield Send(channel, self._outgoing.read())
         self._accept()
         return True
@@ -158,15 +159,15 @@ class TlsLayer:
             raise _lost(error) from error
         self._feed(data)
 
-    def facts(self, secret: str = "") -> TlsFacts:
+    def facts(self, gate: Gate | None = None) -> TlsFacts:
         """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one.
 
-        A secret that a certificate names is masked.
+        What a certificate names goes through the gate.
         """
         from .x509 import read
 
         cipher = self._object.cipher()
-        chain = tuple(read(der, secret) for der in self._chain())
+        chain = tuple(read(der, gate) for der in self._chain())
         return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", chain)
 
     def _chain(self) -> list[bytes]:
@@ -230,11 +231,10 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     if settings.verify and settings.ca_file:
         try:
-            context.load_verify_locations(settings.ca_file)
+            context.load_verify_locations(cadata=read_authorities(settings.ca_file))
         except OSError as error:
-            raise LocalError(
-                f"Cannot read CA file {settings.ca_file}: {error.strerror or 'no certificate in it'}"
-            ) from error
+            reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            raise LocalError(f"Cannot read CA file {settings.ca_file}: {reason}") from error
     elif settings.verify:
         context.load_default_certs()
     else:
@@ -244,7 +244,7 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def _lost(error: NotConnected) -> TlsError:
-    return TlsError(f"Cannot make SSL connection: {error.message}")
+    return TlsError(f"{NO_TLS} ({error.message})")
 
 
 def _reason(error: ssl.SSLError) -> str:

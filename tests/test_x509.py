@@ -16,6 +16,7 @@ from hypothesis import given, strategies as st
 
 from noidchecks.certificate import judge_days
 from noidchecks.errors import TlsError
+from noidchecks.status.text import Gate
 from noidchecks.x509 import fingerprints, read
 
 
@@ -76,7 +77,7 @@ def test_the_user_may_still_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_secret_and_a_long_name_are_not_printed() -> None:
-    certificate = read(_made("the password is open sesame"), "open sesame")
+    certificate = read(_made("the password is open sesame"), Gate(("open sesame",)))
     assert certificate.subject == "the password is ****"
     part = judge_days((certificate.replace(subject="|<b>\x1b" + "x" * 35_000),), 30, 14)
     assert len(part.text) < 400

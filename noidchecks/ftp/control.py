@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dialogue import Await, Mask, Phase
 from ..errors import DeadlineExceeded, PeerError
-from ..status.text import printable
+from ..status.text import Gate
 from .wire import ReplyReader
 
 TYPE_CHECKING = False
@@ -24,12 +24,12 @@ class Control:
     """Sends commands and reads their replies; a reply longer than limit bytes is a PeerError.
 
     phase is the last phase that was entered, owed the number of commands whose final reply is still to come. With jail
-    the words of the server are not repeated, nor those that hold the secret.
+    the words of the server are not repeated, nor those that the gate masks.
     """
 
-    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_secret", "_next")
+    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_gate", "_next")
 
-    def __init__(self, stream: Stream, *, limit: int, jail: bool = False, secret: bytes = b"") -> None:
+    def __init__(self, stream: Stream, *, limit: int, jail: bool = False, gate: Gate | None = None) -> None:
         self.stream = stream
         self.phase = ""
         self.owed = 0
@@ -37,7 +37,7 @@ class Control:
         self._jail = jail
         self._reader = ReplyReader()
         self._fed = 0
-        self._secret = secret
+        self._gate = gate or Gate()
         self._next: Reply | None = None
 
     @property
@@ -63,8 +63,8 @@ class Control:
 
     def keep_secret(self, password: str) -> Dialogue[None]:
         """Keeps the password out of all that is shown, also where the server repeats it."""
-        self._secret = encoded(password)
-        yield Mask(self._secret)
+        self._gate.add(encoded(password))
+        yield Mask(encoded(password))
 
     def password(self, password: str) -> Dialogue[Reply]:
         """Sends PASS, which no transcript shows."""
@@ -122,7 +122,7 @@ class Control:
 
     def words(self, reply: Reply) -> str:
         """Returns a reply as it may be printed."""
-        return str(reply.code) if self._is_hidden(reply.raw) else printable(reply.raw.strip(), 300)
+        return str(reply.code) if self._is_hidden(reply.raw) else self._gate.words(reply.raw.strip(), 300)
 
     def unexpected(self, what: str, expected: str, reply: Reply) -> PeerError:
         """Returns the error for a reply that is not the expected one."""
@@ -146,11 +146,11 @@ class Control:
         except DeadlineExceeded as failure:
             stray = self._reader.stray
             if stray and not self._is_hidden(stray):
-                failure.message += f", and the server does not answer with a reply: {printable(stray, 100)}"
+                failure.message += f", and the server does not answer with a reply: {self._gate.words(stray, 100)}"
             raise
 
     def _is_hidden(self, raw: bytes) -> bool:
-        return self._jail or bool(self._secret and self._secret in raw)
+        return self._jail or self._gate.repeats(raw)
 
 
 def encoded(text: str) -> bytes:

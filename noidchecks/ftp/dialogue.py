@@ -46,18 +46,18 @@ def converse(probe: FtpProbe) -> Dialogue[FtpFindings]:
     """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
     findings = FtpFindings()
     try:
+        for secret in probe.gate.secrets:
+            yield Mask(secret)
         yield from _converse(probe, findings)
     except ProbeError as failure:
         # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
         failure.phase = failure.phase or "tls"
+        probe.gate.conceal(failure)
         findings.failure = failure
     return findings
 
 
 def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
-    if probe.login is not None:
-        # Before anything is heard: a server may know it from another session.
-        yield Mask(probe.secret)
     stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
     findings.address = stream.channel.address
     if probe.tls == "implicit":
@@ -157,7 +157,7 @@ def _request_tls(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dial
     """AUTH TLS (RFC 4217 section 4), or AUTH SSL with servers that know only that."""
     from .control import Control
 
-    control = Control(stream, limit=probe.limit, jail=probe.jail, secret=probe.secret)
+    control = Control(stream, limit=probe.limit, jail=probe.jail, gate=probe.gate)
     yield from control.enter("tls")
     try:
         reply = yield from control.command("AUTH", "TLS")
@@ -213,4 +213,4 @@ def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[
     settings = TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file, minimum=probe.tls_min, pins=probe.tls_pins)
     layer = yield from start_tls(stream, settings)
     if probe.certificate_days is not None:
-        findings.tls = layer.facts(probe.secret.decode(errors="surrogateescape"))
+        findings.tls = layer.facts(probe.gate)

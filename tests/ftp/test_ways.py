@@ -86,7 +86,8 @@ def test_a_port_that_does_not_answer_leaves_time_for_pasv(
     server = new_server(EPSV=f"229 ok (|||{unanswered}|)\r\n".encode())
     if ":" in host:
         result = ask(server, get=HELLO, timeout=1)
-        assert result.text.endswith(f"EPSV {host} port {unanswered}: Socket timeout after 1 seconds")
+        assert "Socket timeout after 1 seconds" in result.text
+        assert f"EPSV {host} port {unanswered}" in result.text
         return
     result = ask(server, get=HELLO)
     assert result.ok, result.text
@@ -240,4 +241,4 @@ def test_data_that_is_not_secured_is_no_empty_listing(check: Check, chain: Chain
 
 def test_silence_after_the_handshake_ends_at_the_deadline(ask: Ask, new_server: NewServer, chain: Chain) -> None:
     result = ask(new_server(chain.pem, NOOP=silence), tls="explicit", timeout=1)
-    assert result.text == "FTP CRITICAL - Socket timeout after 1 seconds (tls)"
+    assert "CRITICAL - Socket timeout after 1 seconds (tls)" in result.text
