@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     # Two strings, because pyright reads none that is put together from parts.
-    _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive"
+    _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive"
     Operation: TypeAlias = "_Tcp | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard"
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
@@ -34,7 +34,7 @@ def __getattr__(name: str) -> object:
 
         return Generator
     if name == "Operation":
-        stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive
+        stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive
         return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -61,13 +61,17 @@ class Resolve:
 
 
 class Connect:
-    """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError."""
+    """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError.
 
-    __slots__ = ("address", "source")
+    After patience seconds without an answer of the peer it is given up, as NotConnected.
+    """
 
-    def __init__(self, address: Address, source: str = "") -> None:
+    __slots__ = ("address", "source", "patience")
+
+    def __init__(self, address: Address, source: str = "", patience: float | None = None) -> None:
         self.address = address
         self.source = source
+        self.patience = patience
 
 
 class OpenDatagram:
@@ -150,6 +154,19 @@ class Accept:
 
     def __init__(self, channel: Channel, patience: float | None = None) -> None:
         self.channel = channel
+        self.patience = patience
+
+
+class Await:
+    """Waits until one of several channels has something to receive or to accept, or is at its end.
+
+    Answer: the first of them that has, None after patience seconds.
+    """
+
+    __slots__ = ("channels", "patience")
+
+    def __init__(self, channels: tuple[Channel, ...], patience: float | None = None) -> None:
+        self.channels = channels
         self.patience = patience
 
 

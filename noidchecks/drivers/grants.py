@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from errno import ETIMEDOUT
 from time import monotonic
 
 from ..address import literal, look_up
 from ..background import SESSIONS, Full, Job
 from ..dialogue import (
     Accept,
+    Await,
     Close,
     Connect,
     Heard,
@@ -25,7 +27,7 @@ from ..dialogue import (
     SendTo,
     Sleep,
 )
-from ..errors import LocalError, ProbeError
+from ..errors import LocalError, NotConnected, ProbeError
 from . import sockets
 from .sockets import WAIT_READ, WouldBlock
 
@@ -106,6 +108,13 @@ def _connect(session: Session, operation: Connect) -> Channel:
             channel.connect(operation.address)
         else:
             channel.connected()
+    except WouldBlock:
+        if not _is_over(session, operation.patience):
+            raise
+        session.opened.remove(channel)
+        channel.close()
+        what = f"no answer within {operation.patience:g} seconds"
+        raise NotConnected(what, ETIMEDOUT, operation.address) from None
     except ProbeError:
         # Here and not at the end: a host with many dead addresses would hold a descriptor for each.
         session.opened.remove(channel)
@@ -124,6 +133,24 @@ def _accept(session: Session, operation: Accept) -> Channel:
     channel = operation.channel.accept()
     session.opened.append(channel)
     return channel
+
+
+def _await(session: Session, operation: Await) -> Channel | None:
+    ready = sockets.ready(operation.channels)
+    if ready is not None or _is_over(session, operation.patience):
+        watch: sockets.Watch | None = session.progress
+        if watch is not None:
+            session.opened.remove(watch)
+            watch.close()
+        return ready
+    if session.progress is None:
+        session.progress = sockets.Watch(operation.channels)
+        session.opened.append(session.progress)
+    raise WouldBlock(session.progress.fileno(), WAIT_READ)
+
+
+def _is_over(session: Session, patience: float | None) -> bool:
+    return patience is not None and monotonic() >= session.operation_began + patience
 
 
 def _local_address(_: Session, operation: LocalAddress) -> Address:
@@ -180,6 +207,7 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Connect: _connect,
     Listen: _listen,
     Accept: _accept,
+    Await: _await,
     LocalAddress: _local_address,
     OpenDatagram: _datagram,
     Send: _send,
