@@ -10,6 +10,7 @@ import click
 from lb import conntrack, kernel
 from lb.cli_guard import other_file_option, socket_option, speak, state_option
 from lb.farm import FarmError
+from lb.marks import Marks
 from lb.operation import current, read_file, read_words
 from lb.pair_cli import run_option, view_pair
 from lb.peer import PairView
@@ -96,7 +97,7 @@ def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...]
     found = kernel.read()
     flows = None
     try:
-        flows = conntrack.count()
+        flows = Marks(farms).flows(conntrack.count())
     except KernelError as error:
         click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
     remark = "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lb.farm import Farm
 from lb.guardian import Health
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.watch import Counts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -85,7 +85,7 @@ def _connections(view: View) -> Samples:
     marks = Marks(view.farms)
     for farm in view.farms:
         for backend in farm.backends:
-            flows = view.flows.get(marks.backend(farm, backend.name) & FLOW_MASK, 0)
+            flows = view.flows.get(marks.backend(farm, backend.name), 0)
             yield {"farm": farm.name, "backend": backend.name}, flows
 
 
