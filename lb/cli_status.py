@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lb import conntrack, kernel
+from lb import conntrack, fullness, kernel
 from lb.cli_guard import other_file_option, socket_option, speak, state_option
 from lb.farm import FarmError
 from lb.marks import Marks
@@ -70,6 +70,8 @@ def _show_status(
     if clear:
         click.clear()
     click.echo(to_table(statuses))
+    for line in _remembered(folder, file):
+        click.echo(line)
     if view is not None:
         for line in view.lines():
             click.echo(printable(line))
@@ -77,6 +79,17 @@ def _show_status(
         click.echo(f"this balancer's role in its pair: {role.value}")
     if remark:
         click.echo(remark)
+
+
+def _remembered(folder: StateFolder, file: str | None) -> list[str]:
+    """Says how full the maps of sticky clients are, where a farm is sticky and the kernel tells."""
+    try:
+        _, farms = current(folder, file)
+    except (StateError, FarmError, click.UsageError):
+        return []
+    if not any(farm.sticky for farm in farms):
+        return []
+    return [f"sticky clients of IPv{version}: {one.count} of {one.limit}" for version, one in fullness.sticky().items()]
 
 
 def _view_pair(

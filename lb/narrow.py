@@ -6,7 +6,7 @@ apply was interrupted. A word about one backend is none about these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from lb import kernel
 from lb.apply import Plan, foreign_of, replacement
@@ -59,7 +59,7 @@ def _with_backend(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm,
         # It comes or it goes; where it is has not been asked.
         return name.startswith(("backend", "host")) and key == own and (key in old.of(name)) != (key in new.of(name))
 
-    return _patched(old, new, is_changed)
+    return _patched(old, new, new.chains, is_changed)
 
 
 def _with_farm(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm) -> Table:
@@ -76,7 +76,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm) ->
             return int(key.partition(" ")[0], 16) & layout.farm == base
         return key in part.of(name)
 
-    return _patched(old, new, is_changed)
+    return _patched(old, new, part.chains, is_changed)
 
 
 def _conditions(old: Table, marks: Marks, farm: Farm, words: Words) -> Conditions:
@@ -99,8 +99,8 @@ def _conditions(old: Table, marks: Marks, farm: Farm, words: Words) -> Condition
     return found
 
 
-def _patched(old: Table, new: Table, is_changed: Callable[[str, str], bool]) -> Table:
-    """Returns the old table with those of the new one's elements that change."""
+def _patched(old: Table, new: Table, own: Collection[str], is_changed: Callable[[str, str], bool]) -> Table:
+    """Returns the old table with those of the new one's elements that change, and of the chains those of the farm."""
     elements = {}
     for name in MAPS:
         pairs = {key: value for key, value in old.of(name).items() if not is_changed(name, key)}
@@ -110,5 +110,7 @@ def _patched(old: Table, new: Table, is_changed: Callable[[str, str], bool]) -> 
     led_to = {value.partition(" ")[2] for name in elements for value in elements[name].values()}
     if "remember" in elements:
         led_to.add(REMEMBER)
-    chains = {name: rules for name, rules in {**old.chains, **new.chains}.items() if name in led_to}
+    # Those of a farm that serves are there whether it has backends or not.
+    chains = {name: rules for name, rules in old.chains.items() if name in led_to or name not in own}
+    chains |= {name: new.chains[name] for name in own if name in new.chains}
     return Table(chains, elements, {**old.names, **new.names}, old.layout)

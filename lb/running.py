@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from lb import conntrack, kernel
+from lb import conntrack, fullness, kernel
 from lb.ending import Match, ending_of
 from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm
@@ -115,6 +115,8 @@ class Running:
             flows=flows,
             info={"version": __version__, "farms": self._digest, "role": role.value},
             others=others,
+            sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
+            expectations=fullness.expectations(),
         )
 
     async def flows(self) -> dict[int, int] | None:
