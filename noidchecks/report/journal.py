@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 from hashlib import blake2b
 
+from ..atomic import write_atomic
+from ..errors import UsageError
+from ..regular import open_regular
 from ..status.text import printable
-from .parcel import Parcel
+from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
 
     Say = Callable[[str], None]
 
+# A record is a few kilobytes, with what a probe saw; the longest output is 64.
+_LINE_LIMIT = 1 << 20
+
+
+def require_spool_folder(path: str) -> None:
+    """UsageError for a folder in which others can put something in the place of our files, or that is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        found = None
+    if found is None or not stat.S_ISDIR(found.st_mode) or not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"--spool-dir must be a folder that can be written, not {printable(path)}")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise UsageError(
+            f"--spool-dir {printable(path)} can be written by everybody: chmod o-w it, or give another one"
+        )
+
 
 class Journal:
-    """The file of one report, a JSON line for each parcel; it can be read by its owner alone."""
+    """The file of one report, a JSON line for each record; it can be read by its owner alone.
+
+    Only a file that this user has written is believed, and of it nothing but results: what is sent to the destination
+    is made of them again.
+    """
 
     def __init__(self, folder: str, report: str, say: Say) -> None:
         # What a report is called may hold slashes.
@@ -25,27 +50,32 @@ class Journal:
         self._path = os.path.join(folder, f"{report.partition('=')[0]}-{digest}.jsonl")
         self._say = say
 
-    def load(self) -> list[Parcel]:
+    def load(self) -> list[Record]:
         """Returns what was kept; it stays in the file until clear() or store(). Complains about what it cannot read."""
-        parcels = []
+        records = []
+        bad = 0
         try:
-            with open(self._path, encoding="utf-8") as file:
-                for line in file:
-                    name, data = json.loads(line)
-                    parcels.append(Parcel(name, data.encode()))
+            with open(self._open(), "rb") as file:
+                for line in _lines(file):
+                    try:
+                        records.append(Record.from_json(line))
+                    except ValueError:
+                        bad += 1
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            self._say(f"{printable(self._path)}: cannot be read: {printable(str(error))}")
-        return parcels
+        except OSError as error:
+            self._say(f"{printable(self._path)}: is not read: {printable(error.strerror or str(error))}")
+        if bad:
+            self._say(f"{printable(self._path)}: {bad} lines are no results and are left out")
+        return records
 
-    def store(self, parcels: Iterable[Parcel]) -> None:
+    def store(self, records: Iterable[Record]) -> None:
         """Replaces what is kept, in one step; complains when it cannot be written."""
-        lines = [json.dumps([parcel.name, parcel.data.decode()]) for parcel in parcels]
+        lines = [record.to_json() for record in records]
         if not lines:
             return self.clear()
         try:
-            replace(self._path, "".join(f"{line}\n" for line in lines).encode(), 0o600)
+            write_atomic(self._path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
         except OSError as error:
             self._say(f"{printable(self._path)}: {len(lines)} results are lost: {error.strerror}")
 
@@ -56,20 +86,25 @@ class Journal:
         except OSError:
             pass
 
+    def _open(self) -> int:
+        descriptor = open_regular(self._path, os.O_NOFOLLOW)
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid():
+            reason = f"it belongs to user {found.st_uid}"
+        elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            reason = "others may write to it"
+        elif found.st_nlink != 1:
+            reason = "it has several names"
+        else:
+            return descriptor
+        os.close(descriptor)
+        raise OSError(0, reason)
 
-def replace(path: str, data: bytes, mode: int) -> None:
-    """Writes a file beside the path and moves it there, so that nobody ever reads half of it; OSError."""
-    draft = f"{path}.{os.getpid()}"
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        with open(descriptor, "wb") as file:
-            # Whatever the process's mask is: the readers are others.
-            os.fchmod(descriptor, mode)
-            file.write(data)
-        os.replace(draft, path)
-    except OSError:
-        try:
-            os.unlink(draft)
-        except OSError:
-            pass
-        raise
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines of a file, each cut where it is too long to be one of ours."""
+    while line := file.readline(_LINE_LIMIT):
+        whole = line.endswith(b"\n")
+        yield line
+        while not whole and (rest := file.readline(_LINE_LIMIT)):
+            whole = rest.endswith(b"\n")
