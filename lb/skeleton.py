@@ -132,7 +132,8 @@ def remember_chains(seconds: int, layout: Layout) -> dict[str, str]:
     return {
         REMEMBER: "type filter hook postrouting priority 0; policy accept;\n\t\t"
         f"ct mark and {layout.pending:#010x} == {layout.pending:#010x} ct direction original ct state established "
-        "jump remembered",
+        # A SYN that is sent again, after an answer, is of the state established too.
+        "tcp flags & (syn | ack) == ack jump remembered",
         f"{REMEMBER}-{seconds}": "\n\t\t".join(updates),
     }
 

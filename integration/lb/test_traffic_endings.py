@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from integration.lab import Lab, vip
-from integration.lb.balance import Balance
+from integration.lb.balance import Balance, flows
 from integration.lb.farms import farm
 
 pytestmark = pytest.mark.root
@@ -47,6 +47,11 @@ class Asking:
             return self._socket.recv(99).decode()
         except OSError:
             return ""
+
+    def request(self) -> str:
+        """Asks for a file as TFTP does, and returns the name of who answers."""
+        self._socket.sendto(b"\0\1name\0octet\0", self._to)
+        return self._socket.recv(99).decode()
 
     def close(self) -> None:
         """Lets go of the port."""
@@ -144,3 +149,15 @@ def test_a_farm_that_is_stopped_keeps_its_streams(lab: Lab, balance: Balance, as
 def test_a_service_in_udp_knows_no_limit(lab: Lab, balance: Balance, asking: Clients) -> None:
     balance(farm(lab, "udp", ports=[PORT], connection_limit=1))
     assert all(asking(4)() for _ in range(10))
+
+
+@pytest.mark.usefixtures("echoing")
+@pytest.mark.parametrize("single_port", [True, False])
+def test_servers_that_answer_from_the_port_that_was_asked(
+    lab: Lab, balance: Balance, asking: Clients, version: int, single_port: bool
+) -> None:
+    """With the helper, each leaves an expectation behind; there is room for 4,096 of them on the whole machine."""
+    balance(farm(lab, "tftp", ports=[PORT], single_port=single_port))
+    assert all(asking(version).request() for _ in range(5))
+    left = flows(lab.balancer, version, table="expect")
+    assert len(left) == (0 if single_port else 5)
