@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from ..status.text import printable
+from .bounds import Bounds
 from .crypto import paramiko
 
 TYPE_CHECKING = False
@@ -24,6 +25,17 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
 
     farewell = ""
     auth_handler: Any
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        read, bounds = self.packetizer.read_message, Bounds()
+
+        def read_bounded() -> tuple[int, Any]:
+            kind, message = read()
+            bounds.check(kind, message.asbytes())
+            return kind, message
+
+        self.packetizer.read_message = read_bounded
 
     def auth_none(self, username: str) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_none(username, event))

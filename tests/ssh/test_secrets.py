@@ -12,11 +12,10 @@ import pytest
 
 from noidchecks import Identity, Login, SshProbe, UsageError
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue import Connect, Mask, Receive, Resolve, Run
-from noidchecks.errors import PeerError
+from noidchecks.dialogue import Connect, Delegate, Mask, Receive, Resolve, Send
 from noidchecks.plugin.main import run as run_plugin
+from noidchecks.ssh import frames
 from noidchecks.ssh.dialogue import converse
-from noidchecks.ssh.sftp import HostKey
 from tests.fakes.sftp import sftp_server
 from tests.ssh.logins import KEY, probe
 
@@ -25,7 +24,9 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
     """Not even when the server repeats it."""
     identities = (Identity(str(key_file), "phr4se"),)
     secret = probe(1, login=Login("bob", "s3cret"), identities=identities, fingerprints=())
-    masked = []
+    masked: list[bytes] = []
+    sent: list[Send] = []
+    worker = SimpleNamespace(address=None, is_internal=True)
     talk = converse(secret)
     operation = next(talk)
     connected = socket.socket()
@@ -35,20 +36,24 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
             match operation:
                 case Connect():
                     answer = SimpleNamespace(address=None, fileno=connected.fileno)
+                case Receive() if operation.channel is worker:
+                    answer = frames.pack_values(frames.KEY, "ssh-ed25519", "SHA256:x", ())
+                    if masked:
+                        answer = frames.pack_values(frames.FAILED, "peer", "no", "login", "", b"")
                 case Receive():
                     answer = b"SSH-2.0-x\r\n"
+                case Delegate():
+                    assert b"s3cret" not in operation.data
+                    answer = worker
+                case Send():
+                    sent.append(operation)
                 case Resolve():
                     answer = (Address(AF_INET, ("127.0.0.1", 1)),)
                 case Mask():
                     masked.append(operation.secret)
-                case Run() if masked:
-                    raise_here = PeerError("no", expected="", received=b"")
-                    operation = talk.throw(raise_here)
-                    continue
-                case Run():
-                    answer = HostKey("ssh-ed25519", "SHA256:x")
             operation = talk.send(answer)
     assert masked == [b"s3cret", b"phr4se"]
+    assert [b"s3cret" in one.data for one in sent] == [False, True]
 
 
 def test_a_login_with_everything_shown(folder: Path, key_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +68,7 @@ def test_a_login_with_everything_shown(folder: Path, key_file: Path, capfd: pyte
             more = ["--passphrase-file", str(phrase), "-vvv", "--transcript", "-p", str(port), "-H", "127.0.0.1"]
             ended, said = run_plugin("check_sftp", ["check_sftp", *login, *more])
         assert ended == code
-        assert "run in a thread" in said
+        assert "go on in a worker process" in said
         assert password not in said
         assert "phr4se" not in said
     assert capfd.readouterr() == ("", "")

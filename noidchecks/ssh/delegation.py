@@ -1,0 +1,158 @@
+"""The check's side of a session whose cryptography is a worker process's work: what it is asked for, what it tells."""
+
+from __future__ import annotations
+
+import os
+
+from ..dialogue import Close, Delegate, Receive, Send, Sleep
+from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
+from . import frames
+from .host_key import HostKey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..dialogue import Dialogue
+    from ..drivers.sockets import Channel
+    from .probe import SshProbe
+
+MODULE = "noidchecks.ssh.worker"
+# What a worker reads anew for each session: its own process is older than the check.
+_ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
+# Of the probe; what is behind the login follows when the host key is the right one.
+_SETTINGS = ("host", "port", "timeout", "family", "source", "known_hosts")
+_CHUNK = 65536
+_BUSY_PAUSE = 0.02
+# Waiting longer than this for a worker, a check does not blame the server for what it did not do in time.
+_LONG_WAIT = 0.5
+
+
+class Delegation:
+    """A connection whose end is in a worker process; every operation raises ProbeError."""
+
+    __slots__ = ("_worker", "_reader")
+
+    def __init__(self, worker: Channel) -> None:
+        self._worker = worker
+        self._reader = frames.FrameReader()
+
+    @property
+    def channel(self) -> Channel:
+        """The channel to the worker."""
+        return self._worker
+
+    @property
+    def was_late(self) -> str:
+        """What is to be said of the wait for the worker, "" when it was short."""
+        waited: float = getattr(self._worker, "waited", 0.0)
+        return f"no worker process was free for {waited:.1f} s" if waited > _LONG_WAIT else ""
+
+    def host_key(self) -> Dialogue[HostKey]:
+        """Returns the key that the server proves to have."""
+        kind, fingerprint, known = frames.values((yield from self._expect(frames.KEY)))
+        return HostKey(kind, fingerprint, known)
+
+    def log_in(self, probe: SshProbe) -> Dialogue[str]:
+        """Logs in and returns the method that the server took."""
+        assert probe.login is not None, "a login was asked for"  # noqa: S101
+        keys = tuple((identity.path, identity.passphrase) for identity in probe.identities)
+        yield from self._send(frames.pack_values(frames.LOGIN, *_login(probe), keys, probe.agent))
+        (method,) = frames.values((yield from self._expect(frames.METHOD)))
+        return str(method)
+
+    def open_sftp(self) -> Dialogue[None]:
+        """Opens a channel on which the server speaks SFTP."""
+        yield from self._send(frames.pack(frames.OPEN, b""))
+        yield from self._expect(frames.OPENED)
+
+    def send(self, data: bytes, shown: bytes) -> Dialogue[None]:
+        """Sends on the channel; what is shown stands in a transcript."""
+        yield from self._send(frames.pack(frames.DATA, data), shown)
+
+    def receive(self, patience: float | None = None) -> Dialogue[bytes | None]:
+        """Receives from the channel; None after patience seconds; PeerError at its end, with the server's words."""
+        frame = yield from self._next(patience)
+        if frame is None:
+            return None
+        if frame[0] == frames.END:
+            (words,) = frames.values(frame[1])
+            raise Ended(str(words))
+        return self._must_be(frames.DATA, frame)
+
+    def close(self) -> Dialogue[None]:
+        """Ends the session in good order; without this, the worker is killed."""
+        yield Close(self._worker)
+
+    def _send(self, frame: bytes, shown: bytes = b"") -> Dialogue[None]:
+        try:
+            yield Send(self._worker, frame, shown)
+        except NotConnected:
+            # Its last words tell why.
+            while True:
+                yield from self._next(None)
+
+    def _expect(self, kind: bytes) -> Dialogue[bytes]:
+        frame = yield from self._next(None)
+        assert frame is not None, "patience has no end"  # noqa: S101
+        return self._must_be(kind, frame)
+
+    def _must_be(self, kind: bytes, frame: tuple[bytes, bytes]) -> bytes:
+        if frame[0] != kind:
+            raise LocalError(f"a worker process says {frame[0]!r} in place of {kind!r}")
+        return frame[1]
+
+    def _next(self, patience: float | None) -> Dialogue[tuple[bytes, bytes] | None]:
+        try:
+            while (frame := self._reader.next()) is None:
+                try:
+                    data: bytes | None = yield Receive(self._worker, _CHUNK, patience)
+                except NotConnected:
+                    data = b""
+                if data is None:
+                    return None
+                if not data:
+                    raise LocalError("the worker process ended")
+                self._reader.feed(data)
+        except frames.Broken as reason:
+            raise LocalError(f"a worker process says nonsense: {reason}") from None
+        if frame[0] == frames.FAILED:
+            raise _failure(*frames.values(frame[1]))
+        return frame
+
+
+class Ended(PeerError):
+    """The server ended the channel or the connection; words is what it said to that."""
+
+    def __init__(self, words: str) -> None:
+        reason = f"the server ends the connection: {words}" if words else "the connection ends"
+        super().__init__(reason, expected="an answer", received=words.encode())
+        self.words = words
+
+
+def delegate(channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> Dialogue[Delegation]:
+    """Hands a connection on which identification strings were exchanged to a worker; seen is what was received."""
+    settings = {name: getattr(probe, name) for name in _SETTINGS}
+    environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    identification = ours.decode("ascii").rstrip("\r\n")
+    data = frames.pack_values(frames.SETTINGS, settings, identification, seen, environment, os.getcwd())
+    try:
+        while True:
+            worker: Channel | None = yield Delegate(channel, MODULE, data)
+            if worker is not None:
+                return Delegation(worker)
+            yield Sleep(_BUSY_PAUSE)
+    except DeadlineExceeded as late:
+        error = LocalError("no worker process was free in time")
+        error.phase = late.phase
+        raise error from late
+
+
+def _login(probe: SshProbe) -> tuple[str, str]:
+    assert probe.login is not None, "a login was asked for"  # noqa: S101
+    return probe.login.user, probe.login.password
+
+
+def _failure(kind: str, message: str, phase: str, expected: str, received: bytes | str) -> ProbeError:
+    error: ProbeError
+    error = LocalError(message) if kind == "local" else PeerError(message, expected=expected, received=received)
+    error.phase = phase
+    return error
