@@ -102,7 +102,10 @@ class _Server:
                     self._forget(self._idle[-1])
             for descriptor, _ in ready:
                 if descriptor != self._control.fileno():
-                    self._hear(self._workers[descriptor])
+                    # None where one that is idle was found to be gone meanwhile.
+                    worker = self._workers.get(descriptor)
+                    if worker is not None:
+                        self._hear(worker)
                     continue
                 asked, sessions = _receive_descriptor(self._control)
                 if not asked:
@@ -122,7 +125,9 @@ class _Server:
             self._forget(worker)
 
     def _forget(self, worker: _Worker) -> None:
-        # It is gone, or goes when it finds its socket closed.
+        # It is gone, or goes when it finds its socket closed. Closing alone would leave it registered: a worker that was
+        # just forked still has a copy.
+        self._epoll.unregister(worker.socket)
         del self._workers[worker.socket.fileno()]
         if worker in self._idle:
             self._idle.remove(worker)

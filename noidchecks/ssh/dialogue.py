@@ -143,6 +143,13 @@ def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearr
 
     assert findings.identification is not None, "we are greeted"  # noqa: S101
     yield Phase("kex")
+    if not seen:
+        # Servers begin by themselves, all but a few; one that is mute is not to take the place of others in a worker.
+        try:
+            seen += (yield from stream.receive(_CHUNK, HEAD_START)) or b""
+        except NotConnected:
+            # The key exchange tells that it has ended.
+            pass
     received = findings.identification.line + b"\r\n" + seen
     delegation = yield from delegate(stream.channel, probe, OUR_IDENTIFICATION, received)
     try:
