@@ -125,8 +125,8 @@ class _Server:
             self._forget(worker)
 
     def _forget(self, worker: _Worker) -> None:
-        # It is gone, or goes when it finds its socket closed. Closing alone would leave it registered: a worker that was
-        # just forked still has a copy.
+        # It is gone, or goes when it finds its socket closed. Closing alone would leave the socket registered: a worker
+        # that was just forked still has a copy.
         self._epoll.unregister(worker.socket)
         del self._workers[worker.socket.fileno()]
         if worker in self._idle:

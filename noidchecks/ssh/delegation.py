@@ -18,21 +18,23 @@ if TYPE_CHECKING:
 MODULE = "noidchecks.ssh.worker"
 # What a worker reads anew for each session: its own process is older than the check.
 _ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
-# Of the probe; what is behind the login follows when the host key is the right one.
-_SETTINGS = ("host", "port", "timeout", "family", "source", "known_hosts")
+# Of the probe, as plain values, whatever is derived from such; the login follows when the host key is the right one.
+_SETTINGS = {"host": str, "port": int, "timeout": float, "family": int, "source": str, "known_hosts": str}
 _CHUNK = 65536
 _BUSY_PAUSE = 0.02
-# Waiting longer than this for a worker, a check does not blame the server for what it did not do in time.
-_LONG_WAIT = 0.5
+# A check that waited this share of its time for a worker does not blame the server for what it did not do in time.
+_LONG_WAIT = 0.25
 
 
 class Delegation:
     """A connection whose end is in a worker process; every operation raises ProbeError."""
 
-    __slots__ = ("_worker", "_reader")
+    __slots__ = ("_worker", "_reader", "_over")
 
     def __init__(self, worker: Channel) -> None:
         self._worker = worker
+        # Behind the end nothing more comes, of which nobody tells a second time.
+        self._over: ProbeError | None = None
         self._reader = frames.FrameReader()
 
     @property
@@ -40,11 +42,10 @@ class Delegation:
         """The channel to the worker."""
         return self._worker
 
-    @property
-    def was_late(self) -> str:
-        """What is to be said of the wait for the worker, "" when it was short."""
+    def wait_of(self, seconds: float) -> str:
+        """Returns what is to be said of a wait for the worker that took too much of so many seconds, or ""."""
         waited: float = getattr(self._worker, "waited", 0.0)
-        return f"no worker process was free for {waited:.1f} s" if waited > _LONG_WAIT else ""
+        return f"no worker process was free for {waited:.1f} s of them" if waited > seconds * _LONG_WAIT else ""
 
     def host_key(self) -> Dialogue[HostKey]:
         """Returns the key that the server proves to have."""
@@ -54,8 +55,9 @@ class Delegation:
     def log_in(self, probe: SshProbe) -> Dialogue[str]:
         """Logs in and returns the method that the server took."""
         assert probe.login is not None, "a login was asked for"  # noqa: S101
-        keys = tuple((identity.path, identity.passphrase) for identity in probe.identities)
-        yield from self._send(frames.pack_values(frames.LOGIN, *_login(probe), keys, probe.agent))
+        keys = tuple((str(identity.path), str(identity.passphrase)) for identity in probe.identities)
+        user, password = str(probe.login.user), str(probe.login.password)
+        yield from self._send(frames.pack_values(frames.LOGIN, user, password, keys, bool(probe.agent)))
         (method,) = frames.values((yield from self._expect(frames.METHOD)))
         return str(method)
 
@@ -75,7 +77,8 @@ class Delegation:
             return None
         if frame[0] == frames.END:
             (words,) = frames.values(frame[1])
-            raise Ended(str(words))
+            self._over = Ended(str(words))
+            raise self._over
         return self._must_be(frames.DATA, frame)
 
     def close(self) -> Dialogue[None]:
@@ -83,6 +86,8 @@ class Delegation:
         yield Close(self._worker)
 
     def _send(self, frame: bytes, shown: bytes = b"") -> Dialogue[None]:
+        if self._over is not None:
+            raise self._over
         try:
             yield Send(self._worker, frame, shown)
         except NotConnected:
@@ -101,6 +106,8 @@ class Delegation:
         return frame[1]
 
     def _next(self, patience: float | None) -> Dialogue[tuple[bytes, bytes] | None]:
+        if self._over is not None:
+            raise self._over
         try:
             while (frame := self._reader.next()) is None:
                 try:
@@ -110,12 +117,14 @@ class Delegation:
                 if data is None:
                     return None
                 if not data:
-                    raise LocalError("the worker process ended")
+                    self._over = LocalError("the worker process ended")
+                    raise self._over
                 self._reader.feed(data)
         except frames.Broken as reason:
             raise LocalError(f"a worker process says nonsense: {reason}") from None
         if frame[0] == frames.FAILED:
-            raise _failure(*frames.values(frame[1]))
+            self._over = _failure(*frames.values(frame[1]))
+            raise self._over
         return frame
 
 
@@ -130,7 +139,7 @@ class Ended(PeerError):
 
 def delegate(channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> Dialogue[Delegation]:
     """Hands a connection on which identification strings were exchanged to a worker; seen is what was received."""
-    settings = {name: getattr(probe, name) for name in _SETTINGS}
+    settings = {name: plain(getattr(probe, name)) for name, plain in _SETTINGS.items()}
     environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
     identification = ours.decode("ascii").rstrip("\r\n")
     data = frames.pack_values(frames.SETTINGS, settings, identification, seen, environment, os.getcwd())
@@ -144,11 +153,6 @@ def delegate(channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> Dia
         error = LocalError("no worker process was free in time")
         error.phase = late.phase
         raise error from late
-
-
-def _login(probe: SshProbe) -> tuple[str, str]:
-    assert probe.login is not None, "a login was asked for"  # noqa: S101
-    return probe.login.user, probe.login.password
 
 
 def _failure(kind: str, message: str, phase: str, expected: str, received: bytes | str) -> ProbeError:

@@ -158,8 +158,8 @@ def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearr
         if probe.login is not None and is_expected(probe, findings.host_key):
             yield from _log_in(delegation, probe, findings)
     except DeadlineExceeded as late:
-        if delegation.was_late:
-            error = LocalError(f"{late.message}, {delegation.was_late}")
+        if wait := delegation.wait_of(probe.timeout):
+            error = LocalError(f"{late.message}, {wait}")
             error.phase = late.phase
             raise error from late
         raise

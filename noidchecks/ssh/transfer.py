@@ -56,13 +56,8 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
     try:
         # Exclusive, so that nothing of somebody else's is overwritten.
         flags = filexfer.TO_WRITE | filexfer.CREATE | filexfer.TRUNCATE | filexfer.EXCLUSIVE
-        # The answer may be lost with the connection, and the file there.
+        handle = yield from session.open(name, flags)
         found.leftover = canary.name
-        try:
-            handle = yield from session.open(name, flags)
-        except Refused:
-            found.leftover = ""
-            raise
         yield from session.write(handle, canary.data)
         yield from session.close(handle)
         found.moved += len(canary.data)

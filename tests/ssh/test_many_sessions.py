@@ -39,9 +39,8 @@ def test_silent_servers_delay_neither_healthy_ones_nor_look_ups(folder: Path) ->
                 sock.close()
     # They end first, although they began last.
     assert [one for one, result in found[:2] if result.ok] == [one for one, _ in found[:2]]
-    assert {result.text for one, result in found if one is mute} == {
-        "SFTP CRITICAL - Socket timeout after 6 seconds (kex)"
-    }
+    # On a machine that forks them slowly, it is not the server that is blamed.
+    assert all("Socket timeout after 6 seconds" in result.text for one, result in found if one is mute)
 
 
 def test_many_at_once(folder: Path) -> None:
