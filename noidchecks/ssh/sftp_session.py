@@ -26,6 +26,8 @@ _MOST_READ_AHEAD = 8
 _SHOWN = 200
 # So long a text in the place of an SFTP packet may take to come to its end.
 _TEXT_GAP = 1.0
+# So long a server may take to close what was only read.
+_CLOSE_GAP = 1.0
 _NO_ATTRIBUTES = filexfer.number(0)
 
 
@@ -46,8 +48,8 @@ class SftpSession:
         self._delegation = delegation
         self._reader = filexfer.PacketReader()
         self._last = 0
-        # Requests without an answer; True for those whose answer somebody waits for.
-        self._open: dict[int, bool] = {}
+        # Requests without an answer, and answers that nobody has asked for yet.
+        self._open: set[int] = set()
         self._early: dict[int, tuple[int, Fields]] = {}
 
     def begin(self) -> Dialogue[None]:
@@ -133,9 +135,13 @@ class SftpSession:
         yield from self._done(filexfer.CLOSE, filexfer.string(handle))
 
     def drop(self, handle: bytes) -> Dialogue[None]:
-        """Closes a handle, of which no answer is awaited."""
-        number = yield from self._ask(filexfer.CLOSE, filexfer.string(handle))
-        self._open[number] = False
+        """Closes a handle of which all is known that was asked for; that the server does not answer is no news."""
+        try:
+            number = yield from self._ask(filexfer.CLOSE, filexfer.string(handle))
+            while number not in self._early and (yield from self._take(_CLOSE_GAP)):
+                pass
+        except PeerError:
+            pass
 
     def remove(self, name: bytes) -> Dialogue[None]:
         """Deletes a file."""
@@ -167,7 +173,7 @@ class SftpSession:
 
     def _ask(self, kind: int, *fields: bytes) -> Dialogue[int]:
         self._last = number = (self._last + 1) % (1 << 32)
-        self._open[number] = True
+        self._open.add(number)
         yield from self._send(kind, filexfer.packet(kind, filexfer.number(number), *fields))
         return number
 
@@ -181,26 +187,32 @@ class SftpSession:
             for number in numbers:
                 if number in self._early:
                     return number
-            try:
-                packet = self._reader.next()
-                if packet is None:
-                    yield from self._receive()
-                    continue
-                kind, fields = packet[0], Fields(packet[1])
-                found = fields.number()
-            except Malformed as reason:
-                raise _broken(str(reason)) from None
-            yield Heard(self._delegation.channel, _shown(kind, packet[1]))
-            if found not in self._open:
-                raise _broken(f"an answer to a request that was never made, {found}")
-            if self._open.pop(found):
-                self._early[found] = kind, fields
+            yield from self._take(None)
+
+    def _take(self, patience: float | None) -> Dialogue[bool]:
+        """Takes the next answer, or the next bytes of it; False when none come for so many seconds."""
+        try:
+            packet = self._reader.next()
+            if packet is None:
+                return (yield from self._receive(patience))
+            kind, fields = packet[0], Fields(packet[1])
+            found = fields.number()
+        except Malformed as reason:
+            raise _broken(str(reason)) from None
+        yield Heard(self._delegation.channel, _shown(kind, packet[1]))
+        if found not in self._open:
+            raise _broken(f"an answer to a request that was never made, {found}")
+        self._open.remove(found)
+        self._early[found] = kind, fields
+        return True
 
     def _send(self, kind: int, packet: bytes) -> Dialogue[None]:
         yield from self._delegation.send(packet, _shown(kind, packet[5:]))
 
-    def _receive(self) -> Dialogue[None]:
-        self._reader.feed((yield from self._delegation.receive()) or b"")
+    def _receive(self, patience: float | None = None) -> Dialogue[bool]:
+        data = yield from self._delegation.receive(patience)
+        self._reader.feed(data or b"")
+        return data is not None
 
     def _text(self) -> Dialogue[str]:
         """Returns the text that came in the place of a packet, as much as comes of it in a moment."""
