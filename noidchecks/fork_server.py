@@ -178,9 +178,9 @@ class _Server:
 
 
 def _work(serve: Serve, server: socket.socket, session: int) -> None:
-    for _ in range(_MOST_SESSIONS):
+    for left in reversed(range(_MOST_SESSIONS)):
         with socket.socket(fileno=session) as sock:
-            if not _serve(serve, sock):
+            if not _serve(serve, sock) or not left:
                 return
         server.send(_IDLE)
         asked, sessions = _receive_descriptor(server)
