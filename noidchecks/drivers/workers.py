@@ -6,7 +6,7 @@ be threads, an event loop, a lot of memory. There a server is started (fork_serv
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # what signal itself imports, which costs a plugin more
 import _socket
 import _thread
 import errno

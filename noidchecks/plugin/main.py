@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import UsageError
+from ..errors import BareUsageError, UsageError
 from ..status.state import State
 from ..status.text import printable
 from .command import InformationWanted, parse, plugin_of
@@ -39,13 +39,15 @@ def run(name: str, argv: Sequence[str], *, alone: bool = False) -> tuple[int, st
     """
     program = os.path.basename(argv[0]) if argv and argv[0] else name
     try:
-        command = parse([program, *argv[1:]], name)
+        command = parse([program, *argv[1:]], name, stdin=True)
     except InformationWanted as wanted:
         return State.UNKNOWN, str(wanted)
+    except BareUsageError as error:
+        return State.UNKNOWN, printable(str(error))
     except UsageError as error:
         from .help import usage_text
 
-        return State.UNKNOWN, f"{printable(program)}: {error}\n{usage_text(plugin_of(name))}"
+        return State.UNKNOWN, f"{printable(f'{program}: {error}')}\n{usage_text(plugin_of(name))}"
     if alone and getattr(command.probe, "exchanges_keys", False):
         from ..drivers.workers import stand_alone
 

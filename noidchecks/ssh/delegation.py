@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MODULE = "noidchecks.ssh.worker"
 # What a worker reads anew for each session: its own process is older than the check.
 _ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
-# Of the probe, as plain values, whatever is derived from such; the login follows when the host key is the right one.
+# Of the probe, as plain values, whatever is derived from such.
 _SETTINGS = {"host": str, "port": int, "timeout": float, "family": int, "source": str, "known_hosts": str}
 _CHUNK = 65536
 _BUSY_PAUSE = 0.02
@@ -49,15 +49,11 @@ class Delegation:
 
     def host_key(self) -> Dialogue[HostKey]:
         """Returns the key that the server proves to have."""
-        kind, fingerprint, known = frames.values((yield from self._expect(frames.KEY)))
-        return HostKey(kind, fingerprint, known)
+        return HostKey(*frames.values((yield from self._expect(frames.KEY))))
 
-    def log_in(self, probe: SshProbe) -> Dialogue[str]:
+    def log_in(self) -> Dialogue[str]:
         """Logs in and returns the method that the server took."""
-        assert probe.login is not None, "a login was asked for"  # noqa: S101
-        keys = tuple((str(identity.path), str(identity.passphrase)) for identity in probe.identities)
-        user, password = str(probe.login.user), str(probe.login.password)
-        yield from self._send(frames.pack_values(frames.LOGIN, user, password, keys, bool(probe.agent)))
+        yield from self._send(frames.pack(frames.LOGIN, b""))
         (method,) = frames.values((yield from self._expect(frames.METHOD)))
         return str(method)
 
@@ -140,9 +136,12 @@ class Ended(PeerError):
 def delegate(channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> Dialogue[Delegation]:
     """Hands a connection on which identification strings were exchanged to a worker; seen is what was received."""
     settings = {name: plain(getattr(probe, name)) for name, plain in _SETTINGS.items()}
+    keys = tuple((str(identity.path), str(identity.passphrase)) for identity in probe.identities)
+    # From the beginning, though used only when the host key is the right one: the server's words are masked by it.
+    login = None if probe.login is None else (str(probe.login.user), str(probe.login.password), keys, bool(probe.agent))
     environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
     identification = ours.decode("ascii").rstrip("\r\n")
-    data = frames.pack_values(frames.SETTINGS, settings, identification, seen, environment, os.getcwd())
+    data = frames.pack_values(frames.SETTINGS, settings, login, identification, seen, environment, os.getcwd())
     try:
         while True:
             worker: Channel | None = yield Delegate(channel, MODULE, data)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..errors import LocalError, PeerError, ProbeError
 from ..fork_server import MEMORY
-from ..status.text import printable
+from . import known_hosts
 from .authentication import Authentication
 from .bounds import Excess
 from .crypto import paramiko
 from .host_key import HostKey
-from .regular import require_regular
+from .known_hosts import KnownKeys
 from .sockets import Resumed
 from .transport import Transport
 
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _SHOWN = 200
-_SSH_PORT = 22
 # The seconds that paramiko's thread has to notice that its connection is closed.
 _PATIENCE = 5.0
-_MOST_BYTES_OF_KNOWN_HOSTS = 16_000_000
 
 
 class Connection:
@@ -75,20 +73,22 @@ class Connection:
 
     def exchange_keys(self) -> HostKey:
         """Returns the key that the server proves to have; PeerError, LocalError."""
-        known = self._known_keys()
+        probe = self.probe
+        known = known_hosts.read(probe.known_hosts, probe.host, probe.port) if probe.known_hosts else KnownKeys()
         transport = self._transport = Transport(self._socket)
         transport.local_version = self._ours
+        transport.words = probe.gate.words
         # The deadline is ours; paramiko's own limits are for those who have none.
         if self.probe.timeout > 0:
             limit = self.probe.timeout + 1
             transport.banner_timeout = transport.auth_timeout = limit
             # One more would be a timer, which is a thread, and outlives the check.
             transport.packetizer.start_handshake = lambda _: None
-        _prefer(transport, {key.get_name() for key in known})
+        _prefer(transport, set(known.kinds))
         transport.start_client()
         # A silent server makes start_client() return too; this raises then.
         key = transport.get_remote_server_key()
-        return HostKey(printable(key.get_name()), key.fingerprint, tuple(one.fingerprint for one in known))
+        return HostKey(probe.gate.words(key.get_name()), key.fingerprint, known.fingerprints, known.revoked)
 
     def log_in(self) -> str:
         """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
@@ -103,10 +103,8 @@ class Connection:
             channel = self._transport.open_session()
             channel.invoke_subsystem("sftp")
         except (paramiko.ChannelException, paramiko.SSHException, EOFError) as error:
-            reason = self._transport.farewell or str(error) or "the connection ends"
-            raise PeerError(
-                f"the server gives no SFTP session: {printable(reason, _SHOWN)}", expected="sftp", received=b""
-            ) from error
+            reason = self._transport.farewell or self.probe.gate.words(str(error), _SHOWN) or "the connection ends"
+            raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
         # Not a step of ours that waits without end: the deadline ends the process.
         return channel
 
@@ -129,7 +127,7 @@ class Connection:
         elif isinstance(error, EOFError):
             reason = "the connection ends"
         else:
-            reason = printable(str(error) or type(error).__name__, _SHOWN)
+            reason = self.probe.gate.words(str(error) or type(error).__name__, _SHOWN)
         if phase == "kex":
             reason = f"Key exchange failed: {reason}"
         failure: ProbeError
@@ -140,19 +138,6 @@ class Connection:
             failure = PeerError(reason, expected="", received=b"")
         failure.phase = phase
         return failure
-
-    def _known_keys(self) -> list[paramiko.PKey]:
-        path = self.probe.known_hosts
-        if not path:
-            return []
-        host, port = self.probe.host, self.probe.port
-        try:
-            require_regular(path, _MOST_BYTES_OF_KNOWN_HOSTS)
-            found = paramiko.HostKeys(path).lookup(host if port == _SSH_PORT else f"[{host}]:{port}")
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise LocalError(f"cannot read known hosts {printable(path)}: {printable(reason, _SHOWN)}") from error
-        return list(found.values()) if found else []
 
 
 def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:

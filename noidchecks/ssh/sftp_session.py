@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .delegation import Delegation
 
     T = TypeVar("T")
+    # What the server's text goes through.
+    Words = Callable[[bytes | str, int], str]
 
 CHUNK = 32768
 # Requests for a directory's names that are under way at once: enough for a small one, and more with each answer.
@@ -34,18 +36,19 @@ _NO_ATTRIBUTES = filexfer.number(0)
 class Refused(PeerError):
     """The server answered with a status: its code, and its words as the message."""
 
-    def __init__(self, code: int, words: bytes) -> None:
-        super().__init__(printable(words, _SHOWN), expected="", received=words)
+    def __init__(self, code: int, words: bytes, gate: Words) -> None:
+        super().__init__(gate(words, _SHOWN), expected="", received=words)
         self.code = code
 
 
 class SftpSession:
     """A session with its open requests; every operation raises ProbeError."""
 
-    __slots__ = ("_delegation", "_reader", "_last", "_open", "_early")
+    __slots__ = ("_delegation", "_reader", "_last", "_open", "_early", "_words")
 
-    def __init__(self, delegation: Delegation) -> None:
+    def __init__(self, delegation: Delegation, words: Words = printable) -> None:
         self._delegation = delegation
+        self._words = words
         self._reader = filexfer.PacketReader()
         self._last = 0
         # Requests without an answer, and answers that nobody has asked for yet.
@@ -66,7 +69,7 @@ class SftpSession:
             text = yield from self._text()
             raise _no_session(text or str(reason), self._reader.rest) from None
         except Ended as end:
-            raise _no_session(_as_text(self._reader.rest) or end.words or end.message, self._reader.rest) from None
+            raise _no_session(self._as_text(self._reader.rest) or end.words or end.message, self._reader.rest) from None
 
     def read_folder(self, folder: bytes) -> Dialogue[bytes]:
         """Opens a directory and returns its handle."""
@@ -101,7 +104,7 @@ class SftpSession:
             if code == filexfer.EOF:
                 end = min(end or number, number)
             elif not failure or number < failure:
-                failure, refusal = number, Refused(code, words)
+                failure, refusal = number, self._refused(code, words)
         # What is asked for behind the end may be refused in any way.
         if refusal is not None and not 0 < end < failure:
             raise refusal
@@ -123,7 +126,7 @@ class SftpSession:
             return data
         code, words = _status(kind, fields)
         if code != filexfer.EOF:
-            raise Refused(code, words)
+            raise self._refused(code, words)
         return b""
 
     def write(self, handle: bytes, data: bytes) -> Dialogue[None]:
@@ -152,24 +155,27 @@ class SftpSession:
         number = yield from self._ask(filexfer.STAT, filexfer.string(name))
         kind, fields = yield from self._answer(number)
         if kind != filexfer.ATTRS:
-            raise Refused(*_status(kind, fields))
+            raise self._refused(*_status(kind, fields))
         seconds = _parsed(filexfer.modified, fields)
         if seconds is None:
             raise PeerError("the server does not say when it was modified", expected="mtime", received=b"")
         return seconds
 
+    def _refused(self, code: int, words: bytes) -> Refused:
+        return Refused(code, words, self._words)
+
     def _handle(self, kind: int, *fields: bytes) -> Dialogue[bytes]:
         number = yield from self._ask(kind, *fields)
         answer, found = yield from self._answer(number)
         if answer != filexfer.HANDLE:
-            raise Refused(*_status(answer, found))
+            raise self._refused(*_status(answer, found))
         return _parsed(filexfer.handle, found)
 
     def _done(self, kind: int, *fields: bytes) -> Dialogue[None]:
         number = yield from self._ask(kind, *fields)
         code, words = _status(*(yield from self._answer(number)))
         if code != filexfer.OK:
-            raise Refused(code, words)
+            raise self._refused(code, words)
 
     def _ask(self, kind: int, *fields: bytes) -> Dialogue[int]:
         self._last = number = (self._last + 1) % (1 << 32)
@@ -224,7 +230,13 @@ class SftpSession:
             if data is None:
                 break
             self._reader.feed(data)
-        return _as_text(self._reader.rest)
+        return self._as_text(self._reader.rest)
+
+    def _as_text(self, data: bytes) -> str:
+        """Returns the text that bytes begin with, up to what is none."""
+        end = next((place for place, byte in enumerate(data) if byte < 32 and byte not in b"\t\r\n\x1b"), len(data))
+        text = data[:end].strip()
+        return self._words(text, _SHOWN) if text else ""
 
 
 def _status(kind: int, fields: Fields) -> tuple[int, bytes]:
@@ -247,12 +259,6 @@ def _broken(reason: str) -> PeerError:
 def _no_session(reason: str, received: bytes) -> PeerError:
     text = f"the server gives no SFTP session: {printable(reason, _SHOWN)}"
     return PeerError(text, expected="sftp", received=received[:_SHOWN])
-
-
-def _as_text(data: bytes) -> str:
-    """Returns the text that bytes begin with, up to what is none."""
-    end = next((place for place, byte in enumerate(data) if byte < 32 and byte not in b"\t\r\n\x1b"), len(data))
-    return printable(data[:end].strip(), _SHOWN) if data[:end].strip() else ""
 
 
 def _shown(kind: int, body: bytes) -> bytes:

@@ -9,7 +9,6 @@ import threading
 
 from ..errors import LocalError, PeerError, ProbeError
 from ..files.settings import Login
-from ..status.text import printable
 from . import frames
 from .identity import Identity
 from .probe import SshProbe
@@ -35,16 +34,16 @@ def serve(check: socket.socket) -> bool:
         given, connected = link.first()
     except EOFError:
         return True
-    (settings, ours, seen, environment, folder) = given
+    settings, login, ours, seen, environment, folder = given
     seconds = settings["timeout"]
     if seconds > 0:
         # The kernel keeps this one, whatever Python is busy with.
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
     _settle(environment, folder)
     _send_at_once(connected)
-    connection = Connection(connected, SshProbe(**settings), ours, seen)
+    connection = Connection(connected, _probe(settings, login), ours, seen)
     try:
-        _go_on(link, connection, settings)
+        _go_on(link, connection)
     except ProbeError as failure:
         link.fail(failure)
     except EOFError:
@@ -55,13 +54,18 @@ def serve(check: socket.socket) -> bool:
     return ended and threading.active_count() == 1
 
 
-def _go_on(link: _Link, connection: Connection, settings: dict[str, Any]) -> None:
-    key = connection.step("kex", connection.exchange_keys)
-    link.send(frames.pack_values(frames.KEY, key.kind, key.fingerprint, key.known))
-    user, password, identities, agent = frames.values(link.expect(frames.LOGIN))
-    login = Login(user, password)
+def _probe(settings: dict[str, Any], login: tuple[Any, ...] | None) -> SshProbe:
+    if login is None:
+        return SshProbe(**settings)
+    user, password, identities, agent = login
     keys = tuple(Identity(*one) for one in identities)
-    connection.probe = SshProbe(**settings, login=login, identities=keys, agent=agent)
+    return SshProbe(**settings, login=Login(user, password), identities=keys, agent=agent)
+
+
+def _go_on(link: _Link, connection: Connection) -> None:
+    key = connection.step("kex", connection.exchange_keys)
+    link.send(frames.pack_values(frames.KEY, key.kind, key.fingerprint, key.known, key.revoked))
+    link.expect(frames.LOGIN)
     method = connection.step("login", connection.log_in)
     link.send(frames.pack_values(frames.METHOD, method))
     link.expect(frames.OPEN)
@@ -87,17 +91,17 @@ def _pass_on(connection: Connection, channel: paramiko.Channel, link: _Link) -> 
     try:
         while data := channel.recv(_CHUNK):
             link.send(frames.pack(frames.DATA, data))
-        words = connection.farewell or _errors(channel)
+        words = connection.farewell or _errors(connection, channel)
         link.send(frames.pack_values(frames.END, words))
     except OSError:
         # The check is over.
         pass
 
 
-def _errors(channel: paramiko.Channel) -> str:
+def _errors(connection: Connection, channel: paramiko.Channel) -> str:
     """Returns what a program in the place of the SFTP server wrote on its standard error."""
-    said = channel.recv_stderr(_SHOWN) if channel.recv_stderr_ready() else b""
-    return printable(said.strip(), _SHOWN)
+    said = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
+    return connection.probe.gate.words(said.strip(), _SHOWN)
 
 
 def _settle(environment: dict[str, str | None], folder: str) -> None:

@@ -143,8 +143,8 @@ def test_what_ends_a_session_ends_it_for_good() -> None:
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_any_bytes_end_in_an_answer_or_a_peer_error(said: list[bytes]) -> None:
-    for ask in (lambda one: one.names(b"h", 9), lambda one: one.modified(b"x"), lambda one: one.begin()):
+    for talk in (session().names(b"h", 9), session().modified(b"x"), session().begin()):
         try:
-            run(ask(session()), lambda _, request: said if request in (1, 3) else [])
+            run(talk, lambda _, request: said if request in (1, 3) else [])
         except PeerError:
             pass

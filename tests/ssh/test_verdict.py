@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from noidchecks import File, Listing, Login, Range, SshProbe, State, Timings
+from noidchecks.dialogue import Dialogue
 from noidchecks.errors import DeadlineExceeded, ProbeError
-from noidchecks.ssh import transfer
+from noidchecks.ssh import filexfer, transfer
 from noidchecks.ssh.dialogue import SshFindings
-from noidchecks.ssh.sftp import HostKey
+from noidchecks.ssh.host_key import HostKey
+from noidchecks.ssh.sftp_session import Refused, SftpSession
 from noidchecks.ssh.wire import Identification
+from noidchecks.status.text import printable
 from tests.files.output import (
     IN_TIME,
     LATE,
@@ -31,41 +32,49 @@ from tests.files.output import (
 )
 
 
-class Kept(BytesIO):
-    """A file of the session, which keeps what was written."""
-
-    def __init__(self, files: dict[str, bytes], name: str) -> None:
-        super().__init__(files.get(name, b""))
-        self._files = files
-        self._name = name
-
-    def close(self) -> None:
-        self._files[self._name] = self.getvalue()
-        super().close()
-
-
-class Session:
+class Session(SftpSession):
     """An SFTP session with the file f and two entries in every folder; what was stored may read otherwise."""
 
     def __init__(self, *, removes: bool, stored: bytes | None) -> None:
-        self.files = {"f": b"hello"}
+        self.files = {b"f": b"hello"}
         self.removes = removes
         self.stored = stored
 
-    def listdir_iter(self, folder: str, *, read_aheads: int) -> list[str]:
-        return ["a", "b"]
+    def read_folder(self, folder: bytes) -> Dialogue[bytes]:
+        yield from ()
+        return folder
 
-    def stat(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(st_mtime=MODIFIED)
+    def names(self, handle: bytes, limit: int) -> Dialogue[int]:
+        yield from ()
+        return 2
 
-    def open(self, name: str, mode: str) -> Kept:
-        if mode == "rb" and name != "f" and self.stored is not None:
+    def modified(self, name: bytes) -> Dialogue[int]:
+        yield from ()
+        return int(MODIFIED)
+
+    def open(self, name: bytes, flags: int) -> Dialogue[bytes]:
+        yield from ()
+        if flags == filexfer.TO_READ and name != b"f" and self.stored is not None:
             self.files[name] = self.stored
-        return Kept(self.files, name)
+        return name
 
-    def remove(self, name: str) -> None:
+    def read(self, handle: bytes, offset: int) -> Dialogue[bytes]:
+        yield from ()
+        return self.files[handle][offset:]
+
+    def write(self, handle: bytes, data: bytes) -> Dialogue[None]:
+        yield from ()
+        self.files[handle] = data
+
+    def close(self, handle: bytes) -> Dialogue[None]:
+        yield from ()
+
+    drop = close
+
+    def remove(self, name: bytes) -> Dialogue[None]:
+        yield from ()
         if not self.removes:
-            raise PermissionError(13, "Permission denied")
+            raise Refused(3, b"Permission denied", printable)
         del self.files[name]
 
 
@@ -86,11 +95,9 @@ def said(
     deep = findings.deep = transfer.SftpFindings()
     deep.method = "password"
     try:
-        work = transfer.tasks(probe, session, deep)
-        if work is not None:
-            work()
+        list(transfer.fetch(probe, session, deep))
         if probe.put is not None:
-            transfer.put(session, probe.put, deep)
+            list(transfer.put(session, probe.put, deep))
     except ProbeError as error:
         findings.failure = error
     if failure is not None:
@@ -124,7 +131,7 @@ def test_everything_at_once() -> None:
         put="up",
     ) == [
         f"{FINE}[login bob, list pub 2 files, get f 5 bytes, f of 2033-05-18 03:33:20 UTC, put]"
-        f" | {TIME} files=2;;;0 size=5B;;5:5;0 throughput=5672.000000B;;;0.000000",
+        f" | {TIME} files=2;;;0 size=5B;;5:5;0 throughput=5672B;;;0",
         *ENTERED,
         "OK: list pub: 2 files, as expected",
         *RIGHT,
@@ -143,7 +150,7 @@ def test_everything_wrong_at_once() -> None:
         warning=Range(0, 0.1),
     ) == [
         f"SFTP CRITICAL - {'; '.join([listed, *WRONG, LATE])}"
-        f" | {SLOW} files=2;;;0 size=5B;;4.000000;0 throughput=40.000000B;;;0.000000",
+        f" | {SLOW} files=2;;;0 size=5B;;4.000000;0 throughput=40B;;;0",
         *ENTERED,
         f"CRITICAL: {listed}",
         RIGHT[0],
@@ -177,8 +184,7 @@ def test_slow_and_otherwise_well() -> None:
 
 def test_a_canary_that_is_left() -> None:
     assert said(removes=False, put="") == [
-        f"SFTP CRITICAL - put: Permission denied; put: {LEFT} may be left on the server"
-        f" | {TIME} throughput=5632.000000B;;;0.000000",
+        f"SFTP CRITICAL - put: Permission denied; put: {LEFT} may be left on the server | {TIME} throughput=5632B;;;0",
         *ENTERED,
         "CRITICAL: put: Permission denied",
         f"WARNING: put: {LEFT} may be left on the server",
@@ -190,7 +196,7 @@ def test_a_canary_that_is_left() -> None:
 def test_a_canary_that_comes_back_changed() -> None:
     why = "put up: what was read back is not what was stored: 7 of 352 bytes"
     assert said(put="up", stored=b"changed") == [
-        f"SFTP CRITICAL - {why} | {TIME} throughput=2872.000000B;;;0.000000",
+        f"SFTP CRITICAL - {why} | {TIME} throughput=2872B;;;0",
         *ENTERED,
         f"CRITICAL: {why}",
         IN_TIME,
@@ -200,7 +206,7 @@ def test_a_canary_that_comes_back_changed() -> None:
 
 def test_half_a_file() -> None:
     assert said(get=File("f", sha256=SHA, limit=4)) == [
-        f"SFTP CRITICAL - get f: more than 4 bytes | {TIME} throughput=40.000000B;;;0.000000",
+        f"SFTP CRITICAL - get f: more than 4 bytes | {TIME} throughput=40B;;;0",
         *ENTERED,
         "CRITICAL: get f: more than 4 bytes",
         IN_TIME,
@@ -213,9 +219,9 @@ def test_the_deadline_after_a_file(state: State) -> None:
     late = DeadlineExceeded(10)
     late.phase = "transfer"
     why = "Socket timeout after 10 seconds (transfer)"
-    words = f"{FINE}[login bob, get f 5 bytes]" if state == State.OK else f"SFTP CRITICAL - {why}"
+    words = f"SFTP {state} - {why}"
     assert said(failure=late, get=File("f"), timeout_state=state) == [
-        f"{words} | {TIME} size=5B;;;0 throughput=40.000000B;;;0.000000",
+        f"{words} | {TIME} size=5B;;;0 throughput=40B;;;0",
         *ENTERED,
         f"{state}: {why}",
         "OK: get f: 5 bytes received",
