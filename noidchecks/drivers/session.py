@@ -85,9 +85,7 @@ class Session:
         """Runs the dialogue until it has to wait (True) or has ended (False)."""
         try:
             if self._operation is None:
-                self._started = self._phase_began = monotonic()
-                if self._timeout > 0:
-                    self._deadline = self._end = self._started + self._timeout
+                self.restart_clock()
                 if not self._resume(None, None):
                     return False
             for _ in range(_BUDGET):
@@ -184,6 +182,12 @@ class Session:
         over = self._deadline if patience is None else self.operation_began + patience
         self.until = min(over, self._deadline)
         return now < over
+
+    def restart_clock(self) -> None:
+        """Lets the time of the check begin now."""
+        self._started = self._phase_began = monotonic()
+        if self._timeout > 0:
+            self._deadline = self._end = self._started + self._timeout
 
     def reserve(self, seconds: float) -> None:
         """Keeps so many seconds before the deadline for what the dialogue does after DeadlineExceeded."""

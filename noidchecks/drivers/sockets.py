@@ -34,9 +34,13 @@ class WouldBlock(Exception):
 
 
 class Channel:
-    """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone."""
+    """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone.
+
+    is_internal says that no peer is at the other end.
+    """
 
     __slots__ = ("address", "_socket")
+    is_internal = False
 
     def __init__(self, sock: _socket.socket, address: Address | None) -> None:
         self.address = address
@@ -123,6 +127,10 @@ class Channel:
             return Address(self._socket.family, self._socket.getsockname())
         except OSError as error:
             raise _lost(error, self.address) from error
+
+    def end(self) -> None:
+        """Closes the socket because all is done, and not because a check ends early."""
+        self.close()
 
     def close(self) -> None:
         """Closes the socket."""
