@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lb.foreign import Foreign
 from noidchecks.drivers.poll import Loop
 from noidchecks.drivers.session import Session
-from noidchecks.errors import UsageError
+from noidchecks.errors import LocalError, UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse
 from noidchecks.probe import begin, conclude_anyhow
 from noidchecks.status.result import Result
@@ -65,7 +65,8 @@ class Check:
         return self._probe or self._refusal  # type: ignore[return-value]
 
     def _unknown(self, text: str) -> Result:
-        return Result(State.UNKNOWN, f"{self.words[0]} UNKNOWN - {text}")
+        # Words that say nothing to us say nothing of a peer.
+        return Result(State.UNKNOWN, f"{self.words[0]} UNKNOWN - {text}", failure=LocalError(text))
 
 
 class Prober:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from .drivers.session import Session
-from .errors import ProbeError
+from .errors import LocalError, ProbeError
 from .status.perfdata import Metric
 from .status.result import Result
 from .status.state import State
@@ -201,7 +201,8 @@ def conclude_anyhow(probe: Probe, session: Session) -> Result:
     except Exception as defect:
         # One defective probe must not take the results of all others with it.
         text = f"{_name(probe)} UNKNOWN - internal error: {type(defect).__name__}: {printable(str(defect))}"
-        return Result(State.UNKNOWN, text)
+        # No peer is to blame for it.
+        return Result(State.UNKNOWN, text, failure=LocalError(text))
 
 
 def _failed(probe: Probe, failure: ProbeError, session: Session) -> Result:
