@@ -260,6 +260,10 @@ def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: floa
     elif code in _NOT_RUN:
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
         failure = LocalError(text)
+    elif code and not output.strip() and (gone := trouble(name)):
+        # Taken away after it was started and before its interpreter had read it.
+        text, state = gone, State.UNKNOWN
+        failure = LocalError(text)
     elif code > 3:
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}: {text}"
     transcript = tuple(printable(one) for one in output.splitlines()[1:])

@@ -19,7 +19,7 @@ class Health:
 
     state is unknown, up or down. note says what keeps it doubtful: the last WARNING, or what contradicts the state.
     streak counts the results in a row that contradict it, flaps the changes since the first result. weight is its share
-    in percent of the configured one, None while that is 100.
+    in percent of the configured one, None while that is 100. kept says why the last probe was no verdict, else "".
     """
 
     farm: str
@@ -34,6 +34,7 @@ class Health:
     flaps: int
     probes: int
     weight: int | None
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +102,8 @@ class Watch:
         # Of the last change; and of the last one from down to up, which slow start counts from.
         self.since: float | None = None
         self.recovered: float | None = None
-        # Whether the last result was none; and whether the last one of those that let it serve was a WARNING.
-        self.kept = False
+        # Why the last result was none, "" when it was one; and whether the last that let it serve was a WARNING.
+        self.kept = ""
         self.warned = False
 
     @property
@@ -125,17 +126,19 @@ class Watch:
         """Whether results contradict the state, or there is none yet."""
         return self.up.value is None or self.up.streak > 0 or self.half.streak > 0
 
-    def take(self, result: Result, now: float) -> Change | None:
-        """Takes a result and returns what it changes."""
+    def take(self, result: Result, now: float, excuse: str = "") -> Change | None:
+        """Takes a result and returns what it changes; with an excuse of this machine's, a failure is no verdict."""
         self.probes += 1
         self.last = result
         reason = reason_of(result)
         serves, halved = self._weigh(result)
-        was_kept, self.kept = self.kept, serves is None
+        if excuse and (not serves or halved):
+            serves, reason = None, f"{excuse}; meanwhile: {reason}"
+        was_kept, self.kept = self.kept, reason if serves is None else ""
         if serves is None:
             if was_kept:
                 return None
-            return Change(kind="keep", reason=reason, since=now, result=result)
+            return Change(kind="keep", reason=f"no verdict: {reason}", since=now, result=result)
         first = self.up.value is None
         began = self.up.streak_since if self.up.streak else now
         if self.up.take(serves, rise=self.guard.rise, fall=self.guard.fall, now=now):
@@ -148,10 +151,11 @@ class Watch:
             kind = "up" if serves else "down"
             hold = float("inf") if serves else max(0.0, self.guard.timeout - result.timings.total)
             return Change(kind=kind, reason=reason, since=began, result=result, hold=hold)
+        again = Change(kind="note", reason="is checked again", since=now, result=result) if was_kept else None
         if not serves:
             self.note = reason if self.up.value else ""
-            return None
-        return self._heed(result, reason, halved, now)
+            return again
+        return self._heed(result, reason, halved, now) or again
 
     def adopt(self, other: Watch) -> None:
         """Takes over what another watch of the same probe knows."""

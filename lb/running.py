@@ -122,6 +122,8 @@ class Running:
         text = f"{count(self.farms)}; of {number(len(found), 'watched backend')} {up} up"
         if unknown := sum(one.state == "unknown" for one in found.values()):
             text += f", {unknown} not yet known"
+        if kept := len({(one.farm, one.backend) for one in self.guardian.health() if one.kept}):
+            text += f"; {kept} cannot be checked"
         if self._refusal:
             text += f"; not in the kernel: {self._refusal}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
@@ -166,6 +168,8 @@ def _sight(ones: list[Health]) -> Sight:
     if worst.state == "down" and worst.last is not None and worst.last.state != State.OK:
         doubt = printable(worst.last.text.partition("\n")[0], 200)
     changes = [one.since for one in ones if one.since is not None]
+    if kept := next((one.kept for one in ones if one.kept), ""):
+        doubt = "; ".join(filter(None, (printable(f"cannot be checked: {kept}", 200), doubt)))
     since = worst.since if worst.state == "down" else max(changes, default=None)
     return Sight(
         state=worst.state,

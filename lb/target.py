@@ -48,10 +48,11 @@ class Target:
         self.watches = watches
         self._pace = None
 
-    def take(self, result: Result, now: float) -> list[tuple[Watch, Change]]:
-        """Hands a result to those who watch, and returns what it changes."""
+    def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[Watch, Change]]:
+        """Hands a result to those who watch, and returns what it changes; an excuse makes a failure no verdict."""
         is_steady = not self._is_doubtful()
-        changes = [(watch, change) for watch in self.watches if (change := watch.take(result, now)) is not None]
+        taken = ((watch, watch.take(result, now, excuse)) for watch in self.watches)
+        changes = [(watch, change) for watch, change in taken if change is not None]
         if changes or not is_steady or self._is_doubtful():
             self._pace = None
         return changes
@@ -111,10 +112,12 @@ class Targets:
 
 def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[Watch]]) -> Iterator[tuple[TargetKey, Watch]]:
     """Yields what farms want to be watched, with what is known already of the same probes."""
+    # The same words with another deadline ask the same thing.
+    by_words = {words: watches for (words, _), watches in known.items()}
     for key, farm, guard, name, address, port, command in _wanted(farms):
         watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
         # One that comes new to a known address need not wait for its first result.
-        previous = {one.key: one for one in known.get(key, ())}
+        previous = {one.key: one for one in known.get(key) or by_words.get(key[0], ())}
         adopted = previous.get(watch.key) or next(iter(previous.values()), None)
         if adopted is not None:
             watch.adopt(adopted)

@@ -116,7 +116,7 @@ class Guardian:
 
     def knowledge(self) -> Knowledge:
         """Returns what decides how it would have the farms served, or others."""
-        return Knowledge(self._words, self._targets.watches, self._enactor.present, self._enactor.shares)
+        return Knowledge(self._words, self._targets.watches, self._enactor.standing(), self._enactor.shares)
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""
@@ -208,4 +208,5 @@ class Guardian:
             flaps=watch.flaps,
             probes=watch.probes,
             weight=self._enactor.share(watch.farm, watch.backend),
+            kept=watch.kept,
         )
