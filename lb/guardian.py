@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lb.guard import Guard, OnUnknown, OnWarning
 from lb.schedule import Pace
-from noidchecks.errors import LocalError
+from noidchecks.errors import LocalError, NotConnected
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
+
+# This machine refuses with these, by its firewall or for want of something; no peer and no router can.
+_OURS = frozenset(
+    (
+        *(errno.EPERM, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+        *(errno.EADDRNOTAVAIL, errno.EADDRINUSE),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +188,7 @@ class Watch:
 
     def _weigh(self, result: Result) -> tuple[bool | None, bool]:
         """Returns whether a result lets the backend serve (None: it says nothing), and at half weight."""
-        if isinstance(result.failure, LocalError):
+        if _is_ours(result):
             # It is this machine that could not look; no backend goes down for that.
             return None, False
         match result.state:
@@ -190,6 +199,16 @@ class Watch:
             case State.UNKNOWN if self.guard.on_unknown is OnUnknown.KEEP:
                 return None, False
         return False, False
+
+
+def was_refused(result: Result) -> bool:
+    """Tells whether a peer has refused a connection, which it can only when packets come and go."""
+    return isinstance(result.failure, NotConnected) and result.failure.code == errno.ECONNREFUSED
+
+
+def _is_ours(result: Result) -> bool:
+    failure = result.failure
+    return isinstance(failure, LocalError) or (isinstance(failure, NotConnected) and failure.code in _OURS)
 
 
 def pace_of(watches: Sequence[Watch]) -> Pace:

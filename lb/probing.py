@@ -48,6 +48,12 @@ class Check:
         """Whether it is run in this process."""
         return self.words[0] in PLUGINS
 
+    @property
+    def deadline(self) -> float:
+        """The seconds after which it has failed, by its own words where they say less."""
+        probe = self.probe() if self.is_ours else None
+        return self.timeout if probe is None or isinstance(probe, Result) else probe.timeout
+
     def probe(self) -> Probe | Result:
         """Returns what is to be run, or the result of words that cannot be; read at the first use, kept then."""
         if self._probe is None and self._refusal is None:

@@ -124,6 +124,8 @@ class Running:
             text += f", {unknown} not yet known"
         if kept := len({(one.farm, one.backend) for one in self.guardian.health() if one.kept}):
             text += f"; {kept} cannot be checked"
+        if (counts := self.guardian.counts).is_full:
+            text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
         if self._refusal:
             text += f"; not in the kernel: {self._refusal}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text

@@ -19,16 +19,18 @@ TargetKey = tuple[tuple[str, ...], float]
 class Target:
     """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed.
 
-    A command without HOST goes to one place for all backends; address is that of the first of them then.
+    A command without HOST goes to one place for all backends; address is that of the first of them then. repeats counts
+    its failures in a row that were repeated because this process did not run meanwhile.
     """
 
-    __slots__ = ("check", "address", "rhythm", "watches", "_pace")
+    __slots__ = ("check", "address", "rhythm", "watches", "repeats", "_pace")
 
     def __init__(self, check: Check, address: str, rhythm: Rhythm) -> None:
         self.check = check
         self.address = address
         self.rhythm = rhythm
         self.watches: Sequence[Watch] = ()
+        self.repeats = 0
         self._pace: Pace | None = None
 
     @property

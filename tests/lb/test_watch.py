@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ import pytest
 from lb.actuator import Applied
 from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm, Scheduler
+from lb.flow_table import FlowTable
 from lb.guard import Guard
 from lb.kernel import KernelError
 from lb.listing import Snapshot
@@ -29,10 +31,13 @@ from lb.words import Words
 from tests.fakes.peers import Peer, close, silent
 
 from .farms import farm
+from .test_flow_table import Proc
 from .waiting import until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 FTP = b"220 ready\r\n"
+# It says nothing of whether packets came and went.
+OVERDUE = "sh -c 'sleep 60' HOST"
 
 
 class Kernel:
@@ -76,11 +81,17 @@ def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: 
 
 @asynccontextmanager
 async def running(
-    *farms: Farm, kernel: Kernel, words: Words | None = None, count: Mapping[int, int] | None = None
+    *farms: Farm,
+    kernel: Kernel,
+    words: Words | None = None,
+    count: Mapping[int, int] | None = None,
+    flow_table: FlowTable | None = None,
 ) -> AsyncIterator[tuple[Guardian, list[Event]]]:
     log, events = EventLog(), list[Event]()
     log.subscribe(events.append)
-    guardian = Guardian(farms, words or Words(), actuator=kernel, events=log, count=lambda: count or {})
+    guardian = Guardian(
+        farms, words or Words(), actuator=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
+    )
     task = asyncio.create_task(guardian.run())
     # Let it begin.
     await asyncio.sleep(0)
@@ -410,3 +421,60 @@ async def test_a_command_that_cannot_be_run_any_more_takes_nobody_out(tmp_path: 
     told = [(event.kind, event.reason) for event in events if event.backend == "b1" and event.farm == "f"]
     assert [kind for kind, _ in told] == ["up", "keep", "note"]
     assert str(plugin) in told[1][1]
+
+
+def pause(seconds: float) -> None:
+    """Keeps this process, its loop too, from running; the peers have threads of their own."""
+    time.sleep(seconds)
+
+
+async def test_a_probe_that_ran_across_a_pause_of_this_process_is_repeated() -> None:
+    kernel = Kernel()
+    with Peer(0.3, FTP) as peer:
+        one = watched(peer.port, timeout=1.0, fall=1, interval=0.5)
+        async with running(one, kernel=kernel) as (guardian, events):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            for _ in range(3):
+                await until(lambda: guardian.counts.running > 0)
+                # As after SIGSTOP: the answer has come, and the deadline too.
+                pause(1.5)
+                probes = guardian.health()[0].probes
+                await until(lambda before=probes: guardian.health()[0].probes > before)  # type: ignore[misc]
+        assert guardian.counts.discarded > 0
+    kinds = {event.kind for event in events}
+    assert "paused" in kinds
+    assert "down" not in kinds
+
+
+async def test_a_machine_that_is_always_late_finds_out_the_dead_all_the_same() -> None:
+    kernel = Kernel()
+    one = watched(1, timeout=0.1, fall=1)
+    async with running(one, kernel=kernel) as (guardian, _):
+        async with asyncio.timeout(60):
+            while not all(health.state == "down" for health in guardian.health()):
+                await asyncio.sleep(0)
+                pause(0.25)
+
+
+async def test_a_full_table_of_connections_excuses_silence_and_nothing_else(tmp_path: Path) -> None:
+    kernel, proc = Kernel(), Proc(tmp_path)
+    hung = Peer(FTP)
+    with Peer(FTP) as peer:
+        one = watched(hung.port, peer.port, timeout=0.3, fall=1)
+        async with running(one, kernel=kernel, flow_table=FlowTable(proc.root)) as (guardian, events):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            port = hung.port
+            hung.close()
+            proc.tell(100)
+            await until(lambda: guardian.counts.is_full)
+            # A refusal is an answer, full or not.
+            await until(lambda: kernel.state("b1") is DOWN)
+            guardian.configure((watched(port, peer.port, timeout=0.3, fall=1, command=OVERDUE),))
+            await until(lambda: any(health.kept for health in guardian.health()))
+            assert (kernel.state("b1"), kernel.state("b2")) == (DOWN, UP)
+            assert "100 of 100 flows" in next(health.kept for health in guardian.health() if health.kept)
+            assert guardian.counts.discarded > 0
+            proc.tell(10)
+            await until(lambda: kernel.state("b2") is DOWN)
+    kinds = [event.kind for event in events]
+    assert "conntrack-full" in kinds
