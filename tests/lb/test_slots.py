@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -72,3 +73,25 @@ def test_backups_serve_only_while_no_other_does() -> None:
     assert serving_weights(members, {"b3": 1}) == {"b3": 1}
     assert serving_weights(members, {"b1": 0, "b3": 1}) == {"b3": 1}
     assert serving_weights(members, {}) == {}
+
+
+def test_what_is_remembered_is_bounded_by_its_size() -> None:
+    members = tuple(backend(number, weight=256) for number in range(1, 17))
+    one = farm(backends=members)
+    tracemalloc.start()
+    try:
+        for number in range(600):
+            # A farm whose backends flap has other weights each time; 4,096 slots are 32 KiB.
+            fill(one, {member.name: 1 + (number * index) % 251 for index, member in enumerate(members, 1)}, 4)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert slot_count(one) == 4096
+    assert kept < 8 << 20
+
+
+def test_what_is_remembered_is_right() -> None:
+    one = farm(count=3)
+    first = fill(one, {"b1": 1, "b2": 2}, 4)
+    assert fill(one, {"b1": 2, "b2": 1}, 4) != first
+    assert fill(one, {"b1": 1, "b2": 2}, 4) is first
