@@ -28,7 +28,8 @@ Count = Callable[[], Mapping[int, int]]
 T = TypeVar("T")
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
-_RETRY_FIRST, _RETRY_MOST = 0.2, 30.0
+# Once nft is well again, nothing waits for longer than this.
+_RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 
 
 class Acts(Protocol):

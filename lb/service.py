@@ -237,7 +237,7 @@ class Service:
         beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
         while True:
             if not watching.done() and (watchdog is None or self._acts.busy() < watchdog):
-                self._notifier.alive()
+                self._notifier.alive(at_work=self._acts.is_under_way)
             self._notifier.status(running.summary())
             await asyncio.sleep(min(_PAUSE, beat))
             with suppress(TimeoutError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,28 @@ class Watched:
     def __init__(self, acts: Acts) -> None:
         self._acts = acts
         self._since: float | None = None
+        self._thread = 0
+        self._used = self._seen_at_work = 0.0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is at something at the moment."""
+        return self._since is not None
 
     def busy(self) -> float:
-        """Returns for how many seconds it has been at one and the same thing."""
+        """Returns for how many seconds its thread has done nothing, though it is at something.
+
+        A thread that waits for nft wakes up to look whether that is at work, and gives it up when it hangs; so one that
+        uses no time of the processor at all waits for something that will not come.
+        """
         since = self._since
-        return 0.0 if since is None else time.monotonic() - since
+        if since is None:
+            return 0.0
+        used = time.clock_gettime(time.pthread_getcpuclockid(self._thread))
+        now = time.monotonic()
+        if used != self._used:
+            self._used, self._seen_at_work = used, now
+        return now - max(since, self._seen_at_work)
 
     def read(self) -> Snapshot | None:
         with self._timed():
@@ -43,6 +61,7 @@ class Watched:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
+        self._thread = threading.get_ident()
         self._since = time.monotonic()
         try:
             yield
