@@ -17,6 +17,13 @@ LOOK = 0.5
 _STATE, _TIMES = 0, slice(11, 15)
 # On a processor or waiting for one; in the kernel, where a signal does not reach it.
 _AT_WORK = frozenset("RD")
+# When one was last looked at in this process.
+_LAST = [float("-inf")]
+
+
+def last_look() -> float:
+    """Returns when (monotonic) a program that this process waits for was last looked at; each is given up in time."""
+    return _LAST[0]
 
 
 class Progress:
@@ -39,7 +46,7 @@ class Progress:
 
     def trouble(self) -> str | None:
         """Returns why it is not waited for any longer, None while it is at work."""
-        now = time.monotonic()
+        _LAST[0] = now = time.monotonic()
         used, is_at_work = _look(self._pid)
         # Where this process was stopped, the other one was perhaps stopped with it, and is not to blame.
         slept, self._looked = min(now - self._looked, 2 * self.look), now

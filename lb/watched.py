@@ -11,7 +11,11 @@ from lb.actuator import Applied
 from lb.enactor import Acts
 from lb.farm import Farm
 from lb.listing import Snapshot
+from lb.progress import last_look
 from lb.ruleset import Conditions
+
+# A thread that only waits uses microseconds.
+_COMPUTING = 0.05
 
 
 class Watched:
@@ -31,17 +35,17 @@ class Watched:
     def busy(self) -> float:
         """Returns for how many seconds its thread has done nothing, though it is at something.
 
-        A thread that waits for nft wakes up to look whether that is at work, and gives it up when it hangs; so one that
-        uses no time of the processor at all waits for something that will not come.
+        A thread that waits for nft looks whether that is at work, and gives it up when it hangs; one that neither looks
+        nor uses the processor waits for something that will not come.
         """
         since = self._since
         if since is None:
             return 0.0
         used = time.clock_gettime(time.pthread_getcpuclockid(self._thread))
         now = time.monotonic()
-        if used != self._used:
+        if used - self._used > _COMPUTING:
             self._used, self._seen_at_work = used, now
-        return now - max(since, self._seen_at_work)
+        return now - max(since, self._seen_at_work, last_look())
 
     def read(self) -> Snapshot | None:
         with self._timed():
