@@ -8,6 +8,14 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # -P: the tests see the installed package, not the checkout that happens to be the current folder.
 PYTEST := $(BIN)/python -P -m pytest
 
+# The second environment: the oldest libraries that pyproject.toml allows, under Python 3.13 where there is one, as on
+# Debian 13.
+FLOORS := .venv-floors
+NEWER = $(firstword $(shell for python in python3.13 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python3.13"; do \
+	$$python -c 'import sys; print(sys.executable)' 2>/dev/null; done))
+# Without those that need the tools of lint, which are the same in both.
+FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider --ignore=tests/docs/test_types.py tests
+
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
 	$(shell find noidchecks nagios lb -name __pycache__ -prune -o -print 2>/dev/null)
@@ -17,7 +25,7 @@ BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/benc
 # An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help install demo test lint unit integration bench docs clean
+.PHONY: help install demo test lint unit floors both fuzz integration bench docs clean
 .DELETE_ON_ERROR:
 # Two pips at a time would install over each other.
 .NOTPARALLEL:
@@ -28,6 +36,8 @@ help:
 	@echo 'make install      the plugins in $(BIN)'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make unit         the tests that need no root'
+	@echo 'make floors       the same with the oldest libraries, under Python 3.13 where there is one'
+	@echo 'make fuzz         mutated input for all that reads what a peer says, a minute for each target'
 	@echo 'make integration  the tests against real servers, as root on Debian'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
 	@echo 'make docs         the option tables of docs/ and the commands of nagios/icinga2/'
@@ -41,7 +51,7 @@ demo: $(VENV)/installed-demo
 	@[ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || integration/prepare --demo || true
 	@$(BIN)/noidlb demo
 
-test: lint unit
+test: lint both
 	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
 		$(MAKE) --no-print-directory integration; \
 	else \
@@ -57,6 +67,21 @@ lint: $(VENV)/installed-demo $(VENV)/installed-tools
 unit: $(VENV)/installed-demo $(VENV)/installed-tools
 	$(PYTEST) tests
 
+floors: $(FLOORS)/installed
+	$(FLOORS_PYTEST)
+
+# At the same time, because most tests wait for something; what the second says is printed when both are over.
+both: $(VENV)/installed-demo $(VENV)/installed-tools $(FLOORS)/installed
+	@said=$$(mktemp); trap 'rm -f "$$said"; kill $$other 2>/dev/null' EXIT; trap 'exit 1' HUP INT TERM; \
+	$(FLOORS_PYTEST) >"$$said" 2>&1 & other=$$!; \
+	$(PYTEST) tests; first=$$?; wait $$other; second=$$?; other=; \
+	echo "== in $(FLOORS): $$($(FLOORS)/bin/python --version)"; cat "$$said"; exit $$((first | second))
+
+# SECONDS is for each target, TARGETS some of those in tests/fuzz/targets.py.
+fuzz: $(VENV)/installed-demo $(VENV)/installed-tools
+	@$(PIP) install --group fuzz || echo 'atheris could not be installed'
+	@$(BIN)/python -P -m tests.fuzz --seconds $(or $(SECONDS),60) $(TARGETS)
+
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
 	integration/halves $(PYTEST)
@@ -70,7 +95,7 @@ docs: $(VENV)/installed
 	$(BIN)/python -P nagios/generate.py
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLOORS) fuzz-findings build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip 25.1 is the first that knows dependency groups.
@@ -100,4 +125,14 @@ $(VENV)/installed-tools: $(VENV)/ready pyproject.toml
 	@echo 'Installing the test tools ...'
 	@$(PIP) install --compile --group test --group lint
 	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
+	@touch $@
+
+$(FLOORS)/installed: $(VENV)/ready $(SOURCES) tests/floors.py
+	@[ -n "$(NEWER)" ] || echo 'Left out: Python 3.13, which is not here; $(FLOORS) takes $(PYTHON).'
+	@echo 'Installing noidchecks with the oldest libraries in $(FLOORS) ...'
+	@[ -x $(FLOORS)/bin/python ] || $(or $(NEWER),$(PYTHON)) -m venv --clear $(FLOORS)
+	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --upgrade 'pip>=25.1'
+	@$(BIN)/python tests/floors.py >$(FLOORS)/floors.txt
+	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo]'
+	@$(FLOORS)/bin/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@

@@ -110,7 +110,7 @@ def test_a_server_without_tls(new_folder: NewFolder) -> None:
     with proftpd(new_folder(), free_port()) as one:
         implicit = run(OURS / "check_ftp", ["-H", one.host, "-p", str(one.port), "-S"])
         explicit = run(OURS / "check_ftp", ["-H", one.host, "-p", str(one.port), "--starttls"])
-    assert implicit.text.startswith("FTP CRITICAL - Cannot make SSL connection: wrong version number|")
+    assert implicit.text.startswith("CRITICAL - Cannot make SSL connection. (wrong version number)|")
     assert explicit.text.startswith("FTP CRITICAL - AUTH TLS refused: 5")
 
 

@@ -49,6 +49,7 @@ from lb.ruleset import compile_table
 from lb.state import StateError, StateFolder
 from lb.table import render
 from noidchecks import __version__
+from noidchecks.command_group import CommandGroup, HelpWanted
 from noidchecks.status.text import printable
 
 DONE, FOUND, TROUBLE, USAGE = range(4)
@@ -58,7 +59,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _cut = click.option("--cut", is_flag=True, help="End established flows too.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def commands() -> None:
     """FTP, TFTP and SFTP farms on nftables.
@@ -245,8 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         outcome = commands.main(arguments, prog_name="noidlb", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+    except HelpWanted as error:
+        click.echo(error.message)
         return USAGE
     except click.ClickException as error:
         _say(error.format_message())

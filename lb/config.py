@@ -45,6 +45,7 @@ from lb.toml import (
 )
 from noidchecks.errors import UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse as parse_command
+from noidchecks.regular import TooLarge, read_regular
 from noidchecks.status.text import printable
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
@@ -56,12 +57,11 @@ def load(path: str | Path) -> tuple[Farm, ...]:
     """Reads the farms of a TOML file, in its order; FarmError, whose path is the file when it cannot be read."""
     where = printable(str(path))
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_SIZE + 1)
+        data = read_regular(path, MAX_SIZE)
+    except TooLarge as error:
+        raise FarmError(where, f"must be at most {MAX_SIZE // 1024 // 1024} MiB") from error
     except (OSError, ValueError) as error:
         raise FarmError(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if len(data) > MAX_SIZE:
-        raise FarmError(where, f"must be at most {MAX_SIZE // 1024 // 1024} MiB")
     try:
         # Editors of another world put a byte order mark first; it says nothing, and tomllib stumbles over it.
         text = data.decode("utf-8-sig")

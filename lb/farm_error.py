@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from noidchecks.errors import Portable
 
-class FarmError(ValueError):
+
+class FarmError(Portable, ValueError):
     """A farm that cannot be: path names the value in the configuration, the message says what is allowed."""
 
     def __init__(self, path: str, message: str) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 import click
 
 from lb import conntrack, modules
 from lb.apply import Plan, describe
-from lb.config import load, parse
+from lb.config import MAX_SIZE, load, parse
 from lb.farm import Backend, Farm, FarmError
 from lb.state import StateFolder
 from lb.words import Words
+from noidchecks.regular import read_regular
 from noidchecks.status.text import printable
 
 # How many changes are told one by one.
@@ -23,7 +23,7 @@ _TOLD = 20
 def read_file(file: str) -> tuple[str, tuple[Farm, ...]]:
     """Reads a configuration as text and as farms, of one and the same moment."""
     try:
-        text = Path(file).read_text(encoding="utf-8-sig")
+        text = read_regular(file, MAX_SIZE).decode("utf-8-sig")
     except (OSError, ValueError):
         # Whatever is wrong with the file, the right words for it are there.
         load(file)

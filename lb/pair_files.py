@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +10,8 @@ from lb.farm import Farm
 from lb.keepalived import keepalived_conf
 from lb.pair import Node, Pair
 from lb.pair_rules import control_ports, pair_rules
+from noidchecks.atomic import write_atomic
+from noidchecks.regular import NotRegular, open_regular
 
 SIGN = "# Written by noidlb pair"
 """What the head of each file says: without it a file is somebody else's."""
@@ -40,18 +40,16 @@ def write_files(files: Mapping[str, tuple[str, int]], folder: Path, *, force: bo
     """Writes them, each as a whole or not at all; ForeignFileError before the first one, OSError."""
     for name in files:
         path = folder / name
-        if not force and path.exists() and SIGN not in path.read_text(errors="replace")[:200]:
+        if not force and path.exists() and SIGN not in _head(path):
             raise ForeignFileError(f"{path} was not written by noidlb: move it away, or say --force")
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name, (text, mode) in files.items():
-        descriptor, new = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-        try:
-            with open(descriptor, "w") as file:
-                file.write(text)
-                os.fchmod(file.fileno(), mode)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, folder / name)
-        except BaseException:
-            os.unlink(new)
-            raise
+        write_atomic(folder / name, text.encode(), mode=mode, durable=True)
+
+
+def _head(path: Path) -> str:
+    try:
+        with open(open_regular(path), "rb") as file:
+            return file.read(800).decode(errors="replace")[:200]
+    except NotRegular:
+        return ""

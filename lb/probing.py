@@ -19,7 +19,7 @@ from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
 if TYPE_CHECKING:
-    from noidchecks.probe import Probe
+    from noidchecks.contract import Probe
 
 # Descriptors that are left to everybody else in the process.
 _SPARE_DESCRIPTORS = 256

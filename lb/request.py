@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from lb.state import DEFAULT_FOLDER
+from noidchecks.errors import Portable
 
 DEFAULT_SOCKET = "/run/noidlb/control"
 # A request is a verb and some names.
@@ -16,7 +17,7 @@ Request: TypeAlias = Mapping[str, object]
 Answer: TypeAlias = dict[str, Any]
 
 
-class RequestError(ValueError):
+class RequestError(Portable, ValueError):
     """A request that cannot be carried out: one sentence, and the exit code that noidlb ends with."""
 
     def __init__(self, message: str, code: int = 3) -> None:

@@ -7,10 +7,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from lb.words import NewerError, Words, from_json, to_json
+from noidchecks.atomic import write_atomic
+from noidchecks.regular import TooLarge, read_regular
 
 DEFAULT_FOLDER = "/var/lib/noidlb"
 _MAX_SIZE = 16 * 1024 * 1024
@@ -34,7 +36,7 @@ class StateFolder:
         """Keeps every other noidlb with this folder from changing anything, and makes the folder when there is none."""
         try:
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            descriptor = self._open("lock", os.O_RDWR, 0o600)
+            descriptor = self._open_lock()
         except OSError as error:
             raise self._error(error) from error
         try:
@@ -98,51 +100,38 @@ class StateFolder:
 
     def _read(self, name: str) -> bytes | None:
         try:
-            with open(self.path / name, "rb") as file:
-                data = file.read(_MAX_SIZE + 1)
+            return read_regular(self.path / name, _MAX_SIZE)
         except FileNotFoundError:
             return None
+        except TooLarge as error:
+            raise StateError(f"{self.path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours") from error
         except OSError as error:
             raise self._error(error) from error
-        if len(data) > _MAX_SIZE:
-            raise StateError(f"{self.path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours")
-        return data
 
     def _write(self, name: str, data: bytes) -> None:
         """Writes a file so that after a crash it is the old one or the new one, whole."""
         if self._read(name) == data:
             return
-        partial = self.path / f".{name}.new"
         try:
-            # What a crash has left, or somebody has put there, is not written to.
-            partial.unlink(missing_ok=True)
-            with open(self._open(partial.name, os.O_WRONLY | os.O_EXCL, 0o644), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(partial, self.path / name)
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_atomic(self.path / name, data, mode=0o644, durable=True, owner=self._owner())
         except OSError as error:
-            with suppress(OSError):
-                partial.unlink()
             raise self._error(error) from error
 
-    def _open(self, name: str, flags: int, mode: int) -> int:
-        """Opens a file, or makes it, for whoever the folder belongs to: root's words are read by a service too."""
+    def _owner(self) -> tuple[int, int] | None:
+        """Returns whose the files must be, who is that of the folder: root's words are read by a service too."""
+        folder = self.path.stat()
+        return (folder.st_uid, folder.st_gid) if os.geteuid() == 0 and folder.st_uid else None
+
+    def _open_lock(self) -> int:
         # In a folder of somebody else's, root must not be led astray.
-        flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.path / name, flags, mode)
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            folder, found = self.path.stat(), os.fstat(descriptor)
+            found, owner = os.fstat(descriptor), self._owner()
             if found.st_nlink != 1:
                 # A second name of a file of root's, which must not be given away.
                 raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
-            if os.geteuid() == 0 and found.st_uid != folder.st_uid:
-                os.fchown(descriptor, folder.st_uid, folder.st_gid)
+            if owner and found.st_uid != owner[0]:
+                os.fchown(descriptor, *owner)
         except OSError:
             os.close(descriptor)
             raise

@@ -68,6 +68,11 @@ def definitions() -> str:
     return "\n".join((HEAD, *(_command(plugin_of(name)) for name in PLUGINS)))
 
 
+def is_left_out(protocol: str, option: Option) -> bool:
+    """Tells whether an option has no variable: check_tftp has other names for what has one already."""
+    return option.name in LEFT_OUT or (protocol == "tftp" and option.name in ("connect", "get"))
+
+
 def variable(protocol: str, option: Option) -> str:
     """Returns the name of the variable that sets an option."""
     return f"{protocol}_{ITL_NAMES.get(option.name, option.name).replace('-', '_')}"
@@ -79,7 +84,7 @@ def _command(plugin: Plugin) -> str:
     lines = [f"object CheckCommand {name} {{", '\timport "noidchecks-address"', ""]
     lines += [f'\tcommand = [ NoidchecksDir + "/{plugin.name}" ]', "", "\targuments = {"]
     for option in plugin.options:
-        if option.name not in LEFT_OUT:
+        if not is_left_out(protocol, option):
             lines += _argument(protocol, option)
     lines += ["\t}", "", f'\tvars.{protocol}_address = "$check_address$"']
     lines += [f'\tvars.check_{family} = "${protocol}_{family}$"' for family in ("ipv4", "ipv6")]

@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .contract import Probe as Probe
     from .errors import (
         DeadlineExceeded as DeadlineExceeded,
         LocalError as LocalError,
@@ -51,6 +52,7 @@ _PUBLIC = {
     "NotResolved": "errors",
     "Part": "status.result",
     "PeerError": "errors",
+    "Probe": "contract",
     "ProbeError": "errors",
     "Range": "status.threshold",
     "Result": "status.result",

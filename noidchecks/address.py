@@ -5,14 +5,16 @@ from __future__ import annotations
 # _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
 import _socket
 
-from .background import Job
 from .errors import LocalError, NotResolved
+from .resolver import LOOK_UPS
 from .status.text import printable
 from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .resolver import LookUp
 
 AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX = _socket.AF_UNSPEC, _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
 STREAM, DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
@@ -73,8 +75,8 @@ def _is_dotted_quad(host: str) -> bool:
     return True
 
 
-def look_up(host: str, port: int, family: int, kind: int) -> Job:
-    """Starts the look-up of a name; the job's result() is the addresses, or NotResolved. LocalError."""
+def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
+    """Starts the look-up of a name; its result() is the addresses, or NotResolved. LocalError."""
 
     def work() -> tuple[Address, ...]:
         try:
@@ -87,7 +89,7 @@ def look_up(host: str, port: int, family: int, kind: int) -> Job:
             raise NotResolved(str(error.args[-1])) from error
 
     try:
-        return Job(work)
+        return LOOK_UPS.ask((host, port, family, kind), host.lower(), work)
     except (OSError, RuntimeError) as error:
         # No descriptor or no thread left.
         raise LocalError(f"cannot look up {host}: {error}") from error

@@ -22,53 +22,42 @@ class Full(Exception):
 
 
 class Pool:
-    """Threads for calls of one kind, at most limit of them; a call too many waits for one, or is turned away.
+    """Threads for calls of one kind, at most limit of them; a call too many is turned away.
 
     The threads are not joined at exit: a call that never returns must not hold the answer back.
     """
 
-    __slots__ = ("limit", "_queues", "_waiting", "_threads")
+    __slots__ = ("limit", "_threads")
 
-    def __init__(self, limit: int, *, queues: bool) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._queues = queues
-        self._waiting: list[Job] = []
         self._threads = 0
 
     def take(self, job: Job) -> None:
-        """Has the job run, at once or as soon as a thread is free; Full, RuntimeError when none can be started."""
+        """Has the job run at once; Full, RuntimeError when no thread can be started."""
         with _lock:
-            is_full = self._threads >= self.limit
-            if is_full and not self._queues:
+            if self._threads >= self.limit:
                 raise Full(self.limit)
-            self._waiting.append(job)
-            if is_full:
-                return
             self._threads += 1
         try:
-            _thread.start_new_thread(self._work, ())
+            _thread.start_new_thread(self._work, (job,))
         except BaseException:
             with _lock:
                 self._threads -= 1
             raise
 
-    def _work(self) -> None:
-        while True:
-            with _lock:
-                if not self._waiting:
-                    self._threads -= 1
-                    return
-                job = self._waiting.pop(0)
-                abandoned = job.fileno() < 0
-            if not abandoned:
-                job.run()
+    def _work(self, job: Job) -> None:
+        with _lock:
+            abandoned = job.fileno() < 0
+        if not abandoned:
+            job.run()
+        with _lock:
+            self._threads -= 1
 
 
-# A dead resolver holds each of its threads for the resolver's own time-out; more of them would not be faster.
-LOOK_UPS = Pool(64, queues=True)
-# Apart from look-ups, and none waits: silent servers would be a wait for healthy ones, which would look like theirs. A
-# thousand sessions fit in, each with a thread that is just being stopped.
-SESSIONS = Pool(2048, queues=False)
+# None waits: silent servers would be a wait for healthy ones, which would look like theirs. A thousand sessions fit in,
+# each with a thread that is just being stopped.
+SESSIONS = Pool(2048)
 
 
 class Job:
@@ -76,7 +65,7 @@ class Job:
 
     __slots__ = ("_call", "_descriptor", "_value", "_error", "_done")
 
-    def __init__(self, call: Callable[[], object], pool: Pool = LOOK_UPS) -> None:
+    def __init__(self, call: Callable[[], object], pool: Pool = SESSIONS) -> None:
         self._call = call
         self._value: Any = None
         self._error: BaseException | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from errno import EINVAL
 from time import gmtime, time
 
 from .errors import UsageError
+from .regular import read_regular
 from .status.result import Part
 from .status.state import State
 from .status.text import printable
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _HEX = frozenset("0123456789abcdef")
+# Those of a system are 220 kB.
+MOST_AUTHORITIES = 1 << 24
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -48,6 +52,8 @@ def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now:
     if left < 0:
         return Part(State.CRITICAL, f"Certificate {name} expired on {when}.")
     state = State.WARNING if days > critical else State.CRITICAL
+    if left == 0:
+        return Part(state, f"Certificate {name} just expired ({when}).")
     if days == 0:
         amount = f"{left // 3600} hours" if left >= 3600 else f"{left // 60} minutes"
         return Part(state, f"Certificate {name} expires in {amount} ({when})")
@@ -74,3 +80,12 @@ def _stamp(seconds: float) -> str:
     # strftime() speaks the caller's locale; status lines do not.
     year, month, day, hour, minute, second, weekday, *_ = gmtime(seconds)
     return f"{_DAYS[weekday]} {_MONTHS[month - 1]} {day:2d} {hour:02d}:{minute:02d}:{second:02d} {year} +0000"
+
+
+def read_authorities(path: str) -> str:
+    """Returns the certificates of a file of authorities, PEM; OSError, of which strerror is one clause."""
+    data = read_regular(path, MOST_AUTHORITIES)
+    if b"CERTIFICATE-----" not in data:
+        raise OSError(EINVAL, "no certificate in it", path)
+    # What stands between the certificates may be in any script, and the ssl module takes nothing but ASCII.
+    return data.decode("latin-1").encode("ascii", "replace").decode()

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import contextmanager
+from threading import RLock
 
 import click
 
 from . import __version__
+from .command_group import CommandGroup, HelpWanted
 from .errors import UsageError
 from .status.state import State
 from .status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, NoReturn
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def commands() -> None:
     """Health checks for FTP, TFTP and SSH servers: what a monitoring server needs besides the plugins."""
@@ -42,7 +45,7 @@ def demo() -> int:
 def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) -> float:
     from .duration import seconds
 
-    found = seconds(text if not text.isdigit() else f"{text}s")
+    found = seconds(text)
     if found is None:
         raise click.BadParameter(f"must be like 30s or 5m, not {text}")
     return found
@@ -52,6 +55,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
 @click.argument("files", nargs=-1, type=click.Path())
 @click.option("--nagios-objects", multiple=True, type=click.Path(), help="Take the services from this objects.cache.")
 @click.option("--nagios-resource", multiple=True, type=click.Path(), help="The file with the $USERn$ macros.")
+@click.option("--nagios-passive-only", is_flag=True, help="Of these, only the services with active checks off.")
 @click.option("--over", default="0", callback=_seconds, help="Spread the checks evenly over this time.")
 @click.option("--every", default="0", callback=_seconds, help="Begin again so long after each beginning, for ever.")
 @click.option("--shard", default="", metavar="I/N", help="Check only the I-th of N shares of the targets.")
@@ -66,6 +70,7 @@ def survey(
     files: tuple[str, ...],
     nagios_objects: tuple[str, ...],
     nagios_resource: tuple[str, ...],
+    nagios_passive_only: bool,
     over: float,
     every: float,
     shard: str,
@@ -88,24 +93,33 @@ def survey(
     """
     from .fleet import Fleet, Sources
     from .report.choose import choose
+    from .report.journal import require_spool_folder
     from .targets import Shard
 
     if not files and not nagios_objects:
         raise UsageError("survey needs targets: a file, - or --nagios-objects")
     if min(concurrency, keep) < 1:
         raise UsageError("--concurrency and --keep must be at least 1")
-    if spool_dir and not (os.path.isdir(spool_dir) and os.access(spool_dir, os.W_OK)):
-        raise UsageError(f"--spool-dir must be a folder that can be written, not {spool_dir}")
+    if spool_dir:
+        require_spool_folder(spool_dir)
     if every and over > every:
         raise UsageError("--over must not be longer than --every")
+    if nagios_passive_only and not nagios_objects:
+        raise UsageError("--nagios-passive-only needs --nagios-objects")
     reports = reports or ("lines",)
+    bar = _ProgressBar()
     chosen = [
-        (text, choose(text, icinga_ca=icinga_ca, icinga_credentials=icinga_credentials))
+        (text, choose(text, icinga_ca=icinga_ca, icinga_credentials=icinga_credentials, around_lines=bar.hidden))
         for text in dict.fromkeys(reports)
     ]
-    bar = _ProgressBar(shown=not every and not {"lines", "json"} & {*reports})
     fleet = Fleet(
-        Sources(files, nagios_objects, nagios_resource, Shard.parse(shard) if shard else None),
+        Sources(
+            files,
+            nagios_objects,
+            nagios_resource,
+            Shard.parse(shard) if shard else None,
+            passive_only=nagios_passive_only,
+        ),
         chosen,
         over=over,
         every=every,
@@ -120,29 +134,49 @@ def survey(
 
 
 class _ProgressBar:
-    """A bar on standard error, when that is a terminal, and lines there that do not run into it."""
+    """A bar for each round on standard error, when that is a terminal, and lines there that do not run into it."""
 
-    def __init__(self, *, shown: bool) -> None:
-        self._shown = shown and sys.stderr.isatty()
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        # Lines on another device have nothing to wait for, nor has the bar.
+        self._shares = self._shown and sys.stdout.isatty()
+        # Of this kind, because a signal's handler says something too.
+        self._lock = RLock()
         self._bar: Any = None
 
     def show(self, done: int, expected: int) -> None:
         """Moves the bar; a finished one stays where it is."""
         if not self._shown:
             return
-        if self._bar is None:
-            self._bar = click.progressbar(
-                length=expected, label="Checking", file=sys.stderr, update_min_steps=expected // 200
-            )
-        self._bar.update(1)
-        if done == expected:
-            self._bar.render_finish()
-            self._shown = False
+        with self._lock:
+            if self._bar is None:
+                self._bar = click.progressbar(
+                    length=expected, label="Checking", file=sys.stderr, update_min_steps=expected // 200
+                )
+            self._bar.update(1)
+            if done == expected:
+                self._bar.render_finish()
+                self._bar = None
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Makes room for lines of standard output on the same terminal; the bar comes again with its next step."""
+        if not self._shares:
+            yield
+            return
+        with self._lock:
+            self._clear()
+            yield
 
     def say(self, words: str) -> None:
         """Prints a line."""
-        lead = "\r\033[K" if self._shown and self._bar is not None else ""
-        click.echo(f"{lead}noidchecks: {printable(words)}", err=True)
+        with self._lock:
+            self._clear()
+            click.echo(f"noidchecks: {printable(words)}", err=True)
+
+    def _clear(self) -> None:
+        if self._bar is not None:
+            click.echo("\r\033[K", nl=False, err=True)
 
 
 @commands.command("install-plugins")
@@ -188,8 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         outcome = commands.main(arguments, prog_name="noidchecks", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+    except HelpWanted as error:
+        click.echo(error.message)
     except click.ClickException as error:
         click.echo(f"noidchecks: {printable(error.format_message())}")
     except UsageError as error:

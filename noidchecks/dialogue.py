@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from .tls import TlsLayer
 
     T = TypeVar("T")
-    Operation: TypeAlias = (
-        "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive | OpenDatagram | SendTo"
-        " | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard"
-    )
+    # Two strings, because pyright reads none that is put together from parts.
+    _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive"
+    Operation: TypeAlias = "_Tcp | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard"
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
 SEGMENT = 16384

@@ -1,15 +1,30 @@
-"""Durations as an operator writes them: "500ms", "5s", "5m", "1h", "1d", or a number of seconds."""
+"""Durations as an operator writes them: "500ms", "90s", "30m", "1.5h", "7d", "2w", or a number of seconds."""
 
 from __future__ import annotations
 
-import re
-
+_MILLISECONDS = {
+    "": 1000,
+    "ms": 1,
+    "s": 1000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
+    "w": 604_800_000,
+}
 # Nine digits are 31 years: nothing here waits longer, and no float loses a millisecond.
-_TEXT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
-_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_MOST_DIGITS = 9
+_MOST_DECIMALS = 3
 
 
 def seconds(text: str) -> float | None:
     """Returns the seconds that a duration such as "5m" means, or None when it is none."""
-    match = _TEXT.fullmatch(text)
-    return float(match[1]) * _MILLISECONDS[match[2]] / 1000 if match else None
+    number = text.rstrip("smhdw")
+    factor = _MILLISECONDS.get(text[len(number) :])
+    whole, point, decimals = number.partition(".")
+    if factor is None or not _are_digits(whole, _MOST_DIGITS) or (point and not _are_digits(decimals, _MOST_DECIMALS)):
+        return None
+    return float(number) * factor / 1000
+
+
+def _are_digits(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= most

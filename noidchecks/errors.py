@@ -6,6 +6,8 @@ from .status.state import State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .address import Address
 
 
@@ -18,11 +20,41 @@ def forget_frames(error: BaseException) -> None:
         pending += [origin for origin in (one.__cause__, one.__context__) if origin and origin.__traceback__]
 
 
-class UsageError(ValueError):
+# What the C plugins say when a TLS handshake fails; the reason stands behind it, in parentheses.
+NO_TLS = "Cannot make SSL connection."
+
+
+class Portable(Exception):
+    """An error that pickle and copy take as it is, whatever its constructor wants; equal when all that it holds is."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception would call the constructor with args, which are only the message.
+        return _revive, (type(self), self.args, self.__dict__)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.args == other.args and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.args))
+
+
+def _revive(kind: type[Portable], args: tuple[object, ...], fields: dict[str, object]) -> Portable:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
+
+class UsageError(Portable, ValueError):
     """The caller asked for something impossible; the message is one sentence for the operator."""
 
 
-class ProbeError(Exception):
+class BareUsageError(UsageError):
+    """A usage error that the plugins print alone, without their name and the usage text, as the C plugins do."""
+
+
+class ProbeError(Portable):
     """The dialogue with a peer failed; becomes a Result, never reaches the caller of check().
 
     phase is where it happened: resolve, connect, tls, greeting, kexinit, kex, login, data, transfer.
@@ -62,7 +94,7 @@ class DeadlineExceeded(ProbeError):
     """The deadline passed before the dialogue ended; seconds is the timeout that was set."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"Socket timeout after {seconds:g} seconds")
+        super().__init__(f"Socket timeout after {seconds:.10g} seconds")
         self.seconds = seconds
 
 

@@ -9,6 +9,7 @@ import time
 from . import nagios_objects
 from .errors import UsageError
 from .probe import survey_schedule
+from .regular import read_regular
 from .report.courier import Courier
 from .report.journal import Journal
 from .report.record import Record
@@ -30,16 +31,22 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 STANDARD_INPUT = "-"
+# A million targets are 100 MB.
+_SIZE_LIMIT = 1 << 28
 
 
 class Sources(Value):
-    """Where the targets of a survey come from: files of lines, objects.cache files with their resource files."""
+    """Where the targets of a survey come from: files of lines, objects.cache files with their resource files.
 
-    __slots__ = ("files", "objects", "resources", "shard")
+    passive_only leaves out the services of objects.cache that the monitoring server checks itself.
+    """
+
+    __slots__ = ("files", "objects", "resources", "shard", "passive_only")
     files: tuple[str, ...]
     objects: tuple[str, ...]
     resources: tuple[str, ...]
     shard: Shard | None
+    passive_only: bool
 
     def __init__(
         self,
@@ -47,8 +54,11 @@ class Sources(Value):
         objects: Iterable[str] = (),
         resources: Iterable[str] = (),
         shard: Shard | None = None,
+        *,
+        passive_only: bool = False,
     ) -> None:
-        self._fill({"files": tuple(files), "objects": tuple(objects), "resources": tuple(resources), "shard": shard})
+        files, objects, resources = tuple(files), tuple(objects), tuple(resources)
+        self._fill(locals())
 
     def read(self) -> tuple[list[Target], list[str]]:
         """Returns this machine's share of the targets, and the complaints; UsageError for a file that cannot be read.
@@ -62,7 +72,7 @@ class Sources(Value):
         for name in self.resources:
             macros |= nagios_objects.read_resources(_lines(name))
         for name in self.objects:
-            nagios_objects.add_services(found, name, _lines(name), macros)
+            nagios_objects.add_services(found, name, _lines(name), macros, passive_only=self.passive_only)
         targets = found.targets
         if self.shard is not None:
             targets = [target for target in targets if self.shard.has(target.key)]
@@ -71,10 +81,11 @@ class Sources(Value):
 
 def _lines(name: str) -> list[bytes]:
     if name == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise UsageError("Cannot read standard input: it is closed")
         return sys.stdin.buffer.readlines()
     try:
-        with open(name, "rb") as file:
-            return file.readlines()
+        return read_regular(name, _SIZE_LIMIT).splitlines(keepends=True)
     except OSError as error:
         raise UsageError(f"Cannot read {printable(name)}: {error.strerror}") from None
 
@@ -142,6 +153,9 @@ class Fleet:
             for number in before:
                 # A second one must not cut off what the first one asked for; --patience bounds it.
                 signal.signal(number, signal.SIG_IGN)
+            # All at the same time: one that is slow has no part of the others' patience.
+            for courier in self._couriers:
+                courier.end(self._patience)
             for courier in self._couriers:
                 courier.finish(self._patience)
             for number, handler in before.items():

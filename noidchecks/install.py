@@ -6,8 +6,10 @@ import os
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from .atomic import draft_beside
 from .errors import UsageError
 from .plugin.command import PLUGINS
+from .regular import open_regular
 from .status.state import State
 
 TYPE_CHECKING = False
@@ -81,9 +83,9 @@ def is_ours(link: Path) -> bool:
     A copy is not ours: it may have been changed. Neither is a link that leads nowhere: nobody can tell any more.
     """
     try:
-        if not link.is_symlink() or not link.is_file():
+        if not link.is_symlink():
             return False
-        with link.open("rb") as file:
+        with open(open_regular(link), "rb") as file:
             return _MARK in file.read(1000)
     except OSError:
         return False
@@ -103,9 +105,13 @@ def _link(link: Path, program: Path) -> None:
         _change(lambda: link.symlink_to(program), link)
         return
     # At no time is the plugin missing: a server may run it now.
-    new = link.with_name(f".{link.name}.{os.getpid()}")
+    new = Path(draft_beside(link))
     _change(lambda: new.symlink_to(program), new)
-    _change(lambda: new.replace(link), link)
+    try:
+        _change(lambda: new.replace(link), link)
+    except UsageError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _change(act: Callable[[], object], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .errors import DeadlineExceeded, NotConnected
+from .errors import NO_TLS, DeadlineExceeded, NotConnected, TlsError
 from .status.perfdata import Metric
 from .status.result import Part, Result
 from .status.state import State
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
         def critical(self) -> Range | None: ...
         @property
         def show_phases(self) -> bool: ...
+
+
+# The services whose C plugins ours replace.
+_DROP_INS = ("FTP", "SSH")
 
 
 def time_state(settings: Settings, seconds: float) -> State:
@@ -107,6 +111,22 @@ def failure_text(settings: Settings, failure: ProbeError) -> str:
     return printable(failure.message)
 
 
+def opening(service: str, state: State, failure: ProbeError | None) -> str:
+    """Returns what stands before the sentence for a failure: `SERVICE STATE - `.
+
+    The C plugins of FTP and SSH leave the service out when the deadline passes or TLS does not begin, and the state
+    too when they cannot connect.
+    """
+    if service in _DROP_INS:
+        if isinstance(failure, NotConnected) and failure.phase == "connect":
+            return ""
+        if isinstance(failure, DeadlineExceeded) or (
+            isinstance(failure, TlsError) and failure.message.startswith(NO_TLS)
+        ):
+            return f"{state} - "
+    return f"{service} {state} - "
+
+
 def failed(
     service: str,
     settings: Settings,
@@ -115,19 +135,23 @@ def failed(
     *,
     state: State | None = None,
     text: str = "",
+    before: str | None = None,
     seconds: float | None = None,
     metrics: tuple[Metric, ...] = (),
     facts: dict[str, object] | None = None,
     separator: str = "|",
 ) -> Result:
-    """Returns the result of a dialogue that failed, with its metrics; state and text have defaults by the failure."""
+    """Returns the result of a dialogue that failed, with its metrics.
+
+    state, text and what stands before it on the status line (before) have defaults by the failure.
+    """
     if state is None:
         state = failure_state(settings, failure)
     text = text or failure_text(settings, failure)
     spent = timings.total if seconds is None else seconds
     return Result(
         state,
-        f"{service} {state} - {text}",
+        (opening(service, state, failure) if before is None else before) + text,
         parts=(Part(state, text),),
         metrics=time_metrics(settings, spent, timings) + metrics,
         facts=facts,

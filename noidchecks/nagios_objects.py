@@ -25,11 +25,14 @@ _SHELL = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\.)*"|\\.|[^'"\\]""", re.DOTALL)
 _FOR_A_SHELL = frozenset("|&;<>()$`\n")
 
 
-def add_services(found: TargetList, name: str, lines: Iterable[bytes], resources: Mapping[str, str]) -> None:
+def add_services(
+    found: TargetList, name: str, lines: Iterable[bytes], resources: Mapping[str, str], *, passive_only: bool = False
+) -> None:
     """Adds every service whose command is a plugin of ours to what was found.
 
     Complains about those of ours that cannot be taken over: a macro that only Nagios knows, a command line for a shell.
-    resources are the macros of the resource files, USER1 and so on.
+    resources are the macros of the resource files, USER1 and so on. With passive_only, what Nagios checks itself, or
+    takes no results for, is passed over.
     """
     hosts: dict[str, Block] = {}
     commands: dict[str, str] = {}
@@ -39,7 +42,7 @@ def add_services(found: TargetList, name: str, lines: Iterable[bytes], resources
             hosts[block.get("host_name", "")] = block
         elif kind == "command":
             commands[block.get("command_name", "")] = block.get("command_line", "")
-        elif kind == "service":
+        elif kind == "service" and (_is_passive(block) or not passive_only):
             services.append((number, block))
     for number, service in services:
         place = f"{printable(name)}:{number}"
@@ -89,6 +92,10 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[tuple[int, str, Block]]:
         elif kind and line:
             word, *rest = line.split(None, 1)
             block[word] = rest[0] if rest else ""
+
+
+def _is_passive(service: Block) -> bool:
+    return service.get("active_checks_enabled", "1") == "0" and service.get("passive_checks_enabled", "1") == "1"
 
 
 def _split(call: str) -> list[str]:

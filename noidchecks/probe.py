@@ -1,4 +1,4 @@
-"""The contract of a probe, and the ways to run one: check, check_async, survey, survey_async."""
+"""The ways to run a probe: check, check_async, survey, survey_async."""
 
 from __future__ import annotations
 
@@ -14,23 +14,10 @@ from .status.text import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
-    from typing import Any, Protocol, TypeVar
+    from typing import TypeVar
 
+    from .contract import Probe as Probe
     from .dialogue import Dialogue
-    from .timings import Timings
-
-    class Probe(Protocol):
-        """What can be checked: a value that knows its conversation and its judgement.
-
-        timeout is the deadline in seconds, 0 or less for none. What dialogue() returns goes to judge(), together with
-        the time that it took; judge() touches nothing else. A ProbeError that leaves the dialogue
-        becomes a Result of the error's state.
-        """
-
-        @property
-        def timeout(self) -> float: ...
-        def dialogue(self) -> Dialogue[Any]: ...
-        def judge(self, findings: Any, timings: Timings) -> Result: ...
 
     P = TypeVar("P", bound=Probe)
     K = TypeVar("K")

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .probe import Probe
+    from .contract import Probe
     from .status.state import State
     from .targets import Target
 

@@ -86,7 +86,7 @@ class TargetList:
         otherwise.
         """
         for what, name in (("host", host), ("service", service)):
-            fault = _fault_of(name)
+            fault = fault_of_name(name)
             if fault:
                 return self.complain(place, f"the {what}'s name {fault}")
         key = (host, service)
@@ -115,7 +115,8 @@ class TargetList:
             self.add(f"{printable(name)}:{number}", fields[0].strip(), fields[1].strip(), fields[2].strip())
 
 
-def _fault_of(name: str) -> str:
+def fault_of_name(name: str) -> str:
+    """Returns why no monitoring server takes the name of a host or service, or nothing."""
     if not name:
         return "is empty"
     if len(name) > _NAME_LIMIT:

@@ -12,5 +12,16 @@ class Timings:
         self.total = total
         self.phases = {} if phases is None else phases
 
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.total == other.total and self.phases == other.phases
+
+    # They grow while a dialogue runs.
+    __hash__ = None  # type: ignore[assignment]  # how Python spells "cannot be hashed"
+
+    def __reduce__(self) -> tuple[type[Timings], tuple[float, dict[str, float]]]:
+        return type(self), (self.total, self.phases)
+
     def __repr__(self) -> str:
         return f"Timings({self.total!r}, {self.phases!r})"

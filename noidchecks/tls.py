@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 
-from .certificate import Certificate, pin_of, require_version
+from .certificate import Certificate, pin_of, read_authorities, require_version
 from .dialogue import SEGMENT, Phase, Receive, Send
-from .errors import LocalError, NotConnected, TlsError
+from .errors import NO_TLS, LocalError, NotConnected, TlsError
 from .value import Value
 
 TYPE_CHECKING = False
@@ -132,7 +132,7 @@ class TlsLayer:
                 yield from self._send_alert(channel)
                 if self._settings.minimum and error.reason in _TOO_OLD:
                     raise self._older(_reason(error)) from error
-                raise TlsError(f"Cannot make SSL connection: {_reason(error)}") from error
+                raise TlsError(f"{NO_TLS} ({_reason(error)})") from error
             else:
                 yield Send(channel, self._outgoing.read())
                 self._accept()
@@ -142,7 +142,7 @@ class TlsLayer:
                     yield Send(channel, self._outgoing.read())
                 data: bytes = yield Receive(channel)
             except NotConnected as error:
-                raise TlsError(f"Cannot make SSL connection: {error.message}") from error
+                raise TlsError(f"{NO_TLS} ({error.message})") from error
             self._feed(data)
 
     def facts(self) -> TlsFacts:
@@ -214,11 +214,10 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     if settings.verify and settings.ca_file:
         try:
-            context.load_verify_locations(settings.ca_file)
+            context.load_verify_locations(cadata=read_authorities(settings.ca_file))
         except OSError as error:
-            raise LocalError(
-                f"Cannot read CA file {settings.ca_file}: {error.strerror or 'no certificate in it'}"
-            ) from error
+            reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+            raise LocalError(f"Cannot read CA file {settings.ca_file}: {reason}") from error
     elif settings.verify:
         context.load_default_certs()
     else:

@@ -25,9 +25,12 @@ class Value:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
 
-    def __setstate__(self, state: tuple[None, dict[str, object]]) -> None:
+    def __getstate__(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
         # What copy and pickle call; without it they would set the slots one by one.
-        self._fill(state[1])
+        self._fill(state)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import warnings
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from .certificate import Certificate
 from .errors import TlsError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+
+class _Unreadable(Exception):
+    """What the library makes of somebody else's bytes is not what a certificate should hold."""
+
 
 def read(der: bytes) -> Certificate:
     """Reads a certificate; TlsError."""
-    try:
+
+    def work() -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        subject = names[-1].value if names else "unknown CN"
-        not_after = certificate.not_valid_after_utc
-    except ValueError as error:
+        subject = names[0].value if names else "Unknown CN"
+        text = subject if isinstance(subject, str) else subject.decode("latin-1")
+        return Certificate(text, certificate.not_valid_after_utc, der)
+
+    try:
+        return _of_a_peer(work)
+    except _Unreadable as error:
         raise TlsError("Cannot read the server's certificate") from error
-    return Certificate(subject if isinstance(subject, str) else subject.decode("latin-1"), not_after, der)
 
 
 def fingerprints(der: bytes) -> tuple[str, str]:
     """Returns the SHA-256 of a certificate and that of its public key (SPKI), "unknown" for one that nobody reads."""
-    try:
+
+    def work() -> bytes:
         key = x509.load_der_x509_certificate(der).public_key()
-        info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    try:
+        return sha256(der).hexdigest(), sha256(_of_a_peer(work)).hexdigest()
+    except _Unreadable:
         return sha256(der).hexdigest(), "unknown"
-    return sha256(der).hexdigest(), sha256(info).hexdigest()
+
+
+def _of_a_peer(work: Callable[[], T]) -> T:
+    """Reads what a peer has sent; _Unreadable for whatever the library makes of it, which is not documented.
+
+    Seen were ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm and OverflowError; a panic of its Rust part is
+    no Exception.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Standard error is not the place for what is odd about a peer.
+            warnings.simplefilter("ignore")
+            return work()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise _Unreadable from error

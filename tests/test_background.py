@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import select
 import threading
-import time
 
 import pytest
 
-from noidchecks.background import LOOK_UPS, SESSIONS, Full, Job, Pool
+from noidchecks.background import SESSIONS, Full, Job, Pool
 from tests.waiting import LONG, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -83,42 +82,6 @@ def test_at_least_a_thousand_sessions_fit_in() -> None:
     assert SESSIONS.limit > 1000
 
 
-def test_threads_are_bounded_and_what_waits_runs_later() -> None:
-    go = threading.Event()
-    begun: list[int] = []
-
-    def call(number: int) -> int:
-        begun.append(number)
-        go.wait(LONG)
-        return number
-
-    jobs = [Job(lambda number=number: call(number)) for number in range(LOOK_UPS.limit + 10)]  # type: ignore[misc]  # a default argument binds the loop's value
-    try:
-        until(lambda: len(begun) == LOOK_UPS.limit)
-        time.sleep(0.02)
-        assert len(begun) == LOOK_UPS.limit
-        go.set()
-        assert all(wait(job) for job in jobs)
-        assert [job.result() for job in jobs] == list(range(LOOK_UPS.limit + 10))
-    finally:
-        go.set()
-        for job in jobs:
-            job.close()
-
-
-def test_a_job_closed_before_its_turn_never_runs() -> None:
-    go = threading.Event()
-    ran: list[int] = []
-    holders = [Job(lambda: go.wait(LONG)) for _ in range(LOOK_UPS.limit)]
-    waiting = [Job(lambda: ran.append(1)), Job(lambda: ran.append(2))]
-    waiting[0].close()
-    go.set()
-    assert wait(waiting[1])
-    for job in (*holders, *waiting):
-        job.close()
-    assert ran == [2]
-
-
 def test_without_a_thread_there_is_no_job_and_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> int:
         raise RuntimeError("can't start new thread")
@@ -127,26 +90,25 @@ def test_without_a_thread_there_is_no_job_and_no_descriptor(monkeypatch: pytest.
         patch.setattr("_thread.start_new_thread", fail)
         with pytest.raises(RuntimeError, match="can't start"):
             Job(lambda: None)
-    until(lambda: LOOK_UPS._threads == 0)
+    until(lambda: SESSIONS._threads == 0)
     job = Job(lambda: 1)
     assert wait(job)
     job.close()
 
 
-def test_pools_do_not_wait_for_each_other_and_a_full_one_may_turn_away() -> None:
+def test_pools_do_not_wait_for_each_other_and_a_full_one_turns_away() -> None:
     go = threading.Event()
-    small, other = Pool(2, queues=False), Pool(1, queues=True)
+    small, other = Pool(2), Pool(1)
     files = len(os.listdir("/proc/self/fd"))
     holders = [Job(lambda: go.wait(LONG), small) for _ in range(2)]
     try:
         with pytest.raises(Full, match="all 2 threads"):
             Job(lambda: None, small)
         assert len(os.listdir("/proc/self/fd")) == files + 2
-        for pool in (other, LOOK_UPS):
-            job = Job(lambda: 5, pool)
-            assert wait(job)
-            assert job.result() == 5
-            job.close()
+        job = Job(lambda: 5, other)
+        assert wait(job)
+        assert job.result() == 5
+        job.close()
         go.set()
         assert all(wait(job) for job in holders)
         until(lambda: not small._threads)

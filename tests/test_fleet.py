@@ -222,29 +222,47 @@ def test_standard_input_cannot_be_read_again(listed: Path, tmp_path: Path) -> No
         assert process.wait(PATIENCE) == 0
 
 
-def seen_on_a_terminal(*arguments: object) -> str:
-    """Runs a survey whose standard error is a terminal, and returns what that shows."""
-    here, there = os.openpty()
-    words = [sys.executable, "-c", "from noidchecks.cli import main; main()", "survey", *map(str, arguments)]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=there, env=ENVIRONMENT) as process:
-        os.close(there)
+def seen_on_a_terminal(*arguments: object, stdout_too: bool) -> str:
+    """Runs a survey with a terminal as its standard error."""
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-m", "noidchecks", "survey", *map(str, arguments)]
+    out = theirs if stdout_too else subprocess.DEVNULL
+    with subprocess.Popen(words, stderr=theirs, stdout=out, env={**ENVIRONMENT, "TERM": "xterm"}) as process:
+        os.close(theirs)
         shown = b""
         while True:
             try:
-                shown += os.read(here, 65536)
+                shown += os.read(ours, 65536)
             except OSError:
                 # The end of a terminal.
                 break
         process.wait(PATIENCE)
-    os.close(here)
+    os.close(ours)
     return shown.decode()
 
 
-def test_a_terminal_shows_a_bar_when_nothing_else_is_printed_there(listed: Path, tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
-    spool.mkdir()
-    shown = seen_on_a_terminal(listed, "--over", "200ms", "--report", f"nagios-spool={spool}")
+@pytest.mark.parametrize("reports", [[], ["--report", "json"], ["--report", "prometheus={folder}/p"]])
+@pytest.mark.parametrize("stdout_too", [False, True])
+def test_a_bar_is_shown_whenever_standard_error_is_a_terminal(
+    reports: list[str], stdout_too: bool, listed: Path, tmp_path: Path
+) -> None:
+    words = [word.format(folder=tmp_path) for word in reports]
+    shown = seen_on_a_terminal(listed, "--over", "200ms", *words, stdout_too=stdout_too)
     assert "Checking" in shown
     assert "100%" in shown
     assert "20 checked in" in shown
-    assert "Checking" not in seen_on_a_terminal(listed)
+    # Each line of a result begins where the bar was wiped off, or behind another line.
+    rows = [row.rstrip("\r") for row in shown.split("\n") if "\tftp\t" in row or '"service"' in row]
+    assert len(rows) == (20 if stdout_too and "prometheus" not in str(reports) else 0)
+    assert all(row.rpartition("\r")[2].rpartition("\x1b[K")[2].startswith(("h", "{")) for row in rows)
+
+
+def test_the_command_is_there_as_a_module() -> None:
+    words = [sys.executable, "-m", "noidchecks", "--version"]
+    assert subprocess.run(words, capture_output=True, check=True, env=ENVIRONMENT).stdout.startswith(b"noidchecks ")
+
+
+def test_a_closed_standard_input_is_told() -> None:
+    words = ["sh", "-c", '"$0" -m noidchecks survey - <&-', sys.executable]
+    done = subprocess.run(words, capture_output=True, check=False, env=ENVIRONMENT, text=True)
+    assert (done.returncode, done.stdout) == (3, "noidchecks: Cannot read standard input: it is closed\n")

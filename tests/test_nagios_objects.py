@@ -126,3 +126,23 @@ def test_resource_files() -> None:
 @given(st.text(max_size=200))
 def test_whatever_is_in_the_file_nothing_is_raised(text: str) -> None:
     read(text.encode(errors="replace").decode() + service("web2", "FTP", f"check_ftp!{text}".replace("\n", " ")))
+
+
+def test_only_passive_services_are_taken_when_that_is_asked_for() -> None:
+    active, passive = "active_checks_enabled\t1", "active_checks_enabled\t0"
+    takes, takes_none = "passive_checks_enabled\t1", "passive_checks_enabled\t0"
+    text = OBJECTS + "".join(
+        service("web1", name, "check_ftp", *more)
+        for name, more in (
+            ("active", (active, takes)),
+            ("passive", (passive, takes)),
+            ("neither", (passive, takes_none)),
+            ("told", ()),
+        )
+    )
+    for passive_only, names in ((False, ["active", "passive", "neither", "told"]), (True, ["passive"])):
+        found = TargetList()
+        lines = text.encode().splitlines(keepends=True)
+        add_services(found, "objects", lines, {"USER1": "/p"}, passive_only=passive_only)
+        assert [target.service for target in found.targets] == names
+        assert found.complaints == []

@@ -28,6 +28,9 @@ class Line:
     @property
     def code(self) -> int:
         """The exit code that belongs to its state."""
+        if self.text.startswith(("connect to ", "No data received ")):
+            # The C plugin's words name no state.
+            return CODES["CRITICAL"]
         found = re.match(r"(?:[A-Z]+ )?(OK|WARNING|CRITICAL|UNKNOWN)\b", self.text)
         assert found, f"no state in {self.text!r}"
         return CODES[found[1]]

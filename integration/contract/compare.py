@@ -1,4 +1,7 @@
-"""Runs the C plugin and ours with the same words and compares what an operator would see."""
+"""Runs the C plugin and ours with the same words and compares what an operator and a graph would see.
+
+The C plugin's text must be the beginning of ours, its exit code and its performance data ours.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,24 @@ class Output:
 
     def __str__(self) -> str:
         return f"{self.code} {self.text}"
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """The text and the performance data, which begins behind the last bar that a metric follows."""
+        found = re.fullmatch(r"(.*?)\| ?(time=[^|]*)", self.text, re.DOTALL)
+        return (found[1], found[2]) if found else (self.text, "")
+
+    def stands_in_for(self, theirs: Output) -> bool:
+        """Whether this is all that the C plugin says, with nothing behind it but a remark in parentheses."""
+        text, perfdata = self.parts
+        their_text, their_perfdata = theirs.parts
+        added = text.removeprefix(their_text)
+        return (
+            self.code == theirs.code
+            and text.startswith(their_text)
+            and (not added or not their_text or re.fullmatch(r"( \([^()]*\))? ?", added) is not None)
+            and their_perfdata in ("", perfdata)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,21 @@ def run(program: Path, words: Sequence[str]) -> Output:
     if program.parent == OURS:
         assert done.stderr == b"", "ours prints nothing on standard error"
     return Output(done.returncode, _masked(done.stdout.decode(errors="backslashreplace")))
+
+
+def filled(words: str | Sequence[str], port: int) -> list[str]:
+    """Returns the words with {h} for the loopback address and {p} for the port of the peer."""
+    split = words.split() if isinstance(words, str) else words
+    return [word.format(h="127.0.0.1", p=port) for word in split]
+
+
+def assert_same(theirs: Output, ours: Output, difference: Difference | None) -> None:
+    """Asserts that ours stands in for the C plugin, or differs as it is meant to."""
+    if difference is None:
+        assert ours.stands_in_for(theirs), f"\nours: {ours}\nC:    {theirs}"
+        return
+    assert not ours.stands_in_for(theirs), f"no longer a difference: {difference.reason}"
+    assert difference.explains(ours), f"\nours:  {ours}\nC:     {theirs}\nmeant: {difference.code} {difference.text}"
 
 
 def _masked(text: str) -> str:

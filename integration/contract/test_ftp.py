@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from re import escape
 
 import pytest
 
-from integration.contract.compare import Difference, both, peer
+from integration.contract.compare import Difference, assert_same, both, filled, peer
 from tests.fakes.peers import Client, Peer, Step, await_text, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root
@@ -18,18 +17,6 @@ PERF2 = escape("|time=T6s;;;0.000000;2.000000")
 ON = r"on 127\.0\.0\.1 port \d+"
 OK = rf"FTP OK - T3 second response time {ON} "
 BAD = "FTP WARNING - Unexpected response from host/socket: "
-
-FAILURE = "failures name the service and carry performance data (2.5.8)"
-NAMELESS = "a usage error says on standard output what is wrong, not on standard error alone"
-
-
-def failure(text: str, code: int = 2, state: str = "CRITICAL", perf: str = PERF) -> Difference:
-    return Difference(FAILURE, code, f"FTP {state} - {escape(text)}{perf}")
-
-
-def usage(text: str) -> Difference:
-    return Difference(NAMELESS, 3, escape(f"check_ftp: {text}"))
-
 
 READY: list[Step] = [b"220 Fake FTP ready\r\n"]
 FULL: list[Step] = [b"530 Too many connections\r\n"]
@@ -42,9 +29,6 @@ async def echo(client: Client) -> None:
 
 
 THREE_SEGMENTS: list[Step] = [b"220-one\r\n", 0.2, b"220-two\r\n", 0.2, b"220 last\r\n"]
-AMBIGUOUS = "option '--warn' is ambiguous; possibilities: '--warning' '--warning-codes'"
-REFUSED = "connect to address 127.0.0.1 and port 1: Connection refused"
-NAME = "Invalid hostname, address or socket: "
 
 ROWS: list[tuple[str, list[Step] | None, str | list[str], Difference | None]] = [
     ("plain", READY, "-H {h} -p {p}", None),
@@ -57,8 +41,7 @@ ROWS: list[tuple[str, list[Step] | None, str | list[str], Difference | None]] = 
     ("slow", [1.5, b"220 slow FTP\r\n"], "-H {h} -p {p} -w 1 -c 3", None),
     ("-wt -ct -to", READY, "-H {h} -p {p} -wt 300 -ct 600 -to 3", None),
     ("thresholds in one word", READY, ["-H", "{h}", "-p", "{p}", "-w 5 -c 10"], None),
-    ("parsing stops at an empty word", None, ["-H", "{h}", "", "-p", "99"],
-     failure("connect to address 127.0.0.1 and port 21: Connection refused")),
+    ("parsing stops at an empty word", None, ["-H", "{h}", "", "-p", "99"], None),
     ("empty last word", READY, ["-H", "{h}", "-p", "{p}", ""], None),
     ("stray words", READY, "-H {h} -p {p} junk words", None),
     ("last host wins", READY, "-H nosuch.invalid -H {h} -p {p}", None),
@@ -69,29 +52,27 @@ ROWS: list[tuple[str, list[Step] | None, str | list[str], Difference | None]] = 
     ("short address", READY, "-H 127.1 -p {p}", None),
     ("address as a number", READY, "-H 2130706433 -p {p}", None),
     ("Icinga's words", READY, "-H {h} -M warn -p {p} -r crit -t 10", None),
-    ("refused", None, "-H {h} -p 1", failure(REFUSED)),
-    ("refused, ok", None, "-H {h} -p 1 -r ok", failure(REFUSED, 0, "OK")),
-    ("refused, warn", None, "-H {h} -p 1 -r warn", failure(REFUSED, 1, "WARNING")),
-    ("missing socket", None, "-H /nonexistent",
-     failure("connect to file socket /nonexistent: No such file or directory")),
+    ("refused", None, "-H {h} -p 1", None),
+    ("refused, ok", None, "-H {h} -p 1 -r ok", None),
+    ("refused, warn", None, "-H {h} -p 1 -r warn", None),
+    ("missing socket", None, "-H /nonexistent", None),
     ("missing socket, -r ok", None, "-H /nonexistent -r ok", Difference(
         "a missing socket is no refusal (2.5.3)", 2,
-        rf"FTP CRITICAL - connect to file socket /nonexistent: No such file or directory{PERF}")),
+        rf"connect to file socket /nonexistent: No such file or directory{PERF}")),
     ("unreachable, -r ok", None, "-H 192.0.2.1 -p 1 -r ok", Difference(
         "an unreachable network is no refusal (2.5.3)", 2,
-        rf"FTP CRITICAL - connect to address 192\.0\.2\.1 and port 1: Network is unreachable{PERF}")),
-    ("silent", [silent], "-H {h} -p {p} -t 2", failure("Socket timeout after 2 seconds (greeting)", perf=PERF2)),
-    ("silent, -r ok", [silent], "-H {h} -p {p} -t 2 -r ok",
-     failure("Socket timeout after 2 seconds (greeting)", perf=PERF2)),
-    ("closes", [close], "-H {h} -p {p}", failure("No data received from host")),
-    ("closes, -M ok", [close], "-H {h} -p {p} -M ok", failure("No data received from host")),
-    ("resets", [0.1, reset], "-H {h} -p {p}", failure("No data received from host")),
-    ("unknown name", None, "-H nosuch.invalid", failure(NAME + "nosuch.invalid")),
-    ("empty name", None, ["-H", ""], failure(NAME)),
-    ("name with a blank", None, ["-H", "127.0.0.1 "], failure(NAME + "127.0.0.1 ")),
-    ("address in brackets", None, "-H [::1]", failure(NAME + "[::1]")),
-    ("address of the other family", None, "-4 -H ::1", failure(NAME + "::1")),
-    ("address of the other family", None, "-6 -H 127.0.0.1", failure(NAME + "127.0.0.1")),
+        rf"connect to address 192\.0\.2\.1 and port 1: Network is unreachable{PERF}")),
+    ("silent", [silent], "-H {h} -p {p} -t 2", None),
+    ("silent, -r ok", [silent], "-H {h} -p {p} -t 2 -r ok", None),
+    ("closes", [close], "-H {h} -p {p}", None),
+    ("closes, -M ok", [close], "-H {h} -p {p} -M ok", None),
+    ("resets", [0.1, reset], "-H {h} -p {p}", None),
+    ("unknown name", None, "-H nosuch.invalid", None),
+    ("empty name", None, ["-H", ""], None),
+    ("name with a blank", None, ["-H", "127.0.0.1 "], None),
+    ("address in brackets", None, "-H [::1]", None),
+    ("address of the other family", None, "-4 -H ::1", None),
+    ("address of the other family", None, "-6 -H 127.0.0.1", None),
     ("wrong greeting", FULL, "-H {h} -p {p}", None),
     ("wrong greeting, -M ok", FULL, "-H {h} -p {p} -M ok", None),
     ("wrong greeting, -M warn", FULL, "-H {h} -p {p} -M warn", None),
@@ -121,22 +102,20 @@ ROWS: list[tuple[str, list[Step] | None, str | list[str], Difference | None]] = 
         "a greeting is read to its last line", 0, rf"{OK}\[220-one 220-two 220 last\]{PERF}")),
     ("a greeting that never ends", [b"220-one\r\n"], "-H {h} -p {p} -t 2", Difference(
         "a greeting that no client could get past is none", 2,
-        rf"FTP CRITICAL - Socket timeout after 2 seconds \(greeting\){PERF2}")),
+        rf"CRITICAL - Socket timeout after 2 seconds \(greeting\){PERF2}")),
     ("jail", READY, "-H {h} -p {p} -j", None),
     ("delay", READY, "-H {h} -p {p} -d 1 -w 0.5", None),
-    ("delay beyond the deadline", READY, "-H {h} -p {p} -d 3 -t 2",
-     failure("Socket timeout after 2 seconds (delay)", perf=PERF2)),
+    ("delay beyond the deadline", READY, "-H {h} -p {p} -d 3 -t 2", None),
     ("send", [echo], ["-H", "{h}", "-p", "{p}", "-s", "HELP\\r\\n", "-e", "GOT"], None),
     ("send with escapes", [echo], ["-H", "{h}", "-p", "{p}", "-E", "-s", "HELP\\\\x\\q\\r\\n", "-e", "GOT"], None),
-    ("quit with escapes", [await_text(b"A\n")], ["-H", "{h}", "-p", "{p}", "-E", "-q", "A\\n", "-t", "2"],
-     failure("Socket timeout after 2 seconds (greeting)", perf=PERF2)),
+    ("quit with escapes", [await_text(b"A\n")], ["-H", "{h}", "-p", "{p}", "-E", "-q", "A\\n", "-t", "2"], None),
     ("limit", READY, "-H {h} -p {p} -m 2", None),
     ("limit with a mismatch", LONG, "-H {h} -p {p} -e ZZZ -m 5", Difference(
         "a limit does not hide a mismatch (2.5.5)", 1, rf"{BAD}220y{{1021}}{PERF}")),
     ("limit of two chunks", LONG, "-H {h} -p {p} -e ZZZ -m 2000", None),
     ("TLS on a plain server", READY, "-H {h} -p {p} -S", Difference(
         "no library internals (2.5.7)", 2,
-        rf"FTP CRITICAL - Cannot make SSL connection: wrong version number{PERF}")),
+        rf"CRITICAL - Cannot make SSL connection\. \(wrong version number\){PERF}")),
     ("hostile metric", [b"220 evil | load=99;1;2 text\r\n"], "-H {h} -p {p}", Difference(
         "no injected metrics (2.5.4)", 0, rf"{OK}\[220 evil   load=99;1;2 text\]{PERF}")),
     ("hostile line", [b"220 evil\nFTP OK - injected | x=1\r\n"], "-H {h} -p {p}", Difference(
@@ -148,9 +127,9 @@ ROWS: list[tuple[str, list[Step] | None, str | list[str], Difference | None]] = 
     ("reset before QUIT", [b"500 x\r\n", 0.1, reset], "-H {h} -p {p} -e nope", Difference(
         "no death by SIGPIPE (2.5.1)", 1, rf"{BAD}500 x{PERF}")),
     ("no words", None, "", None),
-    ("unknown option", None, "-X", usage("invalid option -- 'X'")),
-    ("missing value", None, "-H", usage("option requires an argument -- 'H'")),
-    ("ambiguous", None, "--warn 5", usage(AMBIGUOUS)),
+    ("unknown option", None, "-X", None),
+    ("missing value", None, "-H", None),
+    ("ambiguous", None, "--warn 5", None),
     ("port abc", None, "-p abc", None),
     ("port 0", None, "-p 0", None),
     ("port -5", None, "-p -5", None),
@@ -170,7 +149,7 @@ ROWS: list[tuple[str, list[Step] | None, str | list[str], Difference | None]] = 
     ("certificate x", None, "-D x", None),
     ("certificate 30,y", None, "-D 30,y", None),
     ("certificate -1", None, "-D -1", None),
-    ("long path", None, ["-H", "/" + "a" * 120], usage("Supplied path too long unix domain socket")),
+    ("long path", None, ["-H", "/" + "a" * 120], None),
 ]  # fmt: skip
 
 
@@ -179,12 +158,8 @@ def test_same_or_meant_to_differ(
     script: list[Step] | None, words: str | list[str], difference: Difference | None
 ) -> None:
     with peer(script) as port:
-        theirs, ours = both("check_ftp", _filled(words, port))
-    if difference is None:
-        assert str(ours) == str(theirs)
-        return
-    assert str(ours) != str(theirs), f"no longer a difference: {difference.reason}"
-    assert difference.explains(ours), f"{ours}\nC: {theirs}\nmeant: {difference.text}"
+        theirs, ours = both("check_ftp", filled(words, port))
+    assert_same(theirs, ours, difference)
 
 
 def test_a_unix_socket(tmp_path: Path) -> None:
@@ -199,8 +174,3 @@ def test_ipv6() -> None:
     with Peer(*READY, host="::1") as peer:
         theirs, ours = both("check_ftp", ["-H", "::1", "-p", str(peer.port)])
     assert str(ours) == str(theirs)
-
-
-def _filled(words: str | Sequence[str], port: int) -> list[str]:
-    split = words.split() if isinstance(words, str) else words
-    return [word.format(h="127.0.0.1", p=port) for word in split]

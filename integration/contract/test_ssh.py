@@ -6,7 +6,7 @@ from re import escape
 
 import pytest
 
-from integration.contract.compare import Difference, both, peer
+from integration.contract.compare import Difference, assert_same, both, filled, peer
 from tests.fakes.peers import Step, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root
@@ -40,11 +40,10 @@ ROWS: list[tuple[str, list[Step] | None, str, Difference | None]] = [
     ("no timeout", BARE, "-t 0 -p {p} {h}", None),
     ("comment", DEBIAN, "-p {p} {h}", ssh("OK", 0, VERSION, PARSER)),
     ("-r, bare", BARE, "-r OpenSSH_9.2p1 -p {p} {h}", None),
-    ("-r, other", BARE, "-r OpenSSH_8 -p {p} {h}", failure(f"{VERSION} version mismatch, expected 'OpenSSH_8'")),
+    ("-r, other", BARE, "-r OpenSSH_8 -p {p} {h}", None),
     ("-r, bare version of a comment", DEBIAN, "-r OpenSSH_9.2p1 -p {p} {h}", ssh("OK", 0, VERSION, PARSER)),
     ("-P", BARE, "-P 2.0 -p {p} {h}", None),
-    ("-P, other", BARE, "-P 1.99 -p {p} {h}",
-     failure(f"{VERSION} protocol version mismatch, expected '1.99'")),
+    ("-P, other", BARE, "-P 1.99 -p {p} {h}", None),
     ("--remote-p", BARE, "--remote-p 2.0 -p {p} {h}", None),
     ("--remote-protcol", BARE, "--remote-protcol 2.0 -p {p} {h}", None),
     ("1.99", [b"SSH-1.99-Cisco-1.25\r\n"], "-p {p} {h}", None),
@@ -65,9 +64,8 @@ ROWS: list[tuple[str, list[Step] | None, str, Difference | None]] = [
      ssh("WARNING", 1, "Server is overloaded: Exceeded MaxStartups", "busy is not down")),
     ("closes", [close], "-p {p} {h}", failure(MISSING)),
     ("resets", [0.1, reset], "-p {p} {h}", failure(MISSING)),
-    ("silent", [silent], "-t 2 -p {p} {h}", Difference(
-        FAILURE, 2, escape("SSH CRITICAL - Socket timeout after 2 seconds (greeting) | time=T6s;;;0.000000;2.000000"))),
-    ("refused", None, "-p 1 {h}", failure("connect to address 127.0.0.1 and port 1: Connection refused")),
+    ("silent", [silent], "-t 2 -p {p} {h}", None),
+    ("refused", None, "-p 1 {h}", None),
     ("unknown name", None, "-H nosuch.invalid", None),
     ("no words", None, "", None),
     ("only -v", None, "-v", None),
@@ -81,9 +79,5 @@ ROWS: list[tuple[str, list[Step] | None, str, Difference | None]] = [
 @pytest.mark.parametrize(("script", "words", "difference"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_same_or_meant_to_differ(script: list[Step] | None, words: str, difference: Difference | None) -> None:
     with peer(script) as port:
-        theirs, ours = both("check_ssh", [word.format(h="127.0.0.1", p=port) for word in words.split()])
-    if difference is None:
-        assert str(ours) == str(theirs)
-        return
-    assert str(ours) != str(theirs), f"no longer a difference: {difference.reason}"
-    assert difference.explains(ours), f"{ours}\nC: {theirs}\nmeant: {difference.text}"
+        theirs, ours = both("check_ssh", filled(words, port))
+    assert_same(theirs, ours, difference)

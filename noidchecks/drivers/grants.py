@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from ..address import Address
     from ..dialogue import Datagram
+    from ..resolver import LookUp
     from .session import Session
     from .sockets import Channel
 
@@ -45,7 +46,7 @@ def _phase(session: Session, operation: Phase) -> None:
 
 
 def _resolve(session: Session, operation: Resolve) -> tuple[Address, ...]:
-    job: Job | None = session.progress
+    job: LookUp | None = session.progress
     if job is None:
         found = literal(operation.host, operation.port, operation.family, operation.kind)
         if found is not None:
@@ -57,7 +58,7 @@ def _resolve(session: Session, operation: Resolve) -> tuple[Address, ...]:
     return addresses
 
 
-def _outcome(session: Session, job: Job) -> Any:
+def _outcome(session: Session, job: Job | LookUp) -> Any:
     if not job.done:
         raise WouldBlock(job.fileno(), WAIT_READ)
     session.opened.remove(job)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from time import monotonic
 
 from ..dialogue import SendTo, Sleep
-from ..errors import DeadlineExceeded, ProbeError
+from ..errors import DeadlineExceeded, LocalError, ProbeError
+from ..resolver import LookUp
 from ..timings import Timings
 from .grants import GRANTS
 from .sockets import WAIT_READ, WouldBlock
@@ -165,14 +166,16 @@ class Session:
         self._refused += 1
         return self._refused <= _PATIENCE_WITH_DIALOGUE
 
-    def _expire(self) -> DeadlineExceeded:
+    def _expire(self) -> ProbeError:
         if self._deadline < self._end:
             self._deadline = self._end
         else:
             self._refused += 1
         if self._refused > _PATIENCE_WITH_DIALOGUE:
             raise RuntimeError("the dialogue goes on after its deadline")
-        error = DeadlineExceeded(self._timeout)
+        error: ProbeError = DeadlineExceeded(self._timeout)
+        if isinstance(self.progress, LookUp) and self.progress.waited:
+            error = LocalError("this machine had no thread free for the look-up: too many names get no answer")
         error.phase = self._phase
         return error
 

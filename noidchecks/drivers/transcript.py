@@ -22,7 +22,7 @@ from ..dialogue import (
     Sleep,
 )
 from ..errors import ProbeError
-from ..status.text import printable
+from ..status.text import Gate, printable
 
 _SHOWN = 512
 _SHOWN_BINARY = 16
@@ -30,15 +30,12 @@ _SHOWN_BINARY = 16
 _MOST_LINES = 250
 _MOST_CHARACTERS = 24576
 _LINES_OF_ONE_PIECE = 20
-_MASK = b"****"
-# A shorter one would be told by what is left around the mask.
-_SHORT = 4
 
 
 class Transcript:
     """The lines of a dialogue, bounded in number and length; a secret is masked in all that is sent and received."""
 
-    __slots__ = ("_head", "_tail", "_head_size", "_tail_size", "_left_out", "_secrets", "_held")
+    __slots__ = ("_head", "_tail", "_head_size", "_tail_size", "_left_out", "_gate", "_held")
 
     def __init__(self) -> None:
         self._head: list[str] = []
@@ -46,7 +43,7 @@ class Transcript:
         self._head_size = 0
         self._tail_size = 0
         self._left_out = 0
-        self._secrets: list[bytes] = []
+        self._gate = Gate()
         # What may be the beginning of a secret, by channel: the rest of it may come in the next piece.
         self._held: dict[int, bytes] = {}
 
@@ -62,33 +59,29 @@ class Transcript:
 
     def _lines_of(self, operation: object, outcome: object) -> list[str]:
         if isinstance(operation, Mask):
-            if operation.secret:
-                self._secrets.append(operation.secret)
+            self._gate.add(operation.secret)
             return []
         if isinstance(operation, Heard):
             return self._received(Receive(operation.channel), operation.data)
         if isinstance(operation, Receive) and outcome and isinstance(outcome, bytes):
             return self._received(operation, outcome)
         if isinstance(operation, Send):
-            operation = Send(operation.channel, self._masked(operation.data), self._masked(operation.shown))
+            data, shown = self._gate.masked(operation.data), self._gate.masked(operation.shown)
+            operation = Send(operation.channel, data, shown)
+        if isinstance(outcome, ProbeError):
+            self._gate.conceal(outcome)
         line = describe(operation, outcome)
         return [line] if line else []
 
     def _received(self, operation: Receive, data: bytes) -> list[str]:
-        data = self._masked(self._joined(id(operation.channel), data))
+        data = self._gate.masked(self._joined(id(operation.channel), data))
         return [describe(operation, piece) for piece in _pieces(data)] if data else []
-
-    def _masked(self, data: bytes) -> bytes:
-        for secret in self._secrets:
-            if secret in data:
-                data = _MASK if len(secret) < _SHORT else data.replace(secret, _MASK)
-        return data
 
     def _joined(self, channel: int, data: bytes) -> bytes:
         """Returns what was held back of the channel and the data, without what has to be held back now."""
         data = self._held.pop(channel, b"") + data
         held = 0
-        for secret in self._secrets:
+        for secret in self._gate.secrets:
             lengths = range(min(len(secret) - 1, len(data)), 0, -1)
             held = max(held, next((length for length in lengths if data.endswith(secret[:length])), 0))
         if held:

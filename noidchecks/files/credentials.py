@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..errors import UsageError
+from ..regular import read_regular
 from ..status.text import printable
 from .settings import Login
 
@@ -63,7 +64,6 @@ def _from_auth_file(name: str, host: str, user: str) -> Login:
 
 def _read(what: str, name: str) -> str:
     try:
-        with open(name, "rb") as file:
-            return file.read(_LIMIT).decode(errors="surrogateescape")
+        return read_regular(name, _LIMIT).decode(errors="surrogateescape")
     except OSError as error:
         raise UsageError(f"Cannot read {what} {printable(name)}: {error.strerror}") from None

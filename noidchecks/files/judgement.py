@@ -29,16 +29,20 @@ if TYPE_CHECKING:
         def get(self) -> File | None: ...
 
 
-_SEVERITY = (State.CRITICAL, State.WARNING, State.UNKNOWN)
+_SEVERITY = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.OK)
 
 
-def wrong_text(parts: Sequence[Part], time: Part) -> str | None:
-    """Returns what is not well, the time too, the most severe first; None when nothing is wrong but the time."""
-    if all(part.state == State.OK for part in parts):
+def wrong_text(parts: Sequence[Part], time: Part, *, first: Part | None = None) -> str | None:
+    """Returns what is not well, the time too, the most severe first; None when nothing is wrong but the time.
+
+    first is told in any state, before the others.
+    """
+    if first is None and all(part.state == State.OK for part in parts):
         return None
-    wrong = (part for part in (*parts, time) if part.state != State.OK)
+    wrong = (part for part in (*parts, time) if part.state != State.OK or part is first)
     # Within one state in the order of the conversation.
-    return "; ".join(part.text for part in sorted(wrong, key=lambda part: _SEVERITY.index(part.state)))
+    ordered = sorted(wrong, key=lambda part: (part is not first, _SEVERITY.index(part.state)))
+    return "; ".join(part.text for part in ordered)
 
 
 def read_parts(asked: Asked, found: FileFindings) -> list[Part]:
@@ -85,8 +89,8 @@ def metrics(asked: Asked, found: FileFindings, moved: int, timings: Timings) -> 
         made.append(Metric("size", found.content.size, "B", critical=asked.get.size, minimum=0))
     seconds = timings.phases.get("transfer", 0.0)
     if moved and seconds > 0:
-        # Bytes in a second; the guidelines have no unit for that.
-        made.append(Metric("throughput", moved / seconds, "B", minimum=0.0))
+        # Whole bytes in a second: the guidelines have B for bytes, and no unit for a rate.
+        made.append(Metric("throughput", round(moved / seconds), "B", minimum=0))
     return tuple(made)
 
 

@@ -27,15 +27,14 @@ FILE_ROWS = (
     Option("min-files", extension=True, metavar="NUMBER", help="Least number of files that the listing must have"),
     Option("max-files", extension=True, metavar="NUMBER", help="Most files that the listing may have"),
     Option("get", extension=True, metavar="FILE", help="Get this file"),
-    Option("size", extension=True, metavar="BYTES|RANGE", help="Size in bytes that the file must have"),
+    Option("size", extension=True, metavar="BYTES or RANGE", help="Size in bytes that the file must have"),
     Option("sha256", extension=True, metavar="HEX", help="SHA-256 that the file must have"),
     Option("contains", extension=True, metavar="TEXT", help="Text that the file must contain"),
-    Option("max-age", extension=True, metavar="DURATION", help="Most that the file's age may be, as 90s, 30m, 24h, 7d"),
+    Option("max-age", extension=True, metavar="DURATION", help="Most that the file's age may be, as 90s, 1.5h, 2w"),
     Option(
         "put", extension=True, metavar="DIR", help="Store, read back, compare and delete a file of our own there"
     ),
 )  # fmt: skip
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SOURCES = ("password-file", "password-env", "auth-file")
 
 
@@ -102,17 +101,19 @@ def _number(name: str, text: str | None) -> int | None:
 
 
 def _duration(text: str) -> float:
-    number = integer(text[:-1] if text[-1:] in _UNITS else text)
-    if number is None or number < 0:
+    from ..duration import seconds
+
+    found = seconds(text)
+    if found is None:
         raise UsageError(f"Max-age must be a number of seconds, or like 30m, 24h, 7d, not {printable(repr(text), 80)}")
-    return number * _UNITS.get(text[-1:], 1)
+    return found
 
 
 def _size(value: str) -> Range:
     """Reads a size: a number means exactly that many bytes."""
     from ..status.threshold import Range
 
-    # Files may be bigger than what the nine digits of integer() count; a float holds fifteen exactly.
+    # Files may be bigger than what the 32 bits of integer() hold; a float holds fifteen exactly.
     if value.isascii() and value.isdigit() and len(value) <= 15:
         return Range(int(value), int(value))
     try:

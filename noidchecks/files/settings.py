@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..fields import is_finite, require_types
 from ..status.text import printable
 from ..value import Value
 
@@ -22,13 +23,14 @@ class Login(Value):
     password: str
 
     def __init__(self, user: str = "anonymous", password: str = "noidchecks@") -> None:  # noqa: S107  # what anonymous servers ask for
+        self._fill({"user": user, "password": password})
+        require_types(self)
         if not user:
             raise UsageError("User name must not be empty")
         require_one_line("User name", user)
         if has_line_end(password):
             # The value is not repeated: it is a secret.
             raise UsageError("Password must not hold line ends or NUL")
-        self._fill({"user": user, "password": password})
 
     def __repr__(self) -> str:
         return f"Login(user={self.user!r}, password='****')"
@@ -43,12 +45,13 @@ class Listing(Value):
     max_files: int | None
 
     def __init__(self, folder: str = "", *, min_files: int | None = None, max_files: int | None = None) -> None:
+        self._fill({"folder": folder, "min_files": min_files, "max_files": max_files})
+        require_types(self)
         require_one_line("Directory", folder)
         if any(limit is not None and limit < 0 for limit in (min_files, max_files)):
             raise UsageError("Numbers of files must not be negative")
         if min_files is not None and max_files is not None and min_files > max_files:
             raise UsageError(f"At least {min_files} files cannot be at most {max_files}")
-        self._fill({"folder": folder, "min_files": min_files, "max_files": max_files})
 
     @property
     def counts(self) -> bool:
@@ -77,14 +80,18 @@ class File(Value):
         max_age: float | None = None,
         limit: int = _GIBIBYTE,
     ) -> None:
+        self._fill(locals())
+        require_types(self)
         if not name:
             raise UsageError("File name must not be empty")
         require_one_line("File name", name)
         sha256 = sha256.lower()
         if sha256 and (len(sha256) != 64 or not _HEX.issuperset(sha256)):
             raise UsageError("SHA-256 must be 64 hexadecimal digits")
-        if max_age is not None and not 0 <= max_age < float("inf"):
+        if max_age is not None and (max_age < 0 or not is_finite(max_age)):
             raise UsageError("Age must be seconds, 0 or more")
+        if limit < 1:
+            raise UsageError(f"Limit must be at least 1 byte, not {limit}")
         self._fill(locals())
 
 

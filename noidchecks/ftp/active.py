@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..fields import require_types
 from ..status.text import printable
 from ..value import Value
 
@@ -18,6 +19,8 @@ class Active(Value):
         from ..address import source_family
         from ..errors import LocalError
 
+        self._fill({"address": address, "ports": ports})
+        require_types(self)
         low, high = ports
         if ports != (0, 0) and not 1 <= low <= high <= 65535:
             raise UsageError(f"Active ports must be LOW-HIGH within 1 and 65535, not {low}-{high}")
@@ -26,4 +29,3 @@ class Active(Value):
                 source_family(address)
             except LocalError:
                 raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None
-        self._fill({"address": address, "ports": ports})

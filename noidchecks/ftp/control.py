@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dialogue import Mask, Phase
 from ..errors import PeerError
-from ..status.text import printable
+from ..status.text import Gate
 from .wire import NotAReply, ReplyReader
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ class Control:
     the words of the server are not repeated.
     """
 
-    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_secret")
+    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_gate")
 
     def __init__(self, stream: Stream, *, limit: int, jail: bool = False) -> None:
         self.stream = stream
@@ -32,7 +32,7 @@ class Control:
         self._jail = jail
         self._reader = ReplyReader()
         self._fed = 0
-        self._secret = b""
+        self._gate = Gate()
 
     def enter(self, phase: str) -> Dialogue[None]:
         """Enters a phase."""
@@ -48,8 +48,8 @@ class Control:
 
     def keep_secret(self, password: str) -> Dialogue[None]:
         """Keeps the password out of all that is shown, also where the server repeats it."""
-        self._secret = encoded(password)
-        yield Mask(self._secret)
+        self._gate.add(encoded(password))
+        yield Mask(encoded(password))
 
     def password(self, password: str) -> Dialogue[Reply]:
         """Sends PASS, which no transcript shows."""
@@ -87,9 +87,9 @@ class Control:
 
     def words(self, reply: Reply) -> str:
         """Returns a reply as it may be printed."""
-        if self._jail or (self._secret and self._secret in reply.raw):
+        if self._jail or self._gate.repeats(reply.raw):
             return str(reply.code)
-        return printable(reply.raw.strip(), 300)
+        return self._gate.words(reply.raw.strip(), 300)
 
     def unexpected(self, what: str, expected: str, reply: Reply) -> PeerError:
         """Returns the error for a reply that is not the expected one."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..files.options import FILE_ROWS, PASSWORD_ROWS, files_of, login_of
-from ..plugin.common import integer
+from ..plugin.common import integer, state
 from ..plugin.options import Option
-from ..status.state import State
 from ..status.text import printable
 
 TYPE_CHECKING = False
@@ -27,7 +26,7 @@ DEEP_ROWS = (
         "foreign-pasv",
         extension=True,
         metavar="STATE",
-        help="State of a data address that is not the server's: ok, warn, crit (crit)",
+        help="State of a data address that is not the server's (critical)",
     ),
     Option("data-protection", extension=True, metavar="LEVEL", help="Data connections with TLS: P, without: C (P)"),
     *FILE_ROWS,
@@ -61,7 +60,7 @@ class DeepSettings:
         if "data-protection" in given:
             settings["data_protection"] = given["data-protection"].upper()
         if "foreign-pasv" in given:
-            settings["foreign_pasv"] = _state(given["foreign-pasv"])
+            settings["foreign_pasv"] = state(given["foreign-pasv"], "Foreign PASV")
         login = login_of(given, host)
         if login is not None:
             settings["login"] = login
@@ -75,13 +74,6 @@ class DeepSettings:
                 f"--{next(iter(given))} needs a check that logs in, as with --user, --data, --list or --get"
             )
         return settings
-
-
-def _state(value: str) -> State:
-    for word, state in (("ok", State.OK), ("warn", State.WARNING), ("crit", State.CRITICAL)):
-        if value.startswith(word):
-            return state
-    raise UsageError("Foreign-pasv must be one of ok, warn, crit")
 
 
 def _ports(text: str | None) -> tuple[int, int]:

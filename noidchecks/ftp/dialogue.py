@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import Phase, Sleep, open_stream
+from ..dialogue import Mask, Phase, Sleep, open_stream
 from ..errors import NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .wire import NotAReply, ReplyReader
@@ -43,10 +43,13 @@ def converse(probe: FtpProbe) -> Dialogue[FtpFindings]:
     """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
     findings = FtpFindings()
     try:
+        for secret in probe.gate.secrets:
+            yield Mask(secret)
         yield from _converse(probe, findings)
     except ProbeError as failure:
         # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
         failure.phase = failure.phase or "tls"
+        probe.gate.conceal(failure)
         findings.failure = failure
     return findings
 

@@ -37,11 +37,12 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
         return result
     from ..certificate import judge_days
 
-    return _with_certificate(judge_days(findings.tls.chain, *probe.certificate_days), result)
+    certificate = judge_days(findings.tls.chain, *probe.certificate_days)
+    return _with_certificate(certificate, result, deep=findings.deep is not None)
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    answer = printable(findings.received.rstrip())
+    answer = probe.gate.words(findings.received.rstrip())
     state = time_state(probe, seconds)
     metrics = time_metrics(probe, seconds, timings)
     if findings.matched:
@@ -69,23 +70,25 @@ def _judge_failure(probe: FtpProbe, findings: FtpFindings, seconds: float, timin
     failure = findings.failure
     state = None
     text = ""
+    before = None
     if failure is None:
         failure = NotConnected("No data received from host", 0)
         failure.phase = "greeting"
-        text = failure.message
+        text, before = failure.message, ""
     elif isinstance(failure, NotConnected) and failure.code == ECONNREFUSED:
         state = probe.refuse_state
     elif isinstance(failure, NotResolved):
         text = f"Invalid hostname, address or socket: {printable(probe.host)}"
     facts = facts_of(probe, findings)
-    return failed("FTP", probe, failure, timings, state=state, text=text, seconds=seconds, facts=facts)
+    return failed("FTP", probe, failure, timings, state=state, text=text, before=before, seconds=seconds, facts=facts)
 
 
-def _with_certificate(part: Part, service: Result) -> Result:
+def _with_certificate(part: Part, service: Result, *, deep: bool) -> Result:
     state = worst((part.state, service.state))
     lines = [f"{part.state} - {part.text}", service.text]
-    if service.state != part.state and service.state == state:
-        # The first line is what the operator sees: it names what decides.
+    if deep and service.state != part.state and service.state == state:
+        # The first line is what the operator sees: behind a login it names what decides. Without one the certificate
+        # stands first, as with the C plugin.
         lines.reverse()
     return service.replace(state=state, text="\n".join(lines), parts=(*service.parts, part))
 
@@ -114,7 +117,7 @@ def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
     if findings.address is not None:
         facts["address"] = str(findings.address)
     if findings.received and not probe.jail:
-        facts["greeting"] = printable(findings.received.rstrip())
+        facts["greeting"] = probe.gate.words(findings.received.rstrip())
     if findings.reply is not None:
         facts["reply_code"] = findings.reply.code
     if findings.tls is not None:

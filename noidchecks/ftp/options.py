@@ -70,15 +70,15 @@ OPTIONS = (
 USAGE = """\
 check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send string>]
 [-e <expect string>] [-q <quit string>][-m <maximum bytes>] [-d <delay>]
-[-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4|-6] [-j]
+[-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4] [-6] [-j]
 [-D <warn days cert expire>[,<crit days cert expire>]] [-S <use SSL>] [-E]
 [--starttls] [--sni <name>] [--verify] [--ca-file <file>] [--source <address>]
-[--tls-min 1.2|1.3] [--tls-pin <hex>]
-[--user <name>] [--password-file <file>|--password-env <name>|--auth-file <file>]
-[--data passive|active|both] [--active-ports <low-high>] [--active-address <address>]
-[--foreign-pasv <state>] [--data-protection P|C]
+[--tls-min <version>] [--tls-pin <hex>]
+[--user <name>] [--password-file <file>] [--password-env <name>] [--auth-file <file>]
+[--data <mode>] [--active-ports <low-high>] [--active-address <address>]
+[--foreign-pasv <state>] [--data-protection <level>]
 [--list <dir>] [--min-files <number>] [--max-files <number>]
-[--get <file>] [--size <bytes>|<range>] [--sha256 <hex>] [--contains <text>]
+[--get <file>] [--size <bytes or range>] [--sha256 <hex>] [--contains <text>]
 [--max-age <duration>] [--put <dir>]
 [--timeout-state <state>] [--phases] [--output-format <format>]"""
 
@@ -145,7 +145,7 @@ def build(scan: Scan) -> Command:
         host = "127.0.0.1" if host is None else host
         ftp["show_host"] = False
     ftp |= deep.build(host)
-    return common.command(FtpProbe(host, expect=tuple(expect), **ftp))
+    return common.command(FtpProbe.of_any_host(host, expect=tuple(expect), **ftp))
 
 
 def _bytes(text: str) -> bytes:
@@ -180,7 +180,7 @@ def _positive(name: str, value: str) -> int:
 def _days(value: str) -> tuple[int, int]:
     warning, _, critical = value.partition(",")
     days = []
-    for text in (warning, critical or "0"):
+    for text in (warning or "0", critical or "0"):
         number = integer(text)
         if number is None or number < 0:
             raise UsageError(f"Invalid certificate expiration period - {printable(text)}")
@@ -208,11 +208,14 @@ def _pin(value: str) -> str:
 
 
 def _readable(path: str) -> str:
+    from ..certificate import MOST_AUTHORITIES
+    from ..regular import require_regular
+
     try:
-        with open(path, "rb"):
-            return path
+        require_regular(path, MOST_AUTHORITIES)
     except OSError as error:
         raise UsageError(f"Cannot read CA file {printable(path)}: {error.strerror}") from None
+    return path
 
 
 PLUGIN = Plugin(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from ..address import UNIX_PATH_LIMIT
-from ..errors import UsageError
+from ..errors import BareUsageError, UsageError
+from ..fields import is_finite
+from ..server_probe import ServerProbe, is_host
 from ..status.state import State
-from ..status.text import printable
-from ..value import Value
+from ..status.text import Gate, printable
 from .dialogue import converse
 from .judgement import judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Self
+
     from ..dialogue import Dialogue
     from ..files.settings import File, Listing, Login
     from ..status.result import Result
@@ -24,7 +27,7 @@ _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
 
 
-class FtpProbe(Value):
+class FtpProbe(ServerProbe):
     """A check of an FTP server: of its greeting, over TLS if asked for, and of what lies behind the login.
 
     host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
@@ -157,9 +160,21 @@ class FtpProbe(Value):
         self._fill(locals())
         self._validate()
 
+    @classmethod
+    def of_any_host(cls, host: str, **settings: Any) -> Self:
+        """Returns the probe of a command line, whose host may be no name at all: CRITICAL, as to the C plugin."""
+        if is_host(host):
+            return cls(host, **settings)
+        probe = cls("invalid", **settings)
+        object.__setattr__(probe, "host", host)
+        return probe
+
     def _validate(self) -> None:
-        if not 1 <= self.port <= 65535:
-            raise UsageError(f"Port must be a positive integer, at most 65535, not {self.port}")
+        self._require_server()
+        if self.limit < 1 or self.maxbytes < 0 or self.delay < 0 or not is_finite(self.delay):
+            raise UsageError("Limit must be at least 1 byte, and maxbytes and delay must not be negative")
+        if self.sni and (not is_host(self.sni) or self.sni.startswith((".", "/"))):
+            raise UsageError(f"Server name (sni) must be a name or an address, not {printable(repr(self.sni), 80)}")
         if self.tls not in _TLS:
             raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
         if not self.tls and (self.verify or self.certificate_days is not None or self.tls_pins):
@@ -175,7 +190,7 @@ class FtpProbe(Value):
         if self.ca_file and not self.verify:
             raise UsageError("A CA file is only used to verify the certificate (--verify)")
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
-            raise UsageError("Supplied path too long unix domain socket")
+            raise BareUsageError("Supplied path too long unix domain socket")
         if self.verify and self.host.startswith("/") and not self.sni:
             raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
         if self.data not in _DATA:
@@ -204,6 +219,11 @@ class FtpProbe(Value):
     def is_deep(self) -> bool:
         """Whether the check logs in."""
         return self.login is not None or self.moves
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: the password does not come out of it."""
+        return Gate(() if self.login is None else (self.login.password,))
 
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import NotConnected
+from ..errors import DeadlineExceeded, NotConnected
 from ..files import judgement as files
-from ..judgement import failure_state, time_metrics, time_part
+from ..judgement import failure_state, opening, time_metrics, time_part
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
@@ -24,31 +24,38 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
     parts = [Part(State.OK, f"Connection to {peer(probe)} was a SUCCESS")]
     if deep.task != "login":
         parts.append(Part(State.OK, f"Login as {printable(deep.user)} succeeded"))
-    if findings.failure is not None:
-        parts.append(_failure_part(probe, findings.failure, deep))
+    failure = findings.failure
+    failed = None if failure is None else _failure_part(probe, failure, deep)
+    parts += [] if failed is None else [failed]
     parts += _attempt_parts(probe, deep)
     parts += [Part(probe.foreign_pasv, f"data channel: {finding}") for finding in deep.courier.foreign]
     parts += files.read_parts(probe, deep) + files.canary_parts(deep)
     time = time_part(probe, seconds)
-    text = files.wrong_text(parts, time)
+    # The C plugin's words for a deadline come first, those for TLS only for the control connection.
+    late = failure if isinstance(failure, DeadlineExceeded) else None
+    text = files.wrong_text(parts, time, first=failed if late else None)
     if text is None:
         text = f"{seconds:.3f} second response time {place(probe)} [{_summary(probe, deep)}]"
     parts.append(time)
     state = worst(part.state for part in parts)
     return Result(
         state,
-        f"FTP {state} - {printable(text)}",
+        opening("FTP", state, late) + printable(text),
         parts=tuple(parts),
         summary="Connection succeeded",
         metrics=time_metrics(probe, seconds, timings) + files.metrics(probe, deep, deep.courier.moved, timings),
         facts=facts_of(probe, findings) | _facts(deep),
         timings=timings,
-        failure=findings.failure,
+        failure=failure,
     )
 
 
 def _failure_part(probe: FtpProbe, failure: ProbeError, deep: DeepFindings) -> Part:
     message = failure.message
+    if isinstance(failure, DeadlineExceeded):
+        # The C plugin's words first.
+        place = ": ".join(filter(None, (deep.task, deep.courier.place))) or failure.phase
+        return Part(failure_state(probe, failure), printable(f"{message} ({place})"))
     if isinstance(failure, NotConnected):
         message = f"connection lost: {message}"
     return Part(failure_state(probe, failure), printable(deep.explain(message)))

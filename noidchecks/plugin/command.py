@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..probe import Probe
+    from ..contract import Probe
     from .options import Plugin
 
 # The plugins by the name of their executable; each module holds its PLUGIN.
@@ -54,17 +54,17 @@ def plugin_of(program: str) -> Plugin:
     return plugin
 
 
-def parse(words: Sequence[str], plugin_name: str = "") -> Command:
+def parse(words: Sequence[str], plugin_name: str = "", *, stdin: bool = False) -> Command:
     """Turns the words of a command line, the program first, into a Command; UsageError, InformationWanted.
 
-    plugin_name is the plugin's own name where the program may be called anything.
+    plugin_name is the plugin's own name where the program may be called anything; stdin allows --extra-opts=@-.
     """
     plugin = plugin_of(plugin_name or (words[0] if words else ""))
     arguments = _without_nul(words[1:])
     if any(word == "--extra-opts" or word.startswith("--extra-opts=") for word in arguments):
         from .extra_opts import expand
 
-        arguments = _without_nul(expand(arguments, words[0].rpartition("/")[2]))
+        arguments = _without_nul(expand(arguments, words[0].rpartition("/")[2], stdin=stdin))
     # Expanded by now; what abbreviates it, or stands in a file, is unknown, as to the C plugins.
     options = [option for option in plugin.options if option.name != "extra-opts"]
     return plugin.build(Scan(options, arguments))

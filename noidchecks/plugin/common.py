@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..address import AF_INET, AF_INET6, source_family
-from ..errors import LocalError, UsageError
+from ..address import AF_INET, AF_INET6
+from ..errors import UsageError
 from ..status.state import State
 from ..status.text import printable
 from ..status.threshold import Range
@@ -14,9 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..probe import Probe
+    from ..contract import Probe
     from .options import Plugin
 
+# The C plugins' int.
+_INT_MAX = 2**31 - 1
 FORMATS = ("multi-line", "mp-test-json", "json")
 
 HELP_ROWS = (
@@ -95,15 +97,7 @@ class CommonSettings:
         return True
 
     def command(self, probe: Probe) -> Command:
-        """Returns the command for the probe that was built; UsageError for a source that cannot reach its family."""
-        source = self.probe.get("source", "")
-        if source:
-            try:
-                family = source_family(source)
-            except LocalError as error:
-                raise UsageError(error.message) from None
-            if self.probe.get("family", family) != family:
-                raise UsageError(f"Source address {source} is not of the address family asked for")
+        """Returns the command for the probe that was built."""
         return Command(probe, verbose=self.verbose, output_format=self.output_format)
 
     def _take_timeout(self, value: str) -> None:
@@ -118,10 +112,10 @@ class CommonSettings:
 
 
 def integer(text: str) -> int | None:
-    """Reads a decimal integer of at most nine digits, blanks around it allowed; None for anything else."""
+    """Reads a decimal integer of 32 bits, blanks around it allowed; None for anything else."""
     body = text.strip(" ")
     digits = body[1:] if body.startswith("-") else body
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 9:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) > _INT_MAX:
         return None
     return int(body)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ..errors import UsageError
+from ..errors import BareUsageError
+from ..regular import read_regular
 from ..status.text import printable
 
 TYPE_CHECKING = False
@@ -27,12 +28,14 @@ _PLACES = (
 )
 # An ini file of this size is somebody's mistake, a device perhaps.
 _SIZE_LIMIT = 1 << 20
+_PATIENCE = 5.0  # seconds for the end of standard input
 
 
-def expand(words: Sequence[str], section: str) -> list[str]:
+def expand(words: Sequence[str], section: str, *, stdin: bool = True) -> list[str]:
     """Replaces each --extra-opts by the options of its section (by default the program's name) at the front.
 
-    UsageError for a file that is not found, cannot be read or has no such section.
+    stdin says whether `-` may be a file's name: standard input belongs to a single plugin, not to a survey's or a
+    guardian's many. BareUsageError for a file that is not found, cannot be read or has no such section.
     """
     front: list[str] = []
     back: list[str] = []
@@ -40,22 +43,24 @@ def expand(words: Sequence[str], section: str) -> list[str]:
     while waiting:
         word = waiting.pop(0)
         if word.startswith("--extra-opts="):
-            front += _options(word.partition("=")[2], section)
+            front += _options(word.partition("=")[2], section, stdin)
         elif word == "--extra-opts":
             has_value = waiting and not waiting[0].startswith("-")
-            front += _options(waiting.pop(0) if has_value else "", section)
+            front += _options(waiting.pop(0) if has_value else "", section, stdin)
         else:
             back.append(word)
     return front + back
 
 
-def _options(value: str, default_section: str) -> list[str]:
+def _options(value: str, default_section: str, stdin: bool) -> list[str]:
     section, _, path = value.partition("@")
     section = section or default_section
     path = path or _standard_file()
+    if path == "-" and not stdin:
+        raise BareUsageError("Can't read config file: standard input is for a plugin alone, not for one of many")
     options = list(_read_section(_lines(path), section))
     if not options:
-        raise UsageError(f"Invalid section '{printable(section)}' in config file '{printable(path)}'")
+        raise BareUsageError(f"Invalid section '{printable(section)}' in config file '{printable(path)}'")
     return options
 
 
@@ -67,18 +72,35 @@ def _standard_file() -> str:
     for path in (*(os.path.join(folder, name) for folder in folders for name in _NAMES), *_PLACES):
         if os.path.isfile(path):
             return path
-    raise UsageError("Cannot find config file in any standard location.")
+    raise BareUsageError("Cannot find config file in any standard location.")
 
 
 def _lines(path: str) -> list[str]:
     try:
-        # Not sys.stdin, which is None when it was closed, and refuses bytes that are no text.
-        source, close = (0, False) if path == "-" else (path, True)
-        with open(source, encoding="utf-8", errors="surrogateescape", closefd=close) as file:
-            text = file.read(_SIZE_LIMIT)
+        data = _standard_input() if path == "-" else read_regular(path, _SIZE_LIMIT)
     except OSError as error:
-        raise UsageError(f"Can't read config file: {error.strerror}") from None
-    return text.split("\n")
+        raise BareUsageError(f"Can't read config file: {error.strerror}") from None
+    return data.decode(errors="surrogateescape").replace("\r\n", "\n").split("\n")
+
+
+def _standard_input() -> bytes:
+    """Reads it to its end, which must come in time: a terminal, or a pipe that stays open, has none."""
+    from select import POLLIN, poll
+    from time import monotonic
+
+    # Not sys.stdin, which is None when it was closed, and refuses bytes that are no text.
+    ready = poll()
+    ready.register(0, POLLIN)
+    deadline = monotonic() + _PATIENCE
+    data = b""
+    while ready.poll(max(0.0, deadline - monotonic()) * 1000):
+        part = os.read(0, 65536)
+        data += part
+        if not part:
+            return data
+        if len(data) > _SIZE_LIMIT:
+            raise OSError(0, f"standard input has more than {_SIZE_LIMIT >> 20} MiB")
+    raise OSError(0, f"standard input has no end after {_PATIENCE:g} seconds")
 
 
 def _read_section(lines: Iterable[str], section: str) -> Iterator[str]:
@@ -88,13 +110,13 @@ def _read_section(lines: Iterable[str], section: str) -> Iterator[str]:
             continue
         if line.startswith("["):
             if not line.endswith("]"):
-                raise UsageError("Config file error")
+                raise BareUsageError("Config file error")
             inside = line[1:-1].strip() == section
             continue
         key, equals, value = line.partition("=")
         key, value = key.strip(), value.strip()
         if not equals or not key:
-            raise UsageError("Config file error")
+            raise BareUsageError("Config file error")
         if inside:
             # A one-letter key takes its value glued: the C plugin writes -k=value, which getopt reads as "=value".
             if len(key) == 1:

@@ -20,7 +20,7 @@ def render(result: Result, name: str) -> tuple[int, str]:
     if name == "mp-test-json":
         # As in monitoring-plugins 3, whose test suite reads it: the state is in the text, the exit code is 0.
         return State.OK, json.dumps(_test_tree(result))
-    return result.state, json.dumps(tree(result))
+    return result.state, json.dumps(result.to_dict())
 
 
 def _summary(result: Result) -> str:
@@ -69,33 +69,3 @@ def _test_number(number: float | None) -> dict[str, object]:
     if isinstance(number, int):
         return {"type": "int", "value": str(number)}
     return {"type": "double", "value": "U" if number is None else f"{number:f}"}
-
-
-def tree(result: Result) -> dict[str, object]:
-    """Returns everything that a result holds, as JSON has it."""
-    tree: dict[str, object] = {
-        "state": result.state.name,
-        "exit_code": int(result.state),
-        "text": result.text,
-        "parts": [{"state": part.state.name, "text": part.text} for part in result.parts],
-        "metrics": [_metric(metric) for metric in result.metrics],
-        "phases": {name: round(seconds, 6) for name, seconds in result.timings.phases.items()},
-        "facts": result.facts,
-    }
-    if result.failure is not None:
-        tree["failure"] = {"kind": type(result.failure).__name__, "phase": result.failure.phase}
-    if result.transcript:
-        tree["transcript"] = list(result.transcript)
-    return tree
-
-
-def _metric(metric: Metric) -> dict[str, object]:
-    limits = {"warning": metric.warning, "critical": metric.critical}
-    tree: dict[str, object] = {"label": metric.label, "value": metric.value, "unit": metric.unit}
-    tree |= {name: str(limit) for name, limit in limits.items() if limit is not None}
-    tree |= {
-        name: number
-        for name, number in (("minimum", metric.minimum), ("maximum", metric.maximum))
-        if number is not None
-    }
-    return tree

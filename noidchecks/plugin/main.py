@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from ..errors import UsageError
+from ..errors import BareUsageError, UsageError
 from ..status.state import State
 from ..status.text import printable
 from .command import InformationWanted, parse, plugin_of
@@ -34,13 +34,15 @@ def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
     """Runs the plugin with these words (the program first) and returns its exit code and what it prints."""
     program = os.path.basename(argv[0]) if argv and argv[0] else name
     try:
-        command = parse([program, *argv[1:]], name)
+        command = parse([program, *argv[1:]], name, stdin=True)
     except InformationWanted as wanted:
         return State.UNKNOWN, str(wanted)
+    except BareUsageError as error:
+        return State.UNKNOWN, printable(str(error))
     except UsageError as error:
         from .help import usage_text
 
-        return State.UNKNOWN, f"{printable(program)}: {error}\n{usage_text(plugin_of(name))}"
+        return State.UNKNOWN, f"{printable(f'{program}: {error}')}\n{usage_text(plugin_of(name))}"
     from ..probe import check
 
     result = check(command.probe, transcript=command.verbose)

@@ -79,11 +79,12 @@ class Scan:
     of long names are understood; a flag has the value "". UsageError in getopt's words.
     """
 
-    __slots__ = ("rest", "_options", "_words")
+    __slots__ = ("rest", "_options", "_words", "_ended")
 
     def __init__(self, options: Sequence[Option], words: Sequence[str]) -> None:
         self.rest: list[str] = []
         self._options = options
+        self._ended = False
         self._words = [_RESPELT.get(word, word) for word in words]
 
     @property
@@ -103,6 +104,7 @@ class Scan:
             word = words[0]
             if word == "--":
                 del words[0]
+                self._ended = True
                 break
             if len(word) < 2 or word[0] != "-":
                 break
@@ -112,6 +114,19 @@ class Scan:
             else:
                 yield from self._cluster(word[1:])
         self.rest = words
+
+    def anywhere(self) -> Iterator[tuple[str, str]]:
+        """Iterates over options before, between and behind other words, which rest holds then; `--` ends the options.
+
+        Empty words are dropped: monitoring systems pass them for macros without a value.
+        """
+        rest: list[str] = []
+        while True:
+            yield from self
+            if self._ended or not self._words:
+                break
+            rest.append(self._words.pop(0))
+        self.rest = [word for word in (*rest, *self._words) if word]
 
     def _long(self, text: str) -> tuple[str, str]:
         name, equals, value = text.partition("=")

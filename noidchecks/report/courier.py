@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from ..status.text import printable
-from .parcel import Delivery, Parcel
+from .parcel import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Courier:
         self._keep = keep
         self._say = say
         self._journal = journal
-        self._box: deque[Parcel] = deque(journal.load() if journal else ())
-        self._on_the_way: list[Parcel] = []
+        self._box: deque[Record] = deque(journal.load() if journal else ())
+        self._on_the_way: list[Record] = []
         self._from_journal = len(self._box)
         self._known_refusals: set[tuple[str, str]] = set()
         self._trouble = ""
@@ -58,20 +58,24 @@ class Courier:
 
     def post(self, record: Record) -> None:
         """Takes a record to be delivered; never waits."""
-        parcel = Parcel(f"{record.service} on {record.host}", self._report.pack(record))
         with self._changed:
-            self._box.append(parcel)
+            self._box.append(record)
             self._drop()
             if len(self._box) == 1:
                 # Those that follow need not wake the thread: it waits until enough of them are gathered.
                 self._changed.notify()
 
-    def finish(self, patience: float) -> None:
-        """Delivers what is there, for at most so many seconds, and puts the rest into the journal."""
+    def end(self, patience: float) -> None:
+        """Says that nothing more is posted, and that what is there may take so many seconds; does not wait for it."""
         with self._changed:
             self._end = monotonic() + patience
             self._changed.notify()
-        self._thread.join(patience)
+
+    def finish(self, patience: float) -> None:
+        """Delivers what is there, until so many seconds after end(), and puts the rest into the journal."""
+        if self._end is None:
+            self.end(patience)
+        self._thread.join(max(0.0, (self._end or 0.0) - monotonic()))
         with self._changed:
             if self._journal:
                 # Of a delivery that has not returned nobody knows whether it arrives.
@@ -105,7 +109,7 @@ class Courier:
                 # A full batch has others behind it.
                 delay = self._report.pause if len(batch) < self._report.batch else 0.0
 
-    def _next_batch(self, delay: float) -> list[Parcel]:
+    def _next_batch(self, delay: float) -> list[Record]:
         """Waits and takes what is to be delivered next; nothing at the end, when nothing is left or it is too late."""
         ready = monotonic() + delay
         with self._changed:
@@ -122,7 +126,7 @@ class Courier:
             self._on_the_way = [self._box.popleft() for _ in range(count)]
             return self._on_the_way
 
-    def _settle(self, batch: list[Parcel], delivery: Delivery) -> None:
+    def _settle(self, batch: list[Record], delivery: Delivery) -> None:
         with self._changed:
             self._on_the_way = []
             self._box.extendleft(reversed(delivery.left))
@@ -135,10 +139,11 @@ class Courier:
                 if not self._from_journal and self._journal:
                     self._journal.clear()
             waiting = len(self._box)
-        for parcel, reason in delivery.refused:
-            if (parcel.name, reason) not in self._known_refusals:
-                self._known_refusals.add((parcel.name, reason))
-                self._say(f"{self.name}: {printable(parcel.name)} is refused: {printable(reason)}")
+        for refusal in delivery.refused:
+            if refusal not in self._known_refusals:
+                self._known_refusals.add(refusal)
+                name, reason = refusal
+                self._say(f"{self.name}: {printable(name)} is refused: {printable(reason)}")
         if delivery.trouble and delivery.trouble != self._trouble:
             self._say(f"{self.name}: {delivery.trouble}; {waiting} results are kept")
         elif self._trouble and not delivery.trouble:

@@ -8,7 +8,7 @@ import select
 import stat
 
 from .nagios import escaped_output
-from .parcel import Delivery, Parcel, Report
+from .parcel import Delivery, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,14 +42,15 @@ class NagiosCommand(Report):
         ).encode()
         return head + escaped_output(record, _PIPE_BUF - len(head) - 1) + b"\n"
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Delivery:
         """Writes as much as the pipe takes."""
+        commands = [self.pack(record) for record in records]
         done = 0
-        while done < len(parcels):
-            count, data = _one_write(parcels, done)
+        while done < len(commands):
+            count, data = _one_write(commands, done)
             trouble = self._write(data)
             if trouble:
-                return Delivery(parcels[done:], f"{self._path}: {trouble}")
+                return Delivery(records[done:], f"{self._path}: {trouble}")
             done += count
         return Delivery()
 
@@ -101,10 +102,10 @@ class NagiosCommand(Report):
         return bool(poll.poll(_PATIENCE * 1000))
 
 
-def _one_write(parcels: Sequence[Parcel], begin: int) -> tuple[int, bytes]:
+def _one_write(commands: Sequence[bytes], begin: int) -> tuple[int, bytes]:
     length = 0
     end = begin
-    while end < len(parcels) and (end == begin or length + len(parcels[end].data) <= _PIPE_BUF):
-        length += len(parcels[end].data)
+    while end < len(commands) and (end == begin or length + len(commands[end]) <= _PIPE_BUF):
+        length += len(commands[end])
         end += 1
-    return end - begin, b"".join(parcel.data for parcel in parcels[begin:end])
+    return end - begin, b"".join(commands[begin:end])

@@ -7,8 +7,9 @@ import time
 from secrets import choice
 from string import ascii_letters, digits
 
+from ..atomic import create
 from .nagios import escaped_output
-from .parcel import Delivery, Parcel, Report
+from .parcel import Delivery, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _OUTPUT_LIMIT = 8000
 # Files that wait for a Nagios that does not come; about two hours of them.
 _MOST_FILES = 10_000
+# Nagios, another user, reads them; to delete them it needs the folder alone.
+_MODE = 0o644
 _ALPHABET = ascii_letters + digits
 
 
@@ -42,18 +45,18 @@ class NagiosSpool(Report):
         )
         return head.encode() + escaped_output(record, _OUTPUT_LIMIT) + b"\n\n"
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Delivery:
         """Writes one file, and releases it when it is whole; OSError, and then nothing of it is left."""
         if len(os.listdir(self._folder)) > 2 * _MOST_FILES:
-            return Delivery(parcels, f"more than {_MOST_FILES} files wait in {self._folder}")
+            return Delivery(records, f"more than {_MOST_FILES} files wait in {self._folder}")
         # A second ago: of a file from the future, be it a millisecond, Nagios deletes all results unread.
         head = f"### Passive Check Result File ###\nfile_time={int(time.time()) - 1}\n\n".encode()
         descriptor, path = _new_file(self._folder)
         try:
             with open(descriptor, "wb") as file:
                 file.write(head)
-                file.writelines(parcel.data for parcel in parcels)
-            os.close(os.open(f"{path}.ok", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o664))
+                file.writelines(map(self.pack, records))
+            os.close(create(f"{path}.ok", _MODE))
         except OSError:
             os.unlink(path)
             raise
@@ -65,6 +68,6 @@ def _new_file(folder: str) -> tuple[int, str]:
         path = os.path.join(folder, "c" + "".join(choice(_ALPHABET) for _ in range(6)))
         try:
             # Nagios takes names of exactly seven characters.
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o664), path
+            return create(path, _MODE), path
         except FileExistsError:
             pass

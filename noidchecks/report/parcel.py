@@ -1,4 +1,4 @@
-"""What a courier carries to a report, and what a report answers."""
+"""What a report is, and what it answers to a delivery."""
 
 from __future__ import annotations
 
@@ -9,24 +9,15 @@ if TYPE_CHECKING:
     from .record import Record
 
 
-class Parcel:
-    """One result in the words of its report; name is that of the service, for messages."""
-
-    __slots__ = ("name", "data")
-
-    def __init__(self, name: str, data: bytes) -> None:
-        self.name = name
-        self.data = data
-
-
 class Delivery:
-    """How a delivery went: what is left to be delivered again and why, and what will never be taken and why."""
+    """How a delivery went: what is left to be delivered again and why, and what will never be taken and why.
+
+    refused has a name, as a rule that of the service, and the reason for each result.
+    """
 
     __slots__ = ("left", "trouble", "refused")
 
-    def __init__(
-        self, left: Sequence[Parcel] = (), trouble: str = "", refused: Sequence[tuple[Parcel, str]] = ()
-    ) -> None:
+    def __init__(self, left: Sequence[Record] = (), trouble: str = "", refused: Sequence[tuple[str, str]] = ()) -> None:
         self.left = left
         self.trouble = trouble
         self.refused = refused
@@ -43,12 +34,8 @@ class Report:
     batch = 1000
     pause = 0.0
 
-    def pack(self, record: Record) -> bytes:
-        """Returns the record in the words of this destination."""
-        raise NotImplementedError
-
-    def deliver(self, parcels: Sequence[Parcel]) -> Delivery:
-        """Hands in parcels, the oldest first."""
+    def deliver(self, records: Sequence[Record]) -> Delivery:
+        """Hands in records, the oldest first, in the words of this destination."""
         raise NotImplementedError
 
     def expect(self, names: Collection[tuple[str, str]]) -> None:

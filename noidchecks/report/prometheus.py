@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from .journal import replace
-from .parcel import Delivery, Parcel, Report
+from ..atomic import write_atomic
+from .parcel import Delivery, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,17 +40,17 @@ class PrometheusFile(Report):
         values = [int(record.state), record.finished - record.started, record.finished]
         lines = [f"{{{labels}}}"]
         lines += [f"{name}{{{labels}}} {value}" for (name, _), value in zip(_FAMILIES, values, strict=False)]
-        for metric in record.result.metrics:
-            if metric.value is not None and math.isfinite(metric.value):
-                more = f'{labels},label="{_label(metric.label)}",unit="{_label(metric.unit)}"'
-                lines.append(f"{_FAMILIES[_SINGLE][0]}{{{more}}} {metric.value}")
+        for label, value, unit in record.values:
+            if value is not None and math.isfinite(value):
+                more = f'{labels},label="{_label(label)}",unit="{_label(unit)}"'
+                lines.append(f"{_FAMILIES[_SINGLE][0]}{{{more}}} {value}")
         return "\n".join(lines).encode(errors="backslashreplace")
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Delivery:
         """Takes the samples, and writes the file when it would be complete; OSError."""
         expected = self._expected
-        for parcel in parcels:
-            labels, *lines = parcel.data.split(b"\n")
+        for record in records:
+            labels, *lines = self.pack(record).split(b"\n")
             self._samples[labels] = lines
         self._is_written = False
         if expected <= self._samples.keys():
@@ -77,7 +77,7 @@ class PrometheusFile(Report):
             for lines in self._samples.values():
                 # All samples of a family must stand together.
                 parts += lines[number : None if number == _SINGLE else number + 1]
-        replace(self._path, b"\n".join([*parts, b""]), 0o644)
+        write_atomic(self._path, b"\n".join([*parts, b""]), mode=0o644)
         self._is_written = True
 
 

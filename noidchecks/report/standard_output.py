@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 
-from ..plugin.formats import tree
-from .parcel import Delivery, Parcel, Report
+from .parcel import Delivery, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from .record import Record
 
@@ -18,20 +19,26 @@ if TYPE_CHECKING:
 class StandardOutput(Report):
     """What both formats share. A reader who has left does not come back: then everything is refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        self._around = around
         self._gone = False
 
-    def deliver(self, parcels: Sequence[Parcel]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Delivery:
         """Writes all of them."""
-        data = memoryview(b"".join(parcel.data for parcel in parcels))
+        data = memoryview(b"".join(map(self.pack, records)))
         try:
-            while data and not self._gone:
-                data = data[os.write(1, data) :]
+            with self._around():
+                while data and not self._gone:
+                    data = data[os.write(1, data) :]
         except BrokenPipeError:
             self._gone = True
         if self._gone:
-            return Delivery(refused=[(Parcel("everything", b""), "nobody reads it any more")] * len(parcels))
+            return Delivery(refused=[("everything", "nobody reads it any more")] * len(records))
         return Delivery()
+
+    def pack(self, record: Record) -> bytes:
+        """Returns the line of one result."""
+        raise NotImplementedError
 
 
 class Lines(StandardOutput):
@@ -58,4 +65,4 @@ class JsonLines(StandardOutput):
             "started": round(record.started, 6),
             "finished": round(record.finished, 6),
         }
-        return f"{json.dumps(names | tree(record.result))}\n".encode()
+        return f"{json.dumps(names | record.details)}\n".encode()

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 
 from ..errors import LocalError, PeerError
+from ..regular import require_regular
 from ..status.text import printable
 from .crypto import paramiko
-from .regular import require_regular
+from .questions import MoreWanted, NewPasswordWanted
 from .sockets import AgentSocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeAlias
 
     from ..files.settings import Login
     from .identity import Identity
     from .probe import SshProbe
     from .sockets import Shuttable
     from .transport import Transport
+
+    # The method of the server's list, what it is called when we tell of it, and the attempt.
+    Way: TypeAlias = "tuple[str, str, Callable[[], Sequence[str]]]"
 
 _SHOWN = 200
 # As many as OpenSSH lets a client try.
@@ -29,85 +33,153 @@ _CERTIFICATE = "-cert.pub"
 
 
 class Authentication:
-    """Ways to log in, tried one after the other until the server is content; adopt takes what has to be shut."""
+    """Ways to log in, tried one after the other until the server is content; adopt takes what has to be shut.
+
+    They are tried in OpenSSH's order: keys, the password by keyboard-interactive, the password; each once, and only
+    while the server offers its method. After a partial success that is what the server wants besides (RFC 4252
+    section 5.1).
+    """
 
     def __init__(self, transport: Transport, login: Login, adopt: Callable[[Shuttable], None]) -> None:
         self._transport = transport
-        self._login = login
+        self._user = _encoded(login.user)
+        self._password = _encoded(login.password)
         self._adopt = adopt
+        self._words = printable
         self._tried: list[str] = []
         self._offered: tuple[str, ...] = ()
 
     def run(self, probe: SshProbe) -> str:
         """Returns the method that let us in; PeerError, LocalError."""
-        user = self._login.user
-        if self._is_enough("none", lambda: self._transport.auth_none(user)):
+        self._words = probe.gate.words
+        if self._is_enough("none", "none", lambda: self._transport.auth_none(self._user)):
             return "none"
-        for method, attempt in self._ways(probe):
-            if self._is_enough(method, attempt):
-                return method
-        tried = ", ".join(self._tried[1:]) or "nothing to try"
-        offered = f"; the server offers {', '.join(map(printable, self._offered))}" if self._offered else ""
-        raise PeerError(f"{tried}{printable(offered, _SHOWN)}", expected="a login", received=tried.encode())
+        self._tried.clear()
+        answers = _Answers(self._password)
+        ways = {
+            "publickey": self._keys(probe),
+            "keyboard-interactive": self._questions(answers),
+            "password": self._passwords(answers),
+        }
+        while (way := self._next(ways)) is not None:
+            if self._is_enough(*way):
+                return way[1]
+        raise self._refused(probe)
 
-    def _is_enough(self, method: str, attempt: Callable[[], Sequence[str]]) -> bool:
-        """Tries one way, and keeps what the server offers now."""
+    def _next(self, ways: dict[str, Iterator[Way]]) -> Way | None:
+        """Returns the next way of those that the server offers, None when there is none left."""
+        # Some servers do not say what they offer.
+        offered = self._offered or ("publickey", "password")
+        for method, more in ways.items():
+            if method in offered and (way := next(more, None)) is not None:
+                return way
+        return None
+
+    def _is_enough(self, method: str, name: str, attempt: Callable[[], Sequence[str]]) -> bool:
+        """Tries one way, and keeps what the server offers now; PeerError for a password that has expired."""
         try:
-            left = tuple(attempt())
+            left = _methods(attempt())
         except paramiko.BadAuthenticationType as error:
-            self._tried.append(f"{method} not accepted")
-            left = tuple(error.allowed_types)
+            # Not offered any more: that it was says that it was refused.
+            self._tried.append(f"{name} {'refused' if method in self._offered else 'not accepted'}")
+            left = _methods(error.allowed_types)
+        except NewPasswordWanted as wanted:
+            prompt = self._words(wanted.prompt.strip(), _SHOWN)
+            text = f"the password has expired{prompt and f': {prompt}'}"
+            raise PeerError(text, expected="a login", received=wanted.prompt) from wanted
+        except MoreWanted as wanted:
+            prompt = self._words(wanted.prompt.strip(), _SHOWN)
+            if "password" not in self._offered:
+                text = f"the server asks for more than a password: {prompt}"
+                raise PeerError(text, expected="a login", received=wanted.prompt) from wanted
+            self._tried.append(f"keyboard-interactive asks for more than a password ({prompt})")
+            return False
         except paramiko.AuthenticationException:
             if not self._transport.is_active():
-                self._give_up(method)
-            self._tried.append(f"{method} refused")
+                self._give_up(name)
+            self._tried.append(f"{name} refused")
             return False
         else:
             if not left:
                 return True
-            self._tried.append(f"{method} accepted, but not enough")
+            self._tried.append(f"{name} accepted, but not enough")
         self._offered = left or self._offered
         return False
 
-    def _give_up(self, method: str) -> NoReturn:
+    def _give_up(self, name: str) -> NoReturn:
         """Says that the server ended the connection instead of an answer; PeerError."""
         words = self._transport.farewell
         reason = f"the server ends the connection{words and f': {words}'}"
-        tried = ", ".join([*self._tried[1:], method])
+        tried = ", ".join([*self._tried, name])
         raise PeerError(f"{tried}: {reason}", expected="an answer", received=words.encode())
 
-    def _ways(self, probe: SshProbe) -> Iterator[tuple[str, Callable[[], Sequence[str]]]]:
-        user, password = self._login.user, self._login.password
+    def _refused(self, probe: SshProbe) -> PeerError:
+        """Returns the error for a server to which nothing was enough."""
+        tried = list(self._tried)
+        if "publickey" not in self._offered and not any("key " in one for one in tried):
+            tried += [f"key {printable(identity.path)} not accepted" for identity in probe.identities]
+            tried += ["agent keys not accepted"] if probe.agent else []
+        if self._password and not any(one.startswith(("password", "keyboard")) for one in tried):
+            tried.append("password not accepted")
+        text = ", ".join(tried) or "nothing to try"
+        offered = f"; the server offers {self._words(', '.join(self._offered), _SHOWN)}" if self._offered else ""
+        return PeerError(f"{text}{offered}", expected="a login", received=text.encode())
+
+    def _keys(self, probe: SshProbe) -> Iterator[Way]:
+        user = self._user
         for identity in probe.identities:
             key = _load(identity)
-            yield f"key {printable(identity.path)}", lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
+            name = f"key {printable(identity.path)}"
+            yield "publickey", name, lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
         if probe.agent:
             agent = _Agent()
             keys = agent.connect(probe.timeout, self._adopt)
             if not keys:
                 self._tried.append("agent has no keys")
             for key in keys[:_MOST_AGENT_KEYS]:
-                yield "agent key", lambda key=key: agent.watch(lambda: self._transport.auth_publickey(user, key))  # type: ignore[misc]  # as above
-        if password and "keyboard-interactive" in self._offered and "password" not in self._offered:
-            answers = _Answers(password)
-            yield "password by keyboard-interactive", lambda: self._transport.auth_interactive(user, answers)
-        elif password:
-            yield "password", lambda: self._transport.auth_password(user, password)
+                sign = lambda key=key: self._transport.auth_publickey(user, key)  # noqa: E731  # as above
+                yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # as above
+
+    def _questions(self, answers: _Answers) -> Iterator[Way]:
+        if self._password:
+            name = "password by keyboard-interactive"
+            yield "keyboard-interactive", name, lambda: self._transport.auth_interactive(self._user, answers)
+
+    def _passwords(self, answers: _Answers) -> Iterator[Way]:
+        # OpenSSH asks the same PAM in both cases: the same wrong password again would only count as a second attack.
+        is_known = answers.are_given and not answers.is_more_wanted and "OpenSSH" in self._transport.remote_version
+        if self._password and not is_known:
+            yield "password", "password", lambda: self._transport.auth_password(self._user, self._password)
 
 
 class _Answers:
     """Answers the questions of a server (RFC 4256): the password, once, to one that asks for something hidden."""
 
-    def __init__(self, password: str) -> None:
+    def __init__(self, password: bytes) -> None:
         self._left = [password]
+        self.is_more_wanted = False
 
-    def __call__(self, title: str, instructions: str, prompts: Sequence[tuple[str, bool]]) -> list[str]:
+    @property
+    def are_given(self) -> bool:
+        """Whether the server had the password."""
+        return not self._left
+
+    def __call__(self, title: bytes, instruction: bytes, prompts: Sequence[tuple[bytes, bool]]) -> list[bytes]:
         # No questions at all come too, behind the last answer.
-        for prompt, is_echoed in prompts[:2]:
+        for prompt, is_echoed in prompts[:1]:
             if is_echoed or not self._left or len(prompts) > 1:
-                asked = printable(prompt.strip(), _SHOWN)
-                raise PeerError(f"the server asks for more than a password: {asked}", expected="", received=asked)
+                self.is_more_wanted = True
+                raise MoreWanted(prompt or instruction or title)
         return [self._left.pop() for _ in prompts]
+
+
+def _methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of methods without the empty one that an empty list has."""
+    return tuple(filter(None, names))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
 
 
 class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships no types

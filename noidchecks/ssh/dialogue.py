@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue import Mask, Phase, Reserve, Run, open_stream
+from ..dialogue import Close, Mask, Phase, Reserve, Run, open_stream
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
-from ..status.text import printable
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
     from ..dialogue import Dialogue, Stream
+    from ..status.text import Gate
     from .kexinit import Kexinit
     from .probe import SshProbe
     from .sftp import Connection, HostKey
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
 # sshd logs one line for a client that answers its identification string and goes; so we answer. A server, or a
-# multiplexer before it, that waits for the client gets ours after this pause.
+# multiplexer before it, that waits for the client gets our identification string, and our KEXINIT, after this pause.
 HEAD_START = 0.5
 # So long a peer that began like another protocol may still come up with an identification string.
 READ_GAP = 2.0
@@ -56,14 +56,18 @@ class SshFindings:
 def converse(probe: SshProbe) -> Dialogue[SshFindings]:
     """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
     findings = SshFindings()
+    gate = probe.gate
     try:
-        stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
-        findings.address = stream.channel.address
-        yield Phase("greeting")
-        rest = bytearray((yield from _greet(stream, findings)))
+        for secret in gate.secrets:
+            yield Mask(secret)
+        stream, rest = yield from _open(probe, findings)
         if probe.reads_kexinit and findings.identification is not None:
             yield Phase("kexinit")
-            findings.kexinit = yield from _read_kexinit(stream, findings.identification, rest)
+            findings.kexinit, is_used_up = yield from _read_kexinit(stream, findings.identification, rest, gate)
+            if is_used_up and probe.exchanges_keys:
+                # paramiko begins with a KEXINIT of its own, which no server takes behind ours.
+                yield Close(stream.channel)
+                stream, rest = yield from _open(probe, findings)
         if probe.exchanges_keys and findings.identification is not None:
             yield from _go_on(stream, probe, findings, rest)
     except ProbeError as failure:
@@ -71,9 +75,19 @@ def converse(probe: SshProbe) -> Dialogue[SshFindings]:
     return findings
 
 
-def _greet(stream: Stream, findings: SshFindings) -> Dialogue[bytes]:
+def _open(probe: SshProbe, findings: SshFindings) -> Dialogue[tuple[Stream, bytearray]]:
+    """Connects and greets; returns what came behind the server's identification string too."""
+    stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
+    findings.address = stream.channel.address
+    yield Phase("greeting")
+    return stream, bytearray((yield from _greet(stream, findings, probe.gate)))
+
+
+def _greet(stream: Stream, findings: SshFindings, gate: Gate) -> Dialogue[bytes]:
     """Exchanges identification strings and returns what came behind the server's."""
     reader = GreetingReader()
+    # Of a second connection what it says itself counts.
+    findings.lines, findings.identification = [], None
     head = b""
     greeted = False
     while True:
@@ -85,47 +99,59 @@ def _greet(stream: Stream, findings: SshFindings) -> Dialogue[bytes]:
             continue
         head += (data or b"")[: _HEAD - len(head)]
         reader.feed(data or b"")
-        if _take_lines(reader, findings, head, ended=data == b""):
+        if _take_lines(reader, findings, head, gate, ended=data == b""):
             break
         if not data:
             raise _broken(MISSING, head)
     if findings.identification is not None and not greeted:
-        try:
-            yield from stream.send(OUR_IDENTIFICATION)
-        except NotConnected:
-            # Its identification string is in; a peer that does not wait for ours is not sick.
-            pass
+        yield from _send_anyway(stream, OUR_IDENTIFICATION)
     return reader.rest()
 
 
-def _read_kexinit(stream: Stream, identification: Identification, seen: bytearray) -> Dialogue[Kexinit]:
-    """Reads on to the server's KEXINIT, for which it waits for no message of ours, and adds to seen; PeerError.
+def _send_anyway(stream: Stream, data: bytes) -> Dialogue[None]:
+    try:
+        yield from stream.send(data)
+    except NotConnected:
+        # A peer that does not wait for this is not sick; what it has said can still be read.
+        pass
 
+
+def _read_kexinit(
+    stream: Stream, identification: Identification, seen: bytearray, gate: Gate
+) -> Dialogue[tuple[Kexinit, bool]]:
+    """Reads on to the server's KEXINIT and adds to seen; tells too whether it got ours, for which some wait; PeerError.
+
+    Each side begins with its own (RFC 4253 section 7.1), and most servers have sent theirs before the pause is over.
     We go without a DISCONNECT: sshd logs one line for a client that closes, and two for one that says so.
     """
     from . import kexinit
 
     if identification.protocol not in (b"2.0", b"1.99"):
-        text = f"Protocol {printable(identification.protocol)} has no KEXINIT"
+        text = f"Protocol {gate.words(identification.protocol)} has no KEXINIT"
         raise _broken(text, identification.line, "kexinit", "protocol 2.0 or 1.99")
     reader = kexinit.PacketReader(seen)
     idle = 0
+    has_sent = False
     try:
         while True:
             payload = reader.next()
             if payload is None:
-                data = (yield from stream.receive()) or b""
+                data = yield from stream.receive(patience=None if has_sent or len(reader) else HEAD_START)
+                if data is None:
+                    has_sent = True
+                    yield from _send_anyway(stream, kexinit.client_offer())
+                    continue
                 if not data:
                     raise kexinit.Malformed(f"the connection ends {'inside it' if len(reader) else 'before it'}")
                 seen += data
                 reader.feed(data)
             elif payload[0] == kexinit.DISCONNECT:
                 reason = kexinit.disconnect_reason(payload)
-                raise _broken(f"Server disconnects: {printable(reason, _SHOWN)}", reason, "kexinit", "KEXINIT")
+                raise _broken(f"Server disconnects: {gate.words(reason, _SHOWN)}", reason, "kexinit", "KEXINIT")
             elif payload[0] in (kexinit.IGNORE, kexinit.UNIMPLEMENTED, kexinit.DEBUG) and idle < _IDLE_MESSAGES:
                 idle += 1
             else:
-                return kexinit.Kexinit.parse(payload)
+                return kexinit.Kexinit.parse(payload), has_sent
     except kexinit.Malformed as reason:
         raise _broken(f"Invalid KEXINIT: {reason}", bytes(seen[:_HEAD]), "kexinit", "KEXINIT") from None
 
@@ -152,12 +178,9 @@ def _log_in(connection: Connection, probe: SshProbe, findings: SshFindings) -> D
     from . import transfer
 
     assert probe.login is not None, "a login was asked for"  # noqa: S101
-    deep = findings.deep = transfer.SftpFindings()
+    deep = findings.deep = transfer.SftpFindings(probe.gate.words)
     deep.task = f"login as {probe.login.user}"
     yield Phase("login")
-    for secret in (probe.login.password, *(identity.passphrase for identity in probe.identities)):
-        if secret:
-            yield Mask(secret.encode(errors="surrogateescape"))
     deep.method = yield Run(connection.step("login", connection.log_in), connection.stop)
     deep.task = ""
     if not probe.opens_sftp:
@@ -190,7 +213,7 @@ def _put(connection: Connection, probe: SshProbe, session: object, deep: SftpFin
         raise
 
 
-def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, *, ended: bool) -> bool:
+def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, gate: Gate, *, ended: bool) -> bool:
     """Takes the lines that are there and tells whether the peer has said what it is; PeerError."""
     try:
         while (line := reader.next()) is not None or (ended and (line := reader.end()) is not None):
@@ -202,7 +225,7 @@ def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, *, e
             if findings.refusal:
                 return True
     except Malformed as reason:
-        text = f"{INVALID} {printable(reason.line, _SHOWN)}"
+        text = f"{INVALID} {gate.words(reason.line, _SHOWN)}"
         if str(reason).startswith("longer"):
             text += f" ({reason})"
         raise _broken(text, reason.line) from None

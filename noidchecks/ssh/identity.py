@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..fields import require_types
 from ..value import Value
 
 
@@ -14,9 +15,10 @@ class Identity(Value):
     passphrase: str
 
     def __init__(self, path: str, passphrase: str = "") -> None:
-        if not path or "\0" in path:
-            raise UsageError("Identity must be the path of a private key")
         self._fill(locals())
+        require_types(self)
+        if not path:
+            raise UsageError("Identity must be the path of a private key")
 
     def __repr__(self) -> str:
         return f"Identity(path={self.path!r}, passphrase={'****' if self.passphrase else ''!r})"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from ..status.text import printable
 from ..value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Of a whole packet (section 6.1); the least is one cipher block of 16 bytes (section 6).
 PACKET_LIMIT = 35000
@@ -18,6 +23,10 @@ KEXINIT = 20
 
 _COOKIE = 16
 _PRINTABLE = bytes(range(33, 127))
+# Of one list in words, so that all of them fit in what Nagios keeps of an output.
+_SHOWN = 700
+# So long may a name be (RFC 4251 section 6).
+SHOWN_NAME = 64
 
 
 class Malformed(ValueError):
@@ -71,13 +80,13 @@ class Kexinit(Value):
             raise Malformed(f"{len(payload) - place} bytes behind the lists, not 5")
         return cls(**lists)
 
-    def lists(self) -> dict[str, list[str]]:
-        """Returns the lists by their names."""
-        return {name: list(getattr(self, name)) for name in self.__slots__}
+    def lists(self, words: Callable[[str, int], str] = printable) -> dict[str, list[str]]:
+        """Returns the lists by their names; words makes a name printable, of at most so many characters."""
+        return {name: [words(one, SHOWN_NAME) for one in getattr(self, name)] for name in self.__slots__}
 
-    def lines(self) -> tuple[str, ...]:
-        """Returns the lists in words, a line each."""
-        return tuple(f"{name}: {', '.join(names)}" for name, names in self.lists().items() if names)
+    def lines(self, words: Callable[[str, int], str] = printable) -> tuple[str, ...]:
+        """Returns the lists in words, a line each that tells how many names it leaves out."""
+        return tuple(f"{name}: {_line(names)}" for name, names in self.lists(words).items() if names)
 
     def payload(self, cookie: bytes = bytes(_COOKIE)) -> bytes:
         """Returns the message, the inverse of parse()."""
@@ -86,6 +95,44 @@ class Kexinit(Value):
             names = ",".join(getattr(self, name)).encode("ascii")
             parts += (len(names).to_bytes(4), names)
         return b"".join((*parts, bytes(5)))
+
+
+def client_offer() -> bytes:
+    """Returns a packet with the KEXINIT of a client that understands every server.
+
+    It names old algorithms too: a server that finds nothing in common with us would log so. Keys are never exchanged.
+    """
+    from os import urandom
+
+    return packet(Kexinit(**_CLIENT).payload(urandom(_COOKIE)))
+
+
+_CIPHERS = (
+    *("chacha20-poly1305@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-gcm@openssh.com"),
+    *("aes256-gcm@openssh.com", "aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"),
+)
+_MACS = (
+    *("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"),
+    *("umac-128@openssh.com", "umac-64@openssh.com", "hmac-sha1", "hmac-sha1-96", "hmac-md5"),
+)
+_CLIENT = {
+    "kex_algorithms": (
+        *("sntrup761x25519-sha512@openssh.com", "curve25519-sha256", "curve25519-sha256@libssh.org"),
+        *("ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521", "diffie-hellman-group-exchange-sha256"),
+        *("diffie-hellman-group16-sha512", "diffie-hellman-group18-sha512", "diffie-hellman-group14-sha256"),
+        *("diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1", "diffie-hellman-group1-sha1"),
+    ),
+    "server_host_key_algorithms": (
+        *("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512"),
+        *("rsa-sha2-256", "ssh-rsa", "ssh-dss"),
+    ),
+    "encryption_algorithms_client_to_server": _CIPHERS,
+    "encryption_algorithms_server_to_client": _CIPHERS,
+    "mac_algorithms_client_to_server": _MACS,
+    "mac_algorithms_server_to_client": _MACS,
+    "compression_algorithms_client_to_server": ("none", "zlib@openssh.com", "zlib"),
+    "compression_algorithms_server_to_client": ("none", "zlib@openssh.com", "zlib"),
+}
 
 
 class PacketReader:
@@ -135,6 +182,17 @@ def packet(payload: bytes) -> bytes:
 def disconnect_reason(payload: bytes) -> bytes:
     """Returns the description in a DISCONNECT (section 11.1), as much of it as there is."""
     return payload[9 : 9 + int.from_bytes(payload[5:9])]
+
+
+def _line(names: list[str]) -> str:
+    """Returns the names as far as a line may be long, and how many more there are."""
+    line = ", ".join(names)
+    kept = len(names)
+    while len(line) > _SHOWN:
+        # About in proportion, or thousands of names would be joined thousands of times.
+        kept = max(1, min(kept - 1, kept * _SHOWN // len(line)))
+        line = f"{', '.join(names[:kept])} and {len(names) - kept} more"
+    return line
 
 
 def _check_length(length: int) -> None:

@@ -26,8 +26,11 @@ def _build(scan: Scan) -> Command:
     return build(scan, PLUGIN, {})
 
 
-def build(scan: Scan, plugin: Plugin, own: dict[str, Any]) -> Command:
-    """Turns the options into a command; own are settings of the probe from the start; UsageError."""
+def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool = True) -> Command:
+    """Turns the options into a command; own are settings of the probe from the start; UsageError.
+
+    spare_words tells whether words behind host and port are ignored, as by the C plugin, or refused.
+    """
     common = CommonSettings(plugin, show_value=True, endless=True)
     host: str | None = None
     login = LoginSettings()
@@ -64,6 +67,8 @@ def build(scan: Scan, plugin: Plugin, own: dict[str, Any]) -> Command:
     if rest and "port" not in own:
         _refuse_option(rest[0], ("-",))
         own["port"] = port(rest.pop(0), words=_PORT_WORDS, show_value=True)
+    if rest and not spare_words:
+        raise UsageError(f"Unexpected word: {printable(rest[0])}")
     for word in rest:
         _refuse_option(word, _OWN_OPTIONS)
     return common.command(SshProbe(host, **own, **login.build(host), **common.probe))
@@ -149,7 +154,7 @@ OPTIONS = (
 PLUGIN = Plugin(
     "check_ssh",
     blurb="Try to connect to an SSH server at specified server and port",
-    usage="check_ssh  [-4|-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
+    usage="check_ssh  [-4] [-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
     options=OPTIONS,
     build=_build,
 )

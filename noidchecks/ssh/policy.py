@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..status.text import printable
+from .kexinit import SHOWN_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .kexinit import Kexinit
 
@@ -113,16 +114,27 @@ def validate(policy: str, patterns: tuple[str, ...]) -> None:
 
 
 def violations(
-    offer: Kexinit, *, policy: str = "", forbid: tuple[str, ...] = (), require: tuple[str, ...] = ()
+    offer: Kexinit,
+    *,
+    policy: str = "",
+    forbid: tuple[str, ...] = (),
+    require: tuple[str, ...] = (),
+    words: Callable[[str, int], str] = printable,
 ) -> tuple[str, ...]:
-    """Returns what is wrong with an offer, a clause each: what is forbidden, what misses, what breaks the policy."""
-    found = [f"offers forbidden {kind} {name}" for kind, name in _offered(offer) if _is_any(forbid, kind, name)]
-    found += [f"does not offer {pattern}" for pattern in require if not _is_met(offer, pattern)]
+    """Returns what is wrong with an offer, a clause each: what is forbidden, what misses, what breaks the policy.
+
+    words makes a server's name printable, of at most so many characters.
+    """
+    found = []
+    for kind, name in _offered(offer):
+        if _is_any(forbid, kind, name):
+            found.append(f"offers forbidden {kind} {words(name, SHOWN_NAME)}")
+    found += [f"does not offer {printable(pattern)}" for pattern in require if not _is_met(offer, pattern)]
     for kind, name in _offered(offer) if policy else ():
         # What is modern is compatible, and this is found faster than a pattern.
         if f"{kind}:{name}" not in _MODERN and (policy == "modern" or _is_any(_COMPATIBLE, kind, name)):
-            found.append(f"offers {kind} {name}, against the {policy} policy")
-    return tuple(printable(clause) for clause in found)
+            found.append(f"offers {kind} {words(name, SHOWN_NAME)}, against the {policy} policy")
+    return tuple(found)
 
 
 def counts(offer: Kexinit) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ..address import STREAM, UNIX_PATH_LIMIT, literal
 from ..errors import NotResolved, UsageError
+from ..fields import require_types
+from ..server_probe import ServerProbe
 from ..status.state import State
-from ..status.text import printable
-from ..value import Value
+from ..status.text import Gate, printable
 from .dialogue import converse
 from .judgement import judge
 from .versions import is_fingerprint, is_version, validate_pattern
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 
-class SshProbe(Value):
+class SshProbe(ServerProbe):
     """A check of an SSH server: of its identification string, algorithms and host key, and of what is behind the login.
 
     host is a name, an address or the path of a unix socket; timeout is seconds, 0 or less for none. remote_version
@@ -135,12 +136,14 @@ class SshProbe(Value):
         self._validate()
 
     def _validate(self) -> None:
+        require_types(self)
         if not 1 <= self.port <= 65535:
             raise UsageError(f"Port number must be a positive integer, at most 65535 - {self.port}")
         try:
             literal(self.host, self.port, self.family, STREAM)
         except NotResolved:
             raise UsageError(f"Invalid hostname/address - {printable(self.host)}") from None
+        self._require_server()
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
             raise UsageError("Supplied path too long unix domain socket")
         if self.version_pattern:
@@ -195,6 +198,12 @@ class SshProbe(Value):
     def reads_kexinit(self) -> bool:
         """Whether the conversation goes on to the server's KEXINIT."""
         return bool(self.algorithms or self.forbid or self.require or self.policy)
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: no secret of ours comes out of it."""
+        passwords = () if self.login is None else (self.login.password,)
+        return Gate((*passwords, *(identity.passphrase for identity in self.identities)))
 
     def dialogue(self) -> Dialogue[SshFindings]:
         """Returns the conversation of this probe."""

@@ -6,11 +6,11 @@ import _thread
 import threading
 
 from ..errors import LocalError, PeerError, ProbeError
-from ..status.text import printable
 from ..value import Value
+from . import known_hosts
 from .authentication import Authentication
 from .crypto import paramiko
-from .regular import require_regular
+from .known_hosts import KnownKeys
 from .sockets import Resumed
 from .transport import Transport
 
@@ -26,20 +26,19 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _SHOWN = 200
-_SSH_PORT = 22
-_MOST_BYTES_OF_KNOWN_HOSTS = 16_000_000
 
 
 class HostKey(Value):
     """The key that a server proved to have, and the fingerprints that a file of known hosts has for the server."""
 
-    __slots__ = ("kind", "fingerprint", "known")
+    __slots__ = ("kind", "fingerprint", "known", "revoked")
     kind: str
     fingerprint: str
     known: tuple[str, ...]
+    revoked: tuple[str, ...]
 
-    def __init__(self, kind: str, fingerprint: str, known: tuple[str, ...] = ()) -> None:
-        self._fill({"kind": kind, "fingerprint": fingerprint, "known": known})
+    def __init__(self, kind: str, fingerprint: str, known: tuple[str, ...] = (), revoked: tuple[str, ...] = ()) -> None:
+        self._fill({"kind": kind, "fingerprint": fingerprint, "known": known, "revoked": revoked})
 
 
 class Connection:
@@ -101,20 +100,22 @@ class Connection:
 
     def exchange_keys(self) -> HostKey:
         """Returns the key that the server proves to have; PeerError, LocalError."""
-        known = self._known_keys()
+        probe = self._probe
+        known = known_hosts.read(probe.known_hosts, probe.host, probe.port) if probe.known_hosts else KnownKeys()
         transport = self._transport = Transport(self._socket)
         transport.local_version = self._ours
+        transport.words = probe.gate.words
         # The deadline is ours; paramiko's own limits are for those who have none.
         if self._probe.timeout > 0:
             limit = self._probe.timeout + 1
             transport.banner_timeout = transport.auth_timeout = limit
             # One more would be a timer, which is a thread, and outlives the check.
             transport.packetizer.start_handshake = lambda _: None
-        _prefer(transport, {key.get_name() for key in known})
+        _prefer(transport, set(known.kinds))
         transport.start_client()
         # A silent server makes start_client() return too; this raises then.
         key = transport.get_remote_server_key()
-        return HostKey(printable(key.get_name()), key.fingerprint, tuple(one.fingerprint for one in known))
+        return HostKey(probe.gate.words(key.get_name()), key.fingerprint, known.fingerprints, known.revoked)
 
     def log_in(self) -> str:
         """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
@@ -128,9 +129,8 @@ class Connection:
         try:
             session = paramiko.SFTPClient.from_transport(self._transport)
         except (paramiko.ChannelException, paramiko.SSHException) as error:
-            raise PeerError(
-                f"the server gives no SFTP session: {printable(str(error), _SHOWN)}", expected="sftp", received=b""
-            ) from error
+            reason = self._probe.gate.words(str(error), _SHOWN)
+            raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
         # Not a step of ours that waits without end: the deadline ends the connection.
         assert session is not None, "paramiko returns none only without a channel"  # noqa: S101
         return session
@@ -160,7 +160,7 @@ class Connection:
         elif isinstance(error, EOFError):
             reason = "the connection ends"
         else:
-            reason = printable(str(error) or type(error).__name__, _SHOWN)
+            reason = self._probe.gate.words(str(error) or type(error).__name__, _SHOWN)
         if phase == "kex":
             reason = f"Key exchange failed: {reason}"
         failure: ProbeError
@@ -171,19 +171,6 @@ class Connection:
             failure = PeerError(reason, expected="", received=b"")
         failure.phase = phase
         return failure
-
-    def _known_keys(self) -> list[paramiko.PKey]:
-        path = self._probe.known_hosts
-        if not path:
-            return []
-        host, port = self._probe.host, self._probe.port
-        try:
-            require_regular(path, _MOST_BYTES_OF_KNOWN_HOSTS)
-            found = paramiko.HostKeys(path).lookup(host if port == _SSH_PORT else f"[{host}]:{port}")
-        except Exception as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise LocalError(f"cannot read known hosts {printable(path)}: {printable(reason, _SHOWN)}") from error
-        return list(found.values()) if found else []
 
 
 def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..plugin.options import Option, Plugin
+from ..regular import read_regular
 from ..status.text import printable
 from .options import OPTIONS, build
 
@@ -23,6 +24,7 @@ _SAME = {
 }
 # Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
 _IGNORED = ("get-local", "put-local")
+_MOST_BYTES_OF_SECRETS = 1_000_000
 _ROWS = (
     Option("secret", extension=True, metavar="PASSWORD", help="Password, for all to read in the list of processes"),
     Option(
@@ -40,7 +42,7 @@ _ROWS = (
 
 def _build(scan: Scan) -> Command:
     names = _Names(scan)
-    return build(names, PLUGIN, {"sftp": True})  # type: ignore[arg-type]  # it iterates and has a rest, as a Scan
+    return build(names, PLUGIN, {"sftp": True}, spare_words=False)  # type: ignore[arg-type]  # it iterates and has a rest, as a Scan
 
 
 class _Names:
@@ -56,7 +58,7 @@ class _Names:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         puts_own_file = False
         has_folder = False
-        for name, value in self._scan:
+        for name, value in self._scan.anywhere():
             if name == "secret-reference":
                 yield "password", _referenced(value)
             elif name == "timeout" and value.replace(".", "", 1).isdigit() and "." in value:
@@ -76,20 +78,20 @@ def _referenced(value: str) -> str:
     if not colon or not identity:
         raise UsageError("Secret reference must be ID:FILE")
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file.read(65536).splitlines():
-                name, found, secret = line.partition(":")
-                if found and name == identity:
-                    return secret
+        lines = read_regular(path, _MOST_BYTES_OF_SECRETS).decode(errors="surrogateescape").splitlines()
     except OSError as error:
         raise UsageError(f"Cannot read secret file {printable(path)}: {error.strerror}") from None
+    for line in lines:
+        name, found, secret = line.partition(":")
+        if found and name == identity:
+            return secret
     raise UsageError(f"Secret file {printable(path)} has no line {printable(identity)}:")
 
 
 PLUGIN = Plugin(
     "check_sftp",
     blurb="Log in to an SSH server, open an SFTP session and move files",
-    usage="check_sftp  [-4|-6] [-t <timeout>] [-p <port>] --user <name> [--identity <file>] [--get <file>] <host>",
+    usage="check_sftp  [-4] [-6] [-t <timeout>] [-p <port>] --user <name> [--identity <file>] [--get <file>] <host>",
     options=(*(option for option in OPTIONS if option.name != "sftp"), *_ROWS),
     build=_build,
 )

@@ -31,13 +31,14 @@ class SftpFindings(FileFindings):
     """What was found behind the login.
 
     method is what let us in. moved counts bytes. stamp is the time of the file whose time was asked for, in Unix
-    seconds.
+    seconds. words is what the server's text goes through.
     """
 
-    __slots__ = ("method", "moved", "stamp")
+    __slots__ = ("words", "method", "moved", "stamp")
 
-    def __init__(self) -> None:
+    def __init__(self, words: Callable[[bytes | str, int], str] = printable) -> None:
         super().__init__()
+        self.words = words
         self.method = ""
         self.moved = 0
         self.stamp: float | None = None
@@ -133,7 +134,9 @@ class _Task:
         elif isinstance(error, OSError):
             # SFTP's refusals: two of them have numbers, all have the server's words.
             reason = error.strerror or str(error) or "refused"
-            raise PeerError(printable(reason, _SHOWN), expected="", received=reason.encode(errors="replace")) from error
+            raise PeerError(
+                self._found.words(reason, _SHOWN), expected="", received=reason.encode(errors="replace")
+            ) from error
 
 
 def _modified(session: Session, name: str) -> float:

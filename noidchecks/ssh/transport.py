@@ -6,6 +6,7 @@ import threading
 
 from ..status.text import printable
 from .crypto import paramiko
+from .questions import Questions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +25,19 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
 
     farewell = ""
     auth_handler: Any
+    # What the server's words go through.
+    words: Callable[[bytes, int], str] = staticmethod(printable)
 
-    def auth_none(self, username: str) -> Sequence[str]:
+    def auth_none(self, username: bytes) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_none(username, event))
 
-    def auth_publickey(self, username: str, key: paramiko.PKey) -> Sequence[str]:
+    def auth_publickey(self, username: bytes, key: paramiko.PKey) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_publickey(username, key, event))
 
-    def auth_password(self, username: str, password: str) -> Sequence[str]:
+    def auth_password(self, username: bytes, password: bytes) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_password(username, password, event))
 
-    def auth_interactive(self, username: str, answer: Callable[..., list[str]]) -> Sequence[str]:
+    def auth_interactive(self, username: bytes, answer: Callable[..., list[bytes]]) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_interactive(username, answer, event))
 
     def _attempt(self, ask: Callable[[Any, threading.Event], None]) -> Sequence[str]:
@@ -48,10 +51,10 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
 
     def _parse_disconnect(self, message: Any) -> None:
         message.get_int()
-        self.farewell = printable(message.get_string().decode(errors="replace"), _SHOWN)
+        self.farewell = self.words(message.get_string(), _SHOWN)
 
 
-class _Attempts(paramiko.auth_handler.AuthHandler):  # type: ignore[misc]  # as above
+class _Attempts(Questions):
     """All attempts of one connection."""
 
     def __init__(self, transport: Transport) -> None:

@@ -6,7 +6,7 @@ from time import gmtime, strftime
 
 from ..errors import DeadlineExceeded
 from ..files import judgement as files
-from ..judgement import failure_state, failure_text, time_metrics, time_part
+from ..judgement import failure_state, failure_text, opening, time_metrics, time_part
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
@@ -14,6 +14,7 @@ from .judgement import SEPARATOR, facts_of, findings_before_login, service, vers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..errors import ProbeError
     from ..timings import Timings
     from .dialogue import SshFindings
     from .probe import SshProbe
@@ -25,38 +26,44 @@ def judge_deep(probe: SshProbe, findings: SshFindings, deep: SftpFindings, timin
     assert findings.identification is not None, "keys are exchanged only with a server that said what it is"  # noqa: S101
     _, _, before = findings_before_login(probe, findings, findings.identification)
     seconds = timings.total
-    parts = [*before, *_parts(probe, findings, deep)]
+    failed = _failure_part(probe, findings.failure, deep)
+    parts = [*before, *_parts(probe, deep, failed)]
     time = time_part(probe, seconds)
-    text = files.wrong_text(parts, time)
+    late = findings.failure if isinstance(findings.failure, DeadlineExceeded) else None
+    text = files.wrong_text(parts, time, first=failed if late else None)
     if text is None:
-        text = f"{version_text(findings.identification)} [{_summary(probe, deep)}]"
+        text = f"{version_text(probe, findings.identification)} [{_summary(probe, deep)}]"
         text += "" if time.state == State.OK else f", {seconds:.3f} second response time"
     parts.append(time)
     state = worst(part.state for part in parts)
     return Result(
         state,
-        f"{service(probe)} {state} - {printable(text)}",
+        opening(service(probe), state, late) + printable(text),
         parts=tuple(parts),
         summary="SSH check was successful",
         metrics=time_metrics(probe, seconds, timings) + files.metrics(probe, deep, deep.moved, timings),
-        facts=facts_of(findings) | _facts(probe, deep),
+        facts=facts_of(probe, findings) | _facts(probe, deep),
         timings=timings,
         failure=findings.failure,
         separator=SEPARATOR,
-        transcript=() if findings.kexinit is None else findings.kexinit.lines(),
+        transcript=() if findings.kexinit is None else findings.kexinit.lines(probe.gate.words),
     )
 
 
-def _parts(probe: SshProbe, findings: SshFindings, deep: SftpFindings) -> list[Part]:
+def _failure_part(probe: SshProbe, failure: ProbeError | None, deep: SftpFindings) -> Part | None:
+    if failure is None:
+        return None
+    text = failure_text(probe, failure)
+    if deep.task and not isinstance(failure, DeadlineExceeded):
+        text = f"{printable(deep.task)}: {text}"
+    return Part(failure_state(probe, failure), text)
+
+
+def _parts(probe: SshProbe, deep: SftpFindings, failed: Part | None) -> list[Part]:
     parts = []
     if deep.method:
         parts.append(Part(State.OK, f"Login as {_user(probe)} with {deep.method} succeeded"))
-    if findings.failure is not None:
-        failure = findings.failure
-        text = failure_text(probe, failure)
-        if deep.task and not isinstance(failure, DeadlineExceeded):
-            text = f"{printable(deep.task)}: {text}"
-        parts.append(Part(failure_state(probe, failure), text))
+    parts += [] if failed is None else [failed]
     parts += files.read_parts(probe, deep)
     if deep.stamp is not None:
         parts.append(Part(State.OK, f"Timestamp of {printable(probe.timestamp)} is: {_date(deep.stamp)}"))

@@ -65,4 +65,9 @@ def _range(limit: Range | None) -> str:
     if limit is None:
         return ""
     # Icinga 2 keeps warning and critical only when they are plain numbers.
-    return f"{limit.end:f}" if limit.is_upper_limit else str(limit)
+    return f"{limit.end:f}" if limit.is_upper_limit or _is_negative(limit) else str(limit)
+
+
+def _is_negative(limit: Range) -> bool:
+    """Tells whether the range is what a negative number means as a threshold (-0 too, as with the C plugins)."""
+    return limit.start == -float("inf") and str(limit.end).startswith("-") and not limit.inside

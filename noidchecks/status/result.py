@@ -80,6 +80,12 @@ class Result(Value):
         """Whether the state is OK."""
         return self.state == State.OK
 
+    def to_dict(self) -> dict[str, object]:
+        """Returns everything that the result holds as JSON has it: the object of `--output-format json`."""
+        from .plain import plain_result
+
+        return plain_result(self)
+
     def __hash__(self) -> int:
         return hash((self.state, self.text, self.metrics))
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..errors import ProbeError
+
 # Nagios keeps 8192 bytes of output, performance data included.
 LIMIT = 4000
+MASK = "****"
+# What is left around the mask of a shorter secret would tell it.
+_SHORT = 4
 
 
 def printable(raw: bytes | str, limit: int = LIMIT) -> str:
@@ -28,3 +37,81 @@ def printable(raw: bytes | str, limit: int = LIMIT) -> str:
 
 def _escape(char: str) -> str:
     return " " if char in "\r\n\t\v\f" else ascii(char)[1:-1]
+
+
+class Gate:
+    """The way of a peer's text to whoever reads it: secrets are masked in all of it, then it is made printable.
+
+    A secret of less than four bytes takes the whole text with it.
+    """
+
+    __slots__ = ("_secrets",)
+
+    def __init__(self, secrets: Iterable[bytes | str] = ()) -> None:
+        self._secrets: tuple[bytes, ...] = ()
+        for secret in secrets:
+            self.add(secret)
+
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """The secrets, the longest first."""
+        return self._secrets
+
+    def add(self, secret: bytes | str) -> None:
+        """Masks this secret too from now on; an empty one is none."""
+        if secret:
+            # The longest first: one may be a part of another.
+            known = dict.fromkeys((*self._secrets, _bytes(secret)))
+            self._secrets = tuple(sorted(known, key=len, reverse=True))
+
+    def repeats(self, raw: bytes | str) -> bool:
+        """Tells whether a secret stands in the text."""
+        data = _bytes(raw)
+        return any(secret in data for secret in self._secrets)
+
+    def masked(self, data: bytes) -> bytes:
+        """Returns the data with masks in place of the secrets."""
+        for secret in self._secrets:
+            if secret in data:
+                data = MASK.encode() if len(secret) < _SHORT else data.replace(secret, MASK.encode())
+        return data
+
+    def words(self, raw: bytes | str, limit: int = LIMIT) -> str:
+        """Returns what may be printed of the text, at most limit characters of it."""
+        # Masked before it is cut: what is left of a secret at the end would not be found any more.
+        return printable(self.masked(_bytes(raw)) if self.repeats(raw) else raw, limit)
+
+    def conceal(self, failure: ProbeError) -> None:
+        """Masks the secrets in what an error says, which is ours and the peer's; a short one counts in the peer's."""
+        received = getattr(failure, "received", b"")
+        data = _bytes(failure.message)
+        for secret in self._secrets:
+            if len(secret) >= _SHORT:
+                # As it is, and as it is printed.
+                for form in {secret, printable(secret).encode()}:
+                    data = data.replace(form, MASK.encode())
+            elif secret in _bytes(received):
+                data = MASK.encode()
+        if data != _bytes(failure.message):
+            failure.message = data.decode(errors="surrogateescape")
+            failure.args = (failure.message,)
+        if self.repeats(received):
+            masked = self.masked(_bytes(received))
+            failure.received = masked if isinstance(received, bytes) else masked.decode(errors="surrogateescape")  # type: ignore[attr-defined]  # a PeerError
+
+
+def _bytes(text: bytes | str) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        # Halves of pairs that stand for no byte.
+        return b"".join(
+            char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")
+            for char in text
+        )
+
+
+def _byte(char: str) -> bytes:
+    return char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..errors import UsageError
+from ..fields import is_finite, require_types
 from ..value import Value
 
 _INFINITY = float("inf")
@@ -20,6 +22,10 @@ class Range(Value):
     inside: bool
 
     def __init__(self, start: float = 0.0, end: float = _INFINITY, *, inside: bool = False) -> None:
+        self._fill(locals())
+        require_types(self)
+        if any(isinstance(number, int) and not is_finite(number) for number in (start, end)):
+            raise UsageError("range must have ends that a float can hold")
         if not start <= end or start == _INFINITY or end == -_INFINITY:
             raise ValueError(f"range must not start after its end: {start}:{end}")
         self._fill({"start": float(start), "end": float(end), "inside": inside})

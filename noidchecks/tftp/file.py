@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..fields import require_types
 from ..status.text import printable
 from ..value import Value
 
@@ -26,6 +27,8 @@ class TftpFile(Value):
     sha1: str
 
     def __init__(self, name: str, *, size: Range | None = None, sha256: str = "", sha1: str = "") -> None:
+        self._fill(locals())
+        require_types(self)
         sha256, sha1 = sha256.strip().lower(), sha1.strip().lower()
         self._fill(locals())
         for algorithm, length in HASH_LENGTHS.items():

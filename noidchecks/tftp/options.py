@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, integer, port
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, integer, port, state
 from ..plugin.options import Option, Plugin, Scan
-from ..status.state import State
 from ..status.text import printable
 from ..status.threshold import Range
 from .file import TftpFile
@@ -20,19 +19,21 @@ if TYPE_CHECKING:
 OPTIONS = (
     *HELP_ROWS,
     Option("hostname", "H", "ADDRESS", "Host name or address; may also be given without -H"),
+    Option("connect", metavar="HOST", help="Same as -H, for calls of older plugins of this name"),
+    Option("get", metavar="HOST", help="Same as -H, with a file and its size behind: --get HOST FILE SIZE"),
     Option("port", "p", "PORT", "UDP port (69)"),
     *ADDRESS_ROWS,
     Option("file", "f", "FILE", "Read this file; without it, a file that does not exist is asked for", repeatable=True),
     Option(
         "size",
-        metavar="BYTES|RANGE",
+        metavar="BYTES or RANGE",
         help="Size in bytes that the file must have, outside of which is CRITICAL",
         repeatable=True,
     ),
     Option("sha256", metavar="HEX", help="SHA-256 that the file must have", repeatable=True),
     Option("sha1", metavar="HEX", help="SHA-1 that the file must have", repeatable=True),
     Option("expect-error", metavar="CODE", help="Number of the error, 0 to 8, that is the right answer to the request"),
-    Option("foreign-answer", metavar="STATE", help="State when another host answers too: ok, warn or crit (warn)"),
+    Option("foreign-answer", metavar="STATE", help="State when another host answers too (warning)"),
     Option("put", metavar="NAME", help="Write random bytes to this file, which stays there, and read them back"),
     Option("put-size", metavar="BYTES", help="Number of the bytes to write, up to 16777216 (1024)"),
     Option("no-read-back", help="Do not read back what was written"),
@@ -46,16 +47,16 @@ OPTIONS = (
     *OUTPUT_ROWS,
 )
 
-_STATES = {"ok": State.OK, "warn": State.WARNING, "crit": State.CRITICAL}
-
 USAGE = """\
-check_tftp [-H] <host> [-p <port>] [-f <file>]... [--size <bytes>|<range>]... [--sha256 <hex>]...
-[--sha1 <hex>]... [--expect-error <code>] [--foreign-answer ok|warn|crit]
+check_tftp [-H] <host> [-p <port>] [-f <file>]... [--size <bytes or range>]... [--sha256 <hex>]...
+[--sha1 <hex>]... [--expect-error <code>] [--foreign-answer <state>]
 [--put <file>] [--put-size <bytes>] [--no-read-back]
-[--mode octet|netascii] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
+[--mode <mode>] [--blksize <bytes>] [--tsize] [--windowsize <blocks>]
 [-r <retries>] [-m <maximum bytes>] [-w <warning time>] [-c <critical time>]
-[-t <timeout seconds>[:<state>]] [--timeout-state <state>] [-4|-6] [--source <address>] [-v]
-[--phases] [--output-format <format>]"""
+[-t <timeout seconds>[:<state>]] [--timeout-state <state>] [-4] [-6] [--source <address>] [-v]
+[--phases] [--output-format <format>]
+check_tftp --connect <host>
+check_tftp --get <host> <file> <size>"""
 
 
 def build(scan: Scan) -> Command:
@@ -66,29 +67,37 @@ def build(scan: Scan) -> Command:
     settings: dict[str, Any] = common.probe
     files: dict[str, list[Any]] = {"filename": [], "size": [], "sha256": [], "sha1": []}
     hosts: list[str] = []
-    while True:
-        for name, value in scan:
-            if name == "hostname":
-                hosts.append(value)
-            elif not common.take(name, value):
-                for key, setting in _setting(name, value).items():
-                    if key in files:
-                        files[key].append(setting)
-                    else:
-                        settings[key] = setting
-        word = scan.leading_word()
-        if word is None:
-            break
-        # Monitoring systems pass empty words for macros without a value.
-        if word:
-            hosts.append(word)
-    if scan.rest:
-        raise UsageError(f"Unexpected word: {printable(scan.rest[0])}")
+    gets = False
+    for name, value in scan.anywhere():
+        if name in ("hostname", "connect", "get"):
+            hosts.append(value)
+            gets = gets or name == "get"
+        elif not common.take(name, value):
+            _keep(_setting(name, value), files, settings)
+    words = scan.rest
+    if gets:
+        if len(words) != 2 or files["filename"] or files["size"]:
+            raise UsageError("--get must be followed by HOST FILE SIZE")
+        for name, value in zip(("file", "size"), words, strict=True):
+            _keep(_setting(name, value), files, settings)
+        words = []
+    for word in words:
+        if word.startswith("-"):
+            raise UsageError(f"Unexpected word: {printable(word)}")
+        hosts.append(word)
     if not hosts:
         raise UsageError("No host given")
     if len(hosts) > 1:
         raise UsageError(f"Only one host can be given, not also {printable(hosts[1])} (a file is given with -f)")
     return common.command(TftpProbe(hosts[0], **settings, **_files(**files)))
+
+
+def _keep(found: dict[str, Any], files: dict[str, list[Any]], settings: dict[str, Any]) -> None:
+    for key, setting in found.items():
+        if key in files:
+            files[key].append(setting)
+        else:
+            settings[key] = setting
 
 
 def _files(filename: list[str], **expected: list[Any]) -> dict[str, Any]:
@@ -122,9 +131,7 @@ def _setting(name: str, value: str) -> dict[str, Any]:
         case "expect-error":
             return {"expect_error": _whole("Expected error", value)}
         case "foreign-answer":
-            if value not in _STATES:
-                raise UsageError(f"Foreign answer must be ok, warn or crit, not {printable(repr(value), 80)}")
-            return {"foreign_answer": _STATES[value]}
+            return {"foreign_answer": state(value, "Foreign answer")}
         case "put":
             if not value:
                 raise UsageError("Name of the file to write must not be empty")
@@ -168,7 +175,7 @@ def _size(value: str) -> Range:
 
 
 def _bytes(value: str) -> int | None:
-    # Files may be bigger than what the nine digits of integer() count; a float holds fifteen exactly.
+    # Files may be bigger than what the 32 bits of integer() hold; a float holds fifteen exactly.
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ..address import source_family
-from ..errors import LocalError, UsageError
+from ..errors import UsageError
+from ..server_probe import ServerProbe
 from ..status.state import State
 from ..status.text import printable
-from ..value import Value
 from . import wire
 from .dialogue import converse
 from .file import TftpFile
@@ -33,7 +32,7 @@ _MAX_ERROR = 8
 _PUT_SIZE = 1024
 
 
-class TftpProbe(Value):
+class TftpProbe(ServerProbe):
     """A check of a TFTP server: reads a file, or without one asks for a file that does not exist.
 
     host is a name or an address, timeout seconds. The file is counted and hashed as it arrives: size is the range of
@@ -129,6 +128,8 @@ class TftpProbe(Value):
         critical: Range | None = None,
         show_phases: bool = False,
     ) -> None:
+        self._fill(locals())
+        self._require_server()
         mode, sha256, sha1 = mode.lower(), sha256.strip().lower(), sha1.strip().lower()
         self._fill(locals())
         self._validate_place()
@@ -173,22 +174,16 @@ class TftpProbe(Value):
         return judge(self, findings, timings)
 
     def _validate_place(self) -> None:
-        if not self.host or self.host.startswith("/") or "\0" in self.host:
+        if self.host.startswith("/"):
             raise UsageError(f"Host must be a name or an address, not {_quoted(self.host)}")
-        _within("Port", self.port, 1, 65535)
         _within("Retries", self.retries, 0, MAX_RETRIES)
         if self.limit < 1:
             raise UsageError(f"Maximum size must be at least 1 byte, not {self.limit}")
-        if self.source:
-            _check_source(self.source, self.family)
 
     def _validate_request(self) -> None:
         names = (self.put or self.filename, *(file.name for file in self.further))
         if not all(names[1:]) or (self.further and not self.filename):
             raise UsageError("File name must not be empty")
-        for name in names:
-            if "\0" in name:
-                raise UsageError(f"File name must not contain NUL: {_quoted(name)}")
         if self.mode not in MODES:
             raise UsageError(f"Mode must be octet or netascii, not {_quoted(self.mode)}")
         for option, (low, high) in _OPTION_LIMITS.items():
@@ -221,15 +216,6 @@ class TftpProbe(Value):
 def _within(what: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise UsageError(f"{what} must be {low} to {high}, not {value}")
-
-
-def _check_source(source: str, family: int) -> None:
-    try:
-        needed = source_family(source)
-    except LocalError as error:
-        raise UsageError(error.message) from None
-    if family not in (0, needed):
-        raise UsageError(f"Source address {source} is not of the address family asked for")
 
 
 def _quoted(text: str) -> str:

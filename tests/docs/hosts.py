@@ -9,14 +9,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from noidchecks.address import AF_INET, DATAGRAM, STREAM, Address
-from noidchecks.background import Job
 from noidchecks.demo.certificate import write_certificate
 from noidchecks.demo.servant import LOOPBACK, Servant
 from noidchecks.demo.sick import dead_tcp_port, dead_udp_port, hung_tcp_port, hung_udp_port
 from noidchecks.errors import NotResolved
+from noidchecks.resolver import LookUp, Resolver
 from tests.fakes.sftp import Conduct, sftp_server
 
-LookUp = Callable[[str, int, int, int], Job]
+Ask = Callable[[str, int, int, int], LookUp]
 
 SSH_VERSION = "OpenSSH_9.2p1"
 # Whom sftp.example.net lets in, and what lies there.
@@ -29,7 +29,7 @@ TFTP_FILES = {"pxelinux.0": 42430, "boot.bin": 3000}
 
 
 @contextmanager
-def example_hosts(folder: Path) -> Iterator[tuple[LookUp, Path]]:
+def example_hosts(folder: Path) -> Iterator[tuple[Ask, Path]]:
     """Runs the servers and yields the look-up that knows their names, and the certificate of the FTP servers.
 
     ftp.example.net speaks FTP and AUTH TLS, ftps.example.net implicit TLS, on whatever port; busy.example.net turns
@@ -66,14 +66,16 @@ def example_hosts(folder: Path) -> Iterator[tuple[LookUp, Path]]:
             ("hung.example.net", DATAGRAM): stack.enter_context(hung_udp_port()),
         }
 
-        def look_up(host: str, port: int, family: int, kind: int) -> Job:
+        resolver = Resolver()
+
+        def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
             def work() -> tuple[Address, ...]:
                 real = ports.get((host, kind)) or ports.get((host, kind, port))
                 if real is None:
                     raise NotResolved("Name or service not known")
                 return (Address(AF_INET, (LOOPBACK, real)),)
 
-            return Job(work)
+            return resolver.ask((host, port, family, kind), host, work)
 
         yield look_up, certificate
 

@@ -11,8 +11,9 @@ import time
 import pytest
 
 from noidchecks import DeadlineExceeded, LocalError, NotResolved, State
-from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address
+from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address, look_up
 from noidchecks.dialogue import Dialogue, Phase, Resolve
+from noidchecks.resolver import Resolver
 from tests.conftest import Check
 from tests.drivers.talk import Names, TalkProbe, address_of, found
 from tests.waiting import LONG
@@ -149,3 +150,32 @@ def test_a_look_up_that_this_machine_cannot_begin_is_a_local_error(
     assert isinstance(result.failure, LocalError)
     assert (result.state, result.failure.phase) == (State.UNKNOWN, "resolve")
     assert "host.example" in result.text
+
+
+def test_a_look_up_that_found_no_thread_says_nothing_about_the_peer(
+    check: Check, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    def never() -> tuple[Address, ...]:
+        begun.set()
+        go.wait(LONG)
+        return ()
+
+    names[b"host.bad"] = names[b"host.good"] = never
+    resolver = Resolver(limit=1)
+    monkeypatch.setattr("noidchecks.address.LOOK_UPS", resolver)
+    monkeypatch.setattr("noidchecks.resolver._LONG_WAIT", 0.1)
+    holder = look_up("host.bad", 21, AF_UNSPEC, STREAM)
+    assert begun.wait(LONG)
+
+    def dialogue() -> Dialogue[object]:
+        yield Phase("resolve")
+        return (yield Resolve("host.good", 21, AF_UNSPEC, STREAM))
+
+    result = check(TalkProbe(dialogue, timeout=0.3))
+    go.set()
+    holder.close()
+    assert isinstance(result.failure, LocalError)
+    assert (result.state, result.failure.phase) == (State.UNKNOWN, "resolve")
+    assert "no thread free" in result.text

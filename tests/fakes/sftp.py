@@ -24,6 +24,8 @@ class Conduct:
 
     questions are those of keyboard-interactive, which come once more with again; answers keeps what was said to them.
     A trouble is called with the transport and returns an SFTP status, or never; that of "password" lets nobody in.
+    methods are what is offered, only the one of them that lets in when it is given; after_success, by method, is what
+    is offered when that has succeeded and is not enough. with patience the server's KEXINIT waits for the client's.
     """
 
     user: str = "bob"
@@ -37,6 +39,9 @@ class Conduct:
     questions: list[tuple[str, bool]] = field(default_factory=lambda: [("Password: ", False)])
     again: bool = False
     answers: list[list[str]] = field(default_factory=list)
+    only: str = ""
+    after_success: dict[str, str] = field(default_factory=dict)
+    patience: bool = False
 
 
 def hang_up(transport: paramiko.Transport, reason: str = "that was enough") -> int:
@@ -49,6 +54,27 @@ def hang_up(transport: paramiko.Transport, reason: str = "that was enough") -> i
     transport._send_message(message)
     transport.close()
     return int(paramiko.SFTP_FAILURE)
+
+
+def want_new_password(transport: paramiko.Transport, prompt: str | bytes = "It has expired.") -> int:
+    """Sends SSH_MSG_USERAUTH_PASSWD_CHANGEREQ (RFC 4252 section 8); returns a status nobody hears of."""
+    message = paramiko.Message()
+    message.add_byte(b"\x3c")
+    message.add_string(prompt)
+    message.add_string("en")
+    transport._send_message(message)
+    return int(paramiko.SFTP_FAILURE)
+
+
+class _Patient(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
+    """Sends its KEXINIT only in answer to the client's."""
+
+    _is_asked = False
+
+    def _send_kex_init(self) -> None:
+        if self._is_asked:
+            super()._send_kex_init()
+        self._is_asked = True
 
 
 class _Hall(AuthHandler):  # type: ignore[misc]  # paramiko ships no types
@@ -99,7 +125,7 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # as above
         self._conduct.answers.append(list(responses))
         if self._conduct.again:
             return paramiko.InteractiveQuery("", "", *self._conduct.questions)
-        return int(paramiko.AUTH_SUCCESSFUL if responses == [self._conduct.password] else paramiko.AUTH_FAILED)
+        return self._verdict("keyboard-interactive", self._conduct.user, responses == [self._conduct.password])
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return int(paramiko.OPEN_SUCCEEDED)
@@ -107,6 +133,11 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # as above
     def _verdict(self, method: str, username: str, good: bool) -> int:
         if method not in self._first.split(",") or username != self._conduct.user or not good:
             return int(paramiko.AUTH_FAILED)
+        if self._conduct.only not in ("", method):
+            return int(paramiko.AUTH_FAILED)
+        if method in self._conduct.after_success:
+            self._first = self._conduct.after_success[method]
+            return int(paramiko.AUTH_PARTIALLY_SUCCESSFUL)
         if self._first == "publickey,then,password":
             self._first = "password"
             return int(paramiko.AUTH_PARTIALLY_SUCCESSFUL)
@@ -184,7 +215,7 @@ def sftp_server(folder: Path, conduct: Conduct | None = None, host: str = "127.0
     transports: list[paramiko.Transport] = []
 
     def serve(client: socket.socket) -> None:
-        transport = paramiko.Transport(client)
+        transport = (_Patient if manners.patience else paramiko.Transport)(client)
         transports.append(transport)
         transport.local_version = f"SSH-2.0-{manners.version}"
         transport.add_server_key(HOST_KEY)

@@ -18,6 +18,8 @@ HOLD = "hold"
 """Stays silent until the client closes."""
 LISTEN = "listen"
 """Waits for one line of the client."""
+PACKET = "packet"
+"""Waits for a packet of the client behind its line."""
 
 Step = bytes | float | str
 
@@ -86,6 +88,8 @@ class Server:
                         heard += data
                         if step == LISTEN and b"\n" in heard:
                             break
+                        if step == PACKET and len(heard.partition(b"\n")[2]) > 5:
+                            break
             # Only then, because closing with unread bytes would be a reset.
             connection.shutdown(socket.SHUT_WR)
             while self._readable(connection) and (data := connection.recv(4096)):
@@ -95,7 +99,7 @@ class Server:
 
 @contextmanager
 def serve(*steps: Step, host: str = "127.0.0.1") -> Iterator[Server]:
-    """Runs a fake that plays the steps (bytes to send, seconds to wait, RESET, HOLD, LISTEN) and then closes."""
+    """Runs a fake that plays the steps (bytes to send, seconds, RESET, HOLD, LISTEN, PACKET) and then closes."""
     server = Server(host, steps)
     try:
         yield server

@@ -43,4 +43,4 @@ def test_a_data_connection_that_speaks_no_tls_is_named(ask: Ask, new_server: New
     result = ask(server, tls="explicit", get=File("hello.txt"))
     assert result.state == State.CRITICAL
     assert "get hello.txt: data channel: EPSV " in result.text
-    assert "Cannot make SSL connection: " in result.text
+    assert "Cannot make SSL connection. (" in result.text

@@ -104,31 +104,31 @@ FULL = b"530 full\r\n"
             2,
             f"FTP CRITICAL - Unexpected response from host/socket: 530 full{ZEROS}",
         ),
-        ({}, 2, f"FTP CRITICAL - No data received from host{PERF}"),
+        ({}, 2, f"No data received from host{PERF}"),
         (
             {"failure": REFUSED},
             2,
-            f"FTP CRITICAL - connect to address 192.0.2.1 and port 21: Connection refused{PERF}",
+            f"connect to address 192.0.2.1 and port 21: Connection refused{PERF}",
         ),
         (
             {"failure": REFUSED, "refuse_state": State.OK},
             0,
-            f"FTP OK - connect to address 192.0.2.1 and port 21: Connection refused{PERF}",
+            f"connect to address 192.0.2.1 and port 21: Connection refused{PERF}",
         ),
         (
             {"failure": UNREACHABLE, "refuse_state": State.OK},
             2,
-            f"FTP CRITICAL - connect to address 192.0.2.1 and port 21: Network is unreachable{PERF}",
+            f"connect to address 192.0.2.1 and port 21: Network is unreachable{PERF}",
         ),
         (
             {"failure": failed_in(DeadlineExceeded(10), "greeting")},
             2,
-            f"FTP CRITICAL - Socket timeout after 10 seconds (greeting){PERF}",
+            f"CRITICAL - Socket timeout after 10 seconds (greeting){PERF}",
         ),
         (
             {"failure": failed_in(DeadlineExceeded(2), "tls"), "timeout_state": State.UNKNOWN},
             3,
-            f"FTP UNKNOWN - Socket timeout after 2 seconds (tls){PERF}",
+            f"UNKNOWN - Socket timeout after 2 seconds (tls){PERF}",
         ),
         (
             {"failure": failed_in(NotResolved("no such host"), "resolve")},
@@ -220,12 +220,11 @@ def test_a_bad_certificate_does_not_hide_the_service() -> None:
     assert result.state == State.CRITICAL
 
 
-def test_the_first_line_names_what_decides_the_state() -> None:
+def test_the_certificate_stands_first_as_with_the_c_plugin() -> None:
     result = judged_with_certificate(FULL, 400, matched=False)
     first, second = str(result).splitlines()
-    assert first == "FTP WARNING - Unexpected response from host/socket: 530 full"
-    assert second.startswith("OK - Certificate 'c' ")
-    assert second.endswith(PERF)
+    assert first.startswith("OK - Certificate 'c' will expire on ")
+    assert second == f"FTP WARNING - Unexpected response from host/socket: 530 full{PERF}"
     assert result.state == State.WARNING
 
 

@@ -35,6 +35,14 @@ def test_a_password_that_the_server_repeats_is_masked(ask: Ask, new_server: NewS
     assert "<: 19 bytes '530 **** is wrong\\r\\n'" in lines
 
 
+def test_a_password_in_the_greeting_is_not_shown(ask: Ask, new_server: NewServer) -> None:
+    """As of a server that has seen it in an earlier check."""
+    for greeting in (b"220 open sesame\r\n", b"421 open sesame is not wanted\r\n"):
+        server = new_server(greeting=greeting)
+        result = ask(server, login=Login("bob", "open sesame"), transcript=True)
+        assert "sesame" not in str(result) + repr(result.facts) + repr(result.failure and result.failure.__dict__)
+
+
 def test_a_password_is_masked_where_it_is_the_user_name_and_inside_tls(
     ask: Ask, new_server: NewServer, chain: Chain
 ) -> None:
@@ -94,7 +102,7 @@ def test_a_silent_login_ends_at_the_deadline(ask: Ask, new_server: NewServer) ->
         result = ask(new_server(USER=silence), login=Login(), timeout=timeout, timeout_state=State.UNKNOWN)
         if "login" in result.timings.phases:
             break
-    assert result.text == f"FTP UNKNOWN - login: Socket timeout after {timeout:g} seconds"
+    assert result.text == f"UNKNOWN - Socket timeout after {timeout:g} seconds (login)"
 
 
 def test_an_unexpected_greeting_ends_before_the_login(ask: Ask, new_server: NewServer) -> None:

@@ -44,6 +44,8 @@ from tests.ftp.command_line import probe
         (["-H", "h", "--tls-min", "1.3"], {"tls_min": "1.3", "tls": "implicit"}),
         (["-H", "h", "--tls-pin", "AB:" * 31 + "ab", "--tls-pin", "0" * 64, "--starttls"],
          {"tls_pins": ("ab" * 32, "0" * 64), "tls": "explicit"}),
+        (["-H", "h", "-D", ",3"], {"certificate_days": (0, 3)}),
+        (["-H", "h", "-D", ""], {"certificate_days": (0, 0)}),
         (["-H", "h", "-D", "30", "14"], {"certificate_days": (30, 0)}),
         (["-H", "h", "-D", "30", "--starttls"], {"certificate_days": (30, 0), "tls": "explicit"}),
         (["-H", "h", "--sni", "n"], {"sni": "n", "tls": "implicit"}),
@@ -88,15 +90,15 @@ def test_words_become_settings(words: list[str], expected: dict[str, Any]) -> No
         (["-m", "0"], "Maxbytes must be a positive integer"),
         (["-d", "0"], "Delay must be a positive integer"),
         (["-D", "x"], "Invalid certificate expiration period - x"),
+        (["-D", "+3"], "Invalid certificate expiration period - +3"),
         (["-D", "30,y"], "Invalid certificate expiration period - y"),
         (["-D", "-1"], "Invalid certificate expiration period - -1"),
         (["-S", "--starttls"], "--starttls and -S exclude each other: TLS is either explicit or implicit"),
         (["-S", "--ca-file", "/nonexistent"], "Cannot read CA file /nonexistent: No such file or directory"),
-        (["--ca-file", "/dev/null"], "A CA file is only used to verify the certificate (--verify)"),
+        (["--ca-file", "/etc/passwd"], "A CA file is only used to verify the certificate (--verify)"),
         (["--output-format", "xml"], "Invalid output format: xml"),
         (["--source", "eth0"], "Source address must be an IPv4 or IPv6 address: eth0"),
         (["-6", "--source", "127.0.0.1"], "Source address 127.0.0.1 is not of the address family asked for"),
-        (["-H", "/" + "a" * 120], "Supplied path too long unix domain socket"),
     ],
 )
 def test_impossible_words_are_one_clear_line(words: list[str], message: str) -> None:
@@ -107,6 +109,13 @@ def test_impossible_words_are_one_clear_line(words: list[str], message: str) -> 
     assert code == 3
     assert text.splitlines()[0] == f"check_ftp: {message}"
     assert text.splitlines()[1] == "Usage:"
+
+
+def test_a_path_that_is_too_long_is_told_as_by_the_c_plugin() -> None:
+    words = ["-H", "/" + "a" * 107]
+    with pytest.raises(UsageError):
+        probe(*words)
+    assert run("check_ftp", ["check_ftp", *words]) == (3, "Supplied path too long unix domain socket")
 
 
 def test_an_earlier_bad_value_wins_over_help_and_help_over_a_later_one() -> None:

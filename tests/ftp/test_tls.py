@@ -78,7 +78,7 @@ def test_a_version_that_nobody_speaks_any_more(check: Check, new_peer: NewPeer) 
     peer = new_peer(await_text(b"\x16"), b"\x15\x03\x02\x00\x02\x02\x46")
     probe = FtpProbe(peer.host, port=peer.port, tls="implicit")
     reason = "tlsv1 alert protocol version"
-    assert check(probe).text == f"FTP CRITICAL - Cannot make SSL connection: {reason}"
+    assert check(probe).text == f"CRITICAL - Cannot make SSL connection. ({reason})"
     older = check(probe.replace(tls_min="1.2"))
     assert older.text == f"FTP CRITICAL - TLS version: expected at least TLS 1.2, {reason}"
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings, strategies as st
 import lb.config
 from lb.config import farms_of, load, parse
 from lb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protocol, Scheduler, is_name
-from noidchecks.duration import seconds
 
 HERE = Path(__file__).parent
 INVALID = sorted([*HERE.glob("invalid/*.toml"), *HERE.glob("invalid_pair/*.toml")])
@@ -113,21 +112,6 @@ def test_shows_an_example_that_works() -> None:
     with pytest.raises(FarmError, match="such as") as caught:
         parse("")
     assert parse(caught.value.message.partition("such as ")[2]) == parse(SMALLEST)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("500ms", 0.5), ("5s", 5), ("1.5s", 1.5), ("5m", 300), ("1h", 3600), ("1d", 86400), ("0s", 0), ("007s", 7)],
-)
-def test_reads_durations(text: str, expected: float) -> None:
-    assert seconds(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", "5", "s", "5 s", "-5s", "5S", "1h30m", ".5s", "5.s", "1e3s", "\u0665s", "5s\n", "9" * 10 + "s"]
-)
-def test_refuses_other_durations(text: str) -> None:
-    assert seconds(text) is None
 
 
 def test_takes_a_byte_order_mark_and_foreign_line_ends(tmp_path: Path) -> None:

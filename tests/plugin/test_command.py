@@ -71,4 +71,4 @@ def test_a_word_that_no_command_line_can_hold_is_a_usage_error(words: list[str])
 
 def test_words_of_bytes_survive() -> None:
     probe = parse(["check_ftp", "-H", "\udcff", "-s", "\udcff\udcfe", "-e", "é"]).probe
-    assert probe == FtpProbe("\udcff", send=b"\xff\xfe", expect=("é".encode(),))
+    assert probe == FtpProbe.of_any_host("\udcff", send=b"\xff\xfe", expect=("é".encode(),))

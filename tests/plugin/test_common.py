@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from noidchecks import Command, FtpProbe, Range, State, UsageError
+from noidchecks import Command, FtpProbe, Range, SshProbe, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET, AF_INET6
 from noidchecks.plugin.command import InformationWanted, parse
 from noidchecks.plugin.common import integer, port, state, threshold
@@ -18,14 +18,14 @@ def ftp(*words: str) -> FtpProbe:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("999999999", 999999999)],
+    [("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("2147483647", 2147483647)],
 )
 def test_integer_reads_decimal_numbers(text: str, number: int) -> None:
     assert integer(text) == number
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 1", "21\n", "1234567890"]
+    "text", ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 1", "21\n", "2147483648"]
 )
 def test_integer_refuses_everything_else(text: str) -> None:
     assert integer(text) is None
@@ -167,3 +167,16 @@ def test_help_and_version_stop_the_reading(word: str, start: str) -> None:
 def test_what_stands_before_help_is_judged_first() -> None:
     with pytest.raises(UsageError, match="Port must be"):
         ftp("-p", "x", "-h")
+
+
+@pytest.mark.parametrize("word", ["warning", "Warn", "WARNING", "w", "1"])
+def test_states_are_read_alike_by_all_options(word: str) -> None:
+    line = f"check_ftp -H h --data passive --foreign-pasv {word} --timeout-state {word}"
+    ftp = parse(line.split()).probe
+    assert isinstance(ftp, FtpProbe)
+    tftp = parse(["check_tftp", "h", "--foreign-answer", word, "-t", f"3:{word}"]).probe
+    assert isinstance(tftp, TftpProbe)
+    ssh = parse(["check_ssh", "--overload-state", word, "h"]).probe
+    assert isinstance(ssh, SshProbe)
+    found = (ftp.foreign_pasv, ftp.timeout_state, tftp.foreign_answer, tftp.timeout_state, ssh.overload_state)
+    assert set(found) == {State.WARNING}

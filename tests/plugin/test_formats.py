@@ -104,6 +104,7 @@ def test_json_has_everything_that_a_result_has() -> None:
             },
             {"label": "size", "value": 7, "unit": ""},
         ],
+        "seconds": 0.5,
         "phases": {"resolve": 0.123457, "connect": 0.25},
         "facts": {"greeting": "220 | ready"},
         "transcript": ["0.1 < hello"],

@@ -63,6 +63,6 @@ def test_the_usage_of_check_ftp_begins_as_that_of_the_c_plugin() -> None:
         "Usage:\n"
         "check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send string>]\n"
         "[-e <expect string>] [-q <quit string>][-m <maximum bytes>] [-d <delay>]\n"
-        "[-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4|-6] [-j]\n"
+        "[-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4] [-6] [-j]\n"
         "[-D <warn days cert expire>[,<crit days cert expire>]] [-S <use SSL>] [-E]\n"
     )

@@ -17,6 +17,14 @@ from noidchecks.plugin.main import run
 from tests.conftest import NewPeer
 
 FTP = plugin_of("check_ftp")
+# Usage errors that the C plugins print without their name.
+BARE = (
+    "Supplied path too long unix",
+    "Can't read config",
+    "Cannot find config",
+    "Config file error",
+    "Invalid section",
+)
 
 
 def test_a_check_is_run_and_printed(new_peer: NewPeer, host: str) -> None:
@@ -109,10 +117,12 @@ def test_any_argument_list_is_a_check_or_a_usage_error(name: str, data: st.DataO
     code, text = run(name, [name, *data.draw(st.lists(_words(name), max_size=8))])
     first, *rest = text.splitlines()
     assert first.isprintable()
-    assert "|" not in first
+    assert "|" not in text, "a monitoring server would take what follows for performance data"
     if code == 3:
         complained = first.startswith(f"{name}: ") and "\n".join(rest) == usage_text(plugin_of(name))
-        assert complained or text in (help_text(plugin_of(name)), version_text(plugin_of(name)))
+        assert (
+            complained or text.startswith(BARE) or text in (help_text(plugin_of(name)), version_text(plugin_of(name)))
+        )
     else:
         assert "CHECKED" in text
 

@@ -9,12 +9,31 @@ import ssl
 import threading
 from base64 import b64encode
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+
+import pytest
 
 USER, PASSWORD = "survey", "s:ecret\udcff"
 UNKNOWN = "nosuch"
 PASSIVE_DISABLED = "active"
+
+
+@contextmanager
+def strict_certificates() -> Iterator[None]:
+    """Lets default contexts of TLS be as strict as those of Python 3.13."""
+    real = ssl.create_default_context
+
+    def create(*arguments: object, **more: object) -> ssl.SSLContext:
+        context = real(*arguments, **more)  # type: ignore[arg-type]  # the same as it has
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", create)
+        yield
 
 
 class Api:

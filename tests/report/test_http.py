@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 from hypothesis import given, strategies as st
 
@@ -11,10 +9,17 @@ from noidchecks.report.http import Connection, HttpError
 from noidchecks.report.icinga2 import _verdict
 
 
+class Ended(Connection):
+    """One on which nothing more arrives."""
+
+    def _receive(self) -> bytes:
+        return b""
+
+
 def reading(data: bytes) -> Connection:
     """Returns a connection on which this has arrived."""
-    connection = Connection.__new__(Connection)
-    connection._stream = io.BytesIO(data)
+    connection = Ended.__new__(Ended)
+    connection._received = data
     connection.is_open = True
     return connection
 

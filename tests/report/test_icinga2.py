@@ -12,7 +12,7 @@ from noidchecks import State, UsageError
 from noidchecks.demo.certificate import write_certificate
 from noidchecks.report import icinga2
 from noidchecks.report.icinga2 import PASSWORD_VARIABLE, USER_VARIABLE, Icinga2, credentials
-from noidchecks.report.parcel import Delivery, Parcel
+from noidchecks.report.parcel import Delivery
 from noidchecks.report.record import Record
 
 from .api import PASSIVE_DISABLED, PASSWORD, UNKNOWN, USER, Api
@@ -40,7 +40,7 @@ def report(api: Api, certificate: Path) -> Iterator[Icinga2]:
 
 
 def deliver(report: Icinga2, *records: Record) -> Delivery:
-    return report.deliver([Parcel(f"{one.service} on {one.host}", report.pack(one)) for one in records])
+    return report.deliver(records)
 
 
 def services(count: int) -> list[Record]:
@@ -108,9 +108,9 @@ def test_trouble_keeps_what_was_not_taken(failure: int | str, trouble: str, api:
     api.failures += ["", "", failure]
     delivery = deliver(report, *services(5))
     assert (delivery.trouble, delivery.refused) == (trouble, [])
-    assert [parcel.name for parcel in delivery.left] == ["s2 on web1", "s3 on web1", "s4 on web1"]
+    assert [one.name for one in delivery.left] == ["s2 on web1", "s3 on web1", "s4 on web1"]
     again = report.deliver(delivery.left)
-    assert (again.left, again.trouble) == ([], "")
+    assert (list(again.left), again.trouble) == ([], "")
     assert set(arrived(api)) == {f"s{number}" for number in range(5)}
 
 
@@ -118,7 +118,7 @@ def test_an_object_that_is_refused_holds_no_other(api: Api, report: Icinga2) -> 
     records = [record(service=name) for name in ("a", UNKNOWN, "b", PASSIVE_DISABLED, "c")]
     delivery = deliver(report, *records)
     assert (list(delivery.left), delivery.trouble) == ([], "")
-    assert [(parcel.name, reason) for parcel, reason in delivery.refused] == [
+    assert list(delivery.refused) == [
         (f"{UNKNOWN} on web1", "404 No objects found."),
         (f"{PASSIVE_DISABLED} on web1", f"403 Passive checks are disabled for object 'web1!{PASSIVE_DISABLED}'."),
     ]

@@ -6,6 +6,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from noidchecks import Metric, State
 from noidchecks.report import nagios_spool
 from noidchecks.report.nagios_command import NagiosCommand
 from noidchecks.report.nagios_spool import NagiosSpool
-from noidchecks.report.parcel import Parcel
 from noidchecks.report.record import Record
 
 from .nagios_reader import command, shown, spool_results
@@ -77,8 +77,12 @@ def test_performance_data_that_does_not_fit_is_left_out_whole() -> None:
     assert first.endswith("...")
 
 
-def parcels(count: int, length: int = 100) -> list[Parcel]:
-    return [Parcel(str(number), b"%d%s\n" % (number, b"x" * length)) for number in range(count)]
+def some(count: int, length: int = 100) -> list[Record]:
+    return [record(b"x" * length, service=str(number), metrics=()) for number in range(count)]
+
+
+def commands(records: Sequence[Record]) -> bytes:
+    return b"".join(map(NagiosCommand("").pack, records))
 
 
 # The spool folder
@@ -87,7 +91,7 @@ def parcels(count: int, length: int = 100) -> list[Parcel]:
 def test_a_file_is_released_when_it_is_whole(tmp_path: Path) -> None:
     report = NagiosSpool(str(tmp_path))
     found = [record(banner, service=f"s{number}") for number, banner in enumerate(BANNERS)]
-    assert not report.deliver([Parcel("", report.pack(one)) for one in found]).left
+    assert not report.deliver(found).left
     data, ok = sorted(tmp_path.iterdir())
     assert (len(data.name), data.name[0], ok.name) == (7, "c", f"{data.name}.ok")
     assert ok.read_bytes() == b""
@@ -100,7 +104,7 @@ def test_a_file_is_released_when_it_is_whole(tmp_path: Path) -> None:
 def test_a_file_is_never_from_the_future(now: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nagios reads the time as an unsigned number of whole seconds, from a clock that may lag, and throws all away."""
     monkeypatch.setattr(time, "time", lambda: now)
-    NagiosSpool(str(tmp_path)).deliver(parcels(1))
+    NagiosSpool(str(tmp_path)).deliver(some(1))
     (path,) = tmp_path.glob("c??????")
     assert b"file_time=1699999999\n\n" in path.read_bytes()
 
@@ -121,7 +125,7 @@ def test_a_full_disk_leaves_nothing_behind(what: str, tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(OSError, match="No space left on device"):
-        report.deliver(parcels(2000))
+        report.deliver(some(2000))
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
 
@@ -130,8 +134,8 @@ def test_a_nagios_that_takes_nothing_does_not_fill_the_disk(tmp_path: Path, monk
     monkeypatch.setattr(nagios_spool, "_MOST_FILES", 3)
     report = NagiosSpool(str(tmp_path))
     for _ in range(4):
-        assert not report.deliver(parcels(1)).left
-    delivery = report.deliver(parcels(1))
+        assert not report.deliver(some(1)).left
+    delivery = report.deliver(some(1))
     assert len(delivery.left) == 1
     assert "more than 3 files wait" in delivery.trouble
 
@@ -153,8 +157,8 @@ def opened(path: Path) -> int:
 def test_commands_arrive_in_order(pipe: Path, nothing_left: object) -> None:
     reader = opened(pipe)
     report = NagiosCommand(str(pipe))
-    assert not report.deliver(parcels(100)).left
-    assert os.read(reader, 65536) == b"".join(parcel.data for parcel in parcels(100))
+    assert not report.deliver(some(100)).left
+    assert os.read(reader, 65536) == commands(some(100))
     report.close()
     os.close(reader)
 
@@ -170,7 +174,7 @@ def test_no_write_is_longer_than_what_arrives_in_one_piece(pipe: Path, monkeypat
 
     monkeypatch.setattr(os, "write", write)
     report = NagiosCommand(str(pipe))
-    assert not report.deliver([*parcels(30, 900), *parcels(3, 4090), *parcels(3, 0)]).left
+    assert not report.deliver([*some(30, 900), *some(3, 4090), *some(3, 0)]).left
     report.close()
     os.close(reader)
     assert max(lengths) <= select.PIPE_BUF
@@ -179,16 +183,16 @@ def test_no_write_is_longer_than_what_arrives_in_one_piece(pipe: Path, monkeypat
 
 def test_without_a_reader_everything_is_left(pipe: Path) -> None:
     report = NagiosCommand(str(pipe))
-    delivery = report.deliver(parcels(3))
+    delivery = report.deliver(some(3))
     assert (len(delivery.left), delivery.trouble) == (3, f"{pipe}: nobody reads it")
     reader = opened(pipe)
     assert not report.deliver(delivery.left).left
     # The reader goes, with it what it has not read; a new one on the same pipe gets what comes from then on.
     os.close(reader)
-    delivery = report.deliver(parcels(3))
+    delivery = report.deliver(some(3))
     assert (len(delivery.left), delivery.trouble) == (3, f"{pipe}: nobody reads it")
     reader = opened(pipe)
-    assert not report.deliver(parcels(1)).left
+    assert not report.deliver(some(1)).left
     report.close()
     os.close(reader)
 
@@ -196,11 +200,11 @@ def test_without_a_reader_everything_is_left(pipe: Path) -> None:
 def test_a_new_pipe_is_found(pipe: Path) -> None:
     old = opened(pipe)
     report = NagiosCommand(str(pipe))
-    assert not report.deliver(parcels(1)).left
+    assert not report.deliver(some(1)).left
     pipe.unlink()
     os.mkfifo(pipe)
     new = opened(pipe)
-    assert not report.deliver(parcels(2)).left
+    assert not report.deliver(some(2)).left
     assert os.read(new, 65536).count(b"\n") == 2
     report.close()
     os.close(old)
@@ -211,7 +215,7 @@ def test_a_full_pipe_keeps_the_rest(pipe: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("noidchecks.report.nagios_command._PATIENCE", 0.01)
     reader = opened(pipe)
     report = NagiosCommand(str(pipe))
-    many = parcels(1000)
+    many = some(1000)
     delivery = report.deliver(many)
     assert 0 < len(delivery.left) < 1000
     assert delivery.trouble.endswith("is full: Nagios does not read it")
@@ -219,7 +223,7 @@ def test_a_full_pipe_keeps_the_rest(pipe: Path, monkeypatch: pytest.MonkeyPatch)
 
     def read() -> None:
         nonlocal received
-        while not received.startswith(b"0") or not received.endswith(many[-1].data):
+        while not received.endswith(commands(many[-1:])):
             select.select([reader], [], [], 10)
             received += os.read(reader, 65536)
 
@@ -230,15 +234,15 @@ def test_a_full_pipe_keeps_the_rest(pipe: Path, monkeypatch: pytest.MonkeyPatch)
     thread.join(10)
     report.close()
     os.close(reader)
-    assert received == b"".join(parcel.data for parcel in many)
+    assert received == commands(many)
 
 
 def test_what_is_no_pipe_is_not_written_to(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("kept")
     report = NagiosCommand(str(path))
-    assert report.deliver(parcels(1)).trouble == f"{path}: is not a pipe"
-    assert report.deliver(parcels(1)).left
+    assert report.deliver(some(1)).trouble == f"{path}: is not a pipe"
+    assert report.deliver(some(1)).left
     assert path.read_text() == "kept"
-    assert "No such file" in NagiosCommand(str(tmp_path / "none")).deliver(parcels(1)).trouble
+    assert "No such file" in NagiosCommand(str(tmp_path / "none")).deliver(some(1)).trouble
     assert not (tmp_path / "none").exists()

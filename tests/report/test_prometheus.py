@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from noidchecks import Metric, State
-from noidchecks.report.parcel import Parcel
 from noidchecks.report.prometheus import PrometheusFile
 from noidchecks.report.record import Record
 
@@ -51,7 +50,7 @@ def read(text: str) -> list[Sample]:
 
 
 def deliver(report: PrometheusFile, *records: Record) -> None:
-    assert not report.deliver([Parcel("", report.pack(one)) for one in records]).left
+    assert not report.deliver(records).left
 
 
 def test_the_newest_result_of_each_service_is_there(tmp_path: Path) -> None:
@@ -109,7 +108,7 @@ def test_a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays(tmp_pat
     report = PrometheusFile(str(tmp_path / "none" / "p"))
     report.expect([("web1", "ftp")])
     with pytest.raises(FileNotFoundError):
-        report.deliver([Parcel("", report.pack(record()))])
+        report.deliver([record()])
     (tmp_path / "none").mkdir()
     deliver(report, record())
     assert "web1" in (tmp_path / "none" / "p").read_text()

@@ -7,9 +7,8 @@ import os
 
 import pytest
 
-from noidchecks import State, UsageError
+from noidchecks import Metric, Result, State, UsageError
 from noidchecks.report.choose import choose
-from noidchecks.report.parcel import Parcel
 from noidchecks.report.record import Record
 from noidchecks.report.standard_output import JsonLines, Lines
 
@@ -33,8 +32,8 @@ def test_every_result_is_one_line(banner: bytes) -> None:
 
 
 def test_the_format_for_several_lines_is_that_of_the_plugin() -> None:
-    plain = record()
-    found = Record(target(output_format="multi-line"), plain.result, TIME)
+    metrics = (Metric("time", 0.25, "s", minimum=0.0), Metric("a b", 7))
+    found = Record(target(output_format="multi-line"), Result(State.OK, record().text, metrics=metrics), TIME)
     assert found.output(found.text) == (
         "[OK] - FTP OK - [220 ready]\n\t\\_[OK] - FTP OK - [220 ready]| time=0.250000s;;;0.000000 'a b'=7"
     )
@@ -42,19 +41,17 @@ def test_the_format_for_several_lines_is_that_of_the_plugin() -> None:
 
 def test_a_reader_who_leaves_is_told_once(capfd: pytest.CaptureFixture[str]) -> None:
     report = Lines()
-    parcels = [Parcel("a", b"1\n"), Parcel("b", b"2\n")]
-    assert not report.deliver(parcels).refused
-    assert capfd.readouterr().out == "1\n2\n"
+    records = [record(service="a"), record(service="b")]
+    assert not report.deliver(records).refused
+    assert capfd.readouterr().out == "".join(report.pack(one).decode() for one in records)
     kept = os.dup(1)
     reading, writing = os.pipe()
     os.close(reading)
     os.dup2(writing, 1)
     try:
         for _ in range(2):
-            delivery = report.deliver(parcels)
-            assert [(parcel.name, reason) for parcel, reason in delivery.refused] == [
-                ("everything", "nobody reads it any more")
-            ] * 2
+            delivery = report.deliver(records)
+            assert delivery.refused == [("everything", "nobody reads it any more")] * 2
     finally:
         os.dup2(kept, 1)
         os.close(kept)

@@ -47,7 +47,7 @@ def test_the_deadline_frees_the_thread_from_a_mute_agent(
     monkeypatch.setattr("noidchecks.ssh.sockets.AgentSocket.__init__", without_patience)
     with sftp_server(folder) as port:
         result = late("(login)", run, probe(port, login=NO_PASSWORD, agent=True))
-    assert result.text.startswith("SSH CRITICAL - Socket timeout after ")
+    assert result.text.startswith("CRITICAL - Socket timeout after ")
 
 
 def without_patience(sock: AgentSocket, _: float | None) -> None:

@@ -17,7 +17,9 @@ from noidchecks.demo.servant import Servant
 from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
-from tests.fakes.ssh import HOLD, LISTEN, RESET, Step, kexinit, packet, serve
+from noidchecks.ssh.kexinit import PACKET_LIMIT, Kexinit, PacketReader
+from tests.fakes.ssh import HOLD, LISTEN, PACKET, RESET, Step, kexinit, packet, serve
+from tests.waiting import LONG
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1\r\n"
@@ -115,6 +117,33 @@ def test_table(run: Check, host: str, steps: tuple[Step, ...], settings: dict[st
 
 
 @pytest.mark.parametrize(
+    "settings", [{"algorithms": True}, {"policy": "modern"}, {"forbid": ("*-cbc",)}, {"require": ("none",)}]
+)
+@pytest.mark.parametrize("before", [(Q,), (LISTEN, Q), (Q, DEBUG)], ids=["", "ours first", "debug"])
+def test_a_server_that_waits_for_our_kexinit(
+    run: Check, host: str, settings: dict[str, object], before: tuple[Step, ...]
+) -> None:
+    """Cisco's switches and AudioCodes' session border controllers do."""
+    with serve(*before, PACKET, kexinit(), host=host) as server:
+        result = run(SshProbe(host, port=server.port, timeout=LONG, **settings))  # type: ignore[arg-type]
+        heard = server.heard()
+    assert result.text == FINE
+    ours, packet = heard.removeprefix(OUR_IDENTIFICATION), PacketReader(heard.removeprefix(OUR_IDENTIFICATION))
+    payload = packet.next()
+    assert payload is not None
+    assert len(ours) <= PACKET_LIMIT
+    offer = Kexinit.parse(payload)
+    assert all(offer.lists()[name] for name in Kexinit.__slots__[:8])
+    assert packet.next() is None
+
+
+def test_a_server_that_is_silent_after_both(run: Check) -> None:
+    with serve(Q, PACKET, HOLD) as server:
+        result = run(SshProbe("127.0.0.1", port=server.port, timeout=1, algorithms=True))
+    assert "Socket timeout after 1 seconds (kexinit)" in result.text
+
+
+@pytest.mark.parametrize(
     "steps", [(Q, HOLD), (Q, kexinit()[:40], HOLD), (Q, *((DEBUG, 0.1) * 10))], ids=["", "begun", "slow"]
 )
 def test_the_deadline_covers_it(run: Check, steps: tuple[Step, ...]) -> None:
@@ -122,7 +151,7 @@ def test_the_deadline_covers_it(run: Check, steps: tuple[Step, ...]) -> None:
         began = time.monotonic()
         result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.4, algorithms=True))
         assert 0.4 <= time.monotonic() - began < 0.6
-    assert result.text == "SSH CRITICAL - Socket timeout after 0.4 seconds (kexinit)"
+    assert result.text == "CRITICAL - Socket timeout after 0.4 seconds (kexinit)"
     assert result.facts["software"] == "OpenSSH_9.2p1"
 
 

@@ -109,6 +109,29 @@ def test_known_hosts(run: Check, host: str, tmp_path: Path, key: Any, hashed: bo
     assert result.facts["host_key"] == {"type": key.get_name(), "fingerprint": key.fingerprint}
 
 
+def test_known_hosts_with_lines_that_are_none_and_other_letters(run: Check, tmp_path: Path) -> None:
+    with ssh_server() as port:
+        path = tmp_path / "k"
+        good = line_of(f"[LocalHost]:{port}", KEYS[0]).encode()
+        path.write_bytes(
+            b"cut ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAB\ngr\xfc\xdf ssh-ed25519 AAAA\nwords, only\n\0\n" + good
+        )
+        for name in ("localhost", "LOCALHOST"):
+            result = run(SshProbe(name, port=port, family=socket.AF_INET, timeout=5, known_hosts=str(path)))
+            assert result.text == FINE, name
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_revoked_key_is_refused(run: Check, tmp_path: Path, pinned: bool) -> None:
+    with ssh_server() as port:
+        name = f"[127.0.0.1]:{port}"
+        path = known(tmp_path / "k", line_of(name, KEYS[0]), line_of("@revoked *", KEYS[0]))
+        pins = (ECDSA,) if pinned else ()
+        result = run(SshProbe("127.0.0.1", port=port, timeout=5, known_hosts=path, fingerprints=pins))
+    assert result.state == State.CRITICAL
+    assert f"host key ecdsa-sha2-nistp256 {ECDSA} is revoked in {path}" in result.text
+
+
 def test_known_hosts_without_the_host_or_with_another_key(run: Check, tmp_path: Path) -> None:
     with ssh_server() as port:
         path = known(tmp_path / "k", line_of("other.example", KEYS[0]), line_of("127.0.0.1", KEYS[0]))
@@ -182,7 +205,7 @@ def test_a_silent_server_is_a_timeout(run: Check, steps: tuple[Step, ...], capfd
         began = time.monotonic()
         result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.5, fingerprints=(OTHER,)))
         assert 0.5 <= time.monotonic() - began < 0.7
-    assert result.text == "SSH CRITICAL - Socket timeout after 0.5 seconds (kex)"
+    assert result.text == "CRITICAL - Socket timeout after 0.5 seconds (kex)"
     until(lambda: threading.active_count() <= before and len(os.listdir("/proc/self/fd")) <= files)
     assert capfd.readouterr() == ("", "")
 

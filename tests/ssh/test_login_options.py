@@ -76,6 +76,28 @@ def test_what_makes_no_sense(words: str, text: str) -> None:
         probe_of("check_ssh", *words.split())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "h 2222 --user bob --agent",
+        "--user bob h --agent 2222",
+        "h --user bob -p 2222 --agent",
+        "--user bob --agent -- h 2222",
+        "--user bob --agent -p2222 -H h",
+    ],
+)
+def test_options_of_check_sftp_may_stand_anywhere(line: str) -> None:
+    probe = probe_of("check_sftp", *line.split())
+    assert probe == probe_of("check_sftp", "--user", "bob", "--agent", "-p", "2222", "-H", "h")
+    assert probe_of("check_sftp", "", *line.split(), "") == probe
+
+
+@pytest.mark.parametrize("line", ["h 2222 x --user bob", "-H h -p 2222 --user bob x", "h 2222 --user bob -- -w"])
+def test_check_sftp_refuses_words_that_mean_nothing(line: str) -> None:
+    with pytest.raises(UsageError, match=r"Unexpected word: (x|-w)"):
+        parse(["check_sftp", *line.split()])
+
+
 def test_check_sftp_is_check_ssh_with_sftp() -> None:
     words = ("--user", "bob", "--agent", "--get", "f", "-p", "2222", "-t", "3", "h")
     assert probe_of("check_sftp", *words) == probe_of("check_ssh", "--sftp", *words)

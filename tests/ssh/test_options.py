@@ -18,7 +18,7 @@ from tests.fakes.ssh import serve
 
 BANNER = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
 ROOT = Path(noidchecks.__file__).parent.parent
-USAGE = "Usage:\ncheck_ssh  [-4|-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>"
+USAGE = "Usage:\ncheck_ssh  [-4] [-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>"
 
 
 def command(*words: str) -> Command:

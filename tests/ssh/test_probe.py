@@ -172,14 +172,14 @@ def test_overload_is_a_warning_unless_asked_otherwise() -> None:
     ("failure", "phase", "text"),
     [
         (NotConnected("Connection refused", 111), "connect", "connect to address h and port 22: Connection refused"),
-        (NotConnected("Connection reset by peer", 104), "greeting", "No version control string received"),
-        (DeadlineExceeded(10), "greeting", "Socket timeout after 10 seconds (greeting)"),
-        (DeadlineExceeded(10), "resolve", "Socket timeout after 10 seconds (resolve)"),
+        (NotConnected("Connection reset", 104), "greeting", "SSH CRITICAL - No version control string received"),
+        (DeadlineExceeded(10), "greeting", "CRITICAL - Socket timeout after 10 seconds (greeting)"),
+        (DeadlineExceeded(10), "resolve", "CRITICAL - Socket timeout after 10 seconds (resolve)"),
     ],
 )
 def test_failures(failure: ProbeError, phase: str, text: str) -> None:
     result = failed(SshProbe("h"), failure, phase)
-    assert str(result) == f"SSH CRITICAL - {text} | time=0.250000s;;;0.000000;10.000000"
+    assert str(result) == f"{text} | time=0.250000s;;;0.000000;10.000000"
     assert result.failure is failure
 
 
@@ -190,7 +190,7 @@ def test_reset_is_told_apart_in_the_parts() -> None:
 
 def test_timeout_state() -> None:
     result = failed(SshProbe("h", timeout_state=State.UNKNOWN), DeadlineExceeded(10), "connect")
-    assert result.text == "SSH UNKNOWN - Socket timeout after 10 seconds (connect)"
+    assert result.text == "UNKNOWN - Socket timeout after 10 seconds (connect)"
 
 
 def test_unknown_name() -> None:

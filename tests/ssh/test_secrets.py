@@ -25,7 +25,8 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
     """Not even when the server repeats it."""
     identities = (Identity(str(key_file), "phr4se"),)
     secret = probe(1, login=Login("bob", "s3cret"), identities=identities, fingerprints=())
-    masked = []
+    masked: list[bytes] = []
+    steps = 0
     talk = converse(secret)
     operation = next(talk)
     connected = socket.socket()
@@ -36,16 +37,19 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
                 case Connect():
                     answer = SimpleNamespace(address=None, fileno=connected.fileno)
                 case Receive():
+                    # From the first byte of the server on.
+                    assert masked
                     answer = b"SSH-2.0-x\r\n"
                 case Resolve():
                     answer = (Address(AF_INET, ("127.0.0.1", 1)),)
                 case Mask():
                     masked.append(operation.secret)
-                case Run() if masked:
+                case Run() if steps:
                     raise_here = PeerError("no", expected="", received=b"")
                     operation = talk.throw(raise_here)
                     continue
                 case Run():
+                    steps += 1
                     answer = HostKey("ssh-ed25519", "SHA256:x")
             operation = talk.send(answer)
     assert masked == [b"s3cret", b"phr4se"]

@@ -150,7 +150,7 @@ def test_silence(run: Check, host: str) -> None:
             if "greeting" in result.timings.phases:
                 break
     assert result.timings.total >= timeout
-    assert result.text == f"SSH CRITICAL - Socket timeout after {timeout:g} seconds (greeting)"
+    assert result.text == f"CRITICAL - Socket timeout after {timeout:g} seconds (greeting)"
     assert isinstance(result.failure, DeadlineExceeded)
 
 
@@ -158,8 +158,7 @@ def test_silence(run: Check, host: str) -> None:
 def test_endless_drops(run: Check, step: bytes) -> None:
     with serve(*((step, 0.05) * 40)) as server:
         result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.5))
-    expected = "Socket timeout after 0.5 seconds (greeting)"
-    assert result.text == f"SSH CRITICAL - {expected}"
+    assert result.text == "CRITICAL - Socket timeout after 0.5 seconds (greeting)"
 
 
 def test_timeout_state(run: Check) -> None:
@@ -171,7 +170,7 @@ def test_timeout_state(run: Check) -> None:
 def test_refusal(run: Check, host: str) -> None:
     port = refused_port(host)
     result = run(SshProbe(host, port=port, timeout=30))
-    assert line_of(result) == f"SSH CRITICAL - connect to address {host} and port {port}: Connection refused"
+    assert line_of(result) == f"connect to address {host} and port {port}: Connection refused"
     assert isinstance(result.failure, NotConnected)
 
 
@@ -185,9 +184,7 @@ def test_unix_socket(run: Check, tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     with serve(Q, host=path):
         assert run(SshProbe(path)).ok
-    assert run(SshProbe(f"{path}.none")).text == (
-        f"SSH CRITICAL - connect to file socket {path}.none: No such file or directory"
-    )
+    assert run(SshProbe(f"{path}.none")).text == (f"connect to file socket {path}.none: No such file or directory")
 
 
 def test_source_that_is_not_ours(run: Check) -> None:

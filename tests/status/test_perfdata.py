@@ -58,6 +58,12 @@ def read_perfdata(text: str) -> list[tuple[str, float | None, str, list[str]]]:
             "time=1.500000s;1.000000;2.500000;0.000000;30.000000",
         ),
         (Metric("time", 1.5, "s", warning=Range.parse("1:2")), "time=1.500000s;1:2"),
+        # What the plugins make of -w -1 and -c -0, printed as the C plugins print it.
+        (
+            Metric("time", 1.5, "s", warning=Range.parse("~:-1"), critical=Range.parse("~:-0")),
+            "time=1.500000s;-1.000000;-0.000000",
+        ),
+        (Metric("time", 1.0, "s", warning=Range.parse("~:5")), "time=1.000000s;~:5"),
         (Metric("time", 1.5, "s", critical=Range.parse("@~:2")), "time=1.500000s;;@~:2"),
         (Metric("time", 1.5, "s", warning=Range.parse("~:5"), critical=Range.parse("3:")), "time=1.500000s;~:5;3:"),
         (Metric("bytes", 1024, "B"), "bytes=1024B"),

@@ -39,6 +39,19 @@ def test_host_may_stand_anywhere(line: str) -> None:
     assert probe_of(line) == TftpProbe("h", "x", port=6969)
 
 
+@pytest.mark.parametrize("line", ["--connect h", "-p 6969 --connect h", "--connect=h -t 3", "'' --connect h ''"])
+def test_the_older_call_without_a_file(line: str) -> None:
+    probe = probe_of(line)
+    assert (probe.host, probe.filename, probe.size) == ("h", "", None)
+
+
+@pytest.mark.parametrize(
+    "line", ["--get h x 4 -p 6969", "-p 6969 --get h x 4", "--get h -p 6969 x 4", "--get=h x '' -p6969 4"]
+)
+def test_the_older_call_with_a_file_and_its_size(line: str) -> None:
+    assert probe_of(line) == TftpProbe("h", "x", port=6969, size=Range(4, 4))
+
+
 def test_all_options() -> None:
     line = (
         "--hostname h --port 6969 --file x --size 4 --sha256 " + "ab" * 32 + f" --sha1 {SHA1} --mode netascii"
@@ -93,6 +106,13 @@ def test_size(text: str, expected: Range) -> None:
         ("''", "No host given"),
         ("h i", "Only one host can be given, not also i (a file is given with -f)"),
         ("-H h boot.img", "Only one host can be given, not also boot.img (a file is given with -f)"),
+        ("--get h", "--get must be followed by HOST FILE SIZE"),
+        ("--get h x", "--get must be followed by HOST FILE SIZE"),
+        ("--get h x 4 5", "--get must be followed by HOST FILE SIZE"),
+        ("--get h x 4 -f y", "--get must be followed by HOST FILE SIZE"),
+        ("--get h x four", "Size must be a number of bytes or a range, not 'four'"),
+        ("--connect h -H i", "Only one host can be given, not also i (a file is given with -f)"),
+        ("--connect h x", "Only one host can be given, not also x (a file is given with -f)"),
         ("h -- -x", "Unexpected word: -x"),
         ("h -", "Unexpected word: -"),
         ("h -p 0", "Port must be a positive integer"),

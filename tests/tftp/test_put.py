@@ -124,7 +124,7 @@ def test_strangers_do_not_acknowledge() -> None:
         ({"mode": "netascii"}, "A file can only be written in mode octet"),
         ({"put_size": 0}, "Put size must be 1 to 16777216, not 0"),
         ({"put_size": 101, "limit": 100}, "Put size must be 1 to 100, not 101"),
-        ({"put": "a\0"}, "File name must not contain NUL: 'a\\x00'"),
+        ({"put": "a\0"}, "put must not hold NUL"),
         ({"put": "a" * 504}, "File name is too long: the request has 513 bytes, at most 512 fit"),
         ({"sha1": "ab" * 20}, "A size or a hash can only be checked with a file (-f)"),
     ],

@@ -111,5 +111,5 @@ def test_name(check: Check) -> None:
 
 
 def test_name_that_does_not_exist(check: Check) -> None:
-    result = check(TftpProbe("no such name", "f"))
-    assert line_of(result) == "TFTP CRITICAL - Invalid hostname or address: no such name"
+    result = check(TftpProbe("nosuch.invalid", "f"))
+    assert line_of(result) == "TFTP CRITICAL - Invalid hostname or address: nosuch.invalid"

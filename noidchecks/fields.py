@@ -1,0 +1,122 @@
+"""The fields of probes and of the values in them: each has the type that its class declares."""
+
+from __future__ import annotations
+
+# Not operator: that is a module in Python, which nothing else of a check loads.
+from _operator import attrgetter
+
+from .errors import UsageError
+from .status.state import State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .value import Value
+
+_PLAIN: dict[str, tuple[frozenset[type], str]] = {
+    "str": (frozenset((str,)), "a str"),
+    "bytes": (frozenset((bytes,)), "bytes"),
+    "bool": (frozenset((bool,)), "True or False"),
+    "int": (frozenset((int,)), "an int"),
+    "float": (frozenset((float, int)), "a number"),
+    "State": (frozenset((State,)), "a State"),
+    "None": (frozenset((type(None),)), "None"),
+}
+
+# The greatest float: a greater int has none.
+_GREATEST = 1.7976931348623157e308
+
+_declared: dict[type, _Declaration] = {}
+
+
+class _Field:
+    """A field: the plain types that it may have, the public classes by name, and of a tuple what its items may be."""
+
+    __slots__ = ("name", "plain", "classes", "items", "length", "words")
+
+    def __init__(self, name: str, annotation: str) -> None:
+        self.name = name
+        plain: set[type] = set()
+        words: list[str] = []
+        self.classes: list[str] = []
+        self.items: _Field | None = None
+        self.length = -1
+        self.words = ""
+        for kind in annotation.split(" | "):
+            if kind in _PLAIN:
+                types, word = _PLAIN[kind]
+                plain |= types
+            elif kind.startswith("tuple["):
+                inner = kind[len("tuple[") : -1].split(", ")
+                self.items = _Field(name, inner[0])
+                self.length = -1 if inner[-1] == "..." else len(inner)
+                word = f"a tuple{'' if self.length < 0 else f' of {self.length}'}, each {self.items.words}"
+            else:
+                self.classes.append(kind)
+                word = f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
+            words.append(word)
+        self.plain = frozenset(plain)
+        self.words = " or ".join(words)
+
+    def takes(self, value: object) -> bool:
+        kind = type(value)
+        if kind in self.plain:
+            return True
+        if self.items is not None and isinstance(value, tuple):
+            return self.length in (-1, len(value)) and all(map(self.items.takes, value))
+        # A bool is an int to Python, and a mistake to us.
+        if kind is not bool and any(issubclass(kind, one) for one in self.plain):
+            return True
+        import noidchecks
+
+        return any(isinstance(value, getattr(noidchecks, name)) for name in self.classes)
+
+
+class _Declaration:
+    """What a class declares: all fields, those with text, those with tuples, and the types that were right before."""
+
+    __slots__ = ("fields", "texts", "tuples", "values", "right")
+
+    def __init__(self, kind: type[Value]) -> None:
+        annotations: dict[str, str] = {}
+        for base in reversed(kind.__mro__):
+            annotations |= getattr(base, "__annotations__", {})
+        self.fields = tuple(_Field(name, annotations[name]) for name in kind.__slots__)
+        self.texts = tuple(field.name for field in self.fields if str in field.plain)
+        self.tuples = tuple(field for field in self.fields if field.items is not None)
+        self.values = attrgetter(*kind.__slots__)
+        self.right: set[tuple[type, ...]] = set()
+
+
+def require_types(value: Value) -> None:
+    """Refuses a field of another type than the class declares, and NUL in text; UsageError naming the field.
+
+    The field's value is not repeated: it may be a secret.
+    """
+    declared = _declared.get(value.__class__)
+    if declared is None:
+        declared = _declared[value.__class__] = _Declaration(value.__class__)
+    # A survey makes thousands of probes, and nearly all of them have fields of the same types.
+    types = tuple(map(type, declared.values(value)))
+    is_known = types in declared.right
+    for field in declared.tuples if is_known else declared.fields:
+        found = getattr(value, field.name)
+        if not field.takes(found):
+            raise UsageError(f"{field.name} must be {field.words}, not {_type_words(field, found)}")
+    if not is_known:
+        declared.right.add(types)
+    for name in declared.texts:
+        text = getattr(value, name)
+        if text and "\0" in text:
+            raise UsageError(f"{name} must not hold NUL")
+
+
+def is_finite(number: float) -> bool:
+    """Tells whether a number, which may be an int of any size, is a finite float."""
+    return -_GREATEST <= number <= _GREATEST
+
+
+def _type_words(field: _Field, found: object) -> str:
+    if field.items is not None and isinstance(found, tuple):
+        kinds = sorted({type(item).__name__ for item in found})
+        return f"a tuple of {len(found)}: {', '.join(kinds)}"
+    return type(found).__name__
