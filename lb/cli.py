@@ -24,6 +24,7 @@ from lb.cli_guard import (
     state_option as _state,
 )
 from lb.cli_status import status
+from lb.commands import require_usable
 from lb.config import load
 from lb.doctor import examine
 from lb.farm import BackendState, Farm, FarmError
@@ -76,6 +77,7 @@ def check(file: str) -> int:
     try:
         farms = load(file)
         compile_table(farms)
+        require_usable(farms)
     except FarmError as error:
         _say(str(error))
         return FOUND
@@ -114,6 +116,7 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
     With --cut, the flows of backends that are no longer used end; otherwise they go on.
     """
     text, farms = read_file(file)
+    require_usable(farms)
     require_no_guardian(folder, socket)
     with folder.locked():
         words = read_words(folder, put_aside=True).about(farms)

@@ -107,7 +107,10 @@ class Session:
                         error.phase = error.phase or self._phase
                 if self.transcript is not None:
                     self.transcript.add(monotonic() - self._started, operation, error or answer)
-                if not self._resume(answer, error):
+                goes_on = self._resume(answer, error)
+                # This frame is in its traceback; held by it, it would wait for the collector of cycles.
+                error = None
+                if not goes_on:
                     return False
             self.fd, self.until = -1, now
             return True
