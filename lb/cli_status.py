@@ -11,17 +11,19 @@ from lb import conntrack, fullness, kernel
 from lb.cli_guard import other_file_option, socket_option, speak, state_option
 from lb.farm import FarmError
 from lb.marks import Marks
-from lb.operation import current, read_file, read_words
+from lb.operation import current, named, read_file, read_words
 from lb.pair_cli import run_option, view_pair
 from lb.peer import PairView
 from lb.program import KernelError
 from lb.role import Role, read_role
 from lb.state import StateError, StateFolder
-from lb.status import FarmStatus, from_document, survey, to_json, to_table
+from lb.status import FarmStatus, from_document, survey, to_json
+from lb.status_table import terminal, to_table
 from noidchecks.status.text import printable
 
 
 @click.command()
+@click.argument("farm", required=False)
 @other_file_option
 @socket_option
 @state_option
@@ -36,16 +38,22 @@ from noidchecks.status.text import printable
     help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
 )
 def status(
-    file: str | None, socket: str | None, folder: StateFolder, run_dir: Path, as_json: bool, watch: float | None
+    farm: str | None,
+    file: str | None,
+    socket: str | None,
+    folder: StateFolder,
+    run_dir: Path,
+    as_json: bool,
+    watch: float | None,
 ) -> int:
-    """Shows farms and backends: state, weight, share of new clients, current and total connections.
+    """Shows farms and backends, or those of one FARM: state, weight, share of new clients, connections.
 
     A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
     pair adds both roles, and what the two nodes disagree about.
     """
     try:
         while True:
-            _show_status(folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
+            _show_status(farm, folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
             if watch is None:
                 return 0
             time.sleep(watch)
@@ -56,7 +64,14 @@ def status(
 
 
 def _show_status(
-    folder: StateFolder, socket: str | None, file: str | None, run_dir: Path, *, as_json: bool, clear: bool
+    farm: str | None,
+    folder: StateFolder,
+    socket: str | None,
+    file: str | None,
+    run_dir: Path,
+    *,
+    as_json: bool,
+    clear: bool,
 ) -> None:
     answer = speak(folder, socket, {"do": "status"}, file=file)
     if answer is None:
@@ -64,12 +79,13 @@ def _show_status(
     else:
         statuses, remark = from_document(answer["status"]), ""
     role, view = read_role(run_dir), _view_pair(folder, file, statuses, run_dir)
+    statuses = statuses if farm is None else (named(statuses, farm),)
     if as_json:
         click.echo(to_json(statuses, role, view))
         return
     if clear:
         click.clear()
-    click.echo(to_table(statuses))
+    click.echo(to_table(statuses, terminal()))
     for line in _remembered(folder, file):
         click.echo(line)
     if view is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
 import click
@@ -11,10 +12,11 @@ from lb.events import EventLog, to_dict
 from lb.farm import BackendState, FarmError
 from lb.operation import find_farm
 from lb.outlook import tell
+from lb.paced import paced
 from lb.program import KernelError
-from lb.request import Answer, Request, RequestError
+from lb.request import Answer, Request, RequestError, Written
 from lb.running import Running
-from lb.status import to_document
+from lb.status import VERSION, FarmStatus, farm_document
 
 _MOST_EVENTS = 1000
 
@@ -32,7 +34,7 @@ class Desk:
         self._running = running
         self._events = events
         self._reload = reload
-        self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
+        self._verbs: dict[str, Callable[[Request], Awaitable[Answer | Written]]] = {
             "status": self._status,
             "tell": self._tell,
             "say": self._say,
@@ -42,7 +44,7 @@ class Desk:
             "reload": self._reread,
         }
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer | Written:
         """Returns the answer to a request; RequestError."""
         verb = request.get("do")
         known = self._verbs.get(verb) if isinstance(verb, str) else None
@@ -57,11 +59,12 @@ class Desk:
         except KernelError as error:
             raise RequestError(str(error), 2) from None
 
-    async def _status(self, request: Request) -> Answer:
-        return {"status": to_document(await self._running.status())}
+    async def _status(self, request: Request) -> Written:
+        return Written(await paced(_status_lines(await self._running.status())))
 
-    async def _tell(self, request: Request) -> Answer:
-        return {"knowledge": tell(self._running.guardian.knowledge())}
+    async def _tell(self, request: Request) -> Written:
+        pieces = (piece.encode() for piece in tell(self._running.guardian.knowledge()))
+        return Written([b'{"ok": true, "knowledge": ', *await paced(pieces), b"}\n"])
 
     async def _say(self, request: Request) -> Answer:
         farm, backend = _name(request, "farm"), _name(request, "backend")
@@ -79,7 +82,7 @@ class Desk:
     async def _start(self, request: Request) -> Answer:
         return {"lines": await self._running.start(_name(request, "farm"))}
 
-    async def _recent(self, request: Request) -> Answer:
+    async def _recent(self, request: Request) -> Written:
         farm, backend, limit = _name(request, "farm"), _name(request, "backend"), request.get("limit", 100)
         if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MOST_EVENTS:
             raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
@@ -87,10 +90,25 @@ class Desk:
         if not found and farm is not None:
             # Events of a farm that there is no more are shown; of one that never was there are none.
             find_farm(self._running.farms, farm)
-        return {"events": [to_dict(event) for event in found]}
+        return Written(await paced(_listed(b'{"ok": true, "events": [', map(to_dict, found), b"]}\n")))
 
     async def _reread(self, request: Request) -> Answer:
         return {"lines": await self._reload(cut=_flag(request, "cut"))}
+
+
+def _status_lines(statuses: Iterable[FarmStatus]) -> Iterator[bytes]:
+    head = f'{{"ok": true, "status": {{"version": {VERSION}, "farms": ['.encode()
+    return _listed(head, map(farm_document, statuses), b"]}}\n")
+
+
+def _listed(head: bytes, items: Iterable[object], tail: bytes) -> Iterator[bytes]:
+    """Writes a list item by item."""
+    yield head
+    comma = b""
+    for item in items:
+        yield comma + json.dumps(item).encode()
+        comma = b", "
+    yield tail
 
 
 def _name(request: Request, key: str) -> str | None:

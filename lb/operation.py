@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import product
+from typing import TypeVar
 
 import click
 
@@ -16,9 +17,12 @@ from lb.ending import Match, ending_of
 from lb.farm import Backend, Farm, FarmError
 from lb.program import KernelError
 from lb.state import StateError, StateFolder
+from lb.status import FarmStatus
 from lb.words import Words
 from noidchecks.regular import read_regular
 from noidchecks.status.text import printable
+
+Named = TypeVar("Named", Farm, FarmStatus)
 
 # How many changes are told one by one.
 _TOLD = 20
@@ -61,6 +65,11 @@ def read_words(folder: StateFolder, *, put_aside: bool = False) -> Words:
 
 def find_farm(farms: tuple[Farm, ...], name: str) -> Farm:
     """Returns the farm of a name; UsageError with the nearest one there is."""
+    return named(farms, name)
+
+
+def named(farms: Sequence[Named], name: str) -> Named:
+    """Returns what is known of the farm of a name; UsageError with the nearest one there is."""
     found = {farm.name: farm for farm in farms}
     if name not in found:
         raise click.UsageError(f"there is no farm {name!r}{_nearest(name, list(found))}")

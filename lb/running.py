@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lb import conntrack, fullness, kernel
@@ -14,19 +15,26 @@ from lb.guardian import Health
 from lb.hints import hints
 from lb.keeper import Keeper
 from lb.listing import Snapshot
+from lb.look import Facts
+from lb.looks import Looks
 from lb.marks import Marks
 from lb.metrics import View
 from lb.operation import find_backend, find_farm, number
+from lb.paced import paced
 from lb.pair import digest_of
-from lb.program import KernelError
 from lb.request import RequestError
 from lb.role import Role
-from lb.status import FarmStatus, Sight, seen, survey
+from lb.status import FarmStatus, Sight, each_status, seen
 from lb.watch import Guardian
 from lb.words import Words
 from noidchecks import __version__
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
+
+# Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, which
+# the other node of a pair waits 1 s for.
+_PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
+_WORST = ("down", "unknown", "up")
 
 
 class Running:
@@ -44,6 +52,7 @@ class Running:
         self._one_at_a_time = asyncio.Lock()
         self._refusal = ""
         self._failed = 0
+        self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
         events.subscribe(self._take)
 
     async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
@@ -56,7 +65,7 @@ class Running:
             if cut:
                 marks = Marks(self.farms)
                 lines.append(await _cut([marks.layout.match(marks.backend(chosen, backend))]))
-            sight = sights(self.guardian.health()).get((farm, backend))
+            sight = sights(tuple(self.guardian.each_health(farm))).get((farm, backend))
             if state is BackendState.UP and sight is not None and sight.state == "down":
                 lines.append(f"the guardian keeps it out, for it is down: {sight.reason}")
             return lines
@@ -101,40 +110,66 @@ class Running:
 
     async def status(self) -> tuple[FarmStatus, ...]:
         """Looks at the kernel, and adds what the guardian sees."""
-        found = await asyncio.to_thread(kernel.read)
-        flows = await self.flows()
-        return seen(survey(self.farms, self.words, found, flows), sights(self.guardian.health()))
+        facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
+        return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
 
     async def view(self, role: Role, others: Mapping[str, int]) -> View:
         """Puts together what there is to measure; others are counters by name."""
-        flows, guardian = await self.flows(), self.guardian
+        guardian = self.guardian
+        facts, flows = await asyncio.gather(
+            self._looks.table(), self._looks.flows(_PATIENCE_OF_PAGE), return_exceptions=True
+        )
+        health = await paced(guardian.each_health())
+        statuses: tuple[FarmStatus, ...] = ()
+        if isinstance(facts, Facts) and not isinstance(flows, BaseException):
+            statuses = await self._statuses(facts, flows, health)
         return View(
-            farms=self.farms,
-            health=guardian.health(),
+            statuses=statuses,
+            health=health,
             counts=guardian.counts,
-            flows=flows,
             info={"version": __version__, "farms": self._digest, "role": role.value},
             others=others,
             sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
             expectations=fullness.expectations(),
         )
 
-    async def flows(self) -> dict[int, int] | None:
-        """Counts the current connections by mark; None when nobody can."""
-        try:
-            return Marks(self.farms).flows(await _count())
-        except KernelError:
-            return None
+    async def close(self) -> None:
+        """Gives up the looks at the kernel that are under way."""
+        await self._looks.close()
 
-    def summary(self) -> str:
+    async def _statuses(
+        self, facts: Facts, flows: Mapping[int, int] | None, health: Sequence[Health]
+    ) -> tuple[FarmStatus, ...]:
+        farms, words = self.farms, self.words
+        counted = None if flows is None else Marks(farms).flows(flows)
+        seen_of: dict[str, list[Health]] = {}
+        for one in health:
+            seen_of.setdefault(one.farm, []).append(one)
+        found = await paced(
+            one
+            for farm in each_status(farms, words, facts, counted)
+            for one in seen((farm,), sights(seen_of.get(farm.name, ())))
+        )
+        return tuple(found)
+
+    async def summary(self) -> str:
         """Says in one line how all of it is."""
-        found = sights(self.guardian.health())
-        up = sum(one.state == "up" for one in found.values())
-        text = f"{count(self.farms)}; of {number(len(found), 'watched backend')} {up} up"
-        if unknown := sum(one.state == "unknown" for one in found.values()):
-            text += f", {unknown} not yet known"
-        if kept := len({(one.farm, one.backend) for one in self.guardian.health() if one.kept}):
-            text += f"; {kept} cannot be checked"
+        worst: dict[tuple[str, str], str] = {}
+        kept: set[tuple[str, str]] = set()
+
+        def take(one: Health) -> None:
+            place = one.farm, one.backend
+            worst[place] = min(one.state, worst.get(place, one.state), key=_WORST.index)
+            if one.kept:
+                kept.add(place)
+
+        await paced(map(take, self.guardian.each_health()))
+        states = Counter(worst.values())
+        text = f"{count(self.farms)}; of {number(len(worst), 'watched backend')} {states['up']} up"
+        if states["unknown"]:
+            text += f", {states['unknown']} not yet known"
+        if kept:
+            text += f"; {len(kept)} cannot be checked"
         if (counts := self.guardian.counts).is_full:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
         if self._refusal:
@@ -175,7 +210,7 @@ def sights(health: Sequence[Health]) -> dict[tuple[str, str], Sight]:
 
 
 def _sight(ones: list[Health]) -> Sight:
-    worst = min(ones, key=lambda one: ("down", "unknown", "up").index(one.state))
+    worst = min(ones, key=lambda one: _WORST.index(one.state))
     took = [one.last.timings.total for one in ones if one.last is not None]
     doubt = next((one.note for one in ones if one.note), "")
     if worst.state == "down" and worst.last is not None and worst.last.state != State.OK:

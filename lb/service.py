@@ -7,7 +7,7 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from lb.lock import GuardError
 from lb.metrics import write
 from lb.notify import Notifier
 from lb.operation import read_file
+from lb.paced import paced
 from lb.program import KernelError
 from lb.role import DEFAULT_RUN, Role, read_role
 from lb.ruleset import compile_table
@@ -99,6 +100,7 @@ class Service:
             keeper = Keeper(self._options.folder, self._events)
             guardian = Guardian(farms, words, actuator=self._acts, events=self._events)
             running = self._running = Running(guardian, keeper, self._events, text, farms, words)
+            stack.push_async_callback(running.close)
             desk = Desk(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
             await control.open()
@@ -226,11 +228,11 @@ class Service:
             await self._metrics.close()
         self._metrics = self._endpoint = None
 
-    async def _page(self) -> str:
+    async def _page(self) -> Sequence[bytes]:
         if self._running is None:
             raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return write(await self._running.view(self._role(), others))
+        return await paced(write(await self._running.view(self._role(), others)))
 
     def _role(self) -> Role:
         return read_role(self._options.run_folder)
@@ -241,7 +243,7 @@ class Service:
         while True:
             if not watching.done() and (watchdog is None or self._acts.busy() < watchdog):
                 self._notifier.alive(at_work=self._acts.is_under_way)
-            self._notifier.status(running.summary())
+            self._notifier.status(await running.summary())
             await asyncio.sleep(min(_PAUSE, beat))
             with suppress(TimeoutError):
                 async with asyncio.timeout(beat):

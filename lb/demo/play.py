@@ -10,7 +10,8 @@ from typing import Protocol
 
 from lb.demo.cast import Cast
 from lb.demo.scene import Host
-from lb.status import FarmStatus, to_table
+from lb.status import FarmStatus
+from lb.status_table import to_table
 
 _PATIENCE = 20.0
 _ROUNDS = 3

@@ -23,7 +23,7 @@ DOWN, UP = BackendState.DOWN, BackendState.UP
 
 def told(guardian: Guardian) -> Knowledge:
     """What another process is told."""
-    return understand(json.loads(json.dumps(tell(guardian.knowledge()))))
+    return understand(json.loads("".join(tell(guardian.knowledge()))))
 
 
 async def test_another_process_foresees_what_the_guardian_will_do() -> None:

@@ -8,11 +8,11 @@ from lb import scrape
 from lb.scrape import MetricsServer
 
 
-async def page() -> str:
-    return "a page\n"
+async def page() -> list[bytes]:
+    return [b"a ", b"page\n"]
 
 
-async def broken() -> str:
+async def broken() -> list[bytes]:
     raise ValueError("a defect")
 
 
