@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from lb.executable import trouble
 from lb.farm import Farm, FarmError
+from lb.farm_error import Errors
 from lb.guard import fill_in, words_of
 from noidchecks.errors import UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse
@@ -45,9 +46,11 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
 
 
 def require_usable(farms: tuple[Farm, ...]) -> None:
-    """Raises FarmError for the first command that cannot be run here, or does not look at its backend."""
+    """Raises FarmError for the commands that cannot be run here, or do not look at their backend."""
+    errors = Errors()
     for complaint in complaints(farms):
-        raise complaint
+        errors.add(complaint)
+    errors.check()
 
 
 def misuse(command: str, *, shared: bool = False) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import click
@@ -16,7 +17,7 @@ from lb.paced import paced
 from lb.program import KernelError
 from lb.request import Answer, Request, RequestError, Written
 from lb.running import Running
-from lb.status import VERSION, FarmStatus, farm_document
+from lb.status import VERSION, FarmStatus, backend_document, farm_document
 
 _MOST_EVENTS = 1000
 
@@ -97,8 +98,15 @@ class Desk:
 
 
 def _status_lines(statuses: Iterable[FarmStatus]) -> Iterator[bytes]:
-    head = f'{{"ok": true, "status": {{"version": {VERSION}, "farms": ['.encode()
-    return _listed(head, map(farm_document, statuses), b"]}}\n")
+    yield f'{{"ok": true, "status": {{"version": {VERSION}, "farms": ['.encode()
+    comma = b""
+    for status in statuses:
+        head = json.dumps({**farm_document(replace(status, backends=())), "backends": None})
+        # Backend by backend, for there may be 255; where they stand, nothing else looks like this.
+        before, _, after = head.encode().partition(b'"backends": null')
+        yield from _listed(comma + before + b'"backends": [', map(backend_document, status.backends), b"]" + after)
+        comma = b", "
+    yield b"]}}\n"
 
 
 def _listed(head: bytes, items: Iterable[object], tail: bytes) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ Samples = Iterable[tuple[str, float]]
 _FARM_STATES = ("serving", "refusing", "stopped", "absent")
 _BACKEND_STATES = ("up", "drain", "down", "standby", "stopped", "absent")
 # Lines that go out as one piece.
-_IN_A_PIECE = 400
+_IN_A_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

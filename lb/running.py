@@ -24,7 +24,7 @@ from lb.paced import paced
 from lb.pair import digest_of
 from lb.request import RequestError
 from lb.role import Role
-from lb.status import FarmStatus, Sight, each_status, seen
+from lb.status import FarmStatus, Sight, each_status
 from lb.watch import Guardian
 from lb.words import Words
 from noidchecks import __version__
@@ -142,15 +142,19 @@ class Running:
     ) -> tuple[FarmStatus, ...]:
         farms, words = self.farms, self.words
         counted = None if flows is None else Marks(farms).flows(flows)
-        seen_of: dict[str, list[Health]] = {}
-        for one in health:
-            seen_of.setdefault(one.farm, []).append(one)
-        found = await paced(
-            one
-            for farm in each_status(farms, words, facts, counted)
-            for one in seen((farm,), sights(seen_of.get(farm.name, ())))
-        )
-        return tuple(found)
+        seen: dict[tuple[str, str], list[Health]] = {}
+
+        def group(one: Health) -> None:
+            seen.setdefault((one.farm, one.backend), []).append(one)
+
+        await paced(map(group, health))
+
+        def sight(farm: str, backend: str) -> Sight | None:
+            found = seen.get((farm, backend))
+            return _sight(found) if found else None
+
+        found = await paced(each_status(farms, words, facts, counted, sight))
+        return tuple(one for one in found if one is not None)
 
     async def summary(self) -> str:
         """Says in one line how all of it is."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from lb.farm import Backend, BackendState, Farm
@@ -76,19 +76,52 @@ class FarmStatus:
 
 
 def survey(
-    farms: tuple[Farm, ...], words: Words, found: Snapshot | None, flows: Mapping[int, int] | None
+    farms: tuple[Farm, ...],
+    words: Words,
+    found: Snapshot | None,
+    flows: Mapping[int, int] | None,
+    sights: Mapping[tuple[str, str], Sight] | None = None,
 ) -> tuple[FarmStatus, ...]:
-    """Puts together what is known; flows are by our part of their marks, None when nobody could count them."""
-    return tuple(each_status(farms, words, facts_of(found), flows))
+    """Puts together what is known; flows are by our part of their marks, None when nobody could count them.
+
+    sights are what a guardian sees, by farm and backend name.
+    """
+    each = each_status(farms, words, facts_of(found), flows, lambda *place: (sights or {}).get(place))
+    return tuple(status for status in each if status is not None)
 
 
 def each_status(
-    farms: tuple[Farm, ...], words: Words, facts: Facts, flows: Mapping[int, int] | None
-) -> Iterator[FarmStatus]:
-    """Puts together what is known of one farm after the other."""
+    farms: tuple[Farm, ...],
+    words: Words,
+    facts: Facts,
+    flows: Mapping[int, int] | None,
+    sight: Callable[[str, str], Sight | None],
+) -> Iterator[FarmStatus | None]:
+    """Puts together what is known of one farm after the other; None after each backend, where others may go on."""
     marks = Marks(farms)
     for farm in farms:
-        yield _farm(farm, words, facts, flows, marks)
+        states: dict[str, str] = {}
+        numbers = {}
+        for one in farm.backends:
+            numbers[one.name] = marks.backend(farm, one.name)
+            yield None
+        for version in versions_of(farm):
+            states[f"ipv{version}"] = _family_state(farm, facts, numbers, version)
+        state = next(iter(states.values())) if len(set(states.values())) == 1 else "partial"
+        backends = []
+        for one in farm.backends:
+            seen = sight(farm.name, one.name)
+            backends.append(_backend(farm, one, state, words, facts, flows, numbers[one.name], seen))
+            yield None
+        yield FarmStatus(
+            name=farm.name,
+            protocol=farm.protocol.value,
+            mode=farm.mode.value,
+            services=tuple(f"{transport} {vip} {port}" for transport, vip, port in farm.services),
+            state=state,
+            backends=tuple(backends),
+            families=states,
+        )
 
 
 def to_json(statuses: tuple[FarmStatus, ...], role: Role, view: PairView | None) -> str:
@@ -104,10 +137,11 @@ def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:
 
 def farm_document(status: FarmStatus) -> dict[str, Any]:
     """Returns what is known of a farm as JSON has it."""
-    return {**_fields(status), "backends": [_backend_document(one) for one in status.backends]}
+    return {**_fields(status), "backends": [backend_document(one) for one in status.backends]}
 
 
-def _backend_document(status: BackendStatus) -> dict[str, Any]:
+def backend_document(status: BackendStatus) -> dict[str, Any]:
+    """Returns what is known of a backend as JSON has it."""
     return {**_fields(status), "guardian": _fields(status.guardian) if status.guardian else None}
 
 
@@ -122,14 +156,6 @@ def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
         return tuple(_read_farm(farm) for farm in found["farms"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is no status: {type(error).__name__}: {error}") from error
-
-
-def seen(statuses: tuple[FarmStatus, ...], sights: Mapping[tuple[str, str], Sight]) -> tuple[FarmStatus, ...]:
-    """Adds what a guardian sees, by farm and backend name."""
-    return tuple(
-        replace(farm, backends=tuple(replace(one, guardian=sights.get((farm.name, one.name))) for one in farm.backends))
-        for farm in statuses
-    )
 
 
 def _read_farm(found: dict[str, Any]) -> FarmStatus:
@@ -148,22 +174,7 @@ def _read_backend(found: dict[str, Any]) -> BackendStatus:
     return BackendStatus(**{**found, **tuples, "guardian": Sight(**guardian) if guardian else None})
 
 
-def _farm(farm: Farm, words: Words, facts: Facts, flows: Mapping[int, int] | None, marks: Marks) -> FarmStatus:
-    families = {f"ipv{version}": _family_state(farm, facts, marks, version) for version in versions_of(farm)}
-    states = set(families.values())
-    state = states.pop() if len(states) == 1 else "partial"
-    return FarmStatus(
-        name=farm.name,
-        protocol=farm.protocol.value,
-        mode=farm.mode.value,
-        services=tuple(f"{transport} {vip} {port}" for transport, vip, port in farm.services),
-        state=state,
-        backends=tuple(_backend(farm, one, state, words, facts, flows, marks) for one in farm.backends),
-        families=families,
-    )
-
-
-def _family_state(farm: Farm, facts: Facts, marks: Marks, version: int) -> str:
+def _family_state(farm: Farm, facts: Facts, marks: Mapping[str, int], version: int) -> str:
     services = [service for service in farm.services if service[1].version == version]
     verdicts = {facts.services.get(" . ".join(map(str, service))) for service in services}
     if verdicts <= {None}:
@@ -171,7 +182,7 @@ def _family_state(farm: Farm, facts: Facts, marks: Marks, version: int) -> str:
     if verdicts <= {None, "goto refuse"}:
         return "stopped"
     shares = facts.shares[version]
-    return "serving" if any(marks.backend(farm, one.name) in shares for one in farm.backends) else "refusing"
+    return "serving" if any(mark in shares for mark in marks.values()) else "refusing"
 
 
 def _backend(
@@ -181,9 +192,9 @@ def _backend(
     words: Words,
     facts: Facts,
     flows: Mapping[int, int] | None,
-    marks: Marks,
+    mark: int,
+    seen: Sight | None,
 ) -> BackendStatus:
-    mark = marks.backend(farm, one.name)
     word = words.states.get((farm.name, one.name))
     found = [facts.shares[version][mark] for version in (4, 6) if mark in facts.shares[version]]
     has, of = max(found, key=lambda share: share[0] / share[1], default=(0, 1))
@@ -208,5 +219,6 @@ def _backend(
         share=has / of,
         current=None if flows is None else flows.get(mark, 0),
         total=facts.totals.get(mark, 0),
+        guardian=seen,
         lost=tuple(f"ipv{version}" for version in lost) if reachable else (),
     )

@@ -18,7 +18,7 @@ from lb.farm import Farm
 from lb.listing import Snapshot
 from lb.ruleset import Conditions, compile_table
 from lb.running import sights
-from lb.status import FarmStatus, seen, survey
+from lb.status import FarmStatus, survey
 from lb.table import render
 from lb.watch import Guardian
 from lb.words import Words
@@ -95,8 +95,7 @@ class Loopback:
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _status(self) -> tuple[FarmStatus, ...]:
-        found = survey(self._farms, Words(), self.paper.read(), {})
-        return seen(found, sights(self._guardian.health()))
+        return survey(self._farms, Words(), self.paper.read(), {}, sights(self._guardian.health()))
 
 
 def _free_ports() -> Ports:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Protocol
 from lb.demo.cast import Cast
 from lb.demo.scene import Host
 from lb.status import FarmStatus
-from lb.status_table import to_table
+from lb.status_table import Terminal, terminal, to_table
 
 _PATIENCE = 20.0
 _ROUNDS = 3
@@ -64,14 +64,17 @@ def acts(theatre: Theatre) -> tuple[Act, ...]:
 def perform(theatre: Theatre, say: Callable[[str], object]) -> bool:
     """Plays it, saying everything line by line, and tells whether all of it was as it must be."""
     began = time.monotonic()
+    where = terminal()
     theatre.cast.begin(theatre.hosts)
     wrong = fetched = 0
     for act in acts(theatre):
         say(f"# {act.title}")
         act.happens()
         done = time.monotonic()
-        seen = _wait(theatre, act)
-        say(to_table(theatre.status()))
+        seen = _wait(theatre, act, where)
+        if where.width is not None:
+            print("\x1b[J", end="", flush=True)
+        say(to_table(theatre.status(), where))
         if not seen:
             say(f"not seen within {_PATIENCE:g} seconds")
             wrong += 1
@@ -89,9 +92,8 @@ def perform(theatre: Theatre, say: Callable[[str], object]) -> bool:
     return not wrong
 
 
-def _wait(theatre: Theatre, act: Act) -> bool:
+def _wait(theatre: Theatre, act: Act, where: Terminal) -> bool:
     until = time.monotonic() + _PATIENCE
-    is_live = sys.stdout.isatty()
     while time.monotonic() < until:
         statuses = theatre.status()
         # What the guardian has seen, and what the kernel does about it.
@@ -109,12 +111,17 @@ def _wait(theatre: Theatre, act: Act) -> bool:
         is_right = all(states == {"down" if key in act.down else "up"} for key, states in found.items())
         if found and is_right and all(act.because in reason for reason in reasons):
             return True
-        if is_live:
-            # The table again and again in its place, as long as something changes.
-            lines = to_table(statuses).splitlines()
-            print("\n".join(f"\x1b[2K{line}" for line in lines) + f"\x1b[{len(lines)}F\n\x1b[1F", end="", flush=True)
+        if where.width is not None:
+            _redraw(to_table(statuses, where).splitlines())
         time.sleep(0.05)
     return False
+
+
+def _redraw(lines: list[str]) -> None:
+    """Writes a table that the next one takes the place of; not where it would scroll."""
+    if len(lines) < shutil.get_terminal_size().lines:
+        # Erased to the end, because the one before may have been longer.
+        print("\x1b[J" + "\n".join(lines) + f"\x1b[{len(lines) - 1}F", end="", flush=True)
 
 
 def _told(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Any
 
 from lb.farm import BackendState, Farm
 from lb.guard import Guard
@@ -46,17 +47,24 @@ def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight:
     )
 
 
-def page(
+def view(
     *found: Health,
     flows: dict[int, int] | None = None,
     conditions: dict[tuple[str, str], Condition] | None = None,
     stopped: frozenset[str] = frozenset(),
     one: Farm = FARM,
-) -> list[str]:
+) -> View:
     table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
     statuses = survey((one,), Words(), table, flows)
-    view = View(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
-    return b"".join(write(view)).decode().splitlines()
+    return View(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
+
+
+def written(view: View) -> str:
+    return b"".join(write(view)).decode()
+
+
+def page(*found: Health, **given: Any) -> list[str]:
+    return written(view(*found, **given)).splitlines()
 
 
 def test_the_page() -> None:

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from lb.metrics import write
 from lb.peer import Names, PairView, PeerError, Side, compare, read_page
 from lb.role import Role
 
-from .test_metrics import INFO, health, view
+from .test_metrics import INFO, health, view, written
 
 OWN = Side(role=Role.MASTER, version="1.0", farms="0" * 64, backends={("ftp", "b1"): "up", ("ftp", "b2"): "down"})
 PEER = replace(OWN, role=Role.BACKUP)
@@ -17,7 +16,7 @@ NAMES = Names(own="lb1", peer="lb2")
 
 def test_reads_what_a_guardian_writes() -> None:
     seen = (health("b1", "up", 'one "farm="x""'), health("b1", "up", "two"), health("b3", "unknown"))
-    page = write(view(*seen, health("b2", "down", "one"), health("b2", "up", "two")))
+    page = written(view(*seen, health("b2", "down", "one"), health("b2", "up", "two")))
     assert read_page(page) == OWN
 
 
@@ -32,7 +31,7 @@ def test_reads_what_a_guardian_writes() -> None:
     ],
 )
 def test_what_it_does_not_say_rightly_is_no_answer(name: str, value: str) -> None:
-    page = write(replace(view(), info={**INFO, name: value}))
+    page = written(replace(view(), info={**INFO, name: value}))
     with pytest.raises(PeerError, match="does not say version, farms and role"):
         read_page(page)
 
