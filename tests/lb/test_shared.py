@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -43,13 +44,13 @@ async def test_those_who_ask_meanwhile_share_the_next_one() -> None:
 
 
 async def test_an_error_reaches_all_and_the_next_one_is_done_again() -> None:
-    results = iter([ValueError("no"), 7])
+    results: Iterator[ValueError | int] = iter([ValueError("no"), 7])
 
     async def work() -> int:
         result = next(results)
         if isinstance(result, ValueError):
             raise result
-        return int(result)
+        return result
 
     shared = Shared(work)
     assert [str(one) for one in await asyncio.gather(shared.fresh(), shared.fresh(), return_exceptions=True)] == [
