@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lb import conntrack, kernel, modules
+from lb.commands import complaints
 from lb.farm import Farm, IPAddress, Mode
 from lb.finding import FAULT, NOTE, OK, WARN, Finding
 from lb.listing import BaseChain
@@ -36,6 +37,12 @@ def examine(farms: tuple[Farm, ...], root: Path = Path("/")) -> Iterator[Finding
     yield from _other_chains(root)
     yield from _vips(farms)
     yield from _backends(farms)
+    yield from _commands(farms)
+
+
+def _commands(farms: tuple[Farm, ...]) -> Iterator[Finding]:
+    for complaint in complaints(farms):
+        yield Finding(FAULT, "guardian", f"backends cannot be checked: {complaint}")
 
 
 def _program(name: str, version: Callable[[], str]) -> Finding:

@@ -17,18 +17,20 @@ from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm, Scheduler
 from lb.guardian import Watch
 from lb.listing import Snapshot
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.program import KernelError
 from lb.ruleset import Condition, Conditions
-from lb.verdicts import Merged, Place, merge, served, verdicts_of
+from lb.verdicts import Merged, Place, merge, served, standing, verdicts_of
 from lb.words import Words
 
-# Counts the connections of each backend by mark (FLOW_MASK); KernelError.
+# Counts connections by conntrack mark; KernelError.
 Count = Callable[[], Mapping[int, int]]
 T = TypeVar("T")
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
-_RETRY_FIRST, _RETRY_MOST = 0.2, 30.0
+_LOOK_PAUSE = 0.05
+# Once nft is well again, nothing waits for longer than this.
+_RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 
 
 class Acts(Protocol):
@@ -40,12 +42,18 @@ class Acts(Protocol):
     def close(self) -> None: ...
 
 
+def descriptor_of(acts: Acts) -> int:
+    """Returns what becomes readable when somebody else has changed a table; -1 where only a look tells."""
+    fileno = getattr(acts, "fileno", None)
+    return -1 if fileno is None else int(fileno())
+
+
 class Enactor:
     """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
 
     count is what counts connections for farms that go by them. transactions and failed are how many there were. present
-    is what the kernel served when the guardian came, shares are the percentages of weights of farms that go by
-    connections.
+    is what served when the guardian came, or before the last change of the farms; shares are the percentages of weights
+    of farms that go by connections.
     """
 
     def __init__(
@@ -87,6 +95,8 @@ class Enactor:
 
     def configure(self, farms: tuple[Farm, ...], words: Words, watches: Mapping[Place, Sequence[Watch]]) -> None:
         """Goes on with other farms, words and watches."""
+        if farms is not self._farms:
+            self.present = self.standing()
         self._farms, self._words, self._watches = farms, words, watches
         names = {farm.name for farm in farms}
         self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
@@ -99,6 +109,10 @@ class Enactor:
         self._urgent = min(self._urgent, urgent)
         self._settled.clear()
         self._wanted.set()
+
+    def standing(self) -> dict[Place, bool]:
+        """Returns which backends serve at the moment as far as health decides it."""
+        return standing(self._farms, self._watches, self.present)
 
     def share(self, farm: str, backend: str) -> int | None:
         """Returns a backend's percentage of its weight where that is not 100."""
@@ -138,7 +152,8 @@ class Enactor:
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
             snapshot = await self._in_worker(self._actuator.read)
-            self.present = served(self._farms, snapshot.table) if snapshot is not None else {}
+            # The farms may have changed before the first look; what was known then is newer.
+            self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
         farms, stopped = self._farms, self._words.stopped_of(self._farms)
         for farm in farms:
@@ -147,7 +162,8 @@ class Enactor:
         applied = await self._in_worker(partial(self._actuator.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
-            self._tell("applied", reason=f"{applied.transactions} transactions after a look at the kernel's table")
+            after = applied.why or "a look at the kernel's table"
+            self._tell("applied", reason=f"{applied.transactions} transactions after {after}")
         if applied.trouble:
             self._tell("apply-failed", reason=applied.trouble)
 
@@ -179,12 +195,29 @@ class Enactor:
         self._settled.set()
 
     async def _look(self) -> None:
-        """Looks now and then whether somebody else was at the tables."""
+        """Looks whether somebody else was at the tables: as soon as the kernel tells, and now and then in any case."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await self._notice()
+            # Programs that change a table change it again: all of it is one look.
+            await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
                 if await self._in_worker(self._actuator.is_disturbed):
                     self.want(set(), 0.0)
+
+    async def _notice(self) -> None:
+        """Waits until somebody has changed a table, but not longer than until the next look."""
+        loop, noticed = asyncio.get_running_loop(), asyncio.Event()
+        descriptor = descriptor_of(self._actuator)
+        if descriptor >= 0:
+            loop.add_reader(descriptor, noticed.set)
+        try:
+            async with asyncio.timeout(_LOOK_EVERY):
+                await noticed.wait()
+        except TimeoutError:
+            return
+        finally:
+            if descriptor >= 0:
+                loop.remove_reader(descriptor)
 
     async def _even_out(self) -> None:
         """Rewrites the shares of farms that go by connections."""
@@ -200,11 +233,12 @@ class Enactor:
                 self._tell("apply-failed", reason=str(error))
                 continue
             marks = Marks(self._farms)
+            counts = marks.flows(counts)
             for farm in farms:
                 if farm not in self._farms:
                     continue
                 serving = [one for one in farm.backends if self._is_serving(farm.name, one.name)]
-                flows = {one.name: counts.get(marks.backend(farm, one.name) & FLOW_MASK, 0) for one in serving}
+                flows = {one.name: counts.get(marks.backend(farm, one.name), 0) for one in serving}
                 before = self.shares.get(farm.name, {})
                 after = balance.step(serving, flows, before)
                 if after != before:

@@ -12,6 +12,7 @@ from lb import doctor, kernel, modules
 from lb.doctor import examine
 from lb.farm import Farm, Mode, Protocol
 from lb.finding import Finding
+from lb.guard import Guard
 from lb.listing import BaseChain, Snapshot
 from lb.program import KernelError
 from lb.skeleton import VERSION
@@ -243,3 +244,10 @@ def test_modules_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch
 def test_farms_need_the_helpers_of_their_protocols() -> None:
     assert modules.nat_helpers(BOTH) == ["nf_nat_ftp", "nf_nat_tftp"]
     assert modules.nat_helpers((farm("s", protocol=Protocol.SFTP),)) == []
+
+
+def test_a_command_that_cannot_be_run_is_a_fault(look: Examine) -> None:
+    (found,) = bad(look(farm(guardian=Guard(commands=("/no/such/plugin HOST",)))), "fault")
+    assert "cannot be checked" in found
+    assert "/no/such/plugin" in found
+    assert bad(look(farm(guardian=Guard())), "fault") == []
