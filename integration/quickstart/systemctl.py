@@ -1,8 +1,8 @@
 """Stands in for systemctl(1) where no systemd runs: starts, reloads and ends what the unit files say.
 
-Honoured as systemd does it: where unit files are, where programs are found, ExecStartPre, ExecStart, ExecReload,
-Type=notify, RuntimeDirectory, StateDirectory, DynamicUser (as nobody, who keeps AmbientCapabilities alone). The sandbox
-and the restarts are not; tests/lb/test_unit.py lets systemd-analyze read those lines. An error is told and ends it with 1.
+As systemd does it: the folders of unit files, the search for programs, ExecStartPre, ExecStart, ExecReload,
+Type=notify, RuntimeDirectory, StateDirectory, DynamicUser (as nobody, who keeps AmbientCapabilities alone). Left out:
+the sandbox and restarts; tests/lb/test_unit.py lets systemd-analyze read those lines. An error is printed, and the exit code is 1.
 """
 
 from __future__ import annotations

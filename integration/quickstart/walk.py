@@ -1,8 +1,8 @@
 """Follows the quickstart of docs/farms.md: runs its commands in order, each on the host that the page names.
 
-Real: the network (namespaces with the page's addresses), sysctl, ip, nft, conntrack, vsftpd as Debian configures it, curl,
-and every `noidlb`, found by PATH. Stand-ins: apt-get looks whether the packages are installed here; `python3 -m venv` and
-`pip install .` make /opt/noidchecks out of the environment under test; systemctl runs what the unit files say.
+Real: the network (namespaces with the page's addresses), sysctl, ip, nft, conntrack, vsftpd as Debian configures it,
+curl, and every `noidlb`, found by PATH. Stand-ins: apt-get looks whether the packages are installed here; `python3 -m
+venv` and `pip install .` make /opt/noidchecks out of the environment under test; systemctl runs what the units say.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _VARIABLE = (
 def walk(page: Path, folder: Path) -> None:
     """Runs in namespaces of its own; prints what happens and exits with 1 at the first thing that is not as it says."""
     cover(folder)
-    # The checkout has no business in the kernel's settings of this machine, and no other test's leftovers are here.
+    # What other tests have left there is none of this walk's.
     for name in ("systemctl", "noidlb", "vsftpd"):
         Path("/run", name).mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", f"/run/{name}"], check=True)
