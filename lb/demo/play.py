@@ -134,5 +134,6 @@ def _told(
         wrong += is_wrong
         words.append(f"{way}: {answer['problem'] or f'from {served}'}{' (wrong)' if is_wrong else ''}")
     if words:
-        say(f"a client fetches from the VIP: {', '.join(words)}")
+        # In 80 columns, when all is well.
+        say(f"fetched: {', '.join(words)}")
     return wrong

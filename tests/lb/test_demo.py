@@ -74,3 +74,14 @@ def test_the_half_dead_backend_fails_for_its_data_ports_and_is_not_restarted(tmp
     assert (half.because, half.down) == ("data", frozenset({("ftp", "b2")}))
     healed.happens()
     assert not scene.half_dead(tmp_path / "b2").exists()
+
+
+@pytest.mark.parametrize("height", [3, 50])
+def test_the_table_is_redrawn_in_its_place_where_it_fits(
+    height: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LINES", str(height))
+    monkeypatch.setenv("COLUMNS", "80")
+    play._redraw(["one", "two", "three"])
+    # To the beginning of the first line, two above; where it would scroll, nothing is drawn.
+    assert capsys.readouterr().out == ("\x1b[Jone\ntwo\nthree\x1b[2F" if height == 50 else "")
