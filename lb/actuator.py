@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lb import conntrack, kernel
-from lb.apply import Plan
+from lb.apply import foreign_of, replacement
+from lb.ending import Ending, ending_of
 from lb.farm import Farm
 from lb.generation import generation
 from lb.kernel import KernelError, NftSession
 from lb.listing import Snapshot
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
+from lb.notices import Notices
 from lb.role import Role, cuts_flows, read_role
 from lb.ruleset import Conditions, compile_farm, compile_table
-from lb.skeleton import TABLE
 from lb.table import render, transactions
 
 
@@ -22,13 +23,14 @@ from lb.table import render, transactions
 class Applied:
     """What was done: how many transactions, and how many flows were ended.
 
-    repaired tells that the table was not as it had been left. trouble says in a sentence why flows could not be ended;
-    the next change tries again.
+    repaired tells that the table was not as it had been left, and why says what is known of that. trouble says in a
+    sentence why flows could not be ended; the next change tries again.
     """
 
     transactions: int = 0
     cut: int = 0
     repaired: bool = False
+    why: str = ""
     trouble: str = ""
 
 
@@ -41,10 +43,13 @@ class Actuator:
         *,
         generation_of: Callable[[], int | None] = generation,
         role_of: Callable[[], Role] = read_role,
+        notices: Notices | None = None,
     ) -> None:
         self._session = session or NftSession()
         self._role_of = role_of
         self._generation_of = generation_of
+        self._notices = notices or Notices()
+        self._why = ""
         # The number of the last change of any table, when it was ours.
         self._expected: int | None = None
         self._farms: tuple[Farm, ...] = ()
@@ -52,9 +57,8 @@ class Actuator:
         self._stopped: frozenset[str] = frozenset()
         # What the table was made from; None while nobody knows what is in it.
         self._conditions: Conditions | None = None
-        # Marks whose flows are still to be ended, and those of whom only UDP is.
-        self._uncut: set[int] = set()
-        self._uncut_udp: set[int] = set()
+        # What is still to be ended.
+        self._ending = Ending()
 
     def read(self) -> Snapshot | None:
         """Reads the table as the kernel has it; KernelError."""
@@ -75,43 +79,59 @@ class Actuator:
         self._conditions = None
         if known is None or farms != self._farms or stopped != self._stopped:
             self._farms, self._stopped, self._marks = farms, stopped, Marks(farms)
-            batches, gone = self._whole(conditions)
+            batches, ending = self._whole(conditions)
             repaired = known is None and bool(batches)
         else:
-            batches, gone = self._parts(known, conditions)
+            batches, ending = self._parts(known, conditions)
         for batch in batches:
             self._session.run(batch)
+            self._notices.ignore(self._session.pid)
         self._conditions = conditions
         self._expected = None if number is None else number + len(batches)
-        self._note_gone(gone)
+        self._ending.add(ending)
         cut, trouble = self._cut()
-        return Applied(len(batches), cut, repaired, trouble)
+        why, self._why = self._why, ""
+        return Applied(len(batches), cut, repaired, why if repaired else "", trouble)
+
+    def fileno(self) -> int:
+        """Returns the descriptor that becomes readable when somebody else has changed a table; -1: nobody tells."""
+        return self._notices.fileno()
 
     def is_disturbed(self) -> bool:
-        """Tells whether somebody else has changed any table since; the next change then begins with a look at ours."""
-        disturbed = self._conditions is not None and self._generation_of() != self._expected
+        """Tells whether somebody else has changed our table since; the next change then begins with a look at it.
+
+        Changes of other tables count where the kernel does not tell which one was changed, or could not tell all.
+        """
+        notice = self._notices.read()
+        if self._notices.works and (notice is None or not notice.lost):
+            disturbed = notice is not None
+        else:
+            disturbed = self._generation_of() != self._expected
+        disturbed = disturbed and self._conditions is not None
         if disturbed:
             self._conditions = None
+            self._why = "" if notice is None else str(notice)
         return disturbed
 
     def close(self) -> None:
         """Ends nft; the table stays as it is."""
         self._session.close()
+        self._notices.close()
 
-    def _whole(self, conditions: Conditions) -> tuple[Sequence[str], Set[int]]:
-        """Returns what turns the kernel's table into the wanted one, and the marks that get no packets any more."""
+    def _whole(self, conditions: Conditions) -> tuple[Sequence[str], Ending]:
+        """Returns what turns the kernel's table into the wanted one, and which flows end with it."""
         new = compile_table(self._farms, conditions, self._stopped)
         found = kernel.read()
         if found is None:
-            return (render(new),), frozenset()
-        if found.version != kernel.VERSION:
-            return (f"delete table inet {TABLE}\n{render(new)}",), frozenset()
-        return transactions(found.table, new), Plan(found.table, new, ()).gone()
+            return (render(new),), ending_of(None, new)
+        if foreign_of(found, new):
+            return (replacement(new),), ending_of(None, new)
+        return transactions(found.table, new), ending_of(found.table, new, cuts=self._cuts())
 
-    def _parts(self, known: Conditions, conditions: Conditions) -> tuple[Sequence[str], Set[int]]:
+    def _parts(self, known: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
         """Does the same for the farms whose conditions change: what the others are like costs nothing."""
         batches: list[str] = []
-        gone: set[int] = set()
+        ending = Ending()
         for farm in self._farms:
             keys = [(farm.name, one.name) for one in farm.backends]
             if farm.name in self._stopped or all(known.get(key) == conditions.get(key) for key in keys):
@@ -119,43 +139,23 @@ class Actuator:
             before = compile_farm(self._marks, farm, known)
             after = compile_farm(self._marks, farm, conditions)
             batches += transactions(before, after)
-            gone |= Plan(before, after, ()).gone()
+            ending.add(ending_of(before, after, cuts=self._cuts()))
         # Elements alone change, so that all farms together are one transaction.
-        return ["".join(batches)] if batches else [], gone
+        return ["".join(batches)] if batches else [], ending
 
-    def _note_gone(self, gone: Set[int]) -> None:
-        if not gone:
-            return
-        for farm in self._farms:
-            own = {self._marks.backend(farm, one.name) & FLOW_MASK for one in farm.backends}
-            marks = own & gone
-            if marks == own:
-                # One pass over all flows instead of one for each.
-                marks = {self._marks.farm(farm) & FLOW_MASK}
-            if farm.guardian is not None and farm.guardian.cut_connections:
-                self._uncut |= marks
-            elif farm.protocol.transport == "udp":
-                # A client that asks again from the same port would be sent there as long as its flow lives.
-                self._uncut_udp |= marks
+    def _cuts(self) -> Callable[[int], bool]:
+        """Returns what tells of a farm, by its mark, whether its flows end with their backends."""
+        return frozenset(
+            self._marks.farm(farm)
+            for farm in self._farms
+            if farm.guardian is not None and farm.guardian.cut_connections
+        ).__contains__
 
     def _cut(self) -> tuple[int, str]:
-        ended = 0
         if not cuts_flows(self._role_of()):
             # Copies of the other balancer's flows, which ends them itself.
-            self._uncut.clear()
-            self._uncut_udp.clear()
+            self._ending = Ending()
         try:
-            ended += _cut(self._uncut)
-            ended += _cut(self._uncut_udp, only_udp=True)
+            return conntrack.end(self._ending), ""
         except KernelError as error:
-            return ended, str(error)
-        return ended, ""
-
-
-def _cut(marks: set[int], *, only_udp: bool = False) -> int:
-    ended = 0
-    while marks:
-        mark = next(iter(marks))
-        ended += conntrack.cut([mark], only_udp=only_udp)
-        marks.discard(mark)
-    return ended
+            return 0, str(error)

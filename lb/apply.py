@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lb import kernel
 from lb.farm import Farm
-from lb.marks import BACKEND_MASK, FLOW_MASK, Marks
+from lb.listing import Snapshot
+from lb.marks import Marks
 from lb.ruleset import Conditions, compile_table
 from lb.skeleton import TABLE
 from lb.table import Table, render, transactions
@@ -21,45 +22,19 @@ _BACKENDS = ("backend4", "backend6", "host4", "host6")
 class Plan:
     """What makes the kernel's table the wanted one: transactions to be run in this order, none when it is already.
 
-    old is None when there is no table of this version; is_foreign then tells that another one is to be replaced.
+    old is None when there is no table of this version that is whole; foreign then says what another one is, if there
+    is one, that is to be replaced.
     """
 
     old: Table | None
     new: Table
     batches: tuple[str, ...]
-    is_foreign: bool = False
+    foreign: str = ""
 
     def run(self) -> None:
         """Makes the changes; KernelError, after which another plan finishes what was begun."""
         for batch in self.batches:
             kernel.run(batch)
-
-    def gone(self) -> frozenset[int]:
-        """Returns the marks of the backends that get no packets from now on, or at another address."""
-        if self.old is None:
-            return frozenset()
-        before, after = _targets(self.old), _targets(self.new)
-        return frozenset(
-            mark & FLOW_MASK
-            for (mark, version), target in before.items()
-            if not _is_same(target, after.get((mark, version)))
-        )
-
-    def pinned(self, farms: tuple[Farm, ...]) -> frozenset[int]:
-        """Returns the marks of those of the gone that are UDP backends of a serving farm.
-
-        Their flows must end at once: a client that asks again from the same port would be sent to them as long as its
-        flow lives, and unanswered requests of TFTP fill the kernel's table of expectations.
-        """
-        marks = Marks(farms)
-        serving = _serving(self.new)
-        udp = {
-            marks.backend(farm, backend.name) & FLOW_MASK
-            for farm in farms
-            if farm.protocol.transport == "udp" and marks.farm(farm) in serving
-            for backend in farm.backends
-        }
-        return self.gone() & udp
 
 
 def plan(farms: tuple[Farm, ...], words: Words, conditions: Conditions | None = None) -> Plan:
@@ -71,15 +46,29 @@ def plan(farms: tuple[Farm, ...], words: Words, conditions: Conditions | None = 
     found = kernel.read()
     if found is None:
         return Plan(None, new, (render(new),))
-    if found.version is None or found.version != kernel.VERSION:
-        return Plan(None, new, (f"delete table inet {TABLE}\n{render(new)}",), is_foreign=True)
+    if foreign := foreign_of(found, new):
+        return Plan(None, new, (replacement(new),), foreign)
     return Plan(found.table, new, tuple(transactions(found.table, new)))
+
+
+def foreign_of(found: Snapshot, new: Table) -> str:
+    """Says why the table that was found has to be replaced as a whole, or nothing."""
+    if found.damage:
+        return f"the table is not as noidlb has made it ({found.damage})"
+    if found.version != kernel.VERSION:
+        return "the table is of another version"
+    return "the table has other bits for its marks" if found.table.layout != new.layout else ""
+
+
+def replacement(new: Table) -> str:
+    """Returns the transaction that makes a table in the place of another."""
+    return f"delete table inet {TABLE}\n{render(new)}"
 
 
 def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
     """Says in words what a plan changes, a line for each farm or backend."""
-    if change.is_foreign:
-        return ["the table of another version is replaced as a whole"]
+    if change.foreign:
+        return [f"{change.foreign}: it is replaced as a whole"]
     if change.old is None:
         return [f"the table is made, with {len(farms)} farm{'s' * (len(farms) != 1)}"]
     names = _names(change.old, change.new, farms)
@@ -100,30 +89,15 @@ def shares(table: Table) -> dict[int, tuple[int, int]]:
             mark = int(value, 16)
             counts[mark] = counts.get(mark, 0) + 1
         for mark, count in counts.items():
-            share = count, totals.get(mark & ~BACKEND_MASK, count)
+            share = count, totals.get(mark & ~table.layout.backend, count)
             found[mark] = max(found.get(mark, (0, 1)), share)
     return found
-
-
-def _targets(table: Table) -> dict[tuple[int, int], tuple[str, str]]:
-    """Returns address and port of each backend by mark and IP version; the port is "" where the client's is kept."""
-    found = {}
-    for version in (4, 6):
-        for kind in ("host", "backend"):
-            for mark, target in table.of(f"{kind}{version}").items():
-                address, _, port = target.partition(" . ")
-                found[int(mark, 16), version] = address, port
-    return found
-
-
-def _is_same(one: tuple[str, str], other: tuple[str, str] | None) -> bool:
-    return other is not None and one[0] == other[0] and (one[1] == other[1] or not (one[1] and other[1]))
 
 
 def _names(old: Table, new: Table, farms: tuple[Farm, ...]) -> Mapping[int, str]:
     names = {int(mark, 16): name for mark, name in (*old.names.items(), *new.names.items())}
     for mark, name in list(names.items()):
-        names[mark & ~BACKEND_MASK] = name.partition("/")[0]
+        names[mark & ~new.layout.backend] = name.partition("/")[0]
     marks = Marks(farms)
     return names | {marks.farm(farm): farm.name for farm in farms}
 
@@ -157,7 +131,7 @@ def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
     serving = _serving(old) & _serving(new)
     lines = []
     for mark in before.keys() | after.keys() | shares_before.keys() | shares_after.keys():
-        if mark & ~BACKEND_MASK not in serving:
+        if mark & ~new.layout.backend not in serving:
             # Farms that come, go or stop have their services told.
             continue
         name = names.get(mark, f"{mark:#010x}")

@@ -15,6 +15,7 @@ from lb import cli_guard, conntrack, kernel
 from lb.apply import plan
 from lb.cli_diff import diff
 from lb.cli_guard import (
+    cut_option as _cut,
     file_argument as _file,
     other_file_option as _other_file,
     require_no_guardian,
@@ -27,12 +28,13 @@ from lb.config import load
 from lb.doctor import examine
 from lb.farm import BackendState, Farm, FarmError
 from lb.finding import FAULT
+from lb.hints import faults, hints
 from lb.lock import GuardError
 from lb.marks import Marks
+from lb.narrow import plan_backend, plan_farm
 from lb.operation import (
     carry_out,
     current,
-    end_flows,
     find_backend,
     find_farm,
     load_modules,
@@ -40,6 +42,7 @@ from lb.operation import (
     read_file,
     read_words,
     remind,
+    tell,
 )
 from lb.pair_cli import examine_node, pair, pair_folders
 from lb.program import KernelError
@@ -54,8 +57,6 @@ from noidchecks.status.text import printable
 DONE, FOUND, TROUBLE, USAGE = range(4)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-_cut = click.option("--cut", is_flag=True, help="End established flows too.")
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,6 +78,14 @@ def check(file: str) -> int:
         compile_table(farms)
     except FarmError as error:
         _say(str(error))
+        return FOUND
+    wrong = faults(farms)
+    for line in wrong:
+        _say(line)
+    for line in hints(farms):
+        if line not in wrong:
+            click.echo(f"hint: {line}")
+    if wrong:
         return FOUND
     backends = sum(len(farm.backends) for farm in farms)
     click.echo(f"{file}: {number(len(farms), 'farm')}, {number(backends, 'backend')}: valid")
@@ -111,8 +120,9 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
         change = plan(farms, words)
         if change.old is None:
             load_modules(farms)
-        carry_out(change, folder, text, words, farms)
-        end_flows(change, farms, cut=cut)
+        for line in hints(farms):
+            tell(f"noidlb: warning: {line}", err=True)
+        carry_out(change, folder, text, words, farms, cut=cut)
     remind(words, farms)
     return DONE
 
@@ -134,10 +144,10 @@ def _word(name: str, state: BackendState, text: str) -> None:
             chosen = find_farm(farms, farm)
             one = find_backend(chosen, backend)
             words = read_words(folder, put_aside=True).about(farms).saying(farm, backend, state, one.state)
-            change = plan(farms, words)
-            carry_out(change, folder, text, words, farms, only_change=True)
-            marks = [Marks(farms).backend(chosen, backend)] if cut else []
-            end_flows(change, farms, marks=marks)
+            change = plan_backend(farms, words, chosen, one)
+            marks = Marks(farms)
+            cuts = [marks.layout.match(marks.backend(chosen, backend))] if cut else []
+            carry_out(change, folder, text, words, farms, only_change=True, marks=cuts)
         return DONE
 
 
@@ -163,16 +173,15 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
         text, farms = current(folder, file)
         chosen = farms if farm is None else (find_farm(farms, farm),)
         words = read_words(folder, put_aside=True).about(farms).stopping(farm)
-        change = plan(farms, words)
+        change = plan(farms, words) if farm is None else plan_farm(farms, words, chosen[0])
         carry_out(change, folder, text, words, farms, only_change=True)
         if cut:
-            marks = Marks(farms)
-            busy = {mark & ~0xFF for mark in conntrack.count()}
-            found = [mark for one in chosen if (mark := marks.farm(one)) & 0x0FFFFFFF in busy]
-            click.echo(f"ended {number(conntrack.cut(found), 'flow')}")
+            ended = conntrack.cut(Marks(farms).busy(chosen, conntrack.count()))
             if farm is None:
                 kernel.remove()
-                click.echo("the table is removed")
+            tell(f"ended {number(ended, 'flow')}")
+            if farm is None:
+                tell("the table is removed")
     return DONE
 
 
@@ -187,14 +196,11 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
         return DONE
     with folder.locked():
         text, farms = current(folder, file)
-        if farm is not None:
-            find_farm(farms, farm)
         words = read_words(folder, put_aside=True).about(farms).starting(farm, farms)
-        change = plan(farms, words)
+        change = plan(farms, words) if farm is None else plan_farm(farms, words, find_farm(farms, farm))
         if change.old is None:
             load_modules(farms)
         carry_out(change, folder, text, words, farms)
-        end_flows(change, farms)
     return DONE
 
 

@@ -30,6 +30,7 @@ state_option = click.option(
     callback=lambda _context, _parameter, value: StateFolder(value),
     help="Where the operator's words are kept.",
 )
+cut_option = click.option("--cut", is_flag=True, help="End established flows too.")
 file_argument = click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
 other_file_option = click.option("--file", type=click.Path(), help="Take this configuration, not the one applied last.")
 socket_option = click.option(
@@ -131,11 +132,15 @@ def guard(
 
 
 @click.command()
+@cut_option
 @socket_option
 @state_option
-def reload(socket: str | None, folder: StateFolder) -> int:
-    """Lets the running guardian read its file again; when it is bad, the farms stay as they were."""
-    if not speak_lines(folder, socket, {"do": "reload"}):
+def reload(cut: bool, socket: str | None, folder: StateFolder) -> int:
+    """Lets the running guardian read its file again; when it is bad, the farms stay as they were.
+
+    With --cut, the flows of backends that are no longer used end; otherwise those in TCP go on.
+    """
+    if not speak_lines(folder, socket, {"do": "reload", "cut": cut}):
         raise GuardError("no guardian runs: noidlb apply FILE applies a file without one")
     return 0
 

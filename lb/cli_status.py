@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from lb import conntrack, kernel
+from lb import conntrack, fullness, kernel
 from lb.cli_guard import other_file_option, socket_option, speak, state_option
 from lb.farm import FarmError
+from lb.marks import Marks
 from lb.operation import current, read_file, read_words
 from lb.pair_cli import run_option, view_pair
 from lb.peer import PairView
@@ -69,6 +70,8 @@ def _show_status(
     if clear:
         click.clear()
     click.echo(to_table(statuses))
+    for line in _remembered(folder, file):
+        click.echo(line)
     if view is not None:
         for line in view.lines():
             click.echo(printable(line))
@@ -76,6 +79,17 @@ def _show_status(
         click.echo(f"this balancer's role in its pair: {role.value}")
     if remark:
         click.echo(remark)
+
+
+def _remembered(folder: StateFolder, file: str | None) -> list[str]:
+    """Says how full the maps of sticky clients are, where a farm is sticky and the kernel tells."""
+    try:
+        _, farms = current(folder, file)
+    except (StateError, FarmError, click.UsageError):
+        return []
+    if not any(farm.sticky for farm in farms):
+        return []
+    return [f"sticky clients of IPv{version}: {one.count} of {one.limit}" for version, one in fullness.sticky().items()]
 
 
 def _view_pair(
@@ -96,7 +110,7 @@ def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...]
     found = kernel.read()
     flows = None
     try:
-        flows = conntrack.count()
+        flows = Marks(farms).flows(conntrack.count())
     except KernelError as error:
         click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
     remark = "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start"

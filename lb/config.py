@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from lb.farm import (
     require_disjoint,
 )
 from lb.guard import OnUnknown, OnWarning, fill_in, words_of
+from lb.marks import MANY, layout_of
 from lb.pair import Pair, with_sources
 from lb.pair_config import pair_of
 from lb.settings import SYNC, Settings
@@ -93,7 +95,10 @@ def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     if not table:
         raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
     farms = tuple(_farm(name, value) for name, value in table.items())
+    if settings.marks is not None:
+        farms = tuple(replace(farm, marks=settings.marks) for farm in farms)
     require_disjoint(farms)
+    _require_marks(farms)
     pair = pair_of(document["pair"]) if "pair" in document else None
     _require_sync(settings, pair)
     return with_sources(farms, pair) if pair is not None else farms
@@ -113,6 +118,13 @@ def parse_settings(text: str) -> Settings:
 def settings_of(document: Mapping[str, object]) -> Settings:
     """Makes the settings of the guardian itself of a TOML document that tomllib has read; FarmError."""
     return build(Settings, _SERVICE, {}, document.get("service", {}), "service")
+
+
+def _require_marks(farms: tuple[Farm, ...]) -> None:
+    layout = layout_of(farms)
+    if len(farms) > layout.farms:
+        message = f"are bits for {layout.farms} farms, and there are {len(farms)}: the most is {MANY:#x}"
+        raise FarmError("service.marks", message)
 
 
 def _require_sync(settings: Settings, pair: Pair | None) -> None:
@@ -211,6 +223,7 @@ _FARM: dict[str, Reader] = {
     "sticky": whole_seconds,
     "connection-limit": integer,
     "ftps": _ftps,
+    "single-port": flag,
     "backends": _backends,
     "guardian": _guard,
 }
@@ -246,4 +259,4 @@ _GUARD: dict[str, Reader] = {
     "min-backends": integer,
 }
 
-_SERVICE: dict[str, Reader] = {"hook": _argv, "hook-timeout": duration, "metrics": text_of}
+_SERVICE: dict[str, Reader] = {"hook": _argv, "hook-timeout": duration, "metrics": text_of, "marks": integer}

@@ -6,22 +6,24 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from lb.marks import BACKEND_MASK, FARM_MASK, FLOW_MASK
+from lb.ending import Ending, Match, Service
 from lb.program import Answer, KernelError, find, run
 
 # A million flows are listed in 4 s.
 _TIMEOUT = 60.0
 # Named, because versions differ in what they take when none is, and the manual in what it says of it.
-_FAMILIES = ("ipv4", "ipv6")
+_FAMILIES = {4: "ipv4", 6: "ipv6"}
 _MARK = re.compile(rb" mark=([0-9]{1,10})")
 # What nft's `ct count` leaves out too: flows that are over, kept for late packets.
 _OVER = (b" TIME_WAIT ", b" CLOSE ")
 _DELETED = re.compile(r"(\d+) flow entries have been deleted")
+# Of a flow: what was asked, and who answers.
+_ASKED = re.compile(rb"src=\S+ dst=(\S+) sport=\d+ dport=(\d+)")
 _SHOWN = 300
 
 
 def count() -> Counter[int]:
-    """Counts the current flows of each backend by mark (FLOW_MASK), in one pass over each family.
+    """Counts the current flows by mark, in one pass over each family.
 
     A flow's data connections have its mark, and count.
     """
@@ -36,36 +38,88 @@ def count() -> Counter[int]:
             if found and not any(over in line for over in _OVER):
                 counts[found[1]] += 1
 
-    for family in _FAMILIES:
+    for family in _FAMILIES.values():
         answer = run([_conntrack(), "-L", "-f", family], timeout=_TIMEOUT, each=add)
         if answer.code:
             raise KernelError(_explain(answer))
-    flows: Counter[int] = Counter()
-    for mark, number in counts.items():
-        if int(mark) & FLOW_MASK:
-            flows[int(mark) & FLOW_MASK] += number
-    return flows
+    return Counter({int(mark): number for mark, number in counts.items() if int(mark)})
 
 
-def cut(marks: Iterable[int], *, only_udp: bool = False) -> int:
+def end(ending: Ending) -> int:
+    """Ends these flows and returns how many; what is done is taken out, so that after a KernelError it can go on."""
+    ended = 0
+    while ending.marks:
+        version, match = next(iter(ending.marks))
+        ended += _cut(version, match)
+        ending.marks.discard((version, match))
+    while ending.udp:
+        version, match = next(iter(ending.udp))
+        ended += _cut(version, match, "-p", "udp")
+        ending.udp.discard((version, match))
+    while ending.services:
+        service = next(iter(ending.services))
+        ended += _delete(_family_of(service), *_asking(service))
+        ending.services.discard(service)
+    if ending.untranslated:
+        for service in _untranslated(ending.untranslated):
+            # Not counted: they were of no farm.
+            _delete(_family_of(service), *_asking(service), "-r", service[0])
+        ending.untranslated.clear()
+    return ended
+
+
+def cut(matches: Iterable[Match]) -> int:
     """Ends the flows of backends, or of all backends of farms, by mark; returns how many.
 
     Data connections have the mark of their control connection and end too, and so do the expectations of both. The
     client's next packet is refused; the server is not told.
     """
-    protocol = ["-p", "udp"] if only_udp else []
-    ended = 0
-    for mark in sorted({mark & FLOW_MASK for mark in marks} - {0}):
-        mask = FLOW_MASK if mark & BACKEND_MASK else FARM_MASK
-        for family in _FAMILIES:
-            argv = [_conntrack(), "-D", "-f", family, *protocol, "-m", f"{mark:#x}/{mask:#x}"]
-            answer = run(argv, timeout=_TIMEOUT, each=_forget)
-            found = _DELETED.search(answer.errors)
-            # It ends with 1 when there was nothing to delete, which is as good.
-            if answer.code and not found:
-                raise KernelError(_explain(answer))
-            ended += int(found[1]) if found else 0
-    return ended
+    return sum(_cut(version, match) for match in sorted(set(matches)) if match[0] for version in _FAMILIES)
+
+
+def _cut(version: int, match: Match, *words: str) -> int:
+    mark, mask = match
+    return _delete(_FAMILIES[version], *words, "-m", f"{mark:#x}/{mask:#x}")
+
+
+def _delete(family: str, *words: str) -> int:
+    answer = run([_conntrack(), "-D", "-f", family, *words], timeout=_TIMEOUT, each=_forget)
+    found = _DELETED.search(answer.errors)
+    # It ends with 1 when there was nothing to delete, which is as good.
+    if answer.code and not found:
+        raise KernelError(_explain(answer))
+    return int(found[1]) if found else 0
+
+
+def _untranslated(services: Iterable[Service]) -> list[Service]:
+    """Returns those of the services that flows ask which were never sent to a backend."""
+    wanted = {(vip.encode(), str(port).encode()): (vip, port) for vip, port in services}
+    found: set[Service] = set()
+    rest = b""
+
+    def add(piece: bytes) -> None:
+        nonlocal rest
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            asked = _ASKED.search(line)
+            service = wanted.get((asked[1], asked[2])) if asked else None
+            if asked and service and b" src=" + asked[1] + b" " in line[asked.end() :]:
+                found.add(service)
+
+    for family in sorted({_family_of(service) for service in services}):
+        answer = run([_conntrack(), "-L", "-f", family, "-p", "udp"], timeout=_TIMEOUT, each=add)
+        if answer.code:
+            raise KernelError(_explain(answer))
+    return sorted(found)
+
+
+def _asking(service: Service) -> tuple[str, ...]:
+    vip, port = service
+    return "-p", "udp", "-d", vip, "--dport", str(port)
+
+
+def _family_of(service: Service) -> str:
+    return _FAMILIES[6 if ":" in service[0] else 4]
 
 
 def version() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import click
 
@@ -18,10 +19,16 @@ from lb.status import to_document
 _MOST_EVENTS = 1000
 
 
+class Reload(Protocol):
+    """Reads the configuration again."""
+
+    async def __call__(self, *, cut: bool) -> list[str]: ...
+
+
 class Desk:
     """Reads requests and has them carried out; reload is what reads the configuration again."""
 
-    def __init__(self, running: Running, events: EventLog, reload: Callable[[], Awaitable[list[str]]]) -> None:
+    def __init__(self, running: Running, events: EventLog, reload: Reload) -> None:
         self._running = running
         self._events = events
         self._reload = reload
@@ -83,7 +90,7 @@ class Desk:
         return {"events": [to_dict(event) for event in found]}
 
     async def _reread(self, request: Request) -> Answer:
-        return {"lines": await self._reload()}
+        return {"lines": await self._reload(cut=_flag(request, "cut"))}
 
 
 def _name(request: Request, key: str) -> str | None:

@@ -17,17 +17,18 @@ from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm, Scheduler
 from lb.guardian import Watch
 from lb.listing import Snapshot
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.program import KernelError
 from lb.ruleset import Condition, Conditions
 from lb.verdicts import Merged, Place, merge, served, verdicts_of
 from lb.words import Words
 
-# Counts the connections of each backend by mark (FLOW_MASK); KernelError.
+# Counts connections by conntrack mark; KernelError.
 Count = Callable[[], Mapping[int, int]]
 T = TypeVar("T")
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
+_LOOK_PAUSE = 0.05
 _RETRY_FIRST, _RETRY_MOST = 0.2, 30.0
 
 
@@ -38,6 +39,12 @@ class Acts(Protocol):
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied: ...
     def is_disturbed(self) -> bool: ...
     def close(self) -> None: ...
+
+
+def descriptor_of(acts: Acts) -> int:
+    """Returns what becomes readable when somebody else has changed a table; -1 where only a look tells."""
+    fileno = getattr(acts, "fileno", None)
+    return -1 if fileno is None else int(fileno())
 
 
 class Enactor:
@@ -147,7 +154,8 @@ class Enactor:
         applied = await self._in_worker(partial(self._actuator.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
-            self._tell("applied", reason=f"{applied.transactions} transactions after a look at the kernel's table")
+            after = applied.why or "a look at the kernel's table"
+            self._tell("applied", reason=f"{applied.transactions} transactions after {after}")
         if applied.trouble:
             self._tell("apply-failed", reason=applied.trouble)
 
@@ -179,12 +187,29 @@ class Enactor:
         self._settled.set()
 
     async def _look(self) -> None:
-        """Looks now and then whether somebody else was at the tables."""
+        """Looks whether somebody else was at the tables: as soon as the kernel tells, and now and then in any case."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await self._notice()
+            # Programs that change a table change it again: all of it is one look.
+            await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
                 if await self._in_worker(self._actuator.is_disturbed):
                     self.want(set(), 0.0)
+
+    async def _notice(self) -> None:
+        """Waits until somebody has changed a table, but not longer than until the next look."""
+        loop, noticed = asyncio.get_running_loop(), asyncio.Event()
+        descriptor = descriptor_of(self._actuator)
+        if descriptor >= 0:
+            loop.add_reader(descriptor, noticed.set)
+        try:
+            async with asyncio.timeout(_LOOK_EVERY):
+                await noticed.wait()
+        except TimeoutError:
+            return
+        finally:
+            if descriptor >= 0:
+                loop.remove_reader(descriptor)
 
     async def _even_out(self) -> None:
         """Rewrites the shares of farms that go by connections."""
@@ -200,11 +225,12 @@ class Enactor:
                 self._tell("apply-failed", reason=str(error))
                 continue
             marks = Marks(self._farms)
+            counts = marks.flows(counts)
             for farm in farms:
                 if farm not in self._farms:
                     continue
                 serving = [one for one in farm.backends if self._is_serving(farm.name, one.name)]
-                flows = {one.name: counts.get(marks.backend(farm, one.name) & FLOW_MASK, 0) for one in serving}
+                flows = {one.name: counts.get(marks.backend(farm, one.name), 0) for one in serving}
                 before = self.shares.get(farm.name, {})
                 after = balance.step(serving, flows, before)
                 if after != before:

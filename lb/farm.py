@@ -115,7 +115,9 @@ class Farm:
 
     source holds fixed snat addresses, at most one of each family (none: masquerade). sticky is in seconds, by client
     address. connection_limit is for each backend. ftps names the data connections that FTP clients make over TLS,
-    which no helper can read: passive, active.
+    which no helper can read: passive, active. single_port is for TFTP servers that answer from the port that they were
+    asked at. marks are the bits of conntrack marks that a configuration's farms have for themselves (none: lb.marks
+    chooses).
     """
 
     name: str
@@ -128,8 +130,10 @@ class Farm:
     sticky: int | None = None
     connection_limit: int | None = None
     ftps: frozenset[str] = frozenset()
+    single_port: bool = False
     backends: tuple[Backend, ...] = field(default=())
     guardian: Guard | None = None
+    marks: int | None = None
 
     def __post_init__(self) -> None:
         _require_name(self.name)
@@ -137,6 +141,8 @@ class Farm:
         self._require_addresses()
         self._require_backends()
         self._require_ftps()
+        is_tftp = self.protocol is Protocol.TFTP
+        require(is_tftp or not self.single_port, "single-port", "is only used by protocol tftp")
         if self.guardian is not None:
             needed = f"must be given for protocol {self.protocol.value}"
             require(bool(self.commands), "guardian.command", needed)
@@ -146,6 +152,12 @@ class Farm:
             require(1 <= self.sticky <= MAX_STICKY, "sticky", f"must be 1s to 7d, not {self.sticky}s")
         if (limit := self.connection_limit) is not None:
             require(1 <= limit <= MAX_LIMIT, "connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
+
+    @property
+    def helper(self) -> str:
+        """The conntrack helper that reads its clients' dialogue, or nothing."""
+        # Of a transfer that stays on one port, the helper would leave an expectation behind that nothing meets.
+        return "" if self.single_port else self.protocol.helper
 
     @property
     def services(self) -> tuple[tuple[str, IPAddress, int], ...]:

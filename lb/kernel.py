@@ -83,23 +83,22 @@ def read() -> Snapshot | None:
 
     A table that is not of this version, or not whole, comes without contents.
     """
-    outline = _nft(["-t", "list", "ruleset", "inet"])
-    if outline.code:
-        raise KernelError(_explain(outline))
-    found = read_outline(outline.output.decode(errors="replace"))
-    if found is None:
+    answer = _nft(["-s", "-t", "list", "ruleset", "inet"])
+    if answer.code:
+        raise KernelError(_explain(answer))
+    outline = read_outline(answer.output.decode(errors="replace"))
+    if outline is None:
         return None
-    version_found, chains = found
-    if version_found != VERSION:
-        return Snapshot(version_found)
+    if outline.version != VERSION:
+        return Snapshot(outline.version, damage=outline.damage)
     listed = _nft(["-n", "-j", "-i"], list_commands())
     if "No such file or directory" in listed.errors:
         # Somebody has removed one of our maps: only a table made anew can be trusted.
-        return Snapshot(None)
+        return Snapshot(None, damage="a map is missing")
     if "rror" in listed.errors:
         raise KernelError(_explain(listed))
     try:
-        return to_snapshot(VERSION, chains, read_elements(listed.output))
+        return to_snapshot(outline, read_elements(listed.output))
     except ValueError as error:
         raise KernelError(f"nft lists the table in a way that is not understood: {error}") from error
 
@@ -164,6 +163,11 @@ class NftSession:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the nft that is open, which is the number of its netlink socket too; 0 when none is."""
+        return 0 if self._process is None else self._process.pid
 
     def run(self, text: str) -> None:
         """Runs nft text as one transaction: all of it, or KernelError and none.

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lb.farm import Farm
+from lb.fullness import Fullness
 from lb.guardian import Health
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.watch import Counts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -19,7 +20,8 @@ Samples = Iterable[tuple[Mapping[str, str], float]]
 class View:
     """What there is to measure at one moment; flows are current connections by mark, None when nobody could count.
 
-    info holds what the guardian is: its version, the hash of its farms file, its role in its pair.
+    info holds what the guardian is: its version, the hash of its farms file, its role in its pair. sticky is by IP
+    version, and like expectations only there when the kernel tells.
     """
 
     farms: tuple[Farm, ...]
@@ -28,6 +30,8 @@ class View:
     flows: Mapping[int, int] | None
     info: Mapping[str, str]
     others: Mapping[str, int] = field(default_factory=dict)
+    sticky: Mapping[int, Fullness] = field(default_factory=dict)
+    expectations: Fullness | None = None
 
 
 def write(view: View) -> str:
@@ -42,6 +46,7 @@ def write(view: View) -> str:
                 "Current flows of a backend, data connections included",
                 _connections(view),
             ),
+            *_shared(view),
             *_service(view),
         )
     )
@@ -85,8 +90,21 @@ def _connections(view: View) -> Samples:
     marks = Marks(view.farms)
     for farm in view.farms:
         for backend in farm.backends:
-            flows = view.flows.get(marks.backend(farm, backend.name) & FLOW_MASK, 0)
+            flows = view.flows.get(marks.backend(farm, backend.name), 0)
             yield {"farm": farm.name, "backend": backend.name}, flows
+
+
+def _shared(view: View) -> Iterable[str]:
+    sticky = [({"family": f"ipv{version}"}, one) for version, one in view.sticky.items()]
+    expected: list[tuple[dict[str, str], Fullness]] = [({}, view.expectations)] if view.expectations else []
+    for name, text, found in (
+        ("noidlb_sticky_clients", "Clients of sticky farms that are remembered", sticky),
+        ("noidlb_expectations", "Data connections that the kernel expects, of all farms and others", expected),
+    ):
+        yield from _family(name, "gauge", text, [(labels, one.count) for labels, one in found])
+        yield from _family(
+            f"{name}_limit", "gauge", f"{text}: the most", [(labels, one.limit) for labels, one in found]
+        )
 
 
 def _service(view: View) -> Iterable[str]:

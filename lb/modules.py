@@ -15,7 +15,7 @@ _TIMEOUT = 30.0
 
 def nat_helpers(farms: Iterable[Farm]) -> list[str]:
     """Returns the modules that rewrite addresses in the dialogues of these farms."""
-    return sorted({f"nf_nat_{farm.protocol.helper}" for farm in farms if farm.protocol.helper})
+    return sorted({f"nf_nat_{farm.helper}" for farm in farms if farm.helper})
 
 
 def load(names: Iterable[str]) -> list[str]:

@@ -9,11 +9,12 @@ import struct
 # linux/netlink.h, linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
 _NETFILTER = 12
 _TABLES = 10 << 8
-NEW_TABLE, GET_TABLE, NEW_GENERATION, GET_GENERATION = (_TABLES | number for number in (0, 1, 15, 16))
+NEW_TABLE, GET_TABLE, DELETE_TABLE, NEW_GENERATION, GET_GENERATION = (_TABLES | one for one in (0, 1, 2, 15, 16))
+GET_SET = _TABLES | 10
 INET = 1
 _ERROR, _BEGIN, _END = 2, 16, 17
 _REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
-_HEADER = struct.Struct("=IHHII")
+HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct("!BBH")
 _ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
@@ -21,12 +22,15 @@ _CODE = struct.Struct("=i")
 _PATIENCE = 30.0
 
 
-def opened(number: int = 0) -> socket.socket:
-    """Opens a socket of that number, which no other of the network namespace has; 0: of any number. OSError."""
+def opened(number: int = 0, *, groups: int = 0) -> socket.socket:
+    """Opens a socket of that number, which no other of the network namespace has; 0: of any number. OSError.
+
+    groups are those that it listens to, a bit each.
+    """
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
     try:
         made.settimeout(_PATIENCE)
-        made.bind((number, 0))
+        made.bind((number, groups))
     except OSError:
         made.close()
         raise
@@ -48,26 +52,30 @@ def create(netlink: socket.socket, kind: int, body: bytes, *, family: int) -> No
     """Makes what there must not be yet, in a transaction; OSError."""
     flags = _REQUEST | _ACKNOWLEDGE | _EXCLUSIVE | _CREATE
     # The family is that of the subsystem here, in the last field.
-    begin, end = (_HEADER.pack(20, one, _REQUEST, 0, 0) + _FAMILY.pack(0, 0, _TABLES >> 8) for one in (_BEGIN, _END))
+    begin, end = (HEADER.pack(20, one, _REQUEST, 0, 0) + _FAMILY.pack(0, 0, _TABLES >> 8) for one in (_BEGIN, _END))
     netlink.send(begin + _message(kind, flags, body, family) + end)
     _read(netlink.recv(1 << 16))
 
 
 def _message(kind: int, flags: int, body: bytes, family: int) -> bytes:
-    return _HEADER.pack(_HEADER.size + _FAMILY.size + len(body), kind, flags, 1, 0) + _FAMILY.pack(family, 0, 0) + body
+    return HEADER.pack(HEADER.size + _FAMILY.size + len(body), kind, flags, 1, 0) + _FAMILY.pack(family, 0, 0) + body
 
 
 def _read(answer: bytes) -> dict[int, bytes]:
     """Returns the attributes of an answer; none of one that only says that it is done."""
-    if len(answer) < _HEADER.size + _CODE.size:
+    if len(answer) < HEADER.size + _CODE.size:
         return {}
-    if _HEADER.unpack_from(answer)[1] == _ERROR:
-        (code,) = _CODE.unpack_from(answer, _HEADER.size)
+    if HEADER.unpack_from(answer)[1] == _ERROR:
+        (code,) = _CODE.unpack_from(answer, HEADER.size)
         if code:
             raise OSError(-code, os.strerror(-code))
         return {}
+    return attributes(answer, HEADER.size + _FAMILY.size)
+
+
+def attributes(answer: bytes, begin: int) -> dict[int, bytes]:
+    """Returns the attributes from that byte on, by kind."""
     found = {}
-    begin = _HEADER.size + _FAMILY.size
     while begin + _ATTRIBUTE.size <= len(answer):
         length, kind = _ATTRIBUTE.unpack_from(answer, begin)
         found[kind] = answer[begin + _ATTRIBUTE.size : begin + length]

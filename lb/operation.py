@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import product
 
 import click
 
 from lb import conntrack, modules
 from lb.apply import Plan, describe
 from lb.config import MAX_SIZE, load, parse
+from lb.ending import Match, ending_of
 from lb.farm import Backend, Farm, FarmError
-from lb.state import StateFolder
+from lb.program import KernelError
+from lb.state import StateError, StateFolder
 from lb.words import Words
 from noidchecks.regular import read_regular
 from noidchecks.status.text import printable
@@ -48,7 +52,7 @@ def read_words(folder: StateFolder, *, put_aside: bool = False) -> Words:
     """Reads the operator's words, and prints what is wrong with them."""
     words = folder.words(put_aside=put_aside)
     for warning in folder.warnings:
-        click.echo(f"noidlb: warning: {printable(warning)}", err=True)
+        tell(f"noidlb: warning: {printable(warning)}", err=True)
     folder.warnings.clear()
     return words
 
@@ -84,48 +88,82 @@ def carry_out(
     farms: tuple[Farm, ...],
     *,
     only_change: bool = False,
+    cut: bool = False,
+    marks: Sequence[Match] = (),
 ) -> None:
-    """Runs a plan and keeps what it was made of; only_change leaves it at that when there is no table to change."""
-    if only_change and plan.old is None and not plan.is_foreign:
-        click.echo("there is no table in the kernel: this will hold from the next noidlb apply or start on")
+    """Keeps what a plan was made of, runs it, ends the flows that end with it, and then tells what was done.
+
+    only_change leaves it at the first when there is no table to change. cut ends all flows of what is gone, and those
+    of these marks end too. In this order, because a command may be ended at any moment and its reader may leave: what
+    is kept is then never older than the table. A disk that takes nothing does not keep the farms from being served;
+    StateError at the end.
+    """
+    before, trouble = (folder.applied(), folder.words()), _keep(folder, text, words)
+    if only_change and plan.old is None and not plan.foreign:
+        tell("there is no table in the kernel: this will hold from the next noidlb apply or start on")
     else:
-        plan.run()
+        try:
+            plan.run()
+        except KernelError:
+            # It was refused: what is kept must not become true by the next command.
+            if before[0] is not None:
+                _keep(folder, before[0], before[1])
+            raise
+        ended = end_flows(plan, cut=cut, marks=marks)
         lines = describe(plan, farms)
         for line in lines[:_TOLD]:
-            click.echo(line)
+            tell(line)
         if len(lines) > _TOLD:
-            click.echo(f"... and {len(lines) - _TOLD} more")
+            tell(f"... and {len(lines) - _TOLD} more")
         if not plan.batches:
-            click.echo("nothing to change")
-    folder.save_applied(text)
-    folder.save_words(words)
+            tell("nothing to change")
+        if cut or marks:
+            tell(f"ended {number(ended, 'flow')}")
+    if trouble:
+        raise StateError(f"{trouble}; the table is changed, but a restart will not know of it")
 
 
-def end_flows(plan: Plan, farms: tuple[Farm, ...], *, cut: bool = False, marks: Sequence[int] = ()) -> None:
-    """Ends the flows that must end with a plan, those of these marks, and, to cut, those of all that is gone."""
-    pinned = plan.pinned(farms)
-    if pinned:
-        conntrack.cut(pinned, only_udp=True)
-    marks = sorted({*marks, *(plan.gone() if cut else ())})
-    if marks:
-        click.echo(f"ended {number(conntrack.cut(marks), 'flow')}")
+def end_flows(plan: Plan, *, cut: bool = False, marks: Sequence[Match] = ()) -> int:
+    """Ends the flows that must end with a plan, those of these marks, and, to cut, those of all that is gone.
+
+    Returns how many were cut.
+    """
+    ending = ending_of(plan.old, plan.new, cuts=lambda _: cut)
+    ending.marks |= set(product((4, 6), marks))
+    return conntrack.end(ending)
+
+
+def _keep(folder: StateFolder, text: str, words: Words) -> str:
+    try:
+        folder.save_applied(text)
+        folder.save_words(words)
+    except StateError as error:
+        return str(error)
+    return ""
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Prints a line; a reader that has left, or a full disk, ends nothing."""
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        # Nor at the end, when the interpreter would try once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2 if err else 1)
 
 
 def load_modules(farms: tuple[Farm, ...]) -> None:
     """Loads the modules that nothing else loads, and prints which of them there are none of."""
     for name in modules.load(modules.nat_helpers(farms)):
-        click.echo(
-            f"noidlb: warning: the kernel lacks {name}, so data connections will fail: modprobe {name}", err=True
-        )
+        tell(f"noidlb: warning: the kernel lacks {name}, so data connections will fail: modprobe {name}", err=True)
 
 
 def remind(words: Words, farms: tuple[Farm, ...]) -> None:
     """Prints which farms are stopped, because apply leaves them so."""
     stopped = sorted(words.stopped_of(farms))
     if words.all_stopped:
-        click.echo("all farms are stopped: noidlb start lets them serve")
+        tell("all farms are stopped: noidlb start lets them serve")
     elif stopped:
-        click.echo(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
+        tell(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
 
 
 def number(count: int, what: str) -> str:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lb.farm import Backend, BackendState, Farm, IPAddress, Scheduler
-from lb.marks import FARM_MASK, Marks
-from lb.skeleton import pick_chain, sticky_chain
+from lb.farm import Backend, BackendState, Farm, IPAddress, Mode, Scheduler
+from lb.marks import Marks
+from lb.skeleton import REMEMBER, pick_chain, remember_chains, sticky_chain
 from lb.slots import fill, serving_weights, slot_count
 from lb.table import Table
 
@@ -46,7 +46,8 @@ class _Draft:
     elements: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
 
     def table(self, names: Mapping[int, str]) -> Table:
-        return Table(self.chains, dict(self.elements), {_hex(mark): name for mark, name in names.items()})
+        named = {_hex(mark): name for mark, name in names.items()}
+        return Table(self.chains, dict(self.elements), named, self.marks.layout)
 
 
 def compile_table(
@@ -95,22 +96,34 @@ def _add_services(draft: _Draft, farm: Farm, *, refused: bool) -> None:
             continue
         chain = f"plain{version}"
         if farm.sticky is not None:
-            chain, rules = sticky_chain(version, farm.sticky)
+            chain, rules = sticky_chain(version, farm.sticky, draft.marks.layout)
             draft.chains[chain] = rules
         draft.elements[f"service{version}"][key] = f"goto {chain}"
         draft.elements[f"farm{version}"][key] = mark
-        if farm.protocol.helper:
-            draft.elements[f"{farm.protocol.helper}{version}"][f"{vip} . {port}"] = ""
-    for version in {vip.version for vip in farm.vip}:
-        source = farm.source_of(version)
-        if source is not None and not refused:
-            draft.elements[f"source{version}"][_hex(draft.marks.farm(farm) & FARM_MASK)] = str(source)
+        if farm.helper:
+            draft.elements[f"{farm.helper}{version}"][f"{vip} . {port}"] = ""
+        _add_source(draft, farm, version, key)
+    if farm.sticky is not None and farm.protocol.transport == "tcp" and not refused:
+        draft.chains |= remember_chains(farm.sticky, draft.marks.layout)
+        draft.elements["remember"][mark] = f"jump {REMEMBER}-{farm.sticky}"
+
+
+def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "") -> None:
+    """Adds whose address the backends see of clients that have asked for this."""
+    if farm.mode is not Mode.SNAT:
+        return
+    source = farm.source_of(version)
+    if source is None:
+        draft.elements[f"masq{kind}{version}"][key] = ""
+    else:
+        draft.elements[f"source{kind}{version}"][key] = str(source)
 
 
 def _add_backends(draft: _Draft, farm: Farm) -> None:
     for backend in farm.backends:
         mark = _hex(draft.marks.backend(farm, backend.name))
-        if farm.connection_limit is not None:
+        # Nothing tells the kernel that a transfer in UDP is over: finished ones would count for 30 s or 2 min.
+        if farm.connection_limit is not None and farm.protocol.transport == "tcp":
             draft.elements["full"][mark] = str(farm.connection_limit)
         for address in backend.address:
             if _is_down(draft, farm, backend, address.version):
@@ -147,6 +160,7 @@ def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, ad
     # The range of a down backend stays: its clients are refused, and never reach the balancer itself.
     draft.elements[f"range{vip.version}"][key] = f"goto passive{vip.version}"
     draft.elements[f"passive{vip.version}"][key] = mark
+    _add_source(draft, farm, vip.version, key, "range")
     if not _is_down(draft, farm, backend, vip.version):
         draft.elements[f"host{vip.version}"][mark] = str(address)
 

@@ -6,12 +6,15 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from lb import conntrack, kernel
+from lb import conntrack, fullness, kernel
+from lb.ending import Match, ending_of
 from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm
 from lb.guardian import Health
+from lb.hints import hints
 from lb.keeper import Keeper
-from lb.marks import FARM_MASK, Marks
+from lb.listing import Snapshot
+from lb.marks import Marks
 from lb.metrics import View
 from lb.operation import find_backend, find_farm, number
 from lb.pair import digest_of
@@ -51,7 +54,8 @@ class Running:
             words = self.words.saying(farm, backend, state, one.state)
             lines = await self._say(words, f"backend {farm}/{backend}: {state.value}", farm, backend, state.value)
             if cut:
-                lines.append(await _cut([Marks(self.farms).backend(chosen, backend)]))
+                marks = Marks(self.farms)
+                lines.append(await _cut([marks.layout.match(marks.backend(chosen, backend))]))
             sight = sights(self.guardian.health()).get((farm, backend))
             if state is BackendState.UP and sight is not None and sight.state == "down":
                 lines.append(f"the guardian keeps it out, for it is down: {sight.reason}")
@@ -64,9 +68,7 @@ class Running:
             what = "all farms: stopped" if farm is None else f"farm {farm}: stopped"
             lines = await self._say(self.words.stopping(farm), what, farm or "", "", "stop")
             if cut:
-                marks = Marks(self.farms)
-                busy = {mark & FARM_MASK for mark in await _flows()}
-                lines.append(await _cut([mark for one in chosen if (mark := marks.farm(one)) & FARM_MASK in busy]))
+                lines.append(await _cut(Marks(self.farms).busy(chosen, await _count())))
                 if farm is None:
                     lines.append("the table stays, because the guardian does")
             return lines
@@ -79,12 +81,19 @@ class Running:
             what = "all farms: started" if farm is None else f"farm {farm}: started"
             return await self._say(self.words.starting(farm, self.farms), what, farm or "", "", "start")
 
-    async def adopt(self, text: str, farms: tuple[Farm, ...]) -> list[str]:
-        """Goes on with another configuration; health and words are kept where there is still something they are of."""
+    async def adopt(self, text: str, farms: tuple[Farm, ...], *, cut: bool = False) -> list[str]:
+        """Goes on with another configuration; health and words are kept where there is still something they are of.
+
+        To cut, the flows of backends that are no longer used end.
+        """
         async with self._one_at_a_time:
+            before = await asyncio.to_thread(kernel.read) if cut else None
             self._text, self._digest, self.farms = text, digest_of(text), farms
             self.words = self.words.about(farms)
-            return [f"{count(farms)}: applied", *await self._carry_out()]
+            lines = [f"{count(farms)}: applied", *await self._carry_out()]
+            if cut:
+                lines.append(await asyncio.to_thread(_cut_gone, before))
+            return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
 
     async def keep(self) -> None:
         """Writes what a restart must find."""
@@ -106,12 +115,14 @@ class Running:
             flows=flows,
             info={"version": __version__, "farms": self._digest, "role": role.value},
             others=others,
+            sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
+            expectations=fullness.expectations(),
         )
 
     async def flows(self) -> dict[int, int] | None:
         """Counts the current connections by mark; None when nobody can."""
         try:
-            return await _flows()
+            return Marks(self.farms).flows(await _count())
         except KernelError:
             return None
 
@@ -181,10 +192,17 @@ def count(farms: tuple[Farm, ...]) -> str:
     return f"{number(len(farms), 'farm')}, {number(sum(len(farm.backends) for farm in farms), 'backend')}"
 
 
-async def _flows() -> dict[int, int]:
+async def _count() -> dict[int, int]:
     return dict(await asyncio.to_thread(conntrack.count))
 
 
-async def _cut(marks: list[int]) -> str:
-    ended = await asyncio.to_thread(conntrack.cut, marks)
+async def _cut(matches: list[Match]) -> str:
+    ended = await asyncio.to_thread(conntrack.cut, matches)
     return f"ended {number(ended, 'flow')}"
+
+
+def _cut_gone(before: Snapshot | None) -> str:
+    after = kernel.read()
+    if before is None or after is None or before.version is None:
+        return "ended no flows: there was no table to compare with"
+    return f"ended {number(conntrack.end(ending_of(before.table, after.table, cuts=lambda _: True)), 'flow')}"

@@ -114,8 +114,11 @@ class Service:
         """Ends it."""
         self._ended.set()
 
-    async def reload(self) -> list[str]:
-        """Reads the file again; FarmError when it is bad, and everything stays as it was."""
+    async def reload(self, *, cut: bool = False) -> list[str]:
+        """Reads the file again; FarmError when it is bad, and everything stays as it was.
+
+        To cut, the flows of backends that are no longer used end.
+        """
         running = self._running
         if running is None:
             raise GuardError("the guardian is only beginning")
@@ -132,7 +135,7 @@ class Service:
                 self._load_modules(farms)
                 await self._set(settings)
                 self._tell("reload", f"{self._options.file}: {count(farms)}")
-                return await running.adopt(text, farms)
+                return await running.adopt(text, farms, cut=cut)
             finally:
                 self._notifier.ready()
 

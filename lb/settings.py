@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from lb.farm_error import require
+from lb.marks import MIN_BITS, PAIR_MASK
 
 # In the place of an address: that of this node on the link between the two of a pair.
 SYNC = "sync"
@@ -19,12 +20,14 @@ class Settings:
     """What the table [service] holds.
 
     hook is the command that is told every event, as a list of words; hook_timeout is in seconds. metrics is where
-    Prometheus finds them, such as "127.0.0.1:9190" or "sync:9190"; nobody listens when it is empty.
+    Prometheus finds them, such as "127.0.0.1:9190" or "sync:9190"; nobody listens when it is empty. marks are the bits
+    of conntrack marks that the farms have for themselves.
     """
 
     hook: tuple[str, ...] = ()
     hook_timeout: float = 10.0
     metrics: str = ""
+    marks: int | None = None
 
     def __post_init__(self) -> None:
         require(len(self.hook) <= _MAX_WORDS, "hook", f"must be at most {_MAX_WORDS} words")
@@ -33,12 +36,23 @@ class Settings:
         limit = f"must be more than 0 and at most 1h, not {self.hook_timeout:g}s"
         require(0 < self.hook_timeout <= 3600, "hook-timeout", limit)
         wanted = f'must be an address and a port, like "127.0.0.1:9190" or "[::1]:9190", not {self.metrics[:60]!r}'
+        if self.marks is not None:
+            _require_marks(self.marks)
         require(not self.metrics or _endpoint(self.metrics) is not None, "metrics", wanted)
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
         """The address, or the word sync, and the port of the metrics."""
         return _endpoint(self.metrics)
+
+
+def _require_marks(marks: int) -> None:
+    shown = f"{marks:#x}"[:40]
+    require(0 < marks <= 0xFFFF_FFFF, "marks", f"must be bits of 32, such as 0x9fff0000, not {shown}")
+    taken = f"must not hold the bits {PAIR_MASK:#x}, which are those of a pair, and {shown} does"
+    require(not marks & PAIR_MASK, "marks", taken)
+    count = marks.bit_count()
+    require(count >= MIN_BITS, "marks", f"must be at least {MIN_BITS} bits, and {shown} is {count}")
 
 
 def _endpoint(text: str) -> tuple[str, int] | None:

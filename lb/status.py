@@ -11,7 +11,7 @@ from lb.apply import shares
 from lb.events import stamp
 from lb.farm import Backend, BackendState, Farm
 from lb.listing import Snapshot
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.peer import PairView
 from lb.role import Role
 from lb.table import Table
@@ -74,7 +74,7 @@ class FarmStatus:
 def survey(
     farms: tuple[Farm, ...], words: Words, found: Snapshot | None, flows: Mapping[int, int] | None
 ) -> tuple[FarmStatus, ...]:
-    """Puts together what is known; flows are by FLOW_MASK, None when nobody could count them."""
+    """Puts together what is known; flows are by our part of their marks, None when nobody could count them."""
     table = found.table if found is not None else Table()
     view = _View(
         words=words,
@@ -239,6 +239,6 @@ class _View:
             state=self.backend_state(farm, one, mark),
             word=word.value if word else None,
             share=has / of,
-            current=None if self.flows is None else self.flows.get(mark & FLOW_MASK, 0),
+            current=None if self.flows is None else self.flows.get(mark, 0),
             total=self.totals.get(mark, 0),
         )

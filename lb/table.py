@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from lb.marks import Layout
 from lb.skeleton import TABLE, skeleton
 
 # In the order in which they are written: what is pointed at before what points at it.
 _MAPS = (
     "full",
     "source",
+    "sourcerange",
+    "masq",
+    "masqrange",
     "active",
     "host",
     "backend",
     "slot",
+    "remember",
     "pick",
     "farm",
     "ftp",
@@ -23,12 +28,15 @@ _MAPS = (
     "range",
     "service",
 )
+# Those of both families at once, by mark.
+_SHARED = ("full", "remember")
 MAPS = tuple(
-    name if name == "full" else f"{name}{version}"
+    name if name in _SHARED else f"{name}{version}"
     for name in _MAPS
     for version in (4, 6)
-    if name != "full" or version == 4
+    if name not in _SHARED or version == 4
 )
+SETS = frozenset(name for name in MAPS if name.startswith(("full", "ftp", "tftp", "masq")))
 _PER_COMMAND = 2000
 
 
@@ -36,12 +44,14 @@ _PER_COMMAND = 2000
 class Table:
     """What the table holds: chains by name with their rules, and the elements of each map as key -> value.
 
-    Keys and values are nft text; sets have the value "". names says which backend a mark belongs to.
+    Keys and values are nft text; sets have the value "". names says which backend a mark belongs to, layout what the
+    bits of the marks mean.
     """
 
     chains: Mapping[str, str] = field(default_factory=dict)
     elements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    layout: Layout = field(default_factory=Layout)
 
     def of(self, name: str) -> Mapping[str, str]:
         """Returns the elements of one map or set."""
@@ -50,7 +60,7 @@ class Table:
 
 def render(table: Table) -> str:
     """Returns the whole table as one transaction that creates it."""
-    return "".join((skeleton(), *_create_chains(table.chains), *_add(table, table.elements)))
+    return "".join((skeleton(table.layout), *_create_chains(table.chains), *_add(table, table.elements)))
 
 
 def transactions(old: Table, new: Table) -> list[str]:

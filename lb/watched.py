@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lb.actuator import Applied
-from lb.enactor import Acts
+from lb.enactor import Acts, descriptor_of
 from lb.farm import Farm
 from lb.listing import Snapshot
 from lb.ruleset import Conditions
@@ -36,6 +36,9 @@ class Watched:
     def is_disturbed(self) -> bool:
         with self._timed():
             return self._acts.is_disturbed()
+
+    def fileno(self) -> int:
+        return descriptor_of(self._acts)
 
     def close(self) -> None:
         with self._timed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from hashlib import blake2b
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # A record is a few kilobytes, with what a probe saw; the longest output is 64.
 _LINE_LIMIT = 1 << 20
+# Bytes of lines that only another version can read.
+_UNKNOWN_LIMIT = 1 << 20
 
 
 def require_spool_folder(path: str) -> None:
@@ -41,7 +44,8 @@ class Journal:
     """The file of one report, a JSON line for each record; it can be read by its owner alone.
 
     Only a file that this user has written is believed, and of it nothing but results: what is sent to the destination
-    is made of them again.
+    is made of them again. A line in the form of another version is never sent; it stays in the file for that version,
+    at most 1 MiB of them.
     """
 
     def __init__(self, folder: str, report: str, say: Say) -> None:
@@ -49,11 +53,13 @@ class Journal:
         digest = blake2b(report.encode(errors="surrogateescape"), digest_size=6).hexdigest()
         self._path = os.path.join(folder, f"{report.partition('=')[0]}-{digest}.jsonl")
         self._say = say
+        self._unknown: list[bytes] = []
 
     def load(self) -> list[Record]:
         """Returns what was kept; it stays in the file until clear() or store(). Complains about what it cannot read."""
         records = []
         bad = 0
+        self._unknown = []
         try:
             with open(self._open(), "rb") as file:
                 for line in _lines(file):
@@ -61,26 +67,31 @@ class Journal:
                         records.append(Record.from_json(line))
                     except ValueError:
                         bad += 1
+                        if sum(map(len, self._unknown)) + len(line) <= _UNKNOWN_LIMIT and _is_named(line):
+                            self._unknown.append(line)
         except FileNotFoundError:
             pass
         except OSError as error:
             self._say(f"{printable(self._path)}: is not read: {printable(error.strerror or str(error))}")
         if bad:
-            self._say(f"{printable(self._path)}: {bad} lines are no results and are left out")
+            self._say(f"{printable(self._path)}: {bad} lines are no results of this version and are not sent")
         return records
 
     def store(self, records: Iterable[Record]) -> None:
         """Replaces what is kept, in one step; complains when it cannot be written."""
-        lines = [record.to_json() for record in records]
-        if not lines:
-            return self.clear()
+        lines = [f"{record.to_json()}\n".encode() for record in records]
+        if not lines and not self._unknown:
+            return self._remove()
         try:
-            write_atomic(self._path, "".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+            write_atomic(self._path, b"".join(self._unknown + lines), mode=0o600)
         except OSError as error:
             self._say(f"{printable(self._path)}: {len(lines)} results are lost: {error.strerror}")
 
     def clear(self) -> None:
-        """Forgets what is kept."""
+        """Forgets the results that are kept."""
+        self.store(())
+
+    def _remove(self) -> None:
         try:
             os.unlink(self._path)
         except OSError:
@@ -99,6 +110,15 @@ class Journal:
             return descriptor
         os.close(descriptor)
         raise OSError(0, reason)
+
+
+def _is_named(line: bytes) -> bool:
+    """Tells whether a line is a list that begins with a name, which is the form of every version."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return line.endswith(b"\n") and isinstance(found, list) and bool(found) and isinstance(found[0], str)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

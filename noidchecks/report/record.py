@@ -59,26 +59,25 @@ class Record:
         return f"{text}{self._separator}{' '.join(self.perfdata)}" if self.perfdata else text
 
     def to_json(self) -> str:
-        """Returns the line from which from_json() makes the record again."""
-        return json.dumps(
-            {
-                "host": self.host,
-                "service": self.service,
-                "state": int(self.state),
-                "text": self.text,
-                "separator": self._separator,
-                "perfdata": self.perfdata,
-                "started": self.started,
-                "finished": self.finished,
-                "details": self.details,
-            }
-        )
+        """Returns the line from which from_json() makes the record again: its name and what it holds."""
+        fields = {
+            "host": self.host,
+            "service": self.service,
+            "state": int(self.state),
+            "text": self.text,
+            "separator": self._separator,
+            "perfdata": self.perfdata,
+            "started": self.started,
+            "finished": self.finished,
+            "details": self.details,
+        }
+        return json.dumps([self.name, fields])
 
     @classmethod
     def from_json(cls, line: bytes) -> Self:
         """Makes a record of a line, of which nothing is believed; ValueError."""
         try:
-            found = json.loads(line)
+            _, found = json.loads(line)
             record = cls.__new__(cls)
             record.host, record.service, record.text = found["host"], found["service"], found["text"]
             record.state = State(found["state"])

@@ -9,6 +9,7 @@ import pytest
 
 from lb.cli import _run
 from lb.listing import Snapshot
+from lb.table import Table
 
 from .programs import Played
 
@@ -58,6 +59,11 @@ class Balancer:
             patch.setattr("click.echo", lambda text="", nl=True, err=False: output.append(f"{text}\n" if nl else text))
             code = _run(words)
         return code, "".join(output)
+
+    @property
+    def table(self) -> Table:
+        assert self.holds is not None
+        return self.holds.table
 
     def cuts(self) -> list[list[str]]:
         return [call.arguments for call in self.conntrack.calls if {"-D", "ipv4"} <= {*call.arguments}]

@@ -17,7 +17,10 @@ class PlayedNetfilter:
         self._numbers: dict[socket.socket, int] = {}
         self._owner: socket.socket | None = None
 
-    def opened(self, number: int = 0) -> socket.socket:
+    def opened(self, number: int = 0, *, groups: int = 0) -> socket.socket:
+        if groups:
+            # Nobody may listen here: it would be to the machine's own changes.
+            raise _error(errno.EPERM)
         if number in self.taken:
             raise _error(errno.EADDRINUSE)
         made = socket.socket(socket.AF_UNIX)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -10,7 +11,8 @@ from lb.farm import BackendState, Farm, Protocol
 from lb.guard import Guard
 from lb.kernel import KernelError, NftSession
 from lb.listing import Snapshot
-from lb.marks import FARM_MASK, FLOW_MASK, Marks
+from lb.marks import Marks
+from lb.notices import Notice, Notices
 from lb.role import Role
 from lb.ruleset import Condition, Conditions, compile_table
 from lb.skeleton import VERSION
@@ -24,6 +26,27 @@ CUT = farm("cut", ports=(2121,), guardian=Guard(cut_connections=True))
 TFTP = farm("tftp", protocol=Protocol.TFTP)
 FARMS = (FTP, CUT, TFTP)
 NONE: frozenset[str] = frozenset()
+
+
+class Told:
+    """What the kernel tells of others' changes: nothing, or what a test says; works is whether it tells at all."""
+
+    def __init__(self, *, works: bool = False) -> None:
+        self.works = works
+        self.notice: Notice | None = None
+        self.ignored = 0
+
+    def read(self) -> Notice | None:
+        notice, self.notice = self.notice, None
+        return notice
+
+    def ignore(self, port: int) -> None:
+        self.ignored = port
+
+    def fileno(self) -> int:
+        return -1
+
+    def close(self) -> None: ...
 
 
 class Held:
@@ -50,13 +73,18 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 @pytest.fixture
 def actuator(nft: Played, conntrack: Played) -> Iterator[Actuator]:
-    one = Actuator(NftSession(timeout=60), generation_of=lambda: 7)
+    one = Actuator(NftSession(timeout=60), generation_of=lambda: 7, notices=cast("Notices", Told()))
     yield one
     one.close()
 
 
 def down(*names: str, farm: str = "ftp") -> dict[tuple[str, str], Condition]:
     return {(farm, name): DOWN for name in names}
+
+
+def matched(marks: Marks, mark: int) -> str:
+    value, mask = marks.layout.match(mark)
+    return f"{value:#x}/{mask:#x}"
 
 
 def lines(nft: Played) -> list[str]:
@@ -121,7 +149,7 @@ def test_after_nft_has_died_nobody_knows_and_somebody_looks(held: Held, nft: Pla
 
 def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, conntrack: Played) -> None:
     number = 7
-    actuator = Actuator(NftSession(timeout=60), generation_of=lambda: number)
+    actuator = Actuator(NftSession(timeout=60), generation_of=lambda: number, notices=cast("Notices", Told()))
     held.put(FARMS)
     actuator.apply(FARMS, {}, NONE)
     assert not actuator.is_disturbed()
@@ -132,6 +160,26 @@ def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, co
     # Our own transaction counts; and where nobody tells, nobody is disturbed.
     number = 9
     assert not actuator.is_disturbed()
+    actuator.close()
+
+
+def test_what_the_kernel_tells_decides_who_looks(held: Held, nft: Played, conntrack: Played) -> None:
+    number, told = 7, Told(works=True)
+    actuator = Actuator(NftSession(timeout=60), generation_of=lambda: number, notices=cast("Notices", told))
+    held.put(FARMS)
+    actuator.apply(FARMS, {}, NONE)
+    number = 8
+    # Somebody has changed a table of theirs.
+    assert not actuator.is_disturbed()
+    told.notice = Notice(removed=True, who=" (nft, process 7)")
+    assert actuator.is_disturbed()
+    held.snapshot = None
+    assert actuator.apply(FARMS, {}, NONE) == Applied(
+        1, repaired=True, why="the table was removed by another program (nft, process 7)"
+    )
+    assert told.ignored > 0
+    told.notice = Notice(lost=True)
+    assert actuator.is_disturbed() is (actuator._expected != number)
     actuator.close()
 
 
@@ -154,26 +202,25 @@ def test_flows_end_where_they_must_and_where_it_is_asked_for(held: Held, conntra
     conditions = down("b1") | down("b1", farm="cut") | down("b1", farm="tftp")
     assert actuator.apply(FARMS, conditions, NONE) == Applied(1, 4)
     marks = Marks(FARMS)
-    wanted = {f"{marks.backend(one, 'b1') & FLOW_MASK:#x}/{FLOW_MASK:#x}" for one in (CUT, TFTP)}
-    assert {call.arguments[-1] for call in conntrack.calls} == wanted
-    assert {
-        "udp" in call.arguments
-        for call in conntrack.calls
-        if f"{marks.farm(TFTP) & FARM_MASK:#x}"[:-2] in str(call.arguments)
-    } == {True}
+    cut, tftp = (matched(marks, marks.backend(one, "b1")) for one in (CUT, TFTP))
+    deleted = [call.arguments for call in conntrack.calls if call.arguments[0] == "-D"]
+    assert {words[-1] for words in deleted} == {cut, tftp}
+    assert {"udp" in words for words in deleted if words[-1] == tftp} == {True}
 
 
 def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, actuator: Actuator) -> None:
     held.put(FARMS)
     actuator.apply(FARMS, {}, NONE)
     actuator.apply(FARMS, down("b1", "b2", "b3", farm="cut"), NONE)
-    mark = Marks(FARMS).farm(CUT) & FLOW_MASK
-    assert {call.arguments[-1] for call in conntrack.calls} == {f"{mark:#x}/{FARM_MASK:#x}"}
+    marks = Marks(FARMS)
+    assert {call.arguments[-1] for call in conntrack.calls} == {matched(marks, marks.farm(CUT))}
 
 
 def test_who_stands_by_ends_no_flows(held: Held, nft: Played, conntrack: Played) -> None:
     role = Role.BACKUP
-    one = Actuator(NftSession(timeout=60), generation_of=lambda: 7, role_of=lambda: role)
+    one = Actuator(
+        NftSession(timeout=60), generation_of=lambda: 7, role_of=lambda: role, notices=cast("Notices", Told())
+    )
     held.put(FARMS)
     try:
         one.apply(FARMS, {}, NONE)

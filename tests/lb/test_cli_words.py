@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 import os
 
+from lb.marks import Layout
+from lb.table import MAPS
+
 from .balancer import BOTH, ONE, Balancer
+
+OTHER_PORT = BOTH.replace("port = 2121", "port = 2122")
+UDP = "udp . 192.0.2.10 . 69"
 
 
 def test_words_hold_over_another_apply_and_a_reboot(applied: Balancer) -> None:
@@ -45,7 +51,7 @@ def test_a_tftp_backend_that_goes_down_loses_its_flows_at_once(applied: Balancer
     applied.run("down", "boot", "b1")
     ((*words, mark),) = applied.cuts()
     assert words == ["-D", "-f", "ipv4", "-p", "udp", "-m"]
-    assert mark.endswith("/0xfffffff")
+    assert mark.endswith(f"/{Layout().flow:#x}")
 
 
 def test_cutting_ends_all_flows_of_a_backend(applied: Balancer) -> None:
@@ -58,11 +64,49 @@ def test_cutting_ends_all_flows_of_a_backend(applied: Balancer) -> None:
 
 
 def test_apply_cuts_what_is_gone_only_when_told(applied: Balancer) -> None:
-    applied.run("apply", applied.write(ONE))
+    applied.run("apply", applied.write(OTHER_PORT))
     assert applied.cuts() == []
     applied.run("apply", applied.write(BOTH))
-    applied.run("apply", applied.write(ONE), "--cut")
-    assert len(applied.cuts()) == 2
+    applied.run("apply", applied.write(OTHER_PORT), "--cut")
+    assert len(applied.cuts()) == 1
+
+
+def test_flows_in_udp_end_with_their_farm(applied: Balancer) -> None:
+    assert applied.run("apply", applied.write(ONE)) == (0, "service udp 192.0.2.10 69 of farm boot: removed\n")
+    ((*words, mark),) = applied.cuts()
+    assert words == ["-D", "-f", "ipv4", "-p", "udp", "-m"]
+    assert mark.endswith(f"/{Layout().farm:#x}")
+
+
+def test_a_word_changes_its_backend_alone(applied: Balancer) -> None:
+    before = applied.table
+    # What the kernel has is of another file than the one that was kept, as after an apply that was interrupted.
+    other = BOTH.replace("192.0.2.10", "192.0.2.20").replace("10.0.1.", "10.0.9.")
+    applied.folder.joinpath("state/farms.toml").write_text(other)
+    assert applied.run("drain", "public-ftp", "b1") == (
+        0,
+        "backend public-ftp/b1: new clients 50 % -> none\nbackend public-ftp/b2: new clients 50 % -> 100 %\n",
+    )
+    changed = {name for name in MAPS if applied.table.of(name) != before.of(name)}
+    assert changed == {"slot4"}
+    # A guardian that has ended had taken the other one out, which stays so.
+    applied.run("down", "boot", "b2")
+    applied.folder.joinpath("state/words.json").unlink()
+    out = dict(applied.table.of("backend4"))
+    applied.run("drain", "boot", "b1")
+    assert applied.table.of("backend4") == out
+    assert not [key for key in applied.table.of("slot4") if key.startswith(applied.table.of("farm4")[UDP])]
+
+
+def test_a_word_about_a_farm_changes_it_alone(applied: Balancer) -> None:
+    applied.run("down", "public-ftp", "b1")
+    before = applied.table
+    applied.folder.joinpath("state/words.json").unlink()
+    applied.run("stop", "boot")
+    assert applied.table.of("service4")[UDP] == "goto refuse"
+    assert applied.table.of("backend4").items() <= before.of("backend4").items()
+    applied.run("start", "boot")
+    assert applied.table == before
 
 
 def test_stop_and_start_one_farm(applied: Balancer) -> None:
@@ -104,5 +148,5 @@ def test_stopping_one_farm_cuts_its_flows_alone(applied: Balancer) -> None:
     (mark,) = {int(value, 16) for key, value in table.of("farm4").items() if key.startswith("udp")}
     applied.conntrack.answer("-L", out=f"udp 17 9 src=1.2.3.4 mark={mark | 1}\ntcp 6 9 ESTABLISHED mark=257\n")
     applied.run("stop", "boot", "--cut")
-    assert applied.cuts() == [["-D", "-f", "ipv4", "-m", f"{mark & 0xFFFFF00:#x}/0xfffff00"]]
+    assert applied.cuts() == [["-D", "-f", "ipv4", "-m", f"{mark:#x}/{Layout().farm:#x}"]]
     assert applied.holds is not None

@@ -7,12 +7,14 @@ import pytest
 
 from lb import kernel
 from lb.kernel import KernelError, NftSession
+from lb.marks import Layout
 from lb.skeleton import VERSION, skeleton
 
 from .programs import Played
 
 FORBIDDEN = "Error: Could not process rule: Operation not permitted\nadd table x\n^^^^^^^^^^^\n"
 ABSENT = "/dev/stdin:1:1-20: Error: Could not process rule: No such file or directory\nadd x\n"
+SKELETON = skeleton(Layout())
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_missing_part_of_the_kernel_is_named_by_its_module(nft: Played) -> Non
     nft.answer("-c", times=1)
     nft.answer("-c", err=ABSENT, code=1, times=1)
     with pytest.raises(KernelError, match="this kernel lacks nft_chain_nat: load the module"):
-        kernel.run(skeleton())
+        kernel.run(SKELETON)
 
 
 def test_a_complaint_that_has_another_reason_is_not_blamed_on_the_kernel(nft: Played) -> None:
@@ -88,16 +90,16 @@ def test_an_nft_that_hangs_is_ended(nft: Played, monkeypatch: pytest.MonkeyPatch
 def test_without_a_table_nothing_is_read(nft: Played) -> None:
     nft.answer("list", out="table inet other {\n\tchain noidlb {\n\t}\n}\n")
     assert kernel.read() is None
-    assert nft.calls[0].arguments == ["-t", "list", "ruleset", "inet"]
+    assert nft.calls[0].arguments == ["-s", "-t", "list", "ruleset", "inet"]
 
 
 @pytest.mark.parametrize(
     ("outline", "version"),
     [
-        ('table inet noidlb {\n\tcomment "noidlb 999"\n', None),
-        (skeleton().replace(f"noidlb {VERSION}", "noidlb 999"), 999),
-        (skeleton().replace("chain refuse {", "chain other {"), None),
-        (skeleton().replace("\tcomment", "\tcement"), None),
+        ('table inet noidlb {\n\tcomment "noidlb 999"\n', 999),
+        (SKELETON.replace(f"noidlb {VERSION}", "noidlb 999"), 999),
+        (SKELETON.replace("chain refuse {", "chain other {"), None),
+        (SKELETON.replace("\tcomment", "\tcement"), None),
         ("table inet noidlb {\n}\n", None),
     ],
 )
@@ -110,7 +112,7 @@ def test_a_table_of_another_version_comes_without_contents(nft: Played, outline:
 
 
 def test_a_table_that_lacks_a_map_is_none_of_ours(nft: Played) -> None:
-    nft.answer("list", out=skeleton())
+    nft.answer("list", out=SKELETON)
     nft.answer("-j", out='{"nftables": [{"map": {"name": "slot4"}}]}\n', err=ABSENT)
     found = kernel.read()
     assert found is not None
@@ -121,7 +123,7 @@ def test_a_table_that_lacks_a_map_is_none_of_ours(nft: Played) -> None:
     "out", ["nonsense\n", "[]\n", "", '{"nftables": 3}\n', '{"nftables": [{"map": {"name": "full", "elem": [3]}}]}\n']
 )
 def test_a_listing_that_is_not_understood_is_an_error(nft: Played, out: str) -> None:
-    nft.answer("list", out=skeleton())
+    nft.answer("list", out=SKELETON)
     nft.answer("-j", out=out)
     with pytest.raises(KernelError, match="nft lists the table in a way that is not understood"):
         kernel.read()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from lb.guard import Guard
 from lb.guardian import Health
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.metrics import View, write
 from lb.watch import Counts
 from noidchecks.status.result import Result
@@ -64,7 +64,7 @@ def test_each_family_has_one_head_and_stands_together() -> None:
 
 
 def test_connections_are_those_of_the_marks() -> None:
-    mark = Marks((FARM,)).backend(FARM, "b2") & FLOW_MASK
+    mark = Marks((FARM,)).backend(FARM, "b2")
     page = write(view(flows={mark: 12}))
     assert 'noidlb_connections{farm="ftp",backend="b1"} 0\n' in page
     assert 'noidlb_connections{farm="ftp",backend="b2"} 12\n' in page

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from hypothesis import given, settings, strategies as st
 
 from lb.farm import BackendState, Farm, Mode, Protocol, Scheduler
-from lb.marks import Marks
+from lb.marks import Layout, Marks
 from lb.ruleset import Condition, compile_farm, compile_table
 from lb.skeleton import skeleton
 from lb.table import MAPS, Table, render, transactions
@@ -74,7 +74,7 @@ def test_a_stopped_farm_keeps_the_data_ports_of_its_ftps_sessions() -> None:
     members = (backend(1, passive_ports=(50000, 50099)),)
     one = farm(backends=members)
     running, stopped = compile_table((one,)), compile_table((one,), stopped=frozenset({"f"}))
-    for name in ("range4", "passive4", "host4"):
+    for name in ("range4", "passive4", "host4", "masqrange4"):
         assert stopped.of(name) == running.of(name) != {}
     assert stopped.of("backend4") == stopped.of("pick4") == {}
 
@@ -102,10 +102,37 @@ def test_sources_limits_and_passive_ranges() -> None:
     table = compile_table((one,), {("f", "b2"): DOWN})
     marks = Marks((one,))
     b1, b2 = (hexed(marks.backend(one, name)) for name in ("b1", "b2"))
-    assert table.of("source4") == {hexed(marks.farm(one) & 0x0FFFFF00): "10.20.0.9"}
+    assert table.of("source4") == {"tcp . 10.10.0.100 . 21": "10.20.0.9"}
+    assert table.of("sourcerange4") == dict.fromkeys(table.of("passive4"), "10.20.0.9")
+    assert table.of("masq4") == {}
+    assert table.of("masq6") == {"tcp . fd00:10::100 . 21": ""}
     assert table.of("full") == {b1: "5", b2: "5"}
     assert table.of("passive4") == {"10.10.0.100 . 50000-50099": b1, "10.10.0.100 . 50100": b2}
     assert table.of("host4") == {b1: "10.20.1.2"}
+
+
+def test_backends_see_the_client_in_mode_dnat() -> None:
+    table = compile_table((farm(mode=Mode.DNAT),))
+    assert not [name for name in table.elements if name.startswith(("masq", "source"))]
+
+
+def test_a_transfer_on_one_port_has_no_helper() -> None:
+    table = compile_table((farm(protocol=Protocol.TFTP, single_port=True),))
+    assert table.of("tftp4") == {}
+    assert table.of("service4") == {"udp . 10.10.0.100 . 69": "goto plain4"}
+
+
+def test_a_limit_holds_for_tcp_alone() -> None:
+    assert compile_table((farm(protocol=Protocol.TFTP, connection_limit=5),)).of("full") == {}
+
+
+def test_sticky_tcp_clients_are_remembered_when_established_and_udp_ones_at_once() -> None:
+    tcp = compile_table((farm(sticky=300),))
+    mark = hexed(Marks((farm(),)).farm(farm()))
+    assert tcp.of("remember") == {mark: "jump remember-300"}
+    udp = compile_table((farm(protocol=Protocol.TFTP, sticky=300),))
+    assert udp.of("remember") == {}
+    assert "remember" not in udp.chains
 
 
 def test_active_ftps_comes_from_the_vip() -> None:
@@ -135,7 +162,7 @@ def test_the_size_of_a_change_does_not_depend_on_the_number_of_farms() -> None:
         (batch,) = transactions(old, compile_table(farms, {("f0", "b1"): DOWN}))
         return batch
 
-    assert change(2) == change(60)
+    assert change(40) == change(100)
 
 
 def test_chains_are_made_before_they_are_needed_and_removed_after() -> None:
@@ -217,7 +244,7 @@ def test_any_sequence_of_changes_ends_where_a_cold_start_does(data: st.DataObjec
         assert transactions(wanted, wanted) == []
         now = wanted
     cold = Kernel()
-    cold.run(render(now).removeprefix(skeleton()))
+    cold.run(render(now).removeprefix(skeleton(now.layout)))
     assert cold.table == now
 
 
@@ -237,7 +264,7 @@ def test_compiling_is_deterministic_and_leaves_no_hole(farms: tuple[Farm, ...], 
 
 
 def test_the_skeleton_holds_every_map_and_seeds_every_hash() -> None:
-    text = skeleton()
+    text = skeleton(Layout())
     for name in MAPS:
         assert re.search(rf"\t(map|set) {name} \{{", text), name
     table = compile_table((farm(scheduler=Scheduler.SOURCE_HASH, sticky=60),))

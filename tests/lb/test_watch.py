@@ -19,7 +19,7 @@ from lb.farm import BackendState, Farm, Scheduler
 from lb.guard import Guard
 from lb.kernel import KernelError
 from lb.listing import Snapshot
-from lb.marks import FLOW_MASK, Marks
+from lb.marks import Marks
 from lb.ruleset import Condition, Conditions, compile_table
 from lb.skeleton import VERSION
 from lb.watch import Guardian
@@ -249,7 +249,7 @@ async def test_least_connections_moves_new_clients(monkeypatch: pytest.MonkeyPat
     kernel = Kernel()
     with Peer(FTP) as peer:
         one = replace(watched(peer.port, peer.port), scheduler=Scheduler.LEAST_CONNECTIONS)
-        crowded = Marks((one,)).backend(one, "b1") & FLOW_MASK
+        crowded = Marks((one,)).backend(one, "b1")
         async with running(one, kernel=kernel, count={crowded: 90}):
             await until(lambda: bool(kernel.conditions) and (kernel.conditions[-1]["f", "b2"].weight or 0) == 300)
             assert (kernel.conditions[-1]["f", "b1"].weight or 0) < 60

@@ -55,7 +55,8 @@ def test_a_result_is_handed_in_as_if_it_had_not_been_kept(banner: bytes, journal
 
 
 def changed(**fields: object) -> str:
-    return json.dumps(json.loads(FINE.to_json()) | fields)
+    name, found = json.loads(FINE.to_json())
+    return json.dumps([name, found | fields])
 
 
 BAD = {
@@ -144,6 +145,24 @@ def test_the_journal_of_an_older_version_is_not_believed(journal: Journal, file:
     assert journal.load() == []
     assert len(said) == 1
     assert "5 lines are no results" in said[0]
+
+
+def test_the_lines_of_another_version_stay_for_it(journal: Journal, file: Path) -> None:
+    ours = file.read_bytes()
+    theirs = b'["x", "one\\n"]\n'
+    file.write_bytes(theirs + b"broken\n" + ours + theirs)
+    kept = journal.load()
+    journal.store(kept)
+    assert file.read_bytes() == theirs * 2 + ours
+    journal.clear()
+    assert file.read_bytes() == theirs * 2
+
+
+def test_the_lines_of_another_version_fill_no_disk(journal: Journal, file: Path) -> None:
+    file.write_bytes(b'["x", "%b"]\n' % (b"y" * 60_000) * 40)
+    journal.load()
+    journal.clear()
+    assert 900_000 < file.stat().st_size <= 1 << 20
 
 
 def test_a_link_where_the_journal_is_to_be_is_replaced(journal: Journal, file: Path) -> None:

@@ -1,0 +1,81 @@
+"""The shape of the table: which rules stand in which chain, in what nft lists and in what it was given.
+
+nft prints a rule in other words than it was written in, and another nft in others again. What stays is compared: how
+many rules a chain has and in which order, what each of them refers to and does; the hook and the policy of a chain; the
+flags of maps; the helpers. Numbers are not compared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeAlias
+
+# By what it is, such as "chain nat4": what each line of it says.
+Shape: TypeAlias = Mapping[str, tuple[tuple[str, ...], ...]]
+
+_OPENING = re.compile(r"(chain|map|set|ct helper) (\S+) \{")
+_WORDS = re.compile(r'@[\w-]+|"[^"]*"|[\w-]+')
+_KEPT = frozenset(("jump", "goto", "return", "accept", "drop", "reject", "masquerade", "snat", "dnat", "redirect"))
+_KEPT |= {"tproxy", "notrack", "counter", "log", "limit", "quota", "queue", "dup", "fwd", "synproxy", "flow"}
+_KEPT |= {"update", "add", "delete", "helper", "set", "map", "vmap", "numgen", "jhash", "symhash"}
+# What follows these words is kept too.
+_NAMED = frozenset(("jump", "goto"))
+_HOOK = re.compile(r"type (\w+) hook (\w+)( device [^;]*)? priority ([^;]+);(?: policy (\w+);)?")
+_PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+_FLAGS = re.compile(r"flags ([\w,]+)|size (\d+)")
+
+
+def shape_of(text: str) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """Returns the shape of a table, or of parts of it, from nft text of one statement a line."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    lines: list[tuple[str, ...]] | None = None
+    kind = ""
+    for raw in text.splitlines():
+        line = raw.strip()
+        if lines is None:
+            if opening := _OPENING.match(line):
+                kind = opening[1]
+                lines = found.setdefault(f"{kind} {opening[2]}", [])
+                if not line.endswith("}"):
+                    continue
+                line, is_over = line[opening.end() : -1], True
+            else:
+                continue
+        else:
+            is_over = line == "}"
+        if kind == "chain":
+            if not is_over and line:
+                lines.append(_rule(line))
+        else:
+            lines.extend(_declared(kind, line))
+        if is_over:
+            lines = None
+    return {name: tuple(rules) if name.startswith("chain") else tuple(sorted(rules)) for name, rules in found.items()}
+
+
+def _rule(line: str) -> tuple[str, ...]:
+    if hook := _HOOK.match(line):
+        return "hook", hook[1], hook[2], hook[3] or "", str(_priority(hook[4])), hook[5] or "accept"
+    words = _WORDS.findall(line)
+    kept = []
+    for number, word in enumerate(words):
+        if word in _KEPT or word[0] in '@"' or (number and words[number - 1] in _NAMED):
+            kept.append(word)
+    return tuple(kept) or ("match",)
+
+
+def _priority(text: str) -> int | str:
+    name, sign, offset = (*re.split(r" ([+-]) ", text.strip(), maxsplit=1), "+", "0")[:3]
+    try:
+        base = _PRIORITIES[name] if name in _PRIORITIES else int(name)
+        return base + int(offset) * (-1 if sign == "-" else 1)
+    except ValueError:
+        return text
+
+
+def _declared(kind: str, line: str) -> list[tuple[str, ...]]:
+    if kind == "ct helper":
+        return [(found[1], found[2]) for found in re.finditer(r'type "(\w+)" protocol (\w+)', line)]
+    # Sets that rules write to are always dynamic, which some versions do not print.
+    return [tuple(sorted(set((found[1] or found[2]).split(",")) - {"dynamic"})) for found in _FLAGS.finditer(line)]
