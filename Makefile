@@ -14,7 +14,9 @@ FLOORS := .venv-floors
 NEWER = $(firstword $(shell for python in python3.13 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python3.13"; do \
 	$$python -c 'import sys; print(sys.executable)' 2>/dev/null; done))
 # Without those that need the tools of lint, which are the same in both.
-FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider --ignore=tests/docs/test_types.py tests
+# Most unit tests wait for something: more processes than cores pay.
+PARALLEL := -n 4 --dist loadfile
+FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider $(PARALLEL) --ignore=tests/docs/test_types.py tests
 
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
@@ -65,7 +67,7 @@ lint: $(VENV)/installed-demo $(VENV)/installed-tools
 	$(BIN)/mypy
 
 unit: $(VENV)/installed-demo $(VENV)/installed-tools
-	$(PYTEST) tests
+	$(PYTEST) $(PARALLEL) tests
 
 floors: $(FLOORS)/installed
 	$(FLOORS_PYTEST)
@@ -74,7 +76,7 @@ floors: $(FLOORS)/installed
 both: $(VENV)/installed-demo $(VENV)/installed-tools $(FLOORS)/installed
 	@said=$$(mktemp); trap 'rm -f "$$said"; kill $$other 2>/dev/null' EXIT; trap 'exit 1' HUP INT TERM; \
 	$(FLOORS_PYTEST) >"$$said" 2>&1 & other=$$!; \
-	$(PYTEST) tests; first=$$?; wait $$other; second=$$?; other=; \
+	$(PYTEST) $(PARALLEL) tests; first=$$?; wait $$other; second=$$?; other=; \
 	echo "== in $(FLOORS): $$($(FLOORS)/bin/python --version)"; cat "$$said"; exit $$((first | second))
 
 # SECONDS is for each target, TARGETS some of those in tests/fuzz/targets.py.

@@ -5,7 +5,7 @@ import pwd
 import secrets
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,11 @@ def vsftpd(
     banner: str | None = None,
     max_clients: int = 0,
     writable: Literal["", "keep", "delete"] = "",
+    more: Mapping[str, str | Path] | None = None,
 ) -> Iterator[Server]:
     """Runs vsftpd in an empty folder; `banner` may have several lines, and 0 clients are no limit.
+
+    `more` are further settings, as in vsftpd.conf(5).
 
     `writable` gives it a folder `up` in which files can be stored and then be deleted, or must be kept.
     """
@@ -107,6 +110,7 @@ def vsftpd(
             "allow_anon_ssl": "YES",
             "require_ssl_reuse": "NO",
         }
+    settings |= more or {}
     configuration = _write(folder / "vsftpd.conf", "".join(f"{key}={value}\n" for key, value in settings.items()))
     with Daemon(["/usr/sbin/vsftpd", configuration], folder) as daemon:
         daemon.wait_for_tcp((HOST, HOST6), port)

@@ -178,3 +178,38 @@ def test_a_canary_that_must_stay_is_named(new_folder: Folders) -> None:
             "FTP CRITICAL - put up: DELE refused: 550 Permission denied.; "
             f"put: up/{left.name} may be left on the server"
         )
+
+
+def test_a_server_that_denies_epsv_is_asked_with_pasv(new_folder: Folders, family: str) -> None:
+    """vsftpd answers 550, which is in no list of codes for unknown commands."""
+    denied: dict[str, str | Path] = {"cmds_denied": "EPSV"}
+    with servers.vsftpd(new_folder(), free_port(), writable="delete", more=denied) as server:
+        for settings in ({"get": BLOCKS}, {"listing": Listing(min_files=2)}, {"put": "up"}, {"data": "passive"}):
+            result = ask(server, family, **settings)
+            if family == "IPv6":
+                assert "EPSV: refused: 550 Permission denied.; over IPv6 there is no PASV to try instead" in result.text
+            else:
+                assert result.ok, result.text
+                assert "data PASV" in result.text
+
+
+def test_a_server_that_denies_port_is_asked_with_eprt(new_folder: Folders) -> None:
+    with servers.vsftpd(new_folder(), free_port(), more={"cmds_denied": "PORT"}) as server:
+        result = ask(server, "IPv4", data="active", get=BLOCKS)
+        assert result.ok, result.text
+        assert "data EPRT" in result.text
+
+
+@pytest.mark.parametrize("settings", [{}, {"get": BLOCKS}])
+def test_a_demanded_certificate_is_missed(
+    new_folder: Folders, certificates: Certificates, family: str, settings: dict[str, Any]
+) -> None:
+    """With TLS 1.3 vsftpd says so behind the handshake."""
+    demanded: dict[str, str | Path] = {
+        "require_cert": "YES",
+        "ssl_request_cert": "YES",
+        "ca_certs_file": certificates.ca,
+    }
+    with servers.vsftpd(new_folder(), free_port(), explicit=certificates.good, more=demanded) as server:
+        result = ask(server, family, tls="explicit", **settings)
+        assert result.state == State.CRITICAL, result.text

@@ -24,7 +24,9 @@ from lb.cli_guard import (
     state_option as _state,
 )
 from lb.cli_status import status
-from lb.config import load
+from lb.commands import require_usable
+from lb.config import load, pair_in
+from lb.doctor_host import obstacles
 from lb.farm import BackendState, FarmError
 from lb.finding import FAULT, NOTE, OK, Finding
 from lb.hints import faults, hints
@@ -76,6 +78,7 @@ def check(file: str, as_json: bool) -> int:
     try:
         farms = load(file)
         compile_table(farms)
+        require_usable(farms)
     except FarmError as error:
         if as_json:
             return print_findings([Finding(FAULT, error.path, error.message)], as_json=True)
@@ -120,6 +123,7 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
     With --cut, the flows of backends that are no longer used end; otherwise they go on.
     """
     text, farms = read_file(file)
+    require_usable(farms)
     require_no_guardian(folder, socket)
     with folder.locked():
         words = read_words(folder, put_aside=True).about(farms)
@@ -128,6 +132,8 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
             load_modules(farms)
         for line in hints(farms):
             tell(f"noidlb: warning: {line}", err=True)
+        for finding in obstacles(farms, in_pair=pair_in(text) is not None):
+            tell(f"noidlb: warning: {finding.subject}: {finding.text}: {finding.cure}", err=True)
         carry_out(change, folder, text, words, farms, cut=cut)
     remind(words, farms)
     return DONE

@@ -27,9 +27,13 @@ def diff(file: str, socket: str | None, folder: StateFolder) -> int:
     answer = speak(folder, socket, {"do": "tell"})
     if answer is None:
         change = plan(farms, read_words(folder))
+        unchecked = []
     else:
         known = understand(answer.get("knowledge"))
         change = plan(farms, known.words, known.conditions(farms, time.monotonic()))
+        unchecked = known.unchecked(farms)
+    for name in unchecked:
+        click.echo(f"# farm {name}: a new command; what serves goes on serving until its first result")
     if not change.batches:
         click.echo("nothing to change")
         return 0

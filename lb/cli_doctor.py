@@ -39,11 +39,12 @@ def doctor(
     """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
     farms: tuple[Farm, ...] = ()
     text = ""
-    if file is not None or folder.applied() is not None:
+    applied = folder.applied() is not None
+    if file is not None or applied:
         text, farms = current(folder, file)
     in_pair = bool(text) and pair_in(text) is not None
     found = chain(
-        examine(farms, in_pair=in_pair),
+        examine(farms, in_pair=in_pair, applied=applied and file is None),
         examine_guardian(farms, read_words(folder), socket_path(folder.path, socket), holder()),
         examine_node(text, farms, pair_dir, run_dir),
     )

@@ -257,6 +257,7 @@ _GUARD: dict[str, Reader] = {
     "cut-connections": flag,
     "slow-start": duration,
     "min-backends": integer,
+    "shared-check": flag,
 }
 
 _SERVICE: dict[str, Reader] = {"hook": _argv, "hook-timeout": duration, "metrics": text_of, "marks": integer}

@@ -25,13 +25,18 @@ _OURS = {"prerouting": -100, "output": -100, "postrouting": 100}
 _INTERNAL = ("lo", "dummy")
 
 
-def examine(farms: tuple[Farm, ...], root: Path = Path("/"), *, in_pair: bool = False) -> Iterator[Finding]:
-    """Looks at everything that the farms need, or that any farm would; root holds proc, sys and lib."""
+def examine(
+    farms: tuple[Farm, ...], root: Path = Path("/"), *, in_pair: bool = False, applied: bool = False
+) -> Iterator[Finding]:
+    """Looks at everything that the farms need, or that any farm would; root holds proc, sys and lib.
+
+    in_pair: VIPs may be on another machine; applied: these farms were applied, so that there must be a table.
+    """
     yield _program("nft", kernel.version)
     yield _program("conntrack", conntrack.version)
     yield _privilege(root)
     yield _parts()
-    yield from _table()
+    yield from _table(applied=applied)
     yield from _nat_helpers(farms, root)
     yield _flow_list()
     yield from examine_host(farms, root, in_pair=in_pair)
@@ -69,18 +74,21 @@ def _parts() -> Finding:
     return Finding(OK, "kernel", "has every expression and helper that the table uses")
 
 
-def _table() -> Iterator[Finding]:
+def _table(*, applied: bool) -> Iterator[Finding]:
     try:
         found = kernel.read()
     except KernelError:
         # What is wrong with nft has been said.
         return
     if found is None:
-        yield Finding(NOTE, "table", "is not in the kernel: nothing is balanced", "noidlb apply")
+        text = "is not in the kernel: nothing is balanced"
+        yield Finding(FAULT if applied else NOTE, "table", text, "noidlb apply, unless a guardian is about to")
+    elif found.damage:
+        yield Finding(FAULT, "table", f"is damaged: {found.damage}", "noidlb apply replaces it, or a guardian at once")
     elif found.version == kernel.VERSION:
         yield Finding(OK, "table", f"version {found.version}")
     else:
-        yield Finding(WARN, "table", "is of another version, or damaged", "noidlb apply replaces it")
+        yield Finding(WARN, "table", "is of another version", "noidlb apply replaces it")
 
 
 def _nat_helpers(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from lb.farm import Farm, IPAddress
 from lb.finding import FAULT, WARN, Finding, some
 from lb.nft_rules import Chain, Rule
 from lb.packet_path import Done, Drop, lead
-from lb.probe_packets import Way, packets
+from lb.probe_packets import NEW, Way, packets
 
 # So many ways of connections are led through all chains; more are like one of these.
 _MOST_WAYS = 64
@@ -103,14 +103,16 @@ def _pass(
             # By whichever interface a client comes.
             sure = min(ends, key=lambda one: len(one.exceptions))
             certain = all(not one.exceptions for one in ends)
-            hit = drops.setdefault(_key(sure), _Hit(chain, sure.inside, sure.rule, exceptions=sure.exceptions))
-            hit.is_certain &= certain
-            hit.exceptions = hit.exceptions or next((one.exceptions for one in ends if one.exceptions), ())
+            made = _Hit(chain, sure.inside, sure.rule, exceptions=sure.exceptions, is_certain=False)
+            hit = drops.setdefault(_key(sure), made)
+            hit.is_certain |= certain
             hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
         for passage in passages:
             for done in passage.done:
-                if name := _harm(done):
-                    certain = done.is_certain and name != _UNCLEAR
+                certain = done.is_certain
+                # Of other packets, what is not certain hangs on the client's own address.
+                if (name := _harm(done)) and (certain or variants[0].what == NEW):
+                    certain &= name != _UNCLEAR
                     made = _Hit(chain, chain, done.rule, name=name, is_certain=certain)
                     hit = effects.setdefault((id(done.rule), name, certain), made)
                     hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)

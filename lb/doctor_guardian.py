@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from lb.commands import complaints
 from lb.farm import Farm
 from lb.finding import FAULT, OK, WARN, Finding, some
 from lb.words import Words
@@ -14,6 +15,9 @@ def examine_guardian(farms: tuple[Farm, ...], words: Words, socket: Path, holder
     """Judges who holds the lock of the table, "" for nobody; socket is where a guardian is spoken to."""
     if farms:
         yield from _stopped(farms, words)
+    for complaint in complaints(farms):
+        text = f"backends cannot be checked: {complaint.message}"
+        yield Finding(FAULT, complaint.path, text, "noidlb check FILE, then noidlb reload")
     watched = [farm.name for farm in farms if farm.guardian is not None]
     if holder:
         yield Finding(OK, "guardian", f"{holder} watches the farms")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lb import routes
+from lb import fullness, routes
 from lb.farm import Farm, Mode
 from lb.finding import FAULT, NOTE, OK, WARN, Finding, some
 
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096
+_NEARLY = 0.8
 
 
 def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) -> Iterator[Finding]:
@@ -25,6 +26,13 @@ def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) 
     yield from _loose(root)
     yield from _vips(farms, in_pair=in_pair)
     yield from _backends(farms)
+
+
+def obstacles(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
+    """Yields what keeps all clients of a farm away, of what takes no time to see: forwarding, and where VIPs are."""
+    for finding in (*_forwarding(farms, Path("/")), *_vips(farms, in_pair=in_pair)):
+        if finding.level == FAULT:
+            yield finding
 
 
 def _forwarding(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
@@ -68,6 +76,15 @@ def _tables(root: Path) -> Iterator[Finding]:
         level = FAULT if share >= 0.95 else WARN if share >= 0.7 else OK
         cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, for a full table drops new clients"
         yield Finding(level, "nf_conntrack_max", f"{used} of {most} flows", cure)
+    held = fullness.expectations()
+    if held is not None and held.count >= _NEARLY * held.limit:
+        yield Finding(
+            FAULT,
+            "expectations",
+            f"{held.count} of {held.limit}: no TFTP request and no FTP data connection gets through a full table",
+            "raise net.netfilter.nf_conntrack_expect_max; a TFTP server that answers from port 69 needs "
+            "single-port = true below its farm",
+        )
     expected = _number(folder / "nf_conntrack_expect_max")
     if expected is not None:
         few = expected < _EXPECTATIONS
@@ -110,7 +127,7 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
             WARN if in_pair else FAULT,
             "VIPs",
             f"{some(absent)}: on no interface of this machine, so it answers no client that asks for it",
-            "ip address add it, or let keepalived do so; or, where the network routes it here, ip route add local it dev lo",
+            "ip address add it, or let keepalived do so, or route it to the device lo",
         )
     else:
         yield Finding(OK, "VIPs", "all are addresses of this machine")

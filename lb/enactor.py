@@ -20,7 +20,7 @@ from lb.listing import Snapshot
 from lb.marks import Marks
 from lb.program import KernelError
 from lb.ruleset import Condition, Conditions
-from lb.verdicts import Merged, Place, merge, served, verdicts_of
+from lb.verdicts import Merged, Place, merge, served, standing, verdicts_of
 from lb.words import Words
 
 # Counts connections by conntrack mark; KernelError.
@@ -29,7 +29,8 @@ T = TypeVar("T")
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
-_RETRY_FIRST, _RETRY_MOST = 0.2, 30.0
+# Once nft is well again, nothing waits for longer than this.
+_RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 
 
 class Acts(Protocol):
@@ -51,8 +52,8 @@ class Enactor:
     """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
 
     count is what counts connections for farms that go by them. transactions and failed are how many there were. present
-    is what the kernel served when the guardian came, shares are the percentages of weights of farms that go by
-    connections.
+    is what served when the guardian came, or before the last change of the farms; shares are the percentages of weights
+    of farms that go by connections.
     """
 
     def __init__(
@@ -94,6 +95,8 @@ class Enactor:
 
     def configure(self, farms: tuple[Farm, ...], words: Words, watches: Mapping[Place, Sequence[Watch]]) -> None:
         """Goes on with other farms, words and watches."""
+        if farms is not self._farms:
+            self.present = self.standing()
         self._farms, self._words, self._watches = farms, words, watches
         names = {farm.name for farm in farms}
         self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
@@ -106,6 +109,10 @@ class Enactor:
         self._urgent = min(self._urgent, urgent)
         self._settled.clear()
         self._wanted.set()
+
+    def standing(self) -> dict[Place, bool]:
+        """Returns which backends serve at the moment as far as health decides it."""
+        return standing(self._farms, self._watches, self.present)
 
     def share(self, farm: str, backend: str) -> int | None:
         """Returns a backend's percentage of its weight where that is not 100."""
@@ -145,7 +152,8 @@ class Enactor:
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
             snapshot = await self._in_worker(self._actuator.read)
-            self.present = served(self._farms, snapshot.table) if snapshot is not None else {}
+            # The farms may have changed before the first look; what was known then is newer.
+            self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
         farms, stopped = self._farms, self._words.stopped_of(self._farms)
         for farm in farms:

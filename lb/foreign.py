@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 from collections import deque
@@ -13,14 +12,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import IO
 
+from lb.executable import find, trouble
+from noidchecks.errors import LocalError
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
 from noidchecks.timings import Timings
 
-# Debian's, and those of an operator's own; what is in none of them is looked for on PATH.
-_FOLDERS = "/usr/lib/nagios/plugins:/usr/local/lib/nagios/plugins"
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 # Of what a plugin prints so much is kept; Nagios keeps as much. The rest is read and forgotten.
 _KEPT = 8192
 _CHUNK = 65536
@@ -28,13 +26,12 @@ _CHUNK = 65536
 _PIECES = 4
 # Seconds between the request to end and the end.
 _GRACE = 1.0
-
-
-def find(name: str) -> str | None:
-    """Returns the path of a plugin: an absolute path is taken as it is, a name looked up; None when there is none."""
-    if "/" in name:
-        return name if os.path.isabs(name) and os.access(name, os.X_OK) and os.path.isfile(name) else None
-    return shutil.which(name, path=f"{_FOLDERS}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+# What shells, env, nice and timeout say of a program that they cannot run.
+_NOT_RUN = {126: "a program that cannot be run", 127: "a program that does not exist"}
+# A program dies of these by itself or by this machine, whatever its peer is like; SIGALRM is a timeout of its own.
+_CRASHES = frozenset(
+    (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE)
+)
 
 
 class Foreign:
@@ -121,12 +118,14 @@ class _Run:
         name = self._words[0]
         path = find(name)
         if path is None:
-            self._fail(f"there is no plugin {printable(name, 100)}")
+            self._fail(trouble(name) or f"there is no program {printable(name, 100)}")
             return
         try:
             self._spawn([path, *self._words[1:]])
         except (OSError, ValueError) as error:
-            self._fail(f"{printable(name, 100)} cannot be run: {getattr(error, 'strerror', None) or error}")
+            reason = getattr(error, "strerror", None) or str(error)
+            # A missing interpreter is told by the code of a missing file, which would name the wrong one.
+            self._fail(trouble(name) or f"{printable(name, 100)} cannot be run: {reason}")
 
     def kill(self) -> None:
         """Ends the process group, at once and without a result."""
@@ -221,7 +220,7 @@ class _Run:
             self._signal(signal.SIGKILL)
             self._process.wait()
         took = Timings(monotonic() - self._began)
-        result = Result(State.UNKNOWN, text, timings=took)
+        result = Result(State.UNKNOWN, text, timings=took, failure=LocalError(text))
         self._loop.call_soon(self._report, result)
         self._loop.call_soon(self._ended, self)
 
@@ -248,17 +247,27 @@ def _pipes(process: subprocess.Popen[bytes]) -> Iterator[IO[bytes]]:
 def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: float) -> Result:
     """Returns what exit code and first line say; a code beyond 0..3, and death by a signal, are UNKNOWN.
 
-    So is 1 without a line on standard output: a plugin that warns says of what, a script that breaks says nothing.
+    So is 1 without a line on standard output: a plugin that warns says of what, a script that breaks says nothing. A
+    program that did not run, or crashed, has looked at no peer: its failure is a LocalError.
     """
+    failure = None
     line = next((one for one in (output or errors).splitlines() if one.strip()), b"").partition(b"|")[0].strip()
     state = State(code) if 0 <= code <= 3 and (code != State.WARNING or output.strip()) else State.UNKNOWN
     text = printable(line) or f"{printable(name, 100)} {state} - it printed nothing"
     if code < 0:
         text = f"{printable(name, 100)} UNKNOWN - ended by {_signal_name(-code)}"
+        failure = LocalError(text) if -code in _CRASHES else None
+    elif code in _NOT_RUN:
+        text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
+        failure = LocalError(text)
+    elif code and not output.strip() and (gone := trouble(name)):
+        # Taken away after it was started and before its interpreter had read it.
+        text, state = gone, State.UNKNOWN
+        failure = LocalError(text)
     elif code > 3:
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}: {text}"
     transcript = tuple(printable(one) for one in output.splitlines()[1:])
-    return Result(state, text, timings=Timings(seconds), transcript=transcript)
+    return Result(state, text, timings=Timings(seconds), failure=failure, transcript=transcript)
 
 
 def _signal_name(number: int) -> str:

@@ -39,7 +39,8 @@ class Guard:
     commands must all hold; none stands for the one of the farm's protocol. fast_interval holds while a result
     contradicts the state (None: a second, or the interval where that is shorter), down_interval while a backend is down
     (None: the interval). jitter is the percentage by which a probe may start early. min_backends is the floor: so many
-    backends of a farm are left in service though they fail.
+    backends of a farm are left in service though they fail. shared_check says that a command without HOST is meant: its
+    one result is that of all backends.
     """
 
     commands: tuple[str, ...] = ()
@@ -55,6 +56,7 @@ class Guard:
     cut_connections: bool = False
     slow_start: float = 0.0
     min_backends: int = 0
+    shared_check: bool = False
 
     def __post_init__(self) -> None:
         require(len(self.commands) <= MAX_COMMANDS, "commands", f"must be at most {MAX_COMMANDS}")

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lb.guard import Guard, OnUnknown, OnWarning
 from lb.schedule import Pace
-from noidchecks.errors import LocalError
+from noidchecks.errors import LocalError, NotConnected
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
+
+# This machine refuses with these, by its firewall or for want of something; no peer and no router can.
+_OURS = frozenset(
+    (
+        *(errno.EPERM, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
+        *(errno.EADDRNOTAVAIL, errno.EADDRINUSE),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +28,7 @@ class Health:
 
     state is unknown, up or down. note says what keeps it doubtful: the last WARNING, or what contradicts the state.
     streak counts the results in a row that contradict it, flaps the changes since the first result. weight is its share
-    in percent of the configured one, None while that is 100.
+    in percent of the configured one, None while that is 100. kept says why the last probe was no verdict, else "".
     """
 
     farm: str
@@ -34,6 +43,7 @@ class Health:
     flaps: int
     probes: int
     weight: int | None
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +111,8 @@ class Watch:
         # Of the last change; and of the last one from down to up, which slow start counts from.
         self.since: float | None = None
         self.recovered: float | None = None
-        # Whether the last result was none; and whether the last one of those that let it serve was a WARNING.
-        self.kept = False
+        # Why the last result was none, "" when it was one; and whether the last that let it serve was a WARNING.
+        self.kept = ""
         self.warned = False
 
     @property
@@ -125,17 +135,19 @@ class Watch:
         """Whether results contradict the state, or there is none yet."""
         return self.up.value is None or self.up.streak > 0 or self.half.streak > 0
 
-    def take(self, result: Result, now: float) -> Change | None:
-        """Takes a result and returns what it changes."""
+    def take(self, result: Result, now: float, excuse: str = "") -> Change | None:
+        """Takes a result and returns what it changes; with an excuse of this machine's, a failure is no verdict."""
         self.probes += 1
         self.last = result
         reason = reason_of(result)
         serves, halved = self._weigh(result)
-        was_kept, self.kept = self.kept, serves is None
+        if excuse and (not serves or halved):
+            serves, reason = None, f"{excuse}; meanwhile: {reason}"
+        was_kept, self.kept = self.kept, reason if serves is None else ""
         if serves is None:
             if was_kept:
                 return None
-            return Change(kind="keep", reason=reason, since=now, result=result)
+            return Change(kind="keep", reason=f"no verdict: {reason}", since=now, result=result)
         first = self.up.value is None
         began = self.up.streak_since if self.up.streak else now
         if self.up.take(serves, rise=self.guard.rise, fall=self.guard.fall, now=now):
@@ -148,10 +160,11 @@ class Watch:
             kind = "up" if serves else "down"
             hold = float("inf") if serves else max(0.0, self.guard.timeout - result.timings.total)
             return Change(kind=kind, reason=reason, since=began, result=result, hold=hold)
+        again = Change(kind="note", reason="is checked again", since=now, result=result) if was_kept else None
         if not serves:
             self.note = reason if self.up.value else ""
-            return None
-        return self._heed(result, reason, halved, now)
+            return again
+        return self._heed(result, reason, halved, now) or again
 
     def adopt(self, other: Watch) -> None:
         """Takes over what another watch of the same probe knows."""
@@ -175,7 +188,7 @@ class Watch:
 
     def _weigh(self, result: Result) -> tuple[bool | None, bool]:
         """Returns whether a result lets the backend serve (None: it says nothing), and at half weight."""
-        if isinstance(result.failure, LocalError):
+        if _is_ours(result):
             # It is this machine that could not look; no backend goes down for that.
             return None, False
         match result.state:
@@ -186,6 +199,16 @@ class Watch:
             case State.UNKNOWN if self.guard.on_unknown is OnUnknown.KEEP:
                 return None, False
         return False, False
+
+
+def was_refused(result: Result) -> bool:
+    """Tells whether a peer has refused a connection, which it can only when packets come and go."""
+    return isinstance(result.failure, NotConnected) and result.failure.code == errno.ECONNREFUSED
+
+
+def _is_ours(result: Result) -> bool:
+    failure = result.failure
+    return isinstance(failure, LocalError) or (isinstance(failure, NotConnected) and failure.code in _OURS)
 
 
 def pace_of(watches: Sequence[Watch]) -> Pace:

@@ -15,7 +15,8 @@ from lb.listing import (
     read_outline,
     to_snapshot,
 )
-from lb.program import Answer, KernelError, environment, find, run as run_program
+from lb.program import LIMIT, Answer, KernelError, end, environment, find, run as run_program
+from lb.progress import Progress
 from lb.skeleton import TABLE, VERSION
 
 __all__ = [
@@ -32,8 +33,10 @@ __all__ = [
     "version",
 ]
 
-# 5,000 farms take seconds on a busy machine; beyond this, nft hangs.
-_TIMEOUT = 120.0
+# An nft that does nothing for so many seconds hangs; one that is at work is waited for, minutes on a slow machine.
+_IDLE = 10.0
+# What it says of a change is a complaint, a listing is 10 MB for 5,000 farms.
+_MOST_SAID = 1 << 20
 # What an operator reads of nft's complaint.
 _SHOWN = 300
 # nft answers this from its own memory, in one line: it marks the end of the answer to what came before.
@@ -65,7 +68,7 @@ _PARTS = {
 
 def run(text: str) -> None:
     """Runs nft text as one transaction: all of it, or KernelError and none."""
-    answer = _nft(["-f", "-"], text)
+    answer = _nft(["-f", "-"], text, limit=_MOST_SAID)
     if answer.code:
         raise KernelError(_explain(answer))
 
@@ -146,8 +149,8 @@ class NftSession:
     It is started by the first change, and again by the next one after it has died.
     """
 
-    def __init__(self, *, timeout: float = 30.0) -> None:
-        self._timeout = timeout
+    def __init__(self, *, idle: float = _IDLE) -> None:
+        self._idle = idle
         self._process: subprocess.Popen[bytes] | None = None
         self._into = self._out = -1
         self._written = 0
@@ -188,20 +191,19 @@ class NftSession:
         try:
             process.wait(1.0)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            end(process)
         os.close(self._out)
 
-    def _open(self) -> None:
+    def _open(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None and self._written < _RENEWED_AFTER:
-            return
+            return self._process
         self.close()
         argv = [find("nft", "nftables"), "-i"]
         given, self._into = os.pipe()
         self._out, taken = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - nft itself, and nothing else
-                argv, stdin=given, stdout=taken, stderr=taken, env=environment()
+                argv, stdin=given, stdout=taken, stderr=taken, env=environment(), process_group=0
             )
         except OSError as error:
             os.close(self._into)
@@ -212,21 +214,25 @@ class NftSession:
             os.close(taken)
         os.set_blocking(self._into, False)
         self._written = 0
+        return self._process
 
     def _ask(self, request: bytes) -> str:
-        self._open()
+        process = self._open()
         self._written += len(request)
-        deadline = time.monotonic() + self._timeout
+        progress = Progress(process.pid, str(process.args[0]), idle=self._idle)  # type: ignore[index]
+        looked = time.monotonic()
         unsent = memoryview(request)
         answer = b""
         poll = select.poll()
         poll.register(self._out, select.POLLIN)
         poll.register(self._into, select.POLLOUT)
         while True:
-            ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
-            if not ready:
-                self._kill()
-                raise KernelError(f"nft did not answer within {self._timeout:g} seconds")
+            ready = dict(poll.poll(progress.look * 1000))
+            if not ready or time.monotonic() - looked >= progress.look:
+                looked = time.monotonic()
+                if trouble := progress.trouble():
+                    self._kill()
+                    raise KernelError(f"nft {trouble}")
             if self._into in ready:
                 try:
                     unsent = unsent[os.write(self._into, unsent) :]
@@ -241,17 +247,20 @@ class NftSession:
                 self._kill()
                 raise KernelError(f"nft has ended: {_sentence(Answer(1, b'', answer.decode(errors='replace')))}")
             answer += piece
+            if len(answer) > _MOST_SAID:
+                self._kill()
+                raise KernelError(f"nft printed more than {_MOST_SAID >> 20} MiB")
             if answer.endswith(b"\n") and (begin := answer.rfind(_MARKED)) >= 0:
                 return answer[:begin].decode(errors="replace")
 
     def _kill(self) -> None:
         if self._process is not None:
-            self._process.kill()
+            end(self._process)
         self.close()
 
 
-def _nft(arguments: list[str], text: str = "") -> Answer:
-    return run_program([find("nft", "nftables"), *arguments], text, timeout=_TIMEOUT)
+def _nft(arguments: list[str], text: str = "", *, limit: int = LIMIT) -> Answer:
+    return run_program([find("nft", "nftables"), *arguments], text, timeout=_IDLE, at_work=True, limit=limit)
 
 
 def _is_forbidden(errors: str) -> bool:

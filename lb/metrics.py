@@ -114,10 +114,16 @@ def _service(view: View) -> Iterable[str]:
         ("noidlb_transactions_failed_total", "Transactions that the kernel has refused", counts.failed_transactions),
         ("noidlb_changes_total", "Changes of backends between up and down", counts.flips),
         ("noidlb_probes_overdue_total", "Probes that started later than they should", counts.overdue),
+        ("noidlb_probes_discarded_total", "Failures that this machine is to blame for", counts.discarded),
         *((f"noidlb_{name}_total", name.replace("_", " ").capitalize(), value) for name, value in view.others.items()),
     ):
         yield from _family(name, "counter", text, [({}, value)])
-    yield from _family("noidlb_probes_running", "gauge", "Probes under way", [({}, counts.running)])
+    for name, text, number in (
+        ("noidlb_probes_running", "Probes under way", counts.running),
+        ("noidlb_conntrack_entries", "Connections that the kernel tracks", counts.flows),
+        ("noidlb_conntrack_entries_limit", "Connections that the kernel has room for", counts.flows_most),
+    ):
+        yield from _family(name, "gauge", text, [({}, number)] if number is not None else [])
 
 
 def _family(name: str, kind: str, text: str, samples: Samples) -> Iterable[str]:

@@ -9,6 +9,9 @@ from collections.abc import MutableMapping
 
 from noidchecks.status.text import printable
 
+# Seconds by which a start may take longer each time that it is said to be at work.
+_LONGER = 60
+
 
 class Notifier:
     """Tells the service manager that started this process how it is; without one it says nothing.
@@ -30,9 +33,11 @@ class Notifier:
         if self._socket is not None:
             self._socket.setblocking(False)
         self._unsaid: list[str] = []
+        self._is_ready = False
 
     def ready(self) -> None:
         """The farms are applied, or applied anew."""
+        self._is_ready = True
         self._tell("READY=1")
 
     def reloading(self) -> None:
@@ -47,9 +52,10 @@ class Notifier:
         """One line for people."""
         self._tell(f"STATUS={printable(text, 300)}", must_arrive=False)
 
-    def alive(self) -> None:
-        """Nothing hangs."""
-        self._tell("WATCHDOG=1", must_arrive=False)
+    def alive(self, *, at_work: bool = False) -> None:
+        """Nothing hangs; a start that is at work on a large table may take longer than the service manager thinks."""
+        longer = f"\nEXTEND_TIMEOUT_USEC={_LONGER * 1_000_000}" if at_work and not self._is_ready else ""
+        self._tell(f"WATCHDOG=1{longer}", must_arrive=False)
 
     def close(self) -> None:
         """Says no more."""

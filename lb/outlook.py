@@ -21,8 +21,8 @@ from lb.words import Words, from_json, to_json
 class Knowledge:
     """All that decides how a guardian has farms served.
 
-    That is the operator's words, the watches of each probe, what the kernel served when the guardian came, and the
-    percentages of weights of farms that go by connections.
+    That is the operator's words, the watches of each probe, what serves at the moment, and the percentages of weights
+    of farms that go by connections.
     """
 
     words: Words
@@ -43,6 +43,14 @@ class Knowledge:
             balance = self.shares.get(farm.name)
             found |= merge(farm, self.words, verdicts_of(farm, places), self.present, now, balance=balance).conditions
         return found
+
+    def unchecked(self, farms: tuple[Farm, ...]) -> list[str]:
+        """Returns the names of those farms whose backends serve, or not, as now until the first result of a command."""
+        fresh = {watch.farm for _, watch in inherit(farms, self.watches) if not watch.probes and self._knows(watch)}
+        return [farm.name for farm in farms if farm.name in fresh]
+
+    def _knows(self, watch: Watch) -> bool:
+        return watch.up.value is None and watch.place in self.present
 
 
 def tell(knowledge: Knowledge) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from lb.packet import ABSENT, Packet
 
 # Priorities of nf_conntrack, and of the chains that translate.
 _CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
+NEW = "new connections"
+"""What the first packets are called, which all others follow from."""
+# One of those that clients and servers take for themselves.
+_EPHEMERAL = 50000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +59,13 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             daddr=way.backend if is_translated else way.vip,
-            dport=None if port is None else way.backend_port if is_translated else way.port,
+            sport=_EPHEMERAL,
+            dport=_EPHEMERAL if port is None else way.backend_port if is_translated else way.port,
             iif=way.client_side,
             oif=ABSENT,
             state=state if is_tracked else "invalid",
             statuses=_statuses(state, is_translated) if is_tracked else None,
-            maybe=frozenset({"snat", "assured"}) if state == "established" else frozenset(),
+            maybe=_perhaps(state),
             direction="original" if is_tracked else ABSENT,
             original_daddr=way.vip if is_tracked else ABSENT,
             original_dport=(port and way.port) if is_tracked else ABSENT,
@@ -72,6 +77,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             saddr=way.backend,
+            dport=_EPHEMERAL,
             sport=way.backend_port if port else None,
             iif=way.backend_side,
             oif=ABSENT,
@@ -94,12 +100,13 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             daddr=way.backend,
-            dport=port and way.backend_port,
+            sport=_EPHEMERAL,
+            dport=_EPHEMERAL if port is None else way.backend_port,
             iif=None if at_the_end else way.client_side,
             oif=ABSENT if way.is_local else way.backend_side,
             state=state,
             statuses=_statuses(state, is_translated=True),
-            maybe=frozenset({"snat", "assured"}),
+            maybe=_perhaps(state),
             direction="original",
             original_daddr=way.vip,
             original_dport=port and way.port,
@@ -114,6 +121,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             saddr=None if at_the_end and chain.priority >= _SRCNAT else way.backend,
+            dport=_EPHEMERAL,
             sport=way.backend_port if port and not at_the_end else None,
             iif=None if at_the_end else way.backend_side,
             oif=way.client_side,
@@ -130,7 +138,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
 
 def _asking(farm: Farm) -> Iterator[tuple[str, str, int | None]]:
     """Yields what clients send: what it is, its state, and whether it goes to the farm's own port (None: any)."""
-    yield "new connections", "new", 1
+    yield NEW, "new", 1
     yield "established connections", "established", 1
     if farm.protocol is Protocol.FTP:
         yield "passive data connections", "related", None
@@ -148,3 +156,8 @@ def _answering(farm: Farm) -> Iterator[tuple[str, str, int]]:
 def _statuses(state: str, is_translated: bool) -> frozenset[str]:
     found = {"established": {"seen-reply", "confirmed"}, "related": {"expected"}}.get(state, set[str]())
     return frozenset(found | ({"dnat"} if is_translated else set()))
+
+
+def _perhaps(state: str) -> frozenset[str]:
+    # The source is translated behind all these chains, so a new connection does not have it yet.
+    return frozenset() if state == "new" else frozenset({"snat", "assured"})

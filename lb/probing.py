@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lb.foreign import Foreign
 from noidchecks.drivers.poll import Loop
 from noidchecks.drivers.session import Session
-from noidchecks.errors import UsageError
+from noidchecks.errors import LocalError, UsageError
 from noidchecks.plugin.command import PLUGINS, InformationWanted, parse
 from noidchecks.probe import begin, conclude_anyhow
 from noidchecks.status.result import Result
@@ -48,6 +48,12 @@ class Check:
         """Whether it is run in this process."""
         return self.words[0] in PLUGINS
 
+    @property
+    def deadline(self) -> float:
+        """The seconds after which it has failed, by its own words where they say less."""
+        probe = self.probe() if self.is_ours else None
+        return self.timeout if probe is None or isinstance(probe, Result) else probe.timeout
+
     def probe(self) -> Probe | Result:
         """Returns what is to be run, or the result of words that cannot be; read at the first use, kept then."""
         if self._probe is None and self._refusal is None:
@@ -65,7 +71,8 @@ class Check:
         return self._probe or self._refusal  # type: ignore[return-value]
 
     def _unknown(self, text: str) -> Result:
-        return Result(State.UNKNOWN, f"{self.words[0]} UNKNOWN - {text}")
+        # Words that say nothing to us say nothing of a peer.
+        return Result(State.UNKNOWN, f"{self.words[0]} UNKNOWN - {text}", failure=LocalError(text))
 
 
 class Prober:

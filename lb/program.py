@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
+
+from lb.progress import LOOK, Progress
 
 # Not on the path of ordinary users, who may ask too.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 _CHUNK = 1 << 18
 # What nft prints of 5,000 farms is 10 MB.
-_LIMIT = 1 << 28
+LIMIT = 1 << 28
 _ERRORS = 1 << 16
+# A program that complains without end fills no disk.
+_MOST_ERRORS = 1 << 24
 
 
 class KernelError(RuntimeError):
@@ -49,12 +55,27 @@ def environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C", "HOME": os.devnull}
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program at once, with all that it has started; it must lead a process group of its own."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def run(
-    argv: Sequence[str], text: str = "", *, timeout: float, each: Callable[[bytes], object] | None = None
+    argv: Sequence[str],
+    text: str = "",
+    *,
+    timeout: float,
+    at_work: bool = False,
+    limit: int = LIMIT,
+    each: Callable[[bytes], object] | None = None,
 ) -> Answer:
     """Runs a program with the text on its standard input; each, where given, gets the output piece by piece.
 
-    KernelError when it cannot be started, takes longer than timeout seconds or prints without end.
+    KernelError when it cannot be started, takes longer than timeout seconds or prints more than limit bytes. With
+    at_work it may take longer as long as it is at work, and the seconds are those of doing nothing.
     """
     name = os.path.basename(argv[0])
     pieces: list[bytes] = []
@@ -66,37 +87,67 @@ def run(
         with open(out, "rb", buffering=0) as output:
             try:
                 process = subprocess.Popen(  # noqa: S603 - a list of words, the first a path that find() returned
-                    argv, stdin=given, stdout=taken, stderr=errors, env=environment()
+                    argv, stdin=given, stdout=taken, stderr=errors, env=environment(), process_group=0
                 )
             except OSError as error:
                 raise KernelError(f"{argv[0]} cannot be run: {error.strerror}") from error
             finally:
                 os.close(taken)
+            progress = Progress(process.pid, argv[0], idle=timeout) if at_work else None
+            deadline = float("inf") if at_work else time.monotonic() + timeout
+
+            def look() -> None:
+                if os.fstat(errors.fileno()).st_size > _MOST_ERRORS:
+                    raise KernelError(f"{name} complains without end")
+                if time.monotonic() >= deadline:
+                    raise KernelError(f"{name} did not answer in time")
+                if progress is not None and (trouble := progress.trouble()):
+                    raise KernelError(f"{name} {trouble}")
+
             try:
-                _wait(process, output, each or pieces.append, time.monotonic() + timeout, name)
+                _read(output, each or pieces.append, limit, name, look, progress.look if progress else LOOK, deadline)
+                _wait(process, look, deadline)
             finally:
-                if process.poll() is None:
-                    process.kill()
-                process.wait()
+                end(process)
         errors.seek(0)
         return Answer(process.returncode, b"".join(pieces), errors.read(_ERRORS).decode(errors="replace"))
 
 
-def _wait(
-    process: subprocess.Popen[bytes], output: FileIO, each: Callable[[bytes], object], deadline: float, name: str
+def _read(
+    output: FileIO,
+    each: Callable[[bytes], object],
+    limit: int,
+    name: str,
+    look: Callable[[], None],
+    every: float,
+    deadline: float,
 ) -> None:
+    """Reads to the end, and looks now and then whether there will be one."""
     total = 0
+    looked = time.monotonic()
     poll = select.poll()
     poll.register(output, select.POLLIN)
-    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    while True:
+        ready = poll.poll(max(0.0, min(every, deadline - time.monotonic())) * 1000)
+        if not ready or time.monotonic() - looked >= every:
+            look()
+            looked = time.monotonic()
+        if not ready:
+            continue
         piece = os.read(output.fileno(), _CHUNK)
         if not piece:
-            break
+            return
         total += len(piece)
-        if total > _LIMIT:
-            raise KernelError(f"{name} printed more than {_LIMIT >> 20} MiB")
+        if total > limit:
+            raise KernelError(f"{name} printed more than {limit >> 20} MiB")
         each(piece)
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise KernelError(f"{name} did not answer in time") from None
+
+
+def _wait(process: subprocess.Popen[bytes], look: Callable[[], None], deadline: float) -> None:
+    while True:
+        try:
+            process.wait(max(0.001, min(LOOK, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            look()
+        else:
+            return

@@ -133,6 +133,10 @@ class Running:
         text = f"{count(self.farms)}; of {number(len(found), 'watched backend')} {up} up"
         if unknown := sum(one.state == "unknown" for one in found.values()):
             text += f", {unknown} not yet known"
+        if kept := len({(one.farm, one.backend) for one in self.guardian.health() if one.kept}):
+            text += f"; {kept} cannot be checked"
+        if (counts := self.guardian.counts).is_full:
+            text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
         if self._refusal:
             text += f"; not in the kernel: {self._refusal}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
@@ -177,6 +181,8 @@ def _sight(ones: list[Health]) -> Sight:
     if worst.state == "down" and worst.last is not None and worst.last.state != State.OK:
         doubt = printable(worst.last.text.partition("\n")[0], 200)
     changes = [one.since for one in ones if one.since is not None]
+    if kept := next((one.kept for one in ones if one.kept), ""):
+        doubt = "; ".join(filter(None, (printable(f"cannot be checked: {kept}", 200), doubt)))
     since = worst.since if worst.state == "down" else max(changes, default=None)
     return Sight(
         state=worst.state,

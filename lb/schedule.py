@@ -39,7 +39,7 @@ class Pace:
 class Rhythm:
     """The starts of one probe: beats at the interval, and what doubt puts between them."""
 
-    __slots__ = ("running", "_first", "_beat", "_last", "_ended", "_number", "_beats")
+    __slots__ = ("running", "_first", "_beat", "_last", "_ended", "_number", "_beats", "_repeats")
 
     def __init__(self, number: int, now: float, *, interval: float, soon: float) -> None:
         # The first round is run through within so many seconds; the beats after it are spread over the whole interval.
@@ -51,10 +51,12 @@ class Rhythm:
         self._ended = now
         self._number = number
         self._beats = 0
+        self._repeats = False
 
     def started(self, now: float, pace: Pace) -> None:
         """Takes note of a start."""
         self.running += 1
+        self._repeats = False
         self._last = now
         if self._beat <= now:
             self._beats += 1
@@ -67,6 +69,10 @@ class Rhythm:
         self.running -= 1
         self._ended = now
 
+    def repeat(self) -> None:
+        """Wants another start at once, in the place of one that has told nothing."""
+        self._repeats = True
+
     def due(self, pace: Pace) -> float | None:
         """Returns when the next start is wanted, None when that depends on a probe that is under way."""
         if self._last is None:
@@ -75,6 +81,8 @@ class Rhythm:
             if pace.eager is None or self.running >= pace.most:
                 return None
             return max(self._last + pace.eager, self._ended)
+        if self._repeats:
+            return self._ended
         wanted = min(self._beat, self._last + pace.interval)
         if pace.fast is not None:
             wanted = min(wanted, self._last + pace.fast)

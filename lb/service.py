@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import signal
 import time
@@ -11,8 +12,9 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from lb import garbage, kernel, lock, modules
+from lb import kernel, lock, modules
 from lb.actuator import Actuator
+from lb.commands import complaints, require_usable
 from lb.config import parse_settings
 from lb.control import ControlServer
 from lb.desk import Desk
@@ -40,6 +42,8 @@ from lb.words import Words
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
 _BEAT = 10.0
 _PAUSE = 0.2
+# Farms that are named one by one.
+_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,7 @@ class Service:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
-            text, farms, settings = self._read()
+            text, farms, settings = self._read(beginning=True)
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
             stack.enter_context(lock.take())
@@ -105,8 +109,6 @@ class Service:
             await self._set(settings)
             stack.push_async_callback(keeper.close)
             self._events.subscribe(self._take)
-            # Before the first probe, and not by the guardian, which may be a guest in somebody else's process.
-            await stack.enter_async_context(garbage.looked_for())
             with self._signals():
                 return await self._guard(guardian, running)
 
@@ -145,6 +147,9 @@ class Service:
         # Until it has begun there is nothing to settle.
         await asyncio.sleep(0)
         self._tell("start", f"{self._options.file}: {count(running.farms)}")
+        if stopped := sorted(running.words.stopped_of(running.farms)):
+            which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
+            self._tell("note", f"{which}, and refuse their clients: noidlb start lets them serve")
         beating = asyncio.create_task(self._beat(watching, running))
         beginning = asyncio.create_task(self._begin(guardian, running))
         await self._ended.wait()
@@ -161,14 +166,22 @@ class Service:
 
     async def _begin(self, guardian: Guardian, running: Running) -> None:
         await guardian.settle()
+        # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
+        gc.freeze()
         if guardian.counts.failed_transactions == 0:
             self._notifier.ready()
         await running.keep()
 
-    def _read(self) -> tuple[str, tuple[Farm, ...], Settings]:
+    def _read(self, *, beginning: bool = False) -> tuple[str, tuple[Farm, ...], Settings]:
         text, farms = read_file(self._options.file)
         # As `noidlb check` does.
         compile_table(farms)
+        if beginning and text == self._options.folder.applied():
+            # What is missing since must not keep the farms from being served: their backends stay as they are.
+            for complaint in complaints(farms):
+                self._tell("note", f"cannot be checked: {complaint}")
+        else:
+            require_usable(farms)
         return text, farms, with_own_address(self._options.over(parse_settings(text)), text)
 
     def _words(self) -> Words:
@@ -227,7 +240,7 @@ class Service:
         beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
         while True:
             if not watching.done() and (watchdog is None or self._acts.busy() < watchdog):
-                self._notifier.alive()
+                self._notifier.alive(at_work=self._acts.is_under_way)
             self._notifier.status(running.summary())
             await asyncio.sleep(min(_PAUSE, beat))
             with suppress(TimeoutError):
@@ -272,6 +285,11 @@ def _raise_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _cause(error: BaseException) -> str:

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import wraps
 from hashlib import blake2b
 from math import ceil, log
+from typing import ParamSpec
 
 from lb.farm import Backend, Farm, Scheduler
 
 # As many slots as divide evenly among the backends of a small farm, whichever of them are down.
 _FEW = 12
 _MANY = 60
+# Slots that are remembered of each kind, 8 bytes each: those of a few thousand small farms, or of a few large ones.
+_REMEMBERED = 1 << 19
+
+P = ParamSpec("P")
+Slots = tuple[str, ...]
+
+
+def _remembered(make: Callable[P, Slots]) -> Callable[P, Slots]:
+    """Remembers what was made last, as much as is affordable; arguments must be hashable, and given by position."""
+    known: OrderedDict[Hashable, Slots] = OrderedDict()
+    size = 0
+
+    @wraps(make)
+    def remembering(*args: P.args, **kwargs: P.kwargs) -> Slots:
+        nonlocal size
+        found = known.get(args)
+        if found is not None:
+            known.move_to_end(args)
+            return found
+        made = known[args] = make(*args, **kwargs)
+        size += len(made)
+        while size > _REMEMBERED and known:
+            size -= len(known.popitem(last=False)[1])
+        return made
+
+    return remembering
 
 
 def slot_count(farm: Farm) -> int:
@@ -74,7 +102,7 @@ def _shares(weights: Sequence[tuple[str, int]], count: int) -> dict[str, int]:
     return shares
 
 
-@lru_cache(maxsize=4096)
+@_remembered
 def _interleaved(weights: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
     """Smooth weighted round robin: each backend's slots as far apart as they can be."""
     shares = _shares(weights, count)
@@ -89,7 +117,7 @@ def _interleaved(weights: tuple[tuple[str, int], ...], count: int) -> tuple[str,
     return tuple(slots)
 
 
-@lru_cache(maxsize=4096)
+@_remembered
 def _hashed(members: tuple[tuple[str, int], ...], serving: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
     """Rendezvous hashing within exact shares; a slot whose backend does not serve goes to the best one that does.
 
@@ -103,7 +131,7 @@ def _hashed(members: tuple[tuple[str, int], ...], serving: tuple[tuple[str, int]
     )
 
 
-@lru_cache(maxsize=4096)
+@_remembered
 def _owners(members: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
     left = _shares(members, count)
     owners = [""] * count

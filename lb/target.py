@@ -19,16 +19,18 @@ TargetKey = tuple[tuple[str, ...], float]
 class Target:
     """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed.
 
-    A command without HOST goes to one place for all backends; address is that of the first of them then.
+    A command without HOST goes to one place for all backends; address is that of the first of them then. repeats counts
+    its failures in a row that were repeated because this process did not run meanwhile.
     """
 
-    __slots__ = ("check", "address", "rhythm", "watches", "_pace")
+    __slots__ = ("check", "address", "rhythm", "watches", "repeats", "_pace")
 
     def __init__(self, check: Check, address: str, rhythm: Rhythm) -> None:
         self.check = check
         self.address = address
         self.rhythm = rhythm
         self.watches: Sequence[Watch] = ()
+        self.repeats = 0
         self._pace: Pace | None = None
 
     @property
@@ -48,10 +50,11 @@ class Target:
         self.watches = watches
         self._pace = None
 
-    def take(self, result: Result, now: float) -> list[tuple[Watch, Change]]:
-        """Hands a result to those who watch, and returns what it changes."""
+    def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[Watch, Change]]:
+        """Hands a result to those who watch, and returns what it changes; an excuse makes a failure no verdict."""
         is_steady = not self._is_doubtful()
-        changes = [(watch, change) for watch in self.watches if (change := watch.take(result, now)) is not None]
+        taken = ((watch, watch.take(result, now, excuse)) for watch in self.watches)
+        changes = [(watch, change) for watch, change in taken if change is not None]
         if changes or not is_steady or self._is_doubtful():
             self._pace = None
         return changes
@@ -111,10 +114,12 @@ class Targets:
 
 def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[Watch]]) -> Iterator[tuple[TargetKey, Watch]]:
     """Yields what farms want to be watched, with what is known already of the same probes."""
+    # The same words with another deadline ask the same thing.
+    by_words = {words: watches for (words, _), watches in known.items()}
     for key, farm, guard, name, address, port, command in _wanted(farms):
         watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
         # One that comes new to a known address need not wait for its first result.
-        previous = {one.key: one for one in known.get(key, ())}
+        previous = {one.key: one for one in known.get(key) or by_words.get(key[0], ())}
         adopted = previous.get(watch.key) or next(iter(previous.values()), None)
         if adopted is not None:
             watch.adopt(adopted)

@@ -25,7 +25,7 @@ class Verdict:
     """What all watches of a backend at one address together say; times are those of the caller's clock.
 
     up is None while one of them has no result yet and none is down. since is the time of the last change, recovered
-    that of the last return from down, tried tells that somebody has looked, though in vain.
+    that of the last return from down, tried tells that each watch has had a result, though perhaps no verdict.
     """
 
     up: bool | None = None
@@ -62,7 +62,7 @@ def verdict(watches: Iterable[Watch]) -> Verdict:
         half=any(watch.half.value for watch in found),
         since=max((watch.since for watch in found if watch.since is not None), default=0.0),
         recovered=max((watch.recovered for watch in found if watch.recovered is not None), default=None),
-        tried=any(watch.probes for watch in found),
+        tried=bool(found) and all(watch.probes for watch in found),
     )
 
 
@@ -90,6 +90,25 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
                 if backend.address_of(version):
                     mark = f"{marks.backend(farm, backend.name):#010x}"
                     found[farm.name, backend.name, version] = mark in reachable
+    return found
+
+
+def standing(
+    farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[Watch]], present: Mapping[Place, bool]
+) -> dict[Place, bool]:
+    """Returns which backends serve as far as the guardian is concerned; what it knows nothing of is missing.
+
+    What is checked in another way from now on stays like this until the first result.
+    """
+    found = {}
+    for farm in farms:
+        verdicts = verdicts_of(farm, watches)
+        for one in farm.backends:
+            for version in versions_of(farm):
+                place = farm.name, one.name, version
+                known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
+                if known and one.address_of(version):
+                    found[place] = farm.guardian is None or _serves(place, verdicts, present)
     return found
 
 

@@ -13,21 +13,35 @@ from lb.actuator import Actuator
 from lb.enactor import Acts, Count, Enactor
 from lb.events import Event, EventLog
 from lb.farm import Farm
-from lb.guardian import Change, Health, Watch
+from lb.flow_table import FlowTable
+from lb.guardian import Change, Health, Watch, was_refused
 from lb.outlook import Knowledge
 from lb.probing import Prober
+from lb.pulse import PERIOD, Pulse
 from lb.schedule import Schedule
 from lb.target import Target, Targets
 from lb.words import Words
 from noidchecks.status.result import Result
+from noidchecks.status.state import State
 
 # Starts between two looks at what else there is to do: more of them would report our own queue as response time.
 _BURST = 8
+# A probe that failed is repeated when so much of its deadline is missing, and at least so many seconds; but not for
+# ever, for a machine that is always late must find out dead backends too.
+_LOST_SHARE, _LOST_MOST = 0.2, 1.0
+_REPEATS = 5
+# A pause of so many seconds is told; the table of connections is looked at every so many.
+_TOLD_PAUSE = 1.0
+_TABLE_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What a guardian has done so far; running are the probes at the moment, latest the latest start in seconds."""
+    """What a guardian has done so far; running are the probes at the moment, latest the latest start in seconds.
+
+    discarded counts the failures that were no verdict because of this machine. flows and flows_most are the kernel's
+    connections and their limit, None where it tells neither; is_full says that the limit is reached.
+    """
 
     transactions: int = 0
     failed_transactions: int = 0
@@ -37,6 +51,10 @@ class Counts:
     running: int = 0
     overdue: int = 0
     latest: float = 0.0
+    discarded: int = 0
+    flows: int | None = None
+    flows_most: int | None = None
+    is_full: bool = False
 
 
 class Guardian:
@@ -55,6 +73,7 @@ class Guardian:
         actuator: Acts | None = None,
         events: EventLog | None = None,
         count: Count = conntrack.count,
+        flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
         self._farms, self._words = farms, words or Words()
@@ -65,7 +84,11 @@ class Guardian:
         self._prober: Prober | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._flips = self._started = self._running = 0
+        self._flips = self._started = self._running = self._discarded = 0
+        self._pulse = Pulse(0.0)
+        self._flow_table = flow_table or FlowTable()
+        self._looked = float("-inf")
+        self._is_full = False
 
     @property
     def counts(self) -> Counts:
@@ -79,6 +102,10 @@ class Guardian:
             running=self._running,
             overdue=self._schedule.overdue,
             latest=self._schedule.latest,
+            discarded=self._discarded,
+            flows=self._flow_table.used,
+            flows_most=self._flow_table.most,
+            is_full=self._is_full,
         )
 
     async def run(self) -> None:
@@ -88,10 +115,13 @@ class Guardian:
                 stack.enter_context(lock.take())
             self._loop = asyncio.get_running_loop()
             self._prober = Prober()
+            self._pulse = Pulse(self._loop.time())
+            beating = self._loop.create_task(self._beat())
             try:
                 self.configure(self._farms, self._words)
                 await self._enactor.run()
             finally:
+                beating.cancel()
                 prober, self._prober = self._prober, None
                 if self._timer is not None:
                     self._timer.cancel()
@@ -116,7 +146,7 @@ class Guardian:
 
     def knowledge(self) -> Knowledge:
         """Returns what decides how it would have the farms served, or others."""
-        return Knowledge(self._words, self._targets.watches, self._enactor.present, self._enactor.shares)
+        return Knowledge(self._words, self._targets.watches, self._enactor.standing(), self._enactor.shares)
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""
@@ -153,19 +183,69 @@ class Guardian:
         self._running += 1
         # Only of what may take a backend out, for it costs time.
         transcript = pace.fast is not None or target.rhythm.running > 1 or target.is_decisive
-        self._prober.start(target.check, partial(self._finished, target), transcript=transcript)
+        self._prober.start(target.check, partial(self._finished, target, now), transcript=transcript)
         self._schedule.put(target, target.rhythm.due(pace))
 
-    def _finished(self, target: Target, result: Result) -> None:
+    def _finished(self, target: Target, began: float, result: Result) -> None:
         now = self._running_loop().time()
         self._running -= 1
         target.rhythm.finished(now)
         if not target.watches:
             return
-        for watch, change in target.take(result, now):
-            self._note(watch, change, now)
+        if result.state != State.OK and self._ran_across_a_pause(target, began, now):
+            self._discarded += 1
+            target.repeats += 1
+            target.rhythm.repeat()
+        else:
+            target.repeats = 0
+            for watch, change in target.take(result, now, self._excuse(result, began, now)):
+                self._note(watch, change, now)
         self._schedule.put(target, target.rhythm.due(target.pace))
         self._arm()
+
+    async def _beat(self) -> None:
+        """Finds out when this process did not run, and whether the kernel has room for connections."""
+        loop = self._running_loop()
+        while True:
+            await asyncio.sleep(PERIOD)
+            now = loop.time()
+            self._take_pulse(now)
+            if now - self._looked >= _TABLE_EVERY:
+                self._look_at_flows(now)
+
+    def _take_pulse(self, now: float) -> None:
+        gap = self._pulse.beat(now)
+        if gap >= _TOLD_PAUSE:
+            lost = f"this process did not run for {gap:.1f} seconds, or the clock was set"
+            reason = f"{lost}: what fails of the {self._running} probes under way is repeated"
+            self.events.add(Event(time=time.time(), kind="paused", reason=reason))
+
+    def _look_at_flows(self, now: float) -> None:
+        self._looked = now
+        self._flow_table.look(now)
+        was_full, self._is_full = self._is_full, self._flow_table.is_full(now)
+        if self._is_full and not was_full:
+            advice = "probes that get no answer are no verdict; raise net.netfilter.nf_conntrack_max"
+            self.events.add(Event(time=time.time(), kind="conntrack-full", reason=f"{self._flow_table}: {advice}"))
+        elif was_full and not self._is_full:
+            reason = f"{self._flow_table.used} of {self._flow_table.most} flows: probes decide again"
+            self.events.add(Event(time=time.time(), kind="conntrack-free", reason=reason))
+
+    def _ran_across_a_pause(self, target: Target, began: float, now: float) -> bool:
+        # The loop may hear of a result before it beats again.
+        self._take_pulse(now)
+        lost = self._pulse.lost(began)
+        return 0 < lost >= min(_LOST_MOST, _LOST_SHARE * target.check.deadline) and target.repeats < _REPEATS
+
+    def _excuse(self, result: Result, began: float, now: float) -> str:
+        """Returns what this machine lacked while a probe failed that got no answer; "" when nothing is known of it."""
+        if result.state == State.OK or was_refused(result):
+            return ""
+        self._look_at_flows(now)
+        if not self._flow_table.was_full(began):
+            return ""
+        self._discarded += 1
+        return str(self._flow_table)
 
     def _note(self, watch: Watch, change: Change, now: float) -> None:
         wall = time.time()
@@ -208,4 +288,5 @@ class Guardian:
             flaps=watch.flaps,
             probes=watch.probes,
             weight=self._enactor.share(watch.farm, watch.backend),
+            kept=watch.kept,
         )

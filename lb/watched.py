@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,11 @@ from lb.actuator import Applied
 from lb.enactor import Acts, descriptor_of
 from lb.farm import Farm
 from lb.listing import Snapshot
+from lb.progress import last_look
 from lb.ruleset import Conditions
+
+# A thread that only waits uses microseconds.
+_COMPUTING = 0.05
 
 
 class Watched:
@@ -19,11 +24,28 @@ class Watched:
     def __init__(self, acts: Acts) -> None:
         self._acts = acts
         self._since: float | None = None
+        self._thread = 0
+        self._used = self._seen_at_work = 0.0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is at something at the moment."""
+        return self._since is not None
 
     def busy(self) -> float:
-        """Returns for how many seconds it has been at one and the same thing."""
+        """Returns for how many seconds its thread has done nothing, though it is at something.
+
+        A thread that waits for nft looks whether that is at work, and gives it up when it hangs; one that neither looks
+        nor uses the processor waits for something that will not come.
+        """
         since = self._since
-        return 0.0 if since is None else time.monotonic() - since
+        if since is None:
+            return 0.0
+        used = time.clock_gettime(time.pthread_getcpuclockid(self._thread))
+        now = time.monotonic()
+        if used - self._used > _COMPUTING:
+            self._used, self._seen_at_work = used, now
+        return now - max(since, self._seen_at_work, last_look())
 
     def read(self) -> Snapshot | None:
         with self._timed():
@@ -46,6 +68,7 @@ class Watched:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
+        self._thread = threading.get_ident()
         self._since = time.monotonic()
         try:
             yield

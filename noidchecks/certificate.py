@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
 
+# A common name has 64 characters at most (RFC 5280, upper bound ub-common-name); servers may send others.
+_LONGEST_NAME = 200
 _HEX = frozenset("0123456789abcdef")
 # Those of a system are 220 kB.
 MOST_AUTHORITIES = 1 << 24
@@ -45,9 +47,9 @@ def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now:
     expires = first.not_after.timestamp()
     left = int(expires - (time() if now is None else now))
     days = left // 86400
-    name = f"'{printable(first.subject)}'"
+    name = f"'{printable(first.subject, _LONGEST_NAME)}'"
     if first is not chain[0]:
-        name += f" in the chain of '{printable(chain[0].subject)}'"
+        name += f" in the chain of '{printable(chain[0].subject, _LONGEST_NAME)}'"
     when = _stamp(expires)
     if left < 0:
         return Part(State.CRITICAL, f"Certificate {name} expired on {when}.")

@@ -11,7 +11,7 @@ from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from typing import Any, TypeAlias, TypeVar
 
     from .address import Address
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     # Two strings, because pyright reads none that is put together from parts.
-    _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive"
-    Operation: TypeAlias = "_Tcp | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard"
+    _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive"
+    _More: TypeAlias = "Prepare | Delegate | Mask | Heard | Reserve | Close"
+    Operation: TypeAlias = "_Tcp | _More | OpenDatagram | SendTo | ReceiveFrom | Sleep"
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
 SEGMENT = 16384
@@ -34,8 +35,8 @@ def __getattr__(name: str) -> object:
 
         return Generator
     if name == "Operation":
-        stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Send | Receive
-        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Run | Close | Reserve | Mask | Heard
+        stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive | Delegate
+        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Prepare | Close | Reserve | Mask | Heard
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -61,13 +62,17 @@ class Resolve:
 
 
 class Connect:
-    """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError."""
+    """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError.
 
-    __slots__ = ("address", "source")
+    After patience seconds without an answer of the peer it is given up, as NotConnected.
+    """
 
-    def __init__(self, address: Address, source: str = "") -> None:
+    __slots__ = ("address", "source", "patience")
+
+    def __init__(self, address: Address, source: str = "", patience: float | None = None) -> None:
         self.address = address
         self.source = source
+        self.patience = patience
 
 
 class OpenDatagram:
@@ -153,6 +158,19 @@ class Accept:
         self.patience = patience
 
 
+class Await:
+    """Waits until one of several channels has something to receive or to accept, or is at its end.
+
+    Answer: the first of them that has, None after patience seconds.
+    """
+
+    __slots__ = ("channels", "patience")
+
+    def __init__(self, channels: tuple[Channel, ...], patience: float | None = None) -> None:
+        self.channels = channels
+        self.patience = patience
+
+
 class LocalAddress:
     """Asks which address of this machine a connected channel uses. Answer: Address; NotConnected."""
 
@@ -162,17 +180,28 @@ class LocalAddress:
         self.channel = channel
 
 
-class Run:
-    """Runs a blocking call in a thread, for a library that does its own input and output. Answer: what it returns.
+class Prepare:
+    """Loads a module into worker processes, before the clock of the check starts. Answer: None; LocalError."""
 
-    stop is called when the session ends first, and has to make the call return.
+    __slots__ = ("module",)
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+
+class Delegate:
+    """Hands a connected channel, and what is to be known of it, to the serve() of a module in a worker process.
+
+    The deadline kills the process: the way to let a library work on what a peer says that cannot be stopped otherwise.
+    Answer: a Channel to the worker, None while there are too many requests for one; LocalError.
     """
 
-    __slots__ = ("call", "stop")
+    __slots__ = ("channel", "module", "data")
 
-    def __init__(self, call: Callable[[], object], stop: Callable[[], object]) -> None:
-        self.call = call
-        self.stop = stop
+    def __init__(self, channel: Channel, module: str, data: bytes) -> None:
+        self.channel = channel
+        self.module = module
+        self.data = data
 
 
 class Close:

@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from .address import Address
 
 
+def forget_frames(error: BaseException) -> None:
+    """Takes the tracebacks off an error and off those that it comes from, and so lets go of what their frames hold."""
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        one.__traceback__ = None
+        pending += [origin for origin in (one.__cause__, one.__context__) if origin and origin.__traceback__]
+
+
 # What the C plugins say when a TLS handshake fails; the reason stands behind it, in parentheses.
 NO_TLS = "Cannot make SSL connection."
 

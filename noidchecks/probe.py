@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from .drivers.session import Session
-from .errors import ProbeError
+from .errors import LocalError, ProbeError, forget_frames
 from .status.perfdata import Metric
 from .status.result import Result
 from .status.state import State
@@ -175,6 +175,9 @@ def _conclude(probe: Probe, session: Session) -> Result:
         result = _failed(probe, failure, session)
     else:
         raise failure
+    if result.failure is not None:
+        # Its traceback leads through the frames of the dialogue back to it: a cycle, with all that they hold.
+        forget_frames(result.failure)
     if session.transcript is None:
         return result.replace(transcript=()) if result.transcript else result
     # What a judgement has to add is about the end of the dialogue.
@@ -187,8 +190,10 @@ def conclude_anyhow(probe: Probe, session: Session) -> Result:
         return _conclude(probe, session)
     except Exception as defect:
         # One defective probe must not take the results of all others with it.
+        forget_frames(defect)
         text = f"{_name(probe)} UNKNOWN - internal error: {type(defect).__name__}: {printable(str(defect))}"
-        return Result(State.UNKNOWN, text)
+        # No peer is to blame for it.
+        return Result(State.UNKNOWN, text, failure=LocalError(text))
 
 
 def _failed(probe: Probe, failure: ProbeError, session: Session) -> Result:

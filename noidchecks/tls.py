@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .dialogue import Dialogue, Stream
     from .drivers.sockets import Channel
+    from .status.text import Gate
 
 # _ssl.ENCODING_DER, which has no public name.
 _DER = 2
@@ -23,6 +24,7 @@ _TOO_OLD = frozenset(("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "W
 class TlsSettings(Value):
     """How TLS is to be spoken: the name sent as SNI, and whether chain and that name are verified.
 
+    A name is sent and verified without the dot at its end (RFC 6066 section 3), an address without its scope.
     The authorities are those of the system, or those in ca_file (PEM). minimum is the oldest version that will do,
     "1.2" or "1.3". pins are SHA-256 of which the server's certificate or its public key must have one. UsageError.
     """
@@ -45,6 +47,9 @@ class TlsSettings(Value):
     ) -> None:
         pins = tuple(map(pin_of, pins))
         require_version(minimum)
+        server_name = server_name.removesuffix(".").lower()
+        if ":" in server_name:
+            server_name = server_name.partition("%")[0]
         self._fill(locals())
 
 
@@ -120,37 +125,49 @@ class TlsLayer:
 
     def handshake(self, channel: Channel) -> Dialogue[None]:
         """Shakes hands; TlsError with OpenSSL's reason, with what ended the connection, or with what was not as set."""
-        while True:
-            try:
-                self._object.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLCertVerificationError as error:
-                yield from self._send_alert(channel)
-                raise TlsError(f"Cannot verify certificate: {error.verify_message}") from error
-            except ssl.SSLError as error:
-                yield from self._send_alert(channel)
-                if self._settings.minimum and error.reason in _TOO_OLD:
-                    raise self._older(_reason(error)) from error
-                raise TlsError(f"{NO_TLS} ({_reason(error)})") from error
-            else:
-                yield Send(channel, self._outgoing.read())
-                self._accept()
-                return
+        while not (yield from self.advance(channel)):
+            yield from self.take(channel)
+
+    def advance(self, channel: Channel) -> Dialogue[bool]:
+        """Goes on shaking hands as far as what has come allows, and tells whether that is done; TlsError."""
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
             try:
                 if self._outgoing.pending:
                     yield Send(channel, self._outgoing.read())
-                data: bytes = yield Receive(channel)
             except NotConnected as error:
-                raise TlsError(f"{NO_TLS} ({error.message})") from error
-            self._feed(data)
+                raise _lost(error) from error
+            return False
+        except ssl.SSLCertVerificationError as error:
+            yield from self._send_alert(channel)
+            raise TlsError(f"Cannot verify certificate: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            yield from self._send_alert(channel)
+            if self._settings.minimum and error.reason in _TOO_OLD:
+                raise self._older(_reason(error)) from error
+            raise TlsError(f"{NO_TLS} ({_reason(error)})") from error
+        yield Send(channel, self._outgoing.read())
+        self._accept()
+        return True
 
-    def facts(self) -> TlsFacts:
-        """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one."""
+    def take(self, channel: Channel) -> Dialogue[None]:
+        """Takes in what comes next of the handshake; TlsError when the connection is lost."""
+        try:
+            data: bytes = yield Receive(channel)
+        except NotConnected as error:
+            raise _lost(error) from error
+        self._feed(data)
+
+    def facts(self, gate: Gate | None = None) -> TlsFacts:
+        """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one.
+
+        What a certificate names goes through the gate.
+        """
         from .x509 import read
 
         cipher = self._object.cipher()
-        chain = tuple(read(der) for der in self._chain())
+        chain = tuple(read(der, gate) for der in self._chain())
         return TlsFacts(self._object.version() or "", cipher[0] if cipher else "", chain)
 
     def _chain(self) -> list[bytes]:
@@ -224,6 +241,10 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _lost(error: NotConnected) -> TlsError:
+    return TlsError(f"{NO_TLS} ({error.message})")
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
+    from .status.text import Gate
+
     T = TypeVar("T")
 
 
@@ -23,14 +25,16 @@ class _Unreadable(Exception):
     """What the library makes of somebody else's bytes is not what a certificate should hold."""
 
 
-def read(der: bytes) -> Certificate:
-    """Reads a certificate; TlsError."""
+def read(der: bytes, gate: Gate | None = None) -> Certificate:
+    """Reads a certificate, whose name goes through the gate; TlsError."""
 
     def work() -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
         names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         subject = names[0].value if names else "Unknown CN"
         text = subject if isinstance(subject, str) else subject.decode("latin-1")
+        if gate is not None and gate.repeats(text):
+            text = gate.words(text)
         return Certificate(text, certificate.not_valid_after_utc, der)
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import resource
 import statistics
@@ -11,7 +12,6 @@ import sys
 import time
 
 from integration.bench.greeter import greeter
-from lb import garbage
 from lb.actuator import Actuator, Applied
 from lb.config import parse
 from lb.enactor import Acts
@@ -85,16 +85,16 @@ async def _child(port: int, count: int, interval: float, seconds: float, *, real
     log = EventLog(limit=20_000)
     actuator: Acts = Actuator() if real else _Idle()
     guardian = Guardian(_farms(port, count, interval), Words(), actuator=actuator, events=log)
+    task = asyncio.create_task(guardian.run())
+    await _states(guardian, {"up", "down"}, count)
     # As the service does.
-    async with garbage.looked_for():
-        task = asyncio.create_task(guardian.run())
-        await _states(guardian, {"up", "down"}, count)
-        await asyncio.sleep(interval)
-        if real:
-            await _watch_failure(guardian, log, count)
-        else:
-            await _measure(guardian, seconds)
-        task.cancel()
+    gc.freeze()
+    await asyncio.sleep(interval)
+    if real:
+        await _watch_failure(guardian, log, count)
+    else:
+        await _measure(guardian, seconds)
+    task.cancel()
 
 
 async def _measure(guardian: Guardian, seconds: float) -> None:

@@ -59,6 +59,10 @@ class Guarding:
         self._file.write_text(farms)
         self._process.send_signal(signal.SIGHUP)
 
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """Ends it as a crash would."""
         self._end(signal.SIGKILL)

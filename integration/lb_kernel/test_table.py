@@ -13,8 +13,9 @@ from lb import kernel
 from lb.apply import plan
 from lb.farm import Farm, Protocol
 from lb.kernel import KernelError, NftSession
+from lb.nft_rules import parse_ruleset
 from lb.ruleset import compile_table
-from lb.skeleton import VERSION
+from lb.skeleton import TABLE, VERSION
 from lb.table import Table, render, transactions
 from lb.words import Words
 from tests.lb.farms import conditions, farm, farm_sets

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from errno import ETIMEDOUT
 from time import monotonic
 
 from ..address import literal, look_up
-from ..background import SESSIONS, Full, Job
 from ..dialogue import (
     Accept,
+    Await,
     Close,
     Connect,
+    Delegate,
     Heard,
     Listen,
     LocalAddress,
     Mask,
     OpenDatagram,
     Phase,
+    Prepare,
     Receive,
     ReceiveFrom,
     Reserve,
     Resolve,
-    Run,
     Send,
     SendTo,
     Sleep,
 )
-from ..errors import LocalError, ProbeError
+from ..errors import NotConnected, ProbeError
 from . import sockets
 from .sockets import WAIT_READ, WouldBlock
 
@@ -58,7 +60,7 @@ def _resolve(session: Session, operation: Resolve) -> tuple[Address, ...]:
     return addresses
 
 
-def _outcome(session: Session, job: Job | LookUp) -> Any:
+def _outcome(session: Session, job: LookUp) -> Any:
     if not job.done:
         raise WouldBlock(job.fileno(), WAIT_READ)
     session.opened.remove(job)
@@ -66,33 +68,29 @@ def _outcome(session: Session, job: Job | LookUp) -> Any:
     return job.result()
 
 
-def _run(session: Session, operation: Run) -> object:
-    job: _StoppedJob | None = session.progress
-    if job is None:
-        try:
-            job = _StoppedJob(operation)
-        except Full as full:
-            raise LocalError(f"more than {full.limit} sessions run in threads at once") from full
-        except (OSError, RuntimeError) as error:
-            raise LocalError(f"cannot start a thread: {error}") from error
-        session.progress = job
-        session.opened.append(job)
-    return _outcome(session, job)
+def _prepare(session: Session, operation: Prepare) -> None:
+    # Not on the path of plugins that have no use for it.
+    from . import workers
+
+    workers.prepare(operation.module)
+    session.restart_clock()
 
 
-class _StoppedJob(Job):
-    """A job whose call is told to return when nobody waits for it any more."""
+def _delegate(session: Session, operation: Delegate) -> Channel | None:
+    from . import workers
 
-    __slots__ = ("_stop",)
-
-    def __init__(self, operation: Run) -> None:
-        self._stop = operation.stop
-        super().__init__(operation.call, SESSIONS)
-
-    def close(self) -> None:
-        super().close()
-        if not self.done:
-            self._stop()
+    worker: workers.Worker | None = session.progress
+    if worker is None:
+        worker = workers.ask_for(operation.module)
+        if worker is None:
+            return None
+        session.progress = worker
+        session.opened.append(worker)
+    worker.arrive()
+    worker.hand_over(operation.channel, operation.data)
+    session.opened.remove(operation.channel)
+    operation.channel.close()
+    return worker
 
 
 def _connect(session: Session, operation: Connect) -> Channel:
@@ -106,6 +104,13 @@ def _connect(session: Session, operation: Connect) -> Channel:
             channel.connect(operation.address)
         else:
             channel.connected()
+    except WouldBlock:
+        if not _is_over(session, operation.patience):
+            raise
+        session.opened.remove(channel)
+        channel.close()
+        what = f"no answer within {operation.patience:g} seconds"
+        raise NotConnected(what, ETIMEDOUT, operation.address) from None
     except ProbeError:
         # Here and not at the end: a host with many dead addresses would hold a descriptor for each.
         session.opened.remove(channel)
@@ -124,6 +129,24 @@ def _accept(session: Session, operation: Accept) -> Channel:
     channel = operation.channel.accept()
     session.opened.append(channel)
     return channel
+
+
+def _await(session: Session, operation: Await) -> Channel | None:
+    ready = sockets.ready(operation.channels)
+    if ready is not None or _is_over(session, operation.patience):
+        watch: sockets.Watch | None = session.progress
+        if watch is not None:
+            session.opened.remove(watch)
+            watch.close()
+        return ready
+    if session.progress is None:
+        session.progress = sockets.Watch(operation.channels)
+        session.opened.append(session.progress)
+    raise WouldBlock(session.progress.fileno(), WAIT_READ)
+
+
+def _is_over(session: Session, patience: float | None) -> bool:
+    return patience is not None and monotonic() >= session.operation_began + patience
 
 
 def _local_address(_: Session, operation: LocalAddress) -> Address:
@@ -163,7 +186,7 @@ def _sleep(session: Session, operation: Sleep) -> None:
 def _close(session: Session, operation: Close) -> None:
     if operation.channel in session.opened:
         session.opened.remove(operation.channel)
-        operation.channel.close()
+        operation.channel.end()
 
 
 def _reserve(session: Session, operation: Reserve) -> None:
@@ -180,6 +203,7 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Connect: _connect,
     Listen: _listen,
     Accept: _accept,
+    Await: _await,
     LocalAddress: _local_address,
     OpenDatagram: _datagram,
     Send: _send,
@@ -187,7 +211,8 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     SendTo: _send_to,
     ReceiveFrom: _receive_from,
     Sleep: _sleep,
-    Run: _run,
+    Prepare: _prepare,
+    Delegate: _delegate,
     Close: _close,
     Reserve: _reserve,
     Mask: _tell,

@@ -85,9 +85,7 @@ class Session:
         """Runs the dialogue until it has to wait (True) or has ended (False)."""
         try:
             if self._operation is None:
-                self._started = self._phase_began = monotonic()
-                if self._timeout > 0:
-                    self._deadline = self._end = self._started + self._timeout
+                self.restart_clock()
                 if not self._resume(None, None):
                     return False
             for _ in range(_BUDGET):
@@ -109,7 +107,10 @@ class Session:
                         error.phase = error.phase or self._phase
                 if self.transcript is not None:
                     self.transcript.add(monotonic() - self._started, operation, error or answer)
-                if not self._resume(answer, error):
+                goes_on = self._resume(answer, error)
+                # This frame is in its traceback; held by it, it would wait for the collector of cycles.
+                error = None
+                if not goes_on:
                     return False
             self.fd, self.until = -1, now
             return True
@@ -184,6 +185,12 @@ class Session:
         over = self._deadline if patience is None else self.operation_began + patience
         self.until = min(over, self._deadline)
         return now < over
+
+    def restart_clock(self) -> None:
+        """Lets the time of the check begin now."""
+        self._started = self._phase_began = monotonic()
+        if self._timeout > 0:
+            self._deadline = self._end = self._started + self._timeout
 
     def reserve(self, seconds: float) -> None:
         """Keeps so many seconds before the deadline for what the dialogue does after DeadlineExceeded."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import select
 
 from ..address import AF_INET, AF_INET6, AF_UNIX, DATAGRAM, STREAM, Address
 from ..dialogue import Datagram
@@ -33,9 +34,13 @@ class WouldBlock(Exception):
 
 
 class Channel:
-    """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone."""
+    """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone.
+
+    is_internal says that no peer is at the other end.
+    """
 
     __slots__ = ("address", "_socket")
+    is_internal = False
 
     def __init__(self, sock: _socket.socket, address: Address | None) -> None:
         self.address = address
@@ -123,6 +128,10 @@ class Channel:
         except OSError as error:
             raise _lost(error, self.address) from error
 
+    def end(self) -> None:
+        """Closes the socket because all is done, and not because a check ends early."""
+        self.close()
+
     def close(self) -> None:
         """Closes the socket."""
         self._socket.close()
@@ -143,9 +152,42 @@ class Channel:
         return _lost(error, address)
 
 
+class Watch:
+    """Is readable, as one descriptor, as soon as one of several channels is: a session waits for one at a time."""
+
+    __slots__ = ("_epoll",)
+
+    def __init__(self, channels: tuple[Channel, ...]) -> None:
+        try:
+            self._epoll = select.epoll(len(channels))
+        except OSError as error:
+            raise LocalError(f"cannot wait for several connections: {error.strerror}") from error
+        for channel in channels:
+            self._epoll.register(channel.fileno(), select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        """Closes the descriptor, and none of the channels."""
+        self._epoll.close()
+
+
+def ready(channels: tuple[Channel, ...]) -> Channel | None:
+    """Returns the first of the channels that has something to receive or to accept, or is at its end."""
+    poll = select.poll()
+    for channel in channels:
+        poll.register(channel.fileno(), WAIT_READ)
+    found = {fd for fd, _ in poll.poll(0)}
+    return next((channel for channel in channels if channel.fileno() in found), None)
+
+
 def open_stream(address: Address, source: str) -> Channel:
     """Returns an unconnected stream socket for the address, bound to the source address if one is given."""
-    return Channel(_open(address.family, STREAM, source), address)
+    # A source without a scope is meant in that of the address.
+    scope = int(address.sockaddr[3]) if address.family == AF_INET6 else 0  # type: ignore[misc]  # it has four fields
+    return Channel(_open(address.family, STREAM, source, scope), address)
 
 
 def open_listener(address: Address, ports: tuple[int, int]) -> Channel:
@@ -177,21 +219,31 @@ def open_datagram(family: int, source: str) -> Channel:
     return Channel(sock, None)
 
 
-def _open(family: int, kind: int, source: str) -> _socket.socket:
+def _open(family: int, kind: int, source: str, scope: int = 0) -> _socket.socket:
     try:
         sock = _socket.socket(family, kind | _socket.SOCK_NONBLOCK | _socket.SOCK_CLOEXEC)
     except OSError as error:
         raise LocalError(f"cannot open a socket: {error.strerror}") from error
     if source and family in (AF_INET, AF_INET6):
         try:
-            sock.bind((source, 0))
+            sock.bind(_source(family, source, scope))
         except OSError as error:
             sock.close()
-            raise LocalError(f"cannot use source address {source}: {error.strerror}") from error
+            reason = "no such interface" if isinstance(error, _socket.gaierror) else error.strerror
+            raise LocalError(f"cannot use source address {source}: {reason}") from error
     elif source and family == AF_UNIX:
         sock.close()
         raise LocalError("a unix socket has no source address")
     return sock
+
+
+def _source(family: int, source: str, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    if family == AF_INET:
+        return source, 0
+    # bind() takes the scope from the tuple alone, not from the text.
+    _, _, _, _, sockaddr = _socket.getaddrinfo(source.encode(), 0, family, STREAM, 0, _socket.AI_NUMERICHOST)[0]
+    host, _, _, own = sockaddr  # type: ignore[misc]  # what the family AF_INET6 has
+    return str(host), 0, 0, int(own) or scope
 
 
 def _lost(error: OSError, address: Address | None) -> NotConnected:

@@ -6,6 +6,7 @@ from ..dialogue import (
     Accept,
     Close,
     Connect,
+    Delegate,
     Heard,
     Listen,
     LocalAddress,
@@ -16,7 +17,6 @@ from ..dialogue import (
     ReceiveFrom,
     Reserve,
     Resolve,
-    Run,
     Send,
     SendTo,
     Sleep,
@@ -63,6 +63,10 @@ class Transcript:
             return []
         if isinstance(operation, Heard):
             return self._received(Receive(operation.channel), operation.data)
+        if isinstance(operation, Send | Receive) and getattr(operation.channel, "is_internal", False):
+            # What processes of ours say to each other; the dialogue tells what it means.
+            shown = operation.shown if isinstance(operation, Send) else b""
+            return [describe(Send(operation.channel, b"", self._gate.masked(shown)), None)] if shown else []
         if isinstance(operation, Receive) and outcome and isinstance(outcome, bytes):
             return self._received(operation, outcome)
         if isinstance(operation, Send):
@@ -139,8 +143,8 @@ def _words(operation: object) -> str:
             return "<"
         case Sleep(seconds=seconds):
             return f"sleep {seconds:g} s"
-        case Run():
-            return "run in a thread"
+        case Delegate():
+            return "go on in a worker process"
         case Close(channel=channel) if _address(channel):
             return f"close {_address(channel)}"
         case Reserve(seconds=seconds) if seconds:

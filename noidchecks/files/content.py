@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     class Sink(Protocol):
@@ -14,15 +15,16 @@ if TYPE_CHECKING:
         def feed(self, data: bytes) -> None: ...
 
 
-_KEPT = 64
+_KEPT = 1024
 
 
 class Entries:
-    """Counts the lines of a list of names, without "." and ".."."""
+    """Counts the lines of a list of names, without "." and ".."; is_entry tells the lines that count otherwise."""
 
-    __slots__ = ("size", "count", "_line")
+    __slots__ = ("size", "count", "_is_entry", "_line")
 
-    def __init__(self) -> None:
+    def __init__(self, is_entry: Callable[[bytes], bool] | None = None) -> None:
+        self._is_entry = is_entry or _is_entry
         self.size = 0
         self.count = 0
         # The last line as far as it has come, or the end of it: enough to tell whether it counts.
@@ -32,14 +34,14 @@ class Entries:
         """Takes the next bytes."""
         self.size += len(data)
         *complete, rest = (self._line + data).split(b"\n")
-        self.count += sum(map(_is_entry, complete))
+        self.count += sum(map(self._is_entry, complete))
         if len(rest) > _KEPT:
             rest = (b"x" if rest.strip() else b"") + rest[-_KEPT:]
         self._line = rest
 
     def finish(self) -> None:
         """Takes the end, which may come without a line end."""
-        self.count += _is_entry(self._line)
+        self.count += self._is_entry(self._line)
         self._line = b""
 
 

@@ -6,7 +6,8 @@ from ..dialogue import Reserve
 from ..errors import ProbeError
 from ..files.canary import Canary, reserve
 from .control import path
-from .data import DataFailed, over_first, set_type
+from .data import DataFailed, set_type
+from .ways import over_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> 
     if timeout > 0:
         yield Reserve(reserve(timeout))
     try:
-        yield from over_first(methods, store)
-        yield from over_first(methods, read)
+        yield from over_first(deep, methods, store)
+        yield from over_first(deep, methods, read)
         if complaint := canary.complaint(back):
             raise DataFailed(complaint)
     except ProbeError as failure:
@@ -67,6 +68,6 @@ def _delete(deep: DeepFindings, name: str) -> Dialogue[None]:
         if not control.owed and reply.code not in _BELATED:
             break
         reply = yield from control.reply()
-    if control.owed or reply.code not in (200, 250):
+    if control.owed or reply.kind != 2:
         raise control.unexpected("DELE refused", "250", reply)
     deep.leftover = ""

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from ..dialogue import Mask, Phase
-from ..errors import PeerError
+from ..dialogue import Await, Mask, Phase
+from ..errors import DeadlineExceeded, PeerError
 from ..status.text import Gate
-from .wire import NotAReply, ReplyReader
+from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import Dialogue, Stream
+    from ..drivers.sockets import Channel
     from .wire import Reply
 
 _CHUNK = 1024
+# A last line that ends in CR is complete as soon as the peer pauses; one with another code than its reply began with
+# takes longer to believe.
+_LINE_PAUSE = 0.25
+_REPLY_PAUSE = 2.0
 
 
 class Control:
     """Sends commands and reads their replies; a reply longer than limit bytes is a PeerError.
 
     phase is the last phase that was entered, owed the number of commands whose final reply is still to come. With jail
-    the words of the server are not repeated.
+    the words of the server are not repeated, nor those that the gate masks.
     """
 
-    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_gate")
+    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_gate", "_next")
 
-    def __init__(self, stream: Stream, *, limit: int, jail: bool = False) -> None:
+    def __init__(self, stream: Stream, *, limit: int, jail: bool = False, gate: Gate | None = None) -> None:
         self.stream = stream
         self.phase = ""
         self.owed = 0
@@ -32,18 +37,28 @@ class Control:
         self._jail = jail
         self._reader = ReplyReader()
         self._fed = 0
-        self._gate = Gate()
+        self._gate = gate or Gate()
+        self._next: Reply | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether bytes have come that belong to no reply taken so far."""
+        return self._reader.has_more
 
     def enter(self, phase: str) -> Dialogue[None]:
         """Enters a phase."""
         self.phase = phase
         yield Phase(phase)
 
-    def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
-        """Sends a command and returns the first reply to it; PeerError."""
+    def send(self, verb: str, argument: str = "") -> Dialogue[None]:
+        """Sends a command, whose reply is still to be read."""
         line = f"{verb} {argument}" if argument else verb
         yield from self.stream.send(encoded(line) + b"\r\n")
         self.owed += 1
+
+    def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
+        """Sends a command and returns the first reply to it; PeerError."""
+        yield from self.send(verb, argument)
         return (yield from self.reply())
 
     def keep_secret(self, password: str) -> Dialogue[None]:
@@ -65,35 +80,77 @@ class Control:
 
     def poll(self, patience: float | None) -> Dialogue[Reply | None]:
         """Returns the next reply, or None when nothing comes for patience seconds."""
+        if (early := self._next) is not None:
+            self._next = None
+            return early
         while True:
-            try:
-                reply = self._reader.next()
-            except NotAReply:
-                raise PeerError("the server does not answer with a reply", expected="a reply", received=b"") from None
-            if reply is not None:
-                self._fed = 0
-                if self.owed and reply.code >= 200:
-                    self.owed -= 1
-                return reply
-            data = yield from self.stream.receive(_CHUNK, patience)
-            if data is None:
+            if (reply := self._reader.next()) is not None:
+                return self._took(reply)
+            pause = self._pause()
+            pauses = pause is not None and (patience is None or pause < patience)
+            data = yield from self._receive(pause if pauses else patience)
+            if data is None and not pauses:
                 return None
             if not data:
+                if (reply := self._reader.end()) is not None:
+                    return self._took(reply)
+                if data is None:
+                    continue
                 raise PeerError("the server closed the connection", expected="a reply", received=b"")
             self._fed += len(data)
             if self._fed > self._limit:
                 raise PeerError("the reply does not end", expected="a reply", received=b"")
             self._reader.feed(data)
 
+    def first(self, channel: Channel) -> Dialogue[Reply | None]:
+        """Waits for a reply and for the channel: returns the reply, or None when there is something on the channel."""
+        while True:
+            # The channel first: its end is told by the reply that comes behind it.
+            if (yield Await((channel, self.stream.channel), 0.0)) is channel:
+                return None
+            if (reply := (yield from self.poll(0.0))) is not None:
+                return reply
+            ready = yield Await((channel, self.stream.channel), self._pause())
+            if ready is channel:
+                return None
+            if ready is None and (reply := self._reader.end()) is not None:
+                return self._took(reply)
+
+    def put_back(self, reply: Reply) -> None:
+        """Puts a reply back that was read too early: it is the next one."""
+        self._next = reply
+
     def words(self, reply: Reply) -> str:
         """Returns a reply as it may be printed."""
-        if self._jail or self._gate.repeats(reply.raw):
-            return str(reply.code)
-        return self._gate.words(reply.raw.strip(), 300)
+        return str(reply.code) if self._is_hidden(reply.raw) else self._gate.words(reply.raw.strip(), 300)
 
     def unexpected(self, what: str, expected: str, reply: Reply) -> PeerError:
         """Returns the error for a reply that is not the expected one."""
         return PeerError(f"{what}: {self.words(reply)}", expected=expected, received=self.words(reply))
+
+    def _pause(self) -> float | None:
+        """Returns how long the server has to be silent for what has come of a reply to be all of it, if it can be."""
+        if self._reader.lacks_line_feed:
+            return _LINE_PAUSE
+        return _REPLY_PAUSE if self._reader.ends_otherwise else None
+
+    def _took(self, reply: Reply) -> Reply:
+        self._fed = 0
+        if self.owed and reply.kind > 1:
+            self.owed -= 1
+        return reply
+
+    def _receive(self, patience: float | None) -> Dialogue[bytes | None]:
+        try:
+            return (yield from self.stream.receive(_CHUNK, patience))
+        except DeadlineExceeded as failure:
+            stray = self._reader.stray
+            if stray and not self._is_hidden(stray):
+                failure.message += f", and the server does not answer with a reply: {self._gate.words(stray, 100)}"
+            raise
+
+    def _is_hidden(self, raw: bytes) -> bool:
+        return self._jail or self._gate.repeats(raw)
 
 
 def encoded(text: str) -> bytes:

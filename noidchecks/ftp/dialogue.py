@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from ..dialogue import Mask, Phase, Sleep, open_stream
-from ..errors import NotConnected, PeerError, ProbeError
+from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
-from .wire import NotAReply, ReplyReader
+from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
     from ..dialogue import Dialogue, Stream
     from ..tls import TlsFacts
+    from .control import Control
     from .deep import DeepFindings
     from .probe import FtpProbe
     from .wire import Reply
@@ -22,6 +23,8 @@ READ_GAP = 2.0
 _LINE_PAUSE = 0.25
 # The C plugin's buffer; with a limit (-m) it decides how far the reading overshoots.
 _CHUNK = 1024
+# RFC 4217, and what servers of the drafts before it say (RFC 2228).
+_TLS_GRANTED = (234, 334)
 
 
 class FtpFindings:
@@ -84,7 +87,7 @@ def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
     if probe.quit:
         try:
             yield from stream.send(probe.quit)
-        except NotConnected:
+        except (NotConnected, DeadlineExceeded):
             # The answer is in; a peer that does not wait for the goodbye is not sick.
             pass
 
@@ -93,29 +96,40 @@ def _await_greeting(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> D
     """Reads replies up to the first that is not preliminary; 120 announces a 220 (RFC 959 section 5.4)."""
     reader = ReplyReader()
     while True:
-        if not findings.received or (reader.is_inside_lines and not reader.begins_last_line):
-            # Nothing yet, or the rest of a greeting that a client would wait for too: only the deadline ends it.
-            patience = None
-        else:
-            patience = _LINE_PAUSE if reader.begins_last_line else READ_GAP
-        data = yield from _read(probe, stream, findings, patience)
-        reader.feed(data or b"")
+        patience = _patience(reader, findings)
         try:
-            while (reply := reader.next() if data else reader.end()) is not None:
-                findings.reply = reply
-                if reply.code != 120:
-                    findings.matched = reply.code == 220
-                    return
-                if not data:
-                    return
-        except NotAReply:
+            data = yield from _read(probe, stream, findings, patience)
+        except DeadlineExceeded as failure:
+            if patience is None:
+                if findings.reply is not None and not probe.jail:
+                    failure.message += f", but the server said {printable(findings.reply.raw.strip(), 100)}"
+                raise
+            # What has come is no greeting, however much time is left for another one.
             return
+        reader.feed(data or b"")
+        while (reply := reader.next() or (None if data else reader.end())) is not None:
+            findings.reply = reply
+            if reply.code != 120:
+                findings.matched = reply.code == 220
+                return
         if not data:
             return
         if _is_enough(probe, findings):
             # Within the operator's own limit the beginning of a greeting is all that can be asked for.
             findings.matched = bool(probe.maxbytes) and findings.received.startswith((b"220 ", b"220-"))
             return
+
+
+def _patience(reader: ReplyReader, findings: FtpFindings) -> float | None:
+    """Returns how long to wait for more of the greeting; None for what a client would wait for too, to the deadline."""
+    if not findings.received:
+        return None
+    if reader.begins_last_line:
+        return _LINE_PAUSE
+    if reader.ends_otherwise:
+        return READ_GAP
+    is_announced = reader.is_inside_lines or findings.reply is not None
+    return None if is_announced else READ_GAP
 
 
 def _await_expected(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
@@ -140,32 +154,55 @@ def _is_enough(probe: FtpProbe, findings: FtpFindings) -> bool:
 
 
 def _request_tls(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    """AUTH TLS (RFC 4217 section 4)."""
-    yield Phase("tls")
-    yield from stream.send(b"AUTH TLS\r\n")
-    reader = ReplyReader()
-    received = b""
-    reply = None
-    while reply is None:
-        data = yield from stream.receive(_CHUNK)
-        received += data or b""
-        if not data or len(received) > probe.limit:
-            raise PeerError("AUTH TLS was not answered", expected="234", received=received)
-        reader.feed(data)
-        try:
-            reply = reader.next()
-        except NotAReply:
-            raise _refused_tls(received) from None
-    if reply.code != 234:
-        raise _refused_tls(reply.raw)
-    if reader.has_more:
+    """AUTH TLS (RFC 4217 section 4), or AUTH SSL with servers that know only that."""
+    from .control import Control
+
+    control = Control(stream, limit=probe.limit, jail=probe.jail, gate=probe.gate)
+    yield from control.enter("tls")
+    try:
+        reply = yield from control.command("AUTH", "TLS")
+    except PeerError as failure:
+        raise PeerError("AUTH TLS was not answered", expected="234", received=failure.received) from failure
+    if reply.kind in (4, 5) and reply.code != 421:
+        reply = (yield from _request_ssl(control)) or reply
+    if reply.code not in _TLS_GRANTED:
+        raise PeerError(f"AUTH TLS refused: {control.words(reply)}", expected="234", received=reply.raw)
+    if control.has_more:
         # What is sent in clear behind the 234 could be an attacker's, to be read as if it came through TLS.
-        raise PeerError("Plain text after the reply 234 to AUTH TLS", expected="TLS", received=received)
+        raise PeerError("Plain text after the reply 234 to AUTH TLS", expected="TLS", received=reply.raw)
     yield from _secure(probe, stream, findings)
+    if not probe.is_deep:
+        yield from _hear_through_tls(probe, stream)
 
 
-def _refused_tls(received: bytes) -> PeerError:
-    return PeerError(f"AUTH TLS refused: {printable(received.strip())}", expected="234", received=received)
+def _request_ssl(control: Control) -> Dialogue[Reply | None]:
+    """Asks for TLS by its old name; None unless the server grants it."""
+    try:
+        yield from control.send("AUTH", "SSL")
+        reply = yield from control.poll(READ_GAP)
+    except ProbeError:
+        # That the server refused AUTH TLS is the news.
+        return None
+    return reply if reply is not None and reply.code in _TLS_GRANTED else None
+
+
+def _hear_through_tls(probe: FtpProbe, stream: Stream) -> Dialogue[None]:
+    """Lets the server say something: with TLS 1.3 it refuses our certificate, or our having none, after the handshake.
+
+    The reply itself is not judged: servers may refuse NOOP before the login.
+    """
+    from .control import Control
+
+    control = Control(stream, limit=probe.limit, jail=probe.jail)
+    try:
+        yield from control.send("NOOP")
+    except NotConnected:
+        # The reason is still to be read.
+        pass
+    try:
+        yield from control.reply()
+    except PeerError as failure:
+        raise PeerError(f"TLS: behind the handshake {failure.message}", expected="a reply", received=b"") from failure
 
 
 def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
@@ -176,4 +213,4 @@ def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[
     settings = TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file, minimum=probe.tls_min, pins=probe.tls_pins)
     layer = yield from start_tls(stream, settings)
     if probe.certificate_days is not None:
-        findings.tls = layer.facts()
+        findings.tls = layer.facts(probe.gate)

@@ -123,7 +123,7 @@ def facts_of(probe: FtpProbe, findings: FtpFindings) -> dict[str, object]:
     if findings.tls is not None:
         facts["tls_version"] = findings.tls.version
         facts["tls_cipher"] = findings.tls.cipher
-        facts["certificate_subject"] = printable(findings.tls.chain[0].subject)
+        facts["certificate_subject"] = printable(findings.tls.chain[0].subject, 200)
         facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
         facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
     return facts

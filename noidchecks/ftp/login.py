@@ -14,11 +14,11 @@ def log_in(control: Control, login: Login) -> Dialogue[None]:
     yield from control.enter("login")
     yield from control.keep_secret(login.password)
     reply = yield from control.command("USER", login.user)
-    if reply.code == 331:
+    if reply.kind == 3 and reply.code != 332:
         reply = yield from control.password(login.password)
+    if reply.kind == 2:
+        return
     match reply.code:
-        case 230 | 202:
-            return
         case 332:
             raise control.unexpected("the server wants an account (ACCT), which is not supported", "230", reply)
         case 421:

@@ -230,6 +230,7 @@ class FtpProbe(ServerProbe):
         if self.tls:
             # Before the clock starts: loading these is not the server's time.
             from .. import tls
+            from . import control  # noqa: F401  # loaded for its effect
 
             if self.certificate_days is not None or self.tls_pins:
                 tls.load_x509()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import DeadlineExceeded, NotConnected
 from ..files import judgement as files
 from ..judgement import failure_state, opening, time_metrics, time_part
+from ..status.perfdata import Metric
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
@@ -27,7 +28,10 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
     failure = findings.failure
     failed = None if failure is None else _failure_part(probe, failure, deep)
     parts += [] if failed is None else [failed]
-    parts += _attempt_parts(probe, deep)
+    told = parts[-1].text
+    parts += (part for part in _attempt_parts(probe, deep) if part.text != told)
+    if deep.refused:
+        parts.append(Part(State.CRITICAL, printable(deep.refused)))
     parts += [Part(probe.foreign_pasv, f"data channel: {finding}") for finding in deep.courier.foreign]
     parts += files.read_parts(probe, deep) + files.canary_parts(deep)
     time = time_part(probe, seconds)
@@ -43,7 +47,9 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
         opening("FTP", state, late) + printable(text),
         parts=tuple(parts),
         summary="Connection succeeded",
-        metrics=time_metrics(probe, seconds, timings) + files.metrics(probe, deep, deep.courier.moved, timings),
+        metrics=time_metrics(probe, seconds, timings)
+        + _way_metrics(deep)
+        + files.metrics(probe, deep, deep.courier.moved, timings),
         facts=facts_of(probe, findings) | _facts(deep),
         timings=timings,
         failure=failure,
@@ -71,7 +77,7 @@ def _attempt_parts(probe: FtpProbe, deep: DeepFindings) -> list[Part]:
             parts.append(Part(State.CRITICAL, printable(attempt.problem)))
         else:
             parts.append(Part(State.OK, printable(attempt.problem)))
-    if deep.attempts and not probe.data and works:
+    if not probe.data and works:
         # Any way will do when none was asked for in particular.
         parts = [Part(State.OK, part.text) for part in parts]
     return parts
@@ -83,10 +89,15 @@ def _has_substitute(method: str, deep: DeepFindings) -> bool:
     return any(attempt.method in pair and not attempt.problem for attempt in deep.attempts)
 
 
+def _way_metrics(deep: DeepFindings) -> tuple[Metric, ...]:
+    """Returns one metric for each way to a data connection that was tried: how many came about."""
+    return tuple(Metric(method.lower(), count, minimum=0) for method, count in deep.courier.opened.items())
+
+
 def _summary(probe: FtpProbe, deep: DeepFindings) -> str:
     words = [f"login {printable(deep.user)}"]
     working = [attempt.method for attempt in deep.attempts if not attempt.problem]
-    if probe.data and working:
+    if working and (probe.data or len(working) < len(deep.attempts)):
         words.append(f"data {' '.join(working)}")
     return ", ".join([*words, *files.read_words(probe, deep), *files.canary_words(deep)])
 

@@ -7,7 +7,10 @@ from ..value import Value
 
 _FIRST_DIGITS = b"12345"
 _DIGITS = b"0123456789"
-_COMMA, _BLANK = b", "
+_COMMA, _BLANK, _RETURN = b", \r"
+_IAC = b"\xff"
+_WITH_OPTION = (b"\xfb", b"\xfc", b"\xfd", b"\xfe")
+_MOST_TELNET = 16
 
 
 class Reply(Value):
@@ -20,24 +23,35 @@ class Reply(Value):
     def __init__(self, code: int, raw: bytes) -> None:
         self._fill({"code": code, "raw": raw})
 
+    @property
+    def kind(self) -> int:
+        """The first digit: 1 for a beginning, 2 for success, 3 for more that is wanted, 4 and 5 for a refusal."""
+        return self.code // 100
 
-class NotAReply(ValueError):
-    """The bytes do not begin with a reply."""
+    @property
+    def is_unknown_command(self) -> bool:
+        """Whether the command, not what it was to do, is refused: the second digit tells (RFC 959 section 4.2)."""
+        return self.kind in (4, 5) and self.code // 10 % 10 == 0
 
 
 class ReplyReader:
     """Bytes in any chunks in, replies out; multi-line replies end with the line that repeats the code and a blank.
 
-    Line ends may be CR LF or LF alone. The caller bounds what it feeds.
+    Lines end with CR LF, LF or CR alone; Telnet commands and NUL before a line are no part of it (RFC 854). A line
+    without a code that is in no reply, an empty one too, is passed over, as clients do: passed holds the first of them.
+    The caller bounds what it feeds.
     """
 
-    __slots__ = ("_buffer", "_code", "_line")
+    __slots__ = ("passed", "_buffer", "_code", "_line", "_other")
 
     def __init__(self) -> None:
+        self.passed = b""
         self._buffer = bytearray()
         # Where the first line not yet looked at begins, and the code of the multi-line reply before it.
         self._line = 0
         self._code = b""
+        # The code of the line looked at last, when it would end a multi-line reply but for its code.
+        self._other = b""
 
     @property
     def is_inside_lines(self) -> bool:
@@ -47,10 +61,25 @@ class ReplyReader:
     @property
     def begins_last_line(self) -> bool:
         """Whether what is left can only be the last line of a reply that still lacks its line end."""
-        line = self._buffer[self._line :]
+        line = _bare(self._buffer[self._line :])
         if self._code:
             return line[:4] == self._code + b" "
         return len(line) > 3 and line[3:4] == b" " and _is_code(line[:3])
+
+    @property
+    def lacks_line_feed(self) -> bool:
+        """Whether what is left is a last line that ends in CR: with some servers that is all."""
+        return self._buffer.endswith(b"\r") and self._ends(_bare(self._buffer[self._line :])) is not None
+
+    @property
+    def ends_otherwise(self) -> bool:
+        """Whether a multi-line reply has come to a line that ends it, but with another code than it began with."""
+        return bool(self._other) and self._line == len(self._buffer)
+
+    @property
+    def stray(self) -> bytes:
+        """What has come since the last reply and is none, or none yet."""
+        return self.passed or bytes(self._buffer).strip()
 
     @property
     def has_more(self) -> bool:
@@ -62,52 +91,75 @@ class ReplyReader:
         self._buffer += data
 
     def next(self) -> Reply | None:
-        """Returns the next complete reply, or None when more bytes are needed; NotAReply."""
-        while (end := self._buffer.find(b"\n", self._line)) >= 0:
-            line = self._buffer[self._line : end].rstrip(b"\r")
-            self._line = end + 1
-            if self._ends_reply(line):
-                return self._take(int(line[:3]))
-        if not self._code:
-            _require_beginning(self._buffer[:4])
+        """Returns the next complete reply, or None when more bytes are needed."""
+        while (end := self._end_of_line()) > 0:
+            line = _bare(self._buffer[self._line : end])
+            self._line = end
+            if (code := self._ends(line)) is not None:
+                return self._take(code)
+            if self._code:
+                self._other = bytes(line[:3]) if _is_code(line[:3]) and line[3:4] == b" " else b""
+            elif _is_code(line[:3]) and line[3:4] == b"-":
+                self._code = bytes(line[:3])
+            else:
+                self._pass_over()
         return None
 
     def end(self) -> Reply | None:
-        """Returns the reply that the peer ended without a line end, or None; NotAReply."""
-        line = self._buffer[self._line :].rstrip(b"\r")
-        if line and self._ends_reply(line):
-            return self._take(int(line[:3]))
+        """Returns the reply that is complete if nothing more comes, or None."""
+        line = _bare(self._buffer[self._line :])
+        if (code := self._ends(line)) is not None:
+            self._line = len(self._buffer)
+            return self._take(code)
+        if self.ends_otherwise:
+            # The last line counts, as for curl.
+            return self._take(int(self._other))
         return None
 
-    def _ends_reply(self, line: bytes | bytearray) -> bool:
-        separator = line[3:4]
-        if self._code:
-            return line[:3] == self._code and separator in (b" ", b"")
-        if not _is_code(line[:3]) or separator not in (b" ", b"-", b""):
-            raise NotAReply
-        if separator == b"-":
-            self._code = bytes(line[:3])
-            return False
-        return True
+    def _end_of_line(self) -> int:
+        """Returns where the line behind the one that ends next begins, 0 when it has not ended yet."""
+        feed = self._buffer.find(b"\n", self._line)
+        back = self._buffer.find(b"\r", self._line, feed if feed >= 0 else len(self._buffer))
+        if back >= 0:
+            while back < len(self._buffer) and self._buffer[back] == _RETURN:
+                back += 1
+            if back < len(self._buffer) and back != feed:
+                return back
+        return feed + 1
+
+    def _ends(self, line: bytes | bytearray) -> int | None:
+        """Returns the code of the reply that ends with the line, if one does."""
+        code = line[:3]
+        if line[3:4] not in (b" ", b"") or not _is_code(code) or (self._code and code != self._code):
+            return None
+        return int(code)
+
+    def _pass_over(self) -> None:
+        self.passed = self.passed or bytes(self._buffer[: self._line]).strip()
+        del self._buffer[: self._line]
+        self._line = 0
 
     def _take(self, code: int) -> Reply:
-        raw = bytes(self._buffer[: self._line]) if self._line else bytes(self._buffer)
-        del self._buffer[: len(raw)]
+        raw = bytes(self._buffer[: self._line])
+        del self._buffer[: self._line]
         self._line = 0
-        self._code = b""
+        self._code = self._other = self.passed = b""
         return Reply(code, raw)
+
+
+def _bare(line: bytes | bytearray) -> bytes:
+    """Returns the line without its end, and without the Telnet commands and NUL before it."""
+    bare = bytes(line).rstrip(b"\r\n").lstrip(b"\0")
+    for _ in range(_MOST_TELNET):
+        if not bare.startswith(_IAC):
+            break
+        # WILL, WON'T, DO and DON'T name an option.
+        bare = bare[3 if bare[1:2] in _WITH_OPTION else 2 :].lstrip(b"\0")
+    return bare
 
 
 def _is_code(text: bytes | bytearray) -> bool:
     return len(text) == 3 and text[0] in _FIRST_DIGITS and text[1] in _DIGITS and text[2] in _DIGITS
-
-
-def _require_beginning(text: bytes | bytearray) -> None:
-    # Tells a peer that speaks something else at its first bytes, not after a time-out.
-    for position, byte in enumerate(text):
-        allowed = (_FIRST_DIGITS, _DIGITS, _DIGITS, b" -\r")[position]
-        if byte not in allowed:
-            raise NotAReply
 
 
 def pasv_endpoint(reply: Reply) -> tuple[str, int]:
@@ -147,3 +199,12 @@ def modification_time(reply: Reply) -> tuple[int, int, int, int, int, int]:
         if year and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60:
             return year, month, day, hour, minute, second
     raise PeerError("MDTM: the reply 213 holds no time", expected="YYYYMMDDhhmmss", received=reply.raw)
+
+
+def fact_time(reply: Reply) -> tuple[int, int, int, int, int, int]:
+    """Returns the six fields of the fact modify (UTC) in a reply 250 to MLST (RFC 3659 section 7); PeerError."""
+    for line in reply.raw.lower().splitlines()[1:]:
+        for fact in line.strip().partition(b" ")[0].split(b";"):
+            if fact.startswith(b"modify="):
+                return modification_time(Reply(213, b"213 " + fact[7:]))
+    raise PeerError("MLST: the reply 250 holds no time", expected="modify=YYYYMMDDhhmmss", received=reply.raw)

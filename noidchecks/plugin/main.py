@@ -21,17 +21,22 @@ def main(name: str) -> NoReturn:
     code, text = 3, ""
     try:
         _keep_standard_descriptors()
-        code, text = run(name, sys.argv)
+        code, text = run(name, sys.argv, alone=True)
     except BaseException as error:
         text = f"{_service(name)} UNKNOWN - {_sentence(error)}"
     finally:
         _write(text)
+        if (workers := sys.modules.get("noidchecks.drivers.workers")) is not None:
+            workers.reap()
         # Not sys.exit(): tearing the interpreter down costs a tenth of a check and can still print a traceback.
         os._exit(code)
 
 
-def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
-    """Runs the plugin with these words (the program first) and returns its exit code and what it prints."""
+def run(name: str, argv: Sequence[str], *, alone: bool = False) -> tuple[int, str]:
+    """Runs the plugin with these words (the program first) and returns its exit code and what it prints.
+
+    alone says that the process is for this one check.
+    """
     program = os.path.basename(argv[0]) if argv and argv[0] else name
     try:
         command = parse([program, *argv[1:]], name, stdin=True)
@@ -43,6 +48,10 @@ def run(name: str, argv: Sequence[str]) -> tuple[int, str]:
         from .help import usage_text
 
         return State.UNKNOWN, f"{printable(f'{program}: {error}')}\n{usage_text(plugin_of(name))}"
+    if alone and getattr(command.probe, "exchanges_keys", False):
+        from ..drivers.workers import stand_alone
+
+        stand_alone()
     from ..probe import check
 
     result = check(command.probe, transcript=command.verbose)

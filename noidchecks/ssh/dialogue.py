@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue import Close, Mask, Phase, Reserve, Run, open_stream
-from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
+from ..dialogue import Close, Mask, Phase, Prepare, Reserve, open_stream
+from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
 
 TYPE_CHECKING = False
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from ..address import Address
     from ..dialogue import Dialogue, Stream
     from ..status.text import Gate
+    from .delegation import Delegation
+    from .host_key import HostKey
     from .kexinit import Kexinit
     from .probe import SshProbe
-    from .sftp import Connection, HostKey
+    from .sftp_session import SftpSession
     from .transfer import SftpFindings
 
 OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
@@ -58,6 +60,10 @@ def converse(probe: SshProbe) -> Dialogue[SshFindings]:
     findings = SshFindings()
     gate = probe.gate
     try:
+        if probe.exchanges_keys:
+            from .delegation import MODULE
+
+            yield Prepare(MODULE)
         for secret in gate.secrets:
             yield Mask(secret)
         stream, rest = yield from _open(probe, findings)
@@ -157,59 +163,69 @@ def _read_kexinit(
 
 
 def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearray) -> Dialogue[None]:
-    """Lets paramiko go on where we are: keys, and what is asked for behind them; ProbeError."""
+    """Has a worker process go on where we are: keys, and what is asked for behind them; ProbeError."""
+    from .delegation import delegate
     from .judgement import is_expected
-    from .sftp import Connection
 
     assert findings.identification is not None, "we are greeted"  # noqa: S101
-    connection = Connection(stream.channel, probe, OUR_IDENTIFICATION, findings.identification.line + b"\r\n" + seen)
+    yield Phase("kex")
+    if not seen:
+        # Servers begin by themselves, all but a few; one that is mute is not to take the place of others in a worker.
+        try:
+            seen += (yield from stream.receive(_CHUNK, HEAD_START)) or b""
+        except NotConnected:
+            # The key exchange tells that it has ended.
+            pass
+    received = findings.identification.line + b"\r\n" + seen
+    delegation = yield from delegate(stream.channel, probe, OUR_IDENTIFICATION, received)
     try:
-        yield Phase("kex")
-        findings.host_key = yield Run(connection.step("kex", connection.exchange_keys), connection.stop)
+        findings.host_key = yield from delegation.host_key()
         # A password is for nobody but the server that was meant.
         if probe.login is not None and is_expected(probe, findings.host_key):
-            yield from _log_in(connection, probe, findings)
-    finally:
-        connection.stop()
+            yield from _log_in(delegation, probe, findings)
+    except DeadlineExceeded as late:
+        if wait := delegation.wait_of(probe.timeout):
+            error = LocalError(f"{late.message}, {wait}")
+            error.phase = late.phase
+            raise error from late
+        raise
+    yield from delegation.close()
 
 
-def _log_in(connection: Connection, probe: SshProbe, findings: SshFindings) -> Dialogue[None]:
+def _log_in(delegation: Delegation, probe: SshProbe, findings: SshFindings) -> Dialogue[None]:
     """Logs in and moves what is asked for; ProbeError."""
     from . import transfer
+    from .sftp_session import SftpSession
 
     assert probe.login is not None, "a login was asked for"  # noqa: S101
-    deep = findings.deep = transfer.SftpFindings(probe.gate.words)
+    deep = findings.deep = transfer.SftpFindings()
     deep.task = f"login as {probe.login.user}"
     yield Phase("login")
-    deep.method = yield Run(connection.step("login", connection.log_in), connection.stop)
+    deep.method = yield from delegation.log_in()
     deep.task = ""
     if not probe.opens_sftp:
         return
     yield Phase("sftp")
-    session = yield Run(connection.step("sftp", connection.open_sftp), connection.stop)
+    yield from delegation.open_sftp()
+    session = SftpSession(delegation, probe.gate.words)
+    yield from session.begin()
     yield Phase("transfer")
-    work = transfer.tasks(probe, session, deep)
-    if work:
-        yield Run(connection.step("transfer", work), connection.stop)
+    yield from transfer.fetch(probe, session, deep)
     if probe.put is not None:
-        yield from _put(connection, probe, session, deep)
+        yield from _put(probe, probe.put, session, deep)
 
 
-def _put(connection: Connection, probe: SshProbe, session: object, deep: SftpFindings) -> Dialogue[None]:
+def _put(probe: SshProbe, folder: str, session: SftpSession, deep: SftpFindings) -> Dialogue[None]:
     """Stores and deletes a canary, for which the last moments before the deadline are kept; ProbeError."""
     from ..files.canary import reserve
     from . import transfer
 
     yield Reserve(reserve(probe.timeout))
     try:
-        yield Run(connection.step("transfer", lambda: transfer.put(session, probe.put or "", deep)), connection.stop)
+        yield from transfer.put(session, folder, deep)
     except DeadlineExceeded:
         if deep.leftover:
-            try:
-                yield Run(connection.step("transfer", lambda: transfer.ask_removal(session, deep)), connection.stop)
-            except ProbeError:
-                # That it was too late is the news; leftover tells the rest.
-                pass
+            yield from transfer.remove(session, deep)
         raise
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ..errors import ProbeError
     from ..timings import Timings
     from .dialogue import SshFindings
+    from .host_key import HostKey
     from .kexinit import Kexinit
     from .probe import SshProbe
-    from .sftp import HostKey
     from .wire import Identification
 
 SEPARATOR = " | "

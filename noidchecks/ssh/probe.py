@@ -37,7 +37,7 @@ class SshProbe(ServerProbe):
     login makes the check log in, with the keys of identities, those of the agent and the password, in this order; never
     at a server whose key is not one of those that it must have. sftp opens an SFTP session; so do listing, get, put (a
     directory, "" for that after the login, None for nothing) and timestamp, a file whose time is asked for. Keys are
-    exchanged only for a host key or a login, and from there on all is done in threads.
+    exchanged only for a host key or a login, and that is the work of a worker process, which the deadline ends.
     UsageError for values that make no sense.
     """
 
@@ -161,9 +161,6 @@ class SshProbe(ServerProbe):
             if not is_fingerprint(fingerprint):
                 raise UsageError(f"Fingerprint must be SHA256: and 43 characters, not {printable(fingerprint)}")
         self._validate_login()
-        if self.exchanges_keys:
-            # Here, where no clock runs yet: it takes longer than the check.
-            from . import sftp  # noqa: F401  # loaded, to be used in the dialogue
 
     def _validate_login(self) -> None:
         if self.login is None:

@@ -1,113 +1,86 @@
-"""What needs cryptography: proof of the host key, login, SFTP session; each step is for a thread."""
+"""What needs cryptography: proof of the host key, login, SFTP session."""
 
 from __future__ import annotations
 
-import _thread
-import threading
-
 from ..errors import LocalError, PeerError, ProbeError
-from ..value import Value
+from ..fork_server import MEMORY
 from . import known_hosts
 from .authentication import Authentication
+from .bounds import Excess
 from .crypto import paramiko
+from .host_key import HostKey
 from .known_hosts import KnownKeys
 from .sockets import Resumed
 from .transport import Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
     from typing import TypeVar
 
-    from ..drivers.sockets import Channel
     from .probe import SshProbe
     from .sockets import Shuttable
 
     T = TypeVar("T")
 
 _SHOWN = 200
-
-
-class HostKey(Value):
-    """The key that a server proved to have, and the fingerprints that a file of known hosts has for the server."""
-
-    __slots__ = ("kind", "fingerprint", "known", "revoked")
-    kind: str
-    fingerprint: str
-    known: tuple[str, ...]
-    revoked: tuple[str, ...]
-
-    def __init__(self, kind: str, fingerprint: str, known: tuple[str, ...] = (), revoked: tuple[str, ...] = ()) -> None:
-        self._fill({"kind": kind, "fingerprint": fingerprint, "known": known, "revoked": revoked})
+# The seconds that paramiko's thread has to notice that its connection is closed.
+_PATIENCE = 5.0
 
 
 class Connection:
     """A connection that goes on with paramiko behind the identification strings; seen is what the server sent so far.
 
-    Each step is for a thread; stop() makes it return, from any other, and ends the connection. paramiko reads what we
-    have read, so that its own reader, which takes any number of bytes for an identification string, never meets the
-    server.
+    It blocks, and is for a worker process. paramiko reads what we have read, so that its own reader, which takes any
+    number of bytes for an identification string, never meets the server.
     """
 
-    def __init__(self, channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> None:
-        self._probe = probe
-        self._ours = ours.decode("ascii").rstrip("\r\n")
-        self._socket = Resumed(channel.fileno(), seen)
+    def __init__(self, sock: socket.socket, probe: SshProbe, ours: str, seen: bytes) -> None:
+        self.probe = probe
+        self._ours = ours
+        self._socket = Resumed(sock, seen)
         self._sockets: list[Shuttable] = [self._socket]
         self._transport: Transport | None = None
-        self._lock = threading.Lock()
-        self._running = 0
-        self._stopped = False
 
-    def step(self, phase: str, call: Callable[[], T]) -> Callable[[], T]:
-        """Returns the call as a step, which raises nothing but ProbeError, and tidies up when it was stopped."""
+    def step(self, phase: str, call: Callable[[], T]) -> T:
+        """Makes the call, which then raises nothing but ProbeError."""
+        try:
+            return call()
+        except ProbeError as failure:
+            failure.phase = failure.phase or phase
+            raise
+        except Exception as error:
+            # Any kind: paramiko passes on what a hostile message made its parsers raise.
+            raise self._failed(error, phase) from error
 
-        def run() -> T:
-            with self._lock:
-                if self._stopped:
-                    raise LocalError("stopped before it began")
-                self._running += 1
-            try:
-                return call()
-            except ProbeError as failure:
-                failure.phase = failure.phase or phase
-                raise
-            except Exception as error:
-                # Any kind: paramiko passes on what a hostile message made its parsers raise.
-                raise self._failed(error, phase) from error
-            finally:
-                with self._lock:
-                    self._running -= 1
-                    is_last = self._stopped and not self._running
-                if is_last:
-                    self._finish()
+    def shut(self) -> None:
+        """Ends the connection for every thread that waits on it."""
+        self._socket.shut()
 
-        return run
-
-    def stop(self) -> None:
-        """Ends the connection, and with it every step; harmless afterwards."""
-        with self._lock:
-            if self._stopped:
-                return
-            self._stopped = True
-            is_idle = not self._running
-            sockets = list(self._sockets)
-        for one in sockets:
-            one.shut()
-        if is_idle:
-            # Not here: paramiko's thread takes a moment to notice, and the driver has others to serve.
-            _thread.start_new_thread(self._finish, ())
+    def close(self) -> bool:
+        """Ends the connection and tells whether paramiko's thread has ended too."""
+        transport, ended = self._transport, True
+        if transport is not None:
+            transport.close()
+            if transport.is_alive():
+                # close() does not wait for the thread.
+                transport.join(_PATIENCE)
+                ended = not transport.is_alive()
+        for one in self._sockets:
+            one.end()
+        return ended
 
     def exchange_keys(self) -> HostKey:
         """Returns the key that the server proves to have; PeerError, LocalError."""
-        probe = self._probe
+        probe = self.probe
         known = known_hosts.read(probe.known_hosts, probe.host, probe.port) if probe.known_hosts else KnownKeys()
         transport = self._transport = Transport(self._socket)
         transport.local_version = self._ours
         transport.words = probe.gate.words
         # The deadline is ours; paramiko's own limits are for those who have none.
-        if self._probe.timeout > 0:
-            limit = self._probe.timeout + 1
+        if self.probe.timeout > 0:
+            limit = self.probe.timeout + 1
             transport.banner_timeout = transport.auth_timeout = limit
             # One more would be a timer, which is a thread, and outlives the check.
             transport.packetizer.start_handshake = lambda _: None
@@ -120,47 +93,41 @@ class Connection:
     def log_in(self) -> str:
         """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
         assert self._transport is not None, "keys are exchanged"  # noqa: S101
-        assert self._probe.login is not None, "a login was asked for"  # noqa: S101
-        return Authentication(self._transport, self._probe.login, self._adopt).run(self._probe)
+        assert self.probe.login is not None, "a login was asked for"  # noqa: S101
+        return Authentication(self._transport, self.probe.login, self._adopt).run(self.probe)
 
-    def open_sftp(self) -> paramiko.SFTPClient:
-        """Returns an SFTP session; PeerError."""
+    def open_sftp(self) -> paramiko.Channel:
+        """Returns a channel on which the server said that it speaks SFTP; PeerError."""
         assert self._transport is not None, "we are logged in"  # noqa: S101
         try:
-            session = paramiko.SFTPClient.from_transport(self._transport)
-        except (paramiko.ChannelException, paramiko.SSHException) as error:
-            reason = self._probe.gate.words(str(error), _SHOWN)
+            channel = self._transport.open_session()
+            channel.invoke_subsystem("sftp")
+        except (paramiko.ChannelException, paramiko.SSHException, EOFError) as error:
+            reason = self._transport.farewell or self.probe.gate.words(str(error), _SHOWN) or "the connection ends"
             raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
-        # Not a step of ours that waits without end: the deadline ends the connection.
-        assert session is not None, "paramiko returns none only without a channel"  # noqa: S101
-        return session
+        # Not a step of ours that waits without end: the deadline ends the process.
+        return channel
 
-    def _finish(self) -> None:
-        transport = self._transport
-        if transport is not None:
-            transport.close()
-            if transport.is_alive():
-                # close() does not wait for the thread, which must not meet another file under our descriptor.
-                transport.join()
-        for one in self._sockets:
-            one.end()
+    @property
+    def farewell(self) -> str:
+        """Why the server ended the connection, "" when it did not or did not say."""
+        return self._transport.farewell if self._transport is not None else ""
 
     def _adopt(self, sock: Shuttable) -> None:
-        """Has stop() shut this socket too."""
-        with self._lock:
-            self._sockets.append(sock)
-            is_late = self._stopped
-        if is_late:
-            sock.shut()
+        """Has close() end this socket too."""
+        self._sockets.append(sock)
 
     def _failed(self, error: Exception, phase: str) -> ProbeError:
-        farewell = self._transport.farewell if self._transport is not None else ""
-        if farewell:
-            reason = f"the server ends the connection: {farewell}"
+        if self.farewell:
+            reason = f"the server ends the connection: {self.farewell}"
+        elif isinstance(error, Excess):
+            reason = f"the server sends {error}"
+        elif isinstance(error, MemoryError):
+            reason = f"what the server sends takes more than {MEMORY >> 20} MiB of memory"
         elif isinstance(error, EOFError):
             reason = "the connection ends"
         else:
-            reason = self._probe.gate.words(str(error) or type(error).__name__, _SHOWN)
+            reason = self.probe.gate.words(str(error) or type(error).__name__, _SHOWN)
         if phase == "kex":
             reason = f"Key exchange failed: {reason}"
         failure: ProbeError

@@ -1,10 +1,11 @@
-"""The sockets that paramiko gets: another thread can end what waits on them."""
+"""The sockets that paramiko gets: bounded, and another thread can end what waits on them."""
 
 from __future__ import annotations
 
-import os
 import socket
 from time import monotonic, sleep
+
+from .bounds import check_packet
 
 _RETRY = 0.02
 
@@ -39,13 +40,10 @@ class Shuttable:
 
 
 class Resumed(Shuttable):
-    """A socket whose first lines in both directions are over: what was received is received again, ours not sent.
+    """A socket whose first lines in both directions are over: what was received is received again, ours not sent."""
 
-    It has a descriptor of its own: the driver closes the other whenever it likes.
-    """
-
-    def __init__(self, descriptor: int, seen: bytes) -> None:
-        super().__init__(socket.socket(fileno=os.dup(descriptor)))
+    def __init__(self, sock: socket.socket, seen: bytes) -> None:
+        super().__init__(sock)
         self._seen = seen
         self._greeted = False
         # paramiko looks at this attribute of sockets.
@@ -55,6 +53,8 @@ class Resumed(Shuttable):
         self._socket.settimeout(seconds)
 
     def recv(self, limit: int) -> bytes:
+        """Receives; Excess when paramiko wants the rest of a packet that is too long to be one."""
+        check_packet(limit)
         if self._seen:
             data, self._seen = self._seen[:limit], self._seen[limit:]
             return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from ..status.text import printable
+from .bounds import Bounds
 from .crypto import paramiko
 from .questions import Questions
 
@@ -27,6 +28,17 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
     auth_handler: Any
     # What the server's words go through.
     words: Callable[[bytes, int], str] = staticmethod(printable)
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        read, bounds = self.packetizer.read_message, Bounds()
+
+        def read_bounded() -> tuple[int, Any]:
+            kind, message = read()
+            bounds.check(kind, message.asbytes())
+            return kind, message
+
+        self.packetizer.read_message = read_bounded
 
     def auth_none(self, username: bytes) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_none(username, event))

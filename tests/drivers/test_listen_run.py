@@ -1,22 +1,17 @@
-"""Listening for the peer's connection, and blocking calls of other libraries in a thread."""
+"""Listening for the peer's connection."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 from collections.abc import Callable
 
 import pytest
 
-import noidchecks
 from noidchecks.address import AF_UNSPEC, STREAM
-from noidchecks.dialogue import Accept, Dialogue, Listen, LocalAddress, Receive, Resolve, Run, Send, open_stream
-from noidchecks.errors import DeadlineExceeded, LocalError, PeerError
-from tests.conftest import Check, NewPeer
+from noidchecks.dialogue import Accept, Dialogue, Listen, LocalAddress, Receive, Resolve, Send, open_stream
+from noidchecks.errors import LocalError
+from tests.conftest import Check
 from tests.drivers.talk import TalkProbe
-from tests.fakes.peers import await_text
-from tests.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -59,44 +54,3 @@ def test_a_taken_port_is_passed_over_and_no_free_one_is_our_trouble(check: Check
         failed = check(TalkProbe(listening(port)))
         assert isinstance(failed.failure, LocalError)
         assert "Address already in use" in failed.text
-
-
-def test_a_blocking_call_returns_or_raises(check: Check) -> None:
-    def refuse() -> None:
-        raise PeerError("no", expected="yes", received="no")
-
-    def calling() -> Dialogue[tuple[object, bool]]:
-        name = yield Run(lambda: threading.current_thread().name, lambda: None)
-        with pytest.raises(PeerError):
-            yield Run(refuse, lambda: None)
-        return name, name != threading.current_thread().name
-
-    found = check(TalkProbe(calling)).facts["found"]
-    assert isinstance(found, tuple)
-    assert found[1]
-
-
-def test_the_deadline_stops_a_blocking_call(check: Check, new_peer: NewPeer) -> None:
-    peer = new_peer(await_text(b"never"))
-    sock = socket.create_connection((peer.host, peer.port))
-
-    def calling() -> Dialogue[None]:
-        yield Run(lambda: sock.recv(1), lambda: sock.shutdown(socket.SHUT_RDWR))
-
-    with sock:
-        result = check(TalkProbe(calling, timeout=0.2))
-        assert isinstance(result.failure, DeadlineExceeded)
-
-
-async def test_a_cancelled_task_stops_a_blocking_call() -> None:
-    stopped = threading.Event()
-
-    def calling() -> Dialogue[None]:
-        yield Run(lambda: stopped.wait(LONG), stopped.set)
-
-    task = asyncio.create_task(noidchecks.check_async(TalkProbe(calling)))
-    await asyncio.sleep(0.1)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert stopped.is_set()

@@ -20,7 +20,6 @@ from tests.waiting import LONG
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the wait for the reason of a failure."""
     monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 2.0)
-    monkeypatch.setattr("noidchecks.ftp.data._TURN", 0.02)
 
 
 @pytest.fixture

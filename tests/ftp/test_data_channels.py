@@ -30,7 +30,8 @@ def test_every_way_to_the_data_is_tried(ask: Ask, new_server: NewServer, host: s
 def test_a_refused_data_connection_is_named(ask: Ask, new_server: NewServer, host: str) -> None:
     port = unused_port(host)
     result = ask(new_server(EPSV=f"229 ok (|||{port}|)\r\n".encode()), data="passive")
-    assert result.text == f"FTP CRITICAL - data channel: EPSV {host} port {port}: Connection refused"
+    alone = "; over IPv6 there is no PASV to try instead" if ":" in host else ""
+    assert result.text == f"FTP CRITICAL - data channel: EPSV {host} port {port}: Connection refused{alone}"
     assert not result.ok
     if ":" not in host:
         assert result.facts["data"] == {"EPSV": result.text.removeprefix("FTP CRITICAL - "), "PASV": "ok"}
@@ -39,7 +40,6 @@ def test_a_refused_data_connection_is_named(ask: Ask, new_server: NewServer, hos
 @pytest.mark.parametrize(
     ("answers", "text"),
     [
-        ({"EPSV": b"425 no port left\r\n"}, "data channel: EPSV: refused: 425 no port left"),
         ({"EPSV": b"229 ok (|||0|)\r\n"}, "data channel: EPSV: EPSV: the reply 229 holds no port"),
         ({"EPSV": b"229 ok\r\n"}, "data channel: EPSV: EPSV: the reply 229 holds no port"),
         ({"EPSV": drop}, "data channel: EPSV: the server closed the connection"),

@@ -30,11 +30,16 @@ def test_data_in_clear_behind_tls(ask: Ask, new_server: NewServer, chain: Chain)
     assert "PROT C" in server.commands
 
 
-@pytest.mark.parametrize("verb", ["PBSZ", "PROT"])
-def test_refused_protection_is_named(ask: Ask, new_server: NewServer, chain: Chain, verb: str) -> None:
-    result = ask(new_server(chain.pem, **{verb: b"534 no\r\n"}), tls="explicit", data="passive")
-    words = "PBSZ" if verb == "PBSZ" else "PROT P"
-    assert result.text == f"FTP CRITICAL - data protection: {words} refused: 534 no"
+def test_refused_protection_is_named(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    result = ask(new_server(chain.pem, PBSZ=b"502 no\r\n", PROT=b"534 no\r\n"), tls="explicit", data="passive")
+    assert result.text == "FTP CRITICAL - data protection: PROT P refused: 534 no"
+
+
+def test_a_refused_buffer_size_is_no_refused_protection(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    server = new_server(chain.pem, PBSZ=b"503 what for\r\n")
+    assert ask(server, tls="explicit", get=File("hello.txt", sha256=DIGEST)).ok
+    turned_away = ask(new_server(chain.pem, PBSZ=b"421 enough\r\n"), tls="explicit", data="passive")
+    assert turned_away.text == "FTP CRITICAL - data protection: PBSZ refused: 421 enough"
 
 
 def test_a_data_connection_that_speaks_no_tls_is_named(ask: Ask, new_server: NewServer, chain: Chain) -> None:

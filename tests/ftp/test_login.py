@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from noidchecks import Login, State
+from noidchecks import File, Listing, Login, State
 from tests.fakes.certificates import Chain
 from tests.fakes.ftp import Answer, drop, reset, silence
 from tests.ftp.servers import Ask, NewServer
@@ -72,6 +72,15 @@ def test_a_hostile_dialogue_adds_neither_lines_nor_metrics(ask: Ask, new_server:
     [
         ({"USER": b"230 no password needed\r\n", "PASS": b"500 never asked\r\n"}, ""),
         ({"PASS": b"202 not needed\r\n"}, ""),
+        ({"PASS": b"232 in by other means\r\n"}, ""),
+        ({"PASS": b"230 in\r\n\r\nQuota: 10 MB\r\n"}, ""),
+        ({"USER": b"\r\nWho are you?\r\n331 password\r\n"}, ""),
+        ({"USER": b"331 password\r", "PASS": b"230-in\r230 yes\r"}, ""),
+        ({"USER": b"331\n", "PASS": b"230\n"}, ""),
+        ({"USER": b"\xff\xfb\x01331 password\r\n", "PASS": b"\x00\x00230 in\r\n"}, ""),
+        ({"PASS": b"230-hello\r\n530 no\r\n"}, "refused: 230-hello 530 no"),
+        ({"PASS": b"230-hello\r\n202 in\r\n"}, ""),
+        ({"USER": b"\r\n" * 40_000}, "the reply does not end"),
         ({"USER": b"530 not you\r\n"}, "refused: 530 not you"),
         ({"PASS": b"530-no\r\n530 | evil=1\r\n"}, "refused: 530-no 530   evil=1"),
         ({"PASS": b"530 wrong: open sesame\r\n"}, "refused: 530"),
@@ -79,7 +88,6 @@ def test_a_hostile_dialogue_adds_neither_lines_nor_metrics(ask: Ask, new_server:
         ({"USER": b"332 account\r\n"}, "the server wants an account (ACCT), which is not supported: 332 account"),
         ({"PASS": b"332 account\r\n"}, "the server wants an account (ACCT), which is not supported: 332 account"),
         ({"PASS": b"331 again\r\n"}, "unexpected reply: 331 again"),
-        ({"USER": b"garbage\r\n"}, "the server does not answer with a reply"),
         ({"USER": b"331-" + b"x" * 70000}, "the reply does not end"),
         ({"USER": drop}, "the server closed the connection"),
         ({"PASS": drop}, "the server closed the connection"),
@@ -103,6 +111,24 @@ def test_a_silent_login_ends_at_the_deadline(ask: Ask, new_server: NewServer) ->
         if "login" in result.timings.phases:
             break
     assert result.text == f"UNKNOWN - Socket timeout after {timeout:g} seconds (login)"
+
+
+def test_what_is_no_reply_is_told_at_the_deadline(ask: Ask, new_server: NewServer) -> None:
+    for timeout in DEADLINES:
+        result = ask(new_server(USER=b"garbage | open sesam\r\n"), login=Login("bob", "open sesame"), timeout=timeout)
+        if "login" in result.timings.phases:
+            break
+    assert (
+        f"CRITICAL - Socket timeout after {timeout:g} seconds,"
+        " and the server does not answer with a reply: garbage   open sesam"
+    ) in result.text
+    hidden = ask(new_server(USER=b"open sesame\r\n"), login=Login("bob", "open sesame"), timeout=timeout)
+    assert f"CRITICAL - Socket timeout after {timeout:g} seconds (login)" in hidden.text
+
+
+def test_a_transfer_is_not_confused_by_what_is_no_reply(ask: Ask, new_server: NewServer) -> None:
+    server = new_server(TYPE=b"200 ok\r\nby the way\r\n\r\n", MDTM=b"\r\n213 20200101000000\r\nx\r\n")
+    assert ask(server, get=File("hello.txt", max_age=1e12), listing=Listing(min_files=1), put="").ok
 
 
 def test_an_unexpected_greeting_ends_before_the_login(ask: Ask, new_server: NewServer) -> None:

@@ -65,7 +65,7 @@ def test_everything_at_once() -> None:
         put="up",
     ) == [
         f"{FINE}[login bob, data EPSV PASV, list pub 2 files, get f 5 bytes, put]"
-        f"|{TIME} files=2;;;0 size=5B;;5:5;0 throughput=5768B;;;0",
+        f"|{TIME} epsv=4;;;0 pasv=1;;;0 files=2;;;0 size=5B;;5:5;0 throughput=5768B;;;0",
         *ENTERED,
         "OK: data channel: EPSV works",
         "OK: data channel: PASV works",
@@ -85,7 +85,8 @@ def test_everything_wrong_at_once() -> None:
         get=WRONG_FILE,
         warning=Range(0, 0.1),
     ) == [
-        f"FTP CRITICAL - {'; '.join([listed, *WRONG, LATE])}|{SLOW} files=2;;;0 size=5B;;4.000000;0 throughput=88B;;;0",
+        f"FTP CRITICAL - {'; '.join([listed, *WRONG, LATE])}"
+        f"|{SLOW} epsv=2;;;0 files=2;;;0 size=5B;;4.000000;0 throughput=88B;;;0",
         *ENTERED,
         "OK: data channel: EPSV works",
         f"CRITICAL: {listed}",
@@ -101,7 +102,7 @@ def test_everything_wrong_at_once() -> None:
 )
 def test_a_listing_that_nobody_counts(listing: Listing, words: str) -> None:
     assert said(*LOGGED_IN, *TYPE, *LISTED, listing=listing) == [
-        f"{FINE}[login bob, {words}]|{TIME} throughput=48B;;;0",
+        f"{FINE}[login bob, {words}]|{TIME} epsv=1;;;0 throughput=48B;;;0",
         *ENTERED,
         "OK: data channel: EPSV works",
         IN_TIME,
@@ -111,7 +112,7 @@ def test_a_listing_that_nobody_counts(listing: Listing, words: str) -> None:
 
 def test_data_without_a_listing() -> None:
     assert said(*LOGGED_IN, *TYPE, *LISTED, b"502 no\r\n", data="passive") == [
-        f"{FINE}[login bob, data EPSV]|{TIME} throughput=48B;;;0",
+        f"{FINE}[login bob, data EPSV]|{TIME} epsv=1;;;0 pasv=0;;;0 throughput=48B;;;0",
         *ENTERED,
         "OK: data channel: EPSV works",
         "OK: data channel: PASV: refused: 502 no",
@@ -122,7 +123,7 @@ def test_data_without_a_listing() -> None:
 
 def test_slow_and_otherwise_well() -> None:
     assert said(*LOGGED_IN, *TYPE, *LISTED, listing=Listing(max_files=2), warning=Range(0, 0.1)) == [
-        f"{FINE.replace('OK', 'WARNING')}[login bob, list 2 files]|{SLOW} files=2;;;0 throughput=48B;;;0",
+        f"{FINE.replace('OK', 'WARNING')}[login bob, list 2 files]|{SLOW} epsv=1;;;0 files=2;;;0 throughput=48B;;;0",
         *ENTERED,
         "OK: data channel: EPSV works",
         "OK: list: 2 files, as expected",
@@ -133,12 +134,14 @@ def test_slow_and_otherwise_well() -> None:
 
 def test_a_canary_that_is_left() -> None:
     assert said(*LOGGED_IN, *TYPE, *STORED, *READ_BACK, b"550 no\r\n", put="") == [
-        f"FTP CRITICAL - put: DELE refused: 550 no; put: {LEFT} may be left on the server|{TIME} throughput=5632B;;;0",
+        f"FTP CRITICAL - put: DELE refused: 550 no; put: {LEFT} may be left on the server"
+        f"|{TIME} epsv=2;;;0 throughput=5632B;;;0",
         *ENTERED,
         "CRITICAL: put: DELE refused: 550 no",
+        "OK: data channel: EPSV works",
         f"WARNING: put: {LEFT} may be left on the server",
         IN_TIME,
-        f'{SEEN}, "leftover": "{LEFT}"}}',
+        f'{SEEN}, "data": {{"EPSV": "ok"}}, "leftover": "{LEFT}"}}',
     ]
 
 
@@ -147,7 +150,7 @@ def test_half_a_file_at_the_deadline(state: State) -> None:
     why = "Socket timeout after 10 seconds (get f: data channel: EPSV 192.0.2.1 port 5002)"
     words = f"{state} - {why}"
     assert said(*LOGGED_IN, *TYPE, *GOT[:3], get=File("f", sha256=SHA), timeout_state=state) == [
-        f"{words}|{TIME} throughput=40B;;;0",
+        f"{words}|{TIME} epsv=1;;;0 throughput=40B;;;0",
         *ENTERED,
         f"{state}: {why}",
         IN_TIME,

@@ -21,11 +21,12 @@ from .test_watch import Kernel
 from .waiting import until
 
 
-def text(command: str = "/bin/true", *, farm: str = "f", service: str = "", vip: str = "192.0.2.10") -> str:
+def text(command: str = "/bin/true HOST", *, farm: str = "f", service: str = "", vip: str = "192.0.2.10") -> str:
     """Returns a configuration of one farm with two backends."""
     lines = [f'[farms.{farm}]\nprotocol = "tcp"\nvip = "{vip}"\nports = 80']
     lines += [f'[[farms.{farm}.backends]]\nname = "b{one}"\naddress = "10.20.{one}.2"' for one in (1, 2)]
     lines += [f'[farms.{farm}.guardian]\ncommand = "{command}"\ninterval = "200ms"\nfast-interval = "50ms"\nfall = 2']
+    lines += ["shared-check = true"] if "HOST" not in command else []
     return "\n".join((service, *lines, ""))
 
 

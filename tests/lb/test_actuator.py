@@ -73,7 +73,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 @pytest.fixture
 def actuator(nft: Played, conntrack: Played) -> Iterator[Actuator]:
-    one = Actuator(NftSession(timeout=60), generation_of=lambda: 7, notices=cast("Notices", Told()))
+    one = Actuator(NftSession(idle=60), generation_of=lambda: 7, notices=cast("Notices", Told()))
     yield one
     one.close()
 
@@ -149,7 +149,7 @@ def test_after_nft_has_died_nobody_knows_and_somebody_looks(held: Held, nft: Pla
 
 def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, conntrack: Played) -> None:
     number = 7
-    actuator = Actuator(NftSession(timeout=60), generation_of=lambda: number, notices=cast("Notices", Told()))
+    actuator = Actuator(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", Told()))
     held.put(FARMS)
     actuator.apply(FARMS, {}, NONE)
     assert not actuator.is_disturbed()
@@ -165,7 +165,7 @@ def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, co
 
 def test_what_the_kernel_tells_decides_who_looks(held: Held, nft: Played, conntrack: Played) -> None:
     number, told = 7, Told(works=True)
-    actuator = Actuator(NftSession(timeout=60), generation_of=lambda: number, notices=cast("Notices", told))
+    actuator = Actuator(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", told))
     held.put(FARMS)
     actuator.apply(FARMS, {}, NONE)
     number = 8
@@ -218,9 +218,7 @@ def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, actuator: Actu
 
 def test_who_stands_by_ends_no_flows(held: Held, nft: Played, conntrack: Played) -> None:
     role = Role.BACKUP
-    one = Actuator(
-        NftSession(timeout=60), generation_of=lambda: 7, role_of=lambda: role, notices=cast("Notices", Told())
-    )
+    one = Actuator(NftSession(idle=60), generation_of=lambda: 7, role_of=lambda: role, notices=cast("Notices", Told()))
     held.put(FARMS)
     try:
         one.apply(FARMS, {}, NONE)

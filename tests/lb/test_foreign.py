@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lb import foreign
-from lb.foreign import Foreign, find
+from lb import executable, foreign
+from lb.executable import find
+from lb.foreign import Foreign
+from noidchecks.errors import LocalError
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
@@ -111,7 +113,35 @@ async def test_there_is_nothing_on_standard_input_and_no_descriptor_of_ours() ->
 async def test_a_plugin_that_is_not_there_is_unknown(name: str) -> None:
     result = await run(name)
     assert result.state == State.UNKNOWN
-    assert result.text == f"there is no plugin {name}"
+    assert name in result.text
+    assert isinstance(result.failure, LocalError)
+
+
+@pytest.mark.parametrize(
+    ("script", "is_ours"),
+    [
+        ("raise SystemExit(126)", True),
+        ("raise SystemExit(127)", True),
+        ("import os; os.kill(os.getpid(), 11)", True),
+        ("import os; os.kill(os.getpid(), 9)", True),
+        # A timeout of the plugin's own, and what timeout(1) says of one.
+        ("import os; os.kill(os.getpid(), 14)", False),
+        ("raise SystemExit(124)", False),
+        ("raise SystemExit(1)", False),
+        ("raise SystemExit(2)", False),
+        ("print('UNKNOWN'); raise SystemExit(3)", False),
+        ("raise SystemExit(255)", False),
+    ],
+)
+async def test_a_program_that_did_not_run_or_crashed_has_looked_at_no_peer(script: str, is_ours: bool) -> None:
+    result = await run(*PYTHON, script)
+    assert isinstance(result.failure, LocalError) is is_ours
+
+
+async def test_what_a_wrapper_cannot_run_is_no_verdict() -> None:
+    for words in (("env", "no-such-plugin"), ("sh", "-c", "no-such-plugin HOST"), ("timeout", "3", "/etc/passwd")):
+        result = await run(*words)
+        assert isinstance(result.failure, LocalError), words
 
 
 async def test_a_plugin_that_cannot_be_run_is_unknown(tmp_path: Path) -> None:
@@ -120,7 +150,8 @@ async def test_a_plugin_that_cannot_be_run_is_unknown(tmp_path: Path) -> None:
     broken.chmod(0o755)
     result = await run(str(broken))
     assert result.state == State.UNKNOWN
-    assert result.text == f"{broken} cannot be run: No such file or directory"
+    assert result.text == f"{broken} needs the interpreter /no/such/interpreter, which is missing"
+    assert isinstance(result.failure, LocalError)
     assert "cannot be run" in (await run("/bin/echo", "a\0b")).text
 
 
@@ -130,7 +161,7 @@ def test_plugins_are_found_in_their_folders_and_on_the_path(tmp_path: Path, monk
         folder.mkdir()
         (folder / "check_x").write_text("")
         (folder / "check_x").chmod(0o755)
-    monkeypatch.setattr(foreign, "_FOLDERS", str(folders[0]))
+    monkeypatch.setattr(executable, "_FOLDERS", str(folders[0]))
     monkeypatch.setenv("PATH", str(folders[1]))
     assert find("check_x") == str(folders[0] / "check_x")
     (folders[0] / "check_x").chmod(0o644)

@@ -43,6 +43,24 @@ def test_it_takes_so_many_failures_in_a_row() -> None:
     assert (one.flaps, one.probes) == (2, 11)
 
 
+def test_an_excuse_makes_a_failure_no_verdict_and_a_success_counts() -> None:
+    one = watch(fall=1, rise=1, on_warning=OnWarning.HALF)
+    assert one.take(OK, 0.0, "paused") is not None
+    change = one.take(CRITICAL, 1.0, "paused")
+    assert change is not None
+    assert (change.kind, change.reason) == ("keep", "no verdict: paused; meanwhile: refused")
+    assert (one.state, one.kept) == ("up", "paused; meanwhile: refused")
+    # A WARNING may be of the time that it took.
+    assert one.take(WARNING, 2.0, "paused") is None
+    assert not one.half.value
+    again = one.take(OK, 3.0)
+    assert again is not None
+    assert (again.kind, one.kept) == ("note", "")
+    assert play(one, CRITICAL) == ["down"]
+    assert one.take(OK, 4.0, "paused") is not None
+    assert one.state == "up"
+
+
 def test_a_change_tells_since_when_why_and_how_long_it_can_wait() -> None:
     one = watch(fall=2, timeout=3)
     one.take(OK, 0.0)
@@ -82,7 +100,7 @@ def test_unknown_can_be_no_result() -> None:
     one = watch(on_unknown=OnUnknown.KEEP, fall=2)
     assert play(one, UNKNOWN, UNKNOWN, OK, UNKNOWN, UNKNOWN) == ["keep", "", "up", "keep", ""]
     # It neither ends a streak nor lengthens it.
-    assert play(one, CRITICAL, UNKNOWN, CRITICAL) == ["", "keep", "down"]
+    assert play(one, CRITICAL, UNKNOWN, CRITICAL) == ["note", "keep", "down"]
 
 
 def test_our_own_trouble_is_nobody_elses() -> None:

@@ -88,7 +88,9 @@ async def test_a_failure_is_an_event_and_not_told_to_itself(hooked: Hooked) -> N
         assert [event.kind for event in events] == ["down", "hook-failed", "down"]
 
 
-@pytest.mark.parametrize(("program", "reason"), [("/nowhere/at/all", "there is no"), ("/etc/passwd", "there is no")])
+@pytest.mark.parametrize(
+    ("program", "reason"), [("/nowhere/at/all", "there is no"), ("/etc/passwd", "is not executable")]
+)
 async def test_what_cannot_be_run_is_an_event(hooked: Hooked, program: str, reason: str) -> None:
     async with hooked(program) as (_, log, events):
         log.add(DOWN)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lb import kernel
+from lb import kernel, program
 from lb.kernel import KernelError, NftSession
 from lb.marks import Layout
 from lb.skeleton import VERSION, skeleton
+from tests.waiting import until
 
 from .programs import Played
 
@@ -19,7 +23,7 @@ SKELETON = skeleton(Layout())
 
 @pytest.fixture
 def session(nft: Played) -> Iterator[NftSession]:
-    with NftSession(timeout=60) as opened:
+    with NftSession(idle=60) as opened:
         yield opened
 
 
@@ -81,9 +85,9 @@ def test_an_nft_that_cannot_be_run_is_said_so(path: Path) -> None:
 
 
 def test_an_nft_that_hangs_is_ended(nft: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(kernel, "_IDLE", 0.2)
     nft.answer(sleep=30)
-    with pytest.raises(KernelError, match="nft did not answer in time"):
+    with pytest.raises(KernelError, match=r"nft did not answer within 0\.2 seconds, and does nothing"):
         kernel.run("x")
 
 
@@ -156,7 +160,7 @@ def test_a_session_whose_nft_dies_is_opened_again(nft: Played, session: NftSessi
 
 def test_a_session_whose_nft_hangs_ends_it(nft: Played, nothing_left: Callable[[], None]) -> None:
     nft.answer(sleep=30, times=1)
-    with NftSession(timeout=0.3) as session:
+    with NftSession(idle=0.3) as session:
         with pytest.raises(KernelError, match=r"nft did not answer within 0\.3 seconds"):
             session.run("foo")
         nothing_left()
@@ -186,3 +190,75 @@ def test_a_session_without_nft_names_its_package(nothing_left: Callable[[], None
     with NftSession() as session, pytest.raises(KernelError, match="install the package nftables"):
         session.run("x")
     nothing_left()
+
+
+def script(folder: Path, text: str) -> None:
+    """Puts another nft in the place of the one there is, as a package does."""
+    new = folder / "nft.new"
+    new.write_text(f"#!{sys.executable} -SE\n{text}")
+    new.chmod(0o755)
+    new.rename(folder / "nft")
+
+
+def run_in_session(text: str) -> None:
+    with NftSession() as session:
+        session.run(text)
+
+
+BUSY = "import time\nend = time.process_time() + 1.5\nwhile time.process_time() < end: pass\n"
+SPINS = "while True: pass\n"
+SLEEPS = "import time\ntime.sleep(1000)\n"
+
+
+def test_an_nft_that_is_at_work_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "_IDLE", 0.3)
+    script(path, BUSY)
+    kernel.run("x")
+
+
+def test_the_work_of_a_wrapper_is_that_of_its_children(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "_IDLE", 0.5)
+    script(path, f"import subprocess, sys\nsubprocess.run([sys.executable, '-SE', '-c', {BUSY!r}])\n")
+    kernel.run("x")
+
+
+@pytest.mark.parametrize("text", [SPINS, SLEEPS], ids=["busy", "idle"])
+@pytest.mark.parametrize("ask", [kernel.run, run_in_session])
+def test_an_nft_that_is_repaired_is_not_waited_for(path: Path, text: str, ask: Callable[[str], None]) -> None:
+    script(path, text)
+    repair = threading.Timer(1.0, script, (path, "pass\n"))
+    repair.start()
+    begin = time.monotonic()
+    try:
+        with pytest.raises(KernelError, match="was replaced by another program meanwhile"):
+            ask("x")
+    finally:
+        repair.join()
+    # It would have been waited for 10 seconds idle, and half an hour at work.
+    assert time.monotonic() - begin < 9.0 or text is SPINS
+    kernel.run("x")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_nft_that_prints_without_end_is_ended(path: Path, stream: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "_MOST_ERRORS", 1 << 20)
+    script(path, f"import sys\nwhile True: sys.{stream}.write('x' * 9999 + chr(10))\n")
+    with pytest.raises(KernelError, match=r"nft (printed more than 1 MiB|complains without end)"):
+        kernel.run("x")
+    with NftSession() as session, pytest.raises(KernelError, match="nft printed more than 1 MiB"):
+        session.run("x")
+
+
+def test_an_nft_that_was_ended_leaves_no_child(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "_IDLE", 0.5)
+    note = tmp_path / "pid"
+    child = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+    script(path, f"import subprocess, sys\nsubprocess.run([sys.executable, '-SE', '-c', {child!r}])\n")
+    for idle in (0.5, 5.0):
+        monkeypatch.setattr(kernel, "_IDLE", idle)
+        with pytest.raises(KernelError, match="does nothing"):
+            kernel.run("x")
+        if note.exists() and note.read_text():
+            break
+    pid = int(note.read_text())
+    until(lambda: not Path(f"/proc/{pid}").exists() or "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text())

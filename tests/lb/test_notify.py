@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -13,15 +14,17 @@ from lb.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
-def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+def manager(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, str]]:
     """A service manager's socket, and how the environment names it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+    # Not tmp_path, which may be longer than the 107 bytes of a socket's name.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening, TemporaryDirectory() as folder:
         name = f"noidlb-{uuid4()}"
         # Whoever is told nothing must not wait for ever.
         listening.settimeout(30)
         if request.param == "path":
-            listening.bind(str(tmp_path / name))
-            yield listening, str(tmp_path / name)
+            path = str(Path(folder) / name)
+            listening.bind(path)
+            yield listening, path
         else:
             listening.bind(f"\0{name}")
             yield listening, f"@{name}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import shlex
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
 
 import pytest
 
@@ -71,6 +73,26 @@ def script(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
     line, steps = request.param
     with Peer(*steps) as peer:
         yield line.replace("PORT", str(peer.port)), peer.port
+
+
+@pytest.mark.parametrize("script", LINES, indirect=True, ids=[line for line, _ in LINES])
+async def test_what_has_ended_is_gone_without_a_collector(script: tuple[str, int]) -> None:
+    prober = Prober()
+    check = Check(shlex.split(script[0]), 20.0)
+    await probe(check, prober)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await probe(check, prober)
+        gc.collect()
+        left = [one for one in gc.garbage if isinstance(one, (FrameType, TracebackType, BaseException, Result))]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+        await prober.close()
+    assert left == []
 
 
 @pytest.mark.parametrize("script", LINES, indirect=True, ids=[line for line, _ in LINES])

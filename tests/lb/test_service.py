@@ -25,6 +25,7 @@ from lb.request import RequestError
 from lb.role import Role
 from lb.service import Options, Service
 from lb.state import StateError, StateFolder
+from lb.words import Words
 
 from .served import Served, running, text
 from .test_watch import Kernel
@@ -294,3 +295,48 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
         over.set()
         await saying
         await until(lambda: served.hear().count("WATCHDOG=1") > alive)
+
+
+async def test_a_reload_with_a_command_that_cannot_be_run_changes_nothing(served: Served) -> None:
+    served.file.write_text(text())
+    async with running(served):
+        await served.is_still()
+        served.file.write_text(text("/no/such/plugin HOST"))
+        with pytest.raises(RequestError, match="/no/such/plugin"):
+            await served.ask("reload")
+        assert "reload-failed" in served.kinds()
+        assert served.kinds().count("keep") == 0
+
+
+async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_since(
+    served: Served, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "check_own"
+    plugin.write_text("#!/bin/sh\nexit 0\n")
+    plugin.chmod(0o755)
+    served.file.write_text(text(f"{plugin} HOST"))
+    async with running(served):
+        await served.is_still()
+        await until(lambda: served.folder.applied() is not None)
+    plugin.unlink()
+    again = Served.__new__(Served)
+    again.__dict__.update(served.__dict__)
+    again.service = Service(served.options, served.log, acts=Kernel())
+    async with running(again):
+        await until(lambda: served.kinds().count("keep") == 2)
+    notes = [event.reason for event in served.events if event.kind == "note"]
+    assert any(str(plugin) in reason for reason in notes)
+    # A file that was never applied is refused.
+    served.file.write_text(text(f"{plugin} HOST", farm="other"))
+    with pytest.raises(FarmError, match="check_own"):
+        await Service(served.options, served.log, acts=Kernel()).run()
+
+
+async def test_the_log_says_at_the_start_which_farms_are_stopped(served: Served) -> None:
+    served.file.write_text(text())
+    with served.folder.locked():
+        served.folder.save_words(Words(stopped=frozenset({"f"})))
+    async with running(served):
+        await until(lambda: "note" in served.kinds())
+    (note,) = [event.reason for event in served.events if event.kind == "note"]
+    assert note == "all farms are stopped, and refuse their clients: noidlb start lets them serve"

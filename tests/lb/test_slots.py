@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, strategies as st
 
+from lb import slots as slots_of
 from lb.farm import Scheduler
 from lb.slots import fill, serving_weights, slot_count
 from tests.lb.farms import backend, farm
@@ -72,3 +73,22 @@ def test_backups_serve_only_while_no_other_does() -> None:
     assert serving_weights(members, {"b3": 1}) == {"b3": 1}
     assert serving_weights(members, {"b1": 0, "b3": 1}) == {"b3": 1}
     assert serving_weights(members, {}) == {}
+
+
+def test_what_is_remembered_is_bounded_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_of, "_REMEMBERED", 2000)
+    one = farm(backends=(backend(1, weight=100), backend(2, weight=100)))
+    # A farm whose backends flap has other weights each time: 10 tables of 200 slots are kept.
+    first = fill(one, {"b1": 100, "b2": 1}, 4)
+    made = [fill(one, {"b1": 100, "b2": weight}, 4) for weight in range(2, 30)]
+    assert fill(one, {"b1": 100, "b2": 29}, 4) is made[-1]
+    again = fill(one, {"b1": 100, "b2": 1}, 4)
+    assert again == first
+    assert again is not first
+
+
+def test_what_is_remembered_is_right() -> None:
+    one = farm(count=3)
+    first = fill(one, {"b1": 1, "b2": 2}, 4)
+    assert fill(one, {"b1": 2, "b2": 1}, 4) != first
+    assert fill(one, {"b1": 1, "b2": 2}, 4) is first

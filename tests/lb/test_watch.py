@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from ipaddress import ip_address
 from itertools import cycle
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 from lb.actuator import Applied
 from lb.events import Event, EventLog
 from lb.farm import BackendState, Farm, Scheduler
+from lb.flow_table import FlowTable
 from lb.guard import Guard
 from lb.kernel import KernelError
 from lb.listing import Snapshot
@@ -27,10 +31,13 @@ from lb.words import Words
 from tests.fakes.peers import Peer, close, silent
 
 from .farms import farm
+from .test_flow_table import Proc
 from .waiting import until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 FTP = b"220 ready\r\n"
+# It says nothing of whether packets came and went.
+OVERDUE = "sh -c 'sleep 60' HOST"
 
 
 class Kernel:
@@ -74,11 +81,17 @@ def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: 
 
 @asynccontextmanager
 async def running(
-    *farms: Farm, kernel: Kernel, words: Words | None = None, count: Mapping[int, int] | None = None
+    *farms: Farm,
+    kernel: Kernel,
+    words: Words | None = None,
+    count: Mapping[int, int] | None = None,
+    flow_table: FlowTable | None = None,
 ) -> AsyncIterator[tuple[Guardian, list[Event]]]:
     log, events = EventLog(), list[Event]()
     log.subscribe(events.append)
-    guardian = Guardian(farms, words or Words(), actuator=kernel, events=log, count=lambda: count or {})
+    guardian = Guardian(
+        farms, words or Words(), actuator=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
+    )
     task = asyncio.create_task(guardian.run())
     # Let it begin.
     await asyncio.sleep(0)
@@ -322,3 +335,146 @@ async def test_a_clock_that_steps_changes_no_verdict(monkeypatch: pytest.MonkeyP
             await until(lambda: all(one.state == "down" for one in guardian.health()))
             await guardian.settle()
             assert kernel.state("b1") is DOWN
+
+
+async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_command() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer, Peer(silent) as hung:
+        before = watched(peer.port, 1)
+        after = watched(hung.port, hung.port, hung.port, command="check_ftp -H 127.0.0.1 -p PORT -e 220")
+        async with running(before, kernel=kernel) as (guardian, _):
+            await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
+            await guardian.settle()
+            assert guardian.knowledge().unchecked((before,)) == []
+            assert guardian.knowledge().unchecked((after,)) == ["f"]
+            foreseen = guardian.knowledge().conditions((after,), 0.0)
+            changes = len(kernel.conditions)
+            guardian.configure((after,), Words())
+            await guardian.settle()
+            await until(lambda: guardian.counts.running > 0)
+            assert kernel.conditions[changes] == foreseen
+            # One that is new to the farm gets no clients before its first result.
+            assert [kernel.state(name) for name in ("b1", "b2", "b3")] == [UP, DOWN, DOWN]
+            assert {one.state for one in guardian.health()} == {"unknown"}
+            # The operator's words are the guardian's affair meanwhile too.
+            guardian.configure((after,), Words({("f", "b1"): DOWN}))
+            await guardian.settle()
+            guardian.configure((after,), Words())
+            await guardian.settle()
+            assert kernel.state("b1") is UP
+
+
+async def test_the_first_result_of_a_new_command_decides() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port), kernel=kernel) as (guardian, _):
+            await until(lambda: kernel.state("b1") is UP)
+            guardian.configure((watched(peer.port, command="check_ftp -H 127.0.0.1 -p PORT -e 230 -M crit"),), Words())
+            await until(lambda: kernel.state("b1") is DOWN)
+
+
+async def test_another_deadline_asks_the_same_thing() -> None:
+    kernel = Kernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port, 1), kernel=kernel) as (guardian, _):
+            await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
+            changed = watched(peer.port, 1, timeout=3.0, interval=0.3, rise=7, fall=8)
+            assert guardian.knowledge().unchecked((changed,)) == []
+            guardian.configure((changed,), Words())
+            assert {one.state for one in guardian.health()} == {"up", "down"}
+
+
+async def test_a_farm_that_gets_a_guardian_goes_on_serving_until_somebody_has_looked() -> None:
+    kernel = Kernel()
+    with Peer(silent) as hung:
+        guarded = watched(hung.port, hung.port)
+        async with running(replace(guarded, guardian=None), kernel=kernel) as (guardian, _):
+            await until(lambda: kernel.state("b1") is UP)
+            guardian.configure((guarded,), Words())
+            await guardian.settle()
+            assert [kernel.state(name) for name in ("b1", "b2")] == [UP, UP]
+
+
+async def test_a_command_that_cannot_be_run_any_more_takes_nobody_out(tmp_path: Path) -> None:
+    kernel = Kernel()
+    plugin = tmp_path / "check_own"
+    plugin.write_text('#!/bin/sh\ntest "$1" != 10.20.2.2\n')
+    plugin.chmod(0o755)
+    one = watched(7, 7, command=f"{plugin} HOST", fall=1)
+    one = replace(
+        one, backends=tuple(replace(each, address=each.address[:1]) for each in one.backends), vip=one.vip[:1]
+    )
+    async with running(one, kernel=kernel) as (guardian, events):
+        await until(lambda: {health.state for health in guardian.health()} == {"up", "down"})
+        plugin.unlink()
+        await until(lambda: all(health.kept for health in guardian.health()))
+        assert [health.state for health in guardian.health()] == ["up", "down"]
+        assert all(str(plugin) in health.kept for health in guardian.health())
+        # What is new serves, for nobody can look at it.
+        new = replace(one, name="new", vip=(ip_address("192.0.2.9"),))
+        guardian.configure((one, replace(new, guardian=Guard(commands=("no-such-plugin HOST",), interval=0.2))))
+        await until(lambda: kernel.conditions[-1].get(("new", "b1"), Condition(DOWN)).state is UP)
+        assert [kernel.state(name) for name in ("b1", "b2")] == [UP, DOWN]
+        plugin.write_text("#!/bin/sh\nexit 0\n")
+        plugin.chmod(0o755)
+        await until(lambda: kernel.state("b2") is UP)
+    told = [(event.kind, event.reason) for event in events if event.backend == "b1" and event.farm == "f"]
+    assert [kind for kind, _ in told] == ["up", "keep", "note"]
+    assert str(plugin) in told[1][1]
+
+
+def pause(seconds: float) -> None:
+    """Keeps this process, its loop too, from running; the peers have threads of their own."""
+    time.sleep(seconds)
+
+
+async def test_a_probe_that_ran_across_a_pause_of_this_process_is_repeated() -> None:
+    kernel = Kernel()
+    with Peer(0.3, FTP) as peer:
+        one = watched(peer.port, timeout=1.0, fall=1, interval=0.5)
+        async with running(one, kernel=kernel) as (guardian, events):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            for _ in range(3):
+                await until(lambda: guardian.counts.running > 0)
+                # As after SIGSTOP: the answer has come, and the deadline too.
+                pause(1.5)
+                probes = guardian.health()[0].probes
+                await until(lambda before=probes: guardian.health()[0].probes > before)  # type: ignore[misc]
+        assert guardian.counts.discarded > 0
+    kinds = {event.kind for event in events}
+    assert "paused" in kinds
+    assert "down" not in kinds
+
+
+async def test_a_machine_that_is_always_late_finds_out_the_dead_all_the_same() -> None:
+    kernel = Kernel()
+    one = watched(1, timeout=0.1, fall=1)
+    async with running(one, kernel=kernel) as (guardian, _):
+        async with asyncio.timeout(60):
+            while not all(health.state == "down" for health in guardian.health()):
+                await asyncio.sleep(0)
+                pause(0.25)
+
+
+async def test_a_full_table_of_connections_excuses_silence_and_nothing_else(tmp_path: Path) -> None:
+    kernel, proc = Kernel(), Proc(tmp_path)
+    hung = Peer(FTP)
+    with Peer(FTP) as peer:
+        one = watched(hung.port, peer.port, timeout=0.3, fall=1)
+        async with running(one, kernel=kernel, flow_table=FlowTable(proc.root)) as (guardian, events):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            port = hung.port
+            hung.close()
+            proc.tell(100)
+            await until(lambda: guardian.counts.is_full)
+            # A refusal is an answer, full or not.
+            await until(lambda: kernel.state("b1") is DOWN)
+            guardian.configure((watched(port, peer.port, timeout=0.3, fall=1, command=OVERDUE),))
+            await until(lambda: any(health.kept for health in guardian.health()))
+            assert (kernel.state("b1"), kernel.state("b2")) == (DOWN, UP)
+            assert "100 of 100 flows" in next(health.kept for health in guardian.health() if health.kept)
+            assert guardian.counts.discarded > 0
+            proc.tell(10)
+            await until(lambda: kernel.state("b2") is DOWN)
+    kinds = [event.kind for event in events]
+    assert "conntrack-full" in kinds

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from noidchecks import Result, SshProbe, check, check_async, survey
+from noidchecks.drivers.workers import prepare
+from noidchecks.ssh.delegation import MODULE
 from tests.ssh.logins import HELLO, KEY, Check
+
+
+@pytest.fixture(autouse=True, scope="session")
+def workers() -> None:
+    """Starts the process that forks workers, which stays, before anybody counts what a test leaves."""
+    prepare(MODULE)
 
 
 def through_asyncio(probe: SshProbe) -> Result:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from noidchecks import Login
-from noidchecks.ssh.sockets import AgentSocket, Shuttable
 from tests.fakes.sftp import Conduct, sftp_server
 from tests.ssh.logins import KEY, NO_PASSWORD, Check, late, probe
 
@@ -38,21 +37,6 @@ def test_an_agent_that_does_not_answer_is_no_sick_server_and_holds_no_thread(run
     with sftp_server(folder) as port:
         result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
     assert result.text == "SSH UNKNOWN - login as bob: the agent does not answer"
-
-
-@pytest.mark.usefixtures("nothing_left")
-def test_the_deadline_frees_the_thread_from_a_mute_agent(
-    run: Check, folder: Path, mute_agent: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("noidchecks.ssh.sockets.AgentSocket.__init__", without_patience)
-    with sftp_server(folder) as port:
-        result = late("(login)", run, probe(port, login=NO_PASSWORD, agent=True))
-    assert result.text.startswith("CRITICAL - Socket timeout after ")
-
-
-def without_patience(sock: AgentSocket, _: float | None) -> None:
-    Shuttable.__init__(sock, socket.socket(socket.AF_UNIX))
-    sock._patience, sock._is_shut = None, False
 
 
 @pytest.mark.usefixtures("nothing_left")

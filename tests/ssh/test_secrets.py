@@ -12,11 +12,10 @@ import pytest
 
 from noidchecks import Identity, Login, SshProbe, UsageError
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue import Connect, Mask, Receive, Resolve, Run
-from noidchecks.errors import PeerError
+from noidchecks.dialogue import Connect, Delegate, Mask, Receive, Resolve, Send
 from noidchecks.plugin.main import run as run_plugin
+from noidchecks.ssh import frames
 from noidchecks.ssh.dialogue import converse
-from noidchecks.ssh.sftp import HostKey
 from tests.fakes.sftp import sftp_server
 from tests.ssh.logins import KEY, probe
 
@@ -26,7 +25,8 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
     identities = (Identity(str(key_file), "phr4se"),)
     secret = probe(1, login=Login("bob", "s3cret"), identities=identities, fingerprints=())
     masked: list[bytes] = []
-    steps = 0
+    sent: list[Send] = []
+    worker: Any = SimpleNamespace(address=None, is_internal=True)
     talk = converse(secret)
     operation = next(talk)
     connected = socket.socket()
@@ -36,23 +36,25 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
             match operation:
                 case Connect():
                     answer = SimpleNamespace(address=None, fileno=connected.fileno)
+                case Receive() if operation.channel is worker:
+                    answer = frames.pack_values(frames.KEY, "ssh-ed25519", "SHA256:x", ())
+                    if sent:
+                        answer = frames.pack_values(frames.FAILED, "peer", "no", "login", "", b"")
                 case Receive():
                     # From the first byte of the server on.
                     assert masked
                     answer = b"SSH-2.0-x\r\n"
+                case Delegate():
+                    answer = worker
+                case Send() if operation.channel is worker:
+                    sent.append(operation)
                 case Resolve():
                     answer = (Address(AF_INET, ("127.0.0.1", 1)),)
                 case Mask():
                     masked.append(operation.secret)
-                case Run() if steps:
-                    raise_here = PeerError("no", expected="", received=b"")
-                    operation = talk.throw(raise_here)
-                    continue
-                case Run():
-                    steps += 1
-                    answer = HostKey("ssh-ed25519", "SHA256:x")
             operation = talk.send(answer)
     assert masked == [b"s3cret", b"phr4se"]
+    assert len(sent) == 1
 
 
 def test_a_login_with_everything_shown(folder: Path, key_file: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,7 +69,7 @@ def test_a_login_with_everything_shown(folder: Path, key_file: Path, capfd: pyte
             more = ["--passphrase-file", str(phrase), "-vvv", "--transcript", "-p", str(port), "-H", "127.0.0.1"]
             ended, said = run_plugin("check_sftp", ["check_sftp", *login, *more])
         assert ended == code
-        assert "run in a thread" in said
+        assert "go on in a worker process" in said
         assert password not in said
         assert "phr4se" not in said
     assert capfd.readouterr() == ("", "")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from noidchecks import File, Listing, Login, Range, SshProbe, State, Timings
+from noidchecks.dialogue import Dialogue
 from noidchecks.errors import DeadlineExceeded, ProbeError
-from noidchecks.ssh import transfer
+from noidchecks.ssh import filexfer, transfer
 from noidchecks.ssh.dialogue import SshFindings
-from noidchecks.ssh.sftp import HostKey
+from noidchecks.ssh.host_key import HostKey
+from noidchecks.ssh.sftp_session import Refused, SftpSession
 from noidchecks.ssh.wire import Identification
+from noidchecks.status.text import printable
 from tests.files.output import (
     IN_TIME,
     LATE,
@@ -31,41 +32,49 @@ from tests.files.output import (
 )
 
 
-class Kept(BytesIO):
-    """A file of the session, which keeps what was written."""
-
-    def __init__(self, files: dict[str, bytes], name: str) -> None:
-        super().__init__(files.get(name, b""))
-        self._files = files
-        self._name = name
-
-    def close(self) -> None:
-        self._files[self._name] = self.getvalue()
-        super().close()
-
-
-class Session:
+class Session(SftpSession):
     """An SFTP session with the file f and two entries in every folder; what was stored may read otherwise."""
 
     def __init__(self, *, removes: bool, stored: bytes | None) -> None:
-        self.files = {"f": b"hello"}
+        self.files = {b"f": b"hello"}
         self.removes = removes
         self.stored = stored
 
-    def listdir_iter(self, folder: str, *, read_aheads: int) -> list[str]:
-        return ["a", "b"]
+    def read_folder(self, folder: bytes) -> Dialogue[bytes]:
+        yield from ()
+        return folder
 
-    def stat(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(st_mtime=MODIFIED)
+    def names(self, handle: bytes, limit: int) -> Dialogue[int]:
+        yield from ()
+        return 2
 
-    def open(self, name: str, mode: str) -> Kept:
-        if mode == "rb" and name != "f" and self.stored is not None:
+    def modified(self, name: bytes) -> Dialogue[int]:
+        yield from ()
+        return int(MODIFIED)
+
+    def open(self, name: bytes, flags: int) -> Dialogue[bytes]:
+        yield from ()
+        if flags == filexfer.TO_READ and name != b"f" and self.stored is not None:
             self.files[name] = self.stored
-        return Kept(self.files, name)
+        return name
 
-    def remove(self, name: str) -> None:
+    def read(self, handle: bytes, offset: int) -> Dialogue[bytes]:
+        yield from ()
+        return self.files[handle][offset:]
+
+    def write(self, handle: bytes, data: bytes) -> Dialogue[None]:
+        yield from ()
+        self.files[handle] = data
+
+    def close(self, handle: bytes) -> Dialogue[None]:
+        yield from ()
+
+    drop = close
+
+    def remove(self, name: bytes) -> Dialogue[None]:
+        yield from ()
         if not self.removes:
-            raise PermissionError(13, "Permission denied")
+            raise Refused(3, b"Permission denied", printable)
         del self.files[name]
 
 
@@ -86,11 +95,9 @@ def said(
     deep = findings.deep = transfer.SftpFindings()
     deep.method = "password"
     try:
-        work = transfer.tasks(probe, session, deep)
-        if work is not None:
-            work()
+        list(transfer.fetch(probe, session, deep))
         if probe.put is not None:
-            transfer.put(session, probe.put, deep)
+            list(transfer.put(session, probe.put, deep))
     except ProbeError as error:
         findings.failure = error
     if failure is not None:

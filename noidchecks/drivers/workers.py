@@ -1,0 +1,251 @@
+"""Worker processes, in which foreign libraries work on what peers say: how they are started, reached and ended.
+
+One that stands alone, a plugin, forks its only worker itself. In any other process plain forking is no good: there may
+be threads, an event loop, a lot of memory. There a server is started (fork_server.py), once, and forks them.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # what signal itself imports, which costs a plugin more
+import _socket
+import _thread
+import errno
+import marshal
+import os
+import select
+import sys
+from time import monotonic
+
+from ..errors import LocalError
+from ..status.text import printable
+from .sockets import WAIT_READ, Channel, WouldBlock
+
+_HELLO = b"h"
+_BUSY = (errno.EAGAIN, errno.ETOOMANYREFS)
+# A server that is slower than this does not come up at all.
+_PATIENCE = 60.0
+_BOOT = (
+    "import sys, os, marshal\n"
+    "sys.path[:], module = marshal.loads(os.read(0, 1 << 20))\n"
+    "from noidchecks.fork_server import main\n"
+    "main(module)"
+)
+_lock = _thread.allocate_lock()
+_alone = False
+_own_worker: Worker | None = None
+_own_pid = 0
+_server: _Server | None = None
+
+
+class Worker(Channel):
+    """A worker process, from the moment on when it is asked for; waited is how many seconds it took to be there."""
+
+    __slots__ = ("_pidfd", "_asked", "waited")
+    is_internal = True
+
+    def __init__(self, sock: _socket.socket) -> None:
+        super().__init__(sock, None)
+        self._pidfd = -1
+        self._asked = monotonic()
+        self.waited = 0.0
+
+    def arrive(self) -> None:
+        """Returns when the process is there; WouldBlock, LocalError."""
+        if self._pidfd >= 0:
+            return
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(512, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            raise WouldBlock(self._socket.fileno(), WAIT_READ) from None
+        except OSError:
+            data, ancillary = b"", []
+        if not ancillary:
+            reason = printable(data[1:], 200) or "it ended before it began"
+            raise LocalError(f"no worker process: {reason}")
+        self._pidfd = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
+        self.waited = monotonic() - self._asked
+
+    def hand_over(self, channel: Channel, data: bytes) -> None:
+        """Gives the connection to the process, with what it has to know; LocalError."""
+        descriptor = channel.fileno().to_bytes(4, sys.byteorder)
+        try:
+            sent = self._socket.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
+        except OSError as error:
+            raise LocalError(f"cannot hand a connection to a worker process: {error.strerror}") from error
+        if sent != len(data):
+            raise LocalError(f"cannot hand {len(data)} bytes to a worker process")
+
+    def end(self) -> None:
+        """Lets the process finish, for the next session."""
+        self._forget()
+        super().close()
+
+    def close(self) -> None:
+        """Ends the process where it is."""
+        if self._pidfd >= 0:
+            try:
+                _signal.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
+            except OSError:
+                pass
+            self._forget()
+        super().close()
+
+    def _forget(self) -> None:
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+
+def stand_alone() -> None:
+    """Says that this process makes one check and ends: it has no threads, and forks its worker itself."""
+    global _alone
+    _alone = True
+
+
+def prepare(module: str) -> None:
+    """Loads the module in a process for workers; takes as long as its import the first time; LocalError."""
+    global _own_worker
+    with _lock:
+        if not _alone:
+            _serving(module).wait()
+        elif _own_worker is None:
+            _own_worker = _fork(module)
+            _await_readable(_own_worker.fileno())
+
+
+def ask_for(module: str) -> Worker | None:
+    """Returns a worker that is on its way, None while too many others are asked for; LocalError."""
+    global _own_worker
+    with _lock:
+        if _own_worker is not None:
+            worker, _own_worker = _own_worker, None
+            return worker
+        try:
+            ours, theirs = _pair(_socket.SOCK_STREAM)
+        except OSError as error:
+            raise LocalError(f"cannot open a socket: {error.strerror}") from error
+        try:
+            try:
+                _serving(module).ask(theirs)
+            except ConnectionError:
+                # Somebody ended it.
+                _serving(module, afresh=True).ask(theirs)
+        except OSError as error:
+            ours.close()
+            if error.errno in _BUSY:
+                return None
+            raise LocalError(f"cannot ask for a worker process: {error.strerror}") from error
+        except LocalError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return Worker(ours)
+
+
+class _Server:
+    """The process that forks workers; of the process that started it, not of one that was forked from that."""
+
+    def __init__(self, module: str) -> None:
+        self.owner = os.getpid()
+        self._is_ready = False
+        self._socket, theirs = _pair(_socket.SOCK_SEQPACKET)
+        try:
+            self._socket.send(marshal.dumps(([path for path in sys.path if isinstance(path, str)], module)))
+            self._pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, "-W", "ignore", "-c", _BOOT],
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
+                setpgroup=0,
+            )
+        except OSError:
+            self._socket.close()
+            raise
+        finally:
+            theirs.close()
+
+    def wait(self) -> None:
+        """Waits until the module is loaded; LocalError."""
+        if self._is_ready:
+            return
+        _await_readable(self._socket.fileno())
+        try:
+            answer = self._socket.recv(512)
+        except OSError:
+            answer = b""
+        if answer[:1] != b"r":
+            reason = printable(answer[1:], 200) or "it does not come up"
+            self.end()
+            raise LocalError(f"no worker processes: {reason}")
+        self._is_ready = True
+
+    def ask(self, session: _socket.socket) -> None:
+        """Asks for a worker for the session; OSError."""
+        descriptor = session.fileno().to_bytes(4, sys.byteorder)
+        self._socket.sendmsg([_HELLO], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
+
+    def end(self) -> None:
+        """Ends it, and what it forked."""
+        self._socket.close()
+        if self.owner == os.getpid():
+            try:
+                os.waitpid(self._pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def _serving(module: str, *, afresh: bool = False) -> _Server:
+    global _server
+    if _server is not None and (afresh or _server.owner != os.getpid()):
+        _server.end()
+        _server = None
+    if _server is None:
+        try:
+            _server = _Server(module)
+        except (OSError, ValueError, TypeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LocalError(f"cannot start worker processes: {reason}") from error
+    return _server
+
+
+def _fork(module: str) -> Worker:
+    try:
+        ours, theirs = _pair(_socket.SOCK_STREAM)
+        pid = os.fork()
+    except OSError as error:
+        raise LocalError(f"cannot start a worker process: {error.strerror}") from error
+    if pid:
+        global _own_pid
+        _own_pid = pid
+        theirs.close()
+        return Worker(ours)
+    try:
+        ours.close()
+        from socket import socket
+
+        from ..fork_server import work_once
+
+        work_once(module, socket(fileno=theirs.detach()))
+    finally:
+        os._exit(1)
+
+
+def _pair(kind: int) -> tuple[_socket.socket, _socket.socket]:
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, kind | _socket.SOCK_CLOEXEC)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def _await_readable(descriptor: int) -> None:
+    """Waits until the descriptor is readable, not for ever."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    poll.poll(_PATIENCE * 1000)
+
+
+def reap() -> None:
+    """Ends the worker that this process forked and leaves no zombie, which would stay where nobody reaps orphans."""
+    if _own_pid:
+        os.kill(_own_pid, _signal.SIGKILL)
+        os.waitpid(_own_pid, 0)

@@ -1,0 +1,270 @@
+"""The process beside a survey or a guardian that has a foreign library loaded and forks workers which use it.
+
+A worker serves one session at a time, so that to kill it harms no other check. All of them live in one process group,
+which ends with the process that they serve. Kernel limits hold where Python does not get to run: a timer that each
+session sets, and the memory of a worker.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from importlib import import_module
+from resource import RLIMIT_DATA, RLIMIT_NOFILE, getrlimit, setrlimit
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn, TypeAlias
+
+    Serve: TypeAlias = Callable[[socket.socket], bool]
+
+# Each holds some megabytes while it works; more sessions than that wait in the order in which they came.
+MOST_WORKERS = 128
+# What one session may need beyond what the library itself takes.
+MEMORY = 256 << 20
+# So many workers are forked at once, and each further one so many seconds later: to fork one costs as much as a session
+# does, and where sessions are short those that there are serve more of them meanwhile.
+_AT_ONCE = 4
+_PACE = 0.01
+# Workers without a session that stay, and the seconds without any request after which the others go.
+_KEPT = 4
+_LULL = 10.0
+# What a library leaks must not add up for ever.
+_MOST_SESSIONS = 500
+_READY, _IDLE, _HELLO, _BROKEN = b"r", b"i", b"h", b"!"
+_DESCRIPTOR = 4
+
+
+def main(module: str) -> NoReturn:
+    """Serves the process whose socket is descriptor 0 until that ends."""
+    control = socket.socket(fileno=os.dup(0))
+    _detach()
+    _, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (hard, hard))
+    # Workers are reaped by the kernel.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        serve = _load(module)
+        control.send(_READY)
+        _Server(control, serve).run()
+    except Exception as error:
+        _tell(control, error)
+    finally:
+        os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+
+def work_once(module: str, session: socket.socket) -> NoReturn:
+    """Serves one session in a process that was forked for it alone."""
+    try:
+        _detach()
+        serve = _load(module)
+        _limit_memory()
+        _serve(serve, session)
+    except Exception as error:
+        _tell(session, error)
+    finally:
+        os._exit(0)
+
+
+class _Worker:
+    __slots__ = ("socket",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+
+
+class _Server:
+    """Hands sessions to idle workers, forks more of them up to the limit, and keeps the others waiting."""
+
+    def __init__(self, control: socket.socket, serve: Serve) -> None:
+        self._control = control
+        self._serve = serve
+        self._workers: dict[int, _Worker] = {}
+        self._idle: list[_Worker] = []
+        self._waiting: list[int] = []
+        self._next_fork = 0.0
+        self._epoll = select.epoll()
+        self._epoll.register(control, select.EPOLLIN)
+
+    def run(self) -> None:
+        """Serves until the other end is closed."""
+        while True:
+            ready = self._epoll.poll(self._pause())
+            if not ready and not self._waiting:
+                while len(self._idle) > _KEPT:
+                    self._forget(self._idle[-1])
+            for descriptor, _ in ready:
+                if descriptor != self._control.fileno():
+                    # None where one that is idle was found to be gone meanwhile.
+                    worker = self._workers.get(descriptor)
+                    if worker is not None:
+                        self._hear(worker)
+                    continue
+                asked, sessions = _receive_descriptor(self._control)
+                if not asked:
+                    return
+                self._waiting += sessions
+            self._hand_out()
+
+    def _pause(self) -> float | None:
+        if self._waiting and len(self._workers) < MOST_WORKERS:
+            return max(0.0, self._next_fork - monotonic())
+        return _LULL if len(self._idle) > _KEPT else None
+
+    def _hear(self, worker: _Worker) -> None:
+        if _read(worker.socket):
+            self._idle.append(worker)
+        else:
+            self._forget(worker)
+
+    def _forget(self, worker: _Worker) -> None:
+        # It is gone, or goes when it finds its socket closed. Closing alone would leave the socket registered: a worker
+        # that was just forked still has a copy.
+        self._epoll.unregister(worker.socket)
+        del self._workers[worker.socket.fileno()]
+        if worker in self._idle:
+            self._idle.remove(worker)
+        worker.socket.close()
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            if _is_abandoned(self._waiting[0]):
+                os.close(self._waiting.pop(0))
+            elif self._idle:
+                self._give(self._idle.pop(), self._waiting[0])
+            elif len(self._workers) < MOST_WORKERS and (
+                len(self._workers) < _AT_ONCE or monotonic() >= self._next_fork
+            ):
+                self._next_fork = monotonic() + _PACE
+                session = self._waiting.pop(0)
+                try:
+                    self._fork(session)
+                except OSError:
+                    # No process left for us on this machine: the session ends, and says so.
+                    pass
+                os.close(session)
+            else:
+                return
+
+    def _give(self, worker: _Worker, session: int) -> None:
+        try:
+            socket.send_fds(worker.socket, [_HELLO], [session])
+        except OSError:
+            self._forget(worker)
+            return
+        self._waiting.pop(0)
+        os.close(session)
+
+    def _fork(self, session: int) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork():
+            theirs.close()
+            worker = self._workers[ours.fileno()] = _Worker(ours)
+            self._epoll.register(worker.socket, select.EPOLLIN)
+            return
+        try:
+            _close_all_but(theirs.fileno(), session)
+            _limit_memory()
+            _work(self._serve, theirs, session)
+        finally:
+            os._exit(0)
+
+
+def _work(serve: Serve, server: socket.socket, session: int) -> None:
+    for left in reversed(range(_MOST_SESSIONS)):
+        with socket.socket(fileno=session) as sock:
+            if not _serve(serve, sock) or not left:
+                return
+        server.send(_IDLE)
+        asked, sessions = _receive_descriptor(server)
+        if not asked:
+            return
+        (session,) = sessions
+
+
+def _serve(serve: Serve, session: socket.socket) -> bool:
+    """Serves a session and tells whether another may follow."""
+    with os.fdopen(os.pidfd_open(os.getpid())) as pidfd:
+        try:
+            socket.send_fds(session, [_HELLO], [pidfd.fileno()])
+        except OSError:
+            # The check is over already.
+            return True
+    try:
+        return serve(session)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _load(module: str) -> Serve:
+    serve: Serve = import_module(module).serve
+    gc.collect()
+    # The pages of what is there already stay shared.
+    gc.freeze()
+    return serve
+
+
+def _tell(sock: socket.socket, error: Exception) -> None:
+    try:
+        sock.send(_BROKEN + f"{type(error).__name__}: {error}".encode(errors="replace")[:500])
+    except OSError:
+        pass
+
+
+def _detach() -> None:
+    """Leaves the standard descriptors, for whose end others may wait, and signals that are for the other process."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+def _limit_memory() -> None:
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    _, hard = getrlimit(RLIMIT_DATA)
+    limit = used + MEMORY
+    if hard < 0 or limit < hard:
+        setrlimit(RLIMIT_DATA, (limit, limit))
+
+
+def _close_all_but(*kept: int) -> None:
+    begin = 3
+    for descriptor in sorted(kept):
+        os.closerange(begin, descriptor)
+        begin = descriptor + 1
+    os.closerange(begin, getrlimit(RLIMIT_NOFILE)[0])
+
+
+def _receive_descriptor(sock: socket.socket) -> tuple[bytes, list[int]]:
+    try:
+        data, descriptors, _, _ = socket.recv_fds(sock, 1, 1)
+    except OSError:
+        return b"", []
+    return data, descriptors
+
+
+def _read(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(1)
+    except OSError:
+        return b""
+
+
+def _is_abandoned(session: int) -> bool:
+    poll = select.poll()
+    poll.register(session, 0)
+    return bool(poll.poll(0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

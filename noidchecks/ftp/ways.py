@@ -1,0 +1,60 @@
+"""The ways to a data connection: which there are, and which of them work."""
+
+from __future__ import annotations
+
+from ..address import AF_INET6
+from .data import DataFailed, NotOffered, NotOpened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..dialogue import Dialogue
+    from .deep import DeepFindings
+
+
+class Attempt:
+    """One way to a data connection that was tried, and what is wrong with it: "" for nothing."""
+
+    __slots__ = ("method", "problem", "offered")
+
+    def __init__(self, method: str, problem: str = "", *, offered: bool = True) -> None:
+        self.method = method
+        self.problem = problem
+        self.offered = offered
+
+
+def ways(data: str, address: object) -> list[str]:
+    """Returns the ways of a mode at the server's address; PASV and PORT know IPv4 alone (RFC 2428)."""
+    is_six = getattr(address, "family", 0) == AF_INET6
+    passive = ["EPSV"] if is_six else ["EPSV", "PASV"]
+    active = ["EPRT"] if is_six else ["PORT", "EPRT"]
+    return {"active": active, "both": passive + active}.get(data, passive)
+
+
+def over_first(deep: DeepFindings, methods: list[str], attempt: Callable[[str], Dialogue[None]]) -> Dialogue[None]:
+    """Makes the attempt over the first of the ways that leads to a data connection; DataFailed.
+
+    Ways that lead to none are taken from the list, so that the next transfer does not try them again.
+    """
+    while True:
+        method = methods[0]
+        try:
+            yield from attempt(method)
+        except NotOpened as failure:
+            deep.note(failed(deep, method, failure))
+            if len(methods) == 1:
+                raise
+            deep.courier.place = ""
+            del methods[0]
+        except DataFailed:
+            deep.note(Attempt(method))
+            raise
+        else:
+            deep.note(Attempt(method))
+            return
+
+
+def failed(deep: DeepFindings, method: str, failure: DataFailed) -> Attempt:
+    """Returns the attempt that a failure has ended."""
+    return Attempt(method, deep.explain(failure.message), offered=not isinstance(failure, NotOffered))

@@ -1,0 +1,158 @@
+"""SFTP packets, version 3 (draft-ietf-secsh-filexfer-02): requests made, answers taken apart, all of it bounded."""
+
+from __future__ import annotations
+
+VERSION_SPOKEN = 3
+INIT, VERSION = 1, 2
+OPEN, CLOSE, READ, WRITE, OPENDIR, READDIR, REMOVE, STAT = 3, 4, 5, 6, 11, 12, 13, 17
+STATUS, HANDLE, DATA, NAME, ATTRS = 101, 102, 103, 104, 105
+KINDS = {
+    **{INIT: "INIT", VERSION: "VERSION", OPEN: "OPEN", CLOSE: "CLOSE", READ: "READ", WRITE: "WRITE"},
+    **{OPENDIR: "OPENDIR", READDIR: "READDIR", REMOVE: "REMOVE", STAT: "STAT"},
+    **{STATUS: "STATUS", HANDLE: "HANDLE", DATA: "DATA", NAME: "NAME", ATTRS: "ATTRS"},
+}
+# Of OPEN (section 6.3).
+TO_READ, TO_WRITE, CREATE, TRUNCATE, EXCLUSIVE = 1, 2, 8, 16, 32
+# Of STATUS (section 7).
+OK, EOF, NO_SUCH_FILE = 0, 1, 2
+_WORDS = {
+    **{0: "OK", 1: "End of file", 2: "No such file", 3: "Permission denied", 4: "Failure", 5: "Bad message"},
+    **{6: "No connection", 7: "Connection lost", 8: "Operation unsupported"},
+}
+# As much as OpenSSH takes; its own packets, and the drafts, stay below 34000.
+PACKET_LIMIT = 256 << 10
+# As long as a handle may be (section 6.3).
+_HANDLE_LIMIT = 256
+_SIZE, _OWNERS, _PERMISSIONS, _TIMES, _EXTENDED = 1, 2, 4, 8, 1 << 31
+
+
+class Malformed(ValueError):
+    """Bytes that are no SFTP; the message says why."""
+
+
+class PacketReader:
+    """Bytes in any chunks in, packets out, as their type and what follows it."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    @property
+    def rest(self) -> bytes:
+        """What is there of the next packet."""
+        return bytes(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Takes bytes in."""
+        self._buffer += data
+
+    def next(self) -> tuple[int, bytes] | None:
+        """Returns the next packet, or None when more bytes are needed; Malformed."""
+        if len(self._buffer) < 4:
+            return None
+        length = int.from_bytes(self._buffer[:4])
+        if not 1 <= length <= PACKET_LIMIT:
+            raise Malformed(f"SFTP packet length {length}")
+        if len(self._buffer) < 4 + length:
+            return None
+        kind, body = self._buffer[4], bytes(self._buffer[5 : 4 + length])
+        del self._buffer[: 4 + length]
+        return kind, body
+
+
+class Fields:
+    """The fields of a packet, one after the other; Malformed for one that is not there."""
+
+    __slots__ = ("_body", "_place")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._place = 0
+
+    @property
+    def left(self) -> int:
+        """How many bytes are left."""
+        return len(self._body) - self._place
+
+    def number(self, size: int = 4) -> int:
+        """Returns the next unsigned integer."""
+        return int.from_bytes(self._take(size))
+
+    def string(self, limit: int = PACKET_LIMIT) -> bytes:
+        """Returns the next string."""
+        length = self.number()
+        if length > limit:
+            raise Malformed(f"SFTP string of {length} bytes")
+        return self._take(length)
+
+    def _take(self, size: int) -> bytes:
+        if size > self.left:
+            raise Malformed("SFTP packet ends too early")
+        self._place += size
+        return self._body[self._place - size : self._place]
+
+
+def packet(kind: int, *fields: bytes) -> bytes:
+    """Returns a packet."""
+    body = b"".join(fields)
+    return (1 + len(body)).to_bytes(4) + bytes((kind,)) + body
+
+
+def number(value: int, size: int = 4) -> bytes:
+    """Returns an unsigned integer as a field."""
+    return value.to_bytes(size)
+
+
+def string(value: bytes) -> bytes:
+    """Returns a string as a field."""
+    return len(value).to_bytes(4) + value
+
+
+def status(fields: Fields) -> tuple[int, bytes]:
+    """Returns the code of a STATUS and the server's words, our own for it where it has none.
+
+    Servers of older drafts, and some others, leave out message and language.
+    """
+    code = fields.number()
+    words = b""
+    if fields.left >= 4:
+        words = fields.string()
+    return code, words or _WORDS.get(code, f"status {code}").encode()
+
+
+def handle(fields: Fields) -> bytes:
+    """Returns what a HANDLE has."""
+    return fields.string(_HANDLE_LIMIT)
+
+
+def names(fields: Fields) -> list[bytes]:
+    """Returns the file names of a NAME."""
+    found = []
+    # Each takes twelve bytes of the packet at least, so that a lie about their number ends with it.
+    for _ in range(fields.number()):
+        found.append(fields.string())
+        fields.string()
+        modified(fields)
+    return found
+
+
+def modified(fields: Fields) -> int | None:
+    """Takes attributes and returns when the file was modified, None for attributes that do not tell."""
+    flags = fields.number()
+    found = None
+    if flags & _SIZE:
+        fields.number(8)
+    if flags & _OWNERS:
+        fields.number(8)
+    if flags & _PERMISSIONS:
+        fields.number()
+    if flags & _TIMES:
+        fields.number()
+        found = fields.number()
+    if flags & _EXTENDED:
+        # As bounded as the names.
+        for _ in range(fields.number()):
+            fields.string()
+            fields.string()
+    return found

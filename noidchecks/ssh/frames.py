@@ -1,0 +1,65 @@
+"""What a check and its worker process say to each other: frames of a kind, four bytes of length, and contents."""
+
+from __future__ import annotations
+
+import marshal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# From the check: what to connect with, whom to log in as, that SFTP is wanted; and what both pass on.
+SETTINGS, LOGIN, OPEN, DATA = b"S", b"L", b"O", b"D"
+# From the worker: the host key, the method that the server took, that SFTP is open; the end, a failure.
+KEY, METHOD, OPENED, END, FAILED = b"K", b"M", b"P", b"E", b"F"
+KINDS = frozenset((SETTINGS, LOGIN, OPEN, DATA, KEY, METHOD, OPENED, END, FAILED))
+# More is a defect: what is passed on comes in pieces of at most 256 KiB.
+LIMIT = 1 << 20
+_HEAD = 5
+
+
+class Broken(ValueError):
+    """Bytes that are no frames: a worker process that is out of its mind."""
+
+
+def pack(kind: bytes, contents: bytes) -> bytes:
+    """Returns a frame."""
+    return kind + len(contents).to_bytes(4) + contents
+
+
+def pack_values(kind: bytes, *values: object) -> bytes:
+    """Returns a frame of plain values."""
+    return pack(kind, marshal.dumps(values))  # type: ignore[arg-type]  # plain ones; a defect otherwise
+
+
+def values(contents: bytes) -> tuple[Any, ...]:
+    """Returns the values of a frame; only for what another process of ours wrote."""
+    found: tuple[Any, ...] = marshal.loads(contents)  # noqa: S302  # a pipe between two processes of ours
+    return found
+
+
+class FrameReader:
+    """Bytes in any chunks in, frames out."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Takes bytes in."""
+        self._buffer += data
+
+    def next(self) -> tuple[bytes, bytes] | None:
+        """Returns the next frame as kind and contents, or None when more bytes are needed; Broken."""
+        if len(self._buffer) < _HEAD:
+            return None
+        kind, length = bytes(self._buffer[:1]), int.from_bytes(self._buffer[1:_HEAD])
+        if kind not in KINDS or length > LIMIT:
+            raise Broken(f"kind {kind!r}, length {length}")
+        end = _HEAD + length
+        if len(self._buffer) < end:
+            return None
+        contents = bytes(self._buffer[_HEAD:end])
+        del self._buffer[:end]
+        return kind, contents

@@ -1,0 +1,18 @@
+"""The host key of a server."""
+
+from __future__ import annotations
+
+from ..value import Value
+
+
+class HostKey(Value):
+    """The key that a server proved to have, and the fingerprints that a file of known hosts has for the server."""
+
+    __slots__ = ("kind", "fingerprint", "known", "revoked")
+    kind: str
+    fingerprint: str
+    known: tuple[str, ...]
+    revoked: tuple[str, ...]
+
+    def __init__(self, kind: str, fingerprint: str, known: tuple[str, ...] = (), revoked: tuple[str, ...] = ()) -> None:
+        self._fill({"kind": kind, "fingerprint": fingerprint, "known": known, "revoked": revoked})

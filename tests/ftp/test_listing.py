@@ -1,0 +1,121 @@
+"""Listings by any command, what counts in them, and what servers say of folders that are empty."""
+
+from __future__ import annotations
+
+import pytest
+
+from noidchecks import Listing, State
+from noidchecks.ftp.listing import entries_of, is_empty
+from noidchecks.ftp.wire import Reply
+from tests.fakes.ftp import Answer, give
+from tests.ftp.servers import Ask, NewServer
+
+EMPTY = [
+    "550 No files found.",
+    "450 No files found",
+    "550 No members found.",
+    "550 No data sets found.",
+    "550 No datasets found",
+    "450 /pub: no files found",
+    "550-listing\r\n550 No matching files",
+    "450 No file found",
+    "550 Directory empty.",
+    "450 The directory is empty",
+    "550 No entries.",
+    "451 No files match",
+]
+REFUSED = [
+    "550 Permission denied",
+    "550 No such directory",
+    "550 No such file or directory.",
+    "450 pub: No such file or directory",
+    "550 No such files",
+    "550 no access to files",
+    "550 File not found",
+    "553 No permission",
+    "550 You may list no file of others",
+    "421 No files found",
+    "550 Failed to open directory.",
+]
+
+
+@pytest.mark.parametrize("text", EMPTY)
+def test_empty_is_not_broken(text: str) -> None:
+    assert is_empty(Reply(int(text[:3]), text.encode() + b"\r\n"))
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_broken_is_not_empty(text: str) -> None:
+    assert not is_empty(Reply(int(text[:3]), text.encode() + b"\r\n"))
+
+
+@pytest.mark.parametrize("verb", ["LIST", "NLST"])
+@pytest.mark.parametrize("text", [*EMPTY[:4], *REFUSED[:4]])
+def test_folders_at_a_server(ask: Ask, new_server: NewServer, verb: str, text: str) -> None:
+    listing = Listing("pub", max_files=0) if verb == "NLST" else Listing("pub")
+    result = ask(new_server(**{verb: text.encode() + b"\r\n"}), listing=listing)
+    if text in EMPTY:
+        assert result.ok, result.text
+        assert result.facts["entries"] == 0
+    else:
+        assert result.text == f"FTP CRITICAL - list pub: {verb} refused: {text}"
+
+
+LS = (
+    b"total 12\r\n"
+    b"drwxr-xr-x 2 ftp ftp 4096 Nov 27 10:00 .\r\n"
+    b"drwxr-xr-x 2 ftp ftp 4096 Nov 27 10:00 ..\r\n"
+    b"-rw-r--r-- 1 ftp ftp    5 Nov 27 10:00 total 1\r\n"
+    b"lrwxrwxrwx 1 ftp ftp    5 Nov 27 10:00 b -> .\r\n"
+)
+DOS = b"11-27-26  10:00AM       <DIR>          pub\r\n11-27-26  10:00AM                 5 a b.txt"
+MACHINE = (
+    b"type=cdir;modify=20261127100000; .\r\nType=pdir; ..\r\ntype=dir; sub\r\ntype=file;size=5; a b\r\n plain name\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "raw", "count"),
+    [
+        ("LIST", LS, 2),
+        ("LIST", DOS, 2),
+        ("LIST", b"", 0),
+        ("LIST", b"total 0\r\n", 0),
+        ("MLSD", MACHINE, 3),
+        ("MLSD", b"type=cdir; /pub\r\n", 0),
+        ("NLST", b".\r\n..\r\na\r\ntotal 1\r\n", 2),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 9999])
+def test_what_counts(verb: str, raw: bytes, count: int, step: int) -> None:
+    entries = entries_of(verb)
+    for at in range(0, len(raw), step):
+        entries.feed(raw[at : at + step])
+    entries.finish()
+    assert entries.count == count
+
+
+@pytest.mark.parametrize("code", [500, 502, 504])
+@pytest.mark.parametrize("mlsd", [give(MACHINE), b"500 what\r\n"])
+def test_a_server_without_nlst_is_counted(ask: Ask, new_server: NewServer, code: int, mlsd: Answer) -> None:
+    server = new_server(NLST=b"%d what\r\n" % code, MLSD=mlsd, LIST=give(LS))
+    count = 2 if mlsd == b"500 what\r\n" else 3
+    assert ask(server, listing=Listing("d", min_files=count, max_files=count)).ok
+    both = ask(server, data="both", listing=Listing("d", max_files=count))
+    assert both.ok, both.text
+    # What the server does not know is not asked for again in the same session.
+    assert [command.split()[0] for command in server.commands].count("NLST") == 2
+
+
+def test_a_server_without_list_is_listed(ask: Ask, new_server: NewServer) -> None:
+    assert ask(new_server(LIST=b"502 what\r\n"), listing=Listing("d")).ok
+
+
+def test_a_server_that_knows_no_listing_is_named_by_the_first(ask: Ask, new_server: NewServer) -> None:
+    server = new_server(NLST=b"500 first\r\n", MLSD=b"500 second\r\n", LIST=b"500 third\r\n")
+    result = ask(server, listing=Listing(min_files=1))
+    assert result.text == "FTP CRITICAL - list: NLST refused: 500 first"
+    folder = new_server(NLST=b"502 what\r\n", MLSD=b"550 no such folder\r\n")
+    result = ask(folder, listing=Listing("d", min_files=1))
+    assert result.state == State.CRITICAL
+    assert result.text == "FTP CRITICAL - list d: MLSD refused: 550 no such folder"

@@ -1,0 +1,99 @@
+"""What TLS says late, and the names that it verifies: both drivers, both families."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from noidchecks import FtpProbe, Login, Result, State
+from noidchecks.tls import TlsSettings
+from tests.conftest import Check
+from tests.fakes.certificates import Chain
+from tests.fakes.ftp import Answer, FtpServer, drop, reset
+from tests.waiting import LONG
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture(params=["implicit", "explicit"])
+def server(request: pytest.FixtureRequest, host: str, chain: Chain) -> Iterator[FtpServer]:
+    with FtpServer(host, {}, chain.pem, implicit=request.param == "implicit") as running:
+        yield running
+
+
+def ask(check: Check, server: FtpServer, **settings: Any) -> Result:
+    tls = "implicit" if server.is_implicit else "explicit"
+    return check(FtpProbe(server.host, port=server.port, tls=tls, **{"timeout": LONG} | settings))
+
+
+def demand_certificate(server: FtpServer, chain: Chain, version: ssl.TLSVersion) -> None:
+    server.context.minimum_version = server.context.maximum_version = version
+    server.context.load_verify_locations(chain.root)
+    server.context.verify_mode = ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_demanded_certificate_is_missed(
+    check: Check, server: FtpServer, chain: Chain, version: ssl.TLSVersion, deep: bool
+) -> None:
+    """With TLS 1.3 the server says so behind the handshake: by an alert, or as asyncio's by leaving."""
+    demand_certificate(server, chain, version)
+    result = ask(check, server, **{"login": Login()} if deep else {})
+    assert result.state == State.CRITICAL, result.text
+
+
+@pytest.mark.parametrize("answer", [b"200 ok\r\n", b"530 log in first\r\n", b"500 what\r\n"])
+def test_any_reply_behind_the_handshake_will_do(check: Check, host: str, chain: Chain, answer: Answer) -> None:
+    with FtpServer(host, {"NOOP": answer}, chain.pem) as server:
+        assert ask(check, server).ok
+        assert server.await_command("QUIT")
+        assert server.commands == ["AUTH TLS", "NOOP", "QUIT"]
+
+
+@pytest.mark.parametrize("answer", [drop, reset])
+def test_an_end_behind_the_handshake_is_named(check: Check, host: str, chain: Chain, answer: Answer) -> None:
+    with FtpServer(host, {"NOOP": answer}, chain.pem) as server:
+        result = ask(check, server)
+    assert result.state == State.CRITICAL
+    assert result.failure is not None
+    assert result.failure.phase == "tls"
+    assert "behind the handshake" in result.text or "connection lost (tls)" in result.text
+
+
+@pytest.mark.parametrize("sni", ["good.example", "good.example.", "GOOD.Example", "Good.EXAMPLE."])
+def test_a_name_is_verified_without_its_dot_and_in_any_case(
+    check: Check, server: FtpServer, chain: Chain, sni: str
+) -> None:
+    seen: list[str | None] = []
+    server.context.sni_callback = lambda _, name, __: seen.append(name)
+    result = ask(check, server, verify=True, ca_file=str(chain.root), sni=sni)
+    assert result.ok, result.text
+    assert seen == ["good.example"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("a.example.", "a.example"), ("A.Example", "a.example"), ("FE80::1%eth0", "fe80::1"), ("", ""), ("a..", "a.")],
+)
+def test_what_is_sent_as_name(name: str, sent: str) -> None:
+    assert TlsSettings(name).server_name == sent
+
+
+def test_auth_ssl_is_for_servers_that_know_nothing_else(check: Check, host: str, chain: Chain) -> None:
+    async def old(session: Any) -> None:
+        if session.argument == "TLS":
+            await session.send(b"504 what\r\n")
+        else:
+            await session.send(b"334 go\r\n")
+            await session.writer.start_tls(session.server.context)
+
+    with FtpServer(host, {"AUTH": old}, chain.pem) as server:
+        assert ask(check, server).ok
+    with FtpServer(host, {"AUTH": b"534 no\r\n"}, chain.pem) as server:
+        result = ask(check, server)
+        assert result.text == "FTP CRITICAL - AUTH TLS refused: 534 no"
+        assert server.commands[:2] == ["AUTH TLS", "AUTH SSL"]
