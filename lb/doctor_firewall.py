@@ -8,6 +8,7 @@ from itertools import islice, product
 
 from lb.farm import Farm, IPAddress
 from lb.finding import FAULT, WARN, Finding, some
+from lb.marks import layout_of
 from lb.nft_rules import Chain, Rule
 from lb.packet_path import Done, Drop, lead
 from lb.probe_packets import NEW, Way, packets
@@ -43,7 +44,7 @@ class _Hit:
 
 
 def ways_of(
-    farms: Iterable[Farm],
+    farms: Sequence[Farm],
     sides: dict[IPAddress, str],
     client_sides: dict[IPAddress, Sequence[str | None]],
     own: frozenset[IPAddress] = frozenset(),
@@ -53,6 +54,8 @@ def ways_of(
     sides are the interfaces that lead to backends, client_sides those by which a VIP's clients may come; own are
     backends that are this machine.
     """
+
+    mask = layout_of(tuple(farms)).mask
 
     def each() -> Iterator[list[Way]]:
         for farm in farms:
@@ -69,6 +72,7 @@ def ways_of(
                             client_side=side,
                             backend_side=sides.get(address),
                             is_local=address in own,
+                            mask=mask,
                         )
                         for side in client_sides.get(vip, (None,))
                     ]

@@ -14,7 +14,8 @@ from lb.nft_rules import Clause, Match, Unknown
 ABSENT = object()
 """The value of a field that a packet does not have at that hook: a rule that reads it never matches."""
 
-_NONZERO = ("0x00000000", "0x0", "0")
+_ALL = 0xFFFF_FFFF
+_ZERO = ("0x00000000", "0x0", "0")
 
 
 class Holds(IntEnum):
@@ -29,8 +30,8 @@ class Holds(IntEnum):
 class Packet:
     """A packet of a farm's connection; None where it depends on the client, ABSENT where there is no such thing.
 
-    statuses are the flags that its connection has for certain, maybe those that it may have. marked says that the
-    connection has a mark of the farm's.
+    statuses are the flags that its connection has for certain, maybe those that it may have. marked are the bits of its
+    mark of which some are set, as they tell the farm.
     """
 
     what: str
@@ -48,7 +49,7 @@ class Packet:
     direction: object = None
     original_daddr: object = None
     original_dport: object = None
-    marked: bool = False
+    marked: int = 0
     is_reply: bool = False
 
 
@@ -161,9 +162,12 @@ def _status(clause: Match, packet: Packet) -> Holds:
 def _mark(clause: Match, packet: Packet) -> Holds:
     if packet.statuses is None:
         return Holds.NO
-    if packet.marked and not clause.mask and all(value in _NONZERO for value in clause.values):
-        return Holds.NO
-    return Holds.MAYBE
+    try:
+        read = int(clause.mask, 0) if clause.mask else _ALL
+    except ValueError:
+        return Holds.MAYBE
+    is_read = packet.marked and read & packet.marked == packet.marked
+    return Holds.NO if is_read and all(value in _ZERO for value in clause.values) else Holds.MAYBE
 
 
 def _compare(clause: Match, packet: Packet) -> Holds:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lb.farm import Farm, IPAddress, Protocol
+from lb.marks import FEW
 from lb.nft_rules import Chain
 from lb.packet import ABSENT, Packet
 
@@ -21,7 +22,8 @@ _EPHEMERAL = 50000
 class Way:
     """The way of a farm's connections: what the client asks for, the backend that gets it, and the interfaces.
 
-    An interface is None where it is not known; is_local says that the backend is this machine.
+    An interface is None where it is not known; is_local says that the backend is this machine. mask are the bits of
+    marks that are the farms'.
     """
 
     farm: Farm
@@ -32,6 +34,7 @@ class Way:
     client_side: str | None = None
     backend_side: str | None = None
     is_local: bool = False
+    mask: int = FEW
 
     def __str__(self) -> str:
         return f"{self.vip} port {self.port}"
@@ -69,7 +72,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             direction="original" if is_tracked else ABSENT,
             original_daddr=way.vip if is_tracked else ABSENT,
             original_dport=(port and way.port) if is_tracked else ABSENT,
-            marked=is_translated or (is_tracked and state == "established"),
+            marked=way.mask if is_translated or (is_tracked and state == "established") else 0,
         )
     for what, state, port in _answering(way.farm):
         yield Packet(
@@ -87,7 +90,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             direction=("reply" if port else "original") if is_tracked else ABSENT,
             original_daddr=(way.vip if port else None) if is_tracked else ABSENT,
             original_dport=(way.port if port else None) if is_tracked else ABSENT,
-            marked=is_tracked,
+            marked=way.mask if is_tracked else 0,
             is_reply=True,
         )
 
@@ -110,7 +113,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             direction="original",
             original_daddr=way.vip,
             original_dport=port and way.port,
-            marked=True,
+            marked=way.mask,
         )
     if way.is_local:
         # What this machine itself answers passes other hooks.
@@ -131,7 +134,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             direction="reply" if port else "original",
             original_daddr=way.vip if port else None,
             original_dport=way.port if port else None,
-            marked=True,
+            marked=way.mask,
             is_reply=True,
         )
 

@@ -85,6 +85,13 @@ def test_rules_that_leave_our_bits_alone_are_none(rule: str, hook: str, iptables
     assert look(table(rule, hook, iptables=iptables)) == []
 
 
+@pytest.mark.parametrize("rule", ["ct mark & 0x9fff0000 != 0x00000000 accept", "ct mark and 0x9fff0000 != 0x0 accept"])
+def test_the_cure_lets_farms_pass(rule: str) -> None:
+    text = table(f"{rule}\n\t\tct mark set meta mark")
+    assert look(text) == []
+    assert [one.level for one in look(text.replace("0x9fff0000", "0x90000000"))] == ["fault"]
+
+
 def test_the_range_of_marks_can_be_moved() -> None:
     text = table("counter ct mark set mark and 0xff0000", iptables=True)
     assert [one.level for one in look(text)] == ["fault"]
