@@ -25,8 +25,8 @@ def source_of(address: IPAddress) -> str | None:
     return "10.10.0.1" if address in ip_interface("10.10.0.1/24").network else None
 
 
-def sftp(vip: str, **changes: object) -> Farm:
-    return farm("s", vip=(ip_address(vip),), protocol=Protocol.SFTP, **changes)
+def sftp(vip: str) -> Farm:
+    return farm("s", vip=(ip_address(vip),), protocol=Protocol.SFTP)
 
 
 def look(one: Farm, listener: str, here: list[Local] | None = None, transport: str = "tcp") -> list[Finding]:
