@@ -12,14 +12,14 @@ from lb.doctor_listeners import examine_listeners, read_listeners
 from lb.doctor_marks import examine_marks
 from lb.farm import Farm, IPAddress
 from lb.finding import FAULT, NOTE, OK, WARN, Finding
+from lb.iptables import saved, with_targets
 from lb.marks import layout_of
-from lb.nft_rules import Chain, parse_ruleset, with_targets
+from lb.nft_rules import Chain, parse_ruleset
 from lb.probe_packets import Way
-from lb.program import KernelError, find, run
+from lb.program import KernelError
 from lb.skeleton import TABLE
 
 _CAP_NET_ADMIN = 12
-_TIMEOUT = 10.0
 # The priorities of our chains that translate.
 _OURS = {"prerouting": -100, "output": -100, "postrouting": 100}
 # Interfaces that no client comes by.
@@ -117,7 +117,7 @@ def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     try:
         text = kernel.ruleset()
         if "xt target" in text:
-            text = with_targets(text, _saved_raw())
+            text = with_targets(text, saved())
         chains = [one for one in parse_ruleset(text) if (one.family, one.table) != ("inet", TABLE)]
     except KernelError:
         # What is wrong with nft has been said.
@@ -128,17 +128,6 @@ def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
         ways = _ways(farms)
         yield from examine_firewall(chains, ways)
         yield from examine_marks(chains, ways, layout_of(farms).mask, routes.rules())
-
-
-def _saved_raw() -> dict[str, str]:
-    """Returns what iptables tells of its tables raw, by family; nothing where it is not installed."""
-    found = {}
-    for family, name in (("ip", "iptables-nft-save"), ("ip6", "ip6tables-nft-save")):
-        try:
-            found[family] = run([find(name, "iptables"), "-t", "raw"], timeout=_TIMEOUT).output.decode(errors="replace")
-        except KernelError:
-            continue
-    return found
 
 
 def _ways(farms: tuple[Farm, ...]) -> list[list[Way]]:

@@ -15,8 +15,6 @@ _CHAIN = re.compile(r"\tchain (\S+) \{")
 _HOOK = re.compile(
     r"\t\ttype (\S+) hook (\S+)(?: devices? (?:=? ?\{ ?)?(.*?)(?: ?\})?)? priority (-?\d+);(?: policy (\w+);)?"
 )
-_CT_TARGET = re.compile(r'xt target "?CT"?')
-_CT_ZONE = re.compile(r"--zone(?:-orig|-reply)? (\w+)")
 _TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
 VERDICTS = frozenset({"accept", "drop", "reject", "return", "jump", "goto", "queue", "continue"})
 # The words that begin an expression, the longest first, and the field of a packet that it reads.
@@ -161,35 +159,6 @@ def parse_ruleset(text: str) -> list[Chain]:
         elif chain is not None and line.startswith("\t\t") and not line.startswith(("\t\tcomment ", "\t\tflags ")):
             chain.rules.append(Rule(line.strip(), tuple(_clauses(_TOKEN.findall(line)))))
     return [one for one in found if (one.family, one.table) not in dormant]
-
-
-def with_targets(text: str, saved: Mapping[str, str]) -> str:
-    """Puts in the place of each `xt target CT`, which is all that nft tells of it, what it does.
-
-    saved is what iptables-save prints of table raw, by the family of nft.
-    """
-    family = chain = ""
-    targets: dict[tuple[str, str], Iterator[str]] = {}
-    lines = []
-    for line in text.splitlines():
-        if begins := _TABLE.match(line):
-            family = begins[1] if begins[2] == "raw" else ""
-        elif begins := _CHAIN.match(line):
-            chain = begins[1]
-        elif (found := _CT_TARGET.search(line)) and family in saved:
-            known = targets.setdefault((family, chain), _targets_of(saved[family], chain))
-            line = f"{line[: found.start()]}{next(known, found[0])}{line[found.end() :]}"
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _targets_of(saved: str, chain: str) -> Iterator[str]:
-    for line in saved.splitlines():
-        rule, _, options = line.partition(" -j CT ")
-        if rule.startswith(f"-A {chain} ") and options and "--notrack" not in options:
-            zone = _CT_ZONE.search(options)
-            # Anything else, as a helper, does not matter here.
-            yield f"ct zone set {zone[1]}" if zone else "continue"
 
 
 def _clauses(tokens: Sequence[str]) -> Iterator[Clause]:
