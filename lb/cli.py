@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -14,6 +13,7 @@ import click
 from lb import cli_guard, conntrack, kernel
 from lb.apply import plan
 from lb.cli_diff import diff
+from lb.cli_doctor import doctor, json_option, print_findings, to_finding
 from lb.cli_guard import (
     cut_option as _cut,
     file_argument as _file,
@@ -25,10 +25,10 @@ from lb.cli_guard import (
 )
 from lb.cli_status import status
 from lb.commands import require_usable
-from lb.config import load
-from lb.doctor import examine
-from lb.farm import BackendState, Farm, FarmError
-from lb.finding import FAULT
+from lb.config import load, pair_in
+from lb.doctor_host import obstacles
+from lb.farm import BackendState, FarmError
+from lb.finding import FAULT, NOTE, OK, Finding
 from lb.hints import faults, hints
 from lb.lock import GuardError
 from lb.marks import Marks
@@ -45,7 +45,7 @@ from lb.operation import (
     remind,
     tell,
 )
-from lb.pair_cli import examine_node, pair, pair_folders
+from lb.pair_cli import pair
 from lb.program import KernelError
 from lb.request import RequestError
 from lb.ruleset import compile_table
@@ -72,25 +72,32 @@ def commands() -> None:
 
 @commands.command()
 @_file
-def check(file: str) -> int:
+@json_option
+def check(file: str, as_json: bool) -> int:
     """Validates a configuration, and prints all that is wrong with it; touches nothing."""
     try:
         farms = load(file)
         compile_table(farms)
         require_usable(farms)
     except FarmError as error:
+        if as_json:
+            return print_findings([Finding(FAULT, one.where, one.message) for one in error.all], as_json=True)
         _say_all(error)
         return FOUND
     wrong = faults(farms)
+    hinted = [line for line in hints(farms) if line not in wrong]
+    backends = sum(len(farm.backends) for farm in farms)
+    sound = f"{number(len(farms), 'farm')}, {number(backends, 'backend')}: valid"
+    if as_json:
+        found = [to_finding(FAULT, line) for line in wrong] + [to_finding(NOTE, line) for line in hinted]
+        return print_findings(found if wrong else [*found, Finding(OK, file, sound)], as_json=True)
     for line in wrong:
         _say(line)
-    for line in hints(farms):
-        if line not in wrong:
-            click.echo(f"hint: {line}")
+    for line in hinted:
+        click.echo(f"hint: {line}")
     if wrong:
         return FOUND
-    backends = sum(len(farm.backends) for farm in farms)
-    click.echo(f"{file}: {number(len(farms), 'farm')}, {number(backends, 'backend')}: valid")
+    click.echo(f"{file}: {sound}")
     return DONE
 
 
@@ -125,6 +132,8 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
             load_modules(farms)
         for line in hints(farms):
             tell(f"noidlb: warning: {line}", err=True)
+        for finding in obstacles(farms, in_pair=pair_in(text) is not None):
+            tell(f"noidlb: warning: {finding.subject}: {finding.text}: {finding.cure}", err=True)
         carry_out(change, folder, text, words, farms, cut=cut)
     remind(words, farms)
     return DONE
@@ -207,25 +216,7 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
     return DONE
 
 
-@commands.command()
-@_other_file
-@_state
-@pair_folders
-def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path) -> int:
-    """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
-    farms: tuple[Farm, ...] = ()
-    text = ""
-    if file is not None or folder.applied() is not None:
-        text, farms = current(folder, file)
-    worst = DONE
-    for finding in (*examine(farms), *examine_node(text, farms, pair_dir, run_dir)):
-        click.echo(printable(str(finding)))
-        if finding.level == FAULT:
-            worst = FOUND
-    return worst
-
-
-for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, pair, status):
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):
     commands.add_command(_command)
 
 

@@ -9,10 +9,8 @@ import time
 from types import TracebackType
 
 from lb.listing import (
-    BaseChain,
     Snapshot,
     list_commands,
-    read_chains,
     read_elements,
     read_outline,
     to_snapshot,
@@ -30,6 +28,7 @@ __all__ = [
     "missing_parts",
     "read",
     "remove",
+    "ruleset",
     "run",
     "version",
 ]
@@ -106,15 +105,12 @@ def read() -> Snapshot | None:
         raise KernelError(f"nft lists the table in a way that is not understood: {error}") from error
 
 
-def other_chains() -> list[BaseChain]:
-    """Returns the base chains of all tables but ours."""
-    answer = _nft(["-j", "list", "chains"])
+def ruleset() -> str:
+    """Returns all tables as text for nft_rules.parse_ruleset(): without elements of named sets, and counters."""
+    answer = _nft(["-s", "-t", "-y", "list", "ruleset"])
     if answer.code:
         raise KernelError(_explain(answer))
-    try:
-        return read_chains(answer.output)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KernelError(f"nft lists the chains in a way that is not understood: {error}") from error
+    return answer.output.decode(errors="replace")
 
 
 def remove() -> None:

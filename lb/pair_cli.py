@@ -16,7 +16,7 @@ from lb.operation import read_file
 from lb.pair import Node, Pair, digest_of
 from lb.pair_check import look_at
 from lb.pair_doctor import examine_pair
-from lb.pair_files import ForeignFileError, files_of, write_files
+from lb.pair_files import ForeignFileError, PathError, files_of, write_files
 from lb.peer import Names, PairView, PeerError, Side
 from lb.program import KernelError, find, run
 from lb.role import DEFAULT_RUN, read_role
@@ -67,6 +67,8 @@ def pair(
         folder = out.resolve()
         try:
             write_files(files_of(both, node, farms, digest, folder, run_dir), folder, force=force)
+        except PathError as error:
+            raise click.UsageError(str(error)) from error
         except (OSError, ForeignFileError) as error:
             raise StateError(str(error)) from error
         click.echo(f"{folder}: files of {node.name} written")

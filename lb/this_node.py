@@ -7,11 +7,11 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from lb.config import pair_in, parse_settings
-from lb.doctor import source_of
 from lb.farm import IPAddress
 from lb.pair import Node, Pair
 from lb.peer import PeerError, Side, read_page
 from lb.peer_page import fetch
+from lb.routes import source_of
 from lb.settings import SYNC, Settings
 
 

@@ -79,6 +79,7 @@ def balancer(tmp_path: Path, conntrack: Played, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(kernel, "remove", remove)
     monkeypatch.setattr(Plan, "run", change)
     monkeypatch.setattr("lb.modules.is_there", lambda name: True)
+    monkeypatch.setattr("lb.cli.obstacles", lambda farms, in_pair: [])
     return made
 
 
