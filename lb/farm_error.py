@@ -16,8 +16,9 @@ _FARM = re.compile(r"farms\.(.*?)(?:\.(?:backends|guardian)\b.*|\.[a-z-]+(?:\[[0
 class FarmError(Portable, ValueError):
     """A farm that cannot be: path names the value in the configuration, the message says what is allowed.
 
-    backend is the name of the backend that the path leads to, where it has one; where is the path with it. others are the errors that were found
-    together with this one. partial is what could be read of a list in spite of the errors in it, by position.
+    backend is the name of the backend that the path leads to, where it has one; where is the path with it. others are
+    the errors that were found together with this one. partial is what could be read of a list in spite of the errors in
+    it, by position.
     """
 
     def __init__(self, path: str, message: str, *, backend: str = "", others: Sequence[FarmError] = ()) -> None:
