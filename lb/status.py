@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lb.farm import Backend, BackendState, Farm
-from lb.listing import Snapshot
-from lb.look import Facts, facts_of
-from lb.marks import Marks
-from lb.peer import PairView
-from lb.role import Role
-from lb.verdicts import versions_of
-from lb.words import Words
+from .farm import Backend, BackendState, Farm
+from .guardian.desired import versions_of
+from .nft.listing import Snapshot
+from .nft.marks import Marks
+from .nft.observed import Facts, facts_of
+from .overrides import Words
+from .pair.peer import PairView
+from .role import Role
 
 # Of what JSON holds: the names stay as long as it does.
 VERSION = 1

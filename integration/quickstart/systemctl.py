@@ -2,7 +2,7 @@
 
 As systemd does it: the folders of unit files, the search for programs, ExecStartPre, ExecStart, ExecReload,
 Type=notify, RuntimeDirectory, StateDirectory, DynamicUser (as nobody, who keeps AmbientCapabilities alone). Left out:
-the sandbox and restarts, whose lines tests/lb/test_unit.py lets systemd-analyze read. Errors end it with code 1.
+the sandbox and restarts, whose lines tests/lb/service/test_unit.py lets systemd-analyze read. Errors end it with 1.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from integration.lab.namespace import Namespace
 from integration.monitoring.walk import PYTHON3, cover
-from tests.docs.blocks import Block, blocks_of
+from tests.support.docs_blocks import Block, blocks_of
 
 # Seconds until what the page shows must be there.
 PATIENCE = 120.0

@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 
 import paramiko
+from noidlb.demo.scene import PASSIVE_PORTS, Ports, half_dead
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
 from tftpy import TftpServer
 
-from lb.demo.scene import PASSIVE_PORTS, Ports, half_dead
 from noidchecks.demo.servant import announce, begin_service
 
 _WAITING_CLIENTS = 64

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from lb.demo.cast import Cast
-from lb.demo.scene import Host
-from lb.status import FarmStatus
-from lb.status_table import Terminal, terminal, to_table
+from noidlb.cli.status_table import Terminal, terminal, to_table
+from noidlb.demo.cast import Cast
+from noidlb.demo.scene import Host
+from noidlb.status import FarmStatus
 
 _PATIENCE = 20.0
 _ROUNDS = 3

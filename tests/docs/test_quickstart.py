@@ -6,10 +6,9 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from noidlb.config.load import load
 
-from lb.config import load
-
-from .blocks import ROOT, blocks_of
+from tests.support.docs_blocks import ROOT, blocks_of
 
 SOURCE = ROOT / "lb" / "examples" / "farms.toml"
 INSTALLED = Path(sysconfig.get_path("data"), "share", "noidchecks", "examples", "farms.toml")

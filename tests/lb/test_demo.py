@@ -8,17 +8,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import click
+import noidlb
 import pytest
+from noidlb.config.load import parse
+from noidlb.demo import play, scene, show, stage
+from noidlb.demo.cast import Cast
 
-import lb
-from lb.config import parse
-from lb.demo import play, scene, show, stage
-from lb.demo.cast import Cast
-from tests.processes import environment, processes
-from tests.waiting import until
+from tests.support.processes import environment, processes
+from tests.support.waiting import until
 
-ROOT = Path(lb.__file__).parents[1]
-COMMAND = [sys.executable, "-c", "from lb.cli import main; main()", "demo", "--loopback"]
+ROOT = Path(noidlb.__file__).parents[1]
+COMMAND = [sys.executable, "-c", "from noidlb.cli.main import main; main()", "demo", "--loopback"]
 PATIENCE = 90
 
 

@@ -1,0 +1,171 @@
+"""What keeps this machine from balancing, and what to do about it; it only looks, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from ..farm import Farm, IPAddress
+from ..finding import FAULT, NOTE, OK, WARN, Finding
+from ..nft import conntrack, host as modules, nft as kernel
+from ..nft.marks import layout_of
+from ..nft.run import KernelError
+from ..nft.skeleton import TABLE
+from . import routes
+from .firewall import examine_firewall, ways_of
+from .host import examine_host, read_file
+from .iptables import saved, with_targets
+from .listeners import examine_listeners, read_listeners
+from .marks import examine_marks
+from .probe_packets import Way
+from .rules import Chain, parse_ruleset
+
+_CAP_NET_ADMIN = 12
+# The priorities of our chains that translate.
+_OURS = {"prerouting": -100, "output": -100, "postrouting": 100}
+# Interfaces that no client comes by.
+_INTERNAL = ("lo", "dummy")
+
+
+def examine(
+    farms: tuple[Farm, ...], root: Path = Path("/"), *, in_pair: bool = False, applied: bool = False
+) -> Iterator[Finding]:
+    """Looks at everything that the farms need, or that any farm would; root holds proc, sys and lib.
+
+    in_pair: VIPs may be on another machine; applied: these farms were applied, so that there must be a table.
+    """
+    yield _program("nft", kernel.version)
+    yield _program("conntrack", conntrack.version)
+    yield _privilege(root)
+    yield _parts()
+    yield from _table(applied=applied)
+    yield from _nat_helpers(farms, root)
+    yield _flow_list()
+    yield from examine_host(farms, root, in_pair=in_pair)
+    yield from _rules(farms)
+    yield from _legacy(root)
+    yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), routes.source_of)
+
+
+def _program(name: str, version: Callable[[], str]) -> Finding:
+    try:
+        return Finding(OK, name, version())
+    except KernelError as error:
+        return Finding(FAULT, name, str(error))
+
+
+def _privilege(root: Path) -> Finding:
+    text = read_file(root / "proc/self/status") or ""
+    found = next((line.split()[1] for line in text.splitlines() if line.startswith("CapEff:")), "0")
+    if int(found, 16) >> _CAP_NET_ADMIN & 1:
+        return Finding(OK, "privilege", "CAP_NET_ADMIN")
+    return Finding(
+        FAULT, "privilege", "CAP_NET_ADMIN is missing", "run noidlb as root, or give the service this capability"
+    )
+
+
+def _parts() -> Finding:
+    try:
+        missing = kernel.missing_parts()
+    except KernelError as error:
+        return Finding(FAULT, "kernel", str(error))
+    if missing:
+        return Finding(
+            FAULT, "kernel", f"lacks {', '.join(missing)}", "load with modprobe, or use a kernel that has it"
+        )
+    return Finding(OK, "kernel", "has every expression and helper that the table uses")
+
+
+def _table(*, applied: bool) -> Iterator[Finding]:
+    try:
+        found = kernel.read()
+    except KernelError:
+        # What is wrong with nft has been said.
+        return
+    if found is None:
+        text = "is not in the kernel: nothing is balanced"
+        yield Finding(FAULT if applied else NOTE, "table", text, "noidlb apply, unless a guardian is about to")
+    elif found.damage:
+        yield Finding(FAULT, "table", f"is damaged: {found.damage}", "noidlb apply replaces it, or a guardian at once")
+    elif found.version == kernel.VERSION:
+        yield Finding(OK, "table", f"version {found.version}")
+    else:
+        yield Finding(WARN, "table", "is of another version", "noidlb apply replaces it")
+
+
+def _nat_helpers(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
+    for name in modules.nat_helpers(farms) or ["nf_nat_ftp", "nf_nat_tftp"]:
+        there = modules.is_there(name, root)
+        if there:
+            yield Finding(OK, name, "is loaded or built in")
+        elif there is None:
+            yield Finding(WARN, name, "nothing tells whether the kernel has it", f"modprobe {name}, to be sure")
+        elif farms:
+            advice = f"modprobe {name}, and write the name into /etc/modules-load.d/noidlb.conf"
+            yield Finding(FAULT, name, "is not loaded, so data connections fail", f"noidlb apply tries, else {advice}")
+        else:
+            yield Finding(WARN, name, "is not loaded; noidlb apply loads it for a farm that needs it")
+
+
+def _flow_list() -> Finding:
+    try:
+        return Finding(OK, "flows", f"{sum(conntrack.count().values())} flows of farms")
+    except KernelError as error:
+        return Finding(FAULT, "flows", str(error))
+
+
+def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
+    try:
+        text = kernel.ruleset()
+        if "xt target" in text:
+            text = with_targets(text, saved())
+        chains = [one for one in parse_ruleset(text) if (one.family, one.table) != ("inet", TABLE)]
+    except KernelError:
+        # What is wrong with nft has been said.
+        return
+    for chain in chains:
+        yield from _translating(chain)
+    if any(chain.hook for chain in chains) and farms:
+        ways = _ways(farms)
+        yield from examine_firewall(chains, ways)
+        yield from examine_marks(chains, ways, layout_of(farms).mask, routes.rules())
+
+
+def _ways(farms: tuple[Farm, ...]) -> list[list[Way]]:
+    backends = {address: None for farm in farms for one in farm.backends for address in one.address}
+    own = frozenset(one for one in backends if routes.source_of(one) == str(one))
+    here = {one.address.ip: one.interface for one in routes.local_addresses()}
+    sides: dict[IPAddress, Sequence[str | None]] = {}
+    for vip in dict.fromkeys(vip for farm in farms for vip in farm.vip):
+        names = (here.get(vip, ""), routes.default_interface(vip.version))
+        sides[vip] = list(dict.fromkeys(one for one in names if one and not one.startswith(_INTERNAL))) or [None]
+    return ways_of(farms, routes.interfaces_to(backends), sides, own)
+
+
+def _translating(chain: Chain) -> Iterator[Finding]:
+    ours = _OURS.get(chain.hook)
+    if chain.type != "nat" or ours is None:
+        return
+    order = (
+        "at our priority: which comes first depends on who was loaded first"
+        if chain.priority == ours
+        else "before our chains"
+        if chain.priority < ours
+        else "after our chains"
+    )
+    level = NOTE if chain.priority > ours else WARN
+    yield Finding(level, "other NAT", f"{chain} is {order}; it must leave VIPs and backends alone")
+
+
+def _legacy(root: Path) -> Iterator[Finding]:
+    for name in ("ip", "ip6"):
+        tables = (read_file(root / f"proc/net/{name}_tables_names") or "").split()
+        if not tables:
+            continue
+        text = f"{name}tables-legacy has tables in use ({', '.join(sorted(tables))}), which nft does not list"
+        if "nat" in tables:
+            text += "; rules for a VIP there would compete with its farm"
+        cure = (
+            f"see {name}tables-legacy-save for what drops, saves marks or translates, or move them to {name}tables-nft"
+        )
+        yield Finding(NOTE, "iptables", text, cure)

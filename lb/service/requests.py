@@ -1,0 +1,133 @@
+"""What a running guardian answers on its control socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+import click
+
+from ..events import EventLog, to_dict
+from ..farm import BackendState, FarmError
+from ..guardian.outlook import tell
+from ..nft.run import KernelError
+from ..status import VERSION, FarmStatus, backend_document, farm_document
+from .operation import find_farm
+from .paced import paced
+from .request import Answer, Request, RequestError, Written
+from .running import Running
+
+_MOST_EVENTS = 1000
+
+
+class Reload(Protocol):
+    """Reads the configuration again."""
+
+    async def __call__(self, *, cut: bool) -> list[str]: ...
+
+
+class Desk:
+    """Reads requests and has them carried out; reload is what reads the configuration again."""
+
+    def __init__(self, running: Running, events: EventLog, reload: Reload) -> None:
+        self._running = running
+        self._events = events
+        self._reload = reload
+        self._verbs: dict[str, Callable[[Request], Awaitable[Answer | Written]]] = {
+            "status": self._status,
+            "tell": self._tell,
+            "say": self._say,
+            "stop": self._stop,
+            "start": self._start,
+            "events": self._recent,
+            "reload": self._reread,
+        }
+
+    async def answer(self, request: Request) -> Answer | Written:
+        """Returns the answer to a request; RequestError."""
+        verb = request.get("do")
+        known = self._verbs.get(verb) if isinstance(verb, str) else None
+        if known is None:
+            raise RequestError(f"do must be one of {', '.join(self._verbs)}")
+        try:
+            return await known(request)
+        except click.UsageError as error:
+            raise RequestError(error.format_message()) from None
+        except FarmError as error:
+            raise RequestError(str(error)) from None
+        except KernelError as error:
+            raise RequestError(str(error), 2) from None
+
+    async def _status(self, request: Request) -> Written:
+        return Written(await paced(_status_lines(await self._running.status())))
+
+    async def _tell(self, request: Request) -> Written:
+        pieces = (piece.encode() for piece in tell(self._running.guardian.knowledge()))
+        return Written([b'{"ok": true, "knowledge": ', *await paced(pieces), b"}\n"])
+
+    async def _say(self, request: Request) -> Answer:
+        farm, backend = _name(request, "farm"), _name(request, "backend")
+        try:
+            state = BackendState(request.get("state"))
+        except ValueError:
+            raise RequestError(f"state must be one of {', '.join(one.value for one in BackendState)}") from None
+        if farm is None or backend is None:
+            raise RequestError("farm and backend must be given")
+        return {"lines": await self._running.say(farm, backend, state, cut=_flag(request, "cut"))}
+
+    async def _stop(self, request: Request) -> Answer:
+        return {"lines": await self._running.stop(_name(request, "farm"), cut=_flag(request, "cut"))}
+
+    async def _start(self, request: Request) -> Answer:
+        return {"lines": await self._running.start(_name(request, "farm"))}
+
+    async def _recent(self, request: Request) -> Written:
+        farm, backend, limit = _name(request, "farm"), _name(request, "backend"), request.get("limit", 100)
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MOST_EVENTS:
+            raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
+        found = self._events.recent(farm, backend, limit) if limit else []
+        if not found and farm is not None:
+            # Events of a farm that there is no more are shown; of one that never was there are none.
+            find_farm(self._running.farms, farm)
+        return Written(await paced(_listed(b'{"ok": true, "events": [', map(to_dict, found), b"]}\n")))
+
+    async def _reread(self, request: Request) -> Answer:
+        return {"lines": await self._reload(cut=_flag(request, "cut"))}
+
+
+def _status_lines(statuses: Iterable[FarmStatus]) -> Iterator[bytes]:
+    yield f'{{"ok": true, "status": {{"version": {VERSION}, "farms": ['.encode()
+    comma = b""
+    for status in statuses:
+        head = json.dumps({**farm_document(replace(status, backends=())), "backends": None})
+        # Backend by backend, for there may be 255; where they stand, nothing else looks like this.
+        before, _, after = head.encode().partition(b'"backends": null')
+        yield from _listed(comma + before + b'"backends": [', map(backend_document, status.backends), b"]" + after)
+        comma = b", "
+    yield b"]}}\n"
+
+
+def _listed(head: bytes, items: Iterable[object], tail: bytes) -> Iterator[bytes]:
+    """Writes a list item by item."""
+    yield head
+    comma = b""
+    for item in items:
+        yield comma + json.dumps(item).encode()
+        comma = b", "
+    yield tail
+
+
+def _name(request: Request, key: str) -> str | None:
+    value = request.get(key)
+    if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 63):
+        raise RequestError(f"{key} must be a name of 1 to 63 characters")
+    return value
+
+
+def _flag(request: Request, key: str) -> bool:
+    value = request.get(key, False)
+    if not isinstance(value, bool):
+        raise RequestError(f"{key} must be true or false")
+    return value

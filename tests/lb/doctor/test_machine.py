@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from noidlb.doctor import routes
+from noidlb.doctor.machine import examine
+from noidlb.farm import Farm, Mode, Protocol
+from noidlb.finding import Finding, some
+from noidlb.nft import host as modules, nft as kernel
+from noidlb.nft.listing import Snapshot
+from noidlb.nft.run import KernelError
+from noidlb.nft.skeleton import VERSION
+
+from tests.support.lb.farms import backend, farm
+from tests.support.lb.programs import Played
+
+HEALTHY = {
+    "proc/self/status": "Name:\tpython\nCapEff:\t000001ffffffffff\n",
+    "proc/sys/net/ipv4/ip_forward": "1\n",
+    "proc/sys/net/ipv6/conf/all/forwarding": "1\n",
+    "proc/sys/net/ipv4/conf/all/rp_filter": "0\n",
+    "proc/sys/net/ipv4/conf/eth0/rp_filter": "2\n",
+    "proc/sys/net/netfilter/nf_conntrack_count": "5\n",
+    "proc/sys/net/netfilter/nf_conntrack_max": "262144\n",
+    "proc/sys/net/netfilter/nf_conntrack_expect_max": "4096\n",
+    "proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
+    "sys/module/nf_conntrack_ftp/parameters/loose": "N\n",
+    "sys/module/nf_nat_ftp/refcnt": "1\n",
+    "sys/module/nf_nat_tftp/refcnt": "1\n",
+}
+Examine = Callable[..., list[Finding]]
+
+
+@pytest.fixture
+def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.MonkeyPatch) -> Examine:
+    """Examines a healthy machine in which some files are otherwise; None removes one."""
+    nft.answer("--version", out="nftables v1.0.6 (Lester Gooch #5)\n")
+    conntrack.answer("--version", out="conntrack v1.4.7 (conntrack-tools)\n")
+    monkeypatch.setattr(kernel, "read", lambda: Snapshot(VERSION))
+    monkeypatch.setattr(kernel, "ruleset", str)
+    monkeypatch.setattr(routes, "local_addresses", list)
+    # Everything can be reached, and the VIPs are ours.
+    monkeypatch.setattr(
+        routes, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
+    )
+
+    def examined(*farms: Farm, **changes: str | None) -> list[Finding]:
+        files = {**HEALTHY, **{name.replace("__", "-"): text for name, text in changes.items()}}
+        for name, text in files.items():
+            if text is not None:
+                path = tmp_path / "root" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        return list(examine(farms, tmp_path / "root"))
+
+    return examined
+
+
+def bad(findings: list[Finding], *levels: str) -> list[str]:
+    return [str(one) for one in findings if one.level in (levels or ("note", "warn", "fault"))]
+
+
+FTP = farm("ftp")
+BOTH = (FTP, farm("tftp", protocol=Protocol.TFTP))
+
+
+def test_a_healthy_machine(look: Examine) -> None:
+    findings = look(*BOTH)
+    assert bad(findings) == []
+    assert str(findings[0]) == "ok     nft: nftables v1.0.6 (Lester Gooch #5)"
+    assert str(findings[1]) == "ok     conntrack: conntrack v1.4.7 (conntrack-tools)"
+    assert bad(look()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("proc/self/status", "CapEff:\t0000000000000fff\n", "fault  privilege: CAP_NET_ADMIN is missing"),
+        ("proc/sys/net/ipv4/ip_forward", "0\n", "fault  net.ipv4.ip_forward: is 0: sysctl -w net.ipv4.ip_forward=1"),
+        ("proc/sys/net/ipv6/conf/all/forwarding", None, "fault  net.ipv6.conf.all.forwarding: does not exist"),
+        ("proc/sys/net/ipv4/conf/all/rp_filter", "1\n", "note   rp_filter: is strict (1) for all"),
+        ("proc/sys/net/ipv4/conf/eth1/rp_filter", "1\n", "note   rp_filter: is strict (1) for eth1"),
+        (
+            "proc/sys/net/netfilter/nf_conntrack_count",
+            "200000\n",
+            "warn   nf_conntrack_max: 200000 of 262144 flows: raise",
+        ),
+        ("proc/sys/net/netfilter/nf_conntrack_count", "262144\n", "fault  nf_conntrack_max: 262144 of 262144 flows"),
+        ("proc/sys/net/netfilter/nf_conntrack_max", None, "warn   nf_conntrack_max: cannot be read"),
+        ("proc/sys/net/netfilter/nf_conntrack_expect_max", "64\n", "warn   nf_conntrack_expect_max: 64: at least 4096"),
+        ("sys/class/net/br0/bridge/bridge_id", "x", "warn   bridges: bridge-nf-call-iptables: frames"),
+        ("sys/module/nf_conntrack_ftp/parameters/loose", "Y\n", "warn   nf_conntrack_ftp: loose is on"),
+        (
+            "proc/net/ip_tables_names",
+            "filter\nnat\n",
+            "note   iptables: iptables-legacy has tables in use (filter, nat), which nft does not list; rules for",
+        ),
+        ("proc/net/ip6_tables_names", "raw\n", "note   iptables: ip6tables-legacy has tables in use (raw)"),
+    ],
+)
+def test_what_is_wrong_is_said(look: Examine, file: str, text: str | None, line: str) -> None:
+    (found,) = bad(look(*BOTH, **{file: text}))
+    assert found.startswith(line)
+
+
+def test_strict_reverse_paths_matter_more_in_dnat(look: Examine) -> None:
+    direct = farm("direct", mode=Mode.DNAT)
+    found = bad(look(direct, **{"proc/sys/net/ipv4/conf/eth0/rp_filter": "1"}))
+    assert found[0].startswith("warn   rp_filter: is strict (1) for eth0")
+    assert found[1].startswith("note   return routes: direct: in mode dnat, backends must answer")
+
+
+def test_a_family_that_no_farm_has_need_not_be_forwarded(look: Examine) -> None:
+    v4 = farm("v4", vip=(ip_address("10.10.0.100"),))
+    (found,) = bad(look(v4, **{"proc/sys/net/ipv6/conf/all/forwarding": "0"}))
+    assert found.startswith("warn   net.ipv6.conf.all.forwarding: is 0")
+
+
+def test_missing_programs_are_faults(look: Examine, path: Path) -> None:
+    (path / "nft").unlink()
+    (path / "conntrack").unlink()
+    assert bad(look(FTP), "fault") == [
+        "fault  nft: the program nft is missing: install the package nftables",
+        "fault  conntrack: the program conntrack is missing: install the package conntrack",
+        "fault  kernel: the program nft is missing: install the package nftables",
+        "fault  flows: the program conntrack is missing: install the package conntrack",
+    ]
+
+
+def test_missing_parts_are_faults(look: Examine, nft: Played) -> None:
+    nft.answer("-c", err="Error: Could not process rule: No such file or directory\n", code=1, times=3)
+    (found,) = bad(look(FTP))
+    assert found == "fault  kernel: lacks nf_tables: load with modprobe, or use a kernel that has it"
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "line"),
+    [
+        (None, "note   table: is not in the kernel: nothing is balanced: noidlb apply"),
+        (Snapshot(1), "warn   table: is of another version: noidlb apply replaces it"),
+        (Snapshot(None, damage="chain nat4 was changed"), "fault  table: is damaged: chain nat4 was changed: noidlb"),
+    ],
+)
+def test_the_table(look: Examine, monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot | None, line: str) -> None:
+    monkeypatch.setattr(kernel, "read", lambda: snapshot)
+    (found,) = bad(look(FTP))
+    assert found.startswith(line)
+
+
+def base(**changes: object) -> str:
+    values = {"family": "ip", "type": "nat", "hook": "prerouting", "priority": -100, **changes}
+    head = "type {type} hook {hook} priority {priority}; policy accept;".format(**values)
+    return f"table {values['family']} t {{\n\tchain c {{\n\t\t{head}\n\t}}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "line"),
+    [
+        (base(), "warn   other NAT: table ip t, chain c is at our priority"),
+        (base(priority=-150), "warn   other NAT: table ip t, chain c is before our chains"),
+        (base(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after our chains"),
+    ],
+)
+def test_chains_of_others(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str, line: str) -> None:
+    monkeypatch.setattr(kernel, "ruleset", lambda: other)
+    (found,) = bad(look(FTP))
+    assert found.startswith(line)
+
+
+@pytest.mark.parametrize("other", [base(hook="forward", type="filter"), base(hook="input", type="nat")])
+def test_chains_that_do_not_matter(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    monkeypatch.setattr(kernel, "ruleset", lambda: other)
+    assert bad(look(FTP)) == []
+
+
+def test_a_firewall_that_turns_clients_away_is_a_fault(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = base(family="inet", hook="forward", type="filter", priority=10).replace("policy accept", "policy drop")
+    monkeypatch.setattr(kernel, "ruleset", lambda: text)
+    (found,) = bad(look(FTP), "fault")
+    assert found.startswith("fault  firewall: table inet t, chain c: its policy drop in the hook forward turns away")
+    assert look() == look()
+    assert bad(look()) == []
+
+
+def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KernelError("no")
+
+    monkeypatch.setattr(kernel, "read", fail)
+    monkeypatch.setattr(kernel, "ruleset", fail)
+    monkeypatch.setattr(kernel, "missing_parts", fail)
+    assert bad(look(FTP)) == ["fault  kernel: no"]
+
+
+def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = {"10.20.1.2": None, "10.20.2.2": "10.20.2.2"}
+    monkeypatch.setattr(routes, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
+    many = farm("many", 2, backends=(backend(1), backend(2), backend(3)))
+    assert bad(look(many)) == [
+        "fault  VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so it answers no client that asks "
+        "for it: ip address add it, or let keepalived do so, or route it to the device lo",
+        "fault  backends: 10.20.1.2: no route leads there: ip route add one",
+        "warn   backends: 10.20.2.2: this machine itself; farms in mode dnat cannot be tested from here",
+    ]
+
+
+def test_looking_for_a_route_sends_nothing() -> None:
+    assert routes.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
+
+
+def test_only_some_of_many_are_named() -> None:
+    assert some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert some(["a"]) == "a"
+
+
+def test_modules(tmp_path: Path) -> None:
+    name = "nf_nat_ftp"
+    assert modules.is_there(name, tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    configuration = tmp_path / "proc/config.gz"
+    configuration.write_bytes(gzip.compress(b"CONFIG_NF_NAT_FTP=m\n"))
+    assert modules.is_there(name, tmp_path) is False
+    configuration.write_bytes(gzip.compress(b"CONFIG_NF_NAT_FTP=y\n"))
+    assert modules.is_there(name, tmp_path) is True
+    configuration.write_bytes(b"nonsense")
+    (tmp_path / "proc/modules").write_text("")
+    built_in = tmp_path / "lib/modules" / os.uname().release / "modules.builtin"
+    built_in.parent.mkdir(parents=True)
+    built_in.write_text("kernel/fs/ext4/ext4.ko\n")
+    assert modules.is_there(name, tmp_path) is False
+    built_in.write_text(f"kernel/net/netfilter/{name}.ko\n")
+    assert modules.is_there(name, tmp_path) is True
+    built_in.write_text("")
+    (tmp_path / "sys/module" / name).mkdir(parents=True)
+    assert modules.is_there(name, tmp_path) is True
+
+
+def test_modules_that_are_missing_are_loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modprobe = Played(path, "modprobe")
+    monkeypatch.setattr(modules, "is_there", lambda name: name == "there" or bool(modprobe.calls))
+    assert modules.load(["there", "nf_nat_ftp", "nf_nat_tftp"]) == []
+    assert [call.arguments for call in modprobe.calls] == [["--quiet", "--all", "nf_nat_ftp", "nf_nat_tftp"]]
+    assert modules.load(["nf_nat_ftp"]) == []
+    assert len(modprobe.calls) == 1
+
+
+@pytest.mark.usefixtures("path")
+def test_modules_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "is_there", lambda name: False)
+    assert modules.load(["nf_nat_ftp"]) == ["nf_nat_ftp"]
+    monkeypatch.setattr(modules, "is_there", lambda name: None)
+    assert modules.load(["nf_nat_ftp"]) == []
+
+
+def test_farms_need_the_helpers_of_their_protocols() -> None:
+    assert modules.nat_helpers(BOTH) == ["nf_nat_ftp", "nf_nat_tftp"]
+    assert modules.nat_helpers((farm("s", protocol=Protocol.SFTP),)) == []
