@@ -12,7 +12,7 @@ from .guardian.desired import versions_of
 from .nft.listing import Snapshot
 from .nft.marks import Marks
 from .nft.observed import Facts, facts_of
-from .overrides import Words
+from .overrides import Overrides
 from .pair.peer import PairView
 from .role import Role
 
@@ -21,7 +21,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class BackendView:
     """A backend as a running guardian sees it: unknown, up or down.
 
     reason says why it is down or in doubt, since (Unix seconds) when it last changed; seconds is the time that its
@@ -55,7 +55,7 @@ class BackendStatus:
     share: float
     current: int | None
     total: int
-    guardian: Sight | None = None
+    guardian: BackendView | None = None
     lost: tuple[str, ...] = ()
 
 
@@ -77,10 +77,10 @@ class FarmStatus:
 
 def survey(
     farms: tuple[Farm, ...],
-    words: Words,
+    words: Overrides,
     found: Snapshot | None,
     flows: Mapping[int, int] | None,
-    sights: Mapping[tuple[str, str], Sight] | None = None,
+    sights: Mapping[tuple[str, str], BackendView] | None = None,
 ) -> tuple[FarmStatus, ...]:
     """Puts together what is known; flows are by our part of their marks, None when nobody could count them.
 
@@ -92,10 +92,10 @@ def survey(
 
 def each_status(
     farms: tuple[Farm, ...],
-    words: Words,
+    words: Overrides,
     facts: Facts,
     flows: Mapping[int, int] | None,
-    sight: Callable[[str, str], Sight | None],
+    sight: Callable[[str, str], BackendView | None],
 ) -> Iterator[FarmStatus | None]:
     """Puts together what is known of one farm after the other; None after each backend, where others may go on."""
     marks = Marks(farms)
@@ -145,7 +145,7 @@ def backend_document(status: BackendStatus) -> dict[str, Any]:
     return {**_fields(status), "guardian": _fields(status.guardian) if status.guardian else None}
 
 
-def _fields(value: FarmStatus | BackendStatus | Sight) -> dict[str, Any]:
+def _fields(value: FarmStatus | BackendStatus | BackendView) -> dict[str, Any]:
     # dataclasses.asdict() copies whatever is in it, and takes ten times as long.
     return {name: getattr(value, name) for name in value.__slots__}
 
@@ -171,7 +171,7 @@ def _read_farm(found: dict[str, Any]) -> FarmStatus:
 def _read_backend(found: dict[str, Any]) -> BackendStatus:
     guardian = found.get("guardian")
     tuples = {"address": tuple(found["address"]), "lost": tuple(found.get("lost", ()))}
-    return BackendStatus(**{**found, **tuples, "guardian": Sight(**guardian) if guardian else None})
+    return BackendStatus(**{**found, **tuples, "guardian": BackendView(**guardian) if guardian else None})
 
 
 def _family_state(farm: Farm, facts: Facts, marks: Mapping[str, int], version: int) -> str:
@@ -189,11 +189,11 @@ def _backend(
     farm: Farm,
     one: Backend,
     farm_state: str,
-    words: Words,
+    words: Overrides,
     facts: Facts,
     flows: Mapping[int, int] | None,
     mark: int,
-    seen: Sight | None,
+    seen: BackendView | None,
 ) -> BackendStatus:
     word = words.states.get((farm.name, one.name))
     found = [facts.shares[version][mark] for version in (4, 6) if mark in facts.shares[version]]

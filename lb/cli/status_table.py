@@ -13,7 +13,7 @@ import click
 from noidchecks.status.text import printable
 
 from ..events import stamp
-from ..status import BackendStatus, FarmStatus, Sight
+from ..status import BackendStatus, BackendView, FarmStatus
 
 _HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN")
 _STATE, _WEIGHT, _SHARE, _CURRENT, _TOTAL, _GUARDIAN = range(3, 9)
@@ -135,13 +135,13 @@ def _shown(family: str) -> str:
     return family.replace("ip", "IP")
 
 
-def _sight(seen: Sight | None) -> str:
+def _sight(seen: BackendView | None) -> str:
     if seen is None:
         return ""
     return seen.state if seen.seconds is None else f"{seen.state} {seen.seconds:.3f}s"
 
 
-def _reason(seen: Sight | None) -> str:
+def _reason(seen: BackendView | None) -> str:
     if seen is None or not seen.reason:
         return ""
     since = f"since {stamp(seen.since)[:19]}Z: " if seen.since is not None and seen.state == "down" else ""

@@ -8,10 +8,10 @@ from pathlib import Path
 from ..farm import Farm
 from ..finding import FAULT, OK, WARN, Finding, some
 from ..guardian.commands import complaints
-from ..overrides import Words
+from ..overrides import Overrides
 
 
-def examine_guardian(farms: tuple[Farm, ...], words: Words, socket: Path, holder: str) -> Iterator[Finding]:
+def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, holder: str) -> Iterator[Finding]:
     """Judges who holds the lock of the table, "" for nobody; socket is where a guardian is spoken to."""
     if farms:
         yield from _stopped(farms, words)
@@ -38,7 +38,7 @@ def examine_guardian(farms: tuple[Farm, ...], words: Words, socket: Path, holder
         )
 
 
-def _stopped(farms: tuple[Farm, ...], words: Words) -> Iterator[Finding]:
+def _stopped(farms: tuple[Farm, ...], words: Overrides) -> Iterator[Finding]:
     stopped = sorted(words.stopped_of(farms))
     if words.all_stopped or len(stopped) == len(farms):
         text = "all are stopped by the operator, and refuse every client"

@@ -22,7 +22,7 @@ _IN_A_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class MetricsSnapshot:
     """What there is to measure: statuses is empty when the kernel could not be asked.
 
     info holds what the guardian is: its version, the hash of its farms file, its role in its pair. sticky is by IP
@@ -38,14 +38,14 @@ class View:
     expectations: Fullness | None = None
 
 
-def write(view: View) -> Iterator[bytes]:
+def write(view: MetricsSnapshot) -> Iterator[bytes]:
     """Writes the page, piece by piece: that of 10,000 backends is 14 MB."""
     lines = _lines(view)
     while piece := list(islice(lines, _IN_A_PIECE)):
         yield "".join(piece).encode()
 
 
-def _lines(view: View) -> Iterator[str]:
+def _lines(view: MetricsSnapshot) -> Iterator[str]:
     yield from _family("noidlb_info", "gauge", "What this guardian is", [(_written(view.info), 1)])
     yield from _farms(view.statuses)
     yield from _places(view)
@@ -92,7 +92,7 @@ def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
     )
 
 
-def _places(view: View) -> Iterator[str]:
+def _places(view: MetricsSnapshot) -> Iterator[str]:
     """Writes what clients get of each backend, whether anything watches it or not."""
     places = []
     for farm in view.statuses:
@@ -175,7 +175,7 @@ def _labels_of(one: Health) -> str:
     return _written(labels)
 
 
-def _shared(view: View) -> Iterable[str]:
+def _shared(view: MetricsSnapshot) -> Iterable[str]:
     sticky = [(f'family="ipv{version}"', one) for version, one in view.sticky.items()]
     expected = [("", view.expectations)] if view.expectations else []
     for name, text, found in (
@@ -188,7 +188,7 @@ def _shared(view: View) -> Iterable[str]:
         )
 
 
-def _service(view: View) -> Iterable[str]:
+def _service(view: MetricsSnapshot) -> Iterable[str]:
     counts = view.counts
     for name, text, value in (
         ("noidlb_transactions_total", "Transactions that the kernel has taken", counts.transactions),

@@ -17,7 +17,7 @@ from ..status import VERSION, FarmStatus, backend_document, farm_document
 from .operation import find_farm
 from .paced import paced
 from .request import Answer, Request, RequestError, Written
-from .running import Running
+from .running import Operations
 
 _MOST_EVENTS = 1000
 
@@ -28,10 +28,10 @@ class Reload(Protocol):
     async def __call__(self, *, cut: bool) -> list[str]: ...
 
 
-class Desk:
+class RequestHandler:
     """Reads requests and has them carried out; reload is what reads the configuration again."""
 
-    def __init__(self, running: Running, events: EventLog, reload: Reload) -> None:
+    def __init__(self, running: Operations, events: EventLog, reload: Reload) -> None:
         self._running = running
         self._events = events
         self._reload = reload

@@ -22,11 +22,11 @@ from ..nft.flows import Match, ending_of
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.observed import Facts
-from ..overrides import Words
+from ..overrides import Overrides
 from ..role import Role
-from ..status import FarmStatus, Sight, each_status
-from .keeper import Keeper
-from .metrics import View
+from ..status import BackendView, FarmStatus, each_status
+from .keeper import StateStore
+from .metrics import MetricsSnapshot
 from .observer import Looks
 from .operation import find_backend, find_farm, number
 from .paced import paced
@@ -38,11 +38,17 @@ _PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
 _WORST = ("down", "unknown", "up")
 
 
-class Running:
+class Operations:
     """A guardian with its configuration and the operator's words; one change is made at a time."""
 
     def __init__(
-        self, guardian: Guardian, keeper: Keeper, events: EventLog, text: str, farms: tuple[Farm, ...], words: Words
+        self,
+        guardian: Guardian,
+        keeper: StateStore,
+        events: EventLog,
+        text: str,
+        farms: tuple[Farm, ...],
+        words: Overrides,
     ) -> None:
         self.guardian = guardian
         self.farms = farms
@@ -114,7 +120,7 @@ class Running:
         facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
         return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
 
-    async def view(self, role: Role, others: Mapping[str, int]) -> View:
+    async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
         guardian = self.guardian
         facts, flows = await asyncio.gather(
@@ -124,7 +130,7 @@ class Running:
         statuses: tuple[FarmStatus, ...] = ()
         if isinstance(facts, Facts) and not isinstance(flows, BaseException):
             statuses = await self._statuses(facts, flows, health)
-        return View(
+        return MetricsSnapshot(
             statuses=statuses,
             health=health,
             counts=guardian.counts,
@@ -150,7 +156,7 @@ class Running:
 
         await paced(map(group, health))
 
-        def sight(farm: str, backend: str) -> Sight | None:
+        def sight(farm: str, backend: str) -> BackendView | None:
             found = seen.get((farm, backend))
             return _sight(found) if found else None
 
@@ -181,7 +187,7 @@ class Running:
             text += f"; not in the kernel: {self._refusal}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
 
-    async def _say(self, words: Words, what: str, farm: str, backend: str, word: str) -> list[str]:
+    async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
         is_new = words != self.words
         if is_new:
             self.words = words
@@ -206,7 +212,7 @@ class Running:
             self._refusal = ""
 
 
-def sights(health: Sequence[Health]) -> dict[tuple[str, str], Sight]:
+def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:
     """Returns what is seen of each backend, by all of its addresses and commands: the worst of it."""
     found: dict[tuple[str, str], list[Health]] = {}
     for one in health:
@@ -214,7 +220,7 @@ def sights(health: Sequence[Health]) -> dict[tuple[str, str], Sight]:
     return {key: _sight(ones) for key, ones in found.items()}
 
 
-def _sight(ones: list[Health]) -> Sight:
+def _sight(ones: list[Health]) -> BackendView:
     worst = min(ones, key=lambda one: _WORST.index(one.state))
     took = [one.last.timings.total for one in ones if one.last is not None]
     doubt = next((one.note for one in ones if one.note), "")
@@ -224,7 +230,7 @@ def _sight(ones: list[Health]) -> Sight:
     if kept := next((one.kept for one in ones if one.kept), ""):
         doubt = "; ".join(filter(None, (printable(f"cannot be checked: {kept}", 200), doubt)))
     since = worst.since if worst.state == "down" else max(changes, default=None)
-    return Sight(
+    return BackendView(
         state=worst.state,
         reason=doubt,
         since=since,

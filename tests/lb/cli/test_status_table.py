@@ -10,8 +10,8 @@ from noidlb.cli.status_table import Terminal, _columns, terminal, to_table
 from noidlb.farm import BackendState
 from noidlb.nft.compile import Condition, compile_table
 from noidlb.nft.listing import Snapshot
-from noidlb.overrides import Words
-from noidlb.status import FarmStatus, Sight, survey
+from noidlb.overrides import Overrides
+from noidlb.status import BackendView, FarmStatus, survey
 
 from tests.support.lb.farms import farm
 
@@ -20,10 +20,10 @@ FARMS = (farm("up", 2, vip=farm().vip[:1]), farm("both", 2))
 LOST = Condition(BackendState.UP, lost=frozenset({6}))
 TABLE = compile_table(FARMS, {("both", "b1"): LOST, ("both", "b2"): LOST, ("up", "b1"): Condition(BackendState.DOWN)})
 SIGHTS = {
-    ("up", "b1"): Sight(state="down", reason=REASON, since=1.0, seconds=0.01, flaps=1),
-    ("up", "b2"): Sight(state="up", seconds=0.01),
+    ("up", "b1"): BackendView(state="down", reason=REASON, since=1.0, seconds=0.01, flaps=1),
+    ("up", "b2"): BackendView(state="up", seconds=0.01),
 }
-STATUSES = survey(FARMS, Words(), Snapshot(1, TABLE), {}, SIGHTS)
+STATUSES = survey(FARMS, Overrides(), Snapshot(1, TABLE), {}, SIGHTS)
 
 
 def plain(text: str) -> str:
@@ -72,7 +72,7 @@ def test_colours_are_those_of_the_states() -> None:
 
 
 def test_wide_letters_count_twice() -> None:
-    sight = Sight(state="down", reason="サーバーが応答しません" * 5)
+    sight = BackendView(state="down", reason="サーバーが応答しません" * 5)
     one = replace(STATUSES[0].backends[0], guardian=sight)
     found: tuple[FarmStatus, ...] = (replace(STATUSES[0], backends=(one,)),)
     assert all(_columns(line) <= 100 for line in to_table(found, Terminal(100)).splitlines())

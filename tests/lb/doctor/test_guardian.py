@@ -7,7 +7,7 @@ from noidlb.doctor.guardian import examine_guardian
 from noidlb.farm import Farm
 from noidlb.finding import Finding
 from noidlb.guard import Guard
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from tests.support.lb.farms import farm
 
@@ -15,8 +15,10 @@ WATCHED = farm("w", guardian=Guard())
 PLAIN = farm("p")
 
 
-def look(*farms: Farm, words: Words | None = None, path: Path = Path("/nowhere"), holder: str = "") -> list[Finding]:
-    return list(examine_guardian(farms, words or Words(), path, holder))
+def look(
+    *farms: Farm, words: Overrides | None = None, path: Path = Path("/nowhere"), holder: str = ""
+) -> list[Finding]:
+    return list(examine_guardian(farms, words or Overrides(), path, holder))
 
 
 def test_a_guardian_that_watches() -> None:
@@ -45,10 +47,10 @@ def test_a_guardian_that_was_killed_leaves_its_socket(tmp_path: Path) -> None:
 
 
 def test_stopped_farms() -> None:
-    (found,) = look(PLAIN, words=Words(all_stopped=True))
+    (found,) = look(PLAIN, words=Overrides(all_stopped=True))
     assert str(found).startswith("fault  farms: all are stopped by the operator, and refuse every client: noidlb start")
-    assert [one.level for one in look(PLAIN, words=Words(stopped=frozenset({"p"})))] == ["fault"]
-    found = look(WATCHED, PLAIN, words=Words(stopped=frozenset({"p"})), holder="process 7")[0]
+    assert [one.level for one in look(PLAIN, words=Overrides(stopped=frozenset({"p"})))] == ["fault"]
+    found = look(WATCHED, PLAIN, words=Overrides(stopped=frozenset({"p"})), holder="process 7")[0]
     assert found.level == "warn"
     assert "stopped by the operator: p" in found.text
 

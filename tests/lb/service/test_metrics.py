@@ -10,8 +10,8 @@ from noidlb.guardian.health import Health
 from noidlb.nft.compile import Condition, compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
-from noidlb.overrides import Words
-from noidlb.service.metrics import View, write
+from noidlb.overrides import Overrides
+from noidlb.service.metrics import MetricsSnapshot, write
 from noidlb.status import survey
 
 from noidchecks.status.result import Result
@@ -53,13 +53,13 @@ def view(
     conditions: dict[tuple[str, str], Condition] | None = None,
     stopped: frozenset[str] = frozenset(),
     one: Farm = FARM,
-) -> View:
+) -> MetricsSnapshot:
     table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
-    statuses = survey((one,), Words(), table, flows)
-    return View(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
+    statuses = survey((one,), Overrides(), table, flows)
+    return MetricsSnapshot(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
 
 
-def written(view: View) -> str:
+def written(view: MetricsSnapshot) -> str:
     return b"".join(write(view)).decode()
 
 
