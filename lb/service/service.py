@@ -99,7 +99,7 @@ class Service:
             words = self._words().about(farms)
             self._load_modules(farms)
             keeper = StateStore(self._options.folder, self._events)
-            guardian = Guardian(farms, words, actuator=self._acts, events=self._events)
+            guardian = Guardian(farms, words, applier=self._acts, events=self._events)
             running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
             stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
