@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from noidchecks.plugin.command import PLUGINS, plugin_of
-from noidchecks.plugin.options import Option, Plugin
+from noidchecks.plugin.getopt import Option, Plugin
+from noidchecks.plugin.plugin import PLUGINS, plugin_of
 
 BEGIN = "<!-- options -->"
 END = "<!-- /options -->"

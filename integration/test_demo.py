@@ -37,7 +37,7 @@ def test_in_a_user_namespace_too() -> None:
         sys.executable,
         "-P",
         "-c",
-        "from lb.cli import main; main()",
+        "from noidlb.cli.main import main; main()",
         "demo",
     ]
     answer = subprocess.run(words, capture_output=True, text=True, timeout=120)

@@ -14,7 +14,7 @@ from integration.conftest import Folders
 from integration.daemon import Daemon
 from integration.servers import FILES, Server, free_port
 from noidchecks import Active, File, FtpProbe, Listing, Login, Range, Result, State, check
-from noidchecks.tls import TlsLayer
+from noidchecks.dialogue.tls import TlsLayer
 
 pytestmark = pytest.mark.root
 

@@ -13,7 +13,7 @@ from integration.certificates import OPENSSL, Certificate, Certificates
 from integration.conftest import Folders
 from integration.servers import Server, free_port
 from noidchecks import File, FtpProbe, Login, Result, State, check
-from tests.fakes.certificates import Chain
+from tests.support.certificates import Chain
 
 pytestmark = pytest.mark.root
 

@@ -12,7 +12,7 @@ import pytest
 
 from integration.contract.compare import OURS, run
 from noidchecks import FtpProbe, NotResolved, State, survey
-from tests.fakes.peers import Peer
+from tests.support.peers import Peer
 
 pytestmark = pytest.mark.root
 

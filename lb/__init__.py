@@ -8,25 +8,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lb.actuator import Actuator
-    from lb.config import load
-    from lb.events import Event, EventLog
-    from lb.farm_error import FarmError
-    from lb.lock import GuardError
-    from lb.watch import Guardian
-    from lb.words import Words
+    from .config.load import load
+    from .errors import FarmError
+    from .events import Event, EventLog
+    from .guardian.applier import Actuator
+    from .guardian.guardian import Guardian
+    from .guardian.lock import GuardError
+    from .overrides import Words
 
 __all__ = ["Guardian", "load", "Words", "Actuator", "EventLog", "Event", "FarmError", "GuardError"]
 
 _HOMES = {
-    "Guardian": "lb.watch",
-    "load": "lb.config",
-    "Words": "lb.words",
-    "Actuator": "lb.actuator",
-    "EventLog": "lb.events",
-    "Event": "lb.events",
-    "FarmError": "lb.farm_error",
-    "GuardError": "lb.lock",
+    "Guardian": "noidlb.guardian.guardian",
+    "load": "noidlb.config.load",
+    "Words": "noidlb.overrides",
+    "Actuator": "noidlb.guardian.applier",
+    "EventLog": "noidlb.events",
+    "Event": "noidlb.events",
+    "FarmError": "noidlb.errors",
+    "GuardError": "noidlb.guardian.lock",
 }
 
 

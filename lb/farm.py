@@ -9,8 +9,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
-from lb.farm_error import FarmError as FarmError, require
-from lb.guard import Guard as Guard
+from .errors import FarmError as FarmError, require
+from .guard import Guard as Guard
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -116,7 +116,7 @@ class Farm:
     source holds fixed snat addresses, at most one of each family (none: masquerade). sticky is in seconds, by client
     address. connection_limit is for each backend. ftps names the data connections that FTP clients make over TLS,
     which no helper can read: passive, active. single_port is for TFTP servers that answer from the port that they were
-    asked at. marks are the bits of conntrack marks that a configuration's farms have for themselves (none: lb.marks
+    asked at. marks are the bits of conntrack marks that a configuration's farms have for themselves (none: nft/marks.py
     chooses).
     """
 

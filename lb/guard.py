@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from lb.farm_error import require
+from .errors import require
 
 # Hundreds of farms share one command, and shlex is slow.
 words_of = lru_cache(maxsize=64)(shlex.split)

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lb.apply import shares
-from lb.events import stamp
-from lb.farm import Backend, BackendState, Farm
-from lb.listing import Snapshot
-from lb.marks import Marks
-from lb.peer import PairView
-from lb.role import Role
-from lb.table import Table
-from lb.words import Words
 from noidchecks.status.text import printable
+
+from .events import stamp
+from .farm import Backend, BackendState, Farm
+from .nft.listing import Snapshot
+from .nft.marks import Marks
+from .nft.plan import shares
+from .nft.table import Table
+from .overrides import Words
+from .pair.peer import PairView
+from .role import Role
 
 _HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN", "")
 # The columns of numbers.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .files.settings import File as File, Listing as Listing, Login as Login
     from .ftp.active import Active as Active
     from .ftp.probe import FtpProbe as FtpProbe
-    from .plugin.command import Command as Command, parse_line as parse_line
+    from .plugin.plugin import Command as Command, parse_line as parse_line
     from .probe import check as check, check_async as check_async, survey as survey, survey_async as survey_async
     from .ssh.identity import Identity as Identity
     from .ssh.probe import SshProbe as SshProbe
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # name -> the module that has it
 _PUBLIC = {
     "Active": "ftp.active",
-    "Command": "plugin.command",
+    "Command": "plugin.plugin",
     "DeadlineExceeded": "errors",
     "File": "files.settings",
     "FtpProbe": "ftp.probe",
@@ -65,7 +65,7 @@ _PUBLIC = {
     "UsageError": "errors",
     "check": "probe",
     "check_async": "probe",
-    "parse_line": "plugin.command",
+    "parse_line": "plugin.plugin",
     "printable": "status.text",
     "survey": "probe",
     "survey_async": "probe",

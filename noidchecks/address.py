@@ -5,8 +5,8 @@ from __future__ import annotations
 # _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
 import _socket
 
+from .drivers.resolver import LOOK_UPS
 from .errors import LocalError, NotResolved
-from .resolver import LOOK_UPS
 from .status.text import printable
 from .value import Value
 
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .resolver import LookUp
+    from .drivers.resolver import LookUp
 
 AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX = _socket.AF_UNSPEC, _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
 STREAM, DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM

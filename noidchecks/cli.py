@@ -91,10 +91,10 @@ def survey(
     The exit code is 0 when everything was checked and handed in, whatever the states; 1 when a target was not
     understood or a result was refused for good; 2 when results are not handed in; 3 when there was nothing to check.
     """
-    from .fleet import Fleet, Sources
-    from .report.choose import choose
-    from .report.journal import require_spool_folder
-    from .targets import Shard
+    from .surveys.report.choose import choose
+    from .surveys.report.journal import require_spool_folder
+    from .surveys.runner import Fleet, Sources
+    from .surveys.targets import Shard
 
     if not files and not nagios_objects:
         raise UsageError("survey needs targets: a file, - or --nagios-objects")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from .dialogue import Dialogue
+    from .dialogue.operations import Dialogue
     from .status.result import Result
     from .timings import Timings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .atomic import draft_beside
 from .errors import UsageError
-from .plugin.command import PLUGINS
+from .plugin.plugin import PLUGINS
 from .regular import open_regular
 from .status.state import State
 

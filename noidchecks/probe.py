@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from .contract import Probe as Probe
-    from .dialogue import Dialogue
+    from .dialogue.operations import Dialogue
 
     P = TypeVar("P", bound=Probe)
     K = TypeVar("K")

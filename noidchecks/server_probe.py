@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .dialogue import Dialogue
+    from .dialogue.operations import Dialogue
     from .status.result import Result
     from .timings import Timings
 

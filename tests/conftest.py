@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 
 import noidchecks
 from noidchecks import Result
-from tests.fakes.peers import Peer, Step
-from tests.waiting import LONG
+from tests.support.peers import Peer, Step
+from tests.support.waiting import LONG
 
 # A busy machine is slow, and no counterexample.
 settings.register_profile("patient", deadline=None, suppress_health_check=(HealthCheck.too_slow,))

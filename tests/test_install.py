@@ -12,7 +12,7 @@ import pytest
 from noidchecks import install
 from noidchecks.cli import main
 from noidchecks.errors import UsageError
-from noidchecks.plugin.command import PLUGINS
+from noidchecks.plugin.plugin import PLUGINS
 from noidchecks.status.state import State
 
 ROOT = Path(__file__).parents[1]

@@ -12,10 +12,10 @@ from multiprocessing import get_context
 from typing import Any
 
 import pytest
+from noidlb.errors import FarmError
+from noidlb.service.request import RequestError
 
 import noidchecks
-from lb.farm_error import FarmError
-from lb.request import RequestError
 from noidchecks import (
     Active,
     DeadlineExceeded,
@@ -45,7 +45,7 @@ from noidchecks import (
 )
 from noidchecks.address import AF_INET, Address
 from noidchecks.ftp.data import DataFailed, NotOffered
-from tests.fakes.peers import Peer
+from tests.support.peers import Peer
 
 
 def in_phase(error: ProbeError, phase: str = "greeting") -> ProbeError:

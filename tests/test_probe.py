@@ -13,9 +13,9 @@ import pytest
 import noidchecks.address
 from noidchecks import FtpProbe, PeerError, Result, State, Timings, check, check_async
 from noidchecks.address import AF_INET, AF_INET6, Address
-from noidchecks.dialogue import Close, Dialogue, Phase, Sleep
+from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
 from tests.conftest import Check, NewPeer
-from tests.drivers.talk import TalkProbe, greeting_of, open_to
+from tests.support.talk import TalkProbe, greeting_of, open_to
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

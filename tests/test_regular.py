@@ -9,21 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from noidlb.config.load import load
+from noidlb.farm import FarmError
+from noidlb.service.operation import read_file
+from noidlb.service.state import StateError, StateFolder
 
-from lb.config import load
-from lb.farm import FarmError
-from lb.operation import read_file
-from lb.state import StateError, StateFolder
 from noidchecks import FtpProbe, UsageError, check
-from noidchecks.files.credentials import first_line, read_login
-from noidchecks.fleet import Sources
+from noidchecks.files.login import first_line, read_login
 from noidchecks.install import is_ours
-from noidchecks.plugin.command import parse, parse_line
+from noidchecks.plugin.plugin import parse, parse_line
 from noidchecks.regular import NotRegular, TooLarge, open_regular, read_regular, require_regular
-from noidchecks.report.choose import choose
-from noidchecks.report.icinga2 import credentials
-from tests.fakes.peers import Peer
-from tests.waiting import LONG
+from noidchecks.surveys.report.choose import choose
+from noidchecks.surveys.report.icinga2 import credentials
+from noidchecks.surveys.runner import Sources
+from tests.support.peers import Peer
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -14,13 +14,13 @@ import pytest
 import noidchecks.address
 from noidchecks import DeadlineExceeded, FtpProbe, NotConnected, Result, State, Timings, survey, survey_async
 from noidchecks.address import AF_INET, AF_INET6, Address
-from noidchecks.dialogue import Close, Dialogue, Phase, Sleep
+from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
 from noidchecks.drivers.session import Session
 from tests.conftest import NewPeer
-from tests.drivers.talk import TalkProbe, greeting_of, open_to
-from tests.fakes.peers import Peer, close, reset, unused_port
-from tests.surveys import Outcome, Survey
-from tests.waiting import until
+from tests.support.peers import Peer, close, reset, unused_port
+from tests.support.surveys import Outcome, Survey
+from tests.support.talk import TalkProbe, greeting_of, open_to
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -15,15 +15,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
+from noidlb.config.load import parse
+from noidlb.farm import BackendState
+from noidlb.nft.compile import Condition, compile_table
+from noidlb.nft.nft import NftSession
+from noidlb.nft.table import Table, transactions
+
 from integration.bench.load import Address, connect, listening, serving, working
 from integration.bench.measure import BIN
 from integration.bench.stopwatch import timed, timed_run
 from integration.lab import Lab, vip
-from lb.config import parse
-from lb.farm import BackendState
-from lb.kernel import NftSession
-from lb.ruleset import Condition, compile_table
-from lb.table import Table, transactions
 
 CONNECTIONS = 200_000
 RELOADS = 100

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import DEVNULL
 
+from noidlb.config.load import parse
+from noidlb.nft.compile import compile_table
+from noidlb.nft.table import render
+
 from integration.bench import nftlb
 from integration.bench.load import Address, listening
 from integration.bench.services import Service, fleet, nftlb_text, noidlb_text
 from integration.lab.namespace import Namespace
 from integration.lab.topology import GATEWAY, Link, route_back, vip, wire
 from integration.servers import UNPACKED
-from lb.config import parse
-from lb.ruleset import compile_table
-from lb.table import render
 
 PLAIN, TRACKED, ONE, MANY = "plain routing", "routing, conntrack", "noidlb, 1 farm", "noidlb, 500 farms"
 NFTLB, HAND, HAPROXY = "nftlb, 1 farm", "hand-written rule", "HAProxy, 1 thread"

@@ -11,16 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from noidlb.config.load import parse
+from noidlb.farm import BackendState, Farm
+from noidlb.nft import nft as kernel
+from noidlb.nft.compile import Condition, compile_table
+from noidlb.nft.table import Table, render, transactions
+
 from integration.bench import nftlb
 from integration.bench.measure import BIN
 from integration.bench.services import fleet, nftlb_text, noidlb_text
 from integration.bench.stopwatch import timed, timed_run
 from integration.lab.namespace import Namespace
-from lb import kernel
-from lb.config import parse
-from lb.farm import BackendState, Farm
-from lb.ruleset import Condition, compile_table
-from lb.table import Table, render, transactions
 
 ROUNDS = 7
 LARGE_ROUNDS = 3
@@ -39,12 +40,12 @@ times = [perf_counter()]
 def part(result):
     times.append(perf_counter())
     return result
-import lb.cli
+import noidlb.cli.main
 part(None)
 from lb import kernel
-from lb.config import parse
-from lb.ruleset import compile_table
-from lb.table import render
+from noidlb.config.load import parse
+from noidlb.nft.compile import compile_table
+from noidlb.nft.table import render
 farms = part(parse(Path(sys.argv[1]).read_text()))
 table = part(compile_table(farms))
 text = part(render(table))

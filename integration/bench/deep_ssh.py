@@ -15,7 +15,7 @@ from pathlib import Path
 from integration.bench.greeter import greeter
 from integration.bench.measure import BIN, Cost, medians, run
 from integration.servers import free_port, sshd
-from tests.fakes.ssh import kexinit
+from tests.support.ssh import kexinit
 
 ROUNDS = 25
 CHECKS = 3000

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from noidlb.nft.nft import NftSession
+
 from integration.lab import Backend, Lab, vip
 from integration.lab.faults import BLACKHOLE, NO_PASSIVE_DATA, REFUSE
 from integration.lb.farms import Value
@@ -20,7 +22,6 @@ from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
 from integration.repeating import repeating
 from integration.servers import UNPACKED
-from lb.kernel import NftSession
 
 INTERVAL, FAST, TIMEOUT, FALL = 1.0, 0.2, 0.5, 3
 BOUND = INTERVAL + (FALL - 1) * FAST + TIMEOUT + 0.05

@@ -11,15 +11,16 @@ import subprocess
 import sys
 import time
 
+from noidlb.config.load import parse
+from noidlb.events import Event, EventLog
+from noidlb.farm import Farm
+from noidlb.guardian.applier import Actuator, Applied
+from noidlb.guardian.guardian import Guardian
+from noidlb.guardian.reconciler import Acts
+from noidlb.nft.compile import Conditions
+from noidlb.overrides import Words
+
 from integration.bench.greeter import greeter
-from lb.actuator import Actuator, Applied
-from lb.config import parse
-from lb.enactor import Acts
-from lb.events import Event, EventLog
-from lb.farm import Farm
-from lb.ruleset import Conditions
-from lb.watch import Guardian
-from lb.words import Words
 
 INTERVAL = 5
 MEASURED = 30.0

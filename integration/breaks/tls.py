@@ -10,7 +10,7 @@ from integration.breaks.scene import Scene, Stages, Where, breaks
 from integration.certificates import Certificate
 from integration.lab import Tls, servers
 from integration.lab.servers import Place, Server
-from tests.fakes.certificates import Chain
+from tests.support.certificates import Chain
 
 
 def with_tls(scene: Scene, certificate: Certificate) -> Callable[[Place], Server]:

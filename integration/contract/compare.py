@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fakes.peers import Peer, Step
+from tests.support.peers import Peer, Step
 
 OURS = Path(sys.executable).parent
 THEIRS = Path("/usr/lib/nagios/plugins")

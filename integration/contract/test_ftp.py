@@ -8,7 +8,7 @@ from re import escape
 import pytest
 
 from integration.contract.compare import Difference, assert_same, both, filled, peer
-from tests.fakes.peers import Client, Peer, Step, await_text, close, half_close, reset, silent
+from tests.support.peers import Client, Peer, Step, await_text, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root
 

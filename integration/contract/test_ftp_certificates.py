@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from integration.contract.compare import Difference, assert_same, both
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import FtpServer
-from tests.fakes.peers import unused_port
+from tests.support.certificates import Chain
+from tests.support.ftp import FtpServer
+from tests.support.peers import unused_port
 
 pytestmark = pytest.mark.root
 

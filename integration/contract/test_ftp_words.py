@@ -7,7 +7,7 @@ from re import escape
 import pytest
 
 from integration.contract.compare import Difference, assert_same, both, filled, peer
-from tests.fakes.peers import Step, close, half_close, reset, silent
+from tests.support.peers import Step, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root
 

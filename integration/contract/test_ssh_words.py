@@ -6,7 +6,7 @@ import pytest
 
 from integration.contract.compare import Difference, assert_same, both, filled, peer
 from integration.contract.test_ftp_words import MODULO, OWN, TIMEOUT_STATE, VERBOSE, lines
-from tests.fakes.peers import Step, close, half_close, reset, silent
+from tests.support.peers import Step, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root
 

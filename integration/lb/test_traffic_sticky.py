@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from noidlb.nft.skeleton import STICKY_SIZE
 
 from integration.lab import Lab, vip
 from integration.lab.names import Asked
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
-from lb.skeleton import STICKY_SIZE
 
 pytestmark = pytest.mark.root
 

@@ -7,11 +7,11 @@ import signal
 import sys
 from contextlib import suppress
 
-from lb.actuator import Actuator
-from lb.config import load
-from lb.events import EventLog, to_json
-from lb.watch import Guardian
-from lb.words import Words
+from noidlb.config.load import load
+from noidlb.events import EventLog, to_json
+from noidlb.guardian.applier import Actuator
+from noidlb.guardian.guardian import Guardian
+from noidlb.overrides import Words
 
 
 async def main(file: str) -> None:

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Self
 
+from noidlb.events import Event, from_dict
+
 from integration.lab import Lab
 from integration.lab.namespace import PATIENCE
-from lb.events import Event, from_dict
 
 _PROGRAM = (sys.executable, "-P", "-m", "integration.lb_guard.guarded")
 

@@ -11,7 +11,7 @@ from integration.lab.names import Asked
 from integration.lb.balance import FIREWALL
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
-from tests.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 

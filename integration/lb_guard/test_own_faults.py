@@ -16,7 +16,7 @@ from integration.lab import Lab, vip
 from integration.lab.faults import BLACKHOLE, REFUSE, fault
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
-from tests.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 

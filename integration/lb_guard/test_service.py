@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from noidlb.nft import nft as kernel
 
 from integration.lab import Lab, vip
 from integration.lab.faults import REFUSE, fault
@@ -19,8 +20,7 @@ from integration.lb.farms import farm
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
 from integration.repeating import repeating
-from lb import kernel
-from tests.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 

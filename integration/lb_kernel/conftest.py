@@ -6,8 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-
-from lb import kernel
+from noidlb.nft import nft as kernel
 
 FOREIGN = """\
 table inet firewall {

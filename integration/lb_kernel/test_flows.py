@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from noidlb.nft import conntrack
 
 from integration.lb_kernel.conftest import nft
-from lb import conntrack
 
 pytestmark = pytest.mark.root
 
@@ -55,7 +55,7 @@ def noidlb(tmp_path: Path) -> Iterator[Noidlb]:
     environment = {**os.environ, "NOIDLB_STATE": str(tmp_path / "state")}
 
     def run(*words: str, code: int = 0) -> str:
-        argv = [sys.executable, "-c", "from lb.cli import main; main()", *words]
+        argv = [sys.executable, "-c", "from noidlb.cli.main import main; main()", *words]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
@@ -194,7 +194,7 @@ def test_apply_restores_words_after_a_reboot(noidlb: Noidlb, tmp_path: Path) -> 
 
 
 def test_two_at_once_do_not_interleave(noidlb: Noidlb, tmp_path: Path) -> None:
-    argv = [sys.executable, "-c", "from lb.cli import main; main()"]
+    argv = [sys.executable, "-c", "from noidlb.cli.main import main; main()"]
     environment = {**os.environ, "NOIDLB_STATE": str(tmp_path / "state")}
     running = [
         subprocess.Popen([*argv, word, farm, one], env=environment, stdout=subprocess.PIPE, text=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-
-from lb import lock, nfnetlink
-from lb.lock import GuardError
+from noidlb.guardian import lock
+from noidlb.guardian.lock import GuardError
+from noidlb.nft import netlink as nfnetlink
 
 pytestmark = pytest.mark.root
 

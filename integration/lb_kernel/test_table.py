@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
+from noidlb.farm import Farm, Protocol
+from noidlb.nft import nft as kernel
+from noidlb.nft.compile import compile_table
+from noidlb.nft.nft import KernelError, NftSession
+from noidlb.nft.plan import plan
+from noidlb.nft.skeleton import VERSION
+from noidlb.nft.table import Table, render, transactions
+from noidlb.overrides import Words
 
 from integration.lb_kernel.conftest import nft
-from lb import kernel
-from lb.apply import plan
-from lb.farm import Farm, Protocol
-from lb.kernel import KernelError, NftSession
-from lb.ruleset import compile_table
-from lb.skeleton import VERSION
-from lb.table import Table, render, transactions
-from lb.words import Words
-from tests.lb.farms import conditions, farm, farm_sets
+from tests.support.lb.farms import conditions, farm, farm_sets
 
 pytestmark = pytest.mark.root
 

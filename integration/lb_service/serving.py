@@ -11,10 +11,11 @@ import threading
 import time
 from pathlib import Path
 
+from noidlb.events import Event, from_dict
+
 from integration.lab import Lab
 from integration.lab.namespace import PATIENCE
 from integration.lb.balance import NOIDLB
-from lb.events import Event, from_dict
 
 
 class Serving:

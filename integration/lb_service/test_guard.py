@@ -21,7 +21,7 @@ from integration.lb.balance import flows
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.test_service import reached, traffic
 from integration.lb_service.serving import Serving
-from tests.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 

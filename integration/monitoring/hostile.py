@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from integration.monitoring.service import Service
-from tests.fakes.peers import Peer
+from tests.support.peers import Peer
 
 TAILS = {
     "bar": b"evil | load=99;1;2 text",

@@ -10,9 +10,9 @@ import pytest
 
 from integration.monitoring.icinga import program
 from integration.servers import UNPACKED
-from noidchecks.report.icinga2 import Icinga2
-from tests.report.api import PASSWORD, USER, Api, strict_certificates
-from tests.report.records import record
+from noidchecks.surveys.report.icinga2 import Icinga2
+from tests.support.icinga_api import PASSWORD, USER, Api, strict_certificates
+from tests.support.records import record
 
 pytestmark = pytest.mark.root
 

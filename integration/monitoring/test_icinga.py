@@ -15,8 +15,8 @@ from integration.monitoring import hostile
 from integration.monitoring.icinga import Icinga
 from integration.monitoring.servers import Farm
 from integration.monitoring.service import Service, wait_for
-from noidchecks.plugin.command import PLUGINS, plugin_of
-from tests.nagios.scripts import load
+from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from tests.support.nagios_scripts import load
 
 pytestmark = pytest.mark.root
 

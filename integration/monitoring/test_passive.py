@@ -16,8 +16,8 @@ from integration.monitoring.icinga import Icinga
 from integration.monitoring.nagios import Nagios
 from integration.monitoring.objects import PLAIN
 from integration.monitoring.service import Monitor, Service, wait_for
-from tests.fakes.peers import Peer
-from tests.report.records import BANNERS
+from tests.support.peers import Peer
+from tests.support.records import BANNERS
 
 pytestmark = pytest.mark.root
 

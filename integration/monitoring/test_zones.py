@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.monitoring.icinga import Icinga
-from tests.docs.blocks import ROOT, blocks_of
+from tests.support.docs_blocks import ROOT, blocks_of
 
 pytestmark = pytest.mark.root
 

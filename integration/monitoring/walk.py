@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from integration.servers import UNPACKED
-from tests.docs.blocks import blocks_of
+from tests.support.docs_blocks import blocks_of
 
 # Seconds until what a page shows must be there.
 PATIENCE = 120

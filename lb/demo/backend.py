@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 
 import paramiko
+from noidlb.demo.scene import HALF_DEAD, PASSIVE_PORTS, Ports
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
 from tftpy import TftpServer
 
-from lb.demo.scene import HALF_DEAD, PASSIVE_PORTS, Ports
 from noidchecks.demo.servant import announce, begin_service
 
 _WAITING_CLIENTS = 64

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from lb.demo.scene import FILE, WELL, Host
+from noidlb.demo.scene import FILE, WELL, Host
 
 _PATIENCE = 5.0
 # The words of a command as it is run where a host is.
@@ -80,7 +80,7 @@ class Cast:
             (files / FILE).write_text(f"{host.name}\n")
             ports = map(str, (host.ports.ftp, host.ports.tftp, host.ports.sftp))
             words = (self._address(host), str(files), str(self._folder / "host_key"), health, *ports)
-            argv = self._place(host, (sys.executable, "-P", "-m", "lb.demo.backend", *words))
+            argv = self._place(host, (sys.executable, "-P", "-m", "noidlb.demo.backend", *words))
             self._running[host] = start(argv)
         for host in hosts:
             output = self._running[host].stdout

@@ -13,9 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import paramiko
+from noidlb.demo.scene import FILE
 from tftpy import TftpClient
-
-from lb.demo.scene import FILE
 
 _PATIENCE = 5
 

@@ -12,15 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 import click
-
-from lb.client import ask
-from lb.demo import stage
-from lb.demo.cast import Cast, Failed, end, start
-from lb.demo.play import perform
-from lb.demo.scene import HOSTS, VIP, farms
-from lb.lock import GuardError
-from lb.program import KernelError
-from lb.status import FarmStatus, from_document
+from noidlb.demo import stage
+from noidlb.demo.cast import Cast, Failed, end, start
+from noidlb.demo.play import perform
+from noidlb.demo.scene import HOSTS, VIP, farms
+from noidlb.guardian.lock import GuardError
+from noidlb.nft.run import KernelError
+from noidlb.service.client import ask
+from noidlb.status import FarmStatus, from_document
 
 _PATIENCE = 10.0
 
@@ -41,11 +40,11 @@ class Namespaces:
         self.cast.__enter__()
         file = self._folder / "farms.toml"
         file.write_text(farms())
-        command = (sys.executable, "-P", "-c", "from lb.cli import main; main()", "guard", str(file))
+        command = (sys.executable, "-P", "-c", "from noidlb.cli.main import main; main()", "guard", str(file))
         options = ("--state-dir", str(self._folder / "state"), "--socket", str(self._socket), "--log", "json")
         with (self._folder / "guard.log").open("wb") as log:
             self._guard = start((*command, *options), log.fileno())
-        words = stage.within("client", sys.executable, "-P", "-m", "lb.demo.client", VIP)
+        words = stage.within("client", sys.executable, "-P", "-m", "noidlb.demo.client", VIP)
         self._client = start(words)
         return self
 

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from lb.actuator import Applied
-from lb.config import parse
-from lb.demo.cast import Cast
-from lb.demo.scene import HOSTS, Host, Ports, commands, farms
-from lb.events import EventLog
-from lb.farm import Farm
-from lb.listing import Snapshot
-from lb.ruleset import Conditions, compile_table
-from lb.running import sights
-from lb.status import FarmStatus, seen, survey
-from lb.table import render
-from lb.watch import Guardian
-from lb.words import Words
+from noidlb.config.load import parse
+from noidlb.demo.cast import Cast
+from noidlb.demo.scene import HOSTS, Host, Ports, commands, farms
+from noidlb.events import EventLog
+from noidlb.farm import Farm
+from noidlb.guardian.applier import Applied
+from noidlb.guardian.guardian import Guardian
+from noidlb.nft.compile import Conditions, compile_table
+from noidlb.nft.listing import Snapshot
+from noidlb.nft.table import render
+from noidlb.overrides import Words
+from noidlb.service.running import sights
+from noidlb.status import FarmStatus, seen, survey
 
 LOOPBACK = "127.0.0.1"
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from lb.demo.cast import Cast
-from lb.demo.scene import HALF_DEAD, WELL, Host
-from lb.status import FarmStatus, to_table
+from noidlb.demo.cast import Cast
+from noidlb.demo.scene import HALF_DEAD, WELL, Host
+from noidlb.status import FarmStatus, to_table
 
 _PATIENCE = 20.0
 _ROUNDS = 3

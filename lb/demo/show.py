@@ -8,9 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-
-from lb.demo import stage
-from lb.demo.cast import Failed
+from noidlb.demo import stage
+from noidlb.demo.cast import Failed
 
 # What backends and client need besides our own dependencies, by the name under which it is imported.
 _REQUIRED = ("pyftpdlib", "tftpy")
@@ -26,11 +25,11 @@ def run(say: Callable[[str], object], *, loopback: bool = False) -> int:
         )
     why = "loopback was asked for" if loopback else stage.obstacle()
     if not why:
-        return stage.enter("lb.demo.inside")
+        return stage.enter("noidlb.demo.inside")
     say(f"On loopback alone, without VIP and clients: {why}.")
     say("")
-    from lb.demo.loopback import Loopback
-    from lb.demo.play import perform
+    from noidlb.demo.loopback import Loopback
+    from noidlb.demo.play import perform
 
     try:
         with TemporaryDirectory(prefix="noidlb-demo-") as folder, Loopback(Path(folder)) as theatre:

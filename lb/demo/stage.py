@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lb.demo.scene import CLIENT, GATEWAY, HOSTS, VIP
-from lb.program import KernelError, find, run
+from noidlb.demo.scene import CLIENT, GATEWAY, HOSTS, VIP
+from noidlb.nft.run import KernelError, find, run
 
 _TIMEOUT = 30.0
 _PROGRAMS = (("unshare", "util-linux"), ("ip", "iproute2"), ("nft", "nftables"), ("conntrack", "conntrack"))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..dialogue import SendTo, Sleep
+from ..dialogue.operations import SendTo, Sleep
 from ..errors import DeadlineExceeded, LocalError, ProbeError
-from ..resolver import LookUp
 from ..timings import Timings
-from .grants import GRANTS
+from .perform import GRANTS
+from .resolver import LookUp
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..dialogue import Dialogue, Operation
+    from ..dialogue.operations import Dialogue, Operation
     from .transcript import Transcript
 
 # So many operations are granted before the loop is given back: a peer that is always ready must not starve the others.

@@ -9,7 +9,7 @@ import os
 import select
 
 from ..address import AF_INET, AF_INET6, AF_UNIX, DATAGRAM, STREAM, Address
-from ..dialogue import Datagram
+from ..dialogue.operations import Datagram
 from ..errors import LocalError, NotConnected
 
 # Python 3.11 to 3.13 name neither; from linux/in.h and linux/in6.h.

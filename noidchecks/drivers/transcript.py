@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import (
+from ..dialogue.operations import (
     Accept,
     Close,
     Connect,

@@ -27,7 +27,7 @@ _PATIENCE = 60.0
 _BOOT = (
     "import sys, os, marshal\n"
     "sys.path[:], module = marshal.loads(os.read(0, 1 << 20))\n"
-    "from noidchecks.fork_server import main\n"
+    "from noidchecks.drivers.fork_server import main\n"
     "main(module)"
 )
 _lock = _thread.allocate_lock()
@@ -224,7 +224,7 @@ def _fork(module: str) -> Worker:
         ours.close()
         from socket import socket
 
-        from ..fork_server import work_once
+        from .fork_server import work_once
 
         work_once(module, socket(fileno=theirs.detach()))
     finally:

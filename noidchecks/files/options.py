@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..plugin.common import integer
-from ..plugin.options import Option
+from ..plugin.getopt import Option
 from ..status.text import printable
 
 TYPE_CHECKING = False
@@ -54,7 +54,7 @@ def login_of(given: Mapping[str, str], host: str, *, needs_password: bool = True
         from .settings import Login
 
         return Login(given["user"], "")
-    from .credentials import read_login
+    from .login import read_login
 
     source = sources[0] if sources else ""
     return read_login(given.get("user", ""), source, given.get(source, ""), host)

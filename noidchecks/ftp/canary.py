@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import Reserve
+from ..dialogue.operations import Reserve
 from ..errors import ProbeError
 from ..files.canary import Canary, reserve
 from .control import path
@@ -11,8 +11,8 @@ from .ways import over_first
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue
-    from .deep import DeepFindings
+    from ..dialogue.operations import Dialogue
+    from .session import DeepFindings
 
 # What may still come about the transfer before the reply to DELE does.
 _BELATED = frozenset((125, 150, 225, 226, 425, 426, 451, 452))

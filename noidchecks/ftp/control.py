@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..dialogue import Await, Mask, Phase
+from ..dialogue.operations import Await, Mask, Phase
 from ..errors import DeadlineExceeded, PeerError
 from ..status.text import Gate
 from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue, Stream
+    from ..dialogue.operations import Dialogue, Stream
     from ..drivers.sockets import Channel
     from .wire import Reply
 

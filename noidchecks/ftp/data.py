@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..address import AF_INET6, Address
-from ..dialogue import Accept, Close, Connect, Listen, LocalAddress, Receive, Send, Stream
+from ..dialogue.operations import Accept, Close, Connect, Listen, LocalAddress, Receive, Send, Stream
 from ..errors import LocalError, NotConnected, PeerError, ProbeError, TlsError
 from .control import Control
 from .listing import is_empty
@@ -11,10 +11,10 @@ from .wire import epsv_port, pasv_endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.tls import TlsLayer
     from ..drivers.sockets import Channel
     from ..files.content import Sink
-    from ..tls import TlsLayer
     from .active import Active
     from .wire import Reply
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import UsageError
 from ..files.options import FILE_ROWS, PASSWORD_ROWS, files_of, login_of
 from ..plugin.common import integer, state
-from ..plugin.options import Option
+from ..plugin.getopt import Option
 from ..status.text import printable
 
 TYPE_CHECKING = False

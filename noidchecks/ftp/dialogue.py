@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import Mask, Phase, Sleep, open_stream
+from ..dialogue.operations import Mask, Phase, Sleep, open_stream
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .wire import ReplyReader
@@ -10,11 +10,11 @@ from .wire import ReplyReader
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
-    from ..dialogue import Dialogue, Stream
-    from ..tls import TlsFacts
+    from ..dialogue.operations import Dialogue, Stream
+    from ..dialogue.tls import TlsFacts
     from .control import Control
-    from .deep import DeepFindings
     from .probe import FtpProbe
+    from .session import DeepFindings
     from .wire import Reply
 
 # As the C plugin: so long it waits for more after an answer that does not match yet.
@@ -81,7 +81,7 @@ def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
         yield from _request_tls(probe, stream, findings)
     if probe.is_deep and findings.matched:
         # Here and not above, because a check of the greeting does not need it.
-        from .deep import examine
+        from .session import examine
 
         yield from examine(probe, stream, findings)
     if probe.quit:
@@ -207,7 +207,7 @@ def _hear_through_tls(probe: FtpProbe, stream: Stream) -> Dialogue[None]:
 
 def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     # Here and not above, because ssl costs as much as the rest of a check; FtpProbe.dialogue() has loaded it by now.
-    from ..tls import TlsSettings, start_tls
+    from ..dialogue.tls import TlsSettings, start_tls
 
     name = probe.sni or (probe.host if probe.verify and not probe.host.startswith("/") else "")
     settings = TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file, minimum=probe.tls_min, pins=probe.tls_pins)

@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.common import (
-    ADDRESS_ROWS,
-    HELP_ROWS,
-    OUTPUT_ROWS,
-    TIME_ROWS,
-    CommonSettings,
-    integer,
-    port,
-)
-from ..plugin.options import Option, Plugin, Scan
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, integer, port
+from ..plugin.getopt import Option, Plugin, Scan
 from ..status.state import State
 from ..status.text import printable
 from .deep_options import DEEP_ROWS, DeepSettings
@@ -22,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..plugin.command import Command
+    from ..plugin.plugin import Command
 
 OPTIONS = (
     *HELP_ROWS,
@@ -195,20 +187,20 @@ def _tls(before: str | None, wanted: str) -> str:
 
 
 def _version(value: str) -> str:
-    from ..certificate import require_version
+    from ..dialogue.certificate import require_version
 
     require_version(value or "nothing")
     return value
 
 
 def _pin(value: str) -> str:
-    from ..certificate import pin_of
+    from ..dialogue.certificate import pin_of
 
     return pin_of(value)
 
 
 def _readable(path: str) -> str:
-    from ..certificate import MOST_AUTHORITIES
+    from ..dialogue.certificate import MOST_AUTHORITIES
     from ..regular import require_regular
 
     try:

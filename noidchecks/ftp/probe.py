@@ -9,13 +9,13 @@ from ..server_probe import ServerProbe, is_host
 from ..status.state import State
 from ..status.text import Gate, printable
 from .dialogue import converse
-from .judgement import judge
+from .judge import judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from ..files.settings import File, Listing, Login
     from ..status.result import Result
     from ..status.threshold import Range
@@ -182,7 +182,7 @@ class FtpProbe(ServerProbe):
         if not self.tls and self.tls_min:
             raise UsageError("A version of TLS can only be demanded with TLS, implicit or explicit")
         if self.tls_pins or self.tls_min:
-            from ..certificate import pin_of, require_version
+            from ..dialogue.certificate import pin_of, require_version
 
             require_version(self.tls_min)
             for pin in self.tls_pins:
@@ -229,13 +229,13 @@ class FtpProbe(ServerProbe):
         """Returns the conversation of this probe."""
         if self.tls:
             # Before the clock starts: loading these is not the server's time.
-            from .. import tls
+            from ..dialogue import tls
             from . import control  # noqa: F401  # loaded for its effect
 
             if self.certificate_days is not None or self.tls_pins:
                 tls.load_x509()
         if self.is_deep:
-            from . import deep  # noqa: F401  # for the same reason
+            from . import session as deep  # noqa: F401  # for the same reason
         return converse(self)
 
     def judge(self, findings: FtpFindings, timings: Timings) -> Result:

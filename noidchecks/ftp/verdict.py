@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from ..errors import DeadlineExceeded, NotConnected
-from ..files import judgement as files
-from ..judgement import failure_state, opening, time_metrics, time_part
+from ..files import judge as files
+from ..judging import failure_state, opening, time_metrics, time_part
 from ..status.perfdata import Metric
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
-from .judgement import facts_of, peer, place
+from .judge import facts_of, peer, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..errors import ProbeError
     from ..timings import Timings
-    from .deep import DeepFindings
     from .dialogue import FtpFindings
     from .probe import FtpProbe
+    from .session import DeepFindings
 
 
 def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, seconds: float, timings: Timings) -> Result:

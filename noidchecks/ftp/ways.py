@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..dialogue import Dialogue
-    from .deep import DeepFindings
+    from ..dialogue.operations import Dialogue
+    from .session import DeepFindings
 
 
 class Attempt:

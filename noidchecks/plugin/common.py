@@ -7,15 +7,15 @@ from ..errors import UsageError
 from ..status.state import State
 from ..status.text import printable
 from ..status.threshold import Range
-from .command import Command, InformationWanted
-from .options import Option
+from .getopt import Option
+from .plugin import Command, InformationWanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from ..contract import Probe
-    from .options import Plugin
+    from .getopt import Plugin
 
 # The C plugins' int.
 _INT_MAX = 2**31 - 1

@@ -6,7 +6,7 @@ from .. import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .options import Option, Plugin
+    from .getopt import Option, Plugin
 
 _COLUMN = 36
 

@@ -8,7 +8,7 @@ import sys
 from ..errors import BareUsageError, UsageError
 from ..status.state import State
 from ..status.text import printable
-from .command import InformationWanted, parse, plugin_of
+from .plugin import InformationWanted, parse, plugin_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(name: str, argv: Sequence[str], *, alone: bool = False) -> tuple[int, st
 
     result = check(command.probe, transcript=command.verbose)
     if command.output_format:
-        from .formats import render
+        from ..status.render import render
 
         return render(result, command.output_format)
     return result.state, str(result)

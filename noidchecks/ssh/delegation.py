@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 
-from ..dialogue import Close, Delegate, Receive, Send, Sleep
+from ..dialogue.operations import Close, Delegate, Receive, Send, Sleep
 from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
 from . import frames
 from .host_key import HostKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from ..drivers.sockets import Channel
     from .probe import SshProbe
 
-MODULE = "noidchecks.ssh.worker"
+MODULE = "noidchecks.ssh.paramiko_.worker"
 # What a worker reads anew for each session: its own process is older than the check.
 _ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
 # Of the probe, as plain values, whatever is derived from such.

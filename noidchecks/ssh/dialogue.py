@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue import Close, Mask, Phase, Prepare, Reserve, open_stream
+from ..dialogue.operations import Close, Mask, Phase, Prepare, Reserve, open_stream
 from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
-    from ..dialogue import Dialogue, Stream
+    from ..dialogue.operations import Dialogue, Stream
     from ..status.text import Gate
     from .delegation import Delegation
     from .host_key import HostKey
@@ -165,7 +165,7 @@ def _read_kexinit(
 def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearray) -> Dialogue[None]:
     """Has a worker process go on where we are: keys, and what is asked for behind them; ProbeError."""
     from .delegation import delegate
-    from .judgement import is_expected
+    from .judge import is_expected
 
     assert findings.identification is not None, "we are greeted"  # noqa: S101
     yield Phase("kex")

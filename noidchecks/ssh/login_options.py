@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..files.options import FILE_ROWS, PASSWORD_ROWS, files_of, login_of
-from ..plugin.options import Option
+from ..plugin.getopt import Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LoginSettings:
 
             phrase = ""
             if "passphrase-file" in given:
-                from ..files.credentials import first_line
+                from ..files.login import first_line
 
                 phrase = first_line("passphrase file", given["passphrase-file"])
             settings["identities"] = tuple(Identity(path, phrase) for path in paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import UsageError
 from ..files.options import FILE_ROWS
 from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, port, state
-from ..plugin.options import Option, Plugin
+from ..plugin.getopt import Option, Plugin
 from ..status.text import printable
 from .login_options import LOGIN_ROWS, LoginSettings
 from .probe import SshProbe
@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..plugin.command import Command
-    from ..plugin.options import Scan
+    from ..plugin.getopt import Scan
+    from ..plugin.plugin import Command
 
 _PORT_WORDS = "Port number"
 # None of the letters of check_ssh 2.x, which ignores its own behind host and port; nobody writes its long names there.

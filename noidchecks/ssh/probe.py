@@ -9,12 +9,12 @@ from ..server_probe import ServerProbe
 from ..status.state import State
 from ..status.text import Gate, printable
 from .dialogue import converse
-from .judgement import judge
+from .judge import judge
 from .versions import is_fingerprint, is_version, validate_pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from ..files.settings import File, Listing, Login
     from ..status.result import Result
     from ..status.threshold import Range

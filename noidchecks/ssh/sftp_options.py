@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.options import Option, Plugin
+from ..plugin.getopt import Option, Plugin
 from ..regular import read_regular
 from ..status.text import printable
 from .options import OPTIONS, build
@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..plugin.command import Command
-    from ..plugin.options import Scan
+    from ..plugin.getopt import Scan
+    from ..plugin.plugin import Command
 
 _SAME = {
     "get-remote": "get",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import Heard
+from ..dialogue.operations import Heard
 from ..errors import PeerError, ProbeError
 from ..status.text import printable
 from . import filexfer
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from .delegation import Delegation
 
     T = TypeVar("T")

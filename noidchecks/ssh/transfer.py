@@ -11,7 +11,7 @@ from .sftp_session import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from ..files.settings import File, Listing
     from .probe import SshProbe
     from .sftp_session import SftpSession

@@ -5,12 +5,12 @@ from __future__ import annotations
 from time import gmtime, strftime
 
 from ..errors import DeadlineExceeded
-from ..files import judgement as files
-from ..judgement import failure_state, failure_text, opening, time_metrics, time_part
+from ..files import judge as files
+from ..judging import failure_state, failure_text, opening, time_metrics, time_part
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
-from .judgement import SEPARATOR, facts_of, findings_before_login, service, version_text
+from .judge import SEPARATOR, facts_of, findings_before_login, service, version_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue import OpenDatagram, Phase, ReceiveFrom, SendTo
+from ..dialogue.operations import OpenDatagram, Phase, ReceiveFrom, SendTo
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from . import wire
 from .transfer import Transfer
@@ -11,7 +11,7 @@ from .wire import broken
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
-    from ..dialogue import Datagram, Dialogue
+    from ..dialogue.operations import Datagram, Dialogue
     from ..drivers.sockets import Channel
     from .findings import Findings
     from .probe import TftpProbe

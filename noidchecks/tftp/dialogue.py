@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..address import DATAGRAM, source_family
-from ..dialogue import Phase, Resolve, Sleep
+from ..dialogue.operations import Phase, Resolve, Sleep
 from ..errors import NotConnected, ProbeError
 from .client import Client
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..address import Address
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from .findings import Findings
     from .probe import TftpProbe
 

@@ -9,12 +9,12 @@ from ..status.text import printable
 from . import wire
 from .dialogue import converse
 from .file import TftpFile
-from .judgement import judge
+from .judge import judge
 from .steps import ABSENT_FILE, read_request, steps, write_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue import Dialogue
+    from ..dialogue.operations import Dialogue
     from ..status.result import Result
     from ..status.threshold import Range
     from ..timings import Timings

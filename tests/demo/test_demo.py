@@ -15,8 +15,8 @@ from noidchecks.demo import scenario, show
 from noidchecks.demo.servant import Servant, ServerFailed
 from noidchecks.errors import UsageError
 from noidchecks.status.state import State
-from tests.processes import environment, processes
-from tests.waiting import until
+from tests.support.processes import environment, processes
+from tests.support.waiting import until
 
 COMMAND = [sys.executable, "-c", "from noidchecks.cli import main; main()", "demo"]
 PATIENCE = 120

@@ -13,18 +13,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from noidlb.cli.main import commands as lb_commands
+from noidlb.config.load import parse as parse_farms
 
-from lb.cli import commands as lb_commands
-from lb.config import parse as parse_farms
 from noidchecks.address import literal
 from noidchecks.cli import commands
-from noidchecks.drivers import grants
-from noidchecks.plugin.command import PLUGINS, parse_line
+from noidchecks.drivers import perform as grants
 from noidchecks.plugin.main import run
-
-from .balancer import FARMS, PlayedKernel
-from .blocks import PAGES, ROOT, Block, blocks_of
-from .hosts import SFTP_LOGIN, Ask, example_hosts
+from noidchecks.plugin.plugin import PLUGINS, parse_line
+from tests.support.docs_balancer import FARMS, PlayedKernel
+from tests.support.docs_blocks import PAGES, ROOT, Block, blocks_of
+from tests.support.docs_hosts import SFTP_LOGIN, Ask, example_hosts
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 # A page has thresholds of seconds, which a busy machine may exceed now and then.
@@ -61,9 +60,9 @@ def _farms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of farms in the current folder, and a kernel that is not this machine's."""
     (tmp_path / "farms.toml").write_text(FARMS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lb.watch.Actuator", PlayedKernel)
+    monkeypatch.setattr("noidlb.guardian.guardian.Actuator", PlayedKernel)
     monkeypatch.setattr(PlayedKernel, "told", [])
-    monkeypatch.setattr("lb.lock.take", contextlib.nullcontext)
+    monkeypatch.setattr("noidlb.guardian.lock.take", contextlib.nullcontext)
 
 
 @pytest.mark.usefixtures("_names", "_farms")

@@ -6,11 +6,10 @@ from types import ModuleType
 
 import pytest
 
-from noidchecks.plugin.command import PLUGINS, plugin_of
-from noidchecks.plugin.options import Option, Plugin
-from tests.nagios.scripts import load
-
-from .blocks import ROOT
+from noidchecks.plugin.getopt import Option, Plugin
+from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from tests.support.docs_blocks import ROOT
+from tests.support.nagios_scripts import load
 
 
 @pytest.fixture(scope="module")

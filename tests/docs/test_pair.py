@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from noidlb.config.load import pair_in, parse
+from noidlb.config.pair import digest_of
+from noidlb.pair.files import files_of
 
-from lb.config import pair_in, parse
-from lb.pair import digest_of
-from lb.pair_files import files_of
-
-from .blocks import ROOT, blocks_of
+from tests.support.docs_blocks import ROOT, blocks_of
 
 BLOCKS = [("\n".join((*block.lines, "")), block.language) for block in blocks_of(ROOT / "docs" / "pair.md")]
 NAMES = ("keepalived.conf", "conntrackd.conf", "notify", "noidlb_pair.nft", "noidlb.sysctl.conf")

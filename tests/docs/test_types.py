@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .blocks import PAGES, blocks_of
+from tests.support.docs_blocks import PAGES, blocks_of
 
 EXAMPLES = [block for page in PAGES for block in blocks_of(page) if block.language == "python"]
 # One process for all examples: most of its time goes into reading the package.

@@ -9,7 +9,7 @@ import pytest
 
 import noidchecks.address
 from noidchecks.address import Address
-from tests.drivers.talk import Names
+from tests.support.talk import Names
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from noidchecks.dialogue import Dialogue, Sleep
+from noidchecks.dialogue.operations import Dialogue, Sleep
 from noidchecks.drivers import aio
 from noidchecks.drivers.session import Session
 from tests.conftest import NewPeer
-from tests.drivers.talk import open_to
-from tests.waiting import LONG
+from tests.support.talk import open_to
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

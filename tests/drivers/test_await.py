@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from noidchecks import NotConnected
-from noidchecks.dialogue import Accept, Await, Close, Connect, Dialogue, Listen, LocalAddress
+from noidchecks.dialogue.operations import Accept, Await, Close, Connect, Dialogue, Listen, LocalAddress
 from tests.conftest import Check, NewPeer
-from tests.drivers.talk import TalkProbe, address_of, found, open_to
-from tests.fakes.peers import close
+from tests.support.peers import close
+from tests.support.talk import TalkProbe, address_of, found, open_to
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

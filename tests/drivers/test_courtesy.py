@@ -8,13 +8,23 @@ import socket
 import pytest
 
 from noidchecks.address import AF_INET, AF_UNSPEC, STREAM, Address
-from noidchecks.dialogue import Connect, Dialogue, OpenDatagram, Phase, ReceiveFrom, Reserve, Resolve, SendTo, Sleep
+from noidchecks.dialogue.operations import (
+    Connect,
+    Dialogue,
+    OpenDatagram,
+    Phase,
+    ReceiveFrom,
+    Reserve,
+    Resolve,
+    SendTo,
+    Sleep,
+)
 from noidchecks.drivers.session import Session
 from noidchecks.errors import DeadlineExceeded, NotConnected
 from tests.conftest import Check
-from tests.drivers.talk import TalkProbe
-from tests.fakes.peers import unused_port
-from tests.waiting import LONG
+from tests.support.peers import unused_port
+from tests.support.talk import TalkProbe
+from tests.support.waiting import LONG
 
 
 def test_a_dialogue_that_never_has_to_wait_gives_the_loop_back() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from noidchecks import LocalError, NotConnected, ProbeError
 from noidchecks.address import AF_INET, AF_INET6, DATAGRAM, Address
-from noidchecks.dialogue import Datagram, Dialogue, OpenDatagram, Phase, ReceiveFrom, SendTo, Sleep
+from noidchecks.dialogue.operations import Datagram, Dialogue, OpenDatagram, Phase, ReceiveFrom, SendTo, Sleep
 from tests.conftest import Check
-from tests.drivers.talk import TalkProbe, address_of, found
-from tests.fakes.peers import unused_port
+from tests.support.peers import unused_port
+from tests.support.talk import TalkProbe, address_of, found
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

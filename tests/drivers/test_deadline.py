@@ -8,11 +8,21 @@ import pytest
 
 from noidchecks import DeadlineExceeded, ProbeError, State
 from noidchecks.address import AF_INET, AF_INET6, DATAGRAM
-from noidchecks.dialogue import Close, Dialogue, OpenDatagram, Phase, Receive, ReceiveFrom, Send, SendTo, Sleep
+from noidchecks.dialogue.operations import (
+    Close,
+    Dialogue,
+    OpenDatagram,
+    Phase,
+    Receive,
+    ReceiveFrom,
+    Send,
+    SendTo,
+    Sleep,
+)
 from tests.conftest import Check, NewPeer
-from tests.drivers.talk import TalkProbe, address_of, found, open_to
-from tests.fakes.peers import endless, silent
-from tests.waiting import DEADLINES
+from tests.support.peers import endless, silent
+from tests.support.talk import TalkProbe, address_of, found, open_to
+from tests.support.waiting import DEADLINES
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

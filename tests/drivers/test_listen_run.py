@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from noidchecks.address import AF_UNSPEC, STREAM
-from noidchecks.dialogue import Accept, Dialogue, Listen, LocalAddress, Receive, Resolve, Send, open_stream
+from noidchecks.dialogue.operations import Accept, Dialogue, Listen, LocalAddress, Receive, Resolve, Send, open_stream
 from noidchecks.errors import LocalError
 from tests.conftest import Check
-from tests.drivers.talk import TalkProbe
+from tests.support.talk import TalkProbe
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

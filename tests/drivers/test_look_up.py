@@ -12,11 +12,11 @@ import pytest
 
 from noidchecks import DeadlineExceeded, LocalError, NotResolved, State
 from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address, look_up
-from noidchecks.dialogue import Dialogue, Phase, Resolve
-from noidchecks.resolver import Resolver
+from noidchecks.dialogue.operations import Dialogue, Phase, Resolve
+from noidchecks.drivers.resolver import Resolver
 from tests.conftest import Check
-from tests.drivers.talk import Names, TalkProbe, address_of, found
-from tests.waiting import LONG
+from tests.support.talk import Names, TalkProbe, address_of, found
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -165,7 +165,7 @@ def test_a_look_up_that_found_no_thread_says_nothing_about_the_peer(
     names[b"host.bad"] = names[b"host.good"] = never
     resolver = Resolver(limit=1)
     monkeypatch.setattr("noidchecks.address.LOOK_UPS", resolver)
-    monkeypatch.setattr("noidchecks.resolver._LONG_WAIT", 0.1)
+    monkeypatch.setattr("noidchecks.drivers.resolver._LONG_WAIT", 0.1)
     holder = look_up("host.bad", 21, AF_UNSPEC, STREAM)
     assert begun.wait(LONG)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from noidchecks.dialogue import Dialogue, Sleep
+from noidchecks.dialogue.operations import Dialogue, Sleep
 from noidchecks.drivers.poll import run_many
 from noidchecks.drivers.session import Session
 

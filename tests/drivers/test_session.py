@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from noidchecks.address import AF_INET
-from noidchecks.dialogue import Close, Connect, Dialogue, OpenDatagram, Phase, Send, Sleep
+from noidchecks.dialogue.operations import Close, Connect, Dialogue, OpenDatagram, Phase, Send, Sleep
 from tests.conftest import Check, NewPeer
-from tests.drivers.talk import Names, TalkProbe, address_of, found, open_to
-from tests.fakes.peers import Step, reset, take, unused_port
-from tests.waiting import until
+from tests.support.peers import Step, reset, take, unused_port
+from tests.support.talk import Names, TalkProbe, address_of, found, open_to
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

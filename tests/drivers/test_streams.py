@@ -10,11 +10,11 @@ import pytest
 
 from noidchecks import LocalError, NotConnected
 from noidchecks.address import AF_UNIX, AF_UNSPEC, Address
-from noidchecks.dialogue import Close, Dialogue, Phase, Sleep, Stream, open_stream
+from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep, Stream, open_stream
 from tests.conftest import Check, NewPeer
-from tests.drivers.talk import Names, TalkProbe, address_of, found, open_to
-from tests.fakes.peers import Peer, close, drip, reset, take, unused_port
-from tests.waiting import LONG
+from tests.support.peers import Peer, close, drip, reset, take, unused_port
+from tests.support.talk import Names, TalkProbe, address_of, found, open_to
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -8,7 +8,7 @@ import pytest
 
 from noidchecks import LocalError, NotConnected
 from noidchecks.address import AF_INET, STREAM, Address
-from noidchecks.dialogue import (
+from noidchecks.dialogue.operations import (
     Accept,
     Close,
     Connect,
@@ -30,7 +30,7 @@ from noidchecks.dialogue import (
     Sleep,
 )
 from noidchecks.drivers.transcript import Transcript, describe
-from tests.fakes.rehearse import FakeChannel
+from tests.support.rehearse import FakeChannel
 
 CHANNEL = cast("Any", None)
 ADDRESS = Address(AF_INET, ("127.0.0.1", 69))

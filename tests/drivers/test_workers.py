@@ -10,15 +10,15 @@ import pytest
 
 from noidchecks import State
 from noidchecks.address import AF_UNSPEC
-from noidchecks.dialogue import Close, Delegate, Dialogue, Prepare, Receive, open_stream
+from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive, open_stream
 from noidchecks.drivers import workers
 from noidchecks.errors import DeadlineExceeded
 from tests.conftest import Check, NewPeer
-from tests.drivers.talk import TalkProbe
-from tests.fakes.peers import Peer, await_text
-from tests.waiting import until
+from tests.support.peers import Peer, await_text
+from tests.support.talk import TalkProbe
+from tests.support.waiting import until
 
-MODULE = "tests.fakes.spinner"
+MODULE = "tests.support.spinner"
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ import pytest
 
 from noidchecks import FtpProbe, Result
 from tests.conftest import Check
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import Answer, FtpServer
-from tests.ftp.servers import Ask, NewServer
-from tests.waiting import LONG
+from tests.support.certificates import Chain
+from tests.support.ftp import Answer, FtpServer
+from tests.support.ftp_servers import Ask, NewServer
+from tests.support.waiting import LONG
 
 
 @pytest.fixture

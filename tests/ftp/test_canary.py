@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import FtpProbe
-from noidchecks.dialogue import Close, Reserve, Send
+from noidchecks.dialogue.operations import Close, Reserve, Send
 from noidchecks.errors import DeadlineExceeded, NotConnected, ProbeError
-from tests.fakes.rehearse import Rehearsal, rehearse
+from tests.support.rehearse import Rehearsal, rehearse
 
 LOGGED_IN = (b"220 hi\r\n", b"331 password\r\n", b"230 in\r\n", b"200 type\r\n")
 STORED = (*LOGGED_IN, b"229 (|||5001|)\r\n", b"150 go\r\n", b"226 stored\r\n", b"229 (|||5002|)\r\n", b"150 go\r\n")

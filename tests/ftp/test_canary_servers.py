@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from noidchecks import State
-from tests.fakes.ftp import Answer, FtpSession, drop, give, reset, reset_data, silence
-from tests.ftp.servers import Ask, NewServer, canaries
-from tests.waiting import DEADLINES
+from tests.support.ftp import Answer, FtpSession, drop, give, reset, reset_data, silence
+from tests.support.ftp_servers import Ask, NewServer, canaries
+from tests.support.waiting import DEADLINES
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 

@@ -14,9 +14,9 @@ import pytest
 import noidchecks
 from noidchecks import FtpProbe, Result, State
 from noidchecks.ftp.dialogue import FtpFindings
-from noidchecks.plugin.formats import render
+from noidchecks.status.render import render
 from tests.conftest import Check, NewPeer
-from tests.fakes.peers import (
+from tests.support.peers import (
     Act,
     Client,
     Peer,
@@ -30,8 +30,8 @@ from tests.fakes.peers import (
     silent,
     unused_port,
 )
-from tests.fakes.rehearse import rehearse
-from tests.waiting import DEADLINES, LONG
+from tests.support.rehearse import rehearse
+from tests.support.waiting import DEADLINES, LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

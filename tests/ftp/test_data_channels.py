@@ -6,10 +6,10 @@ import pytest
 
 from noidchecks import Active, File, FtpProbe, State
 from tests.conftest import Check
-from tests.fakes.ftp import Answer, FtpServer, FtpSession, drop, give, reset, reset_data, silence
-from tests.fakes.peers import unused_port
-from tests.ftp.servers import Ask, NewServer, active, passive
-from tests.waiting import DEADLINES
+from tests.support.ftp import Answer, FtpServer, FtpSession, drop, give, reset, reset_data, silence
+from tests.support.ftp_servers import Ask, NewServer, active, passive
+from tests.support.peers import unused_port
+from tests.support.waiting import DEADLINES
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 

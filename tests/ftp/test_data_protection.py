@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import File, State
-from tests.fakes.certificates import Chain
-from tests.ftp.servers import DIGEST, Ask, NewServer, canaries
+from tests.support.certificates import Chain
+from tests.support.ftp_servers import DIGEST, Ask, NewServer, canaries
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 

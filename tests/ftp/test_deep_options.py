@@ -8,8 +8,8 @@ import pytest
 
 from noidchecks import Active, File, FtpProbe, Listing, Login, Range, State, UsageError
 from noidchecks.plugin.main import run
-from tests.fakes.peers import Peer
-from tests.ftp.command_line import probe
+from tests.support.ftp_command_line import probe
+from tests.support.peers import Peer
 from tests.test_imports import loaded_after
 
 HEX = "ab" * 32

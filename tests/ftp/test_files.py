@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import File, Listing, Login, Range, State
-from tests.fakes.ftp import Answer, give, reset_data
-from tests.ftp.servers import DIGEST, Ask, NewServer
+from tests.support.ftp import Answer, give, reset_data
+from tests.support.ftp_servers import DIGEST, Ask, NewServer
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 
@@ -46,7 +46,7 @@ def test_a_folder_that_cannot_be_listed_is_told_once(ask: Ask, new_server: NewSe
 
 
 def test_a_listing_ends_somewhere(ask: Ask, new_server: NewServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noidchecks.ftp.deep._LISTING_LIMIT", 1000)
+    monkeypatch.setattr("noidchecks.ftp.session._LISTING_LIMIT", 1000)
     result = ask(new_server(LIST=give(b"x" * 100_000)), listing=Listing())
     assert result.state == State.CRITICAL
     assert result.text.endswith("more than 1000 bytes")

@@ -7,8 +7,8 @@ import pytest
 from noidchecks import Listing, State
 from noidchecks.ftp.listing import entries_of, is_empty
 from noidchecks.ftp.wire import Reply
-from tests.fakes.ftp import Answer, give
-from tests.ftp.servers import Ask, NewServer
+from tests.support.ftp import Answer, give
+from tests.support.ftp_servers import Ask, NewServer
 
 EMPTY = [
     "550 No files found.",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import File, Listing, Login, State
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import Answer, drop, reset, silence
-from tests.ftp.servers import Ask, NewServer
-from tests.waiting import DEADLINES
+from tests.support.certificates import Chain
+from tests.support.ftp import Answer, drop, reset, silence
+from tests.support.ftp_servers import Ask, NewServer
+from tests.support.waiting import DEADLINES
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 

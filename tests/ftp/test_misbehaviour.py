@@ -6,9 +6,9 @@ import pytest
 
 from noidchecks import File, FtpProbe, Listing, Login, State
 from tests.conftest import Check
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import Answer, FtpServer, FtpSession, drop, reset, silence
-from tests.waiting import LONG
+from tests.support.certificates import Chain
+from tests.support.ftp import Answer, FtpServer, FtpSession, drop, reset, silence
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -8,7 +8,7 @@ import pytest
 
 from noidchecks import FtpProbe, Range, State, UsageError
 from noidchecks.plugin.main import run
-from tests.ftp.command_line import probe
+from tests.support.ftp_command_line import probe
 
 
 @pytest.mark.parametrize(

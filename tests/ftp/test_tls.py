@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from noidchecks import FtpProbe, Login, Result, State, UsageError
-from noidchecks.tls import TlsSettings
+from noidchecks.dialogue.tls import TlsSettings
 from tests.conftest import Check, NewPeer
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import FtpServer
-from tests.fakes.peers import await_text
-from tests.waiting import LONG
+from tests.support.certificates import Chain
+from tests.support.ftp import FtpServer
+from tests.support.peers import await_text
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -121,7 +121,7 @@ def test_the_whole_chain_has_its_days(
 def test_without_the_chain_the_servers_own_certificate_counts(
     check: Check, server: FtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noidchecks.tls.TlsLayer._chain", lambda layer: [layer._object.getpeercert(True)])
+    monkeypatch.setattr("noidchecks.dialogue.tls.TlsLayer._chain", lambda layer: [layer._object.getpeercert(True)])
     result = ask(check, server, certificate_days=(30, 14))
     assert result.text.startswith("OK - Certificate 'good.example' will expire on "), result.text
 

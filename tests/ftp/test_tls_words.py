@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from noidchecks import FtpProbe, Login, Result, State
-from noidchecks.tls import TlsSettings
+from noidchecks.dialogue.tls import TlsSettings
 from tests.conftest import Check
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import Answer, FtpServer, drop, reset
-from tests.waiting import LONG
+from tests.support.certificates import Chain
+from tests.support.ftp import Answer, FtpServer, drop, reset
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from noidchecks import File, FtpProbe, Listing, Login, Range, State, Timings
-from tests.fakes.rehearse import rehearse
-from tests.files.output import (
+from tests.support.files_output import (
     IN_TIME,
     LATE,
     LEFT,
@@ -22,6 +21,7 @@ from tests.files.output import (
     output,
     same_each_time,
 )
+from tests.support.rehearse import rehearse
 
 LOGGED_IN = (b"220 hi\r\n", b"331 password\r\n", b"230 in\r\n")
 TYPE = (b"200 type\r\n",)

@@ -10,11 +10,11 @@ import pytest
 
 from noidchecks import File, FtpProbe, Listing, State
 from tests.conftest import Check
-from tests.fakes.certificates import Chain
-from tests.fakes.ftp import Answer, FtpServer, FtpSession, drop, give, silence
-from tests.fakes.peers import unused_port
-from tests.ftp.servers import DIGEST, Ask, NewServer, canaries, passive
-from tests.waiting import LONG
+from tests.support.certificates import Chain
+from tests.support.ftp import Answer, FtpServer, FtpSession, drop, give, silence
+from tests.support.ftp_servers import DIGEST, Ask, NewServer, canaries, passive
+from tests.support.peers import unused_port
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 

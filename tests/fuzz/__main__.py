@@ -52,7 +52,7 @@ def _guided(name: str, seconds: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["noidchecks"]):
-        from .targets import CORPUS, TARGETS
+        from tests.fuzz.targets import CORPUS, TARGETS
     with tempfile.TemporaryDirectory() as found:
         libfuzzer = [f"-max_total_time={seconds}", f"-timeout={_HANGS_AFTER}", "-max_len=4096", "-verbosity=0"]
         kept = f"-artifact_prefix={FINDINGS}/{name}-"
@@ -64,8 +64,8 @@ def _guided(name: str, seconds: int) -> None:
 
 
 def _plain(name: str, seconds: int) -> bool:
-    from .mutate import mutations
-    from .targets import TARGETS
+    from tests.fuzz.mutate import mutations
+    from tests.fuzz.targets import TARGETS
 
     target = TARGETS[name]
     end = time.monotonic() + seconds

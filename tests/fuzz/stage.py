@@ -8,10 +8,10 @@ from typing import Any
 
 from noidchecks import NotConnected, Result
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue import Accept, Datagram, Listen, LocalAddress, Operation, Receive, ReceiveFrom
-from noidchecks.plugin.formats import render
+from noidchecks.dialogue.operations import Accept, Datagram, Listen, LocalAddress, Operation, Receive, ReceiveFrom
 from noidchecks.probe import _failed
-from tests.fakes.rehearse import FakeChannel, _Stage
+from noidchecks.status.render import render
+from tests.support.rehearse import FakeChannel, _Stage
 
 TIMEOUT = 10.0
 SECRET = "geheim-4711"

@@ -24,11 +24,10 @@ from noidchecks import (
     parse_line,
     printable,
 )
-from noidchecks.certificate import judge_days
+from noidchecks.dialogue.certificate import judge_days
+from noidchecks.dialogue.x509 import fingerprints, read
 from noidchecks.ssh import kexinit
-from noidchecks.x509 import fingerprints, read
-
-from .stage import SECRET, Finding, play
+from tests.fuzz.stage import SECRET, Finding, play
 
 CORPUS = Path(__file__).parent / "corpus"
 _LOGIN = Login("monitor", SECRET)

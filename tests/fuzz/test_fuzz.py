@@ -7,10 +7,9 @@ import time
 import pytest
 
 from noidchecks import FtpProbe, Result, State
-
-from .mutate import mutations
-from .stage import END, RESET, SECRET, SILENCE, Finding, play, require_fit, script
-from .targets import CORPUS, TARGETS, Target
+from tests.fuzz.mutate import mutations
+from tests.fuzz.stage import END, RESET, SECRET, SILENCE, Finding, play, require_fit, script
+from tests.fuzz.targets import CORPUS, TARGETS, Target
 
 SECONDS = 5.0
 

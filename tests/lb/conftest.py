@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from noidlb.nft import host as modules, netlink as nfnetlink, nft as kernel, run as program
+from noidlb.nft.listing import Snapshot
+from noidlb.nft.plan import Plan
+from noidlb.nft.skeleton import VERSION
 
-from lb import kernel, modules, nfnetlink, program
-from lb.apply import Plan
-from lb.listing import Snapshot
-from lb.skeleton import VERSION
-
-from .balancer import BOTH, Balancer
-from .netfilter import PlayedNetfilter
-from .programs import Played
-from .served import Served, text
+from tests.support.lb.balancer import BOTH, Balancer
+from tests.support.lb.netfilter import PlayedNetfilter
+from tests.support.lb.programs import Played
+from tests.support.lb.served import Served, text
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def balancer(tmp_path: Path, conntrack: Played, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(kernel, "read", lambda: made.holds)
     monkeypatch.setattr(kernel, "remove", remove)
     monkeypatch.setattr(Plan, "run", change)
-    monkeypatch.setattr("lb.modules.is_there", lambda name: True)
+    monkeypatch.setattr("noidlb.nft.host.is_there", lambda name: True)
     return made
 
 

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 import click
+import noidlb
 import pytest
+from noidlb.config.load import parse
+from noidlb.demo import scene, show, stage
 
-import lb
-from lb.config import parse
-from lb.demo import scene, show, stage
-from tests.processes import environment, processes
-from tests.waiting import until
+from tests.support.processes import environment, processes
+from tests.support.waiting import until
 
-ROOT = Path(lb.__file__).parents[1]
-COMMAND = [sys.executable, "-c", "from lb.cli import main; main()", "demo", "--loopback"]
+ROOT = Path(noidlb.__file__).parents[1]
+COMMAND = [sys.executable, "-c", "from noidlb.cli.main import main; main()", "demo", "--loopback"]
 PATIENCE = 90
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from lb.events import Event, EventLog, from_dict, to_dict, to_json, to_text
+from noidlb.events import Event, EventLog, from_dict, to_dict, to_json, to_text
 
 DOWN = Event(
     time=1_700_000_000.5,

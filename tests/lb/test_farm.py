@@ -5,8 +5,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-
-from lb.farm import MAX_BACKENDS, Backend, Farm, FarmError, Guard, Mode, Protocol, is_name, require_disjoint
+from noidlb.farm import MAX_BACKENDS, Backend, Farm, FarmError, Guard, Mode, Protocol, is_name, require_disjoint
 
 V4 = ip_address("192.0.2.10")
 V6 = ip_address("2001:db8::10")

@@ -5,40 +5,39 @@ import os
 import subprocess
 import sys
 
+import noidlb
 import pytest
+from noidlb.farm import BackendState
+from noidlb.guardian import lock
 
-import lb
-from lb import lock
-from lb.farm import BackendState
-from tests.fakes.peers import Peer
-
-from .test_watch import FTP, Kernel, watched
-from .waiting import until
+from tests.lb.guardian.test_guardian import FTP, Kernel, watched
+from tests.support.lb.waiting import until
+from tests.support.peers import Peer
 
 
 def test_every_name_is_there() -> None:
-    for name in lb.__all__:
-        assert getattr(lb, name).__name__ == name
-    assert set(lb.__all__) == set(lb._HOMES)
+    for name in noidlb.__all__:
+        assert getattr(noidlb, name).__name__ == name
+    assert set(noidlb.__all__) == set(noidlb._HOMES)
 
 
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Gardian'"):
-        _ = lb.Gardian
+        _ = noidlb.Gardian
 
 
 async def test_a_guardian_needs_farms_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = Kernel()
-    monkeypatch.setattr("lb.watch.Actuator", lambda: kernel)
+    monkeypatch.setattr("noidlb.guardian.guardian.Actuator", lambda: kernel)
     with Peer(FTP) as peer:
-        guardian = lb.Guardian((watched(peer.port),))
-        events: list[lb.Event] = []
+        guardian = noidlb.Guardian((watched(peer.port),))
+        events: list[noidlb.Event] = []
         guardian.events.subscribe(events.append)
         task = asyncio.create_task(guardian.run())
         await until(lambda: bool(kernel.conditions) and kernel.state("b1") is BackendState.UP)
         # It is the only one, as `noidlb guard` is.
-        with pytest.raises(lb.GuardError, match=f"already: process {os.getpid()}"):
-            await lb.Guardian((watched(peer.port),)).run()
+        with pytest.raises(noidlb.GuardError, match=f"already: process {os.getpid()}"):
+            await noidlb.Guardian((watched(peer.port),)).run()
         guardian.configure((watched(peer.port, name="g"),))
         await guardian.settle()
         assert kernel.state("b1", "g") is BackendState.UP
@@ -50,5 +49,5 @@ async def test_a_guardian_needs_farms_alone(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_nothing_is_imported_before_it_is_asked_for() -> None:
-    script = "import sys, lb; sys.exit('asyncio' in sys.modules or 'lb.watch' in sys.modules)"
+    script = "import sys, lb; sys.exit('asyncio' in sys.modules or 'noidlb.guardian.guardian' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0

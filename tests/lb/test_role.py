@@ -3,8 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from lb.role import Role, cuts_flows, read_role
+from noidlb.role import Role, cuts_flows, read_role
 
 
 @pytest.mark.parametrize("role", [Role.MASTER, Role.BACKUP, Role.FAULT])

@@ -7,10 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from noidchecks.plugin.command import PLUGINS, parse, plugin_of
-from noidchecks.plugin.options import Option, Plugin
-
-from .scripts import load
+from noidchecks.plugin.getopt import Option, Plugin
+from noidchecks.plugin.plugin import PLUGINS, parse, plugin_of
+from tests.support.nagios_scripts import load
 
 # What the library's own commands read: services that use them need no change.
 ITL = {

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from noidchecks.errors import UsageError
-from noidchecks.plugin.command import PLUGINS, parse_line
-
-from .scripts import ROOT
+from noidchecks.plugin.plugin import PLUGINS, parse_line
+from tests.support.nagios_scripts import ROOT
 
 FILES = ("commands.cfg", "commands-debian.cfg")
 DEBIAN = ("check_ftp", "check_ftp_4", "check_ssh", "check_ssh_port", "check_ssh_4", "check_ssh_port_4")

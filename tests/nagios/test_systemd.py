@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from noidchecks.cli import commands
-
-from .scripts import ROOT
+from tests.support.nagios_scripts import ROOT
 
 UNITS = ROOT / "nagios" / "systemd"
 SERVICE, TIMER = UNITS / "noidchecks-survey.service", UNITS / "noidchecks-survey.timer"

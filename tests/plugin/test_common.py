@@ -6,8 +6,8 @@ import pytest
 
 from noidchecks import Command, FtpProbe, Range, SshProbe, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET, AF_INET6
-from noidchecks.plugin.command import InformationWanted, parse
 from noidchecks.plugin.common import integer, port, state, threshold
+from noidchecks.plugin.plugin import InformationWanted, parse
 
 
 def ftp(*words: str) -> FtpProbe:

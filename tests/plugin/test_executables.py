@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from noidchecks import __version__
-from noidchecks.plugin.command import PLUGINS
-from tests.fakes.peers import Peer, unused_port
-from tests.waiting import until
+from noidchecks.plugin.plugin import PLUGINS
+from tests.support.peers import Peer, unused_port
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 FTP = (sys.executable, str(ROOT / "nagios" / "check_ftp"))

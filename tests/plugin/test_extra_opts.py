@@ -8,8 +8,8 @@ import pytest
 
 from noidchecks import FtpProbe, Range, UsageError
 from noidchecks.plugin import extra_opts
-from noidchecks.plugin.command import parse
 from noidchecks.plugin.extra_opts import expand
+from noidchecks.plugin.plugin import parse
 
 INI = """\
 ; a comment

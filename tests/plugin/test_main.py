@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import noidchecks.probe
 from noidchecks import Result, State
-from noidchecks.plugin.command import PLUGINS, plugin_of
 from noidchecks.plugin.help import help_text, usage_text, version_text
 from noidchecks.plugin.main import run
+from noidchecks.plugin.plugin import PLUGINS, plugin_of
 from tests.conftest import NewPeer
 
 FTP = plugin_of("check_ftp")

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks import File, FtpProbe, Listing, Login, Result
-from noidchecks.certificate import Certificate
+from noidchecks.dialogue.certificate import Certificate
+from noidchecks.dialogue.tls import TlsFacts
 from noidchecks.drivers.transcript import Transcript
-from noidchecks.plugin.formats import render
-from noidchecks.tls import TlsFacts
-from tests.fakes.rehearse import rehearse
+from noidchecks.status.render import render
 from tests.status.test_perfdata import read_perfdata
+from tests.support.rehearse import rehearse
 
 SECRET = "open sesame"
 # Each field that a server fills, by where it stands in the session.

@@ -7,10 +7,10 @@ from itertools import count, pairwise
 
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from noidlb.guard import Guard
+from noidlb.guardian.health import Change, Watch, pace_of
+from noidlb.guardian.schedule import LATE, Rhythm, Schedule, phase
 
-from lb.guard import Guard
-from lb.guardian import Change, Watch, pace_of
-from lb.schedule import LATE, Rhythm, Schedule, phase
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.timings import Timings

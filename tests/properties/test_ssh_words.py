@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from noidchecks import Identity, Login, Result, SshProbe
-from noidchecks.dialogue import Mask, Receive, Send
+from noidchecks.dialogue.operations import Mask, Receive, Send
 from noidchecks.drivers.transcript import Transcript
-from noidchecks.plugin.formats import render
 from noidchecks.ssh.kexinit import Kexinit
-from tests.fakes.rehearse import rehearse
-from tests.fakes.ssh import MODERN, kexinit, packet
+from noidchecks.status.render import render
+from tests.support.rehearse import rehearse
+from tests.support.ssh import MODERN, kexinit, packet
 
 SECRET = "hunter2secret"
 PHRASE = "pa|ss<phr4se"
@@ -126,7 +126,7 @@ class UpToTheKeys:
         return converse(self)  # type: ignore[arg-type]  # it has all that a probe has
 
     def judge(self, findings: Any, timings: Any) -> Result:
-        from noidchecks.ssh.judgement import judge
+        from noidchecks.ssh.judge import judge
 
         return judge(self, findings, timings)  # type: ignore[arg-type]  # as above
 

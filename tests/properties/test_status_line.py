@@ -7,9 +7,9 @@ import re
 from hypothesis import example, given, strategies as st
 
 from noidchecks import FtpProbe, Range, Result, State
-from noidchecks.plugin.formats import render
-from tests.fakes.rehearse import rehearse
+from noidchecks.status.render import render
 from tests.status.test_perfdata import read_perfdata
+from tests.support.rehearse import rehearse
 
 pieces = (
     *(b"220 ", b"220-", b"530 ", b"120 ", b"\r\n", b"\n", b"|", b"=", b";", b"'", b"x=1;2;3", b"FTP OK - fine"),

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from noidchecks import TftpProbe
-from noidchecks.dialogue import Datagram, ReceiveFrom, SendTo
+from noidchecks.dialogue.operations import Datagram, ReceiveFrom, SendTo
 from noidchecks.drivers.transcript import Transcript
-from noidchecks.plugin.formats import render
-from tests.fakes.rehearse import rehearse
+from noidchecks.status.render import render
 from tests.properties.test_ssh_words import HOSTILE, check_output
-from tests.tftp.script import ANSWER
+from tests.support.rehearse import rehearse
+from tests.support.tftp_script import ANSWER
 
 FIELDS = ("error", "name", "value", "many", "junk", "opcode")
 ASKED: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ import pytest
 from noidchecks import Result, SshProbe, check, check_async, survey
 from noidchecks.drivers.workers import prepare
 from noidchecks.ssh.delegation import MODULE
-from tests.ssh.logins import HELLO, KEY, Check
+from tests.support.ssh_logins import HELLO, KEY, Check
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from noidchecks import Login
-from tests.fakes.sftp import Conduct, sftp_server
-from tests.ssh.logins import KEY, NO_PASSWORD, Check, late, probe
+from tests.support.sftp import Conduct, sftp_server
+from tests.support.ssh_logins import KEY, NO_PASSWORD, Check, late, probe
 
 
 def test_an_agent_without_keys(run: Check, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

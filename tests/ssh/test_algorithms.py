@@ -14,12 +14,12 @@ import pytest
 import noidchecks
 from noidchecks import NotConnected, PeerError, Result, SshProbe, State, check
 from noidchecks.demo.servant import Servant
-from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
+from noidchecks.plugin.plugin import parse
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
 from noidchecks.ssh.kexinit import PACKET_LIMIT, Kexinit, PacketReader
-from tests.fakes.ssh import HOLD, LISTEN, PACKET, RESET, Step, kexinit, packet, serve
-from tests.waiting import LONG
+from tests.support.ssh import HOLD, LISTEN, PACKET, RESET, Step, kexinit, packet, serve
+from tests.support.waiting import LONG
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1\r\n"

@@ -8,7 +8,7 @@ import paramiko
 import pytest
 
 from noidchecks import Identity, Listing, Login, SshProbe, State, check
-from tests.fakes.sftp import HOST_KEY, Conduct, hang_up, sftp_server
+from tests.support.sftp import HOST_KEY, Conduct, hang_up, sftp_server
 
 
 def probe(port: int, *identities: Identity, listing: Listing | None = None) -> SshProbe:

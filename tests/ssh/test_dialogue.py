@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from noidchecks import NotConnected, PeerError, SshProbe
-from noidchecks.dialogue import Connect, Phase, Receive, Resolve, Send
+from noidchecks.dialogue.operations import Connect, Phase, Receive, Resolve, Send
 from noidchecks.errors import DeadlineExceeded
 from noidchecks.ssh.dialogue import HEAD_START, OUR_IDENTIFICATION, READ_GAP, converse
 

@@ -18,10 +18,10 @@ import pytest
 
 import noidchecks
 from noidchecks import LocalError, PeerError, Result, SshProbe, State, UsageError
-from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
-from tests.fakes.ssh import HOLD, LISTEN, RESET, Step, kexinit, packet, serve
-from tests.waiting import until
+from noidchecks.plugin.plugin import parse
+from tests.support.ssh import HOLD, LISTEN, RESET, Step, kexinit, packet, serve
+from tests.support.waiting import until
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1\r\n"

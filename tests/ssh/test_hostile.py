@@ -12,14 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from noidlb.guardian.checks import Check, Prober
 
-from lb.probing import Check, Prober
 from noidchecks import FtpProbe, Result, SshProbe, State, survey
-from tests.fakes.peers import Peer
-from tests.fakes.sftp import sftp_server
-from tests.fakes.ssh import MODERN, kexinit, packet
-from tests.ssh.logins import FINE, probe
-from tests.waiting import LONG
+from tests.support.peers import Peer
+from tests.support.sftp import sftp_server
+from tests.support.ssh import MODERN, kexinit, packet
+from tests.support.ssh_logins import FINE, probe
+from tests.support.waiting import LONG
 
 OTHER = "SHA256:" + "A" * 43
 OFFER = MODERN | {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks.ssh.kexinit import PACKET_LIMIT, Kexinit, Malformed, PacketReader, disconnect_reason, packet
-from tests.fakes import ssh as fake
+from tests.support import ssh as fake
 
 NAMES = st.lists(
     st.text(string.ascii_letters + string.digits + "-@._+!~", min_size=1, max_size=30), max_size=8, unique=True

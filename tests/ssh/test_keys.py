@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from noidchecks import Identity, Login, State
-from tests.fakes.sftp import Conduct, sftp_server
-from tests.ssh.logins import FINE, KEY, NO_PASSWORD, Check, probe
+from tests.support.sftp import Conduct, sftp_server
+from tests.support.ssh_logins import FINE, KEY, NO_PASSWORD, Check, probe
 
 
 def test_a_key(run: Check, folder: Path, key_file: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from noidchecks import File, Identity, Login, SshProbe, State, UsageError
-from tests.fakes.sftp import Conduct, sftp_server, want_new_password
-from tests.ssh.logins import BOB, FINE, KEY, Check, probe
+from tests.support.sftp import Conduct, sftp_server, want_new_password
+from tests.support.ssh_logins import BOB, FINE, KEY, Check, probe
 
 
 def test_a_login_alone(run: Check, host: str, folder: Path) -> None:

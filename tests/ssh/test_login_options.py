@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from noidchecks import File, Identity, Listing, Login, Range, SshProbe, UsageError
-from noidchecks.plugin.command import parse
 from noidchecks.plugin.main import run as run_plugin
-from tests.fakes.sftp import sftp_server
+from noidchecks.plugin.plugin import parse
+from tests.support.sftp import sftp_server
 
 
 def probe_of(*words: str) -> SshProbe:

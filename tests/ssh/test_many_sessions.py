@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from noidchecks import File, survey
-from noidchecks.fork_server import MOST_WORKERS
-from tests.fakes.sftp import sftp_server
-from tests.ssh.logins import FINE, probe
+from noidchecks.drivers.fork_server import MOST_WORKERS
+from tests.support.sftp import sftp_server
+from tests.support.ssh_logins import FINE, probe
 
 
 @pytest.mark.usefixtures("nothing_left")

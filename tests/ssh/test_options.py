@@ -11,10 +11,10 @@ import pytest
 import noidchecks
 from noidchecks import Range, SshProbe, State, UsageError
 from noidchecks.address import AF_INET, AF_INET6
-from noidchecks.plugin.command import Command, parse
 from noidchecks.plugin.main import run
+from noidchecks.plugin.plugin import Command, parse
 from noidchecks.ssh.options import PLUGIN
-from tests.fakes.ssh import serve
+from tests.support.ssh import serve
 
 BANNER = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
 ROOT = Path(noidchecks.__file__).parent.parent

@@ -12,12 +12,12 @@ import pytest
 
 from noidchecks import Identity, Login, SshProbe, UsageError
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue import Connect, Delegate, Mask, Receive, Resolve, Send
+from noidchecks.dialogue.operations import Connect, Delegate, Mask, Receive, Resolve, Send
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.ssh import frames
 from noidchecks.ssh.dialogue import converse
-from tests.fakes.sftp import sftp_server
-from tests.ssh.logins import KEY, probe
+from tests.support.sftp import sftp_server
+from tests.support.ssh_logins import KEY, probe
 
 
 def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:

@@ -13,22 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from noidchecks import (
-    DeadlineExceeded,
-    NotConnected,
-    PeerError,
-    Range,
-    Result,
-    SshProbe,
-    State,
-    check_async,
-    survey,
-)
+from noidchecks import DeadlineExceeded, NotConnected, PeerError, Range, Result, SshProbe, State, check_async, survey
 from noidchecks.drivers import poll
 from noidchecks.drivers.session import Session
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
-from tests.fakes.ssh import HOLD, LISTEN, RESET, Step, refused_port, serve
-from tests.waiting import DEADLINES, LONG
+from tests.support.ssh import HOLD, LISTEN, RESET, Step, refused_port, serve
+from tests.support.waiting import DEADLINES, LONG
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from noidchecks.dialogue import Heard, Receive, Send
+from noidchecks.dialogue.operations import Heard, Receive, Send
 from noidchecks.errors import PeerError, ProbeError
 from noidchecks.ssh import filexfer, frames
 from noidchecks.ssh.delegation import Delegation

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from noidchecks import File, Listing, Login, Range, SshProbe, State, Timings
-from noidchecks.dialogue import Dialogue
+from noidchecks.dialogue.operations import Dialogue
 from noidchecks.errors import DeadlineExceeded, ProbeError
 from noidchecks.ssh import filexfer, transfer
 from noidchecks.ssh.dialogue import SshFindings
@@ -15,7 +15,7 @@ from noidchecks.ssh.host_key import HostKey
 from noidchecks.ssh.sftp_session import Refused, SftpSession
 from noidchecks.ssh.wire import Identification
 from noidchecks.status.text import printable
-from tests.files.output import (
+from tests.support.files_output import (
     IN_TIME,
     LATE,
     LEFT,

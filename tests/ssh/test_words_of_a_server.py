@@ -10,10 +10,10 @@ import paramiko
 import pytest
 
 from noidchecks import File, Identity, Listing, Login, check
-from noidchecks.plugin.formats import render
-from tests.fakes.sftp import Conduct, hang_up, sftp_server, want_new_password
+from noidchecks.status.render import render
 from tests.properties.test_ssh_words import PHRASE, SECRET, check_output
-from tests.ssh.logins import KEY, probe
+from tests.support.sftp import Conduct, hang_up, sftp_server, want_new_password
+from tests.support.ssh_logins import KEY, probe
 
 TEXTS = {
     "hostile": f"|x=1;2;3 <script>alert(1)</script>\x1b[2J\r\nSSH OK - fine \u202e{SECRET}, {PHRASE}",
@@ -124,7 +124,7 @@ def test_a_channel_that_is_refused(folder: Path, text: str, monkeypatch: Any) ->
         message(92, 0, 1, None, None)(self._transport, text)
         return int(paramiko.OPEN_FAILED_CONNECT_FAILED)
 
-    monkeypatch.setattr("tests.fakes.sftp._Door.check_channel_request", refuse)
+    monkeypatch.setattr("tests.support.sftp._Door.check_channel_request", refuse)
     with sftp_server(folder, Conduct(password=SECRET)) as port:
         assert "no SFTP session" in look_at(port, sftp=True)
 
@@ -153,7 +153,7 @@ def test_the_status_of_an_operation(folder: Path, text: str, trouble: str, locke
 
 def test_names_in_a_folder(folder: Path, text: str, monkeypatch: Any) -> None:
     entry = paramiko.SFTPAttributes.from_stat(folder.stat(), text)
-    monkeypatch.setattr("tests.fakes.sftp._Files.list_folder", lambda self, path: [entry])
+    monkeypatch.setattr("tests.support.sftp._Files.list_folder", lambda self, path: [entry])
     with sftp_server(folder, Conduct(password=SECRET)) as port:
         assert "list in 1 files" in look_at(port, listing=Listing("in"))
 

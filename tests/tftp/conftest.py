@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.tftp import Script, Server
-from tests.tftp.serving import CANARY, Serve
+from tests.support.tftp import Script, Server
+from tests.support.tftp_serving import CANARY, Serve
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 
 from noidchecks import LocalError, NotConnected
 from noidchecks.address import AF_INET, AF_INET6, Address
-from noidchecks.dialogue import Datagram, OpenDatagram, Resolve, SendTo
-from tests.fakes.tftp import ack, data, error
-from tests.tftp.script import (
+from noidchecks.dialogue.operations import Datagram, OpenDatagram, Resolve, SendTo
+from tests.support.tftp import ack, data, error
+from tests.support.tftp_script import (
     ANSWER,
     OTHER_HOST,
     OTHER_PORT,

@@ -10,8 +10,8 @@ from noidchecks.tftp.content import Content
 from noidchecks.tftp.file import TftpFile
 from noidchecks.tftp.findings import Findings
 from noidchecks.tftp.transfer import Transfer
-from tests.fakes.tftp import ack, blocks, data, oack
-from tests.tftp.script import REQUEST, SILENCE, failure_of, findings_of, play, sent
+from tests.support.tftp import ack, blocks, data, oack
+from tests.support.tftp_script import REQUEST, SILENCE, failure_of, findings_of, play, sent
 
 
 def test_duplicates_count_once_and_are_acknowledged_again() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from noidchecks import DeadlineExceeded, PeerError
-from noidchecks.dialogue import Datagram, SendTo
+from noidchecks.dialogue.operations import Datagram, SendTo
 from noidchecks.tftp.steps import ABSENT_FILE
-from tests.fakes.tftp import ack, blocks, data, error, oack
-from tests.tftp.script import (
+from tests.support.tftp import ack, blocks, data, error, oack
+from tests.support.tftp_script import (
     ANSWER,
     BYE,
     ILLEGAL,

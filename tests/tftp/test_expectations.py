@@ -10,15 +10,15 @@ import pytest
 
 from noidchecks import NotConnected, Range, Result, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue import Datagram, Resolve
-from noidchecks.plugin.command import parse_line
+from noidchecks.dialogue.operations import Datagram, Resolve
 from noidchecks.plugin.main import run
+from noidchecks.plugin.plugin import parse_line
 from noidchecks.tftp.file import TftpFile
 from noidchecks.timings import Timings
 from tests.conftest import Check
-from tests.fakes.rehearse import Rehearsal, rehearse
-from tests.fakes.tftp import Server, Session, ack, data, error, oack
-from tests.waiting import DEADLINES
+from tests.support.rehearse import Rehearsal, rehearse
+from tests.support.tftp import Server, Session, ack, data, error, oack
+from tests.support.waiting import DEADLINES
 
 SERVER = Address(AF_INET, ("192.0.2.1", 69))
 ANSWER = Address(AF_INET, ("192.0.2.1", 40000))

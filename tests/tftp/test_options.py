@@ -10,10 +10,10 @@ from hypothesis import given, settings, strategies as st
 
 from noidchecks import Range, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET6
-from noidchecks.plugin.command import InformationWanted, parse, parse_line
 from noidchecks.plugin.main import run
+from noidchecks.plugin.plugin import InformationWanted, parse, parse_line
 from noidchecks.tftp.options import PLUGIN
-from tests.fakes.tftp import Server, dead_port, delivering, error, sending
+from tests.support.tftp import Server, dead_port, delivering, error, sending
 
 SHA1 = "ab" * 20
 

@@ -8,11 +8,11 @@ import pytest
 
 from noidchecks import NotConnected, NotResolved, Range, Result, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET, AF_INET6, Address
-from noidchecks.dialogue import Datagram, Resolve
-from noidchecks.plugin.formats import render
+from noidchecks.dialogue.operations import Datagram, Resolve
+from noidchecks.status.render import render
 from noidchecks.timings import Timings
-from tests.fakes.rehearse import rehearse
-from tests.fakes.tftp import data, error, oack
+from tests.support.rehearse import rehearse
+from tests.support.tftp import data, error, oack
 
 ANSWER = Address(AF_INET, ("192.0.2.1", 40000))
 STRANGER = Address(AF_INET, ("192.0.2.2", 40000))

@@ -8,12 +8,12 @@ import pytest
 
 from noidchecks import Result, TftpProbe, UsageError
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue import Datagram, Sleep
-from noidchecks.plugin.command import parse_line
-from tests.fakes.rehearse import Rehearsal, rehearse
-from tests.fakes.tftp import ack, blocks, error, oack
-from tests.tftp.script import ANSWER, OTHER_HOST, SILENCE, WRITE_REQUEST, sent
-from tests.tftp.serving import CANARY
+from noidchecks.dialogue.operations import Datagram, Sleep
+from noidchecks.plugin.plugin import parse_line
+from tests.support.rehearse import Rehearsal, rehearse
+from tests.support.tftp import ack, blocks, error, oack
+from tests.support.tftp_script import ANSWER, OTHER_HOST, SILENCE, WRITE_REQUEST, sent
+from tests.support.tftp_serving import CANARY
 
 READER = Address(AF_INET, ("192.0.2.1", 40001))
 

@@ -13,8 +13,8 @@ import pytest
 
 from noidchecks import TftpProbe
 from tests.conftest import Check
-from tests.fakes.tftp import Server, Session, error, taking
-from tests.tftp.serving import CANARY
+from tests.support.tftp import Server, Session, error, taking
+from tests.support.tftp_serving import CANARY
 
 
 @pytest.mark.usefixtures("canary")

@@ -8,8 +8,8 @@ from hypothesis import given, strategies as st
 
 from noidchecks import DeadlineExceeded
 from noidchecks.tftp.client import LONGEST_WAIT, waits
-from tests.fakes.tftp import ack, data
-from tests.tftp.script import REQUEST, SILENCE, failure_of, findings_of, play, sent
+from tests.support.tftp import ack, data
+from tests.support.tftp_script import REQUEST, SILENCE, failure_of, findings_of, play, sent
 
 
 def test_lost_request_is_sent_again() -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from noidchecks import State, TftpProbe
 from tests.conftest import Check
-from tests.fakes.tftp import Server, Session, ack, data, dead_port, delivering
-from tests.tftp.serving import Serve, line_of
-from tests.waiting import DEADLINES
+from tests.support.tftp import Server, Session, ack, data, dead_port, delivering
+from tests.support.tftp_serving import Serve, line_of
+from tests.support.waiting import DEADLINES
 
 
 def test_packets_of_other_ports(check: Check, serve: Serve, host: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 import noidchecks
 from noidchecks import Range, State, TftpProbe, survey
 from tests.conftest import Check
-from tests.fakes.tftp import (
+from tests.support.tftp import (
     Script,
     Server,
     Session,
@@ -27,8 +27,8 @@ from tests.fakes.tftp import (
     pairs,
     sending,
 )
-from tests.tftp.serving import CONTENT, Serve, line_of
-from tests.waiting import DEADLINES, LONG
+from tests.support.tftp_serving import CONTENT, Serve, line_of
+from tests.support.waiting import DEADLINES, LONG
 
 
 def test_file(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:

@@ -9,9 +9,9 @@ from noidchecks import PeerError
 from noidchecks.tftp.file import TftpFile
 from noidchecks.tftp.findings import Findings
 from noidchecks.tftp.upload import Upload
-from tests.fakes.tftp import ack, blocks, data, error, oack
-from tests.tftp.script import WRITE_REQUEST
-from tests.tftp.serving import CANARY
+from tests.support.tftp import ack, blocks, data, error, oack
+from tests.support.tftp_script import WRITE_REQUEST
+from tests.support.tftp_serving import CANARY
 
 
 def upload(asked: dict[str, int] | None = None, content: bytes = CANARY, expect: int | None = None) -> Upload:

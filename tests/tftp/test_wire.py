@@ -8,7 +8,7 @@ from tftpy.TftpPacketTypes import TftpPacketDAT, TftpPacketERR, TftpPacketOACK
 from noidchecks import PeerError
 from noidchecks.tftp import wire
 from noidchecks.tftp.wire import Data, Error, OptionAck, decode
-from tests.fakes import tftp as fake
+from tests.support import tftp as fake
 
 BLOCKS = st.integers(0, 65535)
 WORDS = st.binary(min_size=1, max_size=20).map(lambda word: word.replace(b"\0", b"0"))

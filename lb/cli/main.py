@@ -1,0 +1,286 @@
+"""The command `noidlb`: checks, applies and shows farms, and takes the operator's words."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from noidchecks import __version__
+from noidchecks.command_group import CommandGroup, HelpWanted
+from noidchecks.status.text import printable
+
+from ..config.hints import faults, hints
+from ..config.load import load
+from ..doctor.machine import examine
+from ..farm import BackendState, Farm, FarmError
+from ..finding import FAULT
+from ..guardian.commands import require_usable
+from ..guardian.lock import GuardError
+from ..nft import conntrack, nft as kernel
+from ..nft.compile import compile_table
+from ..nft.marks import Marks
+from ..nft.narrow import plan_backend, plan_farm
+from ..nft.plan import plan
+from ..nft.run import KernelError
+from ..nft.table import render
+from ..service.operation import (
+    carry_out,
+    current,
+    find_backend,
+    find_farm,
+    load_modules,
+    number,
+    read_file,
+    read_words,
+    remind,
+    tell,
+)
+from ..service.request import RequestError
+from ..service.state import StateError, StateFolder
+from . import guard as cli_guard
+from .diff import diff
+from .guard import (
+    cut_option as _cut,
+    file_argument as _file,
+    other_file_option as _other_file,
+    require_no_guardian,
+    socket_option as _socket,
+    speak_lines,
+    state_option as _state,
+)
+from .pair import examine_node, pair, pair_folders
+from .status import status
+
+DONE, FOUND, TROUBLE, USAGE = range(4)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
+def commands() -> None:
+    """FTP, TFTP and SFTP farms on nftables.
+
+    Exit codes: 0 done, 1 something was found (check, diff, doctor), 2 trouble with the kernel or the state folder,
+    3 wrong usage or configuration.
+    """
+
+
+@commands.command()
+@_file
+def check(file: str) -> int:
+    """Validates a configuration; touches nothing."""
+    try:
+        farms = load(file)
+        compile_table(farms)
+        require_usable(farms)
+    except FarmError as error:
+        _say(str(error))
+        return FOUND
+    wrong = faults(farms)
+    for line in wrong:
+        _say(line)
+    for line in hints(farms):
+        if line not in wrong:
+            click.echo(f"hint: {line}")
+    if wrong:
+        return FOUND
+    backends = sum(len(farm.backends) for farm in farms)
+    click.echo(f"{file}: {number(len(farms), 'farm')}, {number(backends, 'backend')}: valid")
+    return DONE
+
+
+@commands.command()
+@_file
+@_state
+def show(file: str, folder: StateFolder) -> int:
+    """Prints the nft text that apply would load into an empty kernel."""
+    farms = load(file)
+    words = read_words(folder)
+    click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
+    return DONE
+
+
+@commands.command()
+@_file
+@_cut
+@_socket
+@_state
+def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
+    """Makes the kernel balance these farms; what is right already is not touched.
+
+    With --cut, the flows of backends that are no longer used end; otherwise they go on.
+    """
+    text, farms = read_file(file)
+    require_usable(farms)
+    require_no_guardian(folder, socket)
+    with folder.locked():
+        words = read_words(folder, put_aside=True).about(farms)
+        change = plan(farms, words)
+        if change.old is None:
+            load_modules(farms)
+        for line in hints(farms):
+            tell(f"noidlb: warning: {line}", err=True)
+        carry_out(change, folder, text, words, farms, cut=cut)
+    remind(words, farms)
+    return DONE
+
+
+def _word(name: str, state: BackendState, text: str) -> None:
+    @commands.command(name, help=text)
+    @click.argument("farm")
+    @click.argument("backend")
+    @_cut
+    @_other_file
+    @_socket
+    @_state
+    def command(farm: str, backend: str, cut: bool, file: str | None, socket: str | None, folder: StateFolder) -> int:
+        request = {"do": "say", "farm": farm, "backend": backend, "state": state.value, "cut": cut}
+        if speak_lines(folder, socket, request, file=file):
+            return DONE
+        with folder.locked():
+            text, farms = current(folder, file)
+            chosen = find_farm(farms, farm)
+            one = find_backend(chosen, backend)
+            words = read_words(folder, put_aside=True).about(farms).saying(farm, backend, state, one.state)
+            change = plan_backend(farms, words, chosen, one)
+            marks = Marks(farms)
+            cuts = [marks.layout.match(marks.backend(chosen, backend))] if cut else []
+            carry_out(change, folder, text, words, farms, only_change=True, marks=cuts)
+        return DONE
+
+
+_word("up", BackendState.UP, "Lets a backend get new clients again.")
+_word("drain", BackendState.DRAIN, "Gives a backend no new clients but its sticky ones; its flows go on.")
+_word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flows go on, unless --cut.")
+
+
+@commands.command()
+@click.argument("farm", required=False)
+@_cut
+@_other_file
+@_socket
+@_state
+def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, folder: StateFolder) -> int:
+    """Lets one farm, or all of them, refuse new clients; established flows go on.
+
+    With --cut they end, and without FARM the table is removed as well, unless a guardian runs.
+    """
+    if speak_lines(folder, socket, {"do": "stop", "farm": farm, "cut": cut}, file=file):
+        return DONE
+    with folder.locked():
+        text, farms = current(folder, file)
+        chosen = farms if farm is None else (find_farm(farms, farm),)
+        words = read_words(folder, put_aside=True).about(farms).stopping(farm)
+        change = plan(farms, words) if farm is None else plan_farm(farms, words, chosen[0])
+        carry_out(change, folder, text, words, farms, only_change=True)
+        if cut:
+            ended = conntrack.cut(Marks(farms).busy(chosen, conntrack.count()))
+            if farm is None:
+                kernel.remove()
+            tell(f"ended {number(ended, 'flow')}")
+            if farm is None:
+                tell("the table is removed")
+    return DONE
+
+
+@commands.command()
+@click.argument("farm", required=False)
+@_other_file
+@_socket
+@_state
+def start(farm: str | None, file: str | None, socket: str | None, folder: StateFolder) -> int:
+    """Lets one farm, or all of them, serve again."""
+    if speak_lines(folder, socket, {"do": "start", "farm": farm}, file=file):
+        return DONE
+    with folder.locked():
+        text, farms = current(folder, file)
+        words = read_words(folder, put_aside=True).about(farms).starting(farm, farms)
+        change = plan(farms, words) if farm is None else plan_farm(farms, words, find_farm(farms, farm))
+        if change.old is None:
+            load_modules(farms)
+        carry_out(change, folder, text, words, farms)
+    return DONE
+
+
+@commands.command()
+@_other_file
+@_state
+@pair_folders
+def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path) -> int:
+    """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
+    farms: tuple[Farm, ...] = ()
+    text = ""
+    if file is not None or folder.applied() is not None:
+        text, farms = current(folder, file)
+    worst = DONE
+    for finding in (*examine(farms), *examine_node(text, farms, pair_dir, run_dir)):
+        click.echo(printable(str(finding)))
+        if finding.level == FAULT:
+            worst = FOUND
+    return worst
+
+
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, pair, status):
+    commands.add_command(_command)
+
+
+@commands.command()
+@click.option("--loopback", is_flag=True, help="Do without namespaces, and print the table instead of loading it.")
+def demo(loopback: bool) -> int:
+    """Shows farms and guardian at work: backends that die, are left half dead and are healed, and a client.
+
+    Everything happens in network namespaces of its own and is gone afterwards; an ordinary user will do where the
+    kernel lets users have such. The exit code is 0 when everything was as it must be, and 2 when it was not.
+    """
+    from ..demo.show import run
+
+    # Told to end from elsewhere, it tidies up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return run(click.echo, loopback=loopback)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command with the arguments, by default those of the process, and ends it with an exit code 0..3."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        outcome = commands.main(arguments, prog_name="noidlb", standalone_mode=False)
+    except HelpWanted as error:
+        click.echo(error.message)
+        return USAGE
+    except click.ClickException as error:
+        _say(error.format_message())
+        return USAGE
+    except FarmError as error:
+        _say(str(error))
+        return USAGE
+    except RequestError as error:
+        _say(str(error))
+        return error.code
+    except (KernelError, StateError, GuardError) as error:
+        _say(str(error))
+        return TROUBLE
+    except SystemExit:
+        # click's answer when nobody reads any more; the interpreter must not find that out again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DONE
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        return TROUBLE
+    except Exception as error:
+        _say(f"internal error: {type(error).__name__}: {error}")
+        return TROUBLE
+    return outcome if isinstance(outcome, int) else DONE
+
+
+def _say(text: str) -> None:
+    click.echo(f"noidlb: {printable(text)}")

@@ -1,0 +1,158 @@
+"""The command `noidlb pair`: the files of one of two balancers, and what cannot work in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from noidchecks import __version__
+from noidchecks.status.text import printable
+
+from ..config.load import pair_in
+from ..config.pair import Node, Pair, digest_of
+from ..doctor.pair import examine_pair
+from ..farm import Farm, FarmError
+from ..finding import FAULT, OK, WARN, Finding
+from ..nft.run import KernelError, find, run
+from ..pair.check import look_at
+from ..pair.files import ForeignFileError, files_of, write_files
+from ..pair.node import ask_peer, is_here, this_node
+from ..pair.peer import Names, PairView, PeerError, Side
+from ..role import DEFAULT_RUN, read_role
+from ..service.operation import read_file
+from ..service.state import StateError
+from ..status import FarmStatus
+
+DEFAULT_FILE = "/etc/noidlb/farms.toml"
+DEFAULT_FOLDER = "/etc/noidlb/pair"
+_DONE, _FOUND = 0, 1
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# keepalived -t reads a few files, and no network.
+_TIMEOUT = 30.0
+
+
+@click.command()
+@click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
+@click.option("--node", "name", help="Whose files they are: a name below pair.nodes.")
+@click.option("--out", type=click.Path(path_type=Path), help=f"The folder to write them to, as {DEFAULT_FOLDER}.")
+@click.option(
+    "--run-dir",
+    default=DEFAULT_RUN,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where lock, socket and role are.",
+)
+@click.option("--check", is_flag=True, help="Look for what cannot work, and let keepalived read what was written.")
+@click.option("--hash", "only_hash", is_flag=True, help="Print the file's hash, which must be the same on both nodes.")
+@click.option("--force", is_flag=True, help="Overwrite files that noidlb has not written.")
+def pair(
+    file: str, name: str | None, out: Path | None, run_dir: Path, check: bool, only_hash: bool, force: bool
+) -> int:
+    """Writes keepalived.conf, conntrackd.conf, the notify script and the kernel settings of one of two balancers."""
+    farms, both, digest = _read(file)
+    if only_hash:
+        click.echo(digest)
+        return _DONE
+    if name is None and not check:
+        raise click.UsageError("name the node with --node, or ask with --check or --hash")
+    if name is not None:
+        node = _find(both, name)
+        if out is None:
+            raise click.UsageError("name the folder for the files with --out")
+        folder = out.resolve()
+        try:
+            write_files(files_of(both, node, farms, digest, folder, run_dir), folder, force=force)
+        except (OSError, ForeignFileError) as error:
+            raise StateError(str(error)) from error
+        click.echo(f"{folder}: files of {node.name} written")
+    if not check:
+        return _DONE
+    findings = [*look_at(both, farms), *([_keepalived(out.resolve())] if out is not None else [])]
+    for finding in findings:
+        click.echo(printable(str(finding)))
+    return _FOUND if any(finding.level == FAULT for finding in findings) else _DONE
+
+
+run_option = click.option(
+    "--run-dir",
+    default=DEFAULT_RUN,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The --run-dir of pair.",
+)
+
+
+def pair_folders(command: Command) -> Command:
+    """Gives a command the options that say where the files of this node and of its daemons are."""
+    path = click.Path(path_type=Path)
+    written = click.option(
+        "--pair-dir", default=DEFAULT_FOLDER, show_default=True, type=path, help="The --out of pair."
+    )
+    return written(run_option(command))
+
+
+def examine_node(text: str, farms: tuple[Farm, ...], folder: Path, run_folder: Path) -> Iterator[Finding]:
+    """Looks at this machine as a node of the pair in the text of a farms file, if there is one."""
+    both = pair_in(text) if text else None
+    if both is not None:
+        yield from examine_pair(both, farms, text, folder, run_folder, is_here, lambda peer: ask_peer(text, peer))
+
+
+def view_pair(text: str, statuses: tuple[FarmStatus, ...], run_folder: Path) -> PairView | None:
+    """Looks at both nodes of the pair in the text of a farms file; None where this machine is in no pair."""
+    # Whoever has no pair does not wait until a large file is read.
+    both = pair_in(text) if "pair" in text else None
+    node = this_node(both) if both is not None else None
+    if both is None or node is None:
+        return None
+    peer = both.peer(node)
+    sights = {(farm.name, one.name): one.guardian.state for farm in statuses for one in farm.backends if one.guardian}
+    own = Side(
+        role=read_role(run_folder),
+        version=__version__,
+        farms=digest_of(text),
+        backends={key: state for key, state in sights.items() if state != "unknown"},
+    )
+    names = Names(own=node.name, peer=peer.name)
+    try:
+        return PairView(names=names, own=own, peer=ask_peer(text, peer))
+    except PeerError as error:
+        return PairView(names=names, own=own, trouble=str(error))
+
+
+def _read(file: str) -> tuple[tuple[Farm, ...], Pair, str]:
+    text, farms = read_file(file)
+    found = pair_in(text)
+    if found is None:
+        raise FarmError("pair", "is missing; docs/pair.md shows how it is written")
+    return farms, found, digest_of(text)
+
+
+def _find(both: Pair, name: str) -> Node:
+    node = both.node(name)
+    if node is None:
+        known = [one.name for one in both.nodes]
+        near = get_close_matches(name[:63], known, n=1)
+        raise click.UsageError(
+            f"there is no node {name!r}"
+            + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+        )
+    return node
+
+
+def _keepalived(folder: Path) -> Finding:
+    try:
+        program = find("keepalived", "keepalived")
+        answer = run([program, "-t", "-f", str(folder / "keepalived.conf")], timeout=_TIMEOUT)
+    except KernelError as error:
+        return Finding(WARN, "keepalived -t", f"{error}: nobody has read the configuration")
+    if answer.code == 0:
+        return Finding(OK, "keepalived -t", "takes the configuration")
+    said = "; ".join(answer.errors.strip().splitlines()[-4:]) or "it gives no reason"
+    return Finding(FAULT, "keepalived -t", f"exit code {answer.code}: {said[:400]}")

@@ -1,0 +1,118 @@
+"""The command `noidlb status`: what the kernel, a running guardian and the other balancer make of the farms."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from noidchecks.status.text import printable
+
+from ..farm import FarmError
+from ..nft import conntrack, fullness, nft as kernel
+from ..nft.marks import Marks
+from ..nft.run import KernelError
+from ..pair.peer import PairView
+from ..role import Role, read_role
+from ..service.operation import current, read_file, read_words
+from ..service.state import StateError, StateFolder
+from ..status import FarmStatus, from_document, survey, to_json, to_table
+from .guard import other_file_option, socket_option, speak, state_option
+from .pair import run_option, view_pair
+
+
+@click.command()
+@other_file_option
+@socket_option
+@state_option
+@run_option
+@click.option("--json", "as_json", is_flag=True, help="Print it for programs.")
+@click.option(
+    "--watch",
+    type=click.FloatRange(0.1, 86400),
+    is_flag=False,
+    flag_value=2.0,
+    metavar="[SECONDS]",
+    help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
+)
+def status(
+    file: str | None, socket: str | None, folder: StateFolder, run_dir: Path, as_json: bool, watch: float | None
+) -> int:
+    """Shows farms and backends: state, weight, share of new clients, current and total connections.
+
+    A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
+    pair adds both roles, and what the two nodes disagree about.
+    """
+    try:
+        while True:
+            _show_status(folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
+            if watch is None:
+                return 0
+            time.sleep(watch)
+    except KeyboardInterrupt:
+        if watch is None:
+            raise
+        return 0
+
+
+def _show_status(
+    folder: StateFolder, socket: str | None, file: str | None, run_dir: Path, *, as_json: bool, clear: bool
+) -> None:
+    answer = speak(folder, socket, {"do": "status"}, file=file)
+    if answer is None:
+        statuses, remark = _look(folder, file)
+    else:
+        statuses, remark = from_document(answer["status"]), ""
+    role, view = read_role(run_dir), _view_pair(folder, file, statuses, run_dir)
+    if as_json:
+        click.echo(to_json(statuses, role, view))
+        return
+    if clear:
+        click.clear()
+    click.echo(to_table(statuses))
+    for line in _remembered(folder, file):
+        click.echo(line)
+    if view is not None:
+        for line in view.lines():
+            click.echo(printable(line))
+    elif role is not Role.ALONE:
+        click.echo(f"this balancer's role in its pair: {role.value}")
+    if remark:
+        click.echo(remark)
+
+
+def _remembered(folder: StateFolder, file: str | None) -> list[str]:
+    """Says how full the maps of sticky clients are, where a farm is sticky and the kernel tells."""
+    try:
+        _, farms = current(folder, file)
+    except (StateError, FarmError, click.UsageError):
+        return []
+    if not any(farm.sticky for farm in farms):
+        return []
+    return [f"sticky clients of IPv{version}: {one.count} of {one.limit}" for version, one in fullness.sticky().items()]
+
+
+def _view_pair(
+    folder: StateFolder, file: str | None, statuses: tuple[FarmStatus, ...], run_dir: Path
+) -> PairView | None:
+    try:
+        text = read_file(file)[0] if file is not None else folder.applied()
+        return view_pair(text or "", statuses, run_dir)
+    except (StateError, FarmError):
+        # A guardian's file that we may not read, or that is broken, does not keep us from showing what we have.
+        return None
+
+
+def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:
+    """Looks at the kernel, as a running guardian would otherwise do for us."""
+    _, farms = current(folder, file)
+    words = read_words(folder)
+    found = kernel.read()
+    flows = None
+    try:
+        flows = Marks(farms).flows(conntrack.count())
+    except KernelError as error:
+        click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
+    remark = "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start"
+    return survey(farms, words, found, flows), remark

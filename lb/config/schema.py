@@ -1,0 +1,166 @@
+"""What stands in a TOML file, read value by value; every error names its path and says what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from enum import Enum
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, TypeAlias, TypeVar
+
+from noidchecks.duration import seconds
+
+from ..errors import FarmError
+from ..farm import IPAddress
+
+T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+# Turns the TOML value at a path into what the model holds; FarmError.
+Reader: TypeAlias = Callable[[object, str], Any]
+
+# bool stands before int, which it is a kind of.
+_KINDS = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "a list", dict: "a table"}
+_PORT_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+
+
+def build(
+    kind: Callable[..., T], readers: Mapping[str, Reader], examples: Mapping[str, str], value: object, path: str
+) -> T:
+    """Makes a part of the model from a table; examples are of the keys that it must have."""
+    table = table_of(value, path)
+    require_known(table, readers, path)
+    for key, example in examples.items():
+        if key not in table:
+            raise FarmError(f"{path}.{key}", f"is missing; write it like {example}")
+    fields = {key.replace("-", "_"): readers[key](given, f"{path}.{key}") for key, given in table.items()}
+    try:
+        return kind(**fields)
+    except FarmError as error:
+        raise FarmError(f"{path}.{error.path}", error.message) from None
+
+
+def require_known(table: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], path: str) -> None:
+    """Refuses keys that are not known, with the nearest one that is; FarmError."""
+    for key in table:
+        if key not in known:
+            raise FarmError(path or "configuration", f"unknown key {shown(key)}{_nearest(key, known)}")
+
+
+def _nearest(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    # The comparison is quadratic in the length, and no key is longer than a few words.
+    near = get_close_matches(given[:40].lower().replace("_", "-"), known, n=1)
+    return f": did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+
+
+def table_of(value: object, path: str) -> dict[str, object]:
+    """Returns a value that is a table; FarmError."""
+    if not isinstance(value, dict):
+        raise FarmError(path, f"must be a table, {but(value)}")
+    return value
+
+
+def text_of(value: object, path: str, what: str = "a string") -> str:
+    """Returns a value that is a string; FarmError."""
+    if not isinstance(value, str):
+        raise FarmError(path, f"must be {what}, {but(value)}")
+    return value
+
+
+def flag(value: object, path: str) -> bool:
+    """Returns a value that is true or false; FarmError."""
+    if not isinstance(value, bool):
+        raise FarmError(path, f"must be true or false, {but(value)}")
+    return value
+
+
+def integer(value: object, path: str, what: str = "an integer") -> int:
+    """Returns a value that is an integer of 64 bits; FarmError."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise FarmError(path, f"must be {what}, {but(value)}")
+    if not -(2**63) <= value < 2**63:
+        raise FarmError(path, "must be an integer of 64 bits, as all of TOML are")
+    return value
+
+
+def one_or_more(read: Callable[[object, str, str], T], what: str, value: object, path: str) -> tuple[T, ...]:
+    """Reads one value, or a list of at least one."""
+    if not isinstance(value, list):
+        return (read(value, path, f"{what} or a list of them"),)
+    if not value:
+        raise FarmError(path, "must not be empty")
+    return tuple(read(item, f"{path}[{number}]", what) for number, item in enumerate(value))
+
+
+def address(value: object, path: str, what: str) -> IPAddress:
+    """Reads an IP address, which is no name; FarmError."""
+    text = text_of(value, path, what)
+    try:
+        return ip_address(text)
+    except ValueError:
+        message = f"must be an IPv4 or IPv6 address, not {shown(text)}; names are not looked up"
+        raise FarmError(path, message) from None
+
+
+addresses = partial(one_or_more, address, "a string")
+
+
+def one_of(kind: type[E], value: object, path: str, what: str = "a string") -> E:
+    """Reads the value of an enumeration; FarmError with the nearest one there is."""
+    given = text_of(value, path, what)
+    try:
+        return kind(given)
+    except ValueError:
+        allowed = [str(member.value) for member in kind]
+        near = get_close_matches(given[:40].lower(), allowed, n=1)
+        hint = f": did you mean '{near[0]}'?" if near else ""
+        raise FarmError(path, f"must be one of {', '.join(allowed)}, not {shown(given)}{hint}") from None
+
+
+def duration(value: object, path: str) -> float:
+    """Reads seconds, written as a number or like "5m"; FarmError."""
+    wanted = 'must be a duration like "500ms", "5s", "5m", "1h" or "1d", or a number of seconds'
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise FarmError(path, f"{wanted}, {but(value)}")
+    if isinstance(value, str):
+        found = seconds(value)
+        if found is None:
+            raise FarmError(path, f"{wanted}, not {shown(value)}")
+        return found
+    return value if isinstance(value, float) else float(integer(value, path))
+
+
+def whole_seconds(value: object, path: str) -> int:
+    """Reads a duration without fractions of a second; FarmError."""
+    found = duration(value, path)
+    # Not is_integer() alone: infinity must not reach int().
+    if not (abs(found) < 2**53 and found.is_integer()):
+        raise FarmError(path, f"must be whole seconds, not {shown(value)}")
+    return int(found)
+
+
+def port_range(value: object, path: str) -> tuple[int, int]:
+    """Reads a range of ports, first and last; FarmError."""
+    text = text_of(value, path)
+    match = _PORT_RANGE.fullmatch(text)
+    if match is None:
+        raise FarmError(path, f'must be a range like "50000-50099", not {shown(text)}')
+    return int(match[1]), int(match[2])
+
+
+def but(value: object) -> str:
+    """Returns "not a string: 'x'": what stands where another kind of value must."""
+    kind = next((name for kind, name in _KINDS.items() if isinstance(value, kind)), "a date or time")
+    return f"not {kind}" if isinstance(value, (list, dict)) else f"not {kind}: {shown(value)}"
+
+
+def shown(value: object) -> str:
+    """Returns a value as an error may print it: one short line, nothing that a terminal would obey."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    # TOML's hexadecimal numbers may be longer than Python agrees to print.
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a number of more than 64 bits"
+    text = repr(value[:61]) if isinstance(value, str) else str(value)
+    return text if len(text) <= 64 else f"{text[:60]}..."

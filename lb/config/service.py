@@ -1,0 +1,67 @@
+"""The settings of the guardian itself, which are about no farm: frozen values, validated on construction."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from ..errors import require
+from ..nft.marks import MIN_BITS, PAIR_MASK
+
+# In the place of an address: that of this node on the link between the two of a pair.
+SYNC = "sync"
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|(sync)):([0-9]{1,5})")
+_MAX_WORDS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the table [service] holds.
+
+    hook is the command that is told every event, as a list of words; hook_timeout is in seconds. metrics is where
+    Prometheus finds them, such as "127.0.0.1:9190" or "sync:9190"; nobody listens when it is empty. marks are the bits
+    of conntrack marks that the farms have for themselves.
+    """
+
+    hook: tuple[str, ...] = ()
+    hook_timeout: float = 10.0
+    metrics: str = ""
+    marks: int | None = None
+
+    def __post_init__(self) -> None:
+        require(len(self.hook) <= _MAX_WORDS, "hook", f"must be at most {_MAX_WORDS} words")
+        require(not self.hook or bool(self.hook[0]), "hook", "must begin with a program")
+        require(all("\0" not in word for word in self.hook), "hook", "must not hold NUL")
+        limit = f"must be more than 0 and at most 1h, not {self.hook_timeout:g}s"
+        require(0 < self.hook_timeout <= 3600, "hook-timeout", limit)
+        wanted = f'must be an address and a port, like "127.0.0.1:9190" or "[::1]:9190", not {self.metrics[:60]!r}'
+        if self.marks is not None:
+            _require_marks(self.marks)
+        require(not self.metrics or _endpoint(self.metrics) is not None, "metrics", wanted)
+
+    @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """The address, or the word sync, and the port of the metrics."""
+        return _endpoint(self.metrics)
+
+
+def _require_marks(marks: int) -> None:
+    shown = f"{marks:#x}"[:40]
+    require(0 < marks <= 0xFFFF_FFFF, "marks", f"must be bits of 32, such as 0x9fff0000, not {shown}")
+    taken = f"must not hold the bits {PAIR_MASK:#x}, which are those of a pair, and {shown} does"
+    require(not marks & PAIR_MASK, "marks", taken)
+    count = marks.bit_count()
+    require(count >= MIN_BITS, "marks", f"must be at least {MIN_BITS} bits, and {shown} is {count}")
+
+
+def _endpoint(text: str) -> tuple[str, int] | None:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not 1 <= int(found[4]) <= 65535:
+        return None
+    if found[3]:
+        return SYNC, int(found[4])
+    try:
+        return str(ip_address(found[1] or found[2])), int(found[4])
+    except ValueError:
+        return None

@@ -1,0 +1,172 @@
+"""What a node of a pair can tell of itself: who serves, what is synchronized, and whether its files are current.
+
+Of the other node it sees what comes over the sync link: the messages of conntrackd, and the metrics of a guardian.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from noidchecks import __version__
+
+from ..config.pair import Node, Pair, digest_of
+from ..farm import Farm, IPAddress
+from ..finding import FAULT, NOTE, OK, WARN, Finding
+from ..nft.run import KernelError, find, run
+from ..pair.check import look_at
+from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
+from ..pair.files import SIGN
+from ..pair.node import this_node
+from ..pair.peer import Names, PeerError, Side, compare_farms, compare_roles, compare_versions
+from ..role import Role, read_role
+
+_TIMEOUT = 10.0
+_COUNTERS = {
+    "sent": re.compile(r"(\d+) Pckts sent"),
+    "received": re.compile(r"(\d+) Pckts recv"),
+    "errors": re.compile(r"(\d+) Error send"),
+    "lost": re.compile(r"(\d+) Lost msgs"),
+}
+_LOOSE = "what a take-over has lost hangs instead of being reset; set it to 0, once the module nf_conntrack is loaded"
+_SLOW = f"a take-over can leave IPv6 clients without service for that long; set it to {SOLICIT_AGAIN}"
+
+
+def examine_pair(
+    pair: Pair,
+    farms: tuple[Farm, ...],
+    text: str,
+    folder: Path,
+    run_folder: Path,
+    is_here: Callable[[IPAddress], bool],
+    ask: Callable[[Node], Side],
+    root: Path = Path("/"),
+) -> Iterator[Finding]:
+    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's.
+
+    ask is how the other node is asked; PeerError when it cannot be.
+    """
+    yield from look_at(pair, farms)
+    node = this_node(pair, is_here)
+    if node is None:
+        names = " nor ".join(one.name for one in pair.nodes)
+        yield Finding(FAULT, "node", f"this machine is neither {names}: none of their addresses is here")
+        return
+    missing = [str(address) for address in node.addresses if not is_here(address)]
+    if missing:
+        yield Finding(FAULT, "node", f"{node.name}, but {', '.join(missing)} is not on this machine")
+    role = read_role(run_folder)
+    yield _role(node, farms, role, is_here)
+    own = Side(role=role, version=__version__, farms=digest_of(text))
+    yield from _peer(own, Names(own=node.name, peer=pair.peer(node).name), lambda: ask(pair.peer(node)))
+    yield from _files(folder, text)
+    yield from _versions()
+    yield _counters(folder)
+    yield _setting(root, "net.netfilter.nf_conntrack_tcp_loose", 0, _LOOSE)
+    for name in neighbour_settings(node):
+        yield _setting(root, name, SOLICIT_AGAIN, _SLOW)
+    yield _clock(root)
+
+
+def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:
+    moving = {one for farm in farms for one in (*farm.vip, *farm.source)}
+    here = {one for one in moving if is_here(one)}
+    if here and here != moving:
+        away = ", ".join(sorted(str(one) for one in moving - here)[:3])
+        return Finding(
+            FAULT, "role", f"{node.name} has some of the moving addresses but not {away}: restart keepalived"
+        )
+    serves = here == moving
+    said = f"{node.name} {'serves' if serves else 'stands by'}"
+    if role is Role.ALONE:
+        return Finding(WARN, "role", f"{said}, but the notify script has never run: is keepalived running?")
+    if serves != (role is Role.MASTER):
+        return Finding(FAULT, "role", f"{said}, but keepalived said {role.value} last: is it running?")
+    if role is Role.FAULT:
+        return Finding(FAULT, "role", f"{said}: keepalived has ended, or a link is down")
+    return Finding(OK, "role", said)
+
+
+def _peer(own: Side, names: Names, ask: Callable[[], Side]) -> Iterator[Finding]:
+    try:
+        peer = ask()
+    except PeerError as error:
+        yield Finding(NOTE, "farms file", f"{own.farms[:12]}: noidlb pair --hash must say the same on {names.peer}")
+        yield Finding(WARN, "peer", f"{names.peer} cannot be asked: {error}")
+        return
+    fault = compare_farms(own, peer, names)
+    yield Finding(FAULT if fault else OK, "farms file", fault or f"{own.farms[:12]} on both nodes")
+    fault = compare_roles(own, peer, names)
+    shown = f"{names.own} is {own.role.value}, {names.peer} is {peer.role.value}"
+    yield Finding(FAULT if fault else OK, "peer", fault or shown)
+    fault = compare_versions(own, peer, names)
+    yield Finding(WARN if fault else OK, "noidlb", fault or f"{own.version} on both nodes")
+
+
+def _files(folder: Path, text: str) -> Iterator[Finding]:
+    for name in ("keepalived.conf", "conntrackd.conf"):
+        path = folder / name
+        try:
+            head = path.read_text(errors="replace")[:200]
+        except OSError as error:
+            yield Finding(WARN, name, f"{path}: {error.strerror}: noidlb pair writes it")
+            continue
+        if SIGN not in head:
+            yield Finding(WARN, name, f"{path} was not written by noidlb pair: nobody knows whether it fits the farms")
+        elif digest_of(text)[:12] not in head:
+            yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
+        else:
+            yield Finding(OK, name, "is from this farms file")
+
+
+def _versions() -> Iterator[Finding]:
+    for name, word in (("keepalived", "--version"), ("conntrackd", "-v")):
+        try:
+            answer = run([find(name, name), word], timeout=_TIMEOUT)
+        except KernelError as error:
+            yield Finding(FAULT, name, str(error))
+            continue
+        said = (answer.output.decode(errors="replace") + answer.errors).strip().splitlines()
+        yield Finding(OK, name, f"{said[0][:80] if said else 'says no version'}: both nodes should have the same")
+
+
+def _counters(folder: Path) -> Finding:
+    try:
+        answer = run([find("conntrackd", "conntrackd"), "-C", str(folder / "conntrackd.conf"), "-s"], timeout=_TIMEOUT)
+    except KernelError as error:
+        return Finding(FAULT, "synchronization", str(error))
+    return judge_counters(answer.code, answer.output.decode(errors="replace"))
+
+
+def judge_counters(code: int, text: str) -> Finding:
+    """Judges what conntrackd -s says."""
+    found = {name: int(match[1]) for name, pattern in _COUNTERS.items() if (match := pattern.search(text))}
+    if code != 0 or len(found) < len(_COUNTERS):
+        return Finding(FAULT, "synchronization", "conntrackd does not answer: no session survives a take-over")
+    shown = ", ".join(f"{number} {name}" for name, number in found.items())
+    if not found["received"]:
+        return Finding(FAULT, "synchronization", f"{shown}: nothing has ever come from the other node")
+    if found["errors"] or found["lost"]:
+        return Finding(WARN, "synchronization", f"{shown} since conntrackd started: is the link or a buffer too small?")
+    return Finding(OK, "synchronization", shown)
+
+
+def _setting(root: Path, name: str, most: int, trouble: str) -> Finding:
+    """Looks at a setting of the kernel, named as sysctl does, with dots or with slashes."""
+    path = name if "/" in name else name.replace(".", "/")
+    try:
+        value = (root / "proc/sys" / path).read_text().strip()
+    except OSError:
+        value = ""
+    if value.isdecimal() and int(value) <= most:
+        return Finding(OK, name, value)
+    return Finding(WARN, name, f"is {value or 'not there'}: {trouble}")
+
+
+def _clock(root: Path) -> Finding:
+    if (root / "run/systemd/timesync/synchronized").exists():
+        return Finding(OK, "clock", "is synchronized")
+    return Finding(
+        NOTE, "clock", "systemd-timesyncd does not keep it; whatever does, the nodes' logs are compared by time"
+    )

@@ -1,0 +1,126 @@
+"""Whether the commands of guardians can be run on this machine, and look at the backend that they are run for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from noidchecks.errors import UsageError
+from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
+from noidchecks.status.text import printable
+
+from ..farm import Farm, FarmError
+from ..guard import fill_in, words_of
+from .executable import trouble
+
+_EXAMPLE = "192.0.2.1"
+_HOST = re.compile(r"\bHOST\b", re.ASCII)
+# HOST or PORT inside the marks by which Nagios, shells and templates tell their variables.
+_MARKED = re.compile(
+    r"(?:\$\{|\{\{ *|[%@<{])(HOST|PORT)(?: *\}\}|[%@>}])|\$(HOST|PORT)\b\$?|(?<!\w)(HOST|PORT)\$", re.ASCII
+)
+# What follows the usual option for a peer, and what Nagios writes for an address.
+_PEER = re.compile(r"(?<!\S)(?:-H *|--host(?:name)?[ =])[^\s-]\S*")
+_ANY_MACRO = re.compile(r"\$[A-Z][A-Z0-9_]*\$", re.ASCII)
+_MACRO = re.compile(r"\$(?:HOST|SERVICE)?(?:ADDRESS6?|NAME|address6?)\$", re.ASCII)
+_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*)(?![\w.:])")
+# What only a shell would understand; a lone & may stand in a URL.
+_SHELL = re.compile(r"&&|\|\||\$\(|[0-9]?>>?(?:&[0-9])?|<<?|[|;`]|(?<!\S)&(?!\S)|&\s*$")
+
+
+def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
+    """Yields what is wrong with the commands of these farms, one by one."""
+    for farm in farms:
+        guard = farm.guardian
+        if guard is None:
+            continue
+        for number, command in enumerate(farm.commands):
+            path = f"farms.{farm.name}.guardian.command{f's[{number}]' if len(farm.commands) > 1 else ''}"
+            for message in (misuse(command, shared=guard.shared_check), _trouble(words_of(command)[0])):
+                if message is not None:
+                    yield FarmError(path, f"{message}, in {printable(command, 200)!r}")
+                    break
+    # What a file holds now says nothing of the next time.
+    _trouble.cache_clear()
+
+
+def require_usable(farms: tuple[Farm, ...]) -> None:
+    """Raises FarmError for the first command that cannot be run here, or does not look at its backend."""
+    for complaint in complaints(farms):
+        raise complaint
+
+
+def misuse(command: str, *, shared: bool = False) -> str | None:
+    """Says in a sentence why a command would not look at its backend; shared: it need not name it."""
+    words = words_of(command)
+    if found := next(filter(None, map(_MARKED.search, words)), None):
+        token = found[1] or found[2] or found[3]
+        return f"write {token} as it is, not {found[0]}: {_form(command)!r}"
+    if found := next(filter(None, map(_ANY_MACRO.search, words)), None):
+        return f"nothing takes the place of {found[0]} here: HOST and PORT are what is filled in, as {_form(command)!r}"
+    if any(word in ("HOST:PORT", "[HOST]:PORT") for word in words):
+        return (
+            "HOST and PORT must be words of their own, with the options that the program has for them: -H HOST -p PORT"
+        )
+    if sign := _SHELL.search(_unquoted(command)):
+        return f"there is no shell that understands {sign[0]!r}: put the commands into a script, or quote it as a word"
+    if shared:
+        return None
+    if not any(_HOST.search(word) for word in words[1:]):
+        return (
+            f"the command must say whom it checks: write {_form(command)!r}, or shared-check = true when one result "
+            "is meant for all backends"
+        )
+    return _elsewhere(command, words) if words[0] in PLUGINS else None
+
+
+def _elsewhere(command: str, words: list[str]) -> str | None:
+    """Says that one of our own plugins takes something else than HOST for the peer."""
+    if any(word.startswith("--extra-opts") for word in words):
+        return None
+    try:
+        peer = str(getattr(parse(fill_in(command, _EXAMPLE, 1)).probe, "host", _EXAMPLE))
+    except (UsageError, InformationWanted):
+        # The configuration has said it, or will.
+        return None
+    if peer == _EXAMPLE:
+        return None
+    shown = peer.replace(_EXAMPLE, "HOST")
+    return f"{words[0]} would check {printable(shown, 100)}, not the backend: write {words[0]} -H HOST"
+
+
+def _form(command: str) -> str:
+    """Returns the command as it was probably meant."""
+    text = _MARKED.sub(lambda found: str(found[1] or found[2] or found[3]), command)
+    for pattern, meant in ((_PEER, "-H HOST"), (_MACRO, "HOST"), (_ADDRESS, "HOST"), (re.compile(r"$"), " -H HOST")):
+        if not _HOST.search(text):
+            text = pattern.sub(meant, text, count=1)
+    return printable(text, 200)
+
+
+def _unquoted(command: str) -> str:
+    """Returns the command with a letter in the place of everything that is quoted."""
+    shown = []
+    quote = ""
+    characters = iter(command)
+    for one in characters:
+        if one == "\\" and quote != "'":
+            next(characters, "")
+            shown.append("xx")
+        elif one == quote:
+            quote = ""
+            shown.append("x")
+        elif quote:
+            shown.append("x")
+        elif one in "'\"":
+            quote = one
+            shown.append("x")
+        else:
+            shown.append(one)
+    return "".join(shown)
+
+
+@lru_cache(maxsize=256)
+def _trouble(program: str) -> str | None:
+    return None if program in PLUGINS else trouble(program)

@@ -1,0 +1,226 @@
+"""The guardian's verdicts and the operator's words become the conditions of the backends; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..farm import Backend, BackendState, Farm, Scheduler
+from ..nft.compile import Condition, Conditions
+from ..nft.marks import Marks
+from ..nft.table import Table
+from ..overrides import Words
+from .health import Watch
+
+# A backend of a farm at its address of one IP version.
+Place = tuple[str, str, int]
+# What comes back begins with so many percent of its weight, and gains as much with every step.
+_STEP = 10
+_HALF = 50
+_WHOLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What all watches of a backend at one address together say; times are those of the caller's clock.
+
+    up is None while one of them has no result yet and none is down. since is the time of the last change, recovered
+    that of the last return from down, tried tells that each watch has had a result, though perhaps no verdict.
+    """
+
+    up: bool | None = None
+    half: bool = False
+    since: float = 0.0
+    recovered: float | None = None
+    tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The conditions of a farm's backends; floored are left in service by the floor alone.
+
+    shares are the percentages of their weights where those are not 100. until is when slow start goes on, None when no
+    backend is in it.
+    """
+
+    conditions: Conditions
+    floored: frozenset[Place] = frozenset()
+    shares: Mapping[str, int] = field(default_factory=dict)
+    until: float | None = None
+
+
+def verdict(watches: Iterable[Watch]) -> Verdict:
+    """Puts together what the watches of one backend at one address say: it serves when all of them let it."""
+    found = list(watches)
+    up: bool | None = True
+    if any(watch.up.value is False for watch in found):
+        up = False
+    elif any(watch.up.value is None for watch in found):
+        up = None
+    return Verdict(
+        up=up,
+        half=any(watch.half.value for watch in found),
+        since=max((watch.since for watch in found if watch.since is not None), default=0.0),
+        recovered=max((watch.recovered for watch in found if watch.recovered is not None), default=None),
+        tried=bool(found) and all(watch.probes for watch in found),
+    )
+
+
+def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[Watch]]) -> dict[Place, Verdict]:
+    """Returns the verdicts about those backends of a farm that are watched."""
+    places = ((farm.name, one.name, version) for one in farm.backends for version in (4, 6))
+    return {place: verdict(found) for place in places if (found := watches.get(place))}
+
+
+def versions_of(farm: Farm) -> tuple[int, ...]:
+    """Returns the IP versions of a farm's VIPs."""
+    return tuple(sorted({vip.version for vip in farm.vip}))
+
+
+def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
+    """Returns which backends the kernel's table sends connections to, for the farms that it serves already."""
+    marks = Marks(farms)
+    found = {}
+    for farm in farms:
+        for version in versions_of(farm):
+            if f"{marks.farm(farm):#010x}" not in table.of(f"farm{version}").values():
+                continue
+            reachable = table.of(f"backend{version}").keys() | table.of(f"host{version}").keys()
+            for backend in farm.backends:
+                if backend.address_of(version):
+                    mark = f"{marks.backend(farm, backend.name):#010x}"
+                    found[farm.name, backend.name, version] = mark in reachable
+    return found
+
+
+def standing(
+    farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[Watch]], present: Mapping[Place, bool]
+) -> dict[Place, bool]:
+    """Returns which backends serve as far as the guardian is concerned; what it knows nothing of is missing.
+
+    What is checked in another way from now on stays like this until the first result.
+    """
+    found = {}
+    for farm in farms:
+        verdicts = verdicts_of(farm, watches)
+        for one in farm.backends:
+            for version in versions_of(farm):
+                place = farm.name, one.name, version
+                known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
+                if known and one.address_of(version):
+                    found[place] = farm.guardian is None or _serves(place, verdicts, present)
+    return found
+
+
+def merge(
+    farm: Farm,
+    words: Words,
+    verdicts: Mapping[Place, Verdict],
+    present: Mapping[Place, bool],
+    now: float,
+    *,
+    balance: Mapping[str, int] | None = None,
+) -> Merged:
+    """Merges verdicts and words for one farm.
+
+    The operator's down and drain hold whatever the guardian says; his up lifts his own word alone. A backend without a
+    verdict is as present says that the kernel has it, and not scheduled where that knows nothing of it, except that one
+    that nobody could look at serves. balance holds percentages of weights by backend.
+    """
+    wishes = {one.name: words.states.get((farm.name, one.name)) or one.state for one in farm.backends}
+    if farm.guardian is None:
+        return _weighed(farm, {name: Condition(state) for name, state in wishes.items()}, {}, frozenset(), now, balance)
+    lost: dict[str, set[int]] = {one.name: set() for one in farm.backends}
+    floored: set[Place] = set()
+    for version in versions_of(farm):
+        able = [one for one in farm.backends if one.address_of(version)]
+        out = [one for one in able if not _serves((farm.name, one.name, version), verdicts, present)]
+        kept = _kept(farm, version, able, out, wishes, verdicts)
+        # Those that nobody has looked at yet do not fail.
+        places = ((farm.name, one.name, version) for one in kept)
+        floored |= {place for place in places if verdicts.get(place, Verdict()).up is False}
+        for one in out:
+            if one not in kept:
+                lost[one.name].add(version)
+    conditions = {}
+    for one in farm.backends:
+        reachable = {version for version in versions_of(farm) if one.address_of(version)}
+        if wishes[one.name] is BackendState.DOWN or (reachable and reachable <= lost[one.name]):
+            conditions[one.name] = Condition(BackendState.DOWN)
+        else:
+            conditions[one.name] = Condition(wishes[one.name], lost=frozenset(lost[one.name]))
+    return _weighed(farm, conditions, verdicts, frozenset(floored), now, balance)
+
+
+def _serves(place: Place, verdicts: Mapping[Place, Verdict], present: Mapping[Place, bool]) -> bool:
+    found = verdicts.get(place, Verdict())
+    if found.up is not None:
+        return found.up
+    return present.get(place, found.tried)
+
+
+def _kept(
+    farm: Farm,
+    version: int,
+    able: list[Backend],
+    out: list[Backend],
+    wishes: Mapping[str, BackendState],
+    verdicts: Mapping[Place, Verdict],
+) -> list[Backend]:
+    """Returns those that the floor keeps in: of the failed ones that the operator lets serve, the last to fail."""
+    guard = farm.guardian
+    if guard is None or not guard.min_backends:
+        return []
+    wanted = [one for one in able if wishes[one.name] is BackendState.UP]
+    missing = guard.min_backends - sum(one not in out for one in wanted)
+    failed = [one for one in wanted if one in out]
+    failed.sort(key=lambda one: verdicts.get((farm.name, one.name, version), Verdict()).since, reverse=True)
+    return failed[: max(0, missing)]
+
+
+def _weighed(
+    farm: Farm,
+    conditions: Mapping[str, Condition],
+    verdicts: Mapping[Place, Verdict],
+    floored: frozenset[Place],
+    now: float,
+    balance: Mapping[str, int] | None,
+) -> Merged:
+    shares = {}
+    until: float | None = None
+    for one in farm.backends:
+        share = _WHOLE
+        for version in versions_of(farm):
+            found = verdicts.get((farm.name, one.name, version))
+            if found is None or not found.up:
+                continue
+            if found.half:
+                share = min(share, _HALF)
+            ramp, step = slow_start(found.recovered, now, farm.guardian.slow_start if farm.guardian else 0.0)
+            share = min(share, ramp)
+            until = step if until is None or (step is not None and step < until) else until
+        if balance is not None and farm.scheduler is Scheduler.LEAST_CONNECTIONS:
+            share = max(1, share * balance.get(one.name, _WHOLE) // _WHOLE)
+        if share != _WHOLE:
+            shares[one.name] = share
+    # Slots know proportions only, so one that has less than its weight changes the numbers of all.
+    found_conditions = {
+        (farm.name, one.name): Condition(
+            conditions[one.name].state,
+            one.weight * shares.get(one.name, _WHOLE) if shares else None,
+            conditions[one.name].lost,
+        )
+        for one in farm.backends
+    }
+    return Merged(found_conditions, floored, shares, until)
+
+
+def slow_start(recovered: float | None, now: float, duration: float) -> tuple[int, float | None]:
+    """Returns the percentage of its weight that a backend has so long after its return, and when it gets more."""
+    if recovered is None or duration <= 0 or now >= recovered + duration:
+        return _WHOLE, None
+    steps = _WHOLE // _STEP
+    done = min(steps - 1, int(max(0.0, now - recovered) * steps / duration))
+    if done == steps - 1:
+        return _WHOLE, None
+    return (done + 1) * _STEP, recovered + (done + 1) * duration / steps

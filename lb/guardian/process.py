@@ -1,0 +1,278 @@
+"""Any Nagios plugin as a probe: a list of words without a shell, in a process group that ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import IO
+
+from noidchecks.errors import LocalError
+from noidchecks.status.result import Result
+from noidchecks.status.state import State
+from noidchecks.status.text import printable
+from noidchecks.timings import Timings
+
+from .executable import find, trouble
+
+# Of what a plugin prints so much is kept; Nagios keeps as much. The rest is read and forgotten.
+_KEPT = 8192
+_CHUNK = 65536
+# Pieces that are read at once of somebody who prints without end.
+_PIECES = 4
+# Seconds between the request to end and the end.
+_GRACE = 1.0
+# What shells, env, nice and timeout say of a program that they cannot run.
+_NOT_RUN = {126: "a program that cannot be run", 127: "a program that does not exist"}
+# A program dies of these by itself or by this machine, whatever its peer is like; SIGALRM is a timeout of its own.
+_CRASHES = frozenset(
+    (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE)
+)
+
+
+class Foreign:
+    """Runs foreign plugins on the running asyncio loop, at most so many at once; the others wait for their turn."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._running: set[_Run] = set()
+        self._waiting: deque[_Run] = deque()
+        self._idle = asyncio.Event()
+
+    def start(
+        self,
+        words: Sequence[str],
+        timeout: float,
+        done: Callable[[Result], object],
+        *,
+        given: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Runs a plugin; done gets its result after at most timeout seconds, never before this has returned.
+
+        given is what it reads on its standard input, environment is added to ours.
+        """
+        run = _Run(words, timeout, done, self._ended, given=given, environment=environment or {})
+        if len(self._running) < self._most:
+            self._begin(run)
+        else:
+            self._waiting.append(run)
+
+    async def close(self) -> None:
+        """Ends everything that runs; nothing is reported any more."""
+        self._waiting.clear()
+        for run in list(self._running):
+            run.kill()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE if self._running else 0):
+                await self._idle.wait()
+        for run in list(self._running):
+            run.forget()
+
+    def _begin(self, run: _Run) -> None:
+        self._running.add(run)
+        self._idle.clear()
+        run.begin()
+
+    def _ended(self, run: _Run) -> None:
+        self._running.discard(run)
+        while self._waiting and len(self._running) < self._most:
+            self._begin(self._waiting.popleft())
+        if not self._running:
+            self._idle.set()
+
+
+class _Run:
+    """One run of a plugin, until nothing of it is left."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        timeout: float,
+        done: Callable[[Result], object],
+        ended: Callable[[_Run], object],
+        *,
+        given: bytes,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._words = words
+        self._given = given
+        self._environment = environment
+        self._timeout = timeout
+        self._done: Callable[[Result], object] | None = done
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._descriptor = -1
+        self._kept: dict[int, bytearray] = {}
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Starts the process."""
+        self._began = monotonic()
+        name = self._words[0]
+        path = find(name)
+        if path is None:
+            self._fail(trouble(name) or f"there is no program {printable(name, 100)}")
+            return
+        try:
+            self._spawn([path, *self._words[1:]])
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            # A missing interpreter is told by the code of a missing file, which would name the wrong one.
+            self._fail(trouble(name) or f"{printable(name, 100)} cannot be run: {reason}")
+
+    def kill(self) -> None:
+        """Ends the process group, at once and without a result."""
+        self._done = None
+        self._signal(signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Lets go of a process that even SIGKILL does not end."""
+        self._release()
+
+    def _spawn(self, argv: list[str]) -> None:
+        given = _file_of(self._given)
+        try:
+            process = subprocess.Popen(  # noqa: S603 - the words that the operator has configured, without a shell
+                argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env={**os.environ, "LC_ALL": "C", **self._environment},
+                start_new_session=True,
+                bufsize=0,
+            )
+        finally:
+            if given >= 0:
+                os.close(given)
+        self._process = process
+        for pipe in _pipes(process):
+            os.set_blocking(pipe.fileno(), False)
+            self._kept[pipe.fileno()] = bytearray()
+            self._loop.add_reader(pipe.fileno(), self._read, pipe.fileno())
+        self._descriptor = os.pidfd_open(process.pid)
+        self._loop.add_reader(self._descriptor, self._exited, process)
+        self._timer = self._loop.call_later(self._timeout, self._expire)
+
+    def _read(self, descriptor: int) -> None:
+        for _ in range(_PIECES):
+            try:
+                piece = os.read(descriptor, _CHUNK)
+            except BlockingIOError:
+                return
+            except OSError:
+                piece = b""
+            if not piece:
+                self._loop.remove_reader(descriptor)
+                return
+            kept = self._kept[descriptor]
+            kept += piece[: _KEPT - len(kept)]
+
+    def _expire(self) -> None:
+        text = f"{printable(self._words[0], 100)} CRITICAL - timeout after {self._timeout:g} seconds"
+        self._report(Result(State.CRITICAL, text, timings=Timings(monotonic() - self._began)))
+        self._signal(signal.SIGTERM)
+        self._timer = self._loop.call_later(_GRACE, self._signal, signal.SIGKILL)
+
+    def _exited(self, process: subprocess.Popen[bytes]) -> None:
+        for descriptor in self._kept:
+            self._read(descriptor)
+        # Before it is waited for: until then its number is nobody else's. What it has left running ends too.
+        self._signal(signal.SIGKILL)
+        code = process.wait()
+        took = monotonic() - self._began
+        self._release()
+        self._report(_result(self._words[0], code, *map(bytes, self._kept.values()), seconds=took))
+        self._ended(self)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            try:
+                os.killpg(self._process.pid, number)
+            except (ProcessLookupError, PermissionError):
+                # All gone, or a plugin that has changed its user; its end of the pipes is closed all the same.
+                return
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._descriptor >= 0:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._process is not None:
+            for pipe in _pipes(self._process):
+                if not pipe.closed:
+                    self._loop.remove_reader(pipe.fileno())
+                    pipe.close()
+
+    def _fail(self, text: str) -> None:
+        self._release()
+        if self._process is not None and self._process.returncode is None:
+            # Started, but there was no descriptor left to watch it with.
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+        took = Timings(monotonic() - self._began)
+        result = Result(State.UNKNOWN, text, timings=took, failure=LocalError(text))
+        self._loop.call_soon(self._report, result)
+        self._loop.call_soon(self._ended, self)
+
+    def _report(self, result: Result) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(result)
+
+
+def _file_of(given: bytes) -> int:
+    """Returns what a process can read it from; a file in memory, so that nobody has to wait until it is read."""
+    if not given:
+        return subprocess.DEVNULL
+    descriptor = os.memfd_create("given", os.MFD_CLOEXEC)
+    os.write(descriptor, given)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> Iterator[IO[bytes]]:
+    return (pipe for pipe in (process.stdout, process.stderr) if pipe is not None)
+
+
+def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: float) -> Result:
+    """Returns what exit code and first line say; a code beyond 0..3, and death by a signal, are UNKNOWN.
+
+    So is 1 without a line on standard output: a plugin that warns says of what, a script that breaks says nothing. A
+    program that did not run, or crashed, has looked at no peer: its failure is a LocalError.
+    """
+    failure = None
+    line = next((one for one in (output or errors).splitlines() if one.strip()), b"").partition(b"|")[0].strip()
+    state = State(code) if 0 <= code <= 3 and (code != State.WARNING or output.strip()) else State.UNKNOWN
+    text = printable(line) or f"{printable(name, 100)} {state} - it printed nothing"
+    if code < 0:
+        text = f"{printable(name, 100)} UNKNOWN - ended by {_signal_name(-code)}"
+        failure = LocalError(text) if -code in _CRASHES else None
+    elif code in _NOT_RUN:
+        text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
+        failure = LocalError(text)
+    elif code and not output.strip() and (gone := trouble(name)):
+        # Taken away after it was started and before its interpreter had read it.
+        text, state = gone, State.UNKNOWN
+        failure = LocalError(text)
+    elif code > 3:
+        text = f"{printable(name, 100)} UNKNOWN - exit code {code}: {text}"
+    transcript = tuple(printable(one) for one in output.splitlines()[1:])
+    return Result(state, text, timings=Timings(seconds), failure=failure, transcript=transcript)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

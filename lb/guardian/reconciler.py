@@ -1,0 +1,256 @@
+"""From verdicts to the kernel: changes that come together go together, and failures are tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Protocol, TypeVar
+
+from ..events import Event, EventLog
+from ..farm import BackendState, Farm, Scheduler
+from ..nft.compile import Condition, Conditions
+from ..nft.listing import Snapshot
+from ..nft.marks import Marks
+from ..nft.run import KernelError
+from ..overrides import Words
+from . import balance
+from .applier import Applied
+from .coalesce import Batching
+from .desired import Merged, Place, merge, served, standing, verdicts_of
+from .health import Watch
+
+# Counts connections by conntrack mark; KernelError.
+Count = Callable[[], Mapping[int, int]]
+T = TypeVar("T")
+_BALANCE_EVERY = 3.0
+_LOOK_EVERY = 5.0
+_LOOK_PAUSE = 0.05
+# Once nft is well again, nothing waits for longer than this.
+_RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
+
+
+class Acts(Protocol):
+    """What changes the kernel: noidlb.guardian.applier.Actuator, or a test's. Blocking, called by one thread."""
+
+    def read(self) -> Snapshot | None: ...
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied: ...
+    def is_disturbed(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+def descriptor_of(acts: Acts) -> int:
+    """Returns what becomes readable when somebody else has changed a table; -1 where only a look tells."""
+    fileno = getattr(acts, "fileno", None)
+    return -1 if fileno is None else int(fileno())
+
+
+class Enactor:
+    """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
+
+    count is what counts connections for farms that go by them. transactions and failed are how many there were. present
+    is what served when the guardian came, or before the last change of the farms; shares are the percentages of weights
+    of farms that go by connections.
+    """
+
+    def __init__(
+        self, farms: tuple[Farm, ...], words: Words, *, actuator: Acts, events: EventLog, count: Count
+    ) -> None:
+        self.transactions = 0
+        self.failed = 0
+        self._farms, self._words = farms, words
+        self._watches: Mapping[Place, Sequence[Watch]] = {}
+        self._actuator = actuator
+        self._events = events
+        self._count = count
+        self._batching = Batching()
+        self._worker = ThreadPoolExecutor(1, "kernel")
+        self.present: Mapping[Place, bool] = {}
+        self._is_read = False
+        self._conditions: dict[tuple[str, str], Condition] = {}
+        self._merged: dict[str, Merged] = {}
+        self._ramps: dict[str, asyncio.TimerHandle] = {}
+        self.shares: dict[str, Mapping[str, int]] = {}
+        self._dirty: set[str] = set()
+        self._urgent = float("inf")
+        self._wanted = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._settled = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until it is cancelled; what is under way in the kernel is finished then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._apply())
+                group.create_task(self._even_out())
+                group.create_task(self._look())
+        finally:
+            for timer in self._ramps.values():
+                timer.cancel()
+            await self._in_worker(self._actuator.close)
+            self._worker.shutdown()
+
+    def configure(self, farms: tuple[Farm, ...], words: Words, watches: Mapping[Place, Sequence[Watch]]) -> None:
+        """Goes on with other farms, words and watches."""
+        if farms is not self._farms:
+            self.present = self.standing()
+        self._farms, self._words, self._watches = farms, words, watches
+        names = {farm.name for farm in farms}
+        self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
+        self._merged = {name: one for name, one in self._merged.items() if name in names}
+        self.want(names, 0.0)
+
+    def want(self, farms: set[str], urgent: float) -> None:
+        """Looks at these farms again and changes the kernel, not later than urgent (of the loop's clock)."""
+        self._dirty |= farms
+        self._urgent = min(self._urgent, urgent)
+        self._settled.clear()
+        self._wanted.set()
+
+    def standing(self) -> dict[Place, bool]:
+        """Returns which backends serve at the moment as far as health decides it."""
+        return standing(self._farms, self._watches, self.present)
+
+    def share(self, farm: str, backend: str) -> int | None:
+        """Returns a backend's percentage of its weight where that is not 100."""
+        merged = self._merged.get(farm)
+        return merged.shares.get(backend) if merged else None
+
+    async def settle(self) -> None:
+        """Waits until all that is wanted so far is in the kernel, or could not be brought there."""
+        if not self._settled.is_set():
+            self._hurry.set()
+            await self._settled.wait()
+
+    async def _apply(self) -> None:
+        retry = _RETRY_FIRST
+        while True:
+            await self._wanted.wait()
+            await self._pause(self._batching.due(asyncio.get_running_loop().time(), self._urgent))
+            dirty, self._dirty, self._urgent = self._dirty, set(), float("inf")
+            self._wanted.clear()
+            try:
+                await self._carry_out(dirty, failed_before=retry > _RETRY_FIRST)
+            except KernelError as error:
+                self.failed += 1
+                self._tell("apply-failed", reason=str(error))
+                self._settle_waiters()
+                self._hurry.clear()
+                # Whatever was to be changed still is; what comes meanwhile goes with it.
+                await self._pause(asyncio.get_running_loop().time() + retry)
+                retry = min(_RETRY_MOST, 2 * retry)
+                self.want(dirty, 0.0)
+            else:
+                retry = _RETRY_FIRST
+                self._batching.done(asyncio.get_running_loop().time())
+                if not self._wanted.is_set():
+                    self._settle_waiters()
+
+    async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
+        if not self._is_read:
+            snapshot = await self._in_worker(self._actuator.read)
+            # The farms may have changed before the first look; what was known then is newer.
+            self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
+            self._is_read = True
+        farms, stopped = self._farms, self._words.stopped_of(self._farms)
+        for farm in farms:
+            if farm.name in dirty:
+                self._merge(farm)
+        applied = await self._in_worker(partial(self._actuator.apply, farms, dict(self._conditions), stopped))
+        self.transactions += applied.transactions
+        if failed_before or applied.repaired:
+            after = applied.why or "a look at the kernel's table"
+            self._tell("applied", reason=f"{applied.transactions} transactions after {after}")
+        if applied.trouble:
+            self._tell("apply-failed", reason=applied.trouble)
+
+    def _merge(self, farm: Farm) -> None:
+        loop = asyncio.get_running_loop()
+        verdicts = verdicts_of(farm, self._watches)
+        merged = merge(farm, self._words, verdicts, self.present, loop.time(), balance=self.shares.get(farm.name))
+        before = self._merged.get(farm.name)
+        self._conditions.update(merged.conditions)
+        self._merged[farm.name] = merged
+        if (ramp := self._ramps.pop(farm.name, None)) is not None:
+            ramp.cancel()
+        if merged.until is not None:
+            self._ramps[farm.name] = loop.call_at(merged.until, self.want, {farm.name}, float("inf"))
+        for _, backend, _ in sorted(merged.floored - (before.floored if before else frozenset())):
+            floor = farm.guardian.min_backends if farm.guardian else 0
+            reason = f"stays in service though it fails: min-backends is {floor}"
+            self._tell("floor", farm=farm.name, backend=backend, reason=reason)
+
+    async def _pause(self, until: float) -> None:
+        """Waits, but not when somebody waits for the end of it."""
+        if until > asyncio.get_running_loop().time():
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(until):
+                    await self._hurry.wait()
+
+    def _settle_waiters(self) -> None:
+        self._hurry.clear()
+        self._settled.set()
+
+    async def _look(self) -> None:
+        """Looks whether somebody else was at the tables: as soon as the kernel tells, and now and then in any case."""
+        while True:
+            await self._notice()
+            # Programs that change a table change it again: all of it is one look.
+            await asyncio.sleep(_LOOK_PAUSE)
+            with suppress(KernelError):
+                if await self._in_worker(self._actuator.is_disturbed):
+                    self.want(set(), 0.0)
+
+    async def _notice(self) -> None:
+        """Waits until somebody has changed a table, but not longer than until the next look."""
+        loop, noticed = asyncio.get_running_loop(), asyncio.Event()
+        descriptor = descriptor_of(self._actuator)
+        if descriptor >= 0:
+            loop.add_reader(descriptor, noticed.set)
+        try:
+            async with asyncio.timeout(_LOOK_EVERY):
+                await noticed.wait()
+        except TimeoutError:
+            return
+        finally:
+            if descriptor >= 0:
+                loop.remove_reader(descriptor)
+
+    async def _even_out(self) -> None:
+        """Rewrites the shares of farms that go by connections."""
+        while True:
+            await asyncio.sleep(_BALANCE_EVERY)
+            farms = [farm for farm in self._farms if farm.scheduler is Scheduler.LEAST_CONNECTIONS]
+            if not farms:
+                continue
+            try:
+                # Not in the thread of changes, which must not wait for a list of a million flows.
+                counts = await asyncio.to_thread(self._count)
+            except KernelError as error:
+                self._tell("apply-failed", reason=str(error))
+                continue
+            marks = Marks(self._farms)
+            counts = marks.flows(counts)
+            for farm in farms:
+                if farm not in self._farms:
+                    continue
+                serving = [one for one in farm.backends if self._is_serving(farm.name, one.name)]
+                flows = {one.name: counts.get(marks.backend(farm, one.name), 0) for one in serving}
+                before = self.shares.get(farm.name, {})
+                after = balance.step(serving, flows, before)
+                if after != before:
+                    self.shares[farm.name] = after
+                    self.want({farm.name}, float("inf"))
+
+    def _is_serving(self, farm: str, backend: str) -> bool:
+        condition = self._conditions.get((farm, backend))
+        return condition is not None and condition.state is BackendState.UP
+
+    async def _in_worker(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    def _tell(self, kind: str, *, farm: str = "", backend: str = "", reason: str = "") -> None:
+        self._events.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))

@@ -1,0 +1,146 @@
+"""What is probed: one target for each distinct command, address and deadline, whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from noidchecks.status.result import Result
+
+from ..farm import Farm, IPAddress
+from ..guard import Guard, fill_in
+from .checks import Check
+from .desired import Place, versions_of
+from .health import Change, Watch, pace_of
+from .schedule import Pace, Rhythm
+
+# The words of a command for one address, and the deadline in seconds.
+TargetKey = tuple[tuple[str, ...], float]
+
+
+class Target:
+    """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed.
+
+    A command without HOST goes to one place for all backends; address is that of the first of them then. repeats counts
+    its failures in a row that were repeated because this process did not run meanwhile.
+    """
+
+    __slots__ = ("check", "address", "rhythm", "watches", "repeats", "_pace")
+
+    def __init__(self, check: Check, address: str, rhythm: Rhythm) -> None:
+        self.check = check
+        self.address = address
+        self.rhythm = rhythm
+        self.watches: Sequence[Watch] = ()
+        self.repeats = 0
+        self._pace: Pace | None = None
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it is wanted at the moment."""
+        if self._pace is None:
+            self._pace = pace_of(self.watches)
+        return self._pace
+
+    @property
+    def is_decisive(self) -> bool:
+        """Whether the next result alone may take a backend out."""
+        return any(watch.up.value and watch.guard.fall == 1 for watch in self.watches)
+
+    def watch(self, watches: Sequence[Watch]) -> None:
+        """Has these watch it from now on."""
+        self.watches = watches
+        self._pace = None
+
+    def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[Watch, Change]]:
+        """Hands a result to those who watch, and returns what it changes; an excuse makes a failure no verdict."""
+        is_steady = not self._is_doubtful()
+        taken = ((watch, watch.take(result, now, excuse)) for watch in self.watches)
+        changes = [(watch, change) for watch, change in taken if change is not None]
+        if changes or not is_steady or self._is_doubtful():
+            self._pace = None
+        return changes
+
+    def _is_doubtful(self) -> bool:
+        return any(watch.is_doubtful for watch in self.watches)
+
+
+class Targets:
+    """All that is probed for some farms; known health and rhythm are kept when the farms change."""
+
+    def __init__(self) -> None:
+        self._targets: dict[TargetKey, Target] = {}
+        self._places: dict[Place, list[Watch]] = {}
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._targets.values())
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    @property
+    def watches(self) -> Mapping[TargetKey, Sequence[Watch]]:
+        """The watches of each probe."""
+        return {key: target.watches for key, target in self._targets.items()}
+
+    @property
+    def places(self) -> Mapping[Place, list[Watch]]:
+        """The watches of each backend at each of its addresses."""
+        return self._places
+
+    def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
+        """Takes in the farms and returns the targets that there are no more."""
+        old = self._targets
+        found: dict[TargetKey, list[Watch]] = {}
+        self._places = {}
+        for key, watch in inherit(farms, self.watches):
+            found.setdefault(key, []).append(watch)
+            self._places.setdefault(watch.place, []).append(watch)
+        # So fast, and no faster, goes the first round: a thousand starts in a second.
+        soon = len(found.keys() - old.keys()) / 1000
+        self._targets = {}
+        for key, watches in found.items():
+            target = self._targets[key] = old.get(key) or self._make(key, watches[0], now, soon)
+            target.watch(watches)
+        gone = [target for key, target in old.items() if key not in self._targets]
+        for target in gone:
+            target.watch(())
+        return gone
+
+    def _make(self, key: TargetKey, watch: Watch, now: float, soon: float) -> Target:
+        rhythm = Rhythm(self._number, now, interval=watch.guard.interval, soon=max(soon, watch.guard.fast))
+        self._number += 1
+        return Target(Check(*key), watch.address, rhythm)
+
+
+def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[Watch]]) -> Iterator[tuple[TargetKey, Watch]]:
+    """Yields what farms want to be watched, with what is known already of the same probes."""
+    # The same words with another deadline ask the same thing.
+    by_words = {words: watches for (words, _), watches in known.items()}
+    for key, farm, guard, name, address, port, command in _wanted(farms):
+        watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
+        # One that comes new to a known address need not wait for its first result.
+        previous = {one.key: one for one in known.get(key) or by_words.get(key[0], ())}
+        adopted = previous.get(watch.key) or next(iter(previous.values()), None)
+        if adopted is not None:
+            watch.adopt(adopted)
+        yield key, watch
+
+
+def _shown(address: IPAddress, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, str, Guard, str, IPAddress, int, str]]:
+    for farm in farms:
+        if farm.guardian is None:
+            continue
+        versions = versions_of(farm)
+        for backend in farm.backends:
+            port = backend.port or farm.ports[0]
+            for address in backend.address:
+                if address.version not in versions:
+                    continue
+                for command in farm.commands:
+                    key = fill_in(command, str(address), port), farm.guardian.timeout
+                    yield key, farm.name, farm.guardian, backend.name, address, port, command

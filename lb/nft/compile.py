@@ -1,0 +1,195 @@
+"""Farms and the condition of their backends compiled to the table: pure, deterministic, no I/O."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..farm import Backend, BackendState, Farm, IPAddress, Mode, Scheduler
+from .marks import Marks
+from .skeleton import REMEMBER, pick_chain, remember_chains, sticky_chain
+from .slots import fill, serving_weights, slot_count
+from .table import Table
+
+_PICK = {
+    Scheduler.ROUND_ROBIN: "rr",
+    Scheduler.LEAST_CONNECTIONS: "rr",
+    Scheduler.RANDOM: "random",
+    Scheduler.SOURCE_HASH: "hash",
+}
+# Where some FTP servers open active data connections from whatever their own port is; others use their port minus 1.
+_ACTIVE_PORT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a backend is at the moment: its state, and its weight where that differs from the configured one.
+
+    lost holds the IP versions at whose address it is down, whatever its state.
+    """
+
+    state: BackendState
+    weight: int | None = None
+    lost: frozenset[int] = frozenset()
+
+
+# By farm name and backend name; what is missing is as configured.
+Conditions = Mapping[tuple[str, str], Condition]
+
+
+@dataclass(slots=True)
+class _Draft:
+    marks: Marks
+    conditions: Conditions
+    chains: dict[str, str] = field(default_factory=dict)
+    elements: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+
+    def table(self, names: Mapping[int, str]) -> Table:
+        named = {_hex(mark): name for mark, name in names.items()}
+        return Table(self.chains, dict(self.elements), named, self.marks.layout)
+
+
+def compile_table(
+    farms: tuple[Farm, ...], conditions: Conditions | None = None, stopped: frozenset[str] = frozenset()
+) -> Table:
+    """Returns the table for the farms; a stopped farm refuses its clients."""
+    draft = _Draft(Marks(farms), conditions or {})
+    for farm in farms:
+        _add_farm(draft, farm, refused=farm.name in stopped)
+    return draft.table(draft.marks.names)
+
+
+def compile_farm(marks: Marks, farm: Farm, conditions: Conditions) -> Table:
+    """Returns the part of the table that is one farm's.
+
+    Its chains depend on the configuration alone, so that two such parts of one farm differ in elements only, and what
+    turns the one into the other is a single transaction that costs the same however many farms there are.
+    """
+    draft = _Draft(marks, conditions)
+    _add_farm(draft, farm, refused=False)
+    return draft.table({marks.backend(farm, one.name): f"{farm.name}/{one.name}" for one in farm.backends})
+
+
+def condition_of(farm: Farm, backend: Backend, conditions: Conditions) -> Condition:
+    """Returns the condition of a backend, which is the configured one unless another is known."""
+    return conditions.get((farm.name, backend.name)) or Condition(backend.state)
+
+
+def _add_farm(draft: _Draft, farm: Farm, *, refused: bool) -> None:
+    _add_services(draft, farm, refused=refused)
+    _add_data_ports(draft, farm)
+    if refused:
+        return
+    _add_backends(draft, farm)
+    for version in sorted({vip.version for vip in farm.vip}):
+        _add_slots(draft, farm, version)
+
+
+def _add_services(draft: _Draft, farm: Farm, *, refused: bool) -> None:
+    mark = _hex(draft.marks.farm(farm))
+    for transport, vip, port in farm.services:
+        version = vip.version
+        key = f"{transport} . {vip} . {port}"
+        if refused:
+            draft.elements[f"service{version}"][key] = "goto refuse"
+            continue
+        chain = f"plain{version}"
+        if farm.sticky is not None:
+            chain, rules = sticky_chain(version, farm.sticky, draft.marks.layout)
+            draft.chains[chain] = rules
+        draft.elements[f"service{version}"][key] = f"goto {chain}"
+        draft.elements[f"farm{version}"][key] = mark
+        if farm.helper:
+            draft.elements[f"{farm.helper}{version}"][f"{vip} . {port}"] = ""
+        _add_source(draft, farm, version, key)
+    if farm.sticky is not None and farm.protocol.transport == "tcp" and not refused:
+        draft.chains |= remember_chains(farm.sticky, draft.marks.layout)
+        draft.elements["remember"][mark] = f"jump {REMEMBER}-{farm.sticky}"
+
+
+def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "") -> None:
+    """Adds whose address the backends see of clients that have asked for this."""
+    if farm.mode is not Mode.SNAT:
+        return
+    source = farm.source_of(version)
+    if source is None:
+        draft.elements[f"masq{kind}{version}"][key] = ""
+    else:
+        draft.elements[f"source{kind}{version}"][key] = str(source)
+
+
+def _add_backends(draft: _Draft, farm: Farm) -> None:
+    for backend in farm.backends:
+        mark = _hex(draft.marks.backend(farm, backend.name))
+        # Nothing tells the kernel that a transfer in UDP is over: finished ones would count for 30 s or 2 min.
+        if farm.connection_limit is not None and farm.protocol.transport == "tcp":
+            draft.elements["full"][mark] = str(farm.connection_limit)
+        for address in backend.address:
+            if _is_down(draft, farm, backend, address.version):
+                continue
+            if not any(vip.version == address.version for vip in farm.vip):
+                continue
+            if backend.port is None and len(farm.ports) > 1:
+                draft.elements[f"host{address.version}"][mark] = str(address)
+            else:
+                draft.elements[f"backend{address.version}"][mark] = f"{address} . {backend.port or farm.ports[0]}"
+
+
+def _add_data_ports(draft: _Draft, farm: Farm) -> None:
+    """Adds what FTPS needs for its data connections; a stopped farm too has sessions that open new ones."""
+    for backend in farm.backends:
+        for vip in farm.vip:
+            address = backend.address_of(vip.version)
+            if address is not None:
+                _add_passive(draft, farm, backend, vip, address)
+                _add_active(draft, farm, backend, vip, address)
+
+
+def _is_down(draft: _Draft, farm: Farm, backend: Backend, version: int) -> bool:
+    condition = condition_of(farm, backend, draft.conditions)
+    return condition.state is BackendState.DOWN or version in condition.lost
+
+
+def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, address: IPAddress) -> None:
+    if backend.passive_ports is None:
+        return
+    mark = _hex(draft.marks.backend(farm, backend.name))
+    low, high = backend.passive_ports
+    key = f"{vip} . {low}-{high}" if low < high else f"{vip} . {low}"
+    # The range of a down backend stays: its clients are refused, and never reach the balancer itself.
+    draft.elements[f"range{vip.version}"][key] = f"goto passive{vip.version}"
+    draft.elements[f"passive{vip.version}"][key] = mark
+    _add_source(draft, farm, vip.version, key, "range")
+    if not _is_down(draft, farm, backend, vip.version):
+        draft.elements[f"host{vip.version}"][mark] = str(address)
+
+
+def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, address: IPAddress) -> None:
+    if "active" not in farm.ftps:
+        return
+    for port in {_ACTIVE_PORT, (backend.port or farm.ports[0]) - 1} - {0}:
+        # The first VIP of a family is the one that data connections come from.
+        draft.elements[f"active{vip.version}"].setdefault(f"{address} . {port}", str(vip))
+
+
+def _add_slots(draft: _Draft, farm: Farm, version: int) -> None:
+    weights = {}
+    for backend in farm.backends:
+        condition = condition_of(farm, backend, draft.conditions)
+        if condition.state is BackendState.UP and version not in condition.lost and backend.address_of(version):
+            weights[backend.name] = backend.weight if condition.weight is None else condition.weight
+    chain, rule = pick_chain(_PICK[farm.scheduler], version, slot_count(farm), draft.marks.lanes[farm.name])
+    draft.chains[chain] = rule
+    slots = fill(farm, serving_weights(farm.backends, weights), version)
+    if not slots:
+        # Nothing to pick: without an element in the pick map the client is refused.
+        return
+    mark = _hex(draft.marks.farm(farm))
+    draft.elements[f"pick{version}"][mark] = f"jump {chain}"
+    backends = {name: _hex(draft.marks.backend(farm, name)) for name in set(slots)}
+    draft.elements[f"slot{version}"] |= {f"{mark} . {number}": backends[name] for number, name in enumerate(slots)}
+
+
+def _hex(mark: int) -> str:
+    return f"{mark:#010x}"

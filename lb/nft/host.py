@@ -1,0 +1,62 @@
+"""Kernel modules that nothing loads by itself: the NAT halves of the helpers."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..farm import Farm
+from .run import KernelError, find, run
+
+_TIMEOUT = 30.0
+
+
+def nat_helpers(farms: Iterable[Farm]) -> list[str]:
+    """Returns the modules that rewrite addresses in the dialogues of these farms."""
+    return sorted({f"nf_nat_{farm.helper}" for farm in farms if farm.helper})
+
+
+def load(names: Iterable[str]) -> list[str]:
+    """Loads those modules that this kernel has not got yet, and returns those that it has not got even then."""
+    missing = [name for name in names if is_there(name) is False]
+    if missing:
+        try:
+            run([find("modprobe", "kmod"), "--quiet", "--all", *missing], timeout=_TIMEOUT)
+        except KernelError:
+            # Containers have no modprobe; what counts is whether the module is there.
+            pass
+    return [name for name in missing if is_there(name) is False]
+
+
+def is_there(name: str, root: Path = Path("/")) -> bool | None:
+    """Tells whether a module is loaded or built in; None when nothing tells."""
+    if (root / "sys/module" / name).exists():
+        return True
+    release = os.uname().release
+    built_in = _lines(root / "lib/modules" / release / "modules.builtin")
+    if built_in is not None and any(line.endswith(f"/{name}.ko".encode()) for line in built_in):
+        return True
+    configured = _configuration(root / "proc/config.gz")
+    if configured is not None:
+        # "=m" and not in /sys/module: not loaded.
+        return f"CONFIG_{name.upper()}=y".encode() in configured
+    loaded = _lines(root / "proc/modules")
+    if loaded is not None and built_in is not None:
+        return False
+    return None
+
+
+def _lines(path: Path) -> list[bytes] | None:
+    try:
+        return path.read_bytes().splitlines()
+    except OSError:
+        return None
+
+
+def _configuration(path: Path) -> list[bytes] | None:
+    try:
+        return gzip.decompress(path.read_bytes()).splitlines()
+    except (OSError, EOFError, ValueError):
+        return None

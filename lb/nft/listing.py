@@ -1,0 +1,235 @@
+"""What nft lists of our table, read back into the value that it was written from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
+from itertools import takewhile
+from typing import Any
+
+from .marks import Layout
+from .shape import Shape, shape_of
+from .skeleton import REMEMBER, TABLE, VERSION, pick_chain, remember_chains, skeleton, sticky_chain
+from .table import MAPS, SETS, Table
+
+_COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))?"')
+_PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1,5}))")
+_STICKY = re.compile(r"sticky([46])-(\d{1,6})")
+_REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
+# How nft writes a mark, which stands in the table as a priority: both halves in hexadecimal.
+_CLASSID = re.compile(r"([0-9a-f]{0,4}):([0-9a-f]{0,4})")
+_TRANSPORTS = {6: "tcp", 17: "udp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The table as the kernel has it: the version of its skeleton, its contents, and new connections by mark.
+
+    version is None when it is not a whole table of ours; damage then says what is wrong with it.
+    """
+
+    version: int | None
+    table: Table = field(default_factory=Table)
+    totals: Mapping[int, int] = field(default_factory=dict)
+    damage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """The table without its elements: the chains that vary with their rules, and what is wrong with the others."""
+
+    version: int | None
+    layout: Layout = field(default_factory=Layout)
+    chains: Mapping[str, str] = field(default_factory=dict)
+    damage: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseChain:
+    """A chain of somebody else's table that packets come to by themselves."""
+
+    family: str
+    table: str
+    name: str
+    type: str
+    hook: str
+    policy: str
+    priority: int
+
+
+def read_chains(output: bytes) -> list[BaseChain]:
+    """Reads the base chains of all tables but ours; ValueError."""
+    found = []
+    for item in json.loads(output)["nftables"]:
+        chain = item.get("chain", {})
+        if "hook" in chain and (chain["family"], chain["table"]) != ("inet", TABLE):
+            words = {key: str(chain.get(key, "")) for key in ("family", "table", "name", "type", "hook", "policy")}
+            found.append(BaseChain(**words, priority=int(chain.get("prio", 0))))
+    return found
+
+
+def read_outline(text: str) -> Outline | None:
+    """Reads a listing without elements; None when the table is not there."""
+    lines = text.splitlines()
+    try:
+        begin = lines.index(f"table inet {TABLE} {{")
+    except ValueError:
+        return None
+    lines = list(takewhile(lambda line: line != "}", lines[begin + 1 :]))
+    comment = next((found for line in lines[:2] if (found := _COMMENT.fullmatch(line))), None)
+    if comment is None:
+        return Outline(None, damage="it is not noidlb's")
+    version = int(comment[1])
+    if version != VERSION or comment[2] is None:
+        return Outline(version)
+    layout = Layout(int(comment[2], 16))
+    shape, wanted = shape_of("\n".join(lines)), _wanted(layout)
+    names = [name.partition(" ")[2] for name in shape if name.startswith("chain ") and name not in wanted]
+    chains = {name: _rules(name, layout) for name in names}
+    damage = _damage(shape, {**wanted, **_shape_of_chains(chains)})
+    return Outline(version if not damage else None, layout, chains, damage)
+
+
+@lru_cache(maxsize=4)
+def _wanted(layout: Layout) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return shape_of(skeleton(layout))
+
+
+def _shape_of_chains(chains: Mapping[str, str]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    return shape_of("".join(f"chain {name} {{\n{rules}\n}}\n" for name, rules in chains.items()))
+
+
+def _damage(found: Shape, wanted: Shape) -> str:
+    """Says in which part what is found differs, or nothing."""
+    for name in wanted.keys() | found.keys():
+        if found.get(name) != wanted.get(name):
+            what = "is missing" if name not in found else "has other rules" if "chain" in name else "is another"
+            return f"{name} {what}"
+    return ""
+
+
+def list_commands() -> str:
+    """Returns the commands that list every map, one a line; what clients leave behind is not asked for."""
+    kinds = {name: "set" if name in SETS else "map" for name in MAPS}
+    return "".join(f"list {kind} inet {TABLE} {name}\n" for name, kind in kinds.items())
+
+
+def read_elements(output: bytes) -> dict[str, list[Any]]:
+    """Reads the answers to list_commands(): the elements of each map, as nft's JSON has them; ValueError."""
+    found: dict[str, list[Any]] = {}
+    try:
+        for line in output.splitlines():
+            for item in json.loads(line)["nftables"]:
+                listed = item.get("map") or item.get("set")
+                if listed:
+                    found[listed["name"]] = listed.get("elem", [])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return found
+
+
+def to_snapshot(outline: Outline, listed: Mapping[str, list[Any]]) -> Snapshot:
+    """Makes the value of what was read; ValueError when it is not what nft lists of our table."""
+    elements: dict[str, dict[str, str]] = {}
+    names: dict[str, str] = {}
+    totals: dict[int, int] = {}
+    try:
+        for name in MAPS:
+            pairs = {key: value for item in listed[name] for key, value in _pairs(name, item)}
+            if pairs:
+                elements[name] = pairs
+        # A backend that is in both kinds of map is in host for its FTPS data connections, which are not counted.
+        for name in ("backend4", "backend6", "host4", "host6"):
+            _add_details(listed[name], names, totals, counted=frozenset(names) if "host" in name else frozenset())
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return Snapshot(outline.version, Table(outline.chains, elements, names, outline.layout), totals)
+
+
+def _rules(name: str, layout: Layout) -> str:
+    """Returns the rules that the chain of a name has; they follow from it."""
+    if found := _PICK.fullmatch(name):
+        if found[1]:
+            return pick_chain("rr", int(found[2]), int(found[3]), int(found[4]))[1]
+        return pick_chain(found[5], int(found[6]), int(found[7]), 0)[1]
+    if found := _STICKY.fullmatch(name):
+        return sticky_chain(int(found[1]), int(found[2]), layout)[1]
+    if name == REMEMBER:
+        return remember_chains(0, layout)[name]
+    if found := _REMEMBER.fullmatch(name):
+        return remember_chains(int(found[1]), layout)[name]
+    return ""
+
+
+def _pairs(name: str, item: Any) -> Iterator[tuple[str, str]]:
+    if name == "full":
+        # A set gives its limit to each element; -1 and the like are how 1.0.6 prints the largest numbers.
+        yield _plain(item["elem"]["val"]), str(item["elem"]["ct count"]["val"] & 0xFFFFFFFF)
+    elif name in SETS:
+        yield _words(item), ""
+    else:
+        key, value = item
+        yield _words(key), _words(value)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        if "concat" in value:
+            parts = value["concat"]
+            first, *rest = parts
+            return " . ".join((_first(first, len(parts)), *(_plain(one) for one in rest)))
+        if "elem" in value:
+            return _words(value["elem"]["val"])
+        for verdict in ("goto", "jump"):
+            if verdict in value:
+                return f"{verdict} {value[verdict]['target']}"
+        raise KeyError(next(iter(value), "nothing"))
+    return _plain(value)
+
+
+def _first(value: Any, length: int) -> str:
+    # A number in front of an address and a port is the transport.
+    return _TRANSPORTS[value] if length == 3 and isinstance(value, int) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        low, high = value["range"]
+        return f"{low}-{high}"
+    if not isinstance(value, (str, int)):
+        raise TypeError(f"no address, mark or number: {value}")
+    return _address(value) if isinstance(value, str) else str(value)
+
+
+def _number(mark: str) -> int:
+    found = _CLASSID.fullmatch(mark)
+    if found is None:
+        raise ValueError(f"no mark: {mark}")
+    return int(found[1] or "0", 16) << 16 | int(found[2] or "0", 16)
+
+
+def _mark(value: int) -> str:
+    return f"{value:#010x}"
+
+
+@lru_cache(maxsize=65536)
+def _address(text: str) -> str:
+    if _CLASSID.fullmatch(text):
+        return _mark(_number(text))
+    # nft and Python write some IPv6 addresses differently, such as ::1.2.3.4.
+    return str(ip_address(text))
+
+
+def _add_details(listed: list[Any], names: dict[str, str], totals: dict[int, int], *, counted: frozenset[str]) -> None:
+    for key, _ in listed:
+        element = key["elem"]
+        mark = _number(element["val"])
+        if _mark(mark) in counted:
+            continue
+        if "comment" in element:
+            names[_mark(mark)] = element["comment"]
+        totals[mark] = totals.get(mark, 0) + element["counter"]["packets"]

@@ -1,0 +1,116 @@
+"""Plans for one backend or one farm: what the kernel has of all others stays as it is.
+
+The table may hold more than the words say: what a guardian that has ended took out, or farms of a configuration whose
+apply was interrupted. A word about one backend is none about these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ..farm import Backend, BackendState, Farm
+from ..overrides import Words
+from . import nft as kernel
+from .compile import Condition, Conditions, compile_farm, compile_table
+from .marks import Marks
+from .plan import Plan, foreign_of, replacement
+from .skeleton import REMEMBER
+from .table import MAPS, Table, render, transactions
+
+# Which farm an element is of: its key begins with a mark, or is what clients ask for.
+_BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
+
+
+def plan_backend(farms: tuple[Farm, ...], words: Words, farm: Farm, backend: Backend) -> Plan:
+    """Plans what the words say of this backend, and no other change than that in who gets its farm's new clients."""
+    return _plan(farms, words, lambda old: _with_backend(old, farms, words, farm, backend))
+
+
+def plan_farm(farms: tuple[Farm, ...], words: Words, farm: Farm) -> Plan:
+    """Plans what the words say of this farm."""
+    return _plan(farms, words, lambda old: _with_farm(old, farms, words, farm))
+
+
+def _plan(farms: tuple[Farm, ...], words: Words, change: Callable[[Table], Table]) -> Plan:
+    whole = compile_table(farms, words.conditions(), words.stopped_of(farms))
+    found = kernel.read()
+    if found is None:
+        return Plan(None, whole, (render(whole),))
+    if foreign := foreign_of(found, whole):
+        return Plan(None, whole, (replacement(whole),), foreign)
+    new = change(found.table)
+    return Plan(found.table, new, tuple(transactions(found.table, new)))
+
+
+def _with_backend(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm, backend: Backend) -> Table:
+    marks = Marks(farms)
+    base = marks.farm(farm)
+    if f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}:
+        # Stopped, or not there: it holds when the farm serves.
+        return old
+    conditions = {**_conditions(old, marks, farm, words)}
+    conditions[farm.name, backend.name] = Condition(words.states.get((farm.name, backend.name), backend.state))
+    own = f"{marks.backend(farm, backend.name):#010x}"
+    new = compile_farm(marks, farm, conditions)
+
+    def is_changed(name: str, key: str) -> bool:
+        if name.startswith(("slot", "pick")):
+            return int(key.partition(" ")[0], 16) == base
+        # It comes or it goes; where it is has not been asked.
+        return name.startswith(("backend", "host")) and key == own and (key in old.of(name)) != (key in new.of(name))
+
+    return _patched(old, new, new.chains, is_changed)
+
+
+def _with_farm(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm) -> Table:
+    marks = Marks(farms)
+    conditions = {**words.conditions(), **_conditions(old, marks, farm, words)}
+    stopped = words.stopped_of(farms) & {farm.name}
+    new = compile_table(farms, conditions, stopped)
+    # All that is the farm's, whatever its state.
+    part = compile_farm(marks, farm, {(farm.name, one.name): Condition(BackendState.UP) for one in farm.backends})
+    layout, base = marks.layout, marks.farm(farm)
+
+    def is_changed(name: str, key: str) -> bool:
+        if name.startswith(_BY_MARK):
+            return int(key.partition(" ")[0], 16) & layout.farm == base
+        return key in part.of(name)
+
+    return _patched(old, new, part.chains, is_changed)
+
+
+def _conditions(old: Table, marks: Marks, farm: Farm, words: Words) -> Conditions:
+    """Returns how the kernel treats the backends of a farm; nothing when it does not serve it."""
+    base = f"{marks.farm(farm):#010x}"
+    versions = [version for version in (4, 6) if base in old.of(f"farm{version}").values()]
+    if not versions:
+        return {}
+    slots = {mark for version in versions for mark in old.of(f"slot{version}").values()}
+    found = {}
+    for backend in farm.backends:
+        mark = f"{marks.backend(farm, backend.name):#010x}"
+        reachable = {one for one in versions if mark in old.of(f"backend{one}") or mark in old.of(f"host{one}")}
+        said = words.states.get((farm.name, backend.name), backend.state)
+        state = BackendState.DOWN
+        if reachable:
+            waits = backend.backup and said is BackendState.UP
+            state = BackendState.UP if mark in slots or waits else BackendState.DRAIN
+        found[farm.name, backend.name] = Condition(state, lost=frozenset(set(versions) - reachable))
+    return found
+
+
+def _patched(old: Table, new: Table, own: Collection[str], is_changed: Callable[[str, str], bool]) -> Table:
+    """Returns the old table with those of the new one's elements that change, and of the chains those of the farm."""
+    elements = {}
+    for name in MAPS:
+        pairs = {key: value for key, value in old.of(name).items() if not is_changed(name, key)}
+        pairs |= {key: value for key, value in new.of(name).items() if is_changed(name, key)}
+        if pairs:
+            elements[name] = pairs
+    led_to = {value.partition(" ")[2] for name in elements for value in elements[name].values()}
+    if "remember" in elements:
+        led_to.add(REMEMBER)
+    # Those of a farm that serves are there whether it has backends or not.
+    chains = {name: rules for name, rules in old.chains.items() if name in led_to or name not in own}
+    chains |= {name: new.chains[name] for name in own if name in new.chains}
+    return Table(chains, elements, {**old.names, **new.names}, old.layout)

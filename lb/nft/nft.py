@@ -1,0 +1,284 @@
+"""The one file that runs nft: one transaction a call, and reading our table back."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from types import TracebackType
+
+from .listing import BaseChain, Snapshot, list_commands, read_chains, read_elements, read_outline, to_snapshot
+from .progress import Progress
+from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_program
+from .skeleton import TABLE, VERSION
+
+__all__ = [
+    "KernelError",
+    "NftSession",
+    "Snapshot",
+    "VERSION",
+    "check",
+    "missing_parts",
+    "read",
+    "remove",
+    "run",
+    "version",
+]
+
+# An nft that does nothing for so many seconds hangs; one that is at work is waited for, minutes on a slow machine.
+_IDLE = 10.0
+# What it says of a change is a complaint, a listing is 10 MB for 5,000 farms.
+_MOST_SAID = 1 << 20
+# What an operator reads of nft's complaint.
+_SHOWN = 300
+# nft answers this from its own memory, in one line: it marks the end of the answer to what came before.
+_MARKER = b"describe iifname\n"
+_MARKED = b"meta expression, datatype ifname"
+# An nft that stays open remembers every line that it was given; after so many bytes another one takes its place.
+_RENEWED_AFTER = 8 << 20
+
+# What the table needs of the kernel, by the module that brings it; each is tried by itself when the whole fails.
+_CHECK = "table inet noidlb_check"
+_PARTS = {
+    "nf_tables": "",
+    "nft_chain_nat": "chain c { type nat hook prerouting priority -100; }",
+    "nft_nat": "chain c { type nat hook prerouting priority -100; meta l4proto tcp dnat ip to 192.0.2.1:21; }",
+    "nft_masq": "chain c { type nat hook postrouting priority 100; masquerade; }",
+    "nft_ct": "chain c { ct mark set 1; }",
+    "nft_numgen": "chain c { ct mark set numgen inc mod 60; }",
+    "nft_hash": "chain c { ct mark set jhash ip saddr mod 60 seed 0x1; }",
+    "nft_reject_inet": "chain c { reject with icmpx port-unreachable; }",
+    "nft_connlimit": "set s { type mark; ct count over 5; }",
+    "nft_objref": (
+        'ct helper h { type "ftp" protocol tcp; l3proto inet; }; '
+        'chain c { type filter hook prerouting priority -150; tcp dport 21 ct helper set "h"; }'
+    ),
+    "nf_conntrack_ftp": 'ct helper h { type "ftp" protocol tcp; l3proto inet; }',
+    "nf_conntrack_tftp": 'ct helper h { type "tftp" protocol udp; l3proto inet; }',
+}
+
+
+def run(text: str) -> None:
+    """Runs nft text as one transaction: all of it, or KernelError and none."""
+    answer = _nft(["-f", "-"], text, limit=_MOST_SAID)
+    if answer.code:
+        raise KernelError(_explain(answer))
+
+
+def check(text: str) -> None:
+    """Lets nft and the kernel check the text without doing anything; KernelError."""
+    answer = _nft(["-c", "-f", "-"], text)
+    if answer.code:
+        raise KernelError(_sentence(answer))
+
+
+def read() -> Snapshot | None:
+    """Reads our table, without what clients have left in it; None when there is none.
+
+    A table that is not of this version, or not whole, comes without contents.
+    """
+    answer = _nft(["-s", "-t", "list", "ruleset", "inet"])
+    if answer.code:
+        raise KernelError(_explain(answer))
+    outline = read_outline(answer.output.decode(errors="replace"))
+    if outline is None:
+        return None
+    if outline.version != VERSION:
+        return Snapshot(outline.version, damage=outline.damage)
+    listed = _nft(["-n", "-j", "-i"], list_commands())
+    if "No such file or directory" in listed.errors:
+        # Somebody has removed one of our maps: only a table made anew can be trusted.
+        return Snapshot(None, damage="a map is missing")
+    if "rror" in listed.errors:
+        raise KernelError(_explain(listed))
+    try:
+        return to_snapshot(outline, read_elements(listed.output))
+    except ValueError as error:
+        raise KernelError(f"nft lists the table in a way that is not understood: {error}") from error
+
+
+def other_chains() -> list[BaseChain]:
+    """Returns the base chains of all tables but ours."""
+    answer = _nft(["-j", "list", "chains"])
+    if answer.code:
+        raise KernelError(_explain(answer))
+    try:
+        return read_chains(answer.output)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KernelError(f"nft lists the chains in a way that is not understood: {error}") from error
+
+
+def remove() -> None:
+    """Removes our table, if there is one.
+
+    Flows that it has sent to backends lose their way when no other table translates addresses.
+    """
+    run(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
+
+
+def version() -> str:
+    """Returns what nft says about its version."""
+    return _nft(["--version"]).output.decode(errors="replace").strip()[:_SHOWN]
+
+
+def missing_parts() -> list[str]:
+    """Returns the modules without which this kernel refuses our table; it changes nothing."""
+    whole = "".join(f"{_CHECK}_{number} {{ {body}; }}\n" for number, body in enumerate(_PARTS.values()) if body)
+    if not _nft(["-c", "-f", "-"], whole).code:
+        return []
+    missing = []
+    for module, body in _PARTS.items():
+        answer = _nft(["-c", "-f", "-"], f"{_CHECK} {{ {body}; }}\n")
+        if answer.code:
+            if _is_forbidden(answer.errors):
+                raise KernelError(_explain(answer))
+            missing.append(module)
+            if module == "nf_tables":
+                break
+    return missing
+
+
+class NftSession:
+    """An nft that stays open on pipes: a change costs a fraction of a millisecond; for one thread at a time.
+
+    It is started by the first change, and again by the next one after it has died.
+    """
+
+    def __init__(self, *, idle: float = _IDLE) -> None:
+        self._idle = idle
+        self._process: subprocess.Popen[bytes] | None = None
+        self._into = self._out = -1
+        self._written = 0
+
+    def __enter__(self) -> NftSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the nft that is open, which is the number of its netlink socket too; 0 when none is."""
+        return 0 if self._process is None else self._process.pid
+
+    def run(self, text: str) -> None:
+        """Runs nft text as one transaction: all of it, or KernelError and none.
+
+        After a time-out, or when nft has died, nobody knows which of the two: read() tells.
+        """
+        # A line is a transaction: what was written in lines is separated by semicolons.
+        line = "; ".join(stripped for one in text.splitlines() if (stripped := one.strip()))
+        if not line:
+            return
+        answer = self._ask(line.encode() + b"\n" + _MARKER)
+        if answer.strip():
+            raise KernelError(_explain(Answer(1, b"", answer)))
+
+    def close(self) -> None:
+        """Ends nft; the table stays as it is."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # nft ends when nobody can write to it any more.
+        os.close(self._into)
+        try:
+            process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            end(process)
+        os.close(self._out)
+
+    def _open(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None and self._written < _RENEWED_AFTER:
+            return self._process
+        self.close()
+        argv = [find("nft", "nftables"), "-i"]
+        given, self._into = os.pipe()
+        self._out, taken = os.pipe()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - nft itself, and nothing else
+                argv, stdin=given, stdout=taken, stderr=taken, env=environment(), process_group=0
+            )
+        except OSError as error:
+            os.close(self._into)
+            os.close(self._out)
+            raise KernelError(f"nft cannot be run: {error.strerror}") from error
+        finally:
+            os.close(given)
+            os.close(taken)
+        os.set_blocking(self._into, False)
+        self._written = 0
+        return self._process
+
+    def _ask(self, request: bytes) -> str:
+        process = self._open()
+        self._written += len(request)
+        progress = Progress(process.pid, str(process.args[0]), idle=self._idle)  # type: ignore[index]
+        looked = time.monotonic()
+        unsent = memoryview(request)
+        answer = b""
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN)
+        poll.register(self._into, select.POLLOUT)
+        while True:
+            ready = dict(poll.poll(progress.look * 1000))
+            if not ready or time.monotonic() - looked >= progress.look:
+                looked = time.monotonic()
+                if trouble := progress.trouble():
+                    self._kill()
+                    raise KernelError(f"nft {trouble}")
+            if self._into in ready:
+                try:
+                    unsent = unsent[os.write(self._into, unsent) :]
+                except BrokenPipeError:
+                    unsent = memoryview(b"")
+                if not unsent:
+                    poll.unregister(self._into)
+            if self._out not in ready:
+                continue
+            piece = os.read(self._out, 1 << 16)
+            if not piece:
+                self._kill()
+                raise KernelError(f"nft has ended: {_sentence(Answer(1, b'', answer.decode(errors='replace')))}")
+            answer += piece
+            if len(answer) > _MOST_SAID:
+                self._kill()
+                raise KernelError(f"nft printed more than {_MOST_SAID >> 20} MiB")
+            if answer.endswith(b"\n") and (begin := answer.rfind(_MARKED)) >= 0:
+                return answer[:begin].decode(errors="replace")
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            end(self._process)
+        self.close()
+
+
+def _nft(arguments: list[str], text: str = "", *, limit: int = LIMIT) -> Answer:
+    return run_program([find("nft", "nftables"), *arguments], text, timeout=_IDLE, at_work=True, limit=limit)
+
+
+def _is_forbidden(errors: str) -> bool:
+    return "Operation not permitted" in errors or "you must be root" in errors
+
+
+def _explain(answer: Answer) -> str:
+    """Returns one sentence that says what is wrong and what helps."""
+    errors = answer.errors
+    if _is_forbidden(errors):
+        return "the kernel refuses nft: run it as root, or with the capability CAP_NET_ADMIN"
+    if "Netlink socket" in errors or "Protocol not supported" in errors:
+        return "this kernel has no nftables: load the module nf_tables"
+    if any(sign in errors for sign in ("No such file or directory", "not supported", "Invalid argument")):
+        missing = missing_parts()
+        if missing:
+            return f"this kernel lacks {', '.join(missing)}: load the module with modprobe, or install it"
+    return _sentence(answer)
+
+
+def _sentence(answer: Answer) -> str:
+    lines = [line.strip() for line in answer.errors.splitlines() if line.strip()]
+    complaint = next((line for line in lines if "rror" in line), lines[0] if lines else f"exit code {answer.code}")
+    shown = "".join(one if one.isprintable() else "?" for one in complaint)[:_SHOWN]
+    return f"nft refuses: {shown}"

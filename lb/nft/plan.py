@@ -1,0 +1,168 @@
+"""From the farms and the operator's words to the kernel: what has to change, and changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..farm import Farm
+from ..overrides import Words
+from . import nft as kernel
+from .compile import Conditions, compile_table
+from .listing import Snapshot
+from .marks import Marks
+from .skeleton import TABLE
+from .table import Table, render, transactions
+
+# Where the elements of backends are: mark -> address.
+_BACKENDS = ("backend4", "backend6", "host4", "host6")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What makes the kernel's table the wanted one: transactions to be run in this order, none when it is already.
+
+    old is None when there is no table of this version that is whole; foreign then says what another one is, if there
+    is one, that is to be replaced.
+    """
+
+    old: Table | None
+    new: Table
+    batches: tuple[str, ...]
+    foreign: str = ""
+
+    def run(self) -> None:
+        """Makes the changes; KernelError, after which another plan finishes what was begun."""
+        for batch in self.batches:
+            kernel.run(batch)
+
+
+def plan(farms: tuple[Farm, ...], words: Words, conditions: Conditions | None = None) -> Plan:
+    """Compares the table that farms and words want with the one that the kernel has; it changes nothing.
+
+    Conditions are given where a guardian has a say too.
+    """
+    new = compile_table(farms, words.conditions() if conditions is None else conditions, words.stopped_of(farms))
+    found = kernel.read()
+    if found is None:
+        return Plan(None, new, (render(new),))
+    if foreign := foreign_of(found, new):
+        return Plan(None, new, (replacement(new),), foreign)
+    return Plan(found.table, new, tuple(transactions(found.table, new)))
+
+
+def foreign_of(found: Snapshot, new: Table) -> str:
+    """Says why the table that was found has to be replaced as a whole, or nothing."""
+    if found.damage:
+        return f"the table is not as noidlb has made it ({found.damage})"
+    if found.version != kernel.VERSION:
+        return "the table is of another version"
+    return "the table has other bits for its marks" if found.table.layout != new.layout else ""
+
+
+def replacement(new: Table) -> str:
+    """Returns the transaction that makes a table in the place of another."""
+    return f"delete table inet {TABLE}\n{render(new)}"
+
+
+def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
+    """Says in words what a plan changes, a line for each farm or backend."""
+    if change.foreign:
+        return [f"{change.foreign}: it is replaced as a whole"]
+    if change.old is None:
+        return [f"the table is made, with {len(farms)} farm{'s' * (len(farms) != 1)}"]
+    names = _names(change.old, change.new, farms)
+    return [*_services(change.old, change.new, names), *_backends(change.old, change.new, names)] or (
+        ["details only: see the nft text"] if change.batches else []
+    )
+
+
+def shares(table: Table) -> dict[int, tuple[int, int]]:
+    """Returns how many slots each backend has, of how many of its farm, by mark; of the family where it has most."""
+    found: dict[int, tuple[int, int]] = {}
+    for name in ("slot4", "slot6"):
+        counts: dict[int, int] = {}
+        totals: dict[int, int] = {}
+        for key, value in table.of(name).items():
+            base = int(key.partition(" ")[0], 16)
+            totals[base] = totals.get(base, 0) + 1
+            mark = int(value, 16)
+            counts[mark] = counts.get(mark, 0) + 1
+        for mark, count in counts.items():
+            share = count, totals.get(mark & ~table.layout.backend, count)
+            found[mark] = max(found.get(mark, (0, 1)), share)
+    return found
+
+
+def _names(old: Table, new: Table, farms: tuple[Farm, ...]) -> Mapping[int, str]:
+    names = {int(mark, 16): name for mark, name in (*old.names.items(), *new.names.items())}
+    for mark, name in list(names.items()):
+        names[mark & ~new.layout.backend] = name.partition("/")[0]
+    marks = Marks(farms)
+    return names | {marks.farm(farm): farm.name for farm in farms}
+
+
+def _services(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
+    lines = []
+    for version in (4, 6):
+        before, after = old.of(f"service{version}"), new.of(f"service{version}")
+        for service in sorted(before.keys() | after.keys()):
+            if before.get(service) == after.get(service):
+                continue
+            owner = new.of(f"farm{version}").get(service) or old.of(f"farm{version}").get(service)
+            whose = f" of farm {names.get(int(owner, 16), owner)}" if owner else ""
+            shown = service.replace(" . ", " ")
+            if service not in after:
+                lines.append(f"service {shown}{whose}: removed")
+            elif after[service] == "goto refuse":
+                lines.append(f"service {shown}{whose}: refuses its clients")
+            elif service not in before:
+                lines.append(f"service {shown}{whose}: added")
+            elif before[service] == "goto refuse":
+                lines.append(f"service {shown}{whose}: serves its clients again")
+            else:
+                lines.append(f"service {shown}{whose}: {before[service]} becomes {after[service]}")
+    return lines
+
+
+def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
+    before, after = _where(old), _where(new)
+    shares_before, shares_after = shares(old), shares(new)
+    serving = _serving(old) & _serving(new)
+    lines = []
+    for mark in before.keys() | after.keys() | shares_before.keys() | shares_after.keys():
+        if mark & ~new.layout.backend not in serving:
+            # Farms that come, go or stop have their services told.
+            continue
+        name = names.get(mark, f"{mark:#010x}")
+        changes = []
+        if before.get(mark) != after.get(mark):
+            if mark not in after:
+                changes.append("gets no connections any more")
+            elif mark not in before:
+                changes.append(f"added as {after[mark]}")
+            else:
+                changes.append(f"{before[mark]} becomes {after[mark]}")
+        one, other = _percent(shares_before.get(mark)), _percent(shares_after.get(mark))
+        if one != other:
+            changes.append(f"new clients {one} -> {other}")
+        if changes:
+            lines.append(f"backend {name}: {', '.join(changes)}")
+    return sorted(lines)
+
+
+def _serving(table: Table) -> set[int]:
+    return {int(mark, 16) for name in ("farm4", "farm6") for mark in table.of(name).values()}
+
+
+def _where(table: Table) -> dict[int, str]:
+    """Returns the addresses of each backend by mark."""
+    found: dict[int, list[str]] = {}
+    for name in _BACKENDS:
+        for mark, address in table.of(name).items():
+            found.setdefault(int(mark, 16), []).append(address.replace(" . ", " port "))
+    return {mark: ", ".join(sorted(set(addresses))) for mark, addresses in found.items()}
+
+
+def _percent(share: tuple[int, int] | None) -> str:
+    return f"{100 * share[0] / share[1]:.0f} %" if share else "none"

@@ -1,0 +1,153 @@
+"""Running a program: an argv list, a deadline, bounded output, and one sentence when it cannot be run."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from io import FileIO
+
+from .progress import LOOK, Progress
+
+# Not on the path of ordinary users, who may ask too.
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
+_CHUNK = 1 << 18
+# What nft prints of 5,000 farms is 10 MB.
+LIMIT = 1 << 28
+_ERRORS = 1 << 16
+# A program that complains without end fills no disk.
+_MOST_ERRORS = 1 << 24
+
+
+class KernelError(RuntimeError):
+    """Trouble with the kernel, with a program that speaks to it, or with our right to do so: one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a program left: its exit code, its output, and the beginning of what it complained about."""
+
+    code: int
+    output: bytes
+    errors: str
+
+
+def find(name: str, package: str) -> str:
+    """Returns the path of a program; KernelError naming its Debian package when there is none."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}")
+    if found is None:
+        raise KernelError(f"the program {name} is missing: install the package {package}")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """Returns our environment in the language in which messages are understood here.
+
+    There is no home in it: nft -i would write all that it was told to a history there.
+    """
+    return {**os.environ, "LC_ALL": "C", "HOME": os.devnull}
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program at once, with all that it has started; it must lead a process group of its own."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def run(
+    argv: Sequence[str],
+    text: str = "",
+    *,
+    timeout: float,
+    at_work: bool = False,
+    limit: int = LIMIT,
+    each: Callable[[bytes], object] | None = None,
+) -> Answer:
+    """Runs a program with the text on its standard input; each, where given, gets the output piece by piece.
+
+    KernelError when it cannot be started, takes longer than timeout seconds or prints more than limit bytes. With
+    at_work it may take longer as long as it is at work, and the seconds are those of doing nothing.
+    """
+    name = os.path.basename(argv[0])
+    pieces: list[bytes] = []
+    # Files rather than pipes for all but the output: nobody has to read and write at the same time.
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+        given.write(text.encode())
+        given.seek(0)
+        out, taken = os.pipe()
+        with open(out, "rb", buffering=0) as output:
+            try:
+                process = subprocess.Popen(  # noqa: S603 - a list of words, the first a path that find() returned
+                    argv, stdin=given, stdout=taken, stderr=errors, env=environment(), process_group=0
+                )
+            except OSError as error:
+                raise KernelError(f"{argv[0]} cannot be run: {error.strerror}") from error
+            finally:
+                os.close(taken)
+            progress = Progress(process.pid, argv[0], idle=timeout) if at_work else None
+            deadline = float("inf") if at_work else time.monotonic() + timeout
+
+            def look() -> None:
+                if os.fstat(errors.fileno()).st_size > _MOST_ERRORS:
+                    raise KernelError(f"{name} complains without end")
+                if time.monotonic() >= deadline:
+                    raise KernelError(f"{name} did not answer in time")
+                if progress is not None and (trouble := progress.trouble()):
+                    raise KernelError(f"{name} {trouble}")
+
+            try:
+                _read(output, each or pieces.append, limit, name, look, progress.look if progress else LOOK, deadline)
+                _wait(process, look, deadline)
+            finally:
+                end(process)
+        errors.seek(0)
+        return Answer(process.returncode, b"".join(pieces), errors.read(_ERRORS).decode(errors="replace"))
+
+
+def _read(
+    output: FileIO,
+    each: Callable[[bytes], object],
+    limit: int,
+    name: str,
+    look: Callable[[], None],
+    every: float,
+    deadline: float,
+) -> None:
+    """Reads to the end, and looks now and then whether there will be one."""
+    total = 0
+    looked = time.monotonic()
+    poll = select.poll()
+    poll.register(output, select.POLLIN)
+    while True:
+        ready = poll.poll(max(0.0, min(every, deadline - time.monotonic())) * 1000)
+        if not ready or time.monotonic() - looked >= every:
+            look()
+            looked = time.monotonic()
+        if not ready:
+            continue
+        piece = os.read(output.fileno(), _CHUNK)
+        if not piece:
+            return
+        total += len(piece)
+        if total > limit:
+            raise KernelError(f"{name} printed more than {limit >> 20} MiB")
+        each(piece)
+
+
+def _wait(process: subprocess.Popen[bytes], look: Callable[[], None], deadline: float) -> None:
+    while True:
+        try:
+            process.wait(max(0.001, min(LOOK, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            look()
+        else:
+            return

@@ -1,0 +1,237 @@
+"""The constant part of the table: maps, sets and chains, the same for every configuration with the same marks.
+
+Farm and backend of a new connection are looked up step by step, each look-up by the result of the one before. That
+result has to stand somewhere between two rules. It is not the conntrack mark, which is shared: no nft before 1.1 can
+write some bits of a mark from a map and leave the others. It is the packet's priority, which ip_forward() sets anew
+before anybody reads it. Only at the end are its bits copied to the mark, one by one, and others' bits stay.
+
+How a connection leaves (masquerade, a fixed source) goes by the VIP and port that the client asked for, not by the
+mark: other rules may save or restore whole marks in between.
+"""
+
+from __future__ import annotations
+
+from .marks import Layout
+
+TABLE = "noidlb"
+# Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.
+VERSION = 2
+# Any number will do, but always the same one: without a seed each load of the rules would deal the clients anew.
+SEED = 0x1B0AD
+STICKY_SIZE = 262144
+# nft 1.0.6 cannot use an IPv6 address and a mark together as the key of a map that rules write to.
+_CLIENT6 = f"jhash ip6 saddr mod 4294967295 seed {SEED:#x}"
+# The base chain that exists while a farm is sticky; only then is there a rule that every packet meets.
+REMEMBER = "remember"
+
+# The families of the packet path: IP version -> (the expression of the protocol, the type of its addresses).
+FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
+
+
+def skeleton(layout: Layout) -> str:
+    """Returns the table without any element, as nft text."""
+    families = "\n".join(_family(version, layout) for version in FAMILIES)
+    dispatch = "\n".join(_dispatch(version) for version in FAMILIES)
+    postrouting = "\n".join(_postrouting(version) for version in FAMILIES)
+    return f"""\
+table inet {TABLE} {{
+	comment "noidlb {VERSION} marks {layout.mask:#010x}"
+	ct helper ftp {{ type "ftp" protocol tcp; l3proto inet; }}
+	ct helper tftp {{ type "tftp" protocol udp; l3proto inet; }}
+	set full {{ type classid; ct count over 4294967294; }}
+	map remember {{ type classid : verdict; }}
+	chain refuse {{
+		counter
+		meta l4proto tcp reject with tcp reset
+		reject with icmpx port-unreachable
+	}}
+	chain mark-flow {{
+		ct mark set ct mark and {~layout.mask & 0xFFFFFFFF:#010x}
+{_copy("meta priority", "ct mark", layout)}
+	}}
+	chain remembered {{
+		ct mark set ct mark and {~layout.pending & 0xFFFFFFFF:#010x}
+		meta priority set 0
+{_copy("ct mark", "meta priority", layout)}
+		meta priority and {layout.farm:#010x} vmap @remember
+		meta priority set 0
+	}}
+{families}
+	chain dispatch {{
+{dispatch}
+	}}
+	chain prerouting {{
+		type nat hook prerouting priority dstnat; policy accept;
+		jump dispatch
+	}}
+	chain output {{
+		type nat hook output priority -100; policy accept;
+		jump dispatch
+	}}
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		ct mark and {layout.farm:#010x} != 0 meta priority set 0
+{postrouting}
+	}}
+}}
+"""
+
+
+def pick_chain(scheduler: str, version: int, slots: int, lane: int) -> tuple[str, str]:
+    """Returns name and rule of the chain that picks a slot: scheduler is rr, random or hash."""
+    protocol = FAMILIES[version][0]
+    number = {
+        "rr": f"numgen inc mod {slots}",
+        "random": f"numgen random mod {slots}",
+        "hash": f"jhash {protocol} saddr mod {slots} seed {SEED:#x}",
+    }[scheduler]
+    # Each round-robin chain counts for itself: with one counter, two farms that take turns would each see every
+    # second number, and with it every second backend.
+    name = f"{scheduler}{version}-{slots}-{lane}" if scheduler == "rr" else f"{scheduler}{version}-{slots}"
+    return name, f"meta priority set meta priority . {number} map @slot{version}"
+
+
+def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
+    """Returns name and rules of the chain for sticky farms with that time.
+
+    A client is remembered when its TCP connection is established, not at its SYN, which anybody can forge. A request in
+    UDP is remembered at once: most of TFTP's are answered from another port, and never become an established flow.
+    Where the map is full, a client is served all the same.
+    """
+    client = _client(version)
+    key = f"meta priority and {layout.farm:#010x} . {client}"
+    serve = (
+        "meta priority @full goto refuse",
+        "jump mark-flow",
+        f"meta l4proto tcp ct mark set ct mark or {layout.pending:#010x}",
+        f"meta l4proto udp update @sticky{version} {{ {key} timeout {seconds}s : meta priority }}",
+        _to_backend(version),
+        _to_host(version),
+    )
+    return f"sticky{version}-{seconds}", "\n\t\t".join((
+        _farm_of(version),
+        f"meta priority set meta priority . {client} map @sticky{version}",
+        f"meta priority and {layout.backend:#010x} == 0 meta priority vmap @pick{version}",
+        *serve,
+        # Reached only when the remembered backend is gone: forget it (an update keeps the old data) and pick anew.
+        f"delete @sticky{version} {{ {key} : meta priority }}",
+        f"meta priority set meta priority and {layout.farm:#010x}",
+        f"meta priority vmap @pick{version}",
+        *serve,
+        "goto refuse",
+    ))  # fmt: skip
+
+
+def remember_chains(seconds: int, layout: Layout) -> dict[str, str]:
+    """Returns names and rules of the chains that remember the clients of TCP farms that are sticky for that time."""
+    updates = (
+        f"update @sticky{version} {{ meta priority and {layout.farm:#010x} . {_client(version)} "
+        f"timeout {seconds}s : meta priority }}"
+        for version in FAMILIES
+    )
+    return {
+        REMEMBER: "type filter hook postrouting priority 0; policy accept;\n\t\t"
+        f"ct mark and {layout.pending:#010x} == {layout.pending:#010x} ct direction original ct state established "
+        # A SYN that is sent again, after an answer, is of the state established too.
+        "tcp flags & (syn | ack) == ack jump remembered",
+        f"{REMEMBER}-{seconds}": "\n\t\t".join(updates),
+    }
+
+
+def _client(version: int) -> str:
+    return _CLIENT6 if version == 6 else f"{FAMILIES[version][0]} saddr"
+
+
+def _farm_of(version: int) -> str:
+    return f"meta priority set meta l4proto . {FAMILIES[version][0]} daddr . th dport map @farm{version}"
+
+
+def _copy(source: str, target: str, layout: Layout) -> str:
+    """Returns the rules that copy farm and backend, a bit each."""
+    bits = (bit for bit in layout.bits if bit & layout.flow)
+    hexes = (f"{bit:#010x}" for bit in bits)
+    return "\n".join(f"\t\t{source} and {bit} == {bit} {target} set {target} or {bit}" for bit in hexes)
+
+
+def _to_backend(version: int) -> str:
+    return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to meta priority map @backend{version}"
+
+
+def _to_host(version: int) -> str:
+    # Without a port: the client's stays.
+    return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to meta priority map @host{version}"
+
+
+def _serve(version: int) -> str:
+    return f"""\
+		meta priority @full goto refuse
+		jump mark-flow
+		{_to_backend(version)}
+		{_to_host(version)}"""
+
+
+def _family(version: int, layout: Layout) -> str:
+    protocol, address = FAMILIES[version]
+    plain_key = f"type classid . {address} : classid"
+    by_client = "typeof meta priority . numgen inc mod 4294967295 : meta priority" if version == 6 else plain_key
+    return f"""\
+	set ftp{version} {{ type {address} . inet_service; }}
+	set tftp{version} {{ type {address} . inet_service; }}
+	map service{version} {{ type inet_proto . {address} . inet_service : verdict; }}
+	map farm{version} {{ type inet_proto . {address} . inet_service : classid; }}
+	map pick{version} {{ type classid : verdict; }}
+	map slot{version} {{ typeof meta priority . numgen inc mod 65536 : meta priority; }}
+	map backend{version} {{ type classid : {address} . inet_service; counter; }}
+	map sticky{version} {{ {by_client}; flags dynamic,timeout; timeout 7d; size {STICKY_SIZE}; }}
+	map range{version} {{ type {address} . inet_service : verdict; flags interval; }}
+	map passive{version} {{ type {address} . inet_service : classid; flags interval; }}
+	map host{version} {{ type classid : {address}; counter; }}
+	map source{version} {{ type inet_proto . {address} . inet_service : {address}; }}
+	map sourcerange{version} {{ type {address} . inet_service : {address}; flags interval; }}
+	set masq{version} {{ type inet_proto . {address} . inet_service; }}
+	set masqrange{version} {{ type {address} . inet_service; flags interval; }}
+	map active{version} {{ type {address} . inet_service : {address}; }}
+	chain nat{version} {{
+{_serve(version)}
+		meta priority set meta priority and {layout.farm:#010x}
+		meta priority vmap @pick{version}
+{_serve(version)}
+		goto refuse
+	}}
+	chain plain{version} {{
+		{_farm_of(version)}
+		meta priority vmap @pick{version}
+		goto nat{version}
+	}}
+	chain passive{version} {{
+		meta priority set {protocol} daddr . tcp dport map @passive{version}
+		jump mark-flow
+		{_to_host(version)}
+		goto refuse
+	}}"""
+
+
+def _dispatch(version: int) -> str:
+    protocol, _ = FAMILIES[version]
+    return f"""\
+		{protocol} daddr . tcp dport vmap @range{version}
+		{protocol} daddr . tcp dport @ftp{version} ct helper set "ftp"
+		{protocol} daddr . udp dport @tftp{version} ct helper set "tftp"
+		meta l4proto . {protocol} daddr . th dport vmap @service{version}"""
+
+
+def _postrouting(version: int) -> str:
+    protocol, _ = FAMILIES[version]
+    asked = f"ct original {protocol} daddr . ct original proto-dst"
+    # Without a transport before it, nft does not know the type of proto-dst.
+    services = "\n".join(
+        f"""\
+		ct status dnat meta l4proto {transport} snat {protocol} to meta l4proto . {asked} map @source{version}
+		ct status dnat meta l4proto {transport} meta l4proto . {asked} @masq{version} masquerade"""
+        for transport in ("tcp", "udp")
+    )
+    return f"""\
+{services}
+		ct status dnat meta l4proto tcp snat {protocol} to {asked} map @sourcerange{version}
+		ct status dnat meta l4proto tcp {asked} @masqrange{version} masquerade
+		meta l4proto tcp snat {protocol} to {protocol} saddr . tcp sport map @active{version}"""

@@ -1,0 +1,148 @@
+"""Which backend each slot of a farm belongs to: weights, tiers and source hashing as a table of names."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import wraps
+from hashlib import blake2b
+from math import ceil, log
+from typing import ParamSpec
+
+from ..farm import Backend, Farm, Scheduler
+
+# As many slots as divide evenly among the backends of a small farm, whichever of them are down.
+_FEW = 12
+_MANY = 60
+# Slots that are remembered of each kind, 8 bytes each: those of a few thousand small farms, or of a few large ones.
+_REMEMBERED = 1 << 19
+
+P = ParamSpec("P")
+Slots = tuple[str, ...]
+
+
+def _remembered(make: Callable[P, Slots]) -> Callable[P, Slots]:
+    """Remembers what was made last, as much as is affordable; arguments must be hashable, and given by position."""
+    known: OrderedDict[Hashable, Slots] = OrderedDict()
+    size = 0
+
+    @wraps(make)
+    def remembering(*args: P.args, **kwargs: P.kwargs) -> Slots:
+        nonlocal size
+        found = known.get(args)
+        if found is not None:
+            known.move_to_end(args)
+            return found
+        made = known[args] = make(*args, **kwargs)
+        size += len(made)
+        while size > _REMEMBERED and known:
+            size -= len(known.popitem(last=False)[1])
+        return made
+
+    return remembering
+
+
+def slot_count(farm: Farm) -> int:
+    """Returns how many slots a farm has: a multiple of its total weight, so that weights are exact.
+
+    It depends on the configuration alone; health and weights at run time change what the slots hold, not how many
+    there are.
+    """
+    total = max(_weight_of(farm, backup=False), _weight_of(farm, backup=True))
+    even = {backend.weight for backend in farm.backends} == {1}
+    if even and total <= 4 and farm.scheduler in (Scheduler.ROUND_ROBIN, Scheduler.RANDOM):
+        return _FEW
+    return total * ceil(_MANY / total)
+
+
+def fill(farm: Farm, weights: Mapping[str, int], version: int) -> tuple[str, ...]:
+    """Returns the backend of each slot; () when there is none to serve.
+
+    weights holds the serving backends of one tier, with an address of the IP version, and their weights now.
+    """
+    serving = {name: weight for name, weight in weights.items() if weight > 0}
+    if not serving:
+        return ()
+    if farm.scheduler is Scheduler.SOURCE_HASH:
+        tier = next(backend.backup for backend in farm.backends if backend.name in serving)
+        members = tuple(
+            (backend.name, backend.weight)
+            for backend in farm.backends
+            if backend.backup is tier and backend.address_of(version)
+        )
+        return _hashed(members, tuple(serving.items()), slot_count(farm))
+    return _interleaved(tuple(serving.items()), slot_count(farm))
+
+
+def serving_weights(backends: Sequence[Backend], weights: Mapping[str, int]) -> dict[str, int]:
+    """Returns the weights of the tier that serves: the backups only when no other backend does."""
+    for backup in (False, True):
+        tier = {one.name: weights[one.name] for one in backends if one.backup is backup and weights.get(one.name)}
+        if tier:
+            return tier
+    return {}
+
+
+def _weight_of(farm: Farm, *, backup: bool) -> int:
+    return sum(backend.weight for backend in farm.backends if backend.backup is backup)
+
+
+def _shares(weights: Sequence[tuple[str, int]], count: int) -> dict[str, int]:
+    """Splits count by largest remainder, giving everyone at least one where there is one for everyone."""
+    total = sum(weight for _, weight in weights)
+    exact = {name: weight * count / total for name, weight in weights}
+    shares = {name: int(share) for name, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: shares[name] - exact[name])
+    for name in by_remainder[: count - sum(shares.values())]:
+        shares[name] += 1
+    if len(shares) <= count:
+        for name in [name for name, share in shares.items() if share == 0]:
+            shares[max(shares, key=shares.__getitem__)] -= 1
+            shares[name] = 1
+    return shares
+
+
+@_remembered
+def _interleaved(weights: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
+    """Smooth weighted round robin: each backend's slots as far apart as they can be."""
+    shares = _shares(weights, count)
+    credit = dict.fromkeys(shares, 0)
+    slots = []
+    for _ in range(count):
+        for name, share in shares.items():
+            credit[name] += share
+        chosen = max(credit, key=credit.__getitem__)
+        credit[chosen] -= count
+        slots.append(chosen)
+    return tuple(slots)
+
+
+@_remembered
+def _hashed(members: tuple[tuple[str, int], ...], serving: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
+    """Rendezvous hashing within exact shares; a slot whose backend does not serve goes to the best one that does.
+
+    So a backend that comes or goes moves no client of the others, and finds its own clients again.
+    """
+    owners = _owners(members, count)
+    able = dict(serving)
+    return tuple(
+        owner if owner in able else max(able, key=lambda name: _score(name, slot, able[name]))
+        for slot, owner in enumerate(owners)
+    )
+
+
+@_remembered
+def _owners(members: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
+    left = _shares(members, count)
+    owners = [""] * count
+    scores = ((_score(name, slot, weight), slot, name) for name, weight in members for slot in range(count))
+    for _, slot, name in sorted(scores, reverse=True):
+        if not owners[slot] and left[name]:
+            owners[slot] = name
+            left[name] -= 1
+    return tuple(owners)
+
+
+def _score(name: str, slot: int, weight: int) -> float:
+    digest = blake2b(f"{name}/{slot}".encode(), digest_size=8).digest()
+    return -weight / log((int.from_bytes(digest) + 1) / (2**64 + 1))

@@ -1,0 +1,119 @@
+"""The contents of the table as a value, and the nft text that turns one into another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .marks import Layout
+from .skeleton import TABLE, skeleton
+
+# In the order in which they are written: what is pointed at before what points at it.
+_MAPS = (
+    "full",
+    "source",
+    "sourcerange",
+    "masq",
+    "masqrange",
+    "active",
+    "host",
+    "backend",
+    "slot",
+    "remember",
+    "pick",
+    "farm",
+    "ftp",
+    "tftp",
+    "passive",
+    "range",
+    "service",
+)
+# Those of both families at once, by mark.
+_SHARED = ("full", "remember")
+MAPS = tuple(
+    name if name in _SHARED else f"{name}{version}"
+    for name in _MAPS
+    for version in (4, 6)
+    if name not in _SHARED or version == 4
+)
+SETS = frozenset(name for name in MAPS if name.startswith(("full", "ftp", "tftp", "masq")))
+_PER_COMMAND = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What the table holds: chains by name with their rules, and the elements of each map as key -> value.
+
+    Keys and values are nft text; sets have the value "". names says which backend a mark belongs to, layout what the
+    bits of the marks mean.
+    """
+
+    chains: Mapping[str, str] = field(default_factory=dict)
+    elements: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict, compare=False)
+    layout: Layout = field(default_factory=Layout)
+
+    def of(self, name: str) -> Mapping[str, str]:
+        """Returns the elements of one map or set."""
+        return self.elements.get(name, {})
+
+
+def render(table: Table) -> str:
+    """Returns the whole table as one transaction that creates it."""
+    return "".join((skeleton(table.layout), *_create_chains(table.chains), *_add(table, table.elements)))
+
+
+def transactions(old: Table, new: Table) -> list[str]:
+    """Returns the smallest transactions, to be run in this order, that turn the one table into the other.
+
+    Usually it is one, and for nothing none. Chains are made in a transaction before the one that points at them, and
+    removed in one after: a packet that is under way could otherwise meet an element without its chain.
+    """
+    made = {name: rules for name, rules in new.chains.items() if name not in old.chains}
+    gone = [name for name in old.chains if name not in new.chains]
+    batches = (
+        "".join(_create_chains(made)),
+        "".join(_change(old, new)),
+        "".join(f"flush chain inet {TABLE} {name}\ndelete chain inet {TABLE} {name}\n" for name in gone),
+    )
+    return [batch for batch in batches if batch]
+
+
+def _create_chains(chains: Mapping[str, str]) -> Iterator[str]:
+    for name, rules in sorted(chains.items()):
+        yield f"table inet {TABLE} {{\n\tchain {name} {{\n\t\t{rules}\n\t}}\n}}\n"
+
+
+def _change(old: Table, new: Table) -> Iterator[str]:
+    removed: dict[str, list[str]] = {}
+    added: dict[str, dict[str, str]] = {}
+    for name in MAPS:
+        before, after = old.of(name), new.of(name)
+        if before == after:
+            continue
+        # An element cannot be overwritten: one that changes is deleted and added.
+        removed[name] = sorted(key for key, value in before.items() if after.get(key) != value)
+        added[name] = {key: value for key, value in after.items() if before.get(key) != value}
+    for name in reversed(MAPS):
+        yield from _command("delete", name, removed.get(name, []))
+    yield from _add(new, added)
+
+
+def _add(table: Table, elements: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for name in MAPS:
+        pairs = sorted(elements.get(name, {}).items())
+        yield from _command("add", name, [_element(table, name, key, value) for key, value in pairs])
+
+
+def _element(table: Table, name: str, key: str, value: str) -> str:
+    if name == "full":
+        return f"{key} ct count over {value}"
+    if name.startswith(("backend", "host")) and key in table.names:
+        key = f'{key} comment "{table.names[key]}"'
+    return f"{key} : {value}" if value else key
+
+
+def _command(verb: str, name: str, elements: list[str]) -> Iterator[str]:
+    for begin in range(0, len(elements), _PER_COMMAND):
+        listed = ", ".join(elements[begin : begin + _PER_COMMAND])
+        yield f"{verb} element inet {TABLE} {name} {{ {listed} }}\n"

@@ -1,0 +1,56 @@
+"""The files of one node of a pair, written where nobody else's stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from noidchecks.atomic import write_atomic
+from noidchecks.regular import NotRegular, open_regular
+
+from ..config.pair import Node, Pair
+from ..farm import Farm
+from .conntrackd import conntrackd_conf, notify_script, sysctl_conf
+from .keepalived import keepalived_conf
+from .rules import control_ports, pair_rules
+
+SIGN = "# Written by noidlb pair"
+"""What the head of each file says: without it a file is somebody else's."""
+
+
+class ForeignFileError(RuntimeError):
+    """A file in the way that noidlb has not written: one sentence."""
+
+
+def files_of(
+    pair: Pair, node: Node, farms: tuple[Farm, ...], digest: str, folder: Path, run: Path
+) -> dict[str, tuple[str, int]]:
+    """Returns name, text and mode of each file; folder is where they will stand, run where the daemons' sockets are."""
+    head = f"{SIGN} for {node.name}, from the farms file {digest[:12]}: change that one, and write this anew.\n"
+    first, _, rest = notify_script(folder, run, control_ports(farms)).partition("\n")
+    return {
+        "keepalived.conf": (head + keepalived_conf(pair, node, farms, folder), 0o644),
+        "conntrackd.conf": (head + conntrackd_conf(pair, node, run), 0o644),
+        "notify": (f"{first}\n{head}{rest}", 0o755),
+        "noidlb_pair.nft": (head + pair_rules(farms, pair.nodes.index(node)), 0o644),
+        "noidlb.sysctl.conf": (head + sysctl_conf(node), 0o644),
+    }
+
+
+def write_files(files: Mapping[str, tuple[str, int]], folder: Path, *, force: bool = False) -> None:
+    """Writes them, each as a whole or not at all; ForeignFileError before the first one, OSError."""
+    for name in files:
+        path = folder / name
+        if not force and path.exists() and SIGN not in _head(path):
+            raise ForeignFileError(f"{path} was not written by noidlb: move it away, or say --force")
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for name, (text, mode) in files.items():
+        write_atomic(folder / name, text.encode(), mode=mode, durable=True)
+
+
+def _head(path: Path) -> str:
+    try:
+        with open(open_regular(path), "rb") as file:
+            return file.read(800).decode(errors="replace")[:200]
+    except NotRegular:
+        return ""

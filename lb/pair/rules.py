@@ -1,0 +1,104 @@
+"""nft text that marks the control sessions which cannot be handed over, and resets those of the other node."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from ..farm import Farm, IPAddress, Mode, Protocol
+
+TABLE = "noidlb_pair"
+LOST = (0x4000_0000, 0x2000_0000)
+"""Bits 30 and 29 of the conntrack mark: sequence numbers have moved on the first node of the pair, or on the second,
+and the other does not know by how much."""
+
+_DIGITS = {1: "0-9", 2: "10-99", 3: "100-255"}
+# The bit that tells small letters from capital ones: clients may write either.
+_CAPITAL = 0xDFDF_DFDF
+
+
+def control_ports(farms: tuple[Farm, ...]) -> tuple[int, ...]:
+    """Returns the ports of all FTP farms."""
+    return tuple(sorted({port for farm in farms if farm.protocol is Protocol.FTP for port in farm.ports}))
+
+
+def pair_rules(farms: tuple[Farm, ...], number: int) -> str:
+    """Returns the table of the pair's node of that number, 0 or 1."""
+    own, others = LOST[number], LOST[1 - number]
+    mark = f"ct mark set ct mark or {own:#x}"
+    ftp = [farm for farm in farms if farm.protocol is Protocol.FTP]
+    lines = [line for farm in ftp for line in (*_passive(farm, mark), *_active(farm))]
+    lengths = sorted({len(str(source)) for farm in ftp if (source := _source4(farm))})
+    chains = "".join(_same_length(length, mark) for length in lengths)
+    ports = ", ".join(map(str, control_ports(farms)))
+    # Not by the helper: nft's "ct helper" speaks of the connections that a helper has announced.
+    entry = f"meta l4proto tcp ct original proto-dst {{ {ports} }} jump dialogue" if ports else ""
+    ordered = "\n".join(f"\t\t{line}" for line in dict.fromkeys(lines))
+    return f"""\
+table inet {TABLE}
+delete table inet {TABLE}
+table inet {TABLE} {{
+{chains}	# All eight groups of a client's address have four digits: the text is as long as the kernel's.
+	chain longest6 {{
+		{" ".join(f"@nh,{64 + 16 * group},16 >= 0x1000" for group in range(8))} return
+		{mark}
+	}}
+	chain dialogue {{
+		# Here rather than by the notify script alone: a word may come before that has run.
+		ct mark and {others:#x} == {others:#x} reject with tcp reset
+{ordered}
+	}}
+	chain forwarded {{
+		# Before the helper, which rewrites as the packet leaves.
+		type filter hook forward priority -1; policy accept;
+		{entry}
+	}}
+}}
+"""
+
+
+def _passive(farm: Farm, mark: str) -> list[str]:
+    """Marks a session at its 227, where the VIP is longer or shorter than the backend's address as text."""
+    lines = []
+    for vip in farm.vip:
+        others = [
+            str(one) for backend in farm.backends for one in backend.address if one.version == 4 and _differ(one, vip)
+        ]
+        if vip.version == 4 and others:
+            answer = f"ip saddr {{ {', '.join(others)} }} @ih,0,32 {_word('227 ')}"
+            lines.append(f"ct direction reply ct original ip daddr {vip} {answer} {mark}")
+    return lines
+
+
+def _active(farm: Farm) -> list[str]:
+    """Marks a session at its PORT or EPRT, where the address in it changes its length."""
+    lines = []
+    commands = f"@ih,0,32 & {_CAPITAL:#x} == {{ {_word('PORT')}, {_word('EPRT')} }}"
+    for vip in farm.vip:
+        if vip.version == 6:
+            lines.append(f"ct direction original ct original ip6 daddr {vip} {commands} jump longest6")
+        elif (source := _source4(farm)) is not None:
+            chain = f"length{len(str(source))}"
+            lines.append(f"ct direction original ct original ip daddr {vip} {commands} jump {chain}")
+    return lines
+
+
+def _same_length(length: int, mark: str) -> str:
+    """Returns the chain that marks the sessions of clients whose address has not so many characters."""
+    rules = []
+    for digits in product((1, 2, 3), repeat=4):
+        if sum(digits) + 3 == length:
+            octets = " ".join(f"@nh,{96 + 8 * place},8 {_DIGITS[count]}" for place, count in enumerate(digits))
+            rules.append(f"\t\t{octets} return\n")
+    return f"\tchain length{length} {{\n{''.join(rules)}\t\t{mark}\n\t}}\n"
+
+
+def _source4(farm: Farm) -> IPAddress | None:
+    return farm.source_of(4) if farm.mode is Mode.SNAT else None
+
+
+def _differ(one: IPAddress, other: IPAddress) -> bool:
+    return len(str(one)) != len(str(other))
+
+
+def _word(text: str) -> str:
+    return f"{int.from_bytes(text.encode(), 'big'):#x}"

@@ -1,0 +1,87 @@
+"""Speaking to a running guardian over its control socket; blocking."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase
+from pathlib import Path
+
+from ..guardian.lock import GuardError, holder
+from .request import Answer, Request, RequestError
+
+# The status of 5,000 farms is 10 MB.
+_MAX_ANSWER = 256 << 20
+# The kernel may take its time with thousands of farms, and conntrack with a million flows.
+_PATIENCE = 150.0
+
+
+class NoGuardian(GuardError):
+    """Nobody listens: no guardian runs, or it has died and left its socket."""
+
+
+def ask(path: Path, request: Request, *, timeout: float = _PATIENCE) -> Answer | None:
+    """Returns the guardian's answer, or None when no guardian runs; GuardError, and RequestError when it refuses."""
+    try:
+        with _connected(path, timeout) as connection, connection.makefile("rb") as answers:
+            return _exchange(connection, answers, path, request)
+    except NoGuardian:
+        return None
+
+
+def follow(path: Path, request: Request) -> Iterator[Answer]:
+    """Yields the answer and then one for each event, until the guardian ends; NoGuardian, GuardError, RequestError."""
+    with _connected(path, _PATIENCE) as connection, connection.makefile("rb") as answers:
+        yield _exchange(connection, answers, path, {**request, "follow": True})
+        # The next event may come next year.
+        connection.settimeout(None)
+        while line := answers.readline(_MAX_ANSWER):
+            yield _checked(line, path)
+
+
+def require_nobody(path: Path) -> None:
+    """Raises GuardError when a guardian watches this table though nobody answers at the path."""
+    if found := holder():
+        raise GuardError(f"a guardian watches this table ({found}), but not at {path}: --socket names its socket")
+
+
+@contextmanager
+def _connected(path: Path, timeout: float) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            raise NoGuardian(f"no guardian runs: nobody listens at {path}") from None
+        except OSError as error:
+            # Python's own complaint about a path that is too long has no strerror.
+            why = error.strerror or str(error)
+            raise GuardError(f"the guardian cannot be spoken to at {path}: {why}") from None
+        yield connection
+
+
+def _exchange(connection: socket.socket, answers: BufferedIOBase, path: Path, request: Request) -> Answer:
+    try:
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        line = answers.readline(_MAX_ANSWER)
+    except TimeoutError:
+        raise GuardError(f"the guardian at {path} does not answer") from None
+    except OSError as error:
+        raise GuardError(f"the guardian at {path} hung up: {error.strerror}") from None
+    return _checked(line, path)
+
+
+def _checked(line: bytes, path: Path) -> Answer:
+    if not line.endswith(b"\n"):
+        raise GuardError(f"the guardian at {path} ended before it had answered")
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise GuardError(f"what answers at {path} is no guardian")
+    if answer.get("ok") is False:
+        raise RequestError(str(answer.get("error")), 2 if answer.get("code") == 2 else 3)
+    return answer

@@ -1,0 +1,128 @@
+"""The hook: a command of the operator's that is told every event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from zlib import crc32
+
+from noidchecks.status.result import Result
+
+from ..events import Event, EventLog, stamp, to_json
+from ..guardian.process import Foreign
+
+# So many run at a time; each of these workers tells its events in their order.
+_WORKERS = 4
+_WAITING = 500
+# An hour of failures is one line a minute.
+_QUIET = 60.0
+# What is about the hook or could come of it by the hundred is not told to it.
+_UNTOLD = frozenset({"hook-failed"})
+
+
+class Hook:
+    """Runs a command for each event, those of one backend in their order, and never lets the guardian wait.
+
+    The command gets the event as JSON on its standard input and in its environment, as NOIDLB_KIND, NOIDLB_FARM and so
+    on. It runs without a shell in a process group of its own, which is killed after timeout seconds. What fails, and
+    what is dropped because too many wait, becomes an event.
+    """
+
+    def __init__(self, events: EventLog, argv: Sequence[str] = (), timeout: float = 10.0) -> None:
+        self._events = events
+        self._argv = tuple(argv)
+        self._timeout = timeout
+        self._foreign = Foreign(_WORKERS)
+        self._queues = [asyncio.Queue[Event](_WAITING) for _ in range(_WORKERS)]
+        self._workers: list[asyncio.Task[None]] = []
+        self._untold = 0
+        self._reported = -_QUIET
+        # For the metrics.
+        self.runs = self.failures = 0
+
+    def configure(self, argv: Sequence[str], timeout: float) -> None:
+        """Takes another command; no words: no hook."""
+        self._argv = tuple(argv)
+        self._timeout = timeout
+
+    def start(self) -> None:
+        """Begins to listen to the events."""
+        self._workers = [asyncio.create_task(self._work(queue)) for queue in self._queues]
+        self._events.subscribe(self.take)
+
+    def take(self, event: Event) -> None:
+        """Takes an event, and returns at once."""
+        if not self._argv or event.kind in _UNTOLD:
+            return
+        queue = self._queues[crc32(f"{event.farm}/{event.backend}".encode()) % _WORKERS]
+        try:
+            queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self._fail(f"too many events wait for {self._argv[0]}")
+
+    async def close(self) -> None:
+        """Tells what waits, as far as that takes no longer than one run may, and ends what runs then."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await asyncio.gather(*(queue.join() for queue in self._queues))
+        except TimeoutError:
+            pass
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._foreign.close()
+
+    async def _work(self, queue: asyncio.Queue[Event]) -> None:
+        while True:
+            event = await queue.get()
+            try:
+                await self._run(event)
+            finally:
+                queue.task_done()
+
+    async def _run(self, event: Event) -> None:
+        if not self._argv:
+            # It came when there still was a command.
+            return
+        ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+        def end(result: Result) -> None:
+            # The worker may have been cancelled meanwhile.
+            if not ended.done():
+                ended.set_result(result)
+
+        self.runs += 1
+        self._foreign.start(
+            self._argv,
+            self._timeout,
+            end,
+            given=f"{to_json(event)}\n".encode(),
+            environment=_environment(event),
+        )
+        result = await ended
+        if not result.ok:
+            self._fail(result.text)
+
+    def _fail(self, reason: str) -> None:
+        self.failures += 1
+        now = time.monotonic()
+        if now - self._reported < _QUIET:
+            self._untold += 1
+            return
+        more = f" (and {self._untold} failures more since the last one that was told)" if self._untold else ""
+        self._reported, self._untold = now, 0
+        self._events.add(Event(time=time.time(), kind="hook-failed", reason=f"{reason}{more}"))
+
+
+def _environment(event: Event) -> dict[str, str]:
+    return {
+        "NOIDLB_TIME": stamp(event.time),
+        "NOIDLB_KIND": event.kind,
+        "NOIDLB_FARM": event.farm,
+        "NOIDLB_BACKEND": event.backend,
+        "NOIDLB_ADDRESS": event.address,
+        "NOIDLB_REASON": event.reason,
+        "NOIDLB_PROBE": event.probe,
+        "NOIDLB_SINCE": "" if event.since is None else stamp(event.since),
+    }

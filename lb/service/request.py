@@ -1,0 +1,34 @@
+"""What is said on the control socket: a request is one line of JSON, and so is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from noidchecks.errors import Portable
+
+from .state import DEFAULT_FOLDER
+
+DEFAULT_SOCKET = "/run/noidlb/control"
+# A request is a verb and some names.
+MAX_REQUEST = 64 * 1024
+
+Request: TypeAlias = Mapping[str, object]
+Answer: TypeAlias = dict[str, Any]
+
+
+class RequestError(Portable, ValueError):
+    """A request that cannot be carried out: one sentence, and the exit code that noidlb ends with."""
+
+    def __init__(self, message: str, code: int = 3) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def socket_path(folder: Path, given: str | None = None) -> Path:
+    """Returns where the guardian with a state folder is spoken to."""
+    if given is not None:
+        return Path(given)
+    # Whoever keeps the state elsewhere has more than one guardian, in more than one network namespace.
+    return Path(DEFAULT_SOCKET) if folder == Path(DEFAULT_FOLDER) else folder / "control"

@@ -1,0 +1,107 @@
+"""What a running guardian answers on its control socket."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import click
+
+from ..events import EventLog, to_dict
+from ..farm import BackendState, FarmError
+from ..guardian.outlook import tell
+from ..nft.run import KernelError
+from ..status import to_document
+from .operation import find_farm
+from .request import Answer, Request, RequestError
+from .running import Running
+
+_MOST_EVENTS = 1000
+
+
+class Reload(Protocol):
+    """Reads the configuration again."""
+
+    async def __call__(self, *, cut: bool) -> list[str]: ...
+
+
+class Desk:
+    """Reads requests and has them carried out; reload is what reads the configuration again."""
+
+    def __init__(self, running: Running, events: EventLog, reload: Reload) -> None:
+        self._running = running
+        self._events = events
+        self._reload = reload
+        self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
+            "status": self._status,
+            "tell": self._tell,
+            "say": self._say,
+            "stop": self._stop,
+            "start": self._start,
+            "events": self._recent,
+            "reload": self._reread,
+        }
+
+    async def answer(self, request: Request) -> Answer:
+        """Returns the answer to a request; RequestError."""
+        verb = request.get("do")
+        known = self._verbs.get(verb) if isinstance(verb, str) else None
+        if known is None:
+            raise RequestError(f"do must be one of {', '.join(self._verbs)}")
+        try:
+            return await known(request)
+        except click.UsageError as error:
+            raise RequestError(error.format_message()) from None
+        except FarmError as error:
+            raise RequestError(str(error)) from None
+        except KernelError as error:
+            raise RequestError(str(error), 2) from None
+
+    async def _status(self, request: Request) -> Answer:
+        return {"status": to_document(await self._running.status())}
+
+    async def _tell(self, request: Request) -> Answer:
+        return {"knowledge": tell(self._running.guardian.knowledge())}
+
+    async def _say(self, request: Request) -> Answer:
+        farm, backend = _name(request, "farm"), _name(request, "backend")
+        try:
+            state = BackendState(request.get("state"))
+        except ValueError:
+            raise RequestError(f"state must be one of {', '.join(one.value for one in BackendState)}") from None
+        if farm is None or backend is None:
+            raise RequestError("farm and backend must be given")
+        return {"lines": await self._running.say(farm, backend, state, cut=_flag(request, "cut"))}
+
+    async def _stop(self, request: Request) -> Answer:
+        return {"lines": await self._running.stop(_name(request, "farm"), cut=_flag(request, "cut"))}
+
+    async def _start(self, request: Request) -> Answer:
+        return {"lines": await self._running.start(_name(request, "farm"))}
+
+    async def _recent(self, request: Request) -> Answer:
+        farm, backend, limit = _name(request, "farm"), _name(request, "backend"), request.get("limit", 100)
+        if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MOST_EVENTS:
+            raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
+        found = self._events.recent(farm, backend, limit) if limit else []
+        if not found and farm is not None:
+            # Events of a farm that there is no more are shown; of one that never was there are none.
+            find_farm(self._running.farms, farm)
+        return {"events": [to_dict(event) for event in found]}
+
+    async def _reread(self, request: Request) -> Answer:
+        return {"lines": await self._reload(cut=_flag(request, "cut"))}
+
+
+def _name(request: Request, key: str) -> str | None:
+    value = request.get(key)
+    if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 63):
+        raise RequestError(f"{key} must be a name of 1 to 63 characters")
+    return value
+
+
+def _flag(request: Request, key: str) -> bool:
+    value = request.get(key, False)
+    if not isinstance(value, bool):
+        raise RequestError(f"{key} must be true or false")
+    return value

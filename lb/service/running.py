@@ -1,0 +1,215 @@
+"""What a running guardian works on, and what may be done with it: words, another configuration, a look at all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+from noidchecks import __version__
+from noidchecks.status.state import State
+from noidchecks.status.text import printable
+
+from ..config.hints import hints
+from ..config.pair import digest_of
+from ..events import Event, EventLog
+from ..farm import BackendState, Farm
+from ..guardian.guardian import Guardian
+from ..guardian.health import Health
+from ..nft import conntrack, fullness, nft as kernel
+from ..nft.flows import Match, ending_of
+from ..nft.listing import Snapshot
+from ..nft.marks import Marks
+from ..nft.run import KernelError
+from ..overrides import Words
+from ..role import Role
+from ..status import FarmStatus, Sight, seen, survey
+from .keeper import Keeper
+from .metrics import View
+from .operation import find_backend, find_farm, number
+from .request import RequestError
+
+
+class Running:
+    """A guardian with its configuration and the operator's words; one change is made at a time."""
+
+    def __init__(
+        self, guardian: Guardian, keeper: Keeper, events: EventLog, text: str, farms: tuple[Farm, ...], words: Words
+    ) -> None:
+        self.guardian = guardian
+        self.farms = farms
+        self.words = words
+        self._keeper = keeper
+        self._events = events
+        self._text, self._digest = text, digest_of(text)
+        self._one_at_a_time = asyncio.Lock()
+        self._refusal = ""
+        self._failed = 0
+        events.subscribe(self._take)
+
+    async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
+        """Takes the operator's word about a backend, and returns what has come of it, in lines."""
+        async with self._one_at_a_time:
+            chosen = find_farm(self.farms, farm)
+            one = find_backend(chosen, backend)
+            words = self.words.saying(farm, backend, state, one.state)
+            lines = await self._say(words, f"backend {farm}/{backend}: {state.value}", farm, backend, state.value)
+            if cut:
+                marks = Marks(self.farms)
+                lines.append(await _cut([marks.layout.match(marks.backend(chosen, backend))]))
+            sight = sights(self.guardian.health()).get((farm, backend))
+            if state is BackendState.UP and sight is not None and sight.state == "down":
+                lines.append(f"the guardian keeps it out, for it is down: {sight.reason}")
+            return lines
+
+    async def stop(self, farm: str | None, *, cut: bool = False) -> list[str]:
+        """Lets one farm, or all of them, refuse new clients."""
+        async with self._one_at_a_time:
+            chosen = self.farms if farm is None else (find_farm(self.farms, farm),)
+            what = "all farms: stopped" if farm is None else f"farm {farm}: stopped"
+            lines = await self._say(self.words.stopping(farm), what, farm or "", "", "stop")
+            if cut:
+                lines.append(await _cut(Marks(self.farms).busy(chosen, await _count())))
+                if farm is None:
+                    lines.append("the table stays, because the guardian does")
+            return lines
+
+    async def start(self, farm: str | None) -> list[str]:
+        """Lets one farm, or all of them, serve again."""
+        async with self._one_at_a_time:
+            if farm is not None:
+                find_farm(self.farms, farm)
+            what = "all farms: started" if farm is None else f"farm {farm}: started"
+            return await self._say(self.words.starting(farm, self.farms), what, farm or "", "", "start")
+
+    async def adopt(self, text: str, farms: tuple[Farm, ...], *, cut: bool = False) -> list[str]:
+        """Goes on with another configuration; health and words are kept where there is still something they are of.
+
+        To cut, the flows of backends that are no longer used end.
+        """
+        async with self._one_at_a_time:
+            before = await asyncio.to_thread(kernel.read) if cut else None
+            self._text, self._digest, self.farms = text, digest_of(text), farms
+            self.words = self.words.about(farms)
+            lines = [f"{count(farms)}: applied", *await self._carry_out()]
+            if cut:
+                lines.append(await asyncio.to_thread(_cut_gone, before))
+            return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
+
+    async def keep(self) -> None:
+        """Writes what a restart must find."""
+        await self._keeper.keep(self._text, self.words)
+
+    async def status(self) -> tuple[FarmStatus, ...]:
+        """Looks at the kernel, and adds what the guardian sees."""
+        found = await asyncio.to_thread(kernel.read)
+        flows = await self.flows()
+        return seen(survey(self.farms, self.words, found, flows), sights(self.guardian.health()))
+
+    async def view(self, role: Role, others: Mapping[str, int]) -> View:
+        """Puts together what there is to measure; others are counters by name."""
+        flows, guardian = await self.flows(), self.guardian
+        return View(
+            farms=self.farms,
+            health=guardian.health(),
+            counts=guardian.counts,
+            flows=flows,
+            info={"version": __version__, "farms": self._digest, "role": role.value},
+            others=others,
+            sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
+            expectations=fullness.expectations(),
+        )
+
+    async def flows(self) -> dict[int, int] | None:
+        """Counts the current connections by mark; None when nobody can."""
+        try:
+            return Marks(self.farms).flows(await _count())
+        except KernelError:
+            return None
+
+    def summary(self) -> str:
+        """Says in one line how all of it is."""
+        found = sights(self.guardian.health())
+        up = sum(one.state == "up" for one in found.values())
+        text = f"{count(self.farms)}; of {number(len(found), 'watched backend')} {up} up"
+        if unknown := sum(one.state == "unknown" for one in found.values()):
+            text += f", {unknown} not yet known"
+        if kept := len({(one.farm, one.backend) for one in self.guardian.health() if one.kept}):
+            text += f"; {kept} cannot be checked"
+        if (counts := self.guardian.counts).is_full:
+            text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
+        if self._refusal:
+            text += f"; not in the kernel: {self._refusal}"
+        return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
+
+    async def _say(self, words: Words, what: str, farm: str, backend: str, word: str) -> list[str]:
+        is_new = words != self.words
+        if is_new:
+            self.words = words
+            self._events.add(Event(time=time.time(), kind="word", farm=farm, backend=backend, reason=word))
+        return [what if is_new else "nothing to change", *await self._carry_out()]
+
+    async def _carry_out(self) -> list[str]:
+        """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
+        failed = self.guardian.counts.failed_transactions
+        self.guardian.configure(self.farms, self.words)
+        _, trouble = await asyncio.gather(self.guardian.settle(), self._keeper.keep(self._text, self.words))
+        if self.guardian.counts.failed_transactions > failed:
+            raise RequestError(f"{self._refusal}; the guardian will try again", 2)
+        return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
+
+    def _take(self, event: Event) -> None:
+        failed = self.guardian.counts.failed_transactions
+        if event.kind == "apply-failed" and failed > self._failed:
+            # Flows that could not be ended are told by the same kind, and are no refusal.
+            self._refusal, self._failed = event.reason, failed
+        elif event.kind == "applied":
+            self._refusal = ""
+
+
+def sights(health: Sequence[Health]) -> dict[tuple[str, str], Sight]:
+    """Returns what is seen of each backend, by all of its addresses and commands: the worst of it."""
+    found: dict[tuple[str, str], list[Health]] = {}
+    for one in health:
+        found.setdefault((one.farm, one.backend), []).append(one)
+    return {key: _sight(ones) for key, ones in found.items()}
+
+
+def _sight(ones: list[Health]) -> Sight:
+    worst = min(ones, key=lambda one: ("down", "unknown", "up").index(one.state))
+    took = [one.last.timings.total for one in ones if one.last is not None]
+    doubt = next((one.note for one in ones if one.note), "")
+    if worst.state == "down" and worst.last is not None and worst.last.state != State.OK:
+        doubt = printable(worst.last.text.partition("\n")[0], 200)
+    changes = [one.since for one in ones if one.since is not None]
+    if kept := next((one.kept for one in ones if one.kept), ""):
+        doubt = "; ".join(filter(None, (printable(f"cannot be checked: {kept}", 200), doubt)))
+    since = worst.since if worst.state == "down" else max(changes, default=None)
+    return Sight(
+        state=worst.state,
+        reason=doubt,
+        since=since,
+        seconds=round(max(took), 6) if took else None,
+        flaps=sum(one.flaps for one in ones),
+    )
+
+
+def count(farms: tuple[Farm, ...]) -> str:
+    """Returns how many farms and backends there are, in words."""
+    return f"{number(len(farms), 'farm')}, {number(sum(len(farm.backends) for farm in farms), 'backend')}"
+
+
+async def _count() -> dict[int, int]:
+    return dict(await asyncio.to_thread(conntrack.count))
+
+
+async def _cut(matches: list[Match]) -> str:
+    ended = await asyncio.to_thread(conntrack.cut, matches)
+    return f"ended {number(ended, 'flow')}"
+
+
+def _cut_gone(before: Snapshot | None) -> str:
+    after = kernel.read()
+    if before is None or after is None or before.version is None:
+        return "ended no flows: there was no table to compare with"
+    return f"ended {number(conntrack.end(ending_of(before.table, after.table, cuts=lambda _: True)), 'flow')}"

@@ -1,0 +1,299 @@
+"""The command `noidlb guard`: a guardian in the foreground with everything around it, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.load import parse_settings
+from ..config.service import SYNC, Settings
+from ..events import Event, EventLog
+from ..farm import Farm
+from ..guardian import lock
+from ..guardian.applier import Actuator
+from ..guardian.commands import complaints, require_usable
+from ..guardian.guardian import Guardian
+from ..guardian.lock import GuardError
+from ..guardian.reconciler import Acts
+from ..guardian.watched import Watched
+from ..nft import host as modules, nft as kernel
+from ..nft.compile import compile_table
+from ..nft.run import KernelError
+from ..overrides import Words
+from ..pair.node import with_own_address
+from ..role import DEFAULT_RUN, Role, read_role
+from .hook import Hook
+from .http import MetricsServer
+from .keeper import Keeper
+from .metrics import write
+from .operation import read_file
+from .requests import Desk
+from .running import Running, count
+from .server import ControlServer
+from .state import StateError, StateFolder
+from .systemd import Notifier
+
+# Seconds between two lines for the service manager when nothing happens, and the least between two.
+_BEAT = 10.0
+_PAUSE = 0.2
+# Farms that are named one by one.
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says; hook and metrics win over the file's when they are given."""
+
+    file: str
+    folder: StateFolder
+    socket: Path
+    hook: tuple[str, ...] = ()
+    metrics: str = ""
+    run_folder: Path = Path(DEFAULT_RUN)
+
+    def over(self, settings: Settings) -> Settings:
+        """Returns the settings that hold."""
+        return Settings(
+            hook=self.hook or settings.hook,
+            hook_timeout=settings.hook_timeout,
+            metrics=self.metrics or settings.metrics,
+        )
+
+
+class Service:
+    """Runs until SIGTERM or SIGINT; the table stays as it is then, and after a crash."""
+
+    def __init__(
+        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, acts: Acts | None = None
+    ) -> None:
+        self._options = options
+        self._events = events
+        self._notifier = notifier or Notifier()
+        self._acts = Watched(acts or Actuator(role_of=self._role))
+        self._ended = asyncio.Event()
+        self._news = asyncio.Event()
+        self._reloads: set[asyncio.Task[None]] = set()
+        self._one_reload = asyncio.Lock()
+        self._hook = Hook(events)
+        self._metrics: MetricsServer | None = None
+        self._endpoint: tuple[str, int] | None = None
+        self._running: Running | None = None
+
+    async def run(self) -> int:
+        """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self._notifier.close)
+            text, farms, settings = self._read(beginning=True)
+            if missing := kernel.missing_parts():
+                raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
+            stack.enter_context(lock.take())
+            _raise_descriptors()
+            words = self._words().about(farms)
+            self._load_modules(farms)
+            keeper = Keeper(self._options.folder, self._events)
+            guardian = Guardian(farms, words, actuator=self._acts, events=self._events)
+            running = self._running = Running(guardian, keeper, self._events, text, farms, words)
+            desk = Desk(running, self._events, self.reload)
+            control = ControlServer(self._options.socket, desk.answer, self._events)
+            await control.open()
+            stack.push_async_callback(control.close)
+            self._hook.start()
+            stack.push_async_callback(self._hook.close)
+            stack.push_async_callback(self._close_metrics)
+            await self._set(settings)
+            stack.push_async_callback(keeper.close)
+            self._events.subscribe(self._take)
+            with self._signals():
+                return await self._guard(guardian, running)
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._ended.set()
+
+    async def reload(self, *, cut: bool = False) -> list[str]:
+        """Reads the file again; FarmError when it is bad, and everything stays as it was.
+
+        To cut, the flows of backends that are no longer used end.
+        """
+        running = self._running
+        if running is None:
+            raise GuardError("the guardian is only beginning")
+        async with self._one_reload:
+            self._notifier.reloading()
+            try:
+                text, farms, settings = await asyncio.to_thread(self._read)
+            except Exception as error:
+                file, why = self._options.file, str(error)
+                where = why if why.startswith(file) else f"{file}: {why}"
+                self._tell("reload-failed", f"{where}; the farms stay as they were")
+                raise
+            else:
+                self._load_modules(farms)
+                await self._set(settings)
+                self._tell("reload", f"{self._options.file}: {count(farms)}")
+                return await running.adopt(text, farms, cut=cut)
+            finally:
+                self._notifier.ready()
+
+    async def _guard(self, guardian: Guardian, running: Running) -> int:
+        watching = asyncio.create_task(guardian.run())
+        watching.add_done_callback(lambda _: self._ended.set())
+        # Until it has begun there is nothing to settle.
+        await asyncio.sleep(0)
+        self._tell("start", f"{self._options.file}: {count(running.farms)}")
+        if stopped := sorted(running.words.stopped_of(running.farms)):
+            which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
+            self._tell("note", f"{which}, and refuse their clients: noidlb start lets them serve")
+        beating = asyncio.create_task(self._beat(watching, running))
+        beginning = asyncio.create_task(self._begin(guardian, running))
+        await self._ended.wait()
+        self._notifier.stopping()
+        for task in (beginning, beating, *self._reloads):
+            task.cancel()
+        failure = watching.exception() if watching.done() and not watching.cancelled() else None
+        self._tell("stop", f"the guardian has failed: {_cause(failure)}" if failure else "the table stays as it is")
+        watching.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await watching
+        await asyncio.gather(beginning, beating, *self._reloads, return_exceptions=True)
+        return 2 if failure else 0
+
+    async def _begin(self, guardian: Guardian, running: Running) -> None:
+        await guardian.settle()
+        # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
+        gc.freeze()
+        if guardian.counts.failed_transactions == 0:
+            self._notifier.ready()
+        await running.keep()
+
+    def _read(self, *, beginning: bool = False) -> tuple[str, tuple[Farm, ...], Settings]:
+        text, farms = read_file(self._options.file)
+        # As `noidlb check` does.
+        compile_table(farms)
+        if beginning and text == self._options.folder.applied():
+            # What is missing since must not keep the farms from being served: their backends stay as they are.
+            for complaint in complaints(farms):
+                self._tell("note", f"cannot be checked: {complaint}")
+        else:
+            require_usable(farms)
+        return text, farms, with_own_address(self._options.over(parse_settings(text)), text)
+
+    def _words(self) -> Words:
+        folder = self._options.folder
+        try:
+            with folder.locked():
+                words = folder.words(put_aside=True)
+        except StateError as error:
+            # The disk may be full, which is no reason to leave the farms alone; but the words must be readable.
+            words = folder.words()
+            self._tell("save-failed", str(error))
+        for warning in folder.warnings:
+            self._tell("note", warning)
+        folder.warnings.clear()
+        return words
+
+    def _load_modules(self, farms: tuple[Farm, ...]) -> None:
+        for name in modules.load(modules.nat_helpers(farms)):
+            self._tell("note", f"the kernel lacks {name}, so data connections will fail: modprobe {name}")
+
+    async def _set(self, settings: Settings) -> None:
+        self._hook.configure(settings.hook, settings.hook_timeout)
+        if settings.endpoint == self._endpoint:
+            return
+        await self._close_metrics()
+        if settings.endpoint is None:
+            return
+        if settings.endpoint[0] == SYNC:
+            self._tell("metrics-failed", f"{settings.metrics}: this machine is no node of the pair in its file")
+            return
+        server = MetricsServer(self._page)
+        try:
+            await server.open(*settings.endpoint)
+        except GuardError as error:
+            # The farms matter more.
+            self._tell("metrics-failed", str(error))
+            return
+        self._metrics, self._endpoint = server, settings.endpoint
+
+    async def _close_metrics(self) -> None:
+        if self._metrics is not None:
+            await self._metrics.close()
+        self._metrics = self._endpoint = None
+
+    async def _page(self) -> str:
+        if self._running is None:
+            raise GuardError("the guardian is only beginning")
+        others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
+        return write(await self._running.view(self._role(), others))
+
+    def _role(self) -> Role:
+        return read_role(self._options.run_folder)
+
+    async def _beat(self, watching: asyncio.Task[None], running: Running) -> None:
+        watchdog = self._notifier.watchdog
+        beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
+        while True:
+            if not watching.done() and (watchdog is None or self._acts.busy() < watchdog):
+                self._notifier.alive(at_work=self._acts.is_under_way)
+            self._notifier.status(running.summary())
+            await asyncio.sleep(min(_PAUSE, beat))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(beat):
+                    await self._news.wait()
+            self._news.clear()
+
+    def _take(self, event: Event) -> None:
+        self._news.set()
+        if event.kind == "applied":
+            # What could not be brought into the kernel at the beginning is there now.
+            self._notifier.ready()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reread)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def _reread(self) -> None:
+        task = asyncio.create_task(self._reload_by_signal())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+
+    async def _reload_by_signal(self) -> None:
+        # Whatever is wrong has become an event.
+        with suppress(Exception):
+            await self.reload()
+
+    def _tell(self, kind: str, reason: str) -> None:
+        self._events.add(Event(time=time.time(), kind=kind, reason=reason))
+
+
+def _raise_descriptors() -> None:
+    """Allows itself as many descriptors as it may: each probe under way needs one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _cause(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

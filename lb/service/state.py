@@ -1,0 +1,142 @@
+"""What outlives a command: a folder with the operator's words and the configuration that was applied last."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from noidchecks.atomic import write_atomic
+from noidchecks.regular import TooLarge, read_regular
+
+from ..overrides import NewerError, Words, from_json, to_json
+
+DEFAULT_FOLDER = "/var/lib/noidlb"
+_MAX_SIZE = 16 * 1024 * 1024
+_PATIENCE = 30.0
+
+
+class StateError(RuntimeError):
+    """A state folder that cannot be used: one sentence."""
+
+
+class StateFolder:
+    """The folder that keeps words and the last applied configuration."""
+
+    def __init__(self, path: str | Path = DEFAULT_FOLDER) -> None:
+        self.path = Path(path)
+        # What a reader has to tell the operator, such as a broken file that was put aside.
+        self.warnings: list[str] = []
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other noidlb with this folder from changing anything, and makes the folder when there is none."""
+        try:
+            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            descriptor = self._open_lock()
+        except OSError as error:
+            raise self._error(error) from error
+        try:
+            self._wait_for(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def words(self, *, put_aside: bool = False) -> Words:
+        """Reads the words; there are none when the file is missing or broken, which becomes a warning.
+
+        put_aside gives a broken file another name, so that the next words do not overwrite it; only under the lock.
+        """
+        path = self.path / "words.json"
+        data = self._read("words.json")
+        if data is None:
+            return Words()
+        try:
+            return from_json(data)
+        except NewerError as error:
+            # An older noidlb must not undo what it says.
+            raise StateError(f"{path} was {error}") from error
+        except ValueError as error:
+            # Nothing of it may be lost, and the farms must serve all the same.
+            aside = f", and is kept as {self._put_aside(path)}" if put_aside else ""
+            complaint = str(error).partition(": line")[0][:100]
+            self.warnings.append(f"{path} is broken{aside}: every backend is as configured ({complaint})")
+            return Words()
+
+    def save_words(self, words: Words) -> None:
+        """Writes the words; only under the lock."""
+        self._write("words.json", to_json(words))
+
+    def applied(self) -> str | None:
+        """Returns the text of the configuration that was applied last, or None."""
+        data = self._read("farms.toml")
+        return None if data is None else data.decode(errors="replace")
+
+    def save_applied(self, text: str) -> None:
+        """Writes the text of the configuration that was applied; only under the lock."""
+        self._write("farms.toml", text.encode())
+
+    def _put_aside(self, path: Path) -> str:
+        kept = path.with_name(f"{path.name}.broken-{time.time_ns()}")
+        try:
+            path.rename(kept)
+        except OSError as error:
+            raise self._error(error) from error
+        return kept.name
+
+    def _wait_for(self, descriptor: int) -> None:
+        limit = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > limit:
+                    raise StateError(f"another noidlb has held {self.path}/lock for {_PATIENCE:g} seconds") from None
+                time.sleep(0.02)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return read_regular(self.path / name, _MAX_SIZE)
+        except FileNotFoundError:
+            return None
+        except TooLarge as error:
+            raise StateError(f"{self.path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours") from error
+        except OSError as error:
+            raise self._error(error) from error
+
+    def _write(self, name: str, data: bytes) -> None:
+        """Writes a file so that after a crash it is the old one or the new one, whole."""
+        if self._read(name) == data:
+            return
+        try:
+            write_atomic(self.path / name, data, mode=0o644, durable=True, owner=self._owner())
+        except OSError as error:
+            raise self._error(error) from error
+
+    def _owner(self) -> tuple[int, int] | None:
+        """Returns whose the files must be, who is that of the folder: root's words are read by a service too."""
+        folder = self.path.stat()
+        return (folder.st_uid, folder.st_gid) if os.geteuid() == 0 and folder.st_uid else None
+
+    def _open_lock(self) -> int:
+        # In a folder of somebody else's, root must not be led astray.
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            found, owner = os.fstat(descriptor), self._owner()
+            if found.st_nlink != 1:
+                # A second name of a file of root's, which must not be given away.
+                raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+            if owner and found.st_uid != owner[0]:
+                os.fchown(descriptor, *owner)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _error(self, error: OSError) -> StateError:
+        return StateError(f"the state folder {self.path} cannot be used: {error.strerror}; --state-dir names another")

@@ -1,0 +1,73 @@
+"""Certificates read, with the one library that does; imported only when one is to be judged."""
+
+from __future__ import annotations
+
+import warnings
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ..errors import TlsError
+from .certificate import Certificate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from ..status.text import Gate
+
+    T = TypeVar("T")
+
+
+class _Unreadable(Exception):
+    """What the library makes of somebody else's bytes is not what a certificate should hold."""
+
+
+def read(der: bytes, gate: Gate | None = None) -> Certificate:
+    """Reads a certificate, whose name goes through the gate; TlsError."""
+
+    def work() -> Certificate:
+        certificate = x509.load_der_x509_certificate(der)
+        names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        subject = names[0].value if names else "Unknown CN"
+        text = subject if isinstance(subject, str) else subject.decode("latin-1")
+        if gate is not None and gate.repeats(text):
+            text = gate.words(text)
+        return Certificate(text, certificate.not_valid_after_utc, der)
+
+    try:
+        return _of_a_peer(work)
+    except _Unreadable as error:
+        raise TlsError("Cannot read the server's certificate") from error
+
+
+def fingerprints(der: bytes) -> tuple[str, str]:
+    """Returns the SHA-256 of a certificate and that of its public key (SPKI), "unknown" for one that nobody reads."""
+
+    def work() -> bytes:
+        key = x509.load_der_x509_certificate(der).public_key()
+        return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    try:
+        return sha256(der).hexdigest(), sha256(_of_a_peer(work)).hexdigest()
+    except _Unreadable:
+        return sha256(der).hexdigest(), "unknown"
+
+
+def _of_a_peer(work: Callable[[], T]) -> T:
+    """Reads what a peer has sent; _Unreadable for whatever the library makes of it, which is not documented.
+
+    Seen were ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm and OverflowError; a panic of its Rust part is
+    no Exception.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Standard error is not the place for what is odd about a peer.
+            warnings.simplefilter("ignore")
+            return work()
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise _Unreadable from error

@@ -1,0 +1,193 @@
+"""The conversation behind the greeting: log in, and move what the probe asks for."""
+
+from __future__ import annotations
+
+from calendar import timegm
+
+from ..errors import PeerError
+from ..files.content import Content
+from ..files.findings import FileFindings
+from ..files.settings import Listing, Login
+from .canary import fly
+from .control import Control, path
+from .data import Courier, DataFailed, NotOpened, Refused, set_type
+from .listing import COUNTED, SHOWN, entries_of
+from .login import log_in
+from .ways import Attempt, failed, over_first, ways
+from .wire import fact_time, modification_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..dialogue.operations import Dialogue, Stream
+    from ..files.content import Entries
+    from ..files.settings import File
+    from .dialogue import FtpFindings
+    from .probe import FtpProbe
+
+_LISTING_LIMIT = 16 << 20
+
+
+class DeepFindings(FileFindings):
+    """What was found behind the greeting.
+
+    courier has the data connection of the task, attempts the ways to one, refused says why nothing was listed.
+    """
+
+    __slots__ = ("courier", "user", "attempts", "refused")
+
+    def __init__(self, courier: Courier, user: str) -> None:
+        super().__init__()
+        self.courier = courier
+        self.user = user
+        self.attempts: list[Attempt] = []
+        self.refused = ""
+
+    def note(self, attempt: Attempt) -> None:
+        """Keeps how a way to a data connection was found, unless it was tried before."""
+        if all(attempt.method != other.method for other in self.attempts):
+            self.attempts.append(attempt)
+
+    def explain(self, message: str) -> str:
+        """Returns the message behind the task and the data connection that it is about."""
+        return ": ".join(filter(None, (self.task, self.courier.place, message)))
+
+
+def examine(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+    """Logs in and moves what is asked for; ProbeError, with its phase."""
+    control = Control(stream, limit=probe.limit, jail=probe.jail)
+    assert findings.address is not None, "we are connected"  # noqa: S101
+    login = probe.login or Login()
+    deep = DeepFindings(Courier(control, findings.address, probe.active, probe.source, probe.timeout), login.user)
+    findings.deep = deep
+    try:
+        yield from _examine(probe, control, deep, login)
+    except (PeerError, DataFailed) as failure:
+        # Drivers name the phase of what they raise.
+        failure.phase = failure.phase or control.phase
+        raise
+
+
+def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login) -> Dialogue[None]:
+    courier = deep.courier
+    deep.task = "login"
+    yield from log_in(control, login)
+    deep.task = ""
+    if not probe.moves:
+        return
+    if control.stream.tls is not None:
+        deep.task = "data protection"
+        yield from _protect(control, courier, probe.data_protection or "P")
+        deep.task = ""
+    listing = probe.listing or Listing()
+    methods = ways(probe.data, control.stream.channel.address)
+    if probe.data or probe.listing is not None:
+        yield from _list(probe, deep, listing, methods)
+    if probe.data:
+        methods = [attempt.method for attempt in deep.attempts if not attempt.problem] or methods
+    if probe.get is not None:
+        deep.task = f"get {probe.get.name}"
+        yield from _get(deep, probe.get, methods)
+        deep.task = ""
+    if probe.put is not None:
+        deep.task = f"put {probe.put}" if probe.put else "put"
+        yield from fly(deep, probe.put, methods, probe.timeout)
+        deep.task = ""
+
+
+def _protect(control: Control, courier: Courier, level: str) -> Dialogue[None]:
+    """PBSZ and PROT (RFC 4217 section 8)."""
+    yield from control.enter("login")
+    # Needed by the letter alone: with TLS it says nothing, and PROT tells whether data is protected.
+    reply = yield from control.command("PBSZ", "0")
+    if reply.code == 421:
+        raise control.unexpected("PBSZ refused", "200", reply)
+    reply = yield from control.command("PROT", level)
+    if reply.kind != 2:
+        raise control.unexpected(f"PROT {level} refused", "200", reply)
+    courier.protected = level == "P"
+
+
+def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[str]) -> Dialogue[None]:
+    """Lists the directory, over each of the ways that were asked for or over the first that is there."""
+    deep.task = f"list {listing.folder}" if listing.folder else "list" if probe.listing is not None else ""
+    courier = deep.courier
+    yield from courier.control.enter("data")
+    yield from set_type(courier.control, "A")
+    verbs = list(COUNTED if listing.counts else SHOWN)
+
+    def attempt(method: str) -> Dialogue[None]:
+        entries = yield from _entries(courier, verbs, method, path(listing.folder))
+        deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
+
+    if probe.data:
+        yield from _list_over_each(deep, methods, attempt)
+    else:
+        try:
+            yield from over_first(deep, methods, attempt)
+        except NotOpened:
+            # The attempts tell; what else is asked for is still to be looked at.
+            pass
+        except DataFailed as failure:
+            deep.refused = deep.explain(failure.message)
+        courier.place = ""
+    deep.task = ""
+
+
+def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[str], Dialogue[None]]) -> Dialogue[None]:
+    for method in methods:
+        try:
+            yield from attempt(method)
+        except DataFailed as failure:
+            deep.attempts.append(failed(deep, method, failure))
+            if not deep.courier.place:
+                # A folder that cannot be listed cannot be listed over another connection either.
+                break
+        else:
+            deep.attempts.append(Attempt(method))
+        deep.courier.place = ""
+
+
+def _entries(courier: Courier, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
+    """Lists with the first of the commands that the server knows; those that it does not are taken from the list."""
+    first: Refused | None = None
+    while True:
+        entries = entries_of(verbs[0])
+        try:
+            yield from courier.download(method, verbs[0], folder, entries, _LISTING_LIMIT)
+        except Refused as failure:
+            first = first or failure
+            if not failure.unknown or len(verbs) == 1:
+                raise (first if failure.unknown else failure) from None
+            del verbs[0]
+            continue
+        entries.finish()
+        return entries
+
+
+def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
+    control = deep.courier.control
+    yield from control.enter("data")
+    yield from set_type(control, "I")
+    if file.max_age is not None:
+        deep.modified = timegm((yield from _modified(control, path(file.name))))
+
+    def attempt(method: str) -> Dialogue[None]:
+        deep.content = Content(hashed=bool(file.sha256), text=file.contains)
+        yield from deep.courier.download(method, "RETR", path(file.name), deep.content, file.limit)
+
+    yield from over_first(deep, methods, attempt)
+    deep.got = True
+
+
+def _modified(control: Control, name: str) -> Dialogue[tuple[int, int, int, int, int, int]]:
+    """Asks for the time of a file, by MDTM or with servers that refuse that by MLST; PeerError."""
+    reply = yield from control.command("MDTM", name)
+    if reply.code == 213:
+        return modification_time(reply)
+    if reply.is_unknown_command:
+        other = yield from control.command("MLST", name)
+        if other.code == 250:
+            return fact_time(other)
+    raise control.unexpected("no age, MDTM refused", "213", reply)

@@ -1,0 +1,178 @@
+"""Command-line words taken apart as getopt_long does, by the option table of a plugin."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .plugin import Command
+
+# What the C plugins rewrite before they parse.
+_RESPELT = {"-to": "-t", "-wt": "-w", "-ct": "-c"}
+
+
+class Option:
+    """One row of an option table: long name, letter, name of the value ("" for a flag), one sentence of help.
+
+    aliases are further long names; repeatable rows collect their values. A row marked as an extension is not known to
+    the C plugin: it never makes an abbreviation ambiguous that the C plugin understands.
+    """
+
+    __slots__ = ("name", "letter", "metavar", "help", "aliases", "repeatable", "extension")
+
+    def __init__(
+        self,
+        name: str,
+        letter: str = "",
+        metavar: str = "",
+        help: str = "",
+        *,
+        aliases: tuple[str, ...] = (),
+        repeatable: bool = False,
+        extension: bool = False,
+    ) -> None:
+        self.name = name
+        self.letter = letter
+        self.metavar = metavar
+        self.help = help
+        self.aliases = aliases
+        self.repeatable = repeatable
+        self.extension = extension
+
+    def __str__(self) -> str:
+        return f"-{self.letter}, --{self.name}" if self.letter else f"--{self.name}"
+
+
+class Plugin:
+    """A plugin's option table, its words for the operator, and how its options become a command.
+
+    build gets the scan of the words and the name under which the plugin was called; UsageError out of it is printed
+    with the usage text.
+    """
+
+    __slots__ = ("name", "blurb", "usage", "options", "build")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        blurb: str,
+        usage: str,
+        options: tuple[Option, ...],
+        build: Callable[[Scan], Command],
+    ) -> None:
+        self.name = name
+        self.blurb = blurb
+        self.usage = usage
+        self.options = options
+        self.build = build
+
+
+class Scan:
+    """An iterator of (option name, value) in the order of the words; rest holds the words behind the options.
+
+    Parsing stops at the first word that is no option. Clusters, glued values, `--name=value` and unambiguous prefixes
+    of long names are understood; a flag has the value "". UsageError in getopt's words.
+    """
+
+    __slots__ = ("rest", "_options", "_words", "_ended")
+
+    def __init__(self, options: Sequence[Option], words: Sequence[str]) -> None:
+        self.rest: list[str] = []
+        self._options = options
+        self._ended = False
+        self._words = [_RESPELT.get(word, word) for word in words]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is not a single word."""
+        return not self._words and not self.rest
+
+    def leading_word(self) -> str | None:
+        """Takes the first word away if it is no option: there the C plugins accept the host, and options behind it."""
+        if self._words and not self._words[0].startswith("-"):
+            return self._words.pop(0)
+        return None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        words = self._words
+        while words:
+            word = words[0]
+            if word == "--":
+                del words[0]
+                self._ended = True
+                break
+            if len(word) < 2 or word[0] != "-":
+                break
+            del words[0]
+            if word[1] == "-":
+                yield self._long(word[2:])
+            else:
+                yield from self._cluster(word[1:])
+        self.rest = words
+
+    def anywhere(self) -> Iterator[tuple[str, str]]:
+        """Iterates over options before, between and behind other words, which rest holds then; `--` ends the options.
+
+        Empty words are dropped: monitoring systems pass them for macros without a value.
+        """
+        rest: list[str] = []
+        while True:
+            yield from self
+            if self._ended or not self._words:
+                break
+            rest.append(self._words.pop(0))
+        self.rest = [word for word in (*rest, *self._words) if word]
+
+    def _long(self, text: str) -> tuple[str, str]:
+        name, equals, value = text.partition("=")
+        option = self._match(name)
+        if not option.metavar:
+            if equals:
+                raise UsageError(f"option '--{option.name}' doesn't allow an argument")
+            return option.name, ""
+        if not equals:
+            if not self._words:
+                raise UsageError(f"option '--{option.name}' requires an argument")
+            value = self._words.pop(0)
+        return option.name, value
+
+    def _match(self, name: str) -> Option:
+        found: dict[str, Option] = {}
+        for option in self._options:
+            for known in (option.name, *option.aliases):
+                if known == name:
+                    return option
+                if known.startswith(name):
+                    found[known] = option
+        candidates = set(found.values())
+        inherited = {option for option in candidates if not option.extension}
+        if len(inherited or candidates) == 1:
+            return (inherited or candidates).pop()
+        if not found:
+            raise UsageError(f"unrecognized option '--{printable(name)}'")
+        choices = " ".join(f"'--{known}'" for known in found)
+        raise UsageError(f"option '--{name}' is ambiguous; possibilities: {choices}")
+
+    def _cluster(self, letters: str) -> Iterator[tuple[str, str]]:
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            for option in self._options:
+                if option.letter == letter:
+                    break
+            else:
+                raise UsageError(f"invalid option -- '{printable(letter)}'")
+            if not option.metavar:
+                yield option.name, ""
+                continue
+            if letters:
+                yield option.name, letters
+            elif self._words:
+                yield option.name, self._words.pop(0)
+            else:
+                raise UsageError(f"option requires an argument -- '{letter}'")
+            return

@@ -1,0 +1,249 @@
+"""Logging in over a transport of paramiko (RFC 4252): keys of files, keys of the agent, a password."""
+
+from __future__ import annotations
+
+import os
+
+from ...errors import LocalError, PeerError
+from ...regular import require_regular
+from ...status.text import printable
+from . import paramiko
+from .questions import MoreWanted, NewPasswordWanted
+from .sockets import AgentSocket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, NoReturn, TypeAlias
+
+    from ...files.settings import Login
+    from ..identity import Identity
+    from ..probe import SshProbe
+    from .sockets import Shuttable
+    from .transport import Transport
+
+    # The method of the server's list, what it is called when we tell of it, and the attempt.
+    Way: TypeAlias = "tuple[str, str, Callable[[], Sequence[str]]]"
+
+_SHOWN = 200
+# As many as OpenSSH lets a client try.
+_MOST_AGENT_KEYS = 6
+_MOST_BYTES_OF_A_KEY = 1_000_000
+_CERTIFICATE = "-cert.pub"
+
+
+class Authentication:
+    """Ways to log in, tried one after the other until the server is content; adopt takes what has to be shut.
+
+    They are tried in OpenSSH's order: keys, the password by keyboard-interactive, the password; each once, and only
+    while the server offers its method. After a partial success that is what the server wants besides (RFC 4252
+    section 5.1).
+    """
+
+    def __init__(self, transport: Transport, login: Login, adopt: Callable[[Shuttable], None]) -> None:
+        self._transport = transport
+        self._user = _encoded(login.user)
+        self._password = _encoded(login.password)
+        self._adopt = adopt
+        self._words = printable
+        self._tried: list[str] = []
+        self._offered: tuple[str, ...] = ()
+
+    def run(self, probe: SshProbe) -> str:
+        """Returns the method that let us in; PeerError, LocalError."""
+        self._words = probe.gate.words
+        if self._is_enough("none", "none", lambda: self._transport.auth_none(self._user)):
+            return "none"
+        self._tried.clear()
+        answers = _Answers(self._password)
+        ways = {
+            "publickey": self._keys(probe),
+            "keyboard-interactive": self._questions(answers),
+            "password": self._passwords(answers),
+        }
+        while (way := self._next(ways)) is not None:
+            if self._is_enough(*way):
+                return way[1]
+        raise self._refused(probe)
+
+    def _next(self, ways: dict[str, Iterator[Way]]) -> Way | None:
+        """Returns the next way of those that the server offers, None when there is none left."""
+        # Some servers do not say what they offer.
+        offered = self._offered or ("publickey", "password")
+        for method, more in ways.items():
+            if method in offered and (way := next(more, None)) is not None:
+                return way
+        return None
+
+    def _is_enough(self, method: str, name: str, attempt: Callable[[], Sequence[str]]) -> bool:
+        """Tries one way, and keeps what the server offers now; PeerError for a password that has expired."""
+        try:
+            left = _methods(attempt())
+        except paramiko.BadAuthenticationType as error:
+            # Not offered any more: that it was says that it was refused.
+            self._tried.append(f"{name} {'refused' if method in self._offered else 'not accepted'}")
+            left = _methods(error.allowed_types)
+        except NewPasswordWanted as wanted:
+            prompt = self._words(wanted.prompt.strip(), _SHOWN)
+            text = f"the password has expired{prompt and f': {prompt}'}"
+            raise PeerError(text, expected="a login", received=wanted.prompt) from wanted
+        except MoreWanted as wanted:
+            prompt = self._words(wanted.prompt.strip(), _SHOWN)
+            if "password" not in self._offered:
+                text = f"the server asks for more than a password: {prompt}"
+                raise PeerError(text, expected="a login", received=wanted.prompt) from wanted
+            self._tried.append(f"keyboard-interactive asks for more than a password ({prompt})")
+            return False
+        except paramiko.AuthenticationException:
+            if not self._transport.is_active():
+                self._give_up(name)
+            self._tried.append(f"{name} refused")
+            return False
+        else:
+            if not left:
+                return True
+            self._tried.append(f"{name} accepted, but not enough")
+        self._offered = left or self._offered
+        return False
+
+    def _give_up(self, name: str) -> NoReturn:
+        """Says that the server ended the connection instead of an answer; PeerError."""
+        words = self._transport.farewell
+        reason = f"the server ends the connection{words and f': {words}'}"
+        tried = ", ".join([*self._tried, name])
+        raise PeerError(f"{tried}: {reason}", expected="an answer", received=words.encode())
+
+    def _refused(self, probe: SshProbe) -> PeerError:
+        """Returns the error for a server to which nothing was enough."""
+        tried = list(self._tried)
+        if "publickey" not in self._offered and not any("key " in one for one in tried):
+            tried += [f"key {printable(identity.path)} not accepted" for identity in probe.identities]
+            tried += ["agent keys not accepted"] if probe.agent else []
+        if self._password and not any(one.startswith(("password", "keyboard")) for one in tried):
+            tried.append("password not accepted")
+        text = ", ".join(tried) or "nothing to try"
+        offered = f"; the server offers {self._words(', '.join(self._offered), _SHOWN)}" if self._offered else ""
+        return PeerError(f"{text}{offered}", expected="a login", received=text.encode())
+
+    def _keys(self, probe: SshProbe) -> Iterator[Way]:
+        user = self._user
+        for identity in probe.identities:
+            key = _load(identity)
+            name = f"key {printable(identity.path)}"
+            yield "publickey", name, lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
+        if probe.agent:
+            agent = _Agent()
+            keys = agent.connect(probe.timeout, self._adopt)
+            if not keys:
+                self._tried.append("agent has no keys")
+            for key in keys[:_MOST_AGENT_KEYS]:
+                sign = lambda key=key: self._transport.auth_publickey(user, key)  # noqa: E731  # as above
+                yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # as above
+
+    def _questions(self, answers: _Answers) -> Iterator[Way]:
+        if self._password:
+            name = "password by keyboard-interactive"
+            yield "keyboard-interactive", name, lambda: self._transport.auth_interactive(self._user, answers)
+
+    def _passwords(self, answers: _Answers) -> Iterator[Way]:
+        # OpenSSH asks the same PAM in both cases: the same wrong password again would only count as a second attack.
+        is_known = answers.are_given and not answers.is_more_wanted and "OpenSSH" in self._transport.remote_version
+        if self._password and not is_known:
+            yield "password", "password", lambda: self._transport.auth_password(self._user, self._password)
+
+
+class _Answers:
+    """Answers the questions of a server (RFC 4256): the password, once, to one that asks for something hidden."""
+
+    def __init__(self, password: bytes) -> None:
+        self._left = [password]
+        self.is_more_wanted = False
+
+    @property
+    def are_given(self) -> bool:
+        """Whether the server had the password."""
+        return not self._left
+
+    def __call__(self, title: bytes, instruction: bytes, prompts: Sequence[tuple[bytes, bool]]) -> list[bytes]:
+        # No questions at all come too, behind the last answer.
+        for prompt, is_echoed in prompts[:1]:
+            if is_echoed or not self._left or len(prompts) > 1:
+                self.is_more_wanted = True
+                raise MoreWanted(prompt or instruction or title)
+        return [self._left.pop() for _ in prompts]
+
+
+def _methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of methods without the empty one that an empty list has."""
+    return tuple(filter(None, names))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
+class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships no types
+    """The agent of SSH_AUTH_SOCK, whose failures are this machine's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failure = ""
+
+    def connect(self, timeout: float, adopt: Callable[[Shuttable], None]) -> tuple[paramiko.AgentKey, ...]:
+        """Returns the keys, () also when there is no agent; LocalError for one that does not answer."""
+        path = os.environ.get("SSH_AUTH_SOCK", "")
+        if not path:
+            return ()
+        # Half of the time, so that what is said at the end is the agent's silence and not the server's.
+        sock = AgentSocket(timeout / 2 if timeout > 0 else None)
+        adopt(sock)
+        try:
+            sock.connect(path)
+        except BlockingIOError:
+            raise LocalError("the agent takes no connection") from None
+        except (OSError, ValueError):
+            # What ended leaves its name in the environment.
+            return ()
+        keys: tuple[paramiko.AgentKey, ...] = self.watch(lambda: self._list(sock))
+        return keys
+
+    def _list(self, sock: AgentSocket) -> tuple[paramiko.AgentKey, ...]:
+        self._connect(sock)
+        keys: tuple[paramiko.AgentKey, ...] = self.get_keys()
+        return keys
+
+    def watch(self, call: Callable[[], Any]) -> Any:
+        """Calls, and blames the agent when it failed meanwhile; LocalError."""
+        try:
+            return call()
+        except Exception as error:
+            if self._failure:
+                raise LocalError(f"the agent {self._failure}") from error
+            raise
+
+    def _send_message(self, message: bytes) -> Any:
+        try:
+            return super()._send_message(message)
+        except TimeoutError:
+            self._failure = "does not answer"
+        except Exception as error:
+            self._failure = f"fails: {printable(str(error), _SHOWN)}"
+        # Of this kind, because paramiko's own thread, which signs, dies of a time-out.
+        raise paramiko.SSHException(self._failure)
+
+
+def _load(identity: Identity) -> paramiko.PKey:
+    key = os.path.expanduser(identity.path.removesuffix(_CERTIFICATE))
+    try:
+        require_regular(key, _MOST_BYTES_OF_A_KEY)
+        if os.path.exists(key + _CERTIFICATE):
+            require_regular(key + _CERTIFICATE, _MOST_BYTES_OF_A_KEY)
+        return paramiko.PKey.from_path(identity.path, identity.passphrase.encode() or None)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except TypeError:
+        reason = "it is encrypted" if not identity.passphrase else "it is not encrypted, but there is a passphrase"
+    except Exception:
+        # cryptography's words for a wrong passphrase and for a broken file are the same, and many.
+        reason = "no private key, or not with this passphrase" if identity.passphrase else "no private key"
+    raise LocalError(f"cannot read identity {printable(identity.path)}: {reason}")

@@ -1,0 +1,148 @@
+"""What needs cryptography: proof of the host key, login, SFTP session."""
+
+from __future__ import annotations
+
+from ...drivers.fork_server import MEMORY
+from ...errors import LocalError, PeerError, ProbeError
+from .. import known_hosts
+from ..host_key import HostKey
+from ..known_hosts import KnownKeys
+from . import paramiko
+from .authentication import Authentication
+from .bounds import Excess
+from .sockets import Resumed
+from .transport import Transport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from ..probe import SshProbe
+    from .sockets import Shuttable
+
+    T = TypeVar("T")
+
+_SHOWN = 200
+# The seconds that paramiko's thread has to notice that its connection is closed.
+_PATIENCE = 5.0
+
+
+class Connection:
+    """A connection that goes on with paramiko behind the identification strings; seen is what the server sent so far.
+
+    It blocks, and is for a worker process. paramiko reads what we have read, so that its own reader, which takes any
+    number of bytes for an identification string, never meets the server.
+    """
+
+    def __init__(self, sock: socket.socket, probe: SshProbe, ours: str, seen: bytes) -> None:
+        self.probe = probe
+        self._ours = ours
+        self._socket = Resumed(sock, seen)
+        self._sockets: list[Shuttable] = [self._socket]
+        self._transport: Transport | None = None
+
+    def step(self, phase: str, call: Callable[[], T]) -> T:
+        """Makes the call, which then raises nothing but ProbeError."""
+        try:
+            return call()
+        except ProbeError as failure:
+            failure.phase = failure.phase or phase
+            raise
+        except Exception as error:
+            # Any kind: paramiko passes on what a hostile message made its parsers raise.
+            raise self._failed(error, phase) from error
+
+    def shut(self) -> None:
+        """Ends the connection for every thread that waits on it."""
+        self._socket.shut()
+
+    def close(self) -> bool:
+        """Ends the connection and tells whether paramiko's thread has ended too."""
+        transport, ended = self._transport, True
+        if transport is not None:
+            transport.close()
+            if transport.is_alive():
+                # close() does not wait for the thread.
+                transport.join(_PATIENCE)
+                ended = not transport.is_alive()
+        for one in self._sockets:
+            one.end()
+        return ended
+
+    def exchange_keys(self) -> HostKey:
+        """Returns the key that the server proves to have; PeerError, LocalError."""
+        probe = self.probe
+        known = known_hosts.read(probe.known_hosts, probe.host, probe.port) if probe.known_hosts else KnownKeys()
+        transport = self._transport = Transport(self._socket)
+        transport.local_version = self._ours
+        transport.words = probe.gate.words
+        # The deadline is ours; paramiko's own limits are for those who have none.
+        if self.probe.timeout > 0:
+            limit = self.probe.timeout + 1
+            transport.banner_timeout = transport.auth_timeout = limit
+            # One more would be a timer, which is a thread, and outlives the check.
+            transport.packetizer.start_handshake = lambda _: None
+        _prefer(transport, set(known.kinds))
+        transport.start_client()
+        # A silent server makes start_client() return too; this raises then.
+        key = transport.get_remote_server_key()
+        return HostKey(probe.gate.words(key.get_name()), key.fingerprint, known.fingerprints, known.revoked)
+
+    def log_in(self) -> str:
+        """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
+        assert self._transport is not None, "keys are exchanged"  # noqa: S101
+        assert self.probe.login is not None, "a login was asked for"  # noqa: S101
+        return Authentication(self._transport, self.probe.login, self._adopt).run(self.probe)
+
+    def open_sftp(self) -> paramiko.Channel:
+        """Returns a channel on which the server said that it speaks SFTP; PeerError."""
+        assert self._transport is not None, "we are logged in"  # noqa: S101
+        try:
+            channel = self._transport.open_session()
+            channel.invoke_subsystem("sftp")
+        except (paramiko.ChannelException, paramiko.SSHException, EOFError) as error:
+            reason = self._transport.farewell or self.probe.gate.words(str(error), _SHOWN) or "the connection ends"
+            raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
+        # Not a step of ours that waits without end: the deadline ends the process.
+        return channel
+
+    @property
+    def farewell(self) -> str:
+        """Why the server ended the connection, "" when it did not or did not say."""
+        return self._transport.farewell if self._transport is not None else ""
+
+    def _adopt(self, sock: Shuttable) -> None:
+        """Has close() end this socket too."""
+        self._sockets.append(sock)
+
+    def _failed(self, error: Exception, phase: str) -> ProbeError:
+        if self.farewell:
+            reason = f"the server ends the connection: {self.farewell}"
+        elif isinstance(error, Excess):
+            reason = f"the server sends {error}"
+        elif isinstance(error, MemoryError):
+            reason = f"what the server sends takes more than {MEMORY >> 20} MiB of memory"
+        elif isinstance(error, EOFError):
+            reason = "the connection ends"
+        else:
+            reason = self.probe.gate.words(str(error) or type(error).__name__, _SHOWN)
+        if phase == "kex":
+            reason = f"Key exchange failed: {reason}"
+        failure: ProbeError
+        if "(no acceptable " in reason:
+            # This tells what paramiko can do, not what the server's clients can.
+            failure = LocalError(f"{reason}; --algorithms shows what the server offers")
+        else:
+            failure = PeerError(reason, expected="", received=b"")
+        failure.phase = phase
+        return failure
+
+
+def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:
+    """Asks first for the kinds of host keys that we know, as OpenSSH does: a server has several keys."""
+    if "ssh-rsa" in kinds:
+        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
+    options = transport.get_security_options()
+    options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)

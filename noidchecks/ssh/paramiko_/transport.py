@@ -1,0 +1,85 @@
+"""paramiko's transport, with what it lacks: one request for the service of logging in, and the server's last words."""
+
+from __future__ import annotations
+
+import threading
+
+from ...status.text import printable
+from . import paramiko
+from .bounds import Bounds
+from .questions import Questions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+_SHOWN = 200
+
+
+class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
+    """A transport on which many attempts to log in follow one request for the service (RFC 4253 section 10).
+
+    paramiko asks anew before each attempt, and some servers end the connection at the second time. farewell is why the
+    server ended it (section 11.1), fit to be printed; "" when it said nothing.
+    """
+
+    farewell = ""
+    auth_handler: Any
+    # What the server's words go through.
+    words: Callable[[bytes, int], str] = staticmethod(printable)
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        read, bounds = self.packetizer.read_message, Bounds()
+
+        def read_bounded() -> tuple[int, Any]:
+            kind, message = read()
+            bounds.check(kind, message.asbytes())
+            return kind, message
+
+        self.packetizer.read_message = read_bounded
+
+    def auth_none(self, username: bytes) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_none(username, event))
+
+    def auth_publickey(self, username: bytes, key: paramiko.PKey) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_publickey(username, key, event))
+
+    def auth_password(self, username: bytes, password: bytes) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_password(username, password, event))
+
+    def auth_interactive(self, username: bytes, answer: Callable[..., list[bytes]]) -> Sequence[str]:
+        return self._attempt(lambda handler, event: handler.auth_interactive(username, answer, event))
+
+    def _attempt(self, ask: Callable[[Any, threading.Event], None]) -> Sequence[str]:
+        """Returns what the server wants besides, nothing when this is enough; what paramiko's own attempts raise."""
+        if self.auth_handler is None:
+            self.auth_handler = _Attempts(self)
+        event = threading.Event()
+        ask(self.auth_handler, event)
+        left: Sequence[str] = self.auth_handler.wait_for_response(event)
+        return left
+
+    def _parse_disconnect(self, message: Any) -> None:
+        message.get_int()
+        self.farewell = self.words(message.get_string(), _SHOWN)
+
+
+class _Attempts(Questions):
+    """All attempts of one connection."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self._has_asked = False
+
+    def _request_auth(self) -> None:
+        if not self._has_asked:
+            self._has_asked = True
+            super()._request_auth()
+            return
+        accepted = paramiko.Message()
+        accepted.add_string("ssh-userauth")
+        accepted.rewind()
+        # As if the server had said so again.
+        self._parse_service_accept(accepted)

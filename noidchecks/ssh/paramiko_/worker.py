@@ -1,0 +1,175 @@
+"""One SSH session in a worker process: keys, login, and SFTP's bytes passed on, each when the check asks for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+
+from ...errors import LocalError, PeerError, ProbeError
+from ...files.settings import Login
+from .. import frames
+from ..identity import Identity
+from ..probe import SshProbe
+from .connection import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import paramiko
+
+_CHUNK = 65536
+# So many seconds behind the deadline a process ends that nobody ended.
+_GRACE = 1.0
+_SHOWN = 200
+_MOST_SEEN = 1 << 20
+
+
+def serve(check: socket.socket) -> bool:
+    """Serves the check at the other end until that closes; tells whether this process can serve another."""
+    link = _Link(check)
+    try:
+        given, connected = link.first()
+    except EOFError:
+        return True
+    settings, login, ours, seen, environment, folder = given
+    seconds = settings["timeout"]
+    if seconds > 0:
+        # The kernel keeps this one, whatever Python is busy with.
+        signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
+    _settle(environment, folder)
+    _send_at_once(connected)
+    connection = Connection(connected, _probe(settings, login), ours, seen)
+    try:
+        _go_on(link, connection)
+    except ProbeError as failure:
+        link.fail(failure)
+    except EOFError:
+        pass
+    finally:
+        ended = connection.close()
+    link.drain()
+    return ended and threading.active_count() == 1
+
+
+def _probe(settings: dict[str, Any], login: tuple[Any, ...] | None) -> SshProbe:
+    if login is None:
+        return SshProbe(**settings)
+    user, password, identities, agent = login
+    keys = tuple(Identity(*one) for one in identities)
+    return SshProbe(**settings, login=Login(user, password), identities=keys, agent=agent)
+
+
+def _go_on(link: _Link, connection: Connection) -> None:
+    key = connection.step("kex", connection.exchange_keys)
+    link.send(frames.pack_values(frames.KEY, key.kind, key.fingerprint, key.known, key.revoked))
+    link.expect(frames.LOGIN)
+    method = connection.step("login", connection.log_in)
+    link.send(frames.pack_values(frames.METHOD, method))
+    link.expect(frames.OPEN)
+    channel = connection.step("sftp", connection.open_sftp)
+    link.send(frames.pack(frames.OPENED, b""))
+    pump = threading.Thread(target=_pass_on, args=(connection, channel, link))
+    pump.start()
+    try:
+        while True:
+            channel.sendall(link.expect(frames.DATA))
+    except OSError:
+        # It is closed; the other thread says so.
+        pump.join()
+        link.drain()
+    finally:
+        channel.close()
+        connection.shut()
+        pump.join()
+
+
+def _pass_on(connection: Connection, channel: paramiko.Channel, link: _Link) -> None:
+    """Passes on what the server sends, and why it ends."""
+    try:
+        while data := channel.recv(_CHUNK):
+            link.send(frames.pack(frames.DATA, data))
+        words = connection.farewell or _errors(connection, channel)
+        link.send(frames.pack_values(frames.END, words))
+    except OSError:
+        # The check is over.
+        pass
+
+
+def _errors(connection: Connection, channel: paramiko.Channel) -> str:
+    """Returns what a program in the place of the SFTP server wrote on its standard error."""
+    said = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
+    return connection.probe.gate.words(said.strip(), _SHOWN)
+
+
+def _settle(environment: dict[str, str | None], folder: str) -> None:
+    """Takes over what the check's process has by now, and this one has from its start."""
+    for name, value in environment.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    try:
+        os.chdir(folder)
+    except OSError:
+        # Absolute paths are found all the same, and the others are said not to be.
+        pass
+
+
+def _send_at_once(sock: socket.socket) -> None:
+    """Keeps the kernel from holding small packets back for an acknowledgement that the other end delays."""
+    if sock.family != socket.AF_UNIX:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            # It is reset already; who reads next hears of it.
+            pass
+
+
+class _Link:
+    """The socket to the check; EOFError when that has closed it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._reader = frames.FrameReader()
+
+    def first(self) -> tuple[tuple[Any, ...], socket.socket]:
+        """Returns the settings and the connection."""
+        data, descriptors, _, _ = socket.recv_fds(self._socket, _MOST_SEEN, 1)
+        if not descriptors:
+            raise EOFError
+        self._reader.feed(data)
+        return frames.values(self.expect(frames.SETTINGS)), socket.socket(fileno=descriptors[0])
+
+    def expect(self, kind: bytes) -> bytes:
+        """Returns the contents of the next frame, which must be of the kind."""
+        while (frame := self._reader.next()) is None:
+            data = self._socket.recv(_CHUNK)
+            if not data:
+                raise EOFError
+            self._reader.feed(data)
+        if frame[0] != kind:
+            raise LocalError(f"a frame {frame[0]!r} in place of {kind!r}")
+        return frame[1]
+
+    def send(self, frame: bytes) -> None:
+        self._socket.sendall(frame)
+
+    def fail(self, failure: ProbeError) -> None:
+        """Tells the check what went wrong."""
+        kind = "peer" if isinstance(failure, PeerError) else "local"
+        expected, received = getattr(failure, "expected", ""), getattr(failure, "received", b"")
+        try:
+            self.send(frames.pack_values(frames.FAILED, kind, failure.message, failure.phase, expected, received))
+        except OSError:
+            pass
+
+    def drain(self) -> None:
+        """Waits until the check has closed: it kills only a process that is still its own."""
+        try:
+            while self._socket.recv(_CHUNK):
+                pass
+        except OSError:
+            pass

@@ -1,0 +1,152 @@
+"""The services of a running Nagios as targets: its objects.cache, where all templates are resolved already."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import UsageError
+from ..plugin.plugin import plugin_of
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .targets import TargetList
+
+    Block = dict[str, str]
+
+SURVEY_VARIABLE = "_SURVEY"
+"""A service's custom variable that names the command of the survey, where check_command is for another purpose."""
+
+_MACRO = re.compile(r"\$([^$\s]*)\$")
+# What a shell would do something with, outside of quotes; we run no shell.
+_SHELL = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\.)*"|\\.|[^'"\\]""", re.DOTALL)
+_FOR_A_SHELL = frozenset("|&;<>()$`\n")
+
+
+def add_services(
+    found: TargetList, name: str, lines: Iterable[bytes], resources: Mapping[str, str], *, passive_only: bool = False
+) -> None:
+    """Adds every service whose command is a plugin of ours to what was found.
+
+    Complains about those of ours that cannot be taken over: a macro that only Nagios knows, a command line for a shell.
+    resources are the macros of the resource files, USER1 and so on. With passive_only, what Nagios checks itself, or
+    takes no results for, is passed over.
+    """
+    hosts: dict[str, Block] = {}
+    commands: dict[str, str] = {}
+    services: list[tuple[int, Block]] = []
+    for number, kind, block in _blocks(lines):
+        if kind == "host":
+            hosts[block.get("host_name", "")] = block
+        elif kind == "command":
+            commands[block.get("command_name", "")] = block.get("command_line", "")
+        elif kind == "service" and (_is_passive(block) or not passive_only):
+            services.append((number, block))
+    for number, service in services:
+        place = f"{printable(name)}:{number}"
+        host, description = service.get("host_name", ""), service.get("service_description", "")
+        call = service.get(SURVEY_VARIABLE) or service.get("check_command", "")
+        command, *arguments = _split(call)
+        line = commands.get(command, "")
+        macros = _macros(hosts.get(host, {}), service, resources)
+        program = _program(line, macros)
+        if not _is_ours(program):
+            continue
+        try:
+            macros |= {f"ARG{index}": _resolved(text, macros) for index, text in enumerate(arguments, 1)}
+            # What is not given is empty.
+            macros = {f"ARG{index}": "" for index in range(1, 33)} | macros
+            line = _resolved(line, macros)
+            _require_no_shell(line)
+        except UsageError as error:
+            found.complain(place, f"{printable(description)} on {printable(host)} is left out: {error}")
+            continue
+        found.add(place, host, description, line)
+
+
+def read_resources(lines: Iterable[bytes]) -> dict[str, str]:
+    """Reads the macros of a resource file, lines like `$USER1$=/usr/lib/nagios/plugins`."""
+    macros = {}
+    for raw in lines:
+        name, equals, value = raw.decode(errors="surrogateescape").strip().partition("=")
+        match = _MACRO.fullmatch(name.strip())
+        if match and equals:
+            macros[match[1]] = value.strip()
+    return macros
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[tuple[int, str, Block]]:
+    """Yields line number, kind and contents of each `define KIND { ... }`."""
+    kind = ""
+    block: Block = {}
+    start = 0
+    for number, raw in enumerate(lines, 1):
+        line = raw.decode(errors="surrogateescape").strip()
+        if line.startswith("define ") and line.endswith("{"):
+            kind, block, start = line[7:-1].strip(), {}, number
+        elif line == "}":
+            yield start, kind, block
+            kind, block = "", {}
+        elif kind and line:
+            word, *rest = line.split(None, 1)
+            block[word] = rest[0] if rest else ""
+
+
+def _is_passive(service: Block) -> bool:
+    return service.get("active_checks_enabled", "1") == "0" and service.get("passive_checks_enabled", "1") == "1"
+
+
+def _split(call: str) -> list[str]:
+    parts = re.split(r"(?<!\\)!", call)
+    return [parts[0], *(part.replace("\\!", "!") for part in parts[1:])]
+
+
+def _macros(host: Block, service: Block, resources: Mapping[str, str]) -> dict[str, str]:
+    name = host.get("host_name", "")
+    description = service.get("service_description", "")
+    macros = {
+        **resources,
+        "HOSTNAME": name,
+        "HOSTADDRESS": host.get("address", name),
+        "HOSTALIAS": host.get("alias", name),
+        "HOSTDISPLAYNAME": host.get("display_name", name),
+        "SERVICEDESC": description,
+        "SERVICEDISPLAYNAME": service.get("display_name", description),
+        # `$$` is a dollar sign.
+        "": "$",
+    }
+    for kind, block in (("HOST", host), ("SERVICE", service)):
+        macros |= {f"_{kind}{word[1:].upper()}": value for word, value in block.items() if word.startswith("_")}
+    return macros
+
+
+def _resolved(text: str, macros: Mapping[str, str]) -> str:
+    def value(match: re.Match[str]) -> str:
+        known = macros.get(match[1])
+        if known is None:
+            raise UsageError(f"macro ${printable(match[1])}$ cannot be resolved")
+        return known
+
+    return _MACRO.sub(value, text)
+
+
+def _program(line: str, macros: Mapping[str, str]) -> str:
+    # Its name stands behind the last slash, whether what is before can be resolved or not.
+    words = _MACRO.sub(lambda match: macros.get(match[1], match[0]), line).split(None, 1)
+    return words[0].strip("'\"") if words else ""
+
+
+def _is_ours(program: str) -> bool:
+    try:
+        plugin_of(program)
+    except UsageError:
+        return False
+    return True
+
+
+def _require_no_shell(line: str) -> None:
+    for match in _SHELL.finditer(line):
+        if match[0] in _FOR_A_SHELL:
+            raise UsageError("the command line needs a shell")

@@ -1,0 +1,57 @@
+"""From `--report WORD[=VALUE]` to a report."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from ...errors import UsageError
+from ...status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from ..destination import Report
+
+FORMS = ("lines", "json", "nagios-spool=DIR", "nagios-command=FILE", "icinga2=URL", "prometheus=FILE")
+
+
+def choose(
+    text: str,
+    *,
+    icinga_ca: str = "",
+    icinga_credentials: str = "",
+    around_lines: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Report:
+    """Returns the report that the text names; UsageError. What only one report needs is imported for it alone.
+
+    around_lines makes room for what is written to standard output meanwhile.
+    """
+    kind, _, value = text.partition("=")
+    match kind, bool(value):
+        case "lines", False:
+            from .standard_output import Lines
+
+            return Lines(around_lines)
+        case "json", False:
+            from .standard_output import JsonLines
+
+            return JsonLines(around_lines)
+        case "nagios-spool", True:
+            from .nagios_spool import NagiosSpool
+
+            return NagiosSpool(value)
+        case "nagios-command", True:
+            from .nagios_command import NagiosCommand
+
+            return NagiosCommand(value)
+        case "icinga2", True:
+            from .icinga2 import Icinga2, credentials
+
+            return Icinga2(value, *credentials(icinga_credentials), icinga_ca)
+        case "prometheus", True:
+            from .prometheus import PrometheusFile
+
+            return PrometheusFile(value)
+    raise UsageError(f"Report must be one of {', '.join(FORMS)}, not {printable(text)}")

@@ -1,0 +1,130 @@
+"""What could not be handed in by the end of a survey, kept in a file until the next one."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from hashlib import blake2b
+
+from ...atomic import write_atomic
+from ...errors import UsageError
+from ...regular import open_regular
+from ...status.text import printable
+from .record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import BinaryIO
+
+    Say = Callable[[str], None]
+
+# A record is a few kilobytes, with what a probe saw; the longest output is 64.
+_LINE_LIMIT = 1 << 20
+# Bytes of lines that only another version can read.
+_UNKNOWN_LIMIT = 1 << 20
+
+
+def require_spool_folder(path: str) -> None:
+    """UsageError for a folder in which others can put something in the place of our files, or that is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        found = None
+    if found is None or not stat.S_ISDIR(found.st_mode) or not os.access(path, os.W_OK | os.X_OK):
+        raise UsageError(f"--spool-dir must be a folder that can be written, not {printable(path)}")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise UsageError(
+            f"--spool-dir {printable(path)} can be written by everybody: chmod o-w it, or give another one"
+        )
+
+
+class Journal:
+    """The file of one report, a JSON line for each record; it can be read by its owner alone.
+
+    Only a file that this user has written is believed, and of it nothing but results: what is sent to the destination
+    is made of them again. A line in the form of another version is never sent; it stays in the file for that version,
+    at most 1 MiB of them.
+    """
+
+    def __init__(self, folder: str, report: str, say: Say) -> None:
+        # What a report is called may hold slashes.
+        digest = blake2b(report.encode(errors="surrogateescape"), digest_size=6).hexdigest()
+        self._path = os.path.join(folder, f"{report.partition('=')[0]}-{digest}.jsonl")
+        self._say = say
+        self._unknown: list[bytes] = []
+
+    def load(self) -> list[Record]:
+        """Returns what was kept; it stays in the file until clear() or store(). Complains about what it cannot read."""
+        records = []
+        bad = 0
+        self._unknown = []
+        try:
+            with open(self._open(), "rb") as file:
+                for line in _lines(file):
+                    try:
+                        records.append(Record.from_json(line))
+                    except ValueError:
+                        bad += 1
+                        if sum(map(len, self._unknown)) + len(line) <= _UNKNOWN_LIMIT and _is_named(line):
+                            self._unknown.append(line)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._say(f"{printable(self._path)}: is not read: {printable(error.strerror or str(error))}")
+        if bad:
+            self._say(f"{printable(self._path)}: {bad} lines are no results of this version and are not sent")
+        return records
+
+    def store(self, records: Iterable[Record]) -> None:
+        """Replaces what is kept, in one step; complains when it cannot be written."""
+        lines = [f"{record.to_json()}\n".encode() for record in records]
+        if not lines and not self._unknown:
+            return self._remove()
+        try:
+            write_atomic(self._path, b"".join(self._unknown + lines), mode=0o600)
+        except OSError as error:
+            self._say(f"{printable(self._path)}: {len(lines)} results are lost: {error.strerror}")
+
+    def clear(self) -> None:
+        """Forgets the results that are kept."""
+        self.store(())
+
+    def _remove(self) -> None:
+        try:
+            os.unlink(self._path)
+        except OSError:
+            pass
+
+    def _open(self) -> int:
+        descriptor = open_regular(self._path, os.O_NOFOLLOW)
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid():
+            reason = f"it belongs to user {found.st_uid}"
+        elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            reason = "others may write to it"
+        elif found.st_nlink != 1:
+            reason = "it has several names"
+        else:
+            return descriptor
+        os.close(descriptor)
+        raise OSError(0, reason)
+
+
+def _is_named(line: bytes) -> bool:
+    """Tells whether a line is a list that begins with a name, which is the form of every version."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return line.endswith(b"\n") and isinstance(found, list) and bool(found) and isinstance(found[0], str)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yields the lines of a file, each cut where it is too long to be one of ours."""
+    while line := file.readline(_LINE_LIMIT):
+        whole = line.endswith(b"\n")
+        yield line
+        while not whole and (rest := file.readline(_LINE_LIMIT)):
+            whole = rest.endswith(b"\n")

@@ -1,0 +1,85 @@
+"""A text file for the node exporter of Prometheus, with the newest result of every service."""
+
+from __future__ import annotations
+
+import math
+
+from ...atomic import write_atomic
+from ..destination import Delivery, Report
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from .record import Record
+
+_FAMILIES = (
+    ("noidchecks_state", "State of the service: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."),
+    ("noidchecks_duration_seconds", "Seconds that the check took."),
+    ("noidchecks_last_check_timestamp_seconds", "When the check ended, in seconds since 1970."),
+    ("noidchecks_performance", "A value of the performance data, in the unit that the plugin gives."),
+)
+_SINGLE = len(_FAMILIES) - 1
+
+
+class PrometheusFile(Report):
+    """Written anew every few seconds, in one step, as soon as every service has a result, and at the end."""
+
+    batch = 10_000
+    pause = 5.0
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._samples: dict[bytes, list[bytes]] = {}
+        self._expected: frozenset[bytes] = frozenset()
+        self._is_written = True
+
+    def pack(self, record: Record) -> bytes:
+        """Returns a line with the labels, and one for each sample."""
+        labels = f'host="{_label(record.host)}",service="{_label(record.service)}"'
+        values = [int(record.state), record.finished - record.started, record.finished]
+        lines = [f"{{{labels}}}"]
+        lines += [f"{name}{{{labels}}} {value}" for (name, _), value in zip(_FAMILIES, values, strict=False)]
+        for label, value, unit in record.values:
+            if value is not None and math.isfinite(value):
+                more = f'{labels},label="{_label(label)}",unit="{_label(unit)}"'
+                lines.append(f"{_FAMILIES[_SINGLE][0]}{{{more}}} {value}")
+        return "\n".join(lines).encode(errors="backslashreplace")
+
+    def deliver(self, records: Sequence[Record]) -> Delivery:
+        """Takes the samples, and writes the file when it would be complete; OSError."""
+        expected = self._expected
+        for record in records:
+            labels, *lines = self.pack(record).split(b"\n")
+            self._samples[labels] = lines
+        self._is_written = False
+        if expected <= self._samples.keys():
+            self._samples = {labels: lines for labels, lines in self._samples.items() if labels in expected}
+            self._write()
+        return Delivery()
+
+    def expect(self, names: Collection[tuple[str, str]]) -> None:
+        """What is not among the names vanishes from the file."""
+        self._expected = frozenset(
+            f'{{host="{_label(host)}",service="{_label(service)}"}}'.encode(errors="backslashreplace")
+            for host, service in names
+        )
+
+    def close(self) -> None:
+        """Writes what there is."""
+        if not self._is_written:
+            self._write()
+
+    def _write(self) -> None:
+        parts: list[bytes] = []
+        for number, (name, help_text) in enumerate(_FAMILIES):
+            parts.append(f"# HELP {name} {help_text}\n# TYPE {name} gauge".encode())
+            for lines in self._samples.values():
+                # All samples of a family must stand together.
+                parts += lines[number : None if number == _SINGLE else number + 1]
+        write_atomic(self._path, b"\n".join([*parts, b""]), mode=0o644)
+        self._is_written = True
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')

@@ -1,0 +1,215 @@
+"""The course of `noidchecks survey`: targets read, checked in rounds, and their results given to the couriers."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+from ..errors import UsageError
+from ..probe import survey_schedule
+from ..regular import read_regular
+from ..status.state import State
+from ..status.text import printable
+from ..value import Value
+from . import nagios_objects
+from .delivery import Courier
+from .report.journal import Journal
+from .report.record import Record
+from .schedule import Schedule, SurveyStopped
+from .targets import TargetList
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from .destination import Report
+    from .schedule import Round
+    from .targets import Shard, Target
+
+    Say = Callable[[str], None]
+    Progress = Callable[[int, int], None]
+
+STANDARD_INPUT = "-"
+# A million targets are 100 MB.
+_SIZE_LIMIT = 1 << 28
+
+
+class Sources(Value):
+    """Where the targets of a survey come from: files of lines, objects.cache files with their resource files.
+
+    passive_only leaves out the services of objects.cache that the monitoring server checks itself.
+    """
+
+    __slots__ = ("files", "objects", "resources", "shard", "passive_only")
+    files: tuple[str, ...]
+    objects: tuple[str, ...]
+    resources: tuple[str, ...]
+    shard: Shard | None
+    passive_only: bool
+
+    def __init__(
+        self,
+        files: Iterable[str] = (),
+        objects: Iterable[str] = (),
+        resources: Iterable[str] = (),
+        shard: Shard | None = None,
+        *,
+        passive_only: bool = False,
+    ) -> None:
+        files, objects, resources = tuple(files), tuple(objects), tuple(resources)
+        self._fill(locals())
+
+    def read(self) -> tuple[list[Target], list[str]]:
+        """Returns this machine's share of the targets, and the complaints; UsageError for a file that cannot be read.
+
+        Standard input is read to its end.
+        """
+        found = TargetList()
+        for name in self.files:
+            found.add_lines("standard input" if name == STANDARD_INPUT else name, _lines(name))
+        macros: dict[str, str] = {}
+        for name in self.resources:
+            macros |= nagios_objects.read_resources(_lines(name))
+        for name in self.objects:
+            nagios_objects.add_services(found, name, _lines(name), macros, passive_only=self.passive_only)
+        targets = found.targets
+        if self.shard is not None:
+            targets = [target for target in targets if self.shard.has(target.key)]
+        return targets, found.complaints
+
+
+def _lines(name: str) -> list[bytes]:
+    if name == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise UsageError("Cannot read standard input: it is closed")
+        return sys.stdin.buffer.readlines()
+    try:
+        return read_regular(name, _SIZE_LIMIT).splitlines(keepends=True)
+    except OSError as error:
+        raise UsageError(f"Cannot read {printable(name)}: {error.strerror}") from None
+
+
+class Fleet:
+    """One survey: its targets, its schedule and its couriers.
+
+    run() returns OK when every target was checked and every result handed in, whatever it is; WARNING when something
+    of the targets was not understood or not reached, or a receiver refused results for good; CRITICAL when results are
+    still waiting, or were dropped; UNKNOWN when there was nothing to check. say gets one line for each thing that the
+    operator must know, progress the numbers of checked and of all targets of a round.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        reports: Sequence[tuple[str, Report]],
+        *,
+        over: float,
+        every: float,
+        concurrency: int,
+        keep: int,
+        patience: float,
+        spool: str,
+        say: Say,
+        progress: Progress,
+    ) -> None:
+        self._sources = sources
+        self._targets, self._complaints = sources.read()
+        self._reload = False
+        self._concurrency = concurrency
+        self._patience = patience
+        self._say = say
+        self._progress = progress
+        self._reports = reports
+        self._every = every
+        self._schedule = Schedule(self._load, over, every, say)
+        self._began = time.monotonic()
+        self._couriers = [
+            Courier(name, report, keep=keep, say=say, journal=Journal(spool, name, say) if spool else None)
+            for name, report in reports
+        ]
+        self._announce()
+
+    def run(self) -> State:
+        """Checks until the schedule ends, or somebody ends it with SIGTERM or SIGINT; SIGHUP reads the targets anew."""
+        before = {
+            number: signal.signal(number, handler)
+            for number, handler in (
+                (signal.SIGTERM, lambda *_: self._schedule.stop()),
+                (signal.SIGINT, lambda *_: self._schedule.stop()),
+                (signal.SIGHUP, lambda *_: self._want_reload()),
+            )
+        }
+        stopped = False
+        try:
+            for (this, target), result in survey_schedule(self._schedule, concurrency=self._concurrency):
+                record = Record(target, result, time.time())
+                for courier in self._couriers:
+                    courier.post(record)
+                self._count(this, result.state)
+        except SurveyStopped:
+            stopped = True
+        finally:
+            for number in before:
+                # A second one must not cut off what the first one asked for; --patience bounds it.
+                signal.signal(number, signal.SIG_IGN)
+            # All at the same time: one that is slow has no part of the others' patience.
+            for courier in self._couriers:
+                courier.end(self._patience)
+            for courier in self._couriers:
+                courier.finish(self._patience)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return self._conclude(stopped)
+
+    def _load(self) -> Sequence[Target]:
+        if self._reload:
+            self._reload = False
+            try:
+                self._targets, self._complaints = self._sources.read()
+            except UsageError as error:
+                self._say(f"{error}; the targets stay as they were")
+            else:
+                self._announce()
+        return self._targets
+
+    def _want_reload(self) -> None:
+        if STANDARD_INPUT in self._sources.files:
+            self._say("standard input cannot be read again; the targets stay as they were")
+        else:
+            self._reload = True
+
+    def _announce(self) -> None:
+        for complaint in self._complaints:
+            self._say(complaint)
+        names = {target.key for target in self._targets}
+        for _, report in self._reports:
+            report.expect(names)
+
+    def _count(self, this: Round, state: State) -> None:
+        this.count(state)
+        self._progress(this.done, this.expected)
+        if this.done == this.expected:
+            states = ", ".join(f"{number} {state}" for state, number in sorted(this.states.items()))
+            self._say(f"{this.done} checked in {time.monotonic() - this.began:.1f} s: {states}")
+
+    def _conclude(self, stopped: bool) -> State:
+        state = State.OK
+        for courier in self._couriers:
+            parts = [f"{courier.delivered} handed in"]
+            for number, words in (
+                (courier.refused, "refused"),
+                (courier.waiting, "not handed in"),
+                (courier.dropped, "dropped"),
+            ):
+                parts += [f"{number} {words}"] if number else []
+            self._say(f"{courier.name}: {', '.join(parts)}")
+            if courier.waiting or courier.dropped:
+                state = State.CRITICAL
+            elif courier.refused and state != State.CRITICAL:
+                state = State.WARNING
+        if not self._targets:
+            self._say("there was nothing to check")
+            return State.UNKNOWN
+        unfinished = stopped and not self._every
+        return State.WARNING if (self._complaints or unfinished) and state == State.OK else state

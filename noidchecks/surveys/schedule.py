@@ -1,0 +1,110 @@
+"""When each target of a survey is checked: rounds, each spread evenly, at a distance that does not drift."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..contract import Probe
+    from ..status.state import State
+    from .targets import Target
+
+# How soon a wish to end, or to read the targets anew, is heard.
+_TICK = 1.0
+
+
+# So many checks start at once when they would all come within this time: a process that wakes up for a single one finds
+# cold caches, which cost several times as much as the check. More of them would wait for each other.
+_GROUP = 4
+_GROUP_SECONDS = 0.25
+
+
+class SurveyStopped(BaseException):
+    """Raised by a schedule to end the survey at once: what still runs is given up.
+
+    No Exception, because it may come from a signal handler, in the middle of a dialogue that must not take it for its
+    own.
+    """
+
+
+class Round:
+    """One pass over all targets: how many there are, when it began, and the states so far."""
+
+    __slots__ = ("began", "expected", "states")
+
+    def __init__(self, expected: int) -> None:
+        self.began = monotonic()
+        self.expected = expected
+        self.states: dict[State, int] = {}
+
+    @property
+    def done(self) -> int:
+        """How many targets have a result."""
+        return sum(self.states.values())
+
+    def count(self, state: State) -> None:
+        """Counts a result."""
+        self.states[state] = self.states.get(state, 0) + 1
+
+
+class Schedule:
+    """Yields what survey_schedule() takes: ((round, target), probe), and times to wait for.
+
+    over and every are seconds; with every the rounds go on for ever, each beginning so long after the one before began.
+    When a round could not start all its checks in that time, say is told, and the next one begins at once. load is
+    called before each round, and returns its targets.
+    """
+
+    def __init__(
+        self, load: Callable[[], Sequence[Target]], over: float, every: float, say: Callable[[str], None]
+    ) -> None:
+        self._load = load
+        self._over = over
+        self._every = every
+        self._say = say
+        self._stopped = False
+        self._exhausted = False
+
+    def stop(self) -> None:
+        """Lets the survey end; to be called by a signal handler. Raises SurveyStopped when nothing more is to start."""
+        self._stopped = True
+        if self._exhausted:
+            raise SurveyStopped
+
+    def __iter__(self) -> Iterator[tuple[tuple[Round, Target], Probe] | float]:
+        due = monotonic()
+        while True:
+            yield from self._one_round()
+            if not self._every:
+                self._exhausted = True
+                return
+            due += self._every
+            late = monotonic() - due
+            if late > self._every / 100:
+                self._say(f"the round took {self._every + late:.1f} s, longer than its interval of {self._every:g} s")
+                due += late
+            yield from self._wait_until(due)
+
+    def _one_round(self) -> Iterator[tuple[tuple[Round, Target], Probe] | float]:
+        targets = self._load()
+        this = Round(len(targets))
+        together = _together(self._over / max(1, len(targets)))
+        for number, target in enumerate(targets):
+            if self._over and not number % together:
+                yield from self._wait_until(this.began + number * self._over / len(targets))
+            elif self._stopped:
+                raise SurveyStopped
+            yield (this, target), target.command.probe
+
+    def _wait_until(self, due: float) -> Iterator[float]:
+        while not self._stopped and (now := monotonic()) < due:
+            yield min(due, now + _TICK)
+        if self._stopped:
+            raise SurveyStopped
+
+
+def _together(interval: float) -> int:
+    return max(1, min(_GROUP, int(_GROUP_SECONDS / interval))) if interval else 1

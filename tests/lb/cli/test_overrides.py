@@ -1,0 +1,152 @@
+"""What an operator says of backends and farms: drain, up, down, stop, start; flows that are cut."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from noidlb.nft.marks import Layout
+from noidlb.nft.table import MAPS
+
+from tests.support.lb.balancer import BOTH, ONE, Balancer
+
+OTHER_PORT = BOTH.replace("port = 2121", "port = 2122")
+UDP = "udp . 192.0.2.10 . 69"
+
+
+def test_words_hold_over_another_apply_and_a_reboot(applied: Balancer) -> None:
+    assert applied.run("drain", "public-ftp", "b1") == (
+        0,
+        "backend public-ftp/b1: new clients 50 % -> none\nbackend public-ftp/b2: new clients 50 % -> 100 %\n",
+    )
+    held = applied.holds
+    applied.holds = None
+    applied.run("apply", applied.write(BOTH))
+    assert applied.holds == held
+    applied.run("up", "public-ftp", "b1")
+    assert applied.run("apply", applied.write(BOTH)) == (0, "nothing to change\n")
+
+
+def test_words_need_no_file(applied: Balancer) -> None:
+    os.unlink(applied.folder / "farms.toml")
+    assert applied.run("down", "boot", "b1")[0] == 0
+    assert applied.run("status")[0] == 0
+
+
+def test_words_without_a_table_wait_for_the_next_apply(applied: Balancer) -> None:
+    applied.holds = None
+    code, output = applied.run("drain", "boot", "b1")
+    assert (code, output) == (
+        0,
+        "there is no table in the kernel: this will hold from the next noidlb apply or start on\n",
+    )
+    assert applied.holds is None
+    applied.run("apply", applied.write(BOTH))
+    assert "drain" in applied.run("status")[1]
+
+
+def test_a_tftp_backend_that_goes_down_loses_its_flows_at_once(applied: Balancer) -> None:
+    applied.run("down", "public-ftp", "b1")
+    assert applied.cuts() == []
+    applied.run("down", "boot", "b1")
+    ((*words, mark),) = applied.cuts()
+    assert words == ["-D", "-f", "ipv4", "-p", "udp", "-m"]
+    assert mark.endswith(f"/{Layout().flow:#x}")
+
+
+def test_cutting_ends_all_flows_of_a_backend(applied: Balancer) -> None:
+    applied.conntrack.answer("-D", "ipv4", err="conntrack v1.4.7: 1 flow entries have been deleted.\n")
+    assert applied.run("drain", "public-ftp", "b1", "--cut")[1].endswith("ended 1 flow\n")
+    ((*words, _),) = applied.cuts()
+    assert words == ["-D", "-f", "ipv4", "-m"]
+    # Even when nothing has to change.
+    assert applied.run("drain", "public-ftp", "b1", "--cut") == (0, "nothing to change\nended 1 flow\n")
+
+
+def test_apply_cuts_what_is_gone_only_when_told(applied: Balancer) -> None:
+    applied.run("apply", applied.write(OTHER_PORT))
+    assert applied.cuts() == []
+    applied.run("apply", applied.write(BOTH))
+    applied.run("apply", applied.write(OTHER_PORT), "--cut")
+    assert len(applied.cuts()) == 1
+
+
+def test_flows_in_udp_end_with_their_farm(applied: Balancer) -> None:
+    assert applied.run("apply", applied.write(ONE)) == (0, "service udp 192.0.2.10 69 of farm boot: removed\n")
+    ((*words, mark),) = applied.cuts()
+    assert words == ["-D", "-f", "ipv4", "-p", "udp", "-m"]
+    assert mark.endswith(f"/{Layout().farm:#x}")
+
+
+def test_a_word_changes_its_backend_alone(applied: Balancer) -> None:
+    before = applied.table
+    # What the kernel has is of another file than the one that was kept, as after an apply that was interrupted.
+    other = BOTH.replace("192.0.2.10", "192.0.2.20").replace("10.0.1.", "10.0.9.")
+    applied.folder.joinpath("state/farms.toml").write_text(other)
+    assert applied.run("drain", "public-ftp", "b1") == (
+        0,
+        "backend public-ftp/b1: new clients 50 % -> none\nbackend public-ftp/b2: new clients 50 % -> 100 %\n",
+    )
+    changed = {name for name in MAPS if applied.table.of(name) != before.of(name)}
+    assert changed == {"slot4"}
+    # A guardian that has ended had taken the other one out, which stays so.
+    applied.run("down", "boot", "b2")
+    applied.folder.joinpath("state/words.json").unlink()
+    out = dict(applied.table.of("backend4"))
+    applied.run("drain", "boot", "b1")
+    assert applied.table.of("backend4") == out
+    assert not [key for key in applied.table.of("slot4") if key.startswith(applied.table.of("farm4")[UDP])]
+
+
+def test_a_word_about_a_farm_changes_it_alone(applied: Balancer) -> None:
+    applied.run("down", "public-ftp", "b1")
+    before = applied.table
+    applied.folder.joinpath("state/words.json").unlink()
+    applied.run("stop", "boot")
+    assert applied.table.of("service4")[UDP] == "goto refuse"
+    assert applied.table.of("backend4").items() <= before.of("backend4").items()
+    applied.run("start", "boot")
+    assert applied.table == before
+
+
+def test_stop_and_start_one_farm(applied: Balancer) -> None:
+    assert applied.run("stop", "boot") == (0, "service udp 192.0.2.10 69 of farm boot: refuses its clients\n")
+    assert applied.run("stop", "boot") == (0, "nothing to change\n")
+    assert applied.run("apply", applied.write(BOTH))[1] == (
+        "nothing to change\nstopped: boot: noidlb start FARM lets one serve\n"
+    )
+    assert applied.run("start", "boot")[1] == "service udp 192.0.2.10 69 of farm boot: serves its clients again\n"
+    assert applied.cuts() == []
+
+
+def test_stop_without_a_farm_keeps_the_table(applied: Balancer) -> None:
+    assert applied.run("stop")[1].count("refuses its clients") == 2
+    assert applied.holds is not None
+    assert applied.run("apply", applied.write(BOTH))[1].endswith(
+        "all farms are stopped: noidlb start lets them serve\n"
+    )
+    assert applied.run("start")[1].count("serves its clients again") == 2
+
+
+def test_stop_with_cut_removes_the_table(applied: Balancer) -> None:
+    applied.conntrack.answer(
+        "-L", out="tcp 6 9 ESTABLISHED src=1.2.3.4 mark=2147483905\nudp 17 9 src=1.2.3.4 mark=1073741824\n"
+    )
+    assert applied.run("stop", "--cut")[1].endswith("ended 0 flows\nthe table is removed\n")
+    assert applied.holds is None
+    # Farms without flows cost no run of conntrack.
+    assert applied.cuts() == []
+    assert applied.run("stop", "--cut")[0] == 0
+    assert applied.run("start") == (0, "the table is made, with 2 farms\n")
+
+
+def test_stopping_one_farm_cuts_its_flows_alone(applied: Balancer) -> None:
+    statuses = json.loads(applied.run("status", "--json")[1])["farms"]
+    assert [one["name"] for one in statuses] == ["public-ftp", "boot"]
+    table = applied.holds.table if applied.holds else None
+    assert table is not None
+    (mark,) = {int(value, 16) for key, value in table.of("farm4").items() if key.startswith("udp")}
+    applied.conntrack.answer("-L", out=f"udp 17 9 src=1.2.3.4 mark={mark | 1}\ntcp 6 9 ESTABLISHED mark=257\n")
+    applied.run("stop", "boot", "--cut")
+    assert applied.cuts() == [["-D", "-f", "ipv4", "-m", f"{mark:#x}/{Layout().farm:#x}"]]
+    assert applied.holds is not None

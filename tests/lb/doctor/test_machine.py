@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from noidlb.doctor import machine as doctor
+from noidlb.doctor.machine import examine
+from noidlb.farm import Farm, Mode, Protocol
+from noidlb.finding import Finding
+from noidlb.guard import Guard
+from noidlb.nft import host as modules, nft as kernel
+from noidlb.nft.listing import BaseChain, Snapshot
+from noidlb.nft.run import KernelError
+from noidlb.nft.skeleton import VERSION
+
+from tests.support.lb.farms import backend, farm
+from tests.support.lb.programs import Played
+
+HEALTHY = {
+    "proc/self/status": "Name:\tpython\nCapEff:\t000001ffffffffff\n",
+    "proc/sys/net/ipv4/ip_forward": "1\n",
+    "proc/sys/net/ipv6/conf/all/forwarding": "1\n",
+    "proc/sys/net/ipv4/conf/all/rp_filter": "0\n",
+    "proc/sys/net/ipv4/conf/eth0/rp_filter": "2\n",
+    "proc/sys/net/netfilter/nf_conntrack_count": "5\n",
+    "proc/sys/net/netfilter/nf_conntrack_max": "262144\n",
+    "proc/sys/net/netfilter/nf_conntrack_expect_max": "4096\n",
+    "proc/sys/net/bridge/bridge-nf-call-iptables": "1\n",
+    "sys/module/nf_conntrack_ftp/parameters/loose": "N\n",
+    "sys/module/nf_nat_ftp/refcnt": "1\n",
+    "sys/module/nf_nat_tftp/refcnt": "1\n",
+}
+Examine = Callable[..., list[Finding]]
+
+
+@pytest.fixture
+def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.MonkeyPatch) -> Examine:
+    """Examines a healthy machine in which some files are otherwise; None removes one."""
+    nft.answer("--version", out="nftables v1.0.6 (Lester Gooch #5)\n")
+    conntrack.answer("--version", out="conntrack v1.4.7 (conntrack-tools)\n")
+    monkeypatch.setattr(kernel, "read", lambda: Snapshot(VERSION))
+    monkeypatch.setattr(kernel, "other_chains", list)
+    # Everything can be reached, and the VIPs are ours.
+    monkeypatch.setattr(
+        doctor, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
+    )
+
+    def examined(*farms: Farm, **changes: str | None) -> list[Finding]:
+        files = {**HEALTHY, **{name.replace("__", "-"): text for name, text in changes.items()}}
+        for name, text in files.items():
+            if text is not None:
+                path = tmp_path / "root" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        return list(examine(farms, tmp_path / "root"))
+
+    return examined
+
+
+def bad(findings: list[Finding], *levels: str) -> list[str]:
+    return [str(one) for one in findings if one.level in (levels or ("note", "warn", "fault"))]
+
+
+FTP = farm("ftp")
+BOTH = (FTP, farm("tftp", protocol=Protocol.TFTP))
+
+
+def test_a_healthy_machine(look: Examine) -> None:
+    findings = look(*BOTH)
+    assert bad(findings) == []
+    assert str(findings[0]) == "ok     nft: nftables v1.0.6 (Lester Gooch #5)"
+    assert str(findings[1]) == "ok     conntrack: conntrack v1.4.7 (conntrack-tools)"
+    assert bad(look()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("proc/self/status", "CapEff:\t0000000000000fff\n", "fault  privilege: CAP_NET_ADMIN is missing"),
+        ("proc/sys/net/ipv4/ip_forward", "0\n", "fault  net.ipv4.ip_forward: is 0: sysctl -w net.ipv4.ip_forward=1"),
+        ("proc/sys/net/ipv6/conf/all/forwarding", None, "fault  net.ipv6.conf.all.forwarding: does not exist"),
+        ("proc/sys/net/ipv4/conf/all/rp_filter", "1\n", "note   rp_filter: is strict (1) for all"),
+        ("proc/sys/net/ipv4/conf/eth1/rp_filter", "1\n", "note   rp_filter: is strict (1) for eth1"),
+        (
+            "proc/sys/net/netfilter/nf_conntrack_count",
+            "200000\n",
+            "warn   nf_conntrack_max: 200000 of 262144 flows: raise",
+        ),
+        ("proc/sys/net/netfilter/nf_conntrack_count", "262144\n", "fault  nf_conntrack_max: 262144 of 262144 flows"),
+        ("proc/sys/net/netfilter/nf_conntrack_max", None, "warn   nf_conntrack_max: cannot be read"),
+        ("proc/sys/net/netfilter/nf_conntrack_expect_max", "64\n", "warn   nf_conntrack_expect_max: 64: at least 4096"),
+        ("sys/class/net/br0/bridge/bridge_id", "x", "warn   bridges: bridge-nf-call-iptables: frames"),
+        ("sys/module/nf_conntrack_ftp/parameters/loose", "Y\n", "warn   nf_conntrack_ftp: loose is on"),
+        ("proc/net/ip_tables_names", "filter\nnat\n", "note   iptables: its legacy nat table is in use"),
+    ],
+)
+def test_what_is_wrong_is_said(look: Examine, file: str, text: str | None, line: str) -> None:
+    (found,) = bad(look(*BOTH, **{file: text}))
+    assert found.startswith(line)
+
+
+def test_strict_reverse_paths_matter_more_in_dnat(look: Examine) -> None:
+    direct = farm("direct", mode=Mode.DNAT)
+    found = bad(look(direct, **{"proc/sys/net/ipv4/conf/eth0/rp_filter": "1"}))
+    assert found[0].startswith("warn   rp_filter: is strict (1) for eth0")
+    assert found[1].startswith("note   return routes: direct: in mode dnat, backends must answer")
+
+
+def test_a_family_that_no_farm_has_need_not_be_forwarded(look: Examine) -> None:
+    v4 = farm("v4", vip=(ip_address("10.10.0.100"),))
+    (found,) = bad(look(v4, **{"proc/sys/net/ipv6/conf/all/forwarding": "0"}))
+    assert found.startswith("warn   net.ipv6.conf.all.forwarding: is 0")
+
+
+def test_missing_programs_are_faults(look: Examine, path: Path) -> None:
+    (path / "nft").unlink()
+    (path / "conntrack").unlink()
+    assert bad(look(FTP), "fault") == [
+        "fault  nft: the program nft is missing: install the package nftables",
+        "fault  conntrack: the program conntrack is missing: install the package conntrack",
+        "fault  kernel: the program nft is missing: install the package nftables",
+        "fault  flows: the program conntrack is missing: install the package conntrack",
+    ]
+
+
+def test_missing_parts_are_faults(look: Examine, nft: Played) -> None:
+    nft.answer("-c", err="Error: Could not process rule: No such file or directory\n", code=1, times=3)
+    (found,) = bad(look(FTP))
+    assert found == "fault  kernel: lacks nf_tables: load with modprobe, or use a kernel that has it"
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "line"),
+    [
+        (None, "note   table: is not in the kernel: nothing is balanced until noidlb apply"),
+        (Snapshot(None), "warn   table: is of another version, or damaged: noidlb apply replaces it"),
+    ],
+)
+def test_the_table(look: Examine, monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot | None, line: str) -> None:
+    monkeypatch.setattr(kernel, "read", lambda: snapshot)
+    assert bad(look(FTP)) == [line]
+
+
+def chain(**changes: object) -> BaseChain:
+    values = {"family": "ip", "table": "t", "name": "c", "type": "nat", "hook": "prerouting", "policy": "accept"}
+    return BaseChain(**{**values, "priority": -100, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("other", "line"),
+    [
+        (chain(), "warn   other NAT: table ip t, chain c is at our priority"),
+        (chain(priority=-150), "warn   other NAT: table ip t, chain c is before our chains"),
+        (chain(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after our chains"),
+        (chain(hook="forward", type="filter", policy="drop"), "note   firewall: table ip t, chain c drops what"),
+    ],
+)
+def test_chains_of_others(look: Examine, monkeypatch: pytest.MonkeyPatch, other: BaseChain, line: str) -> None:
+    monkeypatch.setattr(kernel, "other_chains", lambda: [other])
+    (found,) = bad(look(FTP))
+    assert found.startswith(line)
+
+
+@pytest.mark.parametrize("other", [chain(hook="forward", type="filter"), chain(hook="input", type="nat")])
+def test_chains_that_do_not_matter(look: Examine, monkeypatch: pytest.MonkeyPatch, other: BaseChain) -> None:
+    monkeypatch.setattr(kernel, "other_chains", lambda: [other])
+    assert bad(look(FTP)) == []
+
+
+def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KernelError("no")
+
+    monkeypatch.setattr(kernel, "read", fail)
+    monkeypatch.setattr(kernel, "other_chains", fail)
+    monkeypatch.setattr(kernel, "missing_parts", fail)
+    assert bad(look(FTP)) == ["fault  kernel: no"]
+
+
+def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = {"10.20.1.2": None, "10.20.2.2": "10.20.2.2"}
+    monkeypatch.setattr(doctor, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
+    many = farm("many", 2, backends=(backend(1), backend(2), backend(3)))
+    assert bad(look(many)) == [
+        "warn   VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so nobody answers for it unless the "
+        "network routes it here; ip address add it, or let keepalived do so",
+        "fault  backends: 10.20.1.2: no route leads there",
+        "warn   backends: 10.20.2.2: this machine itself; farms in mode dnat cannot be tested from here",
+    ]
+
+
+def test_looking_for_a_route_sends_nothing() -> None:
+    assert doctor.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
+
+
+def test_only_some_of_many_are_named() -> None:
+    assert doctor._some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert doctor._some(["a"]) == "a"
+
+
+def test_modules(tmp_path: Path) -> None:
+    name = "nf_nat_ftp"
+    assert modules.is_there(name, tmp_path) is None
+    (tmp_path / "proc").mkdir()
+    configuration = tmp_path / "proc/config.gz"
+    configuration.write_bytes(gzip.compress(b"CONFIG_NF_NAT_FTP=m\n"))
+    assert modules.is_there(name, tmp_path) is False
+    configuration.write_bytes(gzip.compress(b"CONFIG_NF_NAT_FTP=y\n"))
+    assert modules.is_there(name, tmp_path) is True
+    configuration.write_bytes(b"nonsense")
+    (tmp_path / "proc/modules").write_text("")
+    built_in = tmp_path / "lib/modules" / os.uname().release / "modules.builtin"
+    built_in.parent.mkdir(parents=True)
+    built_in.write_text("kernel/fs/ext4/ext4.ko\n")
+    assert modules.is_there(name, tmp_path) is False
+    built_in.write_text(f"kernel/net/netfilter/{name}.ko\n")
+    assert modules.is_there(name, tmp_path) is True
+    built_in.write_text("")
+    (tmp_path / "sys/module" / name).mkdir(parents=True)
+    assert modules.is_there(name, tmp_path) is True
+
+
+def test_modules_that_are_missing_are_loaded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modprobe = Played(path, "modprobe")
+    monkeypatch.setattr(modules, "is_there", lambda name: name == "there" or bool(modprobe.calls))
+    assert modules.load(["there", "nf_nat_ftp", "nf_nat_tftp"]) == []
+    assert [call.arguments for call in modprobe.calls] == [["--quiet", "--all", "nf_nat_ftp", "nf_nat_tftp"]]
+    assert modules.load(["nf_nat_ftp"]) == []
+    assert len(modprobe.calls) == 1
+
+
+@pytest.mark.usefixtures("path")
+def test_modules_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "is_there", lambda name: False)
+    assert modules.load(["nf_nat_ftp"]) == ["nf_nat_ftp"]
+    monkeypatch.setattr(modules, "is_there", lambda name: None)
+    assert modules.load(["nf_nat_ftp"]) == []
+
+
+def test_farms_need_the_helpers_of_their_protocols() -> None:
+    assert modules.nat_helpers(BOTH) == ["nf_nat_ftp", "nf_nat_tftp"]
+    assert modules.nat_helpers((farm("s", protocol=Protocol.SFTP),)) == []
+
+
+def test_a_command_that_cannot_be_run_is_a_fault(look: Examine) -> None:
+    (found,) = bad(look(farm(guardian=Guard(commands=("/no/such/plugin HOST",)))), "fault")
+    assert "cannot be checked" in found
+    assert "/no/such/plugin" in found
+    assert bad(look(farm(guardian=Guard())), "fault") == []

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from noidlb.config.pair import Node, digest_of, with_sources
+from noidlb.doctor import pair as pair_doctor
+from noidlb.doctor.pair import examine_pair, judge_counters
+from noidlb.finding import FAULT, NOTE, OK, WARN, Finding
+from noidlb.nft.run import Answer
+from noidlb.pair.files import files_of, write_files
+from noidlb.pair.peer import PeerError, Side
+from noidlb.role import Role
+
+from noidchecks import __version__
+from tests.lb.config.test_pair import ftp
+from tests.support.lb.pairs import node, pair
+
+COUNTERS = """\
+UDP traffic (active device=sync):
+                1208 Bytes sent                 1416 Bytes recv
+                  {sent} Pckts sent                   {received} Pckts recv
+                   {errors} Error send                    0 Error recv
+message tracking:
+                   0 Malformed msgs                    {lost} Lost msgs
+"""
+TEXT = "the farms file"
+OWN = {str(one) for one in node(1).addresses}
+MOVING = {"10.10.0.100", "fd00:10::100", "10.20.0.100", "fd00:20::100"}
+PEER = Side(role=Role.BACKUP, version=__version__, farms=digest_of(TEXT))
+Look = Callable[..., dict[str, Finding]]
+
+
+@pytest.fixture
+def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+    """Examines lb1, by the addresses that it has and the role in the file."""
+
+    def answer(argv: list[str], timeout: float) -> Answer:
+        counters = COUNTERS.format(sent=5, received=7, errors=0, lost=0)
+        return Answer(0, (counters if "-s" in argv else f"{Path(argv[0]).name} 1.0\n").encode(), "")
+
+    monkeypatch.setattr(pair_doctor, "find", lambda name, _: name)
+    monkeypatch.setattr(pair_doctor, "run", answer)
+    both = pair()
+    farms = with_sources((ftp(),), both)
+
+    def examined(
+        here: set[str],
+        role: str = "",
+        text: str = TEXT,
+        loose: str = "0\n",
+        again: str = "100\n",
+        peer: Side | str = PEER,
+    ) -> dict[str, Finding]:
+        def ask(node: Node) -> Side:
+            assert node.name == "lb2"
+            if isinstance(peer, str):
+                raise PeerError(peer)
+            return peer
+
+        write_files(files_of(both, node(1), farms, digest_of(TEXT), tmp_path, tmp_path), tmp_path)
+        if role:
+            (tmp_path / "role").write_text(f"{role}\n")
+        (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text(loose)
+        for name in ("front", "back"):
+            (tmp_path / f"proc/sys/net/ipv6/neigh/{name}").mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"proc/sys/net/ipv6/neigh/{name}/retrans_time_ms").write_text(again)
+        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, ask, tmp_path)
+        return {one.subject: one for one in found}
+
+    return examined
+
+
+def test_a_node_that_serves(look: Look) -> None:
+    found = look(OWN | MOVING, "master")
+    assert found["role"] == Finding(OK, "role", "lb1 serves")
+    assert found["synchronization"] == Finding(OK, "synchronization", "5 sent, 7 received, 0 errors, 0 lost")
+    assert found["keepalived.conf"].level == found["conntrackd.conf"].level == OK
+    assert digest_of(TEXT)[:12] in found["farms file"].text
+    assert found["peer"] == Finding(OK, "peer", "lb1 is master, lb2 is backup")
+    assert found["noidlb"].level == OK
+    assert not [one for one in found.values() if one.level in (WARN, FAULT)]
+
+
+def test_a_peer_that_cannot_be_asked(look: Look) -> None:
+    found = look(OWN | MOVING, "master", peer="it is silent")
+    assert found["peer"] == Finding(WARN, "peer", "lb2 cannot be asked: it is silent")
+    assert found["farms file"].level == NOTE
+    assert "lb2" in found["farms file"].text
+    assert "noidlb" not in found
+
+
+@pytest.mark.parametrize(
+    ("changed", "subject", "level"),
+    [
+        ({"role": Role.MASTER}, "peer", FAULT),
+        ({"farms": "1" * 64}, "farms file", FAULT),
+        ({"version": "0.0"}, "noidlb", WARN),
+    ],
+)
+def test_a_peer_that_differs(look: Look, changed: dict[str, object], subject: str, level: str) -> None:
+    found = look(OWN | MOVING, "master", peer=replace(PEER, **changed))  # type: ignore[arg-type]
+    assert [one.subject for one in found.values() if one.level in (WARN, FAULT)] == [subject]
+    assert found[subject].level == level
+
+
+def test_a_node_that_stands_by(look: Look) -> None:
+    assert look(OWN, "backup")["role"] == Finding(OK, "role", "lb1 stands by")
+
+
+@pytest.mark.parametrize(
+    ("here", "role", "level"),
+    [
+        (OWN | {"10.10.0.100"}, "master", FAULT),
+        (OWN, "master", FAULT),
+        (OWN | MOVING, "backup", FAULT),
+        (OWN, "fault", FAULT),
+        (OWN, "", WARN),
+    ],
+)
+def test_roles_that_do_not_fit(look: Look, here: set[str], role: str, level: str) -> None:
+    assert look(here, role)["role"].level == level
+
+
+def test_another_machine(look: Look) -> None:
+    assert look({"192.0.2.1"})["node"].level == FAULT
+    assert "172.31.0.1" in look(OWN - {"172.31.0.1"}, "backup")["node"].text
+
+
+def test_files_from_another_farms_file(look: Look) -> None:
+    found = look(OWN, "backup", text="changed")
+    assert found["keepalived.conf"].level == found["conntrackd.conf"].level == WARN
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "received", "errors", "lost", "level"),
+    [(0, 1, 1, 0, 0, OK), (0, 1, 0, 0, 0, FAULT), (0, 1, 1, 2, 0, WARN), (0, 1, 1, 0, 2, WARN), (1, 1, 1, 0, 0, FAULT)],
+)
+def test_counters(code: int, sent: int, received: int, errors: int, lost: int, level: str) -> None:
+    text = COUNTERS.format(sent=sent, received=received, errors=errors, lost=lost)
+    assert judge_counters(code, text).level == level
+
+
+def test_counters_that_nobody_understands() -> None:
+    assert judge_counters(0, "cache internal:\n").level == FAULT
+
+
+def test_a_kernel_that_asks_its_neighbours_seldom(look: Look) -> None:
+    found = look(OWN, "backup", again="1000\n")
+    for name in ("front", "back"):
+        one = found[f"net/ipv6/neigh/{name}/retrans_time_ms"]
+        assert one.level == WARN
+        assert one.text.startswith("is 1000: ")
+    assert look(OWN, "backup")["net/ipv6/neigh/front/retrans_time_ms"] == Finding(
+        OK, "net/ipv6/neigh/front/retrans_time_ms", "100"
+    )
+
+
+def test_a_kernel_that_takes_up_any_stream(look: Look) -> None:
+    assert look(OWN, "backup", loose="1\n")["net.netfilter.nf_conntrack_tcp_loose"].level == WARN

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from noidlb.guard import Guard, OnUnknown, OnWarning, fill_in
+from noidlb.guardian.health import Change, Switch, Watch, pace_of, reason_of
+
+from noidchecks.errors import LocalError, NotConnected
+from noidchecks.status.result import Result
+from noidchecks.status.state import State
+from noidchecks.timings import Timings
+
+OK = Result(State.OK, "FTP OK - fine")
+WARNING = Result(State.WARNING, "FTP WARNING - slow")
+CRITICAL = Result(State.CRITICAL, "FTP CRITICAL - refused", timings=Timings(0.5))
+UNKNOWN = Result(State.UNKNOWN, "FTP UNKNOWN - who knows")
+OURS = Result(State.UNKNOWN, "FTP UNKNOWN - no descriptors", failure=LocalError("no descriptors"))
+
+
+def watch(**settings: Any) -> Watch:
+    return Watch("f", "b1", 4, "check_ftp -H HOST", Guard(**settings))
+
+
+def play(one: Watch, *results: Result) -> list[str]:
+    """Returns the kind of change that each result brings, "" for none; a second lies between two of them."""
+    changes = [one.take(result, float(second)) for second, result in enumerate(results)]
+    return [change.kind if change else "" for change in changes]
+
+
+@pytest.mark.parametrize(("first", "state"), [(OK, "up"), (WARNING, "up"), (CRITICAL, "down"), (UNKNOWN, "down")])
+def test_the_first_result_decides(first: Result, state: str) -> None:
+    one = watch()
+    assert one.state == "unknown"
+    assert play(one, first) == [state]
+    assert (one.state, one.flaps) == (state, 0)
+
+
+def test_it_takes_so_many_failures_in_a_row() -> None:
+    one = watch(fall=3, rise=2)
+    assert play(one, OK, CRITICAL, CRITICAL, OK, CRITICAL, CRITICAL, CRITICAL) == ["up", *[""] * 5, "down"]
+    assert play(one, OK, CRITICAL, OK, OK) == ["", "", "", "up"]
+    assert (one.flaps, one.probes) == (2, 11)
+
+
+def test_an_excuse_makes_a_failure_no_verdict_and_a_success_counts() -> None:
+    one = watch(fall=1, rise=1, on_warning=OnWarning.HALF)
+    assert one.take(OK, 0.0, "paused") is not None
+    change = one.take(CRITICAL, 1.0, "paused")
+    assert change is not None
+    assert (change.kind, change.reason) == ("keep", "no verdict: paused; meanwhile: refused")
+    assert (one.state, one.kept) == ("up", "paused; meanwhile: refused")
+    # A WARNING may be of the time that it took.
+    assert one.take(WARNING, 2.0, "paused") is None
+    assert not one.half.value
+    again = one.take(OK, 3.0)
+    assert again is not None
+    assert (again.kind, one.kept) == ("note", "")
+    assert play(one, CRITICAL) == ["down"]
+    assert one.take(OK, 4.0, "paused") is not None
+    assert one.state == "up"
+
+
+def test_a_change_tells_since_when_why_and_how_long_it_can_wait() -> None:
+    one = watch(fall=2, timeout=3)
+    one.take(OK, 0.0)
+    one.take(CRITICAL, 10.0)
+    change = one.take(CRITICAL, 11.0)
+    assert change == Change(kind="down", reason="refused", since=10.0, result=CRITICAL, hold=2.5)
+    hung = watch(timeout=3).take(Result(State.CRITICAL, "timeout", timings=Timings(3.001)), 0.0)
+    assert hung is not None
+    assert hung.hold == 0
+
+
+def test_a_warning_is_a_note_of_one_that_is_up() -> None:
+    one = watch(on_warning=OnWarning.UP)
+    assert play(one, OK, WARNING, WARNING, OK) == ["up", "note", "", "note"]
+    assert one.note == ""
+    assert play(one, WARNING) == ["note"]
+    assert one.note == "slow"
+
+
+def test_a_warning_can_be_a_failure() -> None:
+    assert play(watch(on_warning=OnWarning.DOWN, fall=2), OK, WARNING, CRITICAL) == ["up", "", "down"]
+
+
+def test_a_warning_can_halve_the_weight_as_slowly_as_it_would_fall() -> None:
+    one = watch(on_warning=OnWarning.HALF, fall=2, rise=2)
+    assert play(one, OK, WARNING, WARNING) == ["up", "note", "weight"]
+    assert one.half.value
+    assert play(one, OK, OK) == ["note", "weight"]
+    assert not one.half.value
+    # From unknown and from down it comes as it is.
+    one = watch(on_warning=OnWarning.HALF, rise=1, fall=1)
+    assert play(one, WARNING, CRITICAL, WARNING) == ["up", "down", "up"]
+    assert one.half.value
+
+
+def test_unknown_can_be_no_result() -> None:
+    one = watch(on_unknown=OnUnknown.KEEP, fall=2)
+    assert play(one, UNKNOWN, UNKNOWN, OK, UNKNOWN, UNKNOWN) == ["keep", "", "up", "keep", ""]
+    # It neither ends a streak nor lengthens it.
+    assert play(one, CRITICAL, UNKNOWN, CRITICAL) == ["note", "keep", "down"]
+
+
+def test_our_own_trouble_is_nobody_elses() -> None:
+    one = watch(fall=1)
+    assert play(one, OK, OURS, OURS) == ["up", "keep", ""]
+    assert one.state == "up"
+
+
+def test_slow_start_counts_from_a_recovery_alone() -> None:
+    one = watch(rise=1, fall=1)
+    play(one, OK)
+    assert one.recovered is None
+    play(one, CRITICAL, OK)
+    assert one.recovered == 1.0
+
+
+def test_an_heir_knows_what_was_known_and_counts_anew() -> None:
+    one = watch(fall=2)
+    play(one, OK, CRITICAL)
+    heir = watch(fall=2)
+    heir.adopt(one)
+    assert (heir.state, heir.up.streak, heir.probes) == ("up", 0, 2)
+
+
+def test_doubt_is_fast() -> None:
+    one = watch(interval=10, fast_interval=2, down_interval=30, fall=3, timeout=5)
+    assert pace_of([one]).fast == 2
+    play(one, OK)
+    pace = pace_of([one])
+    assert (pace.interval, pace.fast, pace.eager, pace.most) == (10, None, 2, 3)
+    play(one, CRITICAL)
+    assert pace_of([one]).fast == 2
+    play(one, CRITICAL, CRITICAL)
+    pace = pace_of([one])
+    assert (pace.interval, pace.fast, pace.eager, pace.most) == (30, None, None, 1)
+
+
+def test_the_most_impatient_watch_sets_the_pace() -> None:
+    slow, fast = watch(interval=60, jitter=10), watch(interval=2)
+    play(slow, OK)
+    play(fast, OK)
+    pace = pace_of([slow, fast])
+    assert (pace.interval, pace.eager, pace.jitter) == (2, 1, 0.1)
+
+
+def test_a_switch_knows_what_speaks_against_it() -> None:
+    switch = Switch()
+    assert switch.take(True, rise=9, fall=2, now=1.0)
+    assert not switch.take(False, rise=9, fall=2, now=2.0)
+    assert (switch.streak, switch.streak_since) == (1, 2.0)
+    assert switch.take(False, rise=9, fall=2, now=3.0)
+    assert (switch.value, switch.streak, switch.streak_since) == (False, 0, 2.0)
+
+
+def test_a_reason_is_the_words_and_fit_to_print() -> None:
+    assert reason_of(Result(State.CRITICAL, "FTP CRITICAL - 227 announces 10.9.9.9 - so\nmore")) == (
+        "227 announces 10.9.9.9 - so"
+    )
+    assert reason_of(Result(State.CRITICAL, "bad\x1b[31m|x=1")) == "bad\\x1b[31m x=1"
+    failure = NotConnected("refused", 111)
+    assert len(reason_of(Result(State.CRITICAL, "x" * 1000, failure=failure))) == 300
+
+
+@pytest.mark.parametrize(
+    ("command", "host", "words"),
+    [
+        ("check_ftp -H HOST -p PORT", "10.0.0.1", ("check_ftp", "-H", "10.0.0.1", "-p", "2121")),
+        ("check_ftp -H HOST -p PORT", "fd00::1", ("check_ftp", "-H", "fd00::1", "-p", "2121")),
+        ("x ftp://HOST:PORT/", "fd00::1", ("x", "ftp://[fd00::1]:2121/")),
+        ("x ftp://HOST:PORT/", "10.0.0.1", ("x", "ftp://10.0.0.1:2121/")),
+        ("x LOCALHOST HOSTNAME HOST_1 PORTAL '; HOST'", "h", ("x", "LOCALHOST", "HOSTNAME", "HOST_1", "PORTAL", "; h")),
+        ("x", "10.0.0.1", ("x",)),
+    ],
+)
+def test_host_and_port_are_filled_in_as_words_of_their_own(command: str, host: str, words: tuple[str, ...]) -> None:
+    assert fill_in(command, host, 2121) == words

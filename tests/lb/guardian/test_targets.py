@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+from noidlb.farm import Backend, Farm, Protocol
+from noidlb.guard import Guard
+from noidlb.guardian.targets import Targets
+
+from noidchecks.status.result import Result
+from noidchecks.status.state import State
+from tests.support.lb.farms import farm
+
+OK = Result(State.OK, "FTP OK - fine")
+GUARD = Guard(commands=("check_ftp -H HOST -p PORT",))
+
+
+def small(name: str, port: int, guard: Guard | None = GUARD, **settings: Any) -> Farm:
+    backends = (
+        Backend(name="one", address=(ip_address("10.0.0.1"), ip_address("fd00::1"))),
+        Backend(name="two", address=(ip_address("10.0.0.2"),), port=2121),
+    )
+    return farm(name, backends=backends, ports=(port,), guardian=guard, **settings)
+
+
+def words(targets: Targets) -> list[str]:
+    return sorted(" ".join(target.check.words) for target in targets)
+
+
+def test_a_target_for_each_command_and_address() -> None:
+    targets = Targets()
+    assert targets.configure((small("f", 21),), 0.0) == []
+    assert words(targets) == [
+        "check_ftp -H 10.0.0.1 -p 21",
+        "check_ftp -H 10.0.0.2 -p 2121",
+        "check_ftp -H fd00::1 -p 21",
+    ]
+    assert sorted(target.address for target in targets) == ["10.0.0.1:21", "10.0.0.2:2121", "[fd00::1]:21"]
+    assert set(targets.places) == {("f", "one", 4), ("f", "one", 6), ("f", "two", 4)}
+
+
+def test_addresses_without_a_vip_are_not_probed() -> None:
+    targets = Targets()
+    targets.configure((small("f", 21, vip=(ip_address("10.10.0.100"),)),), 0.0)
+    assert set(targets.places) == {("f", "one", 4), ("f", "two", 4)}
+
+
+def test_farms_share_a_probe_where_command_address_and_deadline_are_one() -> None:
+    targets = Targets()
+    other = replace(GUARD, interval=60, rise=1)
+    late = replace(GUARD, timeout=9)
+    targets.configure((small("f", 21), small("g", 21, other), small("h", 2121, late), small("i", 22, None)), 0.0)
+    shared = [target for target in targets if len(target.watches) > 1]
+    assert sorted(target.address for target in shared) == ["10.0.0.1:21", "10.0.0.2:2121", "[fd00::1]:21"]
+    assert len(targets) == 6
+    assert shared[0].pace.interval == 10
+
+
+def test_a_backend_keeps_its_address_where_the_command_names_no_host() -> None:
+    targets = Targets()
+    targets.configure(
+        (
+            small(
+                "f",
+                21,
+                Guard(commands=("/bin/true",)),
+            ),
+        ),
+        0.0,
+    )
+    (target,) = targets
+    assert [watch.address for watch in target.watches] == ["10.0.0.1:21", "[fd00::1]:21", "10.0.0.2:2121"]
+
+
+def test_every_command_is_a_target() -> None:
+    targets = Targets()
+    targets.configure((small("f", 21, Guard(commands=("check_ftp -H HOST", "check_x HOST"))),), 0.0)
+    assert len(targets) == 6
+    assert len(targets.places["f", "two", 4]) == 2
+
+
+def test_without_a_command_the_protocol_has_one() -> None:
+    for protocol, expected in (
+        (Protocol.FTP, "check_ftp -H 10.0.0.1 -p 2000"),
+        (Protocol.TFTP, "check_tftp -H 10.0.0.1 -p 2000"),
+        (Protocol.SFTP, "check_ssh -H 10.0.0.1 -p 2000"),
+    ):
+        targets = Targets()
+        targets.configure((small("f", 2000, Guard(), protocol=protocol),), 0.0)
+        assert words(targets)[0] == expected
+
+
+def test_what_is_known_stays_known() -> None:
+    targets = Targets()
+    targets.configure((small("f", 21),), 0.0)
+    for target in targets:
+        for watch in target.watches:
+            watch.take(OK, 1.0)
+    before = {target.address: target for target in targets}
+    # Another name, another farm beside it, another threshold: the address and the command are the same.
+    gone = targets.configure((small("renamed", 21, replace(GUARD, fall=9)), small("new", 2121)), 2.0)
+    assert gone == []
+    assert all(before[target.address] is target for target in targets if target.address in before)
+    states = {watch.key[:3]: watch.state for target in targets for watch in target.watches}
+    assert states["renamed", "one", 4] == states["renamed", "two", 4] == states["new", "two", 4] == "up"
+    assert states["new", "one", 4] == "unknown"
+    gone = targets.configure((small("new", 2121),), 3.0)
+    assert sorted(target.address for target in gone) == ["10.0.0.1:21", "[fd00::1]:21"]
+    assert not any(target.watches for target in gone)
+
+
+def test_the_pace_follows_each_result() -> None:
+    targets = Targets()
+    guard = replace(GUARD, rise=2, fall=2, down_interval=60)
+    targets.configure((small("f", 21, guard), small("g", 21, replace(guard, interval=4, fast_interval=2))), 0.0)
+    target = next(one for one in targets if one.address == "10.0.0.1:21")
+    bad = Result(State.CRITICAL, "FTP CRITICAL - no")
+    assert (target.pace.interval, target.pace.fast, target.pace.eager) == (4, 1, None)
+    for results, pace in (
+        ((OK,), (4, None, 1)),
+        ((OK, bad), (4, 1, 1)),
+        ((bad,), (60, None, None)),
+        ((OK,), (60, 1, None)),
+    ):
+        for result in results:
+            target.take(result, 0.0)
+        assert (target.pace.interval, target.pace.fast, target.pace.eager) == pace
+    # A farm that is new to a known address, and another guard.
+    targets.configure((small("f", 21, replace(guard, down_interval=30)),), 0.0)
+    assert target.pace.interval == 30

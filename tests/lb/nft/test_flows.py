@@ -1,0 +1,109 @@
+"""Which flows end with a change of the table."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from noidlb.farm import BackendState, Farm, Protocol
+from noidlb.nft.compile import Condition, Conditions, compile_table
+from noidlb.nft.flows import Ending, ending_of
+from noidlb.nft.marks import Marks
+
+from tests.support.lb.farms import backend, farm
+
+DRAIN, DOWN = Condition(BackendState.DRAIN), Condition(BackendState.DOWN)
+FTP = farm("ftp")
+TFTP = farm("tftp", protocol=Protocol.TFTP)
+BOTH = (FTP, TFTP)
+ASKED = {("10.10.0.100", 69), ("fd00:10::100", 69)}
+STOPPED = frozenset({"tftp"})
+
+
+Matches = set[tuple[int, tuple[int, int]]]
+
+
+def match(farms: tuple[Farm, ...], name: str, backend: str = "", versions: tuple[int, ...] = (4, 6)) -> Matches:
+    marks = Marks(farms)
+    one = next(one for one in farms if one.name == name)
+    found = marks.layout.match(marks.backend(one, backend) if backend else marks.farm(one))
+    return {(version, found) for version in versions}
+
+
+def ending(
+    before: tuple[Farm, ...], after: tuple[Farm, ...], conditions: Conditions | None = None, *, cut: bool = False
+) -> Ending:
+    return ending_of(compile_table(before), compile_table(after, conditions), cuts=lambda _: cut)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({("ftp", "b1"): DOWN}, set()),
+        ({("tftp", "b1"): DOWN}, match(BOTH, "tftp", "b1")),
+        ({("tftp", "b1"): DRAIN}, set()),
+        ({("tftp", name): DOWN for name in ("b1", "b2", "b3")}, match(BOTH, "tftp")),
+    ],
+)
+def test_flows_in_udp_end_with_their_backend(
+    conditions: Conditions, expected: set[tuple[int, tuple[int, int]]]
+) -> None:
+    assert ending(BOTH, BOTH, conditions) == Ending(udp=expected)
+
+
+def test_a_backend_that_is_removed_or_moves_is_as_one_that_is_down() -> None:
+    fewer = farm("tftp", 2, protocol=Protocol.TFTP)
+    assert ending(BOTH, (FTP, fewer)) == Ending(udp=match(BOTH, "tftp", "b3"))
+    moved = farm("tftp", protocol=Protocol.TFTP, backends=(backend(1, port=70), backend(2), backend(3)))
+    assert ending(BOTH, (FTP, moved)) == Ending(udp=match(BOTH, "tftp", "b1"))
+
+
+def test_a_farm_that_is_removed_ends_its_flows_in_udp() -> None:
+    assert ending(BOTH, (FTP,)) == Ending(udp=match(BOTH, "tftp"))
+    assert ending(BOTH, (TFTP,)) == Ending()
+
+
+def test_a_service_that_is_removed_ends_what_asks_it() -> None:
+    fewer = farm("tftp", protocol=Protocol.TFTP, vip=(ip_address("10.10.0.100"),))
+    expected = Ending(services={("fd00:10::100", 69)}, udp=match(BOTH, "tftp", versions=(6,)))
+    assert ending(BOTH, (FTP, fewer)) == expected
+
+
+def test_one_family_that_is_lost_ends_no_flow_of_the_other() -> None:
+    lost = Condition(BackendState.UP, lost=frozenset({6}))
+    assert ending(BOTH, BOTH, {("tftp", "b1"): lost}) == Ending(udp=match(BOTH, "tftp", "b1", versions=(6,)))
+
+
+def test_a_farm_that_is_stopped_goes_on_until_it_is_removed() -> None:
+    stopped = compile_table(BOTH, {}, STOPPED)
+    assert ending_of(compile_table(BOTH), stopped) == Ending()
+    assert ending_of(stopped, compile_table((FTP,))) == Ending(services=ASKED)
+    assert ending_of(stopped, compile_table(BOTH)) == Ending(untranslated=ASKED)
+
+
+def test_all_flows_of_what_is_gone_end_when_they_are_cut() -> None:
+    down = {("ftp", "b1"): DOWN}
+    assert ending(BOTH, BOTH, down, cut=True) == Ending(marks=match(BOTH, "ftp", "b1"))
+    assert ending(BOTH, (TFTP,), cut=True) == Ending(marks=match(BOTH, "ftp"))
+    assert ending(BOTH, (FTP,), cut=True) == Ending(marks=match(BOTH, "tftp"))
+    assert ending(BOTH, BOTH, cut=True) == Ending()
+
+
+def test_a_service_that_appears_forgets_who_asked_before() -> None:
+    table = compile_table(BOTH)
+    assert ending_of(None, table) == Ending(untranslated=ASKED)
+    assert ending((FTP,), BOTH) == Ending(untranslated=ASKED)
+    refusing = compile_table(BOTH, {("tftp", name): DOWN for name in ("b1", "b2", "b3")})
+    assert ending_of(refusing, table) == Ending(untranslated=ASKED)
+    assert ending_of(table, table) == Ending()
+
+
+def test_what_other_marks_mean_is_not_known() -> None:
+    moved = tuple(farm(one.name, protocol=one.protocol, marks=0xFFFF) for one in BOTH)
+    assert ending_of(compile_table(moved), compile_table(BOTH)) == Ending(untranslated=ASKED)
+
+
+def test_a_farm_that_gets_another_port_or_passive_ports_keeps_its_flows() -> None:
+    assert ending(BOTH, (FTP, farm("tftp", protocol=Protocol.TFTP, ports=(69, 70)))).udp == set()
+    ranged = farm("ftp", backends=tuple(backend(n, passive_ports=(50000 + n, 50000 + n)) for n in (1, 2, 3)))
+    assert ending((ranged, TFTP), BOTH, cut=True) == Ending()

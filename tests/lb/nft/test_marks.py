@@ -1,0 +1,76 @@
+"""Ids and marks follow from the names alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies as st
+from noidlb.nft.marks import FEW, MANY, PAIR_MASK, Layout, Marks, allocate, layout_of
+
+from tests.support.lb.farms import farm
+
+NAMES = st.lists(st.text(st.characters(codec="ascii"), min_size=1, max_size=5), unique=True, max_size=60)
+
+
+@given(NAMES)
+def test_numbers_are_distinct_and_do_not_depend_on_the_order(names: list[str]) -> None:
+    numbers = allocate(names, 64)
+    assert len(set(numbers.values())) == len(names)
+    assert all(0 <= number < 64 for number in numbers.values())
+    assert allocate(reversed(names), 64) == numbers
+
+
+def test_more_names_than_numbers_share() -> None:
+    numbers = allocate([str(number) for number in range(10)], 4)
+    assert set(numbers.values()) == {0, 1, 2, 3}
+
+
+def test_a_new_farm_moves_no_other() -> None:
+    before = Marks(tuple(farm(f"farm{number}") for number in range(200)))
+    after = Marks((farm("another"), *before.farms))
+    moved = [one.name for one in before.farms if before.farm(one) != after.farm(one)]
+    assert moved == []
+
+
+LAYOUTS = [FEW, MANY, 0x0000_FFFF, 0x9540_3F7F]
+
+
+@pytest.mark.parametrize("mask", LAYOUTS)
+def test_each_bit_of_ours_is_of_one_kind(mask: int) -> None:
+    layout = Layout(mask)
+    assert layout.backend | layout.farm | layout.pending == mask
+    assert layout.backend.bit_count() == 8
+    assert layout.pending.bit_count() == 1
+    assert layout.backend < layout.farm < layout.pending
+
+
+@pytest.mark.parametrize("mask", LAYOUTS)
+def test_marks_tell_farms_and_backends_apart(mask: int) -> None:
+    marks = Marks(tuple(farm(name, marks=mask) for name in ("one", "two")))
+    layout, (one, two) = marks.layout, marks.farms
+    of_backends = [marks.backend(each, backend.name) for each in (one, two) for backend in each.backends]
+    assert len(set(of_backends)) == 6
+    assert all(mark & layout.backend and not mark & ~layout.flow for mark in of_backends)
+    assert {mark & layout.farm for mark in of_backends} == {marks.farm(one), marks.farm(two)}
+    assert marks.names[marks.backend(two, "b2")] == "two/b2"
+
+
+def test_the_bits_of_a_pair_and_the_low_ones_are_others() -> None:
+    assert not (FEW | MANY) & (PAIR_MASK | 0xFF)
+    assert not FEW & 0xFFFF
+
+
+def test_many_farms_take_more_bits() -> None:
+    few = tuple(farm(f"f{number}") for number in range(Layout(FEW).farms))
+    assert layout_of(few).mask == FEW
+    assert layout_of((*few, farm("another"))).mask == MANY
+    assert Layout(MANY).farms > 5000
+
+
+def test_counts_are_summed_by_our_bits() -> None:
+    one = farm("one")
+    marks = Marks((one,))
+    mark, other = marks.backend(one, "b1"), marks.backend(one, "b2")
+    counts = {mark: 1, mark | 0x100: 2, mark | PAIR_MASK | marks.layout.pending: 4, other: 8, 0x3F00: 16}
+    assert marks.flows(counts) == {mark: 7, other: 8}
+    assert marks.busy((one,), {0x3F00: 1}) == []
+    assert marks.busy((one,), {mark | 0x100: 1}) == [(marks.farm(one), marks.layout.farm)]

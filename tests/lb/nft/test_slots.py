@@ -1,0 +1,94 @@
+"""What the slots of a farm hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, strategies as st
+from noidlb.farm import Scheduler
+from noidlb.nft import slots as slots_of
+from noidlb.nft.slots import fill, serving_weights, slot_count
+
+from tests.support.lb.farms import backend, farm
+
+WEIGHTS = st.dictionaries(st.sampled_from([f"b{number}" for number in range(1, 6)]), st.integers(0, 9))
+
+
+@pytest.mark.parametrize(
+    ("weights", "shares"),
+    [
+        ((1, 1, 1), (4, 4, 4)),
+        ((3, 2, 1), (30, 20, 10)),
+        ((5, 3, 2), (30, 18, 12)),
+        ((4, 4, 3), (24, 24, 18)),
+        ((1, 1, 1, 1, 1, 1, 1), (9,) * 7),
+        ((100, 1), (100, 1)),
+    ],
+)
+def test_configured_weights_are_exact(weights: tuple[int, ...], shares: tuple[int, ...]) -> None:
+    members = tuple(backend(number, weight=weight) for number, weight in enumerate(weights, 1))
+    one = farm(backends=members)
+    slots = fill(one, {member.name: member.weight for member in members}, 4)
+    assert len(slots) == slot_count(one)
+    assert tuple(Counter(slots)[member.name] for member in members) == shares
+
+
+@given(WEIGHTS, st.sampled_from(list(Scheduler)))
+def test_every_slot_has_a_serving_backend_and_none_starves(weights: dict[str, int], scheduler: Scheduler) -> None:
+    one = farm(count=5, scheduler=scheduler)
+    slots = fill(one, weights, 4)
+    serving = {name for name, weight in weights.items() if weight}
+    assert set(slots) <= serving
+    assert len(slots) == (slot_count(one) if serving else 0)
+    if scheduler is not Scheduler.SOURCE_HASH:
+        assert set(slots) == serving
+
+
+def test_round_robin_is_smooth() -> None:
+    slots = fill(farm(count=2, backends=(backend(1, weight=2), backend(2))), {"b1": 2, "b2": 1}, 4)
+    assert "".join(name[1] for name in slots[:6]) == "121121"
+
+
+@given(st.sets(st.sampled_from(["b1", "b2", "b3", "b4", "b5"]), min_size=2), st.data())
+def test_a_hashed_backend_that_leaves_moves_no_other_slot(names: set[str], data: st.DataObject) -> None:
+    one = farm(count=5, scheduler=Scheduler.SOURCE_HASH)
+    leaving = data.draw(st.sampled_from(sorted(names)))
+    before = fill(one, dict.fromkeys(names, 1), 4)
+    after = fill(one, dict.fromkeys(names - {leaving}, 1), 4)
+    moved = [slot for slot, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    assert all(before[slot] == leaving for slot in moved)
+    assert leaving not in after
+    assert fill(one, dict.fromkeys(names, 1), 4) == before
+
+
+def test_hashed_slots_are_shared_exactly_while_all_serve() -> None:
+    one = farm(scheduler=Scheduler.SOURCE_HASH)
+    assert Counter(fill(one, dict.fromkeys(["b1", "b2", "b3"], 1), 4)) == {"b1": 20, "b2": 20, "b3": 20}
+
+
+def test_backups_serve_only_while_no_other_does() -> None:
+    members = (backend(1), backend(2), backend(3, backup=True))
+    assert serving_weights(members, {"b1": 1, "b3": 1}) == {"b1": 1}
+    assert serving_weights(members, {"b3": 1}) == {"b3": 1}
+    assert serving_weights(members, {"b1": 0, "b3": 1}) == {"b3": 1}
+    assert serving_weights(members, {}) == {}
+
+
+def test_what_is_remembered_is_bounded_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_of, "_REMEMBERED", 2000)
+    one = farm(backends=(backend(1, weight=100), backend(2, weight=100)))
+    # A farm whose backends flap has other weights each time: 10 tables of 200 slots are kept.
+    first = fill(one, {"b1": 100, "b2": 1}, 4)
+    made = [fill(one, {"b1": 100, "b2": weight}, 4) for weight in range(2, 30)]
+    assert fill(one, {"b1": 100, "b2": 29}, 4) is made[-1]
+    again = fill(one, {"b1": 100, "b2": 1}, 4)
+    assert again == first
+    assert again is not first
+
+
+def test_what_is_remembered_is_right() -> None:
+    one = farm(count=3)
+    first = fill(one, {"b1": 1, "b2": 2}, 4)
+    assert fill(one, {"b1": 2, "b2": 1}, 4) != first
+    assert fill(one, {"b1": 1, "b2": 2}, 4) is first

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from noidlb.events import Event, EventLog
+from noidlb.guardian.lock import GuardError, take
+from noidlb.service import server as control
+from noidlb.service.client import NoGuardian, ask, follow, require_nobody
+from noidlb.service.request import MAX_REQUEST, Answer, Request, RequestError, socket_path
+from noidlb.service.server import ControlServer
+
+from tests.support.lb.waiting import until
+
+Serving = Callable[..., AbstractAsyncContextManager[tuple[Path, EventLog]]]
+
+
+async def echo(request: Request) -> Answer:
+    if request.get("do") == "refuse":
+        raise RequestError("no\nway", 2)
+    if request.get("do") == "break":
+        raise ValueError("a defect")
+    return {"got": dict(request)}
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Serving:
+    @asynccontextmanager
+    async def serve(idle: float = 10.0) -> AsyncIterator[tuple[Path, EventLog]]:
+        events = EventLog()
+        server = ControlServer(tmp_path / "run" / "control", echo, events, idle=idle)
+        await server.open()
+        try:
+            yield tmp_path / "run" / "control", events
+        finally:
+            await server.close()
+
+    return serve
+
+
+async def exchange(path: Path, sent: bytes) -> list[Answer]:
+    """Sends bytes and returns all answers until the server hangs up."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(sent)
+    writer.write_eof()
+    answers = [json.loads(line) async for line in reader]
+    writer.close()
+    return answers
+
+
+async def test_one_request_after_the_other_is_answered(serving: Serving) -> None:
+    async with serving() as (path, _):
+        answers = await exchange(path, b'{"do": 1}\n{"do": 2}\n')
+        assert [one["got"]["do"] for one in answers] == [1, 2]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        (b"status\n", "not one line of JSON"),
+        (b"\xff\xfe\n", "not one line of JSON"),
+        (b"[" * 50000 + b"\n", "not one line of JSON"),
+        (b"[1]\n", "not a JSON object"),
+        (b"x" * (MAX_REQUEST + 10) + b"\n", "longer than"),
+    ],
+    ids=["words", "no-utf8", "deep", "list", "long"],
+)
+async def test_what_is_no_request_is_refused(serving: Serving, sent: bytes, error: str) -> None:
+    async with serving() as (path, _):
+        (answer,) = await exchange(path, sent)
+        assert (answer["ok"], answer["code"]) == (False, 3)
+        assert error in answer["error"]
+        assert len(await exchange(path, b"{}\n")) == 1
+
+
+async def test_half_a_request_is_none(serving: Serving) -> None:
+    async with serving() as (path, _):
+        assert await exchange(path, b'{"do": 1}') == []
+
+
+async def test_refusals_and_defects_are_answers(serving: Serving) -> None:
+    async with serving() as (path, _):
+        refused, broken = await exchange(path, b'{"do": "refuse"}\n{"do": "break"}\n')
+        assert refused == {"ok": False, "code": 2, "error": "no way"}
+        assert broken == {"ok": False, "code": 2, "error": "internal error: ValueError: a defect"}
+
+
+async def test_one_who_says_nothing_is_let_go(serving: Serving) -> None:
+    async with serving(idle=0.05) as (path, _):
+        reader, writer = await asyncio.open_unix_connection(path)
+        async with asyncio.timeout(20):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_too_many_clients_are_told(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_CLIENTS", 2)
+    async with serving() as (path, _):
+        held = [await asyncio.open_unix_connection(path) for _ in range(2)]
+        for _, writer in held:
+            writer.write(b"{}\n")
+        for reader, _ in held:
+            await reader.readline()
+        (answer,) = await exchange(path, b"")
+        assert "more than 2 clients" in answer["error"]
+        for _, writer in held:
+            writer.close()
+
+
+async def test_followers_get_what_concerns_them(serving: Serving) -> None:
+    async with serving() as (path, events):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"do": "events", "farm": "f", "follow": true}\n')
+        assert json.loads(await reader.readline())["ok"]
+        events.add(Event(time=1, kind="up", farm="other"))
+        events.add(Event(time=2, kind="down", farm="f", backend="b"))
+        event = json.loads(await reader.readline())["event"]
+        assert (event["kind"], event["backend"]) == ("down", "b")
+        writer.close()
+        # One who has gone costs nothing any more.
+        await until(lambda: not events._sinks)
+
+
+async def test_a_follower_who_does_not_read_is_let_go(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_UNREAD", 3)
+    async with serving() as (path, events):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"do": "events", "follow": true}\n')
+        await reader.readline()
+        for number in range(9):
+            events.add(Event(time=number, kind="up"))
+        lines = [json.loads(line) async for line in reader]
+        assert "left unread" in lines[-1]["error"]
+        assert len(lines) < 9
+        writer.close()
+
+
+async def test_the_socket_of_a_dead_guardian_is_replaced(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "run" / "control"))
+    async with serving() as (path, _):
+        assert len(await exchange(path, b"{}\n")) == 1
+
+
+async def test_that_of_a_living_one_is_not(serving: Serving) -> None:
+    async with serving() as (path, _):
+        with pytest.raises(GuardError, match="another guardian answers"):
+            async with serving():
+                pass
+        assert len(await exchange(path, b"{}\n")) == 1
+
+
+async def test_what_is_no_socket_stays(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "control").write_text("precious")
+    with pytest.raises(GuardError, match="is no socket"):
+        async with serving():
+            pass
+    assert (tmp_path / "run" / "control").read_text() == "precious"
+
+
+async def test_a_path_that_is_too_long_is_said(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / ("x" * 200), echo, EventLog())
+    with pytest.raises(GuardError, match="too long"):
+        await server.open()
+
+
+async def test_the_client_asks_and_follows(serving: Serving) -> None:
+    async with serving() as (path, events):
+        answer = await asyncio.to_thread(ask, path, {"do": "x"})
+        assert answer == {"ok": True, "got": {"do": "x"}}
+        with pytest.raises(RequestError, match="no way") as caught:
+            await asyncio.to_thread(ask, path, {"do": "refuse"})
+        assert caught.value.code == 2
+        answers = follow(path, {"do": "events"})
+        await asyncio.to_thread(next, answers)
+        events.add(Event(time=1, kind="up"))
+        found = await asyncio.to_thread(next, answers)
+        assert found["event"]["kind"] == "up"
+        await asyncio.to_thread(answers.close)  # type: ignore[attr-defined]
+
+
+def test_nobody_to_ask(tmp_path: Path) -> None:
+    assert ask(tmp_path / "control", {}) is None
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "control"))
+    assert ask(tmp_path / "control", {}) is None
+    with pytest.raises(NoGuardian):
+        next(follow(tmp_path / "control", {}))
+    require_nobody(tmp_path / "control")
+
+
+def test_a_guardian_that_listens_elsewhere_is_found_by_its_lock(tmp_path: Path) -> None:
+    with take(), pytest.raises(GuardError, match=r"--socket names its socket"):
+        require_nobody(tmp_path / "control")
+
+
+@pytest.mark.parametrize(
+    ("said", "error"), [(b"", "ended before"), (b"hello\n", "no guardian"), (b"{}", "ended before"), (b"3\n", "no gu")]
+)
+async def test_what_is_no_guardian_is_said(tmp_path: Path, said: bytes, error: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "control"):
+        with pytest.raises(GuardError, match=error):
+            await asyncio.to_thread(ask, tmp_path / "control", {})
+
+
+def test_where_the_socket_is() -> None:
+    assert socket_path(Path("/var/lib/noidlb")) == Path("/run/noidlb/control")
+    assert socket_path(Path("/srv/x")) == Path("/srv/x/control")
+    assert socket_path(Path("/srv/x"), "/tmp/y") == Path("/tmp/y")

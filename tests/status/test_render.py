@@ -1,0 +1,117 @@
+"""Tests of noidchecks.status.render."""
+
+from __future__ import annotations
+
+import json
+
+from noidchecks import Metric, NotConnected, Part, Range, Result, State, Timings
+from noidchecks.status.render import render
+
+TIME = Metric("time", 0.5, "s", warning=Range(0, 1), critical=Range.parse("@~:2"), minimum=0.0, maximum=10.0)
+SIZE = Metric("size", 7)
+GOOD = Result(
+    State.OK,
+    "FTP OK - fine",
+    parts=(Part(State.OK, "Connected"), Part(State.OK, "Answered")),
+    summary="All is well",
+    metrics=(TIME, SIZE),
+    facts={"greeting": "220 | ready"},
+    timings=Timings(0.5, {"resolve": 0.1234567, "connect": 0.25}),
+)
+
+
+def _failed() -> Result:
+    failure = NotConnected("Connection refused", 111)
+    failure.phase = "connect"
+    parts = (Part(State.OK, "Looked up"), Part(State.CRITICAL, "Refused"), Part(State.CRITICAL, "Really"))
+    return Result(State.CRITICAL, "FTP CRITICAL - no", parts=parts, summary="All is well", failure=failure)
+
+
+BAD = _failed()
+
+
+def test_multi_line_prints_the_parts_as_a_tree() -> None:
+    assert render(GOOD, "multi-line") == (
+        0,
+        "[OK] - All is well\n\t\\_[OK] - Connected\n\t\\_[OK] - Answered"
+        "| time=0.500000s;1.000000;@~:2;0.000000;10.000000 size=7",
+    )
+
+
+def test_multi_line_begins_with_the_first_of_the_worst_parts() -> None:
+    code, text = render(BAD, "multi-line")
+    assert code == 2
+    assert text == "[CRITICAL] - Refused\n\t\\_[OK] - Looked up\n\t\\_[CRITICAL] - Refused\n\t\\_[CRITICAL] - Really"
+
+
+def test_multi_line_puts_the_transcript_before_the_performance_data() -> None:
+    """Nagios takes everything behind a bar in a later line for performance data."""
+    _, text = render(GOOD.replace(transcript=("0.1 < hello",)), "multi-line")
+    assert text.endswith("Answered\n0.1 < hello| time=0.500000s;1.000000;@~:2;0.000000;10.000000 size=7")
+
+
+def test_the_test_format_always_exits_with_0() -> None:
+    code, text = render(BAD, "mp-test-json")
+    tree = json.loads(text)
+    assert code == 0
+    assert (tree["state"], tree["summary"]) == ("CRITICAL", "Refused")
+    assert [(check["state"], check["output"]) for check in tree["checks"]] == [
+        ("OK", "Looked up"),
+        ("CRITICAL", "Refused"),
+        ("CRITICAL", "Really"),
+    ]
+
+
+def test_the_test_format_has_the_metrics_in_typed_numbers() -> None:
+    tree = json.loads(render(GOOD.replace(metrics=(TIME, SIZE, Metric("none", None))), "mp-test-json")[1])
+    assert tree["checks"][-1]["perfdata"] == [
+        {
+            "label": "time",
+            "value": {"type": "double", "value": "0.500000"},
+            "uom": "s",
+            "warn": {
+                "alert_on_inside": False,
+                "start": {"type": "double", "value": "0.000000"},
+                "end": {"type": "double", "value": "1.000000"},
+            },
+            "crit": {"alert_on_inside": True, "start": "inf", "end": {"type": "double", "value": "2.000000"}},
+            "min": {"type": "double", "value": "0.000000"},
+            "max": {"type": "double", "value": "10.000000"},
+        },
+        {"label": "size", "value": {"type": "int", "value": "7"}},
+        {"label": "none", "value": {"type": "double", "value": "U"}},
+    ]
+
+
+def test_json_has_everything_that_a_result_has() -> None:
+    code, text = render(GOOD.replace(transcript=("0.1 < hello",)), "json")
+    assert code == 0
+    assert "\n" not in text
+    assert json.loads(text) == {
+        "state": "OK",
+        "exit_code": 0,
+        "text": "FTP OK - fine",
+        "parts": [{"state": "OK", "text": "Connected"}, {"state": "OK", "text": "Answered"}],
+        "metrics": [
+            {
+                "label": "time",
+                "value": 0.5,
+                "unit": "s",
+                "warning": "1",
+                "critical": "@~:2",
+                "minimum": 0.0,
+                "maximum": 10.0,
+            },
+            {"label": "size", "value": 7, "unit": ""},
+        ],
+        "seconds": 0.5,
+        "phases": {"resolve": 0.123457, "connect": 0.25},
+        "facts": {"greeting": "220 | ready"},
+        "transcript": ["0.1 < hello"],
+    }
+
+
+def test_json_names_the_failure_and_its_phase() -> None:
+    code, text = render(BAD, "json")
+    assert code == 2
+    assert json.loads(text)["failure"] == {"kind": "NotConnected", "phase": "connect"}

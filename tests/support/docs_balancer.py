@@ -1,0 +1,40 @@
+"""The balancer of the examples: a file of farms, and a kernel that ends a guardian once it has been told."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import ClassVar
+
+from noidlb.farm import Farm
+from noidlb.guardian.applier import Applied
+from noidlb.nft.compile import Conditions
+
+FARMS = """\
+[farms.ftp]
+protocol = "ftp"
+vip = "192.0.2.10"
+backends = [{ name = "b1", address = "10.0.1.11" }, { name = "b2", address = "10.0.1.12" }]
+guardian = {}
+"""
+
+
+class PlayedKernel:
+    """Takes the place of the guardian's applier: hears what to serve, and then presses Ctrl-C, as a user would."""
+
+    told: ClassVar[list[Conditions]] = []
+
+    def read(self) -> None:
+        return None
+
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+        assert {key[1] for key in conditions} == {"b1", "b2"}
+        self.told.append(conditions)
+        os.kill(os.getpid(), signal.SIGINT)
+        return Applied(1)
+
+    def is_disturbed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,212 @@
+"""Nothing is lost below the bound, the order is kept, and what cannot be handed in is told once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from noidchecks.surveys import delivery as module
+from noidchecks.surveys.delivery import Courier
+from noidchecks.surveys.destination import Delivery, Report
+from noidchecks.surveys.report.journal import Journal
+from noidchecks.surveys.report.record import Record
+from tests.support.records import record
+from tests.support.waiting import LONG, until
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+def data(record: Record) -> bytes:
+    return record.service.encode()
+
+
+class Destination(Report):
+    """Takes what it is told to take; the script has an answer for each delivery, the last one for all that follow."""
+
+    batch = 10
+
+    def __init__(self, *script: Callable[[Sequence[Record]], Delivery]) -> None:
+        self.arrived: list[bytes] = []
+        self.script = list(script)
+        self.deliveries = 0
+        self.is_closed = False
+
+    def deliver(self, records: Sequence[Record]) -> Delivery:
+        self.deliveries += 1
+        if not self.script:
+            answer = Delivery()
+        else:
+            answer = (self.script.pop(0) if len(self.script) > 1 else self.script[0])(records)
+        left = {id(record) for record in answer.left}
+        refused = {name for name, _ in answer.refused}
+        self.arrived += [data(one) for one in records if id(one) not in left and one.name not in refused]
+        return answer
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def accept(records: Sequence[Record]) -> Delivery:
+    return Delivery()
+
+
+def raise_error(records: Sequence[Record]) -> Delivery:
+    raise OSError(28, "No space left on device")
+
+
+def take_half(records: Sequence[Record]) -> Delivery:
+    return Delivery(records[len(records) // 2 :], "no more")
+
+
+def refuse_odd(records: Sequence[Record]) -> Delivery:
+    return Delivery(refused=[(one.name, "odd") for one in records if int(one.service) % 2])
+
+
+def fail(records: Sequence[Record]) -> Delivery:
+    raise ZeroDivisionError("a | b")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_DELAY", 0.001)
+    monkeypatch.setattr(module, "_LAST_DELAY", 0.001)
+
+
+def post(courier: Courier, numbers: Iterator[int] | range) -> None:
+    for number in numbers:
+        courier.post(record(service=f"{number:04}"))
+
+
+def names(numbers: range) -> list[bytes]:
+    return [b"%04d" % number for number in numbers]
+
+
+def test_everything_arrives_in_order(said: list[str]) -> None:
+    report = Destination()
+    courier = Courier("x", report, keep=1000, say=said.append)
+    post(courier, range(105))
+    courier.finish(LONG)
+    assert report.arrived == names(range(105))
+    assert (courier.delivered, courier.waiting, courier.dropped, courier.refused) == (105, 0, 0, 0)
+    assert report.is_closed
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (raise_error, "No space left on device"),
+        (take_half, "no more"),
+        (fail, "internal error: ZeroDivisionError: a   b"),
+    ],
+)
+def test_what_is_not_taken_is_tried_again(
+    trouble: Callable[[Sequence[Record]], Delivery], words: str, said: list[str]
+) -> None:
+    report = Destination(trouble, trouble, accept, trouble, accept)
+    courier = Courier("x", report, keep=1000, say=said.append)
+    post(courier, range(50))
+    courier.finish(LONG)
+    assert report.arrived == names(range(50))
+    assert (courier.delivered, courier.waiting, courier.dropped) == (50, 0, 0)
+    # Once for each time that it began, not for each try.
+    assert [line.partition(";")[0] for line in said] == [f"x: {words}", "x: takes results again"] * 2
+
+
+def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) -> None:
+    report = Destination(raise_error)
+    courier = Courier("x", report, keep=20, say=said.append)
+    post(courier, range(20))
+    assert courier.dropped == 0
+    post(courier, range(20, 50))
+    report.script = [accept]
+    courier.finish(LONG)
+    assert (courier.delivered, courier.waiting, courier.dropped) == (20, 0, 30)
+    assert sorted(report.arrived) == report.arrived
+    # A batch that is on its way when others come is not among the dropped.
+    assert report.arrived[-10:] == names(range(40, 50))
+    assert [line for line in said if "dropped" in line] == [
+        "x: more than 20 results wait, the oldest are dropped from now on"
+    ]
+
+
+def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
+    report = Destination(refuse_odd)
+    courier = Courier("x", report, keep=100, say=said.append)
+    post(courier, range(4))
+    post(courier, range(4))
+    courier.finish(LONG)
+    assert (courier.delivered, courier.refused, courier.waiting) == (4, 4, 0)
+    assert said == ["x: 0001 on web1 is refused: odd", "x: 0003 on web1 is refused: odd"]
+
+
+def test_the_end_does_not_wait_for_ever_and_the_journal_keeps_the_rest(said: list[str], tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path), "icinga2=https://x/y", said.append)
+    courier = Courier("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
+    post(courier, range(30))
+    courier.finish(0.05)
+    assert courier.waiting == 30
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    # Again in vain: it is still there.
+    courier = Courier("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
+    post(courier, range(30, 35))
+    courier.finish(0.05)
+    report = Destination()
+    courier = Courier("x", report, keep=100, say=said.append, journal=journal)
+    post(courier, range(35, 40))
+    courier.finish(LONG)
+    assert report.arrived == names(range(40))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp_path: Path) -> None:
+    """A process that is killed meanwhile loses nothing of it."""
+    journal = Journal(str(tmp_path), "x", said.append)
+    journal.store([record(service=f"{number:04}") for number in range(15)])
+    going_on = threading.Event()
+
+    def wait(records: Sequence[Record]) -> Delivery:
+        going_on.wait(LONG)
+        return Delivery()
+
+    report = Destination(accept, wait, accept)
+    courier = Courier("x", report, keep=100, say=said.append, journal=journal)
+    until(lambda: report.deliveries >= 2)
+    assert len(journal.load()) == 15
+    going_on.set()
+    until(lambda: not journal.load())
+    courier.finish(LONG)
+    assert report.arrived == names(range(15))
+
+
+def test_a_delivery_that_hangs_does_not_hold_the_end(said: list[str], tmp_path: Path) -> None:
+    going_on = threading.Event()
+
+    def hang(records: Sequence[Record]) -> Delivery:
+        going_on.wait(LONG)
+        return Delivery()
+
+    report = Destination(hang)
+    journal = Journal(str(tmp_path), "x", said.append)
+    courier = Courier("x", report, keep=100, say=said.append, journal=journal)
+    post(courier, range(3))
+    courier.finish(0.05)
+    assert courier.waiting == 3
+    assert list(map(data, journal.load())) == names(range(3))
+    assert not report.is_closed
+    going_on.set()
+
+
+def test_a_journal_that_cannot_be_written_is_told(said: list[str], tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "none"), "x", said.append)
+    journal.store([record(service="1")])
+    assert "1 results are lost: No such file or directory" in said[0]

@@ -1,0 +1,268 @@
+"""`noidchecks survey` from the targets to the reports, as a process and with its signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from noidchecks import cli
+from noidchecks.cli import main
+from tests.support.nagios_reader import spool_results
+from tests.support.peers import Peer
+from tests.support.waiting import until
+
+PATIENCE = 30.0
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+
+
+def survey(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["survey", *map(str, arguments)])
+    assert isinstance(end.value.code, int)
+    return int(end.value.code)
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer(b"220 ready\r\n") as running:
+        yield running
+
+
+def line(host: str, peer: Peer, *words: str) -> str:
+    return f"{host}\tftp\t{' '.join(['check_ftp', '-H', peer.host, '-p', str(peer.port), *words])}\n"
+
+
+@pytest.fixture
+def listed(tmp_path: Path, peer: Peer) -> Path:
+    """A file with 20 targets."""
+    path = tmp_path / "targets"
+    path.write_text("".join(line(f"h{number}", peer) for number in range(20)))
+    return path
+
+
+def test_every_target_is_checked_and_handed_in(listed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    code = survey(listed, "--report", "json", "--report", f"nagios-spool={spool}", "--over", "0.1s")
+    said = capfd.readouterr()
+    assert code == 0
+    hosts = {f"h{number}" for number in range(20)}
+    assert {json.loads(row)["host"] for row in said.out.splitlines()} == hosts
+    results = [found for path in spool.glob("c??????") for found in spool_results(path.read_bytes())]
+    assert {found["host_name"] for found in results} == hosts
+    assert len(results) == 20
+    assert "noidchecks: 20 checked in " in said.err
+    assert "s: 20 OK\n" in said.err
+    assert "noidchecks: json: 20 handed in\n" in said.err
+
+
+def test_the_state_of_the_targets_is_not_that_of_the_survey(
+    tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t").write_text(line("h1", peer, "-e", "530"))
+    assert survey(tmp_path / "t") == 0
+    assert capfd.readouterr().out.startswith("h1\tftp\t1\tFTP WARNING")
+
+
+def test_a_line_that_is_not_understood_is_a_warning(
+    listed: Path, tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t").write_text("nonsense\n" + line("x", peer, "-p", "0"))
+    assert survey(listed, tmp_path / "t") == 1
+    said = capfd.readouterr()
+    assert said.out.count("\n") == 21
+    assert "x\tftp\t3\tUNKNOWN - Port must be a positive integer" in said.out
+    assert f"noidchecks: {tmp_path}/t:1: must be host, service and command line, parted by tabs\n" in said.err
+
+
+def test_shards_share_the_targets(listed: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    found: list[str] = []
+    for shard in ("1/3", "2/3", "3/3"):
+        assert survey(listed, "--shard", shard) == 0
+        found += [row.partition("\t")[0] for row in capfd.readouterr().out.splitlines()]
+    assert sorted(found) == sorted(f"h{number}" for number in range(20))
+
+
+def test_objects_of_nagios(tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "objects.cache").write_text(
+        "define command {\n\tcommand_name\tf\n"
+        f"\tcommand_line\t$USER1$/check_ftp -H $HOSTADDRESS$ -p {peer.port}\n\t}}\n"
+        f"define host {{\n\thost_name\tweb\n\taddress\t{peer.host}\n\t}}\n"
+        "define service {\n\thost_name\tweb\n\tservice_description\tFTP\n\tcheck_command\tf\n\t}\n"
+    )
+    (tmp_path / "resource.cfg").write_text("$USER1$=/opt\n")
+    arguments = ("--nagios-objects", tmp_path / "objects.cache", "--nagios-resource", tmp_path / "resource.cfg")
+    assert survey(*arguments) == 0
+    assert capfd.readouterr().out.startswith("web\tFTP\t0\tFTP OK")
+
+
+def test_what_is_not_handed_in_is_critical_and_comes_with_the_next_survey(
+    listed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spool, kept = tmp_path / "spool", tmp_path / "kept"
+    kept.mkdir()
+    arguments = (listed, "--report", f"nagios-spool={spool}", "--spool-dir", kept, "--patience", "50ms")
+    assert survey(*arguments) == 2
+    assert f"noidchecks: nagios-spool={spool}: 0 handed in, 20 not handed in\n" in capfd.readouterr().err
+    spool.mkdir()
+    assert survey(*arguments[:-2]) == 0
+    assert f"noidchecks: nagios-spool={spool}: 40 handed in\n" in capfd.readouterr().err
+    assert list(kept.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "survey needs targets"),
+        (("/nonexistent",), "Cannot read /nonexistent: No such file or directory"),
+        (("-", "--every", "x"), "must be like 30s or 5m"),
+        (("-", "--every", "5s", "--over", "10s"), "--over must not be longer than --every"),
+        (("-", "--shard", "3/2"), "Shard must be"),
+        (("-", "--report", "x"), "Report must be one of"),
+        (("-", "--keep", "0"), "must be at least 1"),
+        (("-", "--spool-dir", "/nonexistent"), "--spool-dir must be a folder"),
+        (("-", "--report", "icinga2=https://u:secret@x"), "needs --icinga-credentials"),
+    ],
+)
+def test_usage_errors(arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert survey(*arguments) == 3
+    said = capsys.readouterr()
+    assert words in said.out
+    assert said.out.count("\n") == 1
+    assert "secret" not in said.out
+
+
+def test_nothing_to_check_is_unknown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t").write_text("# none yet\n")
+    assert survey(tmp_path / "t") == 3
+    assert "there was nothing to check" in capfd.readouterr().err
+
+
+@contextmanager
+def running(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Runs a survey as a process; what it says goes into the file."""
+    folder = Path(str(arguments[0])).parent
+    words = [sys.executable, "-c", "from noidchecks.cli import main; main()", "survey", *map(str, arguments)]
+    with (folder / "said").open("w") as said, (folder / "results").open("w") as results:
+        process = subprocess.Popen(
+            words, stdout=results, stderr=said, stdin=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+    try:
+        yield process, folder
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path: Path, text: str, count: int = 1) -> None:
+    until(lambda: path.read_text().count(text) >= count, PATIENCE, path.read_text)
+
+
+def test_sigterm_ends_it_with_everything_handed_in(listed: Path) -> None:
+    with running(listed, "--every", "1h") as (process, folder):
+        wait_for(folder / "said", "20 checked")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+        assert (folder / "results").read_text().count("\n") == 20
+        assert "lines: 20 handed in" in (folder / "said").read_text()
+
+
+def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path: Path, peer: Peer) -> None:
+    with Peer() as mute:
+        (tmp_path / "t").write_text(line("h1", peer) + line("h2", mute, "-t", "60"))
+        with running(tmp_path / "t") as (process, folder):
+            wait_for(folder / "results", "h1\t")
+            until(lambda: mute.connected, PATIENCE)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 1
+            assert "lines: 1 handed in" in (folder / "said").read_text()
+
+
+def test_sighup_reads_the_targets_anew_and_a_broken_file_changes_nothing(listed: Path, peer: Peer) -> None:
+    with running(listed, "--every", "200ms") as (process, folder):
+        wait_for(folder / "said", "20 checked")
+        listed.write_text(line("new", peer))
+        process.send_signal(signal.SIGHUP)
+        wait_for(folder / "said", "noidchecks: 1 checked")
+        wait_for(folder / "results", "new\t")
+        listed.unlink()
+        process.send_signal(signal.SIGHUP)
+        wait_for(folder / "said", "the targets stay as they were")
+        seen = (folder / "said").read_text().count("noidchecks: 1 checked")
+        wait_for(folder / "said", "noidchecks: 1 checked", seen + 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_standard_input_cannot_be_read_again(listed: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "x", "--every", "200ms") as (process, _):
+        assert process.wait(PATIENCE) == 3
+    words = [sys.executable, "-c", "from noidchecks.cli import main; main()", "survey", "-", "--every", "100ms"]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(listed.read_text())
+        process.stdin.close()
+        assert "20 checked" in process.stderr.readline()
+        process.send_signal(signal.SIGHUP)
+        while "cannot be read again" not in (said := process.stderr.readline()):
+            assert said
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(PATIENCE) == 0
+
+
+def seen_on_a_terminal(*arguments: object, stdout_too: bool) -> str:
+    """Runs a survey with a terminal as its standard error."""
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-m", "noidchecks", "survey", *map(str, arguments)]
+    out = theirs if stdout_too else subprocess.DEVNULL
+    with subprocess.Popen(words, stderr=theirs, stdout=out, env={**ENVIRONMENT, "TERM": "xterm"}) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:
+                # The end of a terminal.
+                break
+        process.wait(PATIENCE)
+    os.close(ours)
+    return shown.decode()
+
+
+@pytest.mark.parametrize("reports", [[], ["--report", "json"], ["--report", "prometheus={folder}/p"]])
+@pytest.mark.parametrize("stdout_too", [False, True])
+def test_a_bar_is_shown_whenever_standard_error_is_a_terminal(
+    reports: list[str], stdout_too: bool, listed: Path, tmp_path: Path
+) -> None:
+    words = [word.format(folder=tmp_path) for word in reports]
+    shown = seen_on_a_terminal(listed, "--over", "200ms", *words, stdout_too=stdout_too)
+    assert "Checking" in shown
+    assert "100%" in shown
+    assert "20 checked in" in shown
+    # Each line of a result begins where the bar was wiped off, or behind another line.
+    rows = [row.rstrip("\r") for row in shown.split("\n") if "\tftp\t" in row or '"service"' in row]
+    assert len(rows) == (20 if stdout_too and "prometheus" not in str(reports) else 0)
+    assert all(row.rpartition("\r")[2].rpartition("\x1b[K")[2].startswith(("h", "{")) for row in rows)
+
+
+def test_the_command_is_there_as_a_module() -> None:
+    words = [sys.executable, "-m", "noidchecks", "--version"]
+    assert subprocess.run(words, capture_output=True, check=True, env=ENVIRONMENT).stdout.startswith(b"noidchecks ")
+
+
+def test_a_closed_standard_input_is_told() -> None:
+    words = ["sh", "-c", '"$0" -m noidchecks survey - <&-', sys.executable]
+    done = subprocess.run(words, capture_output=True, check=False, env=ENVIRONMENT, text=True)
+    assert (done.returncode, done.stdout) == (3, "noidchecks: Cannot read standard input: it is closed\n")
