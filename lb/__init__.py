@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from .config.load import load
     from .errors import FarmError
     from .events import Event, EventLog
-    from .guardian.applier import Actuator
+    from .guardian.applier import NftApplier
     from .guardian.guardian import Guardian
     from .guardian.lock import GuardError
-    from .overrides import Words
+    from .overrides import Overrides
 
-__all__ = ["Guardian", "load", "Words", "Actuator", "EventLog", "Event", "FarmError", "GuardError"]
+__all__ = ["Guardian", "load", "Overrides", "NftApplier", "EventLog", "Event", "FarmError", "GuardError"]
 
 _HOMES = {
     "Guardian": "noidlb.guardian.guardian",
     "load": "noidlb.config.load",
-    "Words": "noidlb.overrides",
-    "Actuator": "noidlb.guardian.applier",
+    "Overrides": "noidlb.overrides",
+    "NftApplier": "noidlb.guardian.applier",
     "EventLog": "noidlb.events",
     "Event": "noidlb.events",
     "FarmError": "noidlb.errors",

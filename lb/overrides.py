@@ -13,11 +13,11 @@ _VERSION = 1
 
 
 class NewerError(RuntimeError):
-    """Words in the format of a newer noidlb."""
+    """Overrides in the format of a newer noidlb."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Overrides:
     """What the operator has said since the configuration was written; a word that agrees with it is not kept.
 
     states are by farm and backend name. stopped holds farms; all_stopped is for every farm, those to come included.
@@ -35,23 +35,23 @@ class Words:
         """Returns the names of those farms that are stopped."""
         return frozenset(farm.name for farm in farms if self.all_stopped or farm.name in self.stopped)
 
-    def saying(self, farm: str, backend: str, state: BackendState, configured: BackendState) -> Words:
+    def saying(self, farm: str, backend: str, state: BackendState, configured: BackendState) -> Overrides:
         """Returns the words with another one about a backend."""
         states = {key: value for key, value in self.states.items() if key != (farm, backend)}
         if state is not configured:
             states[farm, backend] = state
         return replace(self, states=states)
 
-    def stopping(self, farm: str | None) -> Words:
+    def stopping(self, farm: str | None) -> Overrides:
         """Returns the words with this farm stopped, or with all of them."""
         return replace(self, all_stopped=True) if farm is None else replace(self, stopped=self.stopped | {farm})
 
-    def starting(self, farm: str | None, farms: tuple[Farm, ...]) -> Words:
+    def starting(self, farm: str | None, farms: tuple[Farm, ...]) -> Overrides:
         """Returns the words with this one of the farms started, or with all of them."""
         stopped = frozenset[str]() if farm is None else self.stopped_of(farms) - {farm}
         return replace(self, stopped=stopped, all_stopped=False)
 
-    def about(self, farms: tuple[Farm, ...]) -> Words:
+    def about(self, farms: tuple[Farm, ...]) -> Overrides:
         """Returns the words without those about farms and backends that there are no more, or that need no word."""
         configured = {(farm.name, one.name): one.state for farm in farms for one in farm.backends}
         states = {
@@ -60,7 +60,7 @@ class Words:
         return replace(self, states=states, stopped=self.stopped & {farm.name for farm in farms})
 
 
-def to_json(words: Words) -> bytes:
+def to_json(words: Overrides) -> bytes:
     """Writes the words."""
     backends: dict[str, dict[str, str]] = {}
     for (farm, backend), state in sorted(words.states.items()):
@@ -74,7 +74,7 @@ def to_json(words: Words) -> bytes:
     return json.dumps(document, indent=1).encode() + b"\n"
 
 
-def from_json(data: bytes) -> Words:
+def from_json(data: bytes) -> Overrides:
     """Reads the words; ValueError when they are broken, NewerError when they are not broken but not for us."""
     try:
         document = json.loads(data)
@@ -93,7 +93,7 @@ def from_json(data: bytes) -> Words:
             raise ValueError("the words about a farm are not a table")
         for backend, state in words.items():
             states[_name(farm), _name(backend)] = BackendState(state)
-    return Words(states, frozenset(_name(farm) for farm in stopped), all_stopped)
+    return Overrides(states, frozenset(_name(farm) for farm in stopped), all_stopped)
 
 
 def _name(value: object) -> str:

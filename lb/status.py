@@ -15,7 +15,7 @@ from .nft.listing import Snapshot
 from .nft.marks import Marks
 from .nft.plan import shares
 from .nft.table import Table
-from .overrides import Words
+from .overrides import Overrides
 from .pair.peer import PairView
 from .role import Role
 
@@ -25,7 +25,7 @@ _RIGHT = range(4, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class BackendView:
     """A backend as a running guardian sees it: unknown, up or down.
 
     reason says why it is down or in doubt, since (Unix seconds) when it last changed; seconds is the time that its
@@ -57,7 +57,7 @@ class BackendStatus:
     share: float
     current: int | None
     total: int
-    guardian: Sight | None = None
+    guardian: BackendView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class FarmStatus:
 
 
 def survey(
-    farms: tuple[Farm, ...], words: Words, found: Snapshot | None, flows: Mapping[int, int] | None
+    farms: tuple[Farm, ...], words: Overrides, found: Snapshot | None, flows: Mapping[int, int] | None
 ) -> tuple[FarmStatus, ...]:
     """Puts together what is known; flows are by our part of their marks, None when nobody could count them."""
     table = found.table if found is not None else Table()
@@ -110,7 +110,7 @@ def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
         raise ValueError(f"it is no status: {type(error).__name__}: {error}") from error
 
 
-def seen(statuses: tuple[FarmStatus, ...], sights: Mapping[tuple[str, str], Sight]) -> tuple[FarmStatus, ...]:
+def seen(statuses: tuple[FarmStatus, ...], sights: Mapping[tuple[str, str], BackendView]) -> tuple[FarmStatus, ...]:
     """Adds what a guardian sees, by farm and backend name."""
     return tuple(
         replace(farm, backends=tuple(replace(one, guardian=sights.get((farm.name, one.name))) for one in farm.backends))
@@ -156,13 +156,13 @@ def _row(one: BackendStatus) -> tuple[str, ...]:
     )
 
 
-def _sight(seen: Sight | None) -> str:
+def _sight(seen: BackendView | None) -> str:
     if seen is None:
         return ""
     return seen.state if seen.seconds is None else f"{seen.state} {seen.seconds:.3f}s"
 
 
-def _reason(seen: Sight | None) -> str:
+def _reason(seen: BackendView | None) -> str:
     if seen is None or not seen.reason:
         return ""
     since = f"since {stamp(seen.since)[:19]}Z: " if seen.since is not None and seen.state == "down" else ""
@@ -182,7 +182,7 @@ def _read_farm(found: dict[str, Any]) -> FarmStatus:
 def _read_backend(found: dict[str, Any]) -> BackendStatus:
     guardian = found.get("guardian")
     return BackendStatus(
-        **{**found, "address": tuple(found["address"]), "guardian": Sight(**guardian) if guardian else None}
+        **{**found, "address": tuple(found["address"]), "guardian": BackendView(**guardian) if guardian else None}
     )
 
 
@@ -205,7 +205,7 @@ def _farm(view: _View, farm: Farm, marks: Marks) -> FarmStatus:
 class _View:
     """What there is to know, looked up by mark and by service."""
 
-    words: Words
+    words: Overrides
     services: Mapping[str, str]
     shares: Mapping[int, tuple[int, int]]
     reachable: frozenset[int]

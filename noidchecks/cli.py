@@ -93,7 +93,7 @@ def survey(
     """
     from .surveys.report.choose import choose
     from .surveys.report.journal import require_spool_folder
-    from .surveys.runner import Fleet, Sources
+    from .surveys.runner import Sources, SurveyRunner
     from .surveys.targets import Shard
 
     if not files and not nagios_objects:
@@ -112,7 +112,7 @@ def survey(
         (text, choose(text, icinga_ca=icinga_ca, icinga_credentials=icinga_credentials, around_lines=bar.hidden))
         for text in dict.fromkeys(reports)
     ]
-    fleet = Fleet(
+    fleet = SurveyRunner(
         Sources(
             files,
             nagios_objects,

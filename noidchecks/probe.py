@@ -82,13 +82,13 @@ def survey_schedule(
             if isinstance(item, float):
                 yield item
                 continue
-            session = begin(item[1])
+            session = start(item[1])
             running[session] = item
             yield session
 
     for session in poll.run_many(sessions(), _bounded(concurrency)):
         key, probe = running.pop(session)
-        yield key, conclude_anyhow(probe, session)
+        yield key, finish_or_unknown(probe, session)
 
 
 async def survey_async(
@@ -104,21 +104,21 @@ async def survey_async(
     room = asyncio.Semaphore(_bounded(concurrency))
 
     async def one(probe: P) -> None:
-        session = begin(probe)
+        session = start(probe)
         try:
             await aio.run(session)
-            finished.put_nowait((probe, conclude_anyhow(probe, session)))
+            finished.put_nowait((probe, finish_or_unknown(probe, session)))
         finally:
             room.release()
 
     async def all_of_them() -> None:
         loop = asyncio.get_running_loop()
-        begin = loop.time()
+        start = loop.time()
         try:
             async with asyncio.TaskGroup() as group:
                 for number, probe in enumerate(source):
                     await room.acquire()
-                    await asyncio.sleep(max(0.0, begin + number * interval - loop.time()))
+                    await asyncio.sleep(max(0.0, start + number * interval - loop.time()))
                     group.create_task(one(probe))
         except BaseExceptionGroup as group:
             # The caller's iterable failed: nothing else in there raises.
@@ -154,7 +154,7 @@ def _bounded(concurrency: int) -> int:
     return concurrency if soft == resource.RLIM_INFINITY else max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))
 
 
-def begin(probe: Probe, *, transcript: bool = False) -> Session:
+def start(probe: Probe, *, transcript: bool = False) -> Session:
     """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails."""
     try:
         return Session(probe.dialogue(), probe.timeout, transcript=transcript)
@@ -184,7 +184,7 @@ def _conclude(probe: Probe, session: Session) -> Result:
     return result.replace(transcript=(*session.transcript.lines(), *result.transcript))
 
 
-def conclude_anyhow(probe: Probe, session: Session) -> Result:
+def finish_or_unknown(probe: Probe, session: Session) -> Result:
     """Returns the result of a session that has ended, UNKNOWN when it is the probe that is defective."""
     try:
         return _conclude(probe, session)

@@ -14,11 +14,11 @@ import time
 from noidlb.config.load import parse
 from noidlb.events import Event, EventLog
 from noidlb.farm import Farm
-from noidlb.guardian.applier import Actuator, Applied
+from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.guardian.guardian import Guardian
-from noidlb.guardian.reconciler import Acts
+from noidlb.guardian.reconciler import Applier
 from noidlb.nft.compile import Conditions
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from integration.bench.greeter import greeter
 
@@ -57,8 +57,8 @@ class _Idle:
     def read(self) -> None:
         return None
 
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
-        return Applied(1)
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
+        return ApplyResult(1)
 
     def is_disturbed(self) -> bool:
         return False
@@ -84,8 +84,8 @@ async def _child(port: int, count: int, interval: float, seconds: float, *, real
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     log = EventLog(limit=20_000)
-    actuator: Acts = Actuator() if real else _Idle()
-    guardian = Guardian(_farms(port, count, interval), Words(), actuator=actuator, events=log)
+    actuator: Applier = NftApplier() if real else _Idle()
+    guardian = Guardian(_farms(port, count, interval), Overrides(), actuator=actuator, events=log)
     task = asyncio.create_task(guardian.run())
     await _states(guardian, {"up", "down"}, count)
     # As the service does.

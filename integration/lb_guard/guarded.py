@@ -9,19 +9,19 @@ from contextlib import suppress
 
 from noidlb.config.load import load
 from noidlb.events import EventLog, to_json
-from noidlb.guardian.applier import Actuator
+from noidlb.guardian.applier import NftApplier
 from noidlb.guardian.guardian import Guardian
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 
 async def main(file: str) -> None:
     """Runs until SIGTERM."""
     log = EventLog()
     log.subscribe(lambda event: print(to_json(event), flush=True))
-    guardian = Guardian(load(file), Words(), actuator=Actuator(), events=log)
+    guardian = Guardian(load(file), Overrides(), actuator=NftApplier(), events=log)
     loop, task = asyncio.get_running_loop(), asyncio.create_task(guardian.run())
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    loop.add_signal_handler(signal.SIGHUP, lambda: guardian.configure(load(file), Words()))
+    loop.add_signal_handler(signal.SIGHUP, lambda: guardian.configure(load(file), Overrides()))
     with suppress(asyncio.CancelledError):
         await task
 

@@ -14,7 +14,7 @@ from noidlb.nft.nft import KernelError, NftSession
 from noidlb.nft.plan import plan
 from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Table, render, transactions
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from integration.lb_kernel.conftest import nft
 from tests.support.lb.farms import conditions, farm, farm_sets
@@ -77,8 +77,8 @@ def test_any_sequence_of_changes_ends_in_the_same_table_as_one_cold_apply(sequen
 @examples
 @given(farm_sets())
 def test_applying_twice_changes_nothing(farms: tuple[Farm, ...]) -> None:
-    plan(farms, Words()).run()
-    assert plan(farms, Words()).batches == ()
+    plan(farms, Overrides()).run()
+    assert plan(farms, Overrides()).batches == ()
 
 
 EDGES: dict[str, dict[str, Any]] = {
@@ -117,11 +117,11 @@ def test_another_version_is_replaced_as_a_whole_once() -> None:
     found = kernel.read()
     assert found is not None
     assert found.version == 999
-    change = plan((farm("new"),), Words())
+    change = plan((farm("new"),), Overrides())
     assert len(change.batches) == 1
     change.run()
     assert contents() == compile_table((farm("new"),))
-    assert plan((farm("new"),), Words()).batches == ()
+    assert plan((farm("new"),), Overrides()).batches == ()
 
 
 @pytest.mark.parametrize(
@@ -134,18 +134,18 @@ def test_another_version_is_replaced_as_a_whole_once() -> None:
 )
 def test_a_damaged_table_is_made_anew(damage: str) -> None:
     farms = (farm(),)
-    plan(farms, Words()).run()
+    plan(farms, Overrides()).run()
     nft("-f", "-", text=f"{damage}\n")
-    plan(farms, Words()).run()
+    plan(farms, Overrides()).run()
     assert contents() == compile_table(farms)
 
 
 def test_elements_that_were_lost_come_back() -> None:
     farms = (farm(), farm("tftp", protocol=Protocol.TFTP))
-    plan(farms, Words()).run()
+    plan(farms, Overrides()).run()
     nft("flush", "map", "inet", "noidlb", "slot4")
     nft("delete", "element", "inet", "noidlb", "service4", "{ udp . 10.10.0.100 . 69 }")
-    change = plan(farms, Words())
+    change = plan(farms, Overrides())
     assert len(change.batches) == 1
     change.run()
     assert contents() == compile_table(farms)
@@ -186,7 +186,7 @@ def test_the_kernel_has_all_parts() -> None:
 
 
 def test_base_chains_of_others_are_found() -> None:
-    plan((farm(),), Words()).run()
+    plan((farm(),), Overrides()).run()
     assert {(one.table, one.name, one.policy) for one in kernel.other_chains()} == {
         ("firewall", "forwarded", "drop"),
         ("nat", "prerouting", "accept"),
@@ -195,7 +195,7 @@ def test_base_chains_of_others_are_found() -> None:
 
 def test_removing_is_idempotent() -> None:
     kernel.remove()
-    plan((farm(),), Words()).run()
+    plan((farm(),), Overrides()).run()
     kernel.remove()
     kernel.remove()
     assert kernel.read() is None

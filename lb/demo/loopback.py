@@ -14,12 +14,12 @@ from noidlb.demo.cast import Cast
 from noidlb.demo.scene import HOSTS, Host, Ports, commands, farms
 from noidlb.events import EventLog
 from noidlb.farm import Farm
-from noidlb.guardian.applier import Applied
+from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.guardian import Guardian
 from noidlb.nft.compile import Conditions, compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.table import render
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 from noidlb.service.running import sights
 from noidlb.status import FarmStatus, seen, survey
 
@@ -35,9 +35,9 @@ class Paper:
     def read(self) -> Snapshot | None:
         return self._snapshot
 
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         self._snapshot = Snapshot(1, compile_table(farms, conditions, stopped))
-        return Applied(transactions=1)
+        return ApplyResult(transactions=1)
 
     def is_disturbed(self) -> bool:
         return False
@@ -60,7 +60,7 @@ class Loopback:
         self._farms = parse(farms(self.hosts, commands(LOOPBACK, "PORT")))
         self._loop = asyncio.new_event_loop()
         self._guardian = Guardian(
-            self._farms, Words(), actuator=self.paper, events=EventLog(), count=lambda: dict[int, int]()
+            self._farms, Overrides(), actuator=self.paper, events=EventLog(), count=lambda: dict[int, int]()
         )
         self._watching: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -95,7 +95,7 @@ class Loopback:
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _status(self) -> tuple[FarmStatus, ...]:
-        found = survey(self._farms, Words(), self.paper.read(), {})
+        found = survey(self._farms, Overrides(), self.paper.read(), {})
         return seen(found, sights(self._guardian.health()))
 
 

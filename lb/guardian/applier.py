@@ -20,7 +20,7 @@ from ..role import Role, cuts_flows, read_role
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ApplyResult:
     """What was done: how many transactions, and how many flows were ended.
 
     repaired tells that the table was not as it had been left, and why says what is known of that. trouble says in a
@@ -34,7 +34,7 @@ class Applied:
     trouble: str = ""
 
 
-class Actuator:
+class NftApplier:
     """Keeps the kernel's table as conditions want it, through an nft that stays open."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Actuator:
         """Lets the next change begin with a look at the kernel's table."""
         self._conditions = None
 
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         """Makes the table that farms and conditions want, in the smallest transactions; KernelError.
 
         After an error nothing is half applied: the next call reads the table and goes on from there.
@@ -91,7 +91,7 @@ class Actuator:
         self._ending.add(ending)
         cut, trouble = self._cut()
         why, self._why = self._why, ""
-        return Applied(len(batches), cut, repaired, why if repaired else "", trouble)
+        return ApplyResult(len(batches), cut, repaired, why if repaired else "", trouble)
 
     def fileno(self) -> int:
         """Returns the descriptor that becomes readable when somebody else has changed a table; -1: nobody tells."""

@@ -12,12 +12,12 @@ from noidchecks.drivers.poll import Loop
 from noidchecks.drivers.session import Session
 from noidchecks.errors import LocalError, UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
-from noidchecks.probe import begin, conclude_anyhow
+from noidchecks.probe import finish_or_unknown, start
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
-from .process import Foreign
+from .process import ProcessPool
 
 if TYPE_CHECKING:
     from noidchecks.contract import Probe
@@ -76,13 +76,13 @@ class Check:
         return Result(State.UNKNOWN, f"{self.words[0]} UNKNOWN - {text}", failure=LocalError(text))
 
 
-class Prober:
+class CheckRunner:
     """Runs checks on the running asyncio loop; thousands of ours share one epoll descriptor in it."""
 
     def __init__(self, *, most: int | None = None, most_processes: int = MOST_PROCESSES) -> None:
         self._asyncio = asyncio.get_running_loop()
         self._loop = Loop()
-        self._foreign = Foreign(most_processes)
+        self._foreign = ProcessPool(most_processes)
         self._most = most if most is not None else _room()
         self._running: dict[Session, tuple[Probe, Done]] = {}
         self._waiting: deque[tuple[Check, bool, Done]] = deque()
@@ -114,7 +114,7 @@ class Prober:
         if isinstance(probe, Result):
             self._asyncio.call_soon(done, probe)
             return
-        session = begin(probe, transcript=transcript)
+        session = start(probe, transcript=transcript)
         self._running[session] = probe, done
         self._loop.start(session)
 
@@ -123,10 +123,10 @@ class Prober:
         self._settle()
 
     def _settle(self) -> None:
-        """Reports what has ended, lets others begin in its place, and sees to the next turn."""
+        """Reports what has ended, lets others start in its place, and sees to the next turn."""
         for session in self._loop.ended():
             probe, done = self._running.pop(session)
-            self._asyncio.call_soon(done, conclude_anyhow(probe, session))
+            self._asyncio.call_soon(done, finish_or_unknown(probe, session))
             if self._waiting:
                 check, transcript, waiting = self._waiting.popleft()
                 self._begin(check, waiting, transcript=transcript)

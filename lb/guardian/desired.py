@@ -9,8 +9,8 @@ from ..farm import Backend, BackendState, Farm, Scheduler
 from ..nft.compile import Condition, Conditions
 from ..nft.marks import Marks
 from ..nft.table import Table
-from ..overrides import Words
-from .health import Watch
+from ..overrides import Overrides
+from .health import BackendHealth
 
 # A backend of a farm at its address of one IP version.
 Place = tuple[str, str, int]
@@ -36,7 +36,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class Desired:
     """The conditions of a farm's backends; floored are left in service by the floor alone.
 
     shares are the percentages of their weights where those are not 100. until is when slow start goes on, None when no
@@ -49,7 +49,7 @@ class Merged:
     until: float | None = None
 
 
-def verdict(watches: Iterable[Watch]) -> Verdict:
+def verdict(watches: Iterable[BackendHealth]) -> Verdict:
     """Puts together what the watches of one backend at one address say: it serves when all of them let it."""
     found = list(watches)
     up: bool | None = True
@@ -66,7 +66,7 @@ def verdict(watches: Iterable[Watch]) -> Verdict:
     )
 
 
-def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[Watch]]) -> dict[Place, Verdict]:
+def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[BackendHealth]]) -> dict[Place, Verdict]:
     """Returns the verdicts about those backends of a farm that are watched."""
     places = ((farm.name, one.name, version) for one in farm.backends for version in (4, 6))
     return {place: verdict(found) for place in places if (found := watches.get(place))}
@@ -94,7 +94,7 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
 
 
 def standing(
-    farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[Watch]], present: Mapping[Place, bool]
+    farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[BackendHealth]], present: Mapping[Place, bool]
 ) -> dict[Place, bool]:
     """Returns which backends serve as far as the guardian is concerned; what it knows nothing of is missing.
 
@@ -114,13 +114,13 @@ def standing(
 
 def merge(
     farm: Farm,
-    words: Words,
+    words: Overrides,
     verdicts: Mapping[Place, Verdict],
     present: Mapping[Place, bool],
     now: float,
     *,
     balance: Mapping[str, int] | None = None,
-) -> Merged:
+) -> Desired:
     """Merges verdicts and words for one farm.
 
     The operator's down and drain hold whatever the guardian says; his up lifts his own word alone. A backend without a
@@ -185,7 +185,7 @@ def _weighed(
     floored: frozenset[Place],
     now: float,
     balance: Mapping[str, int] | None,
-) -> Merged:
+) -> Desired:
     shares = {}
     until: float | None = None
     for one in farm.backends:
@@ -212,7 +212,7 @@ def _weighed(
         )
         for one in farm.backends
     }
-    return Merged(found_conditions, floored, shares, until)
+    return Desired(found_conditions, floored, shares, until)
 
 
 def slow_start(recovered: float | None, now: float, duration: float) -> tuple[int, float | None]:

@@ -14,15 +14,15 @@ from noidchecks.status.state import State
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..nft import conntrack
-from ..overrides import Words
+from ..overrides import Overrides
 from . import lock
-from .applier import Actuator
-from .checks import Prober
+from .applier import NftApplier
+from .checks import CheckRunner
 from .flow_table import FlowTable
-from .health import Change, Health, Watch, was_refused
+from .health import BackendHealth, Change, Health, was_refused
 from .outlook import Knowledge
 from .pulse import PERIOD, Pulse
-from .reconciler import Acts, Count, Enactor
+from .reconciler import Applier, Count, Reconciler
 from .schedule import Schedule
 from .targets import Target, Targets
 
@@ -70,20 +70,22 @@ class Guardian:
     def __init__(
         self,
         farms: tuple[Farm, ...],
-        words: Words | None = None,
+        words: Overrides | None = None,
         *,
-        actuator: Acts | None = None,
+        actuator: Applier | None = None,
         events: EventLog | None = None,
         count: Count = conntrack.count,
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
-        self._farms, self._words = farms, words or Words()
+        self._farms, self._words = farms, words or Overrides()
         self._is_alone = actuator is None
-        self._enactor = Enactor(farms, self._words, actuator=actuator or Actuator(), events=self.events, count=count)
+        self._enactor = Reconciler(
+            farms, self._words, actuator=actuator or NftApplier(), events=self.events, count=count
+        )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
-        self._prober: Prober | None = None
+        self._prober: CheckRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flips = self._started = self._running = self._discarded = 0
@@ -116,7 +118,7 @@ class Guardian:
             if self._is_alone:
                 stack.enter_context(lock.take())
             self._loop = asyncio.get_running_loop()
-            self._prober = Prober()
+            self._prober = CheckRunner()
             self._pulse = Pulse(self._loop.time())
             beating = self._loop.create_task(self._beat())
             try:
@@ -129,7 +131,7 @@ class Guardian:
                     self._timer.cancel()
                 await prober.close()
 
-    def configure(self, farms: tuple[Farm, ...], words: Words | None = None) -> None:
+    def configure(self, farms: tuple[Farm, ...], words: Overrides | None = None) -> None:
         """Goes on with other farms or words; what is known of a command at an address stays known."""
         self._farms, self._words = farms, words if words is not None else self._words
         if self._loop is None:
@@ -249,7 +251,7 @@ class Guardian:
         self._discarded += 1
         return str(self._flow_table)
 
-    def _note(self, watch: Watch, change: Change, now: float) -> None:
+    def _note(self, watch: BackendHealth, change: Change, now: float) -> None:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
         if change.kind in ("up", "down", "weight", "keep"):
@@ -273,7 +275,7 @@ class Guardian:
             raise RuntimeError("the guardian is not running")
         return self._loop
 
-    def _health(self, target: Target, watch: Watch) -> Health:
+    def _health(self, target: Target, watch: BackendHealth) -> Health:
         since = None
         if watch.since is not None and self._loop is not None:
             since = time.time() - (self._loop.time() - watch.since)

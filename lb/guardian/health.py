@@ -62,7 +62,7 @@ class Change:
     hold: float = 0.0
 
 
-class Switch:
+class RiseFall:
     """A fact that the first answer decides, and that so many contrary answers in a row turn round."""
 
     __slots__ = ("value", "streak", "streak_since")
@@ -87,7 +87,7 @@ class Switch:
         return True
 
 
-class Watch:
+class BackendHealth:
     """One backend of a farm at one address, as one command sees it; times are those of the caller's clock."""
 
     __slots__ = (
@@ -103,8 +103,8 @@ class Watch:
         self.address = address
         self.command = command
         self.guard = guard
-        self.up = Switch()
-        self.half = Switch(False)
+        self.up = RiseFall()
+        self.half = RiseFall(False)
         self.probes = 0
         self.flaps = 0
         self.note = ""
@@ -154,7 +154,7 @@ class Watch:
         if self.up.take(serves, rise=self.guard.rise, fall=self.guard.fall, now=now):
             self.since = now
             self.flaps += not first
-            self.half = Switch(halved)
+            self.half = RiseFall(halved)
             self.recovered = now if serves and not first else None
             self.warned = serves and result.state != State.OK
             self.note = reason if self.warned else ""
@@ -167,9 +167,9 @@ class Watch:
             return again
         return self._heed(result, reason, halved, now) or again
 
-    def adopt(self, other: Watch) -> None:
+    def adopt(self, other: BackendHealth) -> None:
         """Takes over what another watch of the same probe knows."""
-        self.up, self.half = Switch(other.up.value), Switch(other.half.value)
+        self.up, self.half = RiseFall(other.up.value), RiseFall(other.half.value)
         self.probes, self.flaps, self.note, self.last = other.probes, other.flaps, other.note, other.last
         self.since, self.recovered, self.kept, self.warned = other.since, other.recovered, other.kept, other.warned
 
@@ -212,7 +212,7 @@ def _is_ours(result: Result) -> bool:
     return isinstance(failure, LocalError) or (isinstance(failure, NotConnected) and failure.code in _OURS)
 
 
-def pace_of(watches: Sequence[Watch]) -> Pace:
+def pace_of(watches: Sequence[BackendHealth]) -> Pace:
     """Returns how fast the probe is wanted that these watch; the most impatient of them decides."""
     doubtful = [watch.guard.fast for watch in watches if watch.is_doubtful]
     serving = [watch.guard for watch in watches if watch.up.value]

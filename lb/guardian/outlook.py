@@ -10,9 +10,9 @@ from typing import Any
 from ..farm import Farm
 from ..guard import Guard
 from ..nft.compile import Condition, Conditions
-from ..overrides import Words, from_json, to_json
+from ..overrides import Overrides, from_json, to_json
 from .desired import Place, merge, verdicts_of
-from .health import Switch, Watch
+from .health import BackendHealth, RiseFall
 from .lock import GuardError
 from .targets import TargetKey, inherit
 
@@ -25,8 +25,8 @@ class Knowledge:
     of farms that go by connections.
     """
 
-    words: Words
-    watches: Mapping[TargetKey, Sequence[Watch]]
+    words: Overrides
+    watches: Mapping[TargetKey, Sequence[BackendHealth]]
     present: Mapping[Place, bool]
     shares: Mapping[str, Mapping[str, int]]
 
@@ -35,7 +35,7 @@ class Knowledge:
 
         Times are those of the monotonic clock, which all processes of a machine share.
         """
-        places: dict[Place, list[Watch]] = {}
+        places: dict[Place, list[BackendHealth]] = {}
         for _, watch in inherit(farms, self.watches):
             places.setdefault(watch.place, []).append(watch)
         found: dict[tuple[str, str], Condition] = {}
@@ -49,7 +49,7 @@ class Knowledge:
         fresh = {watch.farm for _, watch in inherit(farms, self.watches) if not watch.probes and self._knows(watch)}
         return [farm.name for farm in farms if farm.name in fresh]
 
-    def _knows(self, watch: Watch) -> bool:
+    def _knows(self, watch: BackendHealth) -> bool:
         return watch.up.value is None and watch.place in self.present
 
 
@@ -82,14 +82,14 @@ def understand(told: Any) -> Knowledge:
         raise GuardError("what the guardian knows is not understood: it is of another version") from None
 
 
-def _told(watch: Watch) -> list[object]:
+def _told(watch: BackendHealth) -> list[object]:
     return [*watch.key, watch.up.value, watch.half.value, watch.since, watch.recovered, watch.probes]
 
 
-def _understood(told: Sequence[Any]) -> Watch:
+def _understood(told: Sequence[Any]) -> BackendHealth:
     farm, backend, version, command, up, half, since, recovered, probes = told
     # How it is watched says the farm that it is put to use for.
-    watch = Watch(farm, backend, version, command, Guard())
-    watch.up, watch.half = Switch(up), Switch(half)
+    watch = BackendHealth(farm, backend, version, command, Guard())
+    watch.up, watch.half = RiseFall(up), RiseFall(half)
     watch.since, watch.recovered, watch.probes = since, recovered, probes
     return watch

@@ -35,7 +35,7 @@ _CRASHES = frozenset(
 )
 
 
-class Foreign:
+class ProcessPool:
     """Runs foreign plugins on the running asyncio loop, at most so many at once; the others wait for their turn."""
 
     def __init__(self, most: int) -> None:

@@ -16,12 +16,12 @@ from ..nft.compile import Condition, Conditions
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.run import KernelError
-from ..overrides import Words
+from ..overrides import Overrides
 from . import balance
-from .applier import Applied
+from .applier import ApplyResult
 from .coalesce import Batching
-from .desired import Merged, Place, merge, served, standing, verdicts_of
-from .health import Watch
+from .desired import Desired, Place, merge, served, standing, verdicts_of
+from .health import BackendHealth
 
 # Counts connections by conntrack mark; KernelError.
 Count = Callable[[], Mapping[int, int]]
@@ -33,22 +33,22 @@ _LOOK_PAUSE = 0.05
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 
 
-class Acts(Protocol):
-    """What changes the kernel: noidlb.guardian.applier.Actuator, or a test's. Blocking, called by one thread."""
+class Applier(Protocol):
+    """What changes the kernel: noidlb.guardian.applier.NftApplier, or a test's. Blocking, called by one thread."""
 
     def read(self) -> Snapshot | None: ...
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied: ...
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult: ...
     def is_disturbed(self) -> bool: ...
     def close(self) -> None: ...
 
 
-def descriptor_of(acts: Acts) -> int:
+def descriptor_of(acts: Applier) -> int:
     """Returns what becomes readable when somebody else has changed a table; -1 where only a look tells."""
     fileno = getattr(acts, "fileno", None)
     return -1 if fileno is None else int(fileno())
 
 
-class Enactor:
+class Reconciler:
     """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
 
     count is what counts connections for farms that go by them. transactions and failed are how many there were. present
@@ -57,12 +57,12 @@ class Enactor:
     """
 
     def __init__(
-        self, farms: tuple[Farm, ...], words: Words, *, actuator: Acts, events: EventLog, count: Count
+        self, farms: tuple[Farm, ...], words: Overrides, *, actuator: Applier, events: EventLog, count: Count
     ) -> None:
         self.transactions = 0
         self.failed = 0
         self._farms, self._words = farms, words
-        self._watches: Mapping[Place, Sequence[Watch]] = {}
+        self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
         self._actuator = actuator
         self._events = events
         self._count = count
@@ -71,7 +71,7 @@ class Enactor:
         self.present: Mapping[Place, bool] = {}
         self._is_read = False
         self._conditions: dict[tuple[str, str], Condition] = {}
-        self._merged: dict[str, Merged] = {}
+        self._merged: dict[str, Desired] = {}
         self._ramps: dict[str, asyncio.TimerHandle] = {}
         self.shares: dict[str, Mapping[str, int]] = {}
         self._dirty: set[str] = set()
@@ -93,7 +93,9 @@ class Enactor:
             await self._in_worker(self._actuator.close)
             self._worker.shutdown()
 
-    def configure(self, farms: tuple[Farm, ...], words: Words, watches: Mapping[Place, Sequence[Watch]]) -> None:
+    def configure(
+        self, farms: tuple[Farm, ...], words: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
+    ) -> None:
         """Goes on with other farms, words and watches."""
         if farms is not self._farms:
             self.present = self.standing()

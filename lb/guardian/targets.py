@@ -10,7 +10,7 @@ from ..farm import Farm, IPAddress
 from ..guard import Guard, fill_in
 from .checks import Check
 from .desired import Place, versions_of
-from .health import Change, Watch, pace_of
+from .health import BackendHealth, Change, pace_of
 from .schedule import Pace, Rhythm
 
 # The words of a command for one address, and the deadline in seconds.
@@ -30,7 +30,7 @@ class Target:
         self.check = check
         self.address = address
         self.rhythm = rhythm
-        self.watches: Sequence[Watch] = ()
+        self.watches: Sequence[BackendHealth] = ()
         self.repeats = 0
         self._pace: Pace | None = None
 
@@ -46,12 +46,12 @@ class Target:
         """Whether the next result alone may take a backend out."""
         return any(watch.up.value and watch.guard.fall == 1 for watch in self.watches)
 
-    def watch(self, watches: Sequence[Watch]) -> None:
+    def watch(self, watches: Sequence[BackendHealth]) -> None:
         """Has these watch it from now on."""
         self.watches = watches
         self._pace = None
 
-    def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[Watch, Change]]:
+    def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[BackendHealth, Change]]:
         """Hands a result to those who watch, and returns what it changes; an excuse makes a failure no verdict."""
         is_steady = not self._is_doubtful()
         taken = ((watch, watch.take(result, now, excuse)) for watch in self.watches)
@@ -69,7 +69,7 @@ class Targets:
 
     def __init__(self) -> None:
         self._targets: dict[TargetKey, Target] = {}
-        self._places: dict[Place, list[Watch]] = {}
+        self._places: dict[Place, list[BackendHealth]] = {}
         self._number = 0
 
     def __iter__(self) -> Iterator[Target]:
@@ -79,19 +79,19 @@ class Targets:
         return len(self._targets)
 
     @property
-    def watches(self) -> Mapping[TargetKey, Sequence[Watch]]:
+    def watches(self) -> Mapping[TargetKey, Sequence[BackendHealth]]:
         """The watches of each probe."""
         return {key: target.watches for key, target in self._targets.items()}
 
     @property
-    def places(self) -> Mapping[Place, list[Watch]]:
+    def places(self) -> Mapping[Place, list[BackendHealth]]:
         """The watches of each backend at each of its addresses."""
         return self._places
 
     def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
         """Takes in the farms and returns the targets that there are no more."""
         old = self._targets
-        found: dict[TargetKey, list[Watch]] = {}
+        found: dict[TargetKey, list[BackendHealth]] = {}
         self._places = {}
         for key, watch in inherit(farms, self.watches):
             found.setdefault(key, []).append(watch)
@@ -107,18 +107,20 @@ class Targets:
             target.watch(())
         return gone
 
-    def _make(self, key: TargetKey, watch: Watch, now: float, soon: float) -> Target:
+    def _make(self, key: TargetKey, watch: BackendHealth, now: float, soon: float) -> Target:
         rhythm = Rhythm(self._number, now, interval=watch.guard.interval, soon=max(soon, watch.guard.fast))
         self._number += 1
         return Target(Check(*key), watch.address, rhythm)
 
 
-def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[Watch]]) -> Iterator[tuple[TargetKey, Watch]]:
+def inherit(
+    farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[BackendHealth]]
+) -> Iterator[tuple[TargetKey, BackendHealth]]:
     """Yields what farms want to be watched, with what is known already of the same probes."""
     # The same words with another deadline ask the same thing.
     by_words = {words: watches for (words, _), watches in known.items()}
     for key, farm, guard, name, address, port, command in _wanted(farms):
-        watch = Watch(farm, name, address.version, command, guard, _shown(address, port))
+        watch = BackendHealth(farm, name, address.version, command, guard, _shown(address, port))
         # One that comes new to a known address need not wait for its first result.
         previous = {one.key: one for one in known.get(key) or by_words.get(key[0], ())}
         adopted = previous.get(watch.key) or next(iter(previous.values()), None)

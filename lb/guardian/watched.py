@@ -11,8 +11,8 @@ from ..farm import Farm
 from ..nft.compile import Conditions
 from ..nft.listing import Snapshot
 from ..nft.progress import last_look
-from .applier import Applied
-from .reconciler import Acts, descriptor_of
+from .applier import ApplyResult
+from .reconciler import Applier, descriptor_of
 
 # A thread that only waits uses microseconds.
 _COMPUTING = 0.05
@@ -21,7 +21,7 @@ _COMPUTING = 0.05
 class Watched:
     """An actuator of which one can tell whether it hangs."""
 
-    def __init__(self, acts: Acts) -> None:
+    def __init__(self, acts: Applier) -> None:
         self._acts = acts
         self._since: float | None = None
         self._thread = 0
@@ -51,7 +51,7 @@ class Watched:
         with self._timed():
             return self._acts.read()
 
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         with self._timed():
             return self._acts.apply(farms, conditions, stopped)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from ..farm import Backend, BackendState, Farm
-from ..overrides import Words
+from ..overrides import Overrides
 from . import nft as kernel
 from .compile import Condition, Conditions, compile_farm, compile_table
 from .marks import Marks
@@ -21,17 +21,17 @@ from .table import MAPS, Table, render, transactions
 _BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
 
 
-def plan_backend(farms: tuple[Farm, ...], words: Words, farm: Farm, backend: Backend) -> Plan:
+def plan_backend(farms: tuple[Farm, ...], words: Overrides, farm: Farm, backend: Backend) -> Plan:
     """Plans what the words say of this backend, and no other change than that in who gets its farm's new clients."""
     return _plan(farms, words, lambda old: _with_backend(old, farms, words, farm, backend))
 
 
-def plan_farm(farms: tuple[Farm, ...], words: Words, farm: Farm) -> Plan:
+def plan_farm(farms: tuple[Farm, ...], words: Overrides, farm: Farm) -> Plan:
     """Plans what the words say of this farm."""
     return _plan(farms, words, lambda old: _with_farm(old, farms, words, farm))
 
 
-def _plan(farms: tuple[Farm, ...], words: Words, change: Callable[[Table], Table]) -> Plan:
+def _plan(farms: tuple[Farm, ...], words: Overrides, change: Callable[[Table], Table]) -> Plan:
     whole = compile_table(farms, words.conditions(), words.stopped_of(farms))
     found = kernel.read()
     if found is None:
@@ -42,7 +42,7 @@ def _plan(farms: tuple[Farm, ...], words: Words, change: Callable[[Table], Table
     return Plan(found.table, new, tuple(transactions(found.table, new)))
 
 
-def _with_backend(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm, backend: Backend) -> Table:
+def _with_backend(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm, backend: Backend) -> Table:
     marks = Marks(farms)
     base = marks.farm(farm)
     if f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}:
@@ -62,7 +62,7 @@ def _with_backend(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm,
     return _patched(old, new, new.chains, is_changed)
 
 
-def _with_farm(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm) -> Table:
+def _with_farm(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm) -> Table:
     marks = Marks(farms)
     conditions = {**words.conditions(), **_conditions(old, marks, farm, words)}
     stopped = words.stopped_of(farms) & {farm.name}
@@ -79,7 +79,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], words: Words, farm: Farm) ->
     return _patched(old, new, part.chains, is_changed)
 
 
-def _conditions(old: Table, marks: Marks, farm: Farm, words: Words) -> Conditions:
+def _conditions(old: Table, marks: Marks, farm: Farm, words: Overrides) -> Conditions:
     """Returns how the kernel treats the backends of a farm; nothing when it does not serve it."""
     base = f"{marks.farm(farm):#010x}"
     versions = [version for version in (4, 6) if base in old.of(f"farm{version}").values()]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..farm import Farm
-from ..overrides import Words
+from ..overrides import Overrides
 from . import nft as kernel
 from .compile import Conditions, compile_table
 from .listing import Snapshot
@@ -37,7 +37,7 @@ class Plan:
             kernel.run(batch)
 
 
-def plan(farms: tuple[Farm, ...], words: Words, conditions: Conditions | None = None) -> Plan:
+def plan(farms: tuple[Farm, ...], words: Overrides, conditions: Conditions | None = None) -> Plan:
     """Compares the table that farms and words want with the one that the kernel has; it changes nothing.
 
     Conditions are given where a guardian has a say too.

@@ -10,7 +10,7 @@ from zlib import crc32
 from noidchecks.status.result import Result
 
 from ..events import Event, EventLog, stamp, to_json
-from ..guardian.process import Foreign
+from ..guardian.process import ProcessPool
 
 # So many run at a time; each of these workers tells its events in their order.
 _WORKERS = 4
@@ -33,7 +33,7 @@ class Hook:
         self._events = events
         self._argv = tuple(argv)
         self._timeout = timeout
-        self._foreign = Foreign(_WORKERS)
+        self._foreign = ProcessPool(_WORKERS)
         self._queues = [asyncio.Queue[Event](_WAITING) for _ in range(_WORKERS)]
         self._workers: list[asyncio.Task[None]] = []
         self._untold = 0

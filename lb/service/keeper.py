@@ -7,13 +7,13 @@ import time
 from contextlib import suppress
 
 from ..events import Event, EventLog
-from ..overrides import Words
+from ..overrides import Overrides
 from .state import StateError, StateFolder
 
 _RETRY = 10.0
 
 
-class Keeper:
+class StateStore:
     """Writes words and configuration to the state folder; what cannot be written is tried again until it is.
 
     The first failure and the first success after it are events.
@@ -23,14 +23,14 @@ class Keeper:
         self._folder = folder
         self._events = events
         self._retry = retry
-        self._wanted: tuple[str, Words] | None = None
-        self._written: tuple[str, Words] | None = None
+        self._wanted: tuple[str, Overrides] | None = None
+        self._written: tuple[str, Overrides] | None = None
         self._one_at_a_time = asyncio.Lock()
         self._again: asyncio.Task[None] | None = None
         # Why the last attempt failed, or "".
         self.trouble = ""
 
-    async def keep(self, text: str, words: Words) -> str:
+    async def keep(self, text: str, words: Overrides) -> str:
         """Writes them, and returns "", or why they are not yet written."""
         self._wanted = text, words
         await self._attempt()
@@ -72,9 +72,9 @@ class Keeper:
             await self._attempt()
         self._again = None
 
-    def _write(self, text: str, words: Words) -> None:
+    def _write(self, text: str, words: Overrides) -> None:
         with self._folder.locked():
-            # Words first: a configuration can be had again.
+            # Overrides first: a configuration can be had again.
             self._folder.save_words(words)
             self._folder.save_applied(text)
 

@@ -17,7 +17,7 @@ Samples = Iterable[tuple[Mapping[str, str], float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class MetricsSnapshot:
     """What there is to measure at one moment; flows are current connections by mark, None when nobody could count.
 
     info holds what the guardian is: its version, the hash of its farms file, its role in its pair. sticky is by IP
@@ -34,7 +34,7 @@ class View:
     expectations: Fullness | None = None
 
 
-def write(view: View) -> str:
+def write(view: MetricsSnapshot) -> str:
     """Returns the page."""
     return "".join(
         (
@@ -52,7 +52,7 @@ def write(view: View) -> str:
     )
 
 
-def _backends(view: View) -> Iterable[str]:
+def _backends(view: MetricsSnapshot) -> Iterable[str]:
     health = [(_labels_of(one), one) for one in view.health]
     yield from _family(
         "noidlb_backend_up",
@@ -84,7 +84,7 @@ def _labels_of(one: Health) -> dict[str, str]:
     return {"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command}
 
 
-def _connections(view: View) -> Samples:
+def _connections(view: MetricsSnapshot) -> Samples:
     if view.flows is None:
         return
     marks = Marks(view.farms)
@@ -94,7 +94,7 @@ def _connections(view: View) -> Samples:
             yield {"farm": farm.name, "backend": backend.name}, flows
 
 
-def _shared(view: View) -> Iterable[str]:
+def _shared(view: MetricsSnapshot) -> Iterable[str]:
     sticky = [({"family": f"ipv{version}"}, one) for version, one in view.sticky.items()]
     expected: list[tuple[dict[str, str], Fullness]] = [({}, view.expectations)] if view.expectations else []
     for name, text, found in (
@@ -107,7 +107,7 @@ def _shared(view: View) -> Iterable[str]:
         )
 
 
-def _service(view: View) -> Iterable[str]:
+def _service(view: MetricsSnapshot) -> Iterable[str]:
     counts = view.counts
     for name, text, value in (
         ("noidlb_transactions_total", "Transactions that the kernel has taken", counts.transactions),

@@ -18,7 +18,7 @@ from ..nft import conntrack, host as modules
 from ..nft.flows import Match, ending_of
 from ..nft.plan import Plan, describe
 from ..nft.run import KernelError
-from ..overrides import Words
+from ..overrides import Overrides
 from .state import StateError, StateFolder
 
 # How many changes are told one by one.
@@ -49,7 +49,7 @@ def current(folder: StateFolder, file: str | None) -> tuple[str, tuple[Farm, ...
     return text, parse(text)
 
 
-def read_words(folder: StateFolder, *, put_aside: bool = False) -> Words:
+def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
     """Reads the operator's words, and prints what is wrong with them."""
     words = folder.words(put_aside=put_aside)
     for warning in folder.warnings:
@@ -85,7 +85,7 @@ def carry_out(
     plan: Plan,
     folder: StateFolder,
     text: str,
-    words: Words,
+    words: Overrides,
     farms: tuple[Farm, ...],
     *,
     only_change: bool = False,
@@ -134,7 +134,7 @@ def end_flows(plan: Plan, *, cut: bool = False, marks: Sequence[Match] = ()) -> 
     return conntrack.end(ending)
 
 
-def _keep(folder: StateFolder, text: str, words: Words) -> str:
+def _keep(folder: StateFolder, text: str, words: Overrides) -> str:
     try:
         folder.save_applied(text)
         folder.save_words(words)
@@ -158,7 +158,7 @@ def load_modules(farms: tuple[Farm, ...]) -> None:
         tell(f"noidlb: warning: the kernel lacks {name}, so data connections will fail: modprobe {name}", err=True)
 
 
-def remind(words: Words, farms: tuple[Farm, ...]) -> None:
+def remind(words: Overrides, farms: tuple[Farm, ...]) -> None:
     """Prints which farms are stopped, because apply leaves them so."""
     stopped = sorted(words.stopped_of(farms))
     if words.all_stopped:

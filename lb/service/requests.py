@@ -14,7 +14,7 @@ from ..nft.run import KernelError
 from ..status import to_document
 from .operation import find_farm
 from .request import Answer, Request, RequestError
-from .running import Running
+from .running import Operations
 
 _MOST_EVENTS = 1000
 
@@ -25,10 +25,10 @@ class Reload(Protocol):
     async def __call__(self, *, cut: bool) -> list[str]: ...
 
 
-class Desk:
+class RequestHandler:
     """Reads requests and has them carried out; reload is what reads the configuration again."""
 
-    def __init__(self, running: Running, events: EventLog, reload: Reload) -> None:
+    def __init__(self, running: Operations, events: EventLog, reload: Reload) -> None:
         self._running = running
         self._events = events
         self._reload = reload

@@ -21,20 +21,26 @@ from ..nft.flows import Match, ending_of
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.run import KernelError
-from ..overrides import Words
+from ..overrides import Overrides
 from ..role import Role
-from ..status import FarmStatus, Sight, seen, survey
-from .keeper import Keeper
-from .metrics import View
+from ..status import BackendView, FarmStatus, seen, survey
+from .keeper import StateStore
+from .metrics import MetricsSnapshot
 from .operation import find_backend, find_farm, number
 from .request import RequestError
 
 
-class Running:
+class Operations:
     """A guardian with its configuration and the operator's words; one change is made at a time."""
 
     def __init__(
-        self, guardian: Guardian, keeper: Keeper, events: EventLog, text: str, farms: tuple[Farm, ...], words: Words
+        self,
+        guardian: Guardian,
+        keeper: StateStore,
+        events: EventLog,
+        text: str,
+        farms: tuple[Farm, ...],
+        words: Overrides,
     ) -> None:
         self.guardian = guardian
         self.farms = farms
@@ -106,10 +112,10 @@ class Running:
         flows = await self.flows()
         return seen(survey(self.farms, self.words, found, flows), sights(self.guardian.health()))
 
-    async def view(self, role: Role, others: Mapping[str, int]) -> View:
+    async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
         flows, guardian = await self.flows(), self.guardian
-        return View(
+        return MetricsSnapshot(
             farms=self.farms,
             health=guardian.health(),
             counts=guardian.counts,
@@ -142,7 +148,7 @@ class Running:
             text += f"; not in the kernel: {self._refusal}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
 
-    async def _say(self, words: Words, what: str, farm: str, backend: str, word: str) -> list[str]:
+    async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
         is_new = words != self.words
         if is_new:
             self.words = words
@@ -167,7 +173,7 @@ class Running:
             self._refusal = ""
 
 
-def sights(health: Sequence[Health]) -> dict[tuple[str, str], Sight]:
+def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:
     """Returns what is seen of each backend, by all of its addresses and commands: the worst of it."""
     found: dict[tuple[str, str], list[Health]] = {}
     for one in health:
@@ -175,7 +181,7 @@ def sights(health: Sequence[Health]) -> dict[tuple[str, str], Sight]:
     return {key: _sight(ones) for key, ones in found.items()}
 
 
-def _sight(ones: list[Health]) -> Sight:
+def _sight(ones: list[Health]) -> BackendView:
     worst = min(ones, key=lambda one: ("down", "unknown", "up").index(one.state))
     took = [one.last.timings.total for one in ones if one.last is not None]
     doubt = next((one.note for one in ones if one.note), "")
@@ -185,7 +191,7 @@ def _sight(ones: list[Health]) -> Sight:
     if kept := next((one.kept for one in ones if one.kept), ""):
         doubt = "; ".join(filter(None, (printable(f"cannot be checked: {kept}", 200), doubt)))
     since = worst.since if worst.state == "down" else max(changes, default=None)
-    return Sight(
+    return BackendView(
         state=worst.state,
         reason=doubt,
         since=since,

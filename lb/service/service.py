@@ -17,25 +17,25 @@ from ..config.service import SYNC, Settings
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..guardian import lock
-from ..guardian.applier import Actuator
+from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
 from ..guardian.lock import GuardError
-from ..guardian.reconciler import Acts
+from ..guardian.reconciler import Applier
 from ..guardian.watched import Watched
 from ..nft import host as modules, nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
-from ..overrides import Words
+from ..overrides import Overrides
 from ..pair.node import with_own_address
 from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
-from .keeper import Keeper
+from .keeper import StateStore
 from .metrics import write
 from .operation import read_file
-from .requests import Desk
-from .running import Running, count
+from .requests import RequestHandler
+from .running import Operations, count
 from .server import ControlServer
 from .state import StateError, StateFolder
 from .systemd import Notifier
@@ -71,12 +71,12 @@ class Service:
     """Runs until SIGTERM or SIGINT; the table stays as it is then, and after a crash."""
 
     def __init__(
-        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, acts: Acts | None = None
+        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, acts: Applier | None = None
     ) -> None:
         self._options = options
         self._events = events
         self._notifier = notifier or Notifier()
-        self._acts = Watched(acts or Actuator(role_of=self._role))
+        self._acts = Watched(acts or NftApplier(role_of=self._role))
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -84,7 +84,7 @@ class Service:
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
         self._endpoint: tuple[str, int] | None = None
-        self._running: Running | None = None
+        self._running: Operations | None = None
 
     async def run(self) -> int:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
@@ -97,10 +97,10 @@ class Service:
             _raise_descriptors()
             words = self._words().about(farms)
             self._load_modules(farms)
-            keeper = Keeper(self._options.folder, self._events)
+            keeper = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, words, actuator=self._acts, events=self._events)
-            running = self._running = Running(guardian, keeper, self._events, text, farms, words)
-            desk = Desk(running, self._events, self.reload)
+            running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
+            desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
             await control.open()
             stack.push_async_callback(control.close)
@@ -142,7 +142,7 @@ class Service:
             finally:
                 self._notifier.ready()
 
-    async def _guard(self, guardian: Guardian, running: Running) -> int:
+    async def _guard(self, guardian: Guardian, running: Operations) -> int:
         watching = asyncio.create_task(guardian.run())
         watching.add_done_callback(lambda _: self._ended.set())
         # Until it has begun there is nothing to settle.
@@ -165,7 +165,7 @@ class Service:
         await asyncio.gather(beginning, beating, *self._reloads, return_exceptions=True)
         return 2 if failure else 0
 
-    async def _begin(self, guardian: Guardian, running: Running) -> None:
+    async def _begin(self, guardian: Guardian, running: Operations) -> None:
         await guardian.settle()
         # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
         gc.freeze()
@@ -185,7 +185,7 @@ class Service:
             require_usable(farms)
         return text, farms, with_own_address(self._options.over(parse_settings(text)), text)
 
-    def _words(self) -> Words:
+    def _words(self) -> Overrides:
         folder = self._options.folder
         try:
             with folder.locked():
@@ -236,7 +236,7 @@ class Service:
     def _role(self) -> Role:
         return read_role(self._options.run_folder)
 
-    async def _beat(self, watching: asyncio.Task[None], running: Running) -> None:
+    async def _beat(self, watching: asyncio.Task[None], running: Operations) -> None:
         watchdog = self._notifier.watchdog
         beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
         while True:

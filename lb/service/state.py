@@ -13,7 +13,7 @@ from pathlib import Path
 from noidchecks.atomic import write_atomic
 from noidchecks.regular import TooLarge, read_regular
 
-from ..overrides import NewerError, Words, from_json, to_json
+from ..overrides import NewerError, Overrides, from_json, to_json
 
 DEFAULT_FOLDER = "/var/lib/noidlb"
 _MAX_SIZE = 16 * 1024 * 1024
@@ -46,7 +46,7 @@ class StateFolder:
         finally:
             os.close(descriptor)
 
-    def words(self, *, put_aside: bool = False) -> Words:
+    def words(self, *, put_aside: bool = False) -> Overrides:
         """Reads the words; there are none when the file is missing or broken, which becomes a warning.
 
         put_aside gives a broken file another name, so that the next words do not overwrite it; only under the lock.
@@ -54,7 +54,7 @@ class StateFolder:
         path = self.path / "words.json"
         data = self._read("words.json")
         if data is None:
-            return Words()
+            return Overrides()
         try:
             return from_json(data)
         except NewerError as error:
@@ -65,9 +65,9 @@ class StateFolder:
             aside = f", and is kept as {self._put_aside(path)}" if put_aside else ""
             complaint = str(error).partition(": line")[0][:100]
             self.warnings.append(f"{path} is broken{aside}: every backend is as configured ({complaint})")
-            return Words()
+            return Overrides()
 
-    def save_words(self, words: Words) -> None:
+    def save_words(self, words: Overrides) -> None:
         """Writes the words; only under the lock."""
         self._write("words.json", to_json(words))
 

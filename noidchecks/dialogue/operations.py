@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     # Two strings, because pyright reads none that is put together from parts.
     _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive"
-    _More: TypeAlias = "Prepare | Delegate | Mask | Heard | Reserve | Close"
+    _More: TypeAlias = "Prepare | Delegate | Redact | Decrypted | ReserveTime | Close"
     Operation: TypeAlias = "_Tcp | _More | OpenDatagram | SendTo | ReceiveFrom | Sleep"
     Dialogue: TypeAlias = Generator[Operation, Any, T]
 
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> object:
         return Generator
     if name == "Operation":
         stream = Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive | Delegate
-        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Prepare | Close | Reserve | Mask | Heard
+        return stream | OpenDatagram | SendTo | ReceiveFrom | Sleep | Prepare | Close | ReserveTime | Redact | Decrypted
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -213,7 +213,7 @@ class Close:
         self.channel = channel
 
 
-class Reserve:
+class ReserveTime:
     """Keeps the last seconds before the deadline for tidying up. Answer: None.
 
     What is under way when they begin fails with DeadlineExceeded, and all that follows is granted up to the deadline.
@@ -225,7 +225,7 @@ class Reserve:
         self.seconds = seconds
 
 
-class Mask:
+class Redact:
     """Names a secret that the transcript must not show from now on, whoever says it. Answer: None."""
 
     __slots__ = ("secret",)
@@ -234,7 +234,7 @@ class Mask:
         self.secret = secret
 
 
-class Heard:
+class Decrypted:
     """Tells the transcript what was received through a layer, which it saw only wrapped up. Answer: None."""
 
     __slots__ = ("channel", "data")
@@ -276,7 +276,7 @@ class Stream:
         if self.tls is not None:
             data: bytes | None = yield from self.tls.receive(self.channel, limit, patience)
             if data:
-                yield Heard(self.channel, data)
+                yield Decrypted(self.channel, data)
             return data
         answer: bytes | None = yield Receive(self.channel, limit, patience)
         return answer

@@ -11,17 +11,17 @@ from ..dialogue.operations import (
     Await,
     Close,
     Connect,
+    Decrypted,
     Delegate,
-    Heard,
     Listen,
     LocalAddress,
-    Mask,
     OpenDatagram,
     Phase,
     Prepare,
     Receive,
     ReceiveFrom,
-    Reserve,
+    Redact,
+    ReserveTime,
     Resolve,
     Send,
     SendTo,
@@ -189,15 +189,15 @@ def _close(session: Session, operation: Close) -> None:
         operation.channel.end()
 
 
-def _reserve(session: Session, operation: Reserve) -> None:
+def _reserve(session: Session, operation: ReserveTime) -> None:
     session.reserve(operation.seconds)
 
 
-def _tell(_: Session, __: Mask | Heard) -> None:
+def _tell(_: Session, __: Redact | Decrypted) -> None:
     """Leaves it to the transcript."""
 
 
-GRANTS: dict[type, Callable[[Session, Any], object]] = {
+PERFORM: dict[type, Callable[[Session, Any], object]] = {
     Phase: _phase,
     Resolve: _resolve,
     Connect: _connect,
@@ -214,7 +214,7 @@ GRANTS: dict[type, Callable[[Session, Any], object]] = {
     Prepare: _prepare,
     Delegate: _delegate,
     Close: _close,
-    Reserve: _reserve,
-    Mask: _tell,
-    Heard: _tell,
+    ReserveTime: _reserve,
+    Redact: _tell,
+    Decrypted: _tell,
 }

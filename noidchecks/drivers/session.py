@@ -7,7 +7,7 @@ from time import monotonic
 from ..dialogue.operations import SendTo, Sleep
 from ..errors import DeadlineExceeded, LocalError, ProbeError
 from ..timings import Timings
-from .perform import GRANTS
+from .perform import PERFORM
 from .resolver import LookUp
 from .sockets import WAIT_READ, WouldBlock
 
@@ -97,7 +97,7 @@ class Session:
                     error = self._expire()
                 else:
                     try:
-                        answer = GRANTS[type(operation)](self, operation)
+                        answer = PERFORM[type(operation)](self, operation)
                     except WouldBlock as wait:
                         if self._must_wait(operation, now):
                             self.fd, self.events = wait.fd, wait.events

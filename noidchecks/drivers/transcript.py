@@ -6,16 +6,16 @@ from ..dialogue.operations import (
     Accept,
     Close,
     Connect,
+    Decrypted,
     Delegate,
-    Heard,
     Listen,
     LocalAddress,
-    Mask,
     OpenDatagram,
     Phase,
     Receive,
     ReceiveFrom,
-    Reserve,
+    Redact,
+    ReserveTime,
     Resolve,
     Send,
     SendTo,
@@ -58,10 +58,10 @@ class Transcript:
         return (*self._head, *gap, *self._tail)
 
     def _lines_of(self, operation: object, outcome: object) -> list[str]:
-        if isinstance(operation, Mask):
+        if isinstance(operation, Redact):
             self._gate.add(operation.secret)
             return []
-        if isinstance(operation, Heard):
+        if isinstance(operation, Decrypted):
             return self._received(Receive(operation.channel), operation.data)
         if isinstance(operation, Send | Receive) and getattr(operation.channel, "is_internal", False):
             # What processes of ours say to each other; the dialogue tells what it means.
@@ -147,7 +147,7 @@ def _words(operation: object) -> str:
             return "go on in a worker process"
         case Close(channel=channel) if _address(channel):
             return f"close {_address(channel)}"
-        case Reserve(seconds=seconds) if seconds:
+        case ReserveTime(seconds=seconds) if seconds:
             return f"keep {seconds:g} s for the end"
     return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Reserve
+from ..dialogue.operations import ReserveTime
 from ..errors import ProbeError
 from ..files.canary import Canary, reserve
 from .control import path
@@ -19,7 +19,7 @@ _BELATED = frozenset((125, 150, 225, 226, 425, 426, 451, 452))
 _MOST_BELATED = 8
 
 
-def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> Dialogue[None]:
+def run_canary(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> Dialogue[None]:
     """Stores the canary, reads it back and deletes it, also when the first two fail or last too long; ProbeError."""
     courier = deep.courier
     canary = Canary(path(folder))
@@ -39,7 +39,7 @@ def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> 
     yield from courier.control.enter("data")
     yield from set_type(courier.control, "I")
     if timeout > 0:
-        yield Reserve(reserve(timeout))
+        yield ReserveTime(reserve(timeout))
     try:
         yield from over_first(deep, methods, store)
         yield from over_first(deep, methods, read)
@@ -54,7 +54,7 @@ def fly(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> 
                 # The failure before is the news; leftover tells the rest.
                 pass
         raise failure
-    yield Reserve(0.0)
+    yield ReserveTime(0.0)
     courier.place = ""
     yield from _delete(deep, name)
     deep.put = True

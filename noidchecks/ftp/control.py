@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Await, Mask, Phase
+from ..dialogue.operations import Await, Phase, Redact
 from ..errors import DeadlineExceeded, PeerError
 from ..status.text import Gate
 from .wire import ReplyReader
@@ -64,7 +64,7 @@ class Control:
     def keep_secret(self, password: str) -> Dialogue[None]:
         """Keeps the password out of all that is shown, also where the server repeats it."""
         self._gate.add(encoded(password))
-        yield Mask(encoded(password))
+        yield Redact(encoded(password))
 
     def password(self, password: str) -> Dialogue[Reply]:
         """Sends PASS, which no transcript shows."""

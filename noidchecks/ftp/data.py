@@ -50,7 +50,7 @@ class Refused(DataFailed):
         self.unknown = unknown
 
 
-class Courier:
+class DataConnection:
     """Opens data connections, one for each transfer, and moves what is to be moved.
 
     place says where the present data connection is, for messages; moved counts all bytes, opened the data connections

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Mask, Phase, Sleep, open_stream
+from ..dialogue.operations import Phase, Redact, Sleep, open_stream
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .wire import ReplyReader
@@ -47,7 +47,7 @@ def converse(probe: FtpProbe) -> Dialogue[FtpFindings]:
     findings = FtpFindings()
     try:
         for secret in probe.gate.secrets:
-            yield Mask(secret)
+            yield Redact(secret)
         yield from _converse(probe, findings)
     except ProbeError as failure:
         # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
@@ -81,9 +81,9 @@ def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
         yield from _request_tls(probe, stream, findings)
     if probe.is_deep and findings.matched:
         # Here and not above, because a check of the greeting does not need it.
-        from .session import examine
+        from .session import run_session
 
-        yield from examine(probe, stream, findings)
+        yield from run_session(probe, stream, findings)
     if probe.quit:
         try:
             yield from stream.send(probe.quit)

@@ -8,9 +8,9 @@ from ..errors import PeerError
 from ..files.content import Content
 from ..files.findings import FileFindings
 from ..files.settings import Listing, Login
-from .canary import fly
+from .canary import run_canary
 from .control import Control, path
-from .data import Courier, DataFailed, NotOpened, Refused, set_type
+from .data import DataConnection, DataFailed, NotOpened, Refused, set_type
 from .listing import COUNTED, SHOWN, entries_of
 from .login import log_in
 from .ways import Attempt, failed, over_first, ways
@@ -37,7 +37,7 @@ class DeepFindings(FileFindings):
 
     __slots__ = ("courier", "user", "attempts", "refused")
 
-    def __init__(self, courier: Courier, user: str) -> None:
+    def __init__(self, courier: DataConnection, user: str) -> None:
         super().__init__()
         self.courier = courier
         self.user = user
@@ -54,12 +54,14 @@ class DeepFindings(FileFindings):
         return ": ".join(filter(None, (self.task, self.courier.place, message)))
 
 
-def examine(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+def run_session(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     """Logs in and moves what is asked for; ProbeError, with its phase."""
     control = Control(stream, limit=probe.limit, jail=probe.jail)
     assert findings.address is not None, "we are connected"  # noqa: S101
     login = probe.login or Login()
-    deep = DeepFindings(Courier(control, findings.address, probe.active, probe.source, probe.timeout), login.user)
+    deep = DeepFindings(
+        DataConnection(control, findings.address, probe.active, probe.source, probe.timeout), login.user
+    )
     findings.deep = deep
     try:
         yield from _examine(probe, control, deep, login)
@@ -92,11 +94,11 @@ def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login
         deep.task = ""
     if probe.put is not None:
         deep.task = f"put {probe.put}" if probe.put else "put"
-        yield from fly(deep, probe.put, methods, probe.timeout)
+        yield from run_canary(deep, probe.put, methods, probe.timeout)
         deep.task = ""
 
 
-def _protect(control: Control, courier: Courier, level: str) -> Dialogue[None]:
+def _protect(control: Control, courier: DataConnection, level: str) -> Dialogue[None]:
     """PBSZ and PROT (RFC 4217 section 8)."""
     yield from control.enter("login")
     # Needed by the letter alone: with TLS it says nothing, and PROT tells whether data is protected.
@@ -149,7 +151,7 @@ def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[s
         deep.courier.place = ""
 
 
-def _entries(courier: Courier, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
+def _entries(courier: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
     """Lists with the first of the commands that the server knows; those that it does not are taken from the list."""
     first: Refused | None = None
     while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue.operations import Close, Mask, Phase, Prepare, Reserve, open_stream
+from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime, open_stream
 from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
 
@@ -65,7 +65,7 @@ def converse(probe: SshProbe) -> Dialogue[SshFindings]:
 
             yield Prepare(MODULE)
         for secret in gate.secrets:
-            yield Mask(secret)
+            yield Redact(secret)
         stream, rest = yield from _open(probe, findings)
         if probe.reads_kexinit and findings.identification is not None:
             yield Phase("kexinit")
@@ -220,7 +220,7 @@ def _put(probe: SshProbe, folder: str, session: SftpSession, deep: SftpFindings)
     from ..files.canary import reserve
     from . import transfer
 
-    yield Reserve(reserve(probe.timeout))
+    yield ReserveTime(reserve(probe.timeout))
     try:
         yield from transfer.put(session, folder, deep)
     except DeadlineExceeded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Heard
+from ..dialogue.operations import Decrypted
 from ..errors import PeerError, ProbeError
 from ..status.text import printable
 from . import filexfer
@@ -205,7 +205,7 @@ class SftpSession:
             found = fields.number()
         except Malformed as reason:
             raise _broken(str(reason)) from None
-        yield Heard(self._delegation.channel, _shown(kind, packet[1]))
+        yield Decrypted(self._delegation.channel, _shown(kind, packet[1]))
         if found not in self._open:
             raise _broken(f"an answer to a request that was never made, {found}")
         self._open.remove(found)

@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from ..status.text import printable
-from .destination import Delivery
+from .destination import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 _LAST_DELAY = 1.0
 
 
-class Courier:
+class DeliveryQueue:
     """Keeps what a report does not take, at most keep results; beyond that the oldest are dropped and counted.
 
     What could not be delivered by the end goes into the journal, if there is one, and is the first to be delivered
@@ -99,9 +99,9 @@ class Courier:
             try:
                 delivery = self._report.deliver(batch)
             except OSError as error:
-                delivery = Delivery(batch, printable(error.strerror or str(error)))
+                delivery = Outcome(batch, printable(error.strerror or str(error)))
             except Exception as defect:
-                delivery = Delivery(batch, f"internal error: {type(defect).__name__}: {printable(str(defect))}")
+                delivery = Outcome(batch, f"internal error: {type(defect).__name__}: {printable(str(defect))}")
             self._settle(batch, delivery)
             if delivery.trouble:
                 delay = min(max(_FIRST_DELAY, delay * 2), _LONGEST_DELAY)
@@ -126,7 +126,7 @@ class Courier:
             self._on_the_way = [self._box.popleft() for _ in range(count)]
             return self._on_the_way
 
-    def _settle(self, batch: list[Record], delivery: Delivery) -> None:
+    def _settle(self, batch: list[Record], delivery: Outcome) -> None:
         with self._changed:
             self._on_the_way = []
             self._box.extendleft(reversed(delivery.left))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .report.record import Record
 
 
-class Delivery:
+class Outcome:
     """How a delivery went: what is left to be delivered again and why, and what will never be taken and why.
 
     refused has a name, as a rule that of the service, and the reason for each result.
@@ -34,7 +34,7 @@ class Report:
     batch = 1000
     pause = 0.0
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         """Hands in records, the oldest first, in the words of this destination."""
         raise NotImplementedError
 

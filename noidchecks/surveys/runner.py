@@ -13,7 +13,7 @@ from ..status.state import State
 from ..status.text import printable
 from ..value import Value
 from . import nagios_objects
-from .delivery import Courier
+from .delivery import DeliveryQueue
 from .report.journal import Journal
 from .report.record import Record
 from .schedule import Schedule, SurveyStopped
@@ -90,7 +90,7 @@ def _lines(name: str) -> list[bytes]:
         raise UsageError(f"Cannot read {printable(name)}: {error.strerror}") from None
 
 
-class Fleet:
+class SurveyRunner:
     """One survey: its targets, its schedule and its couriers.
 
     run() returns OK when every target was checked and every result handed in, whatever it is; WARNING when something
@@ -125,7 +125,7 @@ class Fleet:
         self._schedule = Schedule(self._load, over, every, say)
         self._began = time.monotonic()
         self._couriers = [
-            Courier(name, report, keep=keep, say=say, journal=Journal(spool, name, say) if spool else None)
+            DeliveryQueue(name, report, keep=keep, say=say, journal=Journal(spool, name, say) if spool else None)
             for name, report in reports
         ]
         self._announce()

@@ -14,7 +14,7 @@ from noidchecks.dialogue.operations import (
     OpenDatagram,
     Phase,
     ReceiveFrom,
-    Reserve,
+    ReserveTime,
     Resolve,
     SendTo,
     Sleep,
@@ -64,7 +64,7 @@ def test_what_is_kept_in_reserve_is_for_tidying_up(check: Check) -> None:
     def careful() -> Dialogue[list[str]]:
         seen = []
         yield Phase("transfer")
-        yield Reserve(1.4)
+        yield ReserveTime(1.4)
         try:
             yield Sleep(20)
         except DeadlineExceeded as early:
@@ -83,8 +83,8 @@ def test_what_is_kept_in_reserve_is_for_tidying_up(check: Check) -> None:
 
 def test_a_reserve_can_be_given_back(check: Check) -> None:
     def careful() -> Dialogue[str]:
-        yield Reserve(LONG - 0.1)
-        yield Reserve(0)
+        yield ReserveTime(LONG - 0.1)
+        yield ReserveTime(0)
         yield Sleep(0.15)
         return "in time"
 
@@ -93,7 +93,7 @@ def test_a_reserve_can_be_given_back(check: Check) -> None:
 
 def test_without_a_deadline_nothing_is_kept(check: Check) -> None:
     def careful() -> Dialogue[str]:
-        yield Reserve(1)
+        yield ReserveTime(1)
         yield Sleep(0.01)
         return "in time"
 

@@ -13,17 +13,17 @@ from noidchecks.dialogue.operations import (
     Close,
     Connect,
     Datagram,
+    Decrypted,
     Delegate,
-    Heard,
     Listen,
     LocalAddress,
-    Mask,
     OpenDatagram,
     Operation,
     Phase,
     Receive,
     ReceiveFrom,
-    Reserve,
+    Redact,
+    ReserveTime,
     Resolve,
     Send,
     SendTo,
@@ -64,9 +64,9 @@ DATA = cast("Any", FakeChannel(ADDRESS))
         (LocalAddress(DATA), ADDRESS, "local address: 127.0.0.1:69"),
         (Delegate(DATA, "m", b"secret"), DATA, "go on in a worker process"),
         (Delegate(DATA, "m", b"secret"), LocalError("a|b"), "go on in a worker process: a b"),
-        (Reserve(1.5), None, "keep 1.5 s for the end"),
-        (Reserve(0), None, ""),
-        (Mask(b"secret"), None, ""),
+        (ReserveTime(1.5), None, "keep 1.5 s for the end"),
+        (ReserveTime(0), None, ""),
+        (Redact(b"secret"), None, ""),
     ],
 )
 def test_an_operation_is_described_in_one_line(operation: object, outcome: object, line: str) -> None:
@@ -107,9 +107,9 @@ def test_text_is_told_line_by_line_and_anything_else_as_it_came() -> None:
 def test_a_secret_is_masked_in_pieces_of_any_size(step: int, wrapped: bool) -> None:
     said = b"530 User bob has the password sesame, not sesa or sesames\r\n"
     pieces = [said[at : at + step] for at in range(0, len(said), step)]
-    steps: list[tuple[Operation, object]] = [(Mask(b"sesame"), None), (Mask(b""), None)]
+    steps: list[tuple[Operation, object]] = [(Redact(b"sesame"), None), (Redact(b""), None)]
     if wrapped:
-        steps += [(Heard(CHANNEL, piece), None) for piece in pieces]
+        steps += [(Decrypted(CHANNEL, piece), None) for piece in pieces]
     else:
         steps += [(Receive(CHANNEL), piece) for piece in pieces]
     shown = "".join(line.partition("'")[2].rpartition("'")[0] for line in told(*steps))
@@ -117,13 +117,13 @@ def test_a_secret_is_masked_in_pieces_of_any_size(step: int, wrapped: bool) -> N
 
 
 def test_a_secret_that_never_ends_is_not_shown_either() -> None:
-    lines = told((Mask(b"sesame"), None), (Receive(CHANNEL), b"530 sesam"), (Receive(CHANNEL), b""))
+    lines = told((Redact(b"sesame"), None), (Receive(CHANNEL), b"530 sesam"), (Receive(CHANNEL), b""))
     assert lines == ["<: 4 bytes '530 '", "<: end of stream"]
 
 
 def test_a_secret_is_masked_in_what_is_sent() -> None:
     lines = told(
-        (Mask(b"sesame"), None),
+        (Redact(b"sesame"), None),
         (Send(CHANNEL, b"USER sesame\r\n"), None),
         (Send(CHANNEL, b"USER sesame\r\n"), NotConnected("gone", 32)),
         (Send(CHANNEL, b"\x17\x03", b"ACCT sesame\r\n"), None),
@@ -136,7 +136,7 @@ def test_a_secret_is_masked_in_what_is_sent() -> None:
 
 
 def test_a_short_secret_cannot_be_told_by_what_is_left() -> None:
-    assert told((Mask(b"in"), None), (Receive(CHANNEL), b"230 Logged in\r\n")) == ["<: 4 bytes '****'"]
+    assert told((Redact(b"in"), None), (Receive(CHANNEL), b"230 Logged in\r\n")) == ["<: 4 bytes '****'"]
 
 
 def test_of_a_long_dialogue_both_ends_are_kept() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import FtpProbe
-from noidchecks.dialogue.operations import Close, Reserve, Send
+from noidchecks.dialogue.operations import Close, ReserveTime, Send
 from noidchecks.errors import DeadlineExceeded, NotConnected, ProbeError
 from tests.support.rehearse import Rehearsal, rehearse
 
@@ -22,11 +22,11 @@ def play(*incoming: bytes | str | ProbeError | None) -> Rehearsal:
 
 def test_a_share_of_the_deadline_is_kept_while_the_canary_is_there() -> None:
     seen = play(*STORED, OVER)
-    assert [operation.seconds for operation in seen.asked(Reserve)] == [1.0]
+    assert [operation.seconds for operation in seen.asked(ReserveTime)] == [1.0]
     whole = rehearse(FtpProbe("ftp.example.net", put="up", timeout=100).dialogue(), *LOGGED_IN)
-    assert [operation.seconds for operation in whole.asked(Reserve)] == [2.0]
+    assert [operation.seconds for operation in whole.asked(ReserveTime)] == [2.0]
     endless = rehearse(FtpProbe("ftp.example.net", put="up", timeout=0).dialogue(), *LOGGED_IN)
-    assert endless.asked(Reserve) == []
+    assert endless.asked(ReserveTime) == []
 
 
 @pytest.mark.parametrize(

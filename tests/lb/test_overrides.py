@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, strategies as st
 from noidlb.farm import BackendState
 from noidlb.nft.compile import Condition
-from noidlb.overrides import NewerError, Words, from_json, to_json
+from noidlb.overrides import NewerError, Overrides, from_json, to_json
 from noidlb.service.state import StateError, StateFolder
 
 from tests.support.lb.farms import farm
 
 DRAIN, DOWN, UP = BackendState.DRAIN, BackendState.DOWN, BackendState.UP
-SAID = Words({("f", "b1"): DRAIN, ("g", "b2"): DOWN}, frozenset({"g"}))
+SAID = Overrides({("f", "b1"): DRAIN, ("g", "b2"): DOWN}, frozenset({"g"}))
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> StateFolder:
 
 
 def test_words_outlive_the_command(folder: StateFolder, tmp_path: Path) -> None:
-    assert folder.words() == Words()
+    assert folder.words() == Overrides()
     with folder.locked():
         folder.save_words(SAID)
         folder.save_applied("text \u00e9\n")
@@ -36,22 +36,22 @@ def test_words_outlive_the_command(folder: StateFolder, tmp_path: Path) -> None:
 
 
 def test_a_word_that_agrees_with_the_configuration_is_not_kept() -> None:
-    words = Words().saying("f", "b1", DOWN, configured=UP)
+    words = Overrides().saying("f", "b1", DOWN, configured=UP)
     assert words.conditions() == {("f", "b1"): Condition(DOWN)}
-    assert words.saying("f", "b1", UP, configured=UP) == Words()
-    assert Words().saying("f", "b1", UP, configured=DOWN).states == {("f", "b1"): UP}
+    assert words.saying("f", "b1", UP, configured=UP) == Overrides()
+    assert Overrides().saying("f", "b1", UP, configured=DOWN).states == {("f", "b1"): UP}
 
 
 def test_stopping_and_starting() -> None:
     farms = (farm("f"), farm("g"))
-    assert Words().stopping("f").stopped_of(farms) == {"f"}
-    assert Words().stopping(None).stopped_of(farms) == {"f", "g"}
-    assert Words().stopping(None).starting("f", farms).stopped_of(farms) == {"g"}
-    assert Words().stopping("f").stopping(None).starting(None, farms) == Words()
+    assert Overrides().stopping("f").stopped_of(farms) == {"f"}
+    assert Overrides().stopping(None).stopped_of(farms) == {"f", "g"}
+    assert Overrides().stopping(None).starting("f", farms).stopped_of(farms) == {"g"}
+    assert Overrides().stopping("f").stopping(None).starting(None, farms) == Overrides()
 
 
 def test_words_about_what_is_gone_are_dropped() -> None:
-    assert SAID.about((farm("f"),)) == Words({("f", "b1"): DRAIN})
+    assert SAID.about((farm("f"),)) == Overrides({("f", "b1"): DRAIN})
 
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
@@ -59,13 +59,13 @@ names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 
 @given(
     st.builds(
-        Words,
+        Overrides,
         st.dictionaries(st.tuples(names, names), st.sampled_from(list(BackendState))),
         st.frozensets(names),
         st.booleans(),
     )
 )
-def test_words_survive_being_written(words: Words) -> None:
+def test_words_survive_being_written(words: Overrides) -> None:
     assert from_json(to_json(words)) == words
 
 
@@ -93,13 +93,13 @@ def test_broken_words_are_kept_aside_and_said(folder: StateFolder, tmp_path: Pat
     path = tmp_path / "state" / "words.json"
     path.parent.mkdir()
     path.write_bytes(data)
-    assert folder.words() == Words()
+    assert folder.words() == Overrides()
     assert path.read_bytes() == data
     (warning,) = folder.warnings
     assert warning.startswith(f"{path} is broken: every backend is as configured (")
     folder.warnings.clear()
     with folder.locked():
-        assert folder.words(put_aside=True) == Words()
+        assert folder.words(put_aside=True) == Overrides()
         folder.save_words(SAID)
     (kept,) = path.parent.glob("words.json.broken-*")
     assert kept.read_bytes() == data
@@ -139,7 +139,7 @@ def test_writing_ends_with_the_old_file_or_the_new_one(
 
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(StateError, match="No space left on device; --state-dir names another"):
-            folder.save_words(Words())
+            folder.save_words(Overrides())
     assert folder.words() == SAID
     assert sorted(os.listdir(tmp_path / "state")) == ["lock", "words.json"]
 
@@ -185,7 +185,7 @@ def test_the_files_are_plain(folder: StateFolder, tmp_path: Path) -> None:
 def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) -> None:
     """The folder may belong to a service; what root writes into it goes nowhere else."""
     with folder.locked():
-        folder.save_words(Words())
+        folder.save_words(Overrides())
     precious = tmp_path / "precious"
     precious.write_text("precious")
     for name in (".words.json.new", "lock"):
@@ -195,7 +195,7 @@ def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) ->
         else:
             (folder.path / name).hardlink_to(precious)
     os.chown(folder.path, *((65534, 65534) if os.geteuid() == 0 else (-1, -1)))
-    folder.save_words(Words({("f", "b"): BackendState.DOWN}))
+    folder.save_words(Overrides({("f", "b"): BackendState.DOWN}))
     assert folder.words().states
     with pytest.raises(StateError, match="cannot be used"), folder.locked():
         pass
@@ -208,5 +208,5 @@ def test_what_root_writes_belongs_to_whom_the_folder_belongs_to(folder: StateFol
     folder.path.mkdir()
     os.chown(folder.path, 65534, 65534)
     with folder.locked():
-        folder.save_words(Words({("f", "b"): BackendState.DOWN}))
+        folder.save_words(Overrides({("f", "b"): BackendState.DOWN}))
     assert {file.stat().st_uid for file in folder.path.iterdir()} == {65534}

@@ -8,7 +8,7 @@ from itertools import count, pairwise
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from noidlb.guard import Guard
-from noidlb.guardian.health import Change, Watch, pace_of
+from noidlb.guardian.health import BackendHealth, Change, pace_of
 from noidlb.guardian.schedule import LATE, Rhythm, Schedule, phase
 
 from noidchecks.status.result import Result
@@ -25,7 +25,7 @@ class Judgement(RuleBasedStateMachine):
     @initialize(rise=st.integers(1, 5), fall=st.integers(1, 5))
     def begin(self, rise: int, fall: int) -> None:
         self.guard = Guard(rise=rise, fall=fall)
-        self.watch = Watch("f", "b", 4, "x", self.guard)
+        self.watch = BackendHealth("f", "b", 4, "x", self.guard)
         self.now = 0.0
         self.state = "unknown"
         self.row: list[bool] = []
@@ -72,7 +72,7 @@ TestJudgement.settings = settings(max_examples=60, stateful_step_count=50, deadl
     rows=st.lists(st.tuples(st.booleans(), st.integers(1, 5)), max_size=30),
 )
 def test_below_the_thresholds_nothing_flaps(rise: int, fall: int, rows: list[tuple[bool, int]]) -> None:
-    watch = Watch("f", "b", 4, "x", Guard(rise=rise, fall=fall))
+    watch = BackendHealth("f", "b", 4, "x", Guard(rise=rise, fall=fall))
     watch.take(OK, 0.0)
     for good, length in rows:
         for _ in range(length if good else min(length, fall - 1)):
@@ -86,7 +86,7 @@ class Played:
 
     def __init__(self, guards: list[Guard]) -> None:
         self.schedule: Schedule[int] = Schedule()
-        self.watches = [Watch("f", f"b{number}", 4, "x", guard) for number, guard in enumerate(guards)]
+        self.watches = [BackendHealth("f", f"b{number}", 4, "x", guard) for number, guard in enumerate(guards)]
         self.rhythms = [
             Rhythm(number, 0.0, interval=guard.interval, soon=guard.fast) for number, guard in enumerate(guards)
         ]
@@ -192,7 +192,7 @@ def test_phases_are_within_the_interval_and_differ(one: int, other: int) -> None
 def test_a_pause_of_the_machine_is_not_made_up_for_by_bursts(pauses: list[float]) -> None:
     guard = Guard(interval=5.0, fast_interval=1.0)
     rhythm, schedule = Rhythm(3, 0.0, interval=5.0, soon=1.0), Schedule[int]()
-    watch = Watch("f", "b", 4, "x", guard)
+    watch = BackendHealth("f", "b", 4, "x", guard)
     now, starts, overdue = 0.0, 0, 0
     for pause in pauses:
         schedule.put(0, rhythm.due(pace_of([watch])))

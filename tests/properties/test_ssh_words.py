@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from noidchecks import Identity, Login, Result, SshProbe
-from noidchecks.dialogue.operations import Mask, Receive, Send
+from noidchecks.dialogue.operations import Receive, Redact, Send
 from noidchecks.drivers.transcript import Transcript
 from noidchecks.ssh.kexinit import Kexinit
 from noidchecks.status.render import render
@@ -61,7 +61,7 @@ def outputs(probe: UpToTheKeys, sent: list[bytes]) -> list[str]:
     for operation in seen.operations:
         if isinstance(operation, Receive):
             transcript.add(0.0, operation, next(answers, b""))
-        elif isinstance(operation, Mask | Send):
+        elif isinstance(operation, Redact | Send):
             transcript.add(0.0, operation, None)
     full = result.replace(transcript=(*transcript.lines(), *result.transcript))
     assert SECRET not in repr(result.facts) + repr(result.parts) + repr(result.failure)

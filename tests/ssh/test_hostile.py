@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from noidlb.guardian.checks import Check, Prober
+from noidlb.guardian.checks import Check, CheckRunner
 
 from noidchecks import FtpProbe, Result, SshProbe, State, survey
 from tests.support.peers import Peer
@@ -93,7 +93,7 @@ def test_a_survey_beside_a_hostile_server(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", ["huge integer", "long integer"])
 async def test_a_guardians_prober_beside_a_hostile_server(name: str) -> None:
     with hostile(ATTACKS[name]) as port, Peer(b"220 ready\r\n") as healthy:
-        prober = Prober()
+        prober = CheckRunner()
         ended: asyncio.Queue[tuple[str, Result]] = asyncio.Queue()
         try:
             for _ in range(3):

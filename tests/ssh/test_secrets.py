@@ -12,7 +12,7 @@ import pytest
 
 from noidchecks import Identity, Login, SshProbe, UsageError
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue.operations import Connect, Delegate, Mask, Receive, Resolve, Send
+from noidchecks.dialogue.operations import Connect, Delegate, Receive, Redact, Resolve, Send
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.ssh import frames
 from noidchecks.ssh.dialogue import converse
@@ -50,7 +50,7 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
                     sent.append(operation)
                 case Resolve():
                     answer = (Address(AF_INET, ("127.0.0.1", 1)),)
-                case Mask():
+                case Redact():
                     masked.append(operation.secret)
             operation = talk.send(answer)
     assert masked == [b"s3cret", b"phr4se"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from noidchecks.dialogue.operations import Heard, Receive, Send
+from noidchecks.dialogue.operations import Decrypted, Receive, Send
 from noidchecks.errors import PeerError, ProbeError
 from noidchecks.ssh import filexfer, frames
 from noidchecks.ssh.delegation import Delegation
@@ -48,7 +48,7 @@ def run(dialogue: Any, answer: Answer, *ending: str) -> Any:
                 if waiting:
                     given_back = frames.pack(frames.DATA, waiting.pop(0))
             else:
-                assert isinstance(operation, Heard)
+                assert isinstance(operation, Decrypted)
             operation = dialogue.send(given_back)
     except StopIteration as stop:
         return stop.value

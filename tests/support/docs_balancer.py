@@ -7,7 +7,7 @@ import signal
 from typing import ClassVar
 
 from noidlb.farm import Farm
-from noidlb.guardian.applier import Applied
+from noidlb.guardian.applier import ApplyResult
 from noidlb.nft.compile import Conditions
 
 FARMS = """\
@@ -27,11 +27,11 @@ class PlayedKernel:
     def read(self) -> None:
         return None
 
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         assert {key[1] for key in conditions} == {"b1", "b2"}
         self.told.append(conditions)
         os.kill(os.getpid(), signal.SIGINT)
-        return Applied(1)
+        return ApplyResult(1)
 
     def is_disturbed(self) -> bool:
         return False

@@ -10,15 +10,15 @@ from noidchecks.dialogue.operations import (
     Close,
     Connect,
     Datagram,
+    Decrypted,
     Dialogue,
-    Heard,
-    Mask,
     OpenDatagram,
     Operation,
     Phase,
     Receive,
     ReceiveFrom,
-    Reserve,
+    Redact,
+    ReserveTime,
     Resolve,
     Send,
     SendTo,
@@ -151,7 +151,7 @@ class _Stage:
                 seen.datagrams.append((data, address))
             case Sleep(seconds=seconds):
                 return self._wait(seconds)
-            case Reserve() | Mask() | Heard():
+            case ReserveTime() | Redact() | Decrypted():
                 pass
             case Close(channel=FakeChannel() as channel):
                 channel.closed = True

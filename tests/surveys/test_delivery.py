@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from noidchecks.surveys import delivery as module
-from noidchecks.surveys.delivery import Courier
-from noidchecks.surveys.destination import Delivery, Report
+from noidchecks.surveys.delivery import DeliveryQueue
+from noidchecks.surveys.destination import Outcome, Report
 from noidchecks.surveys.report.journal import Journal
 from noidchecks.surveys.report.record import Record
 from tests.support.records import record
@@ -28,16 +28,16 @@ class Destination(Report):
 
     batch = 10
 
-    def __init__(self, *script: Callable[[Sequence[Record]], Delivery]) -> None:
+    def __init__(self, *script: Callable[[Sequence[Record]], Outcome]) -> None:
         self.arrived: list[bytes] = []
         self.script = list(script)
         self.deliveries = 0
         self.is_closed = False
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         self.deliveries += 1
         if not self.script:
-            answer = Delivery()
+            answer = Outcome()
         else:
             answer = (self.script.pop(0) if len(self.script) > 1 else self.script[0])(records)
         left = {id(record) for record in answer.left}
@@ -49,23 +49,23 @@ class Destination(Report):
         self.is_closed = True
 
 
-def accept(records: Sequence[Record]) -> Delivery:
-    return Delivery()
+def accept(records: Sequence[Record]) -> Outcome:
+    return Outcome()
 
 
-def raise_error(records: Sequence[Record]) -> Delivery:
+def raise_error(records: Sequence[Record]) -> Outcome:
     raise OSError(28, "No space left on device")
 
 
-def take_half(records: Sequence[Record]) -> Delivery:
-    return Delivery(records[len(records) // 2 :], "no more")
+def take_half(records: Sequence[Record]) -> Outcome:
+    return Outcome(records[len(records) // 2 :], "no more")
 
 
-def refuse_odd(records: Sequence[Record]) -> Delivery:
-    return Delivery(refused=[(one.name, "odd") for one in records if int(one.service) % 2])
+def refuse_odd(records: Sequence[Record]) -> Outcome:
+    return Outcome(refused=[(one.name, "odd") for one in records if int(one.service) % 2])
 
 
-def fail(records: Sequence[Record]) -> Delivery:
+def fail(records: Sequence[Record]) -> Outcome:
     raise ZeroDivisionError("a | b")
 
 
@@ -80,7 +80,7 @@ def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LAST_DELAY", 0.001)
 
 
-def post(courier: Courier, numbers: Iterator[int] | range) -> None:
+def post(courier: DeliveryQueue, numbers: Iterator[int] | range) -> None:
     for number in numbers:
         courier.post(record(service=f"{number:04}"))
 
@@ -91,7 +91,7 @@ def names(numbers: range) -> list[bytes]:
 
 def test_everything_arrives_in_order(said: list[str]) -> None:
     report = Destination()
-    courier = Courier("x", report, keep=1000, say=said.append)
+    courier = DeliveryQueue("x", report, keep=1000, say=said.append)
     post(courier, range(105))
     courier.finish(LONG)
     assert report.arrived == names(range(105))
@@ -109,10 +109,10 @@ def test_everything_arrives_in_order(said: list[str]) -> None:
     ],
 )
 def test_what_is_not_taken_is_tried_again(
-    trouble: Callable[[Sequence[Record]], Delivery], words: str, said: list[str]
+    trouble: Callable[[Sequence[Record]], Outcome], words: str, said: list[str]
 ) -> None:
     report = Destination(trouble, trouble, accept, trouble, accept)
-    courier = Courier("x", report, keep=1000, say=said.append)
+    courier = DeliveryQueue("x", report, keep=1000, say=said.append)
     post(courier, range(50))
     courier.finish(LONG)
     assert report.arrived == names(range(50))
@@ -123,7 +123,7 @@ def test_what_is_not_taken_is_tried_again(
 
 def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) -> None:
     report = Destination(raise_error)
-    courier = Courier("x", report, keep=20, say=said.append)
+    courier = DeliveryQueue("x", report, keep=20, say=said.append)
     post(courier, range(20))
     assert courier.dropped == 0
     post(courier, range(20, 50))
@@ -140,7 +140,7 @@ def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) ->
 
 def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
     report = Destination(refuse_odd)
-    courier = Courier("x", report, keep=100, say=said.append)
+    courier = DeliveryQueue("x", report, keep=100, say=said.append)
     post(courier, range(4))
     post(courier, range(4))
     courier.finish(LONG)
@@ -150,18 +150,18 @@ def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
 
 def test_the_end_does_not_wait_for_ever_and_the_journal_keeps_the_rest(said: list[str], tmp_path: Path) -> None:
     journal = Journal(str(tmp_path), "icinga2=https://x/y", said.append)
-    courier = Courier("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
+    courier = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
     post(courier, range(30))
     courier.finish(0.05)
     assert courier.waiting == 30
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     # Again in vain: it is still there.
-    courier = Courier("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
+    courier = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
     post(courier, range(30, 35))
     courier.finish(0.05)
     report = Destination()
-    courier = Courier("x", report, keep=100, say=said.append, journal=journal)
+    courier = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
     post(courier, range(35, 40))
     courier.finish(LONG)
     assert report.arrived == names(range(40))
@@ -174,12 +174,12 @@ def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp
     journal.store([record(service=f"{number:04}") for number in range(15)])
     going_on = threading.Event()
 
-    def wait(records: Sequence[Record]) -> Delivery:
+    def wait(records: Sequence[Record]) -> Outcome:
         going_on.wait(LONG)
-        return Delivery()
+        return Outcome()
 
     report = Destination(accept, wait, accept)
-    courier = Courier("x", report, keep=100, say=said.append, journal=journal)
+    courier = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
     until(lambda: report.deliveries >= 2)
     assert len(journal.load()) == 15
     going_on.set()
@@ -191,13 +191,13 @@ def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp
 def test_a_delivery_that_hangs_does_not_hold_the_end(said: list[str], tmp_path: Path) -> None:
     going_on = threading.Event()
 
-    def hang(records: Sequence[Record]) -> Delivery:
+    def hang(records: Sequence[Record]) -> Outcome:
         going_on.wait(LONG)
-        return Delivery()
+        return Outcome()
 
     report = Destination(hang)
     journal = Journal(str(tmp_path), "x", said.append)
-    courier = Courier("x", report, keep=100, say=said.append, journal=journal)
+    courier = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
     post(courier, range(3))
     courier.finish(0.05)
     assert courier.waiting == 3

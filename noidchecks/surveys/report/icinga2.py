@@ -13,7 +13,7 @@ from ...dialogue.certificate import read_authorities
 from ...errors import UsageError
 from ...regular import read_regular
 from ...status.text import printable
-from ..destination import Delivery, Report
+from ..destination import Outcome, Report
 from .http import Connection
 
 TYPE_CHECKING = False
@@ -82,7 +82,7 @@ class Icinga2(Report):
         }
         return json.dumps(body).encode()
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         """Sends all of them and reads the answers."""
         settled = 0
         refused: list[tuple[str, str]] = []
@@ -99,7 +99,7 @@ class Icinga2(Report):
             trouble = printable(error.strerror or str(error))
         if trouble or settled < len(records):
             self.close()
-        return Delivery(records[settled:], trouble, refused)
+        return Outcome(records[settled:], trouble, refused)
 
     def close(self) -> None:
         """Closes the connection."""

@@ -7,7 +7,7 @@ import os
 import select
 import stat
 
-from ..destination import Delivery, Report
+from ..destination import Outcome, Report
 from .nagios import escaped_output
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ class NagiosCommand(Report):
         ).encode()
         return head + escaped_output(record, _PIPE_BUF - len(head) - 1) + b"\n"
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         """Writes as much as the pipe takes."""
         commands = [self.pack(record) for record in records]
         done = 0
@@ -50,9 +50,9 @@ class NagiosCommand(Report):
             count, data = _one_write(commands, done)
             trouble = self._write(data)
             if trouble:
-                return Delivery(records[done:], f"{self._path}: {trouble}")
+                return Outcome(records[done:], f"{self._path}: {trouble}")
             done += count
-        return Delivery()
+        return Outcome()
 
     def close(self) -> None:
         """Closes the pipe."""

@@ -8,7 +8,7 @@ from secrets import choice
 from string import ascii_letters, digits
 
 from ...atomic import create
-from ..destination import Delivery, Report
+from ..destination import Outcome, Report
 from .nagios import escaped_output
 
 TYPE_CHECKING = False
@@ -45,10 +45,10 @@ class NagiosSpool(Report):
         )
         return head.encode() + escaped_output(record, _OUTPUT_LIMIT) + b"\n\n"
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         """Writes one file, and releases it when it is whole; OSError, and then nothing of it is left."""
         if len(os.listdir(self._folder)) > 2 * _MOST_FILES:
-            return Delivery(records, f"more than {_MOST_FILES} files wait in {self._folder}")
+            return Outcome(records, f"more than {_MOST_FILES} files wait in {self._folder}")
         # A second ago: of a file from the future, be it a millisecond, Nagios deletes all results unread.
         head = f"### Passive Check Result File ###\nfile_time={int(time.time()) - 1}\n\n".encode()
         descriptor, path = _new_file(self._folder)
@@ -60,7 +60,7 @@ class NagiosSpool(Report):
         except OSError:
             os.unlink(path)
             raise
-        return Delivery()
+        return Outcome()
 
 
 def _new_file(folder: str) -> tuple[int, str]:

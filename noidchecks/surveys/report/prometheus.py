@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ...atomic import write_atomic
-from ..destination import Delivery, Report
+from ..destination import Outcome, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class PrometheusFile(Report):
                 lines.append(f"{_FAMILIES[_SINGLE][0]}{{{more}}} {value}")
         return "\n".join(lines).encode(errors="backslashreplace")
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         """Takes the samples, and writes the file when it would be complete; OSError."""
         expected = self._expected
         for record in records:
@@ -56,7 +56,7 @@ class PrometheusFile(Report):
         if expected <= self._samples.keys():
             self._samples = {labels: lines for labels, lines in self._samples.items() if labels in expected}
             self._write()
-        return Delivery()
+        return Outcome()
 
     def expect(self, names: Collection[tuple[str, str]]) -> None:
         """What is not among the names vanishes from the file."""

@@ -6,7 +6,7 @@ import json
 import os
 from contextlib import nullcontext
 
-from ..destination import Delivery, Report
+from ..destination import Outcome, Report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class StandardOutput(Report):
         self._around = around
         self._gone = False
 
-    def deliver(self, records: Sequence[Record]) -> Delivery:
+    def deliver(self, records: Sequence[Record]) -> Outcome:
         """Writes all of them."""
         data = memoryview(b"".join(map(self.pack, records)))
         try:
@@ -33,8 +33,8 @@ class StandardOutput(Report):
         except BrokenPipeError:
             self._gone = True
         if self._gone:
-            return Delivery(refused=[("everything", "nobody reads it any more")] * len(records))
-        return Delivery()
+            return Outcome(refused=[("everything", "nobody reads it any more")] * len(records))
+        return Outcome()
 
     def pack(self, record: Record) -> bytes:
         """Returns the line of one result."""

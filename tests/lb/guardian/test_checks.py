@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 
 import pytest
-from noidlb.guardian.checks import Check, Prober
+from noidlb.guardian.checks import Check, CheckRunner
 
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.status.result import Result
@@ -52,8 +52,8 @@ LINES = [
 ]
 
 
-async def probe(check: Check, prober: Prober | None = None) -> Result:
-    own = prober or Prober()
+async def probe(check: Check, prober: CheckRunner | None = None) -> Result:
+    own = prober or CheckRunner()
     done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     own.start(check, done.set_result)
     try:
@@ -77,7 +77,7 @@ def script(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("script", LINES, indirect=True, ids=[line for line, _ in LINES])
 async def test_what_has_ended_is_gone_without_a_collector(script: tuple[str, int]) -> None:
-    prober = Prober()
+    prober = CheckRunner()
     check = Check(shlex.split(script[0]), 20.0)
     await probe(check, prober)
     gc.collect()
@@ -137,7 +137,7 @@ def test_a_foreign_plugin_is_run() -> None:
 
 
 async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
-    prober, go = Prober(most=3), threading.Event()
+    prober, go = CheckRunner(most=3), threading.Event()
 
     async def hold(_: Client) -> None:
         while not go.is_set():  # noqa: ASYNC110 - it is set in another thread
@@ -158,7 +158,7 @@ async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
 
 
 async def test_a_hung_peer_delays_no_other() -> None:
-    prober = Prober()
+    prober = CheckRunner()
     with Peer(silent) as hung, Peer(FTP) as well:
         slow = asyncio.create_task(probe(Check(["check_ftp", "-H", hung.host, "-p", str(hung.port)], 60), prober))
         for _ in range(20):
@@ -172,7 +172,7 @@ async def test_a_hung_peer_delays_no_other() -> None:
 
 def test_a_transcript_where_it_is_wanted() -> None:
     async def both(port: int) -> tuple[Result, Result]:
-        prober, check = Prober(), Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20)
+        prober, check = CheckRunner(), Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20)
         results: list[Result] = []
         for wanted in (True, False):
             done = asyncio.Event()
@@ -194,7 +194,7 @@ def test_a_transcript_where_it_is_wanted() -> None:
 
 def test_closing_ends_what_runs(nothing_left: Callable[[], None]) -> None:
     async def begin(port: int) -> list[Result]:
-        prober, results = Prober(), list[Result]()
+        prober, results = CheckRunner(), list[Result]()
         for _ in range(5):
             prober.start(Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20), results.append)
         await asyncio.sleep(0.05)

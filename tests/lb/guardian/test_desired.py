@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given, strategies as st
 from noidlb.farm import BackendState, Farm, Scheduler
 from noidlb.guard import Guard
-from noidlb.guardian.desired import Merged, Place, Verdict, merge, served, slow_start, verdict
-from noidlb.guardian.health import Watch
+from noidlb.guardian.desired import Desired, Place, Verdict, merge, served, slow_start, verdict
+from noidlb.guardian.health import BackendHealth
 from noidlb.nft.compile import Condition, compile_table
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
@@ -26,7 +26,7 @@ def both(verdicts: dict[str, Verdict]) -> dict[Place, Verdict]:
     return {("f", name, version): one for name, one in verdicts.items() for version in (4, 6)}
 
 
-def states(merged: Merged) -> dict[str, BackendState]:
+def states(merged: Desired) -> dict[str, BackendState]:
     return {name: one.state for (_, name), one in merged.conditions.items()}
 
 
@@ -34,18 +34,18 @@ GOOD, BAD, NEW = Verdict(up=True), Verdict(up=False), Verdict()
 
 
 def test_verdicts_decide_where_nobody_has_spoken() -> None:
-    merged = merge(guarded(), Words(), both({"b1": GOOD, "b2": BAD, "b3": NEW}), {}, 0.0)
+    merged = merge(guarded(), Overrides(), both({"b1": GOOD, "b2": BAD, "b3": NEW}), {}, 0.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": DOWN}
     assert merged.conditions["f", "b1"] == Condition(UP)
 
 
 def test_without_a_guardian_words_decide() -> None:
-    words = Words({("f", "b2"): DRAIN})
+    words = Overrides({("f", "b2"): DRAIN})
     assert states(merge(farm(), words, {}, {}, 0.0)) == {"b1": UP, "b2": DRAIN, "b3": UP}
 
 
 def test_the_operators_down_and_drain_hold() -> None:
-    words = Words({("f", "b1"): DOWN, ("f", "b2"): DRAIN, ("f", "b3"): DRAIN})
+    words = Overrides({("f", "b1"): DOWN, ("f", "b2"): DRAIN, ("f", "b3"): DRAIN})
     merged = merge(guarded(), words, both({"b1": GOOD, "b2": GOOD, "b3": BAD}), {}, 0.0)
     # A draining one that is dead gets none of its sticky clients either.
     assert states(merged) == {"b1": DOWN, "b2": DRAIN, "b3": DOWN}
@@ -53,27 +53,27 @@ def test_the_operators_down_and_drain_hold() -> None:
 
 def test_the_operators_up_lifts_his_own_word_alone() -> None:
     configured = farm(guardian=Guard(), backends=(backend(1, state=DOWN), backend(2, state=DRAIN), backend(3)))
-    words = Words({("f", "b1"): UP, ("f", "b2"): UP})
+    words = Overrides({("f", "b1"): UP, ("f", "b2"): UP})
     merged = merge(configured, words, both({"b1": GOOD, "b2": BAD, "b3": GOOD}), {}, 0.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": UP}
 
 
 def test_who_is_not_known_stays_as_the_kernel_has_it() -> None:
     present = {("f", "b1", 4): True, ("f", "b1", 6): True, ("f", "b2", 4): False, ("f", "b2", 6): False}
-    merged = merge(guarded(), Words(), {}, present, 0.0)
+    merged = merge(guarded(), Overrides(), {}, present, 0.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": DOWN}
 
 
 def test_who_cannot_be_looked_at_serves_unless_the_kernel_has_him_down() -> None:
     tried = Verdict(tried=True)
     present = {("f", "b2", version): False for version in (4, 6)}
-    merged = merge(guarded(), Words(), both({"b1": tried, "b2": tried, "b3": BAD}), present, 0.0)
+    merged = merge(guarded(), Overrides(), both({"b1": tried, "b2": tried, "b3": BAD}), present, 0.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": DOWN}
 
 
 def test_a_dead_address_takes_its_family_alone() -> None:
     verdicts = both({"b1": GOOD, "b2": GOOD, "b3": GOOD}) | {("f", "b1", 6): BAD}
-    merged = merge(guarded(), Words(), verdicts, {}, 0.0)
+    merged = merge(guarded(), Overrides(), verdicts, {}, 0.0)
     assert merged.conditions["f", "b1"] == Condition(UP, lost=frozenset({6}))
     table = compile_table((guarded(),), merged.conditions)
     assert len(table.of("backend4")) == 3
@@ -89,20 +89,20 @@ def test_the_floor_keeps_those_that_failed_last() -> None:
             "b3": Verdict(up=False, since=20.0),
         }
     )
-    merged = merge(guarded(min_backends=2), Words(), verdicts, {}, 40.0)
+    merged = merge(guarded(min_backends=2), Overrides(), verdicts, {}, 40.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": UP}
     assert merged.floored == {("f", name, version) for name in ("b1", "b3") for version in (4, 6)}
     # The operator's word counts here too.
-    merged = merge(guarded(min_backends=2), Words({("f", "b1"): DOWN}), verdicts, {}, 40.0)
+    merged = merge(guarded(min_backends=2), Overrides({("f", "b1"): DOWN}), verdicts, {}, 40.0)
     assert states(merged) == {"b1": DOWN, "b2": UP, "b3": UP}
     verdicts |= both({"b2": GOOD})
-    merged = merge(guarded(min_backends=1), Words(), verdicts, {}, 40.0)
+    merged = merge(guarded(min_backends=1), Overrides(), verdicts, {}, 40.0)
     assert states(merged) == {"b1": DOWN, "b2": UP, "b3": DOWN}
     assert merged.floored == frozenset()
 
 
 def test_the_floor_takes_in_who_is_not_known_but_does_not_say_that_he_fails() -> None:
-    merged = merge(guarded(min_backends=1), Words(), {}, {}, 0.0)
+    merged = merge(guarded(min_backends=1), Overrides(), {}, {}, 0.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": DOWN}
     assert merged.floored == frozenset()
 
@@ -117,7 +117,7 @@ def test_the_floor_is_kept_whatever_happens(
     floor: int, ups: list[bool | None], wishes: list[BackendState], since: list[float]
 ) -> None:
     names = ["b1", "b2", "b3", "b4"]
-    words = Words({("f", name): wish for name, wish in zip(names, wishes, strict=True) if wish is not UP})
+    words = Overrides({("f", name): wish for name, wish in zip(names, wishes, strict=True) if wish is not UP})
     verdicts = both({name: Verdict(up=up, since=when) for name, up, when in zip(names, ups, since, strict=True)})
     merged = merge(guarded(4, min_backends=floor), words, verdicts, {}, 200.0)
     serving = sum(state is UP for state in states(merged).values())
@@ -130,7 +130,7 @@ def test_the_floor_is_kept_whatever_happens(
 
 
 def test_half_weight_changes_the_numbers_of_all() -> None:
-    merged = merge(guarded(), Words(), both({"b1": Verdict(up=True, half=True), "b2": GOOD, "b3": GOOD}), {}, 0.0)
+    merged = merge(guarded(), Overrides(), both({"b1": Verdict(up=True, half=True), "b2": GOOD, "b3": GOOD}), {}, 0.0)
     assert merged.shares == {"b1": 50}
     assert [one.weight for one in merged.conditions.values()] == [50, 100, 100]
 
@@ -138,11 +138,11 @@ def test_half_weight_changes_the_numbers_of_all() -> None:
 def test_a_recovered_backend_starts_slowly() -> None:
     verdicts = both({"b1": Verdict(up=True, recovered=100.0), "b2": GOOD, "b3": GOOD})
     one = guarded(slow_start=60)
-    assert merge(one, Words(), verdicts, {}, 100.0).shares == {"b1": 10}
-    merged = merge(one, Words(), verdicts, {}, 130.0)
+    assert merge(one, Overrides(), verdicts, {}, 100.0).shares == {"b1": 10}
+    merged = merge(one, Overrides(), verdicts, {}, 130.0)
     assert merged.shares == {"b1": 60}
     assert merged.until == 136.0
-    merged = merge(one, Words(), verdicts, {}, 160.0)
+    merged = merge(one, Overrides(), verdicts, {}, 160.0)
     assert (merged.shares, merged.until) == ({}, None)
 
 
@@ -161,14 +161,14 @@ def test_slow_start_only_grows_and_ends(duration: float, part: float) -> None:
 def test_least_connections_weighs_in() -> None:
     verdicts = both(dict.fromkeys(("b1", "b2", "b3"), GOOD))
     one = guarded(scheduler=Scheduler.LEAST_CONNECTIONS)
-    merged = merge(one, Words(), verdicts, {}, 0.0, balance={"b1": 40, "b2": 250})
+    merged = merge(one, Overrides(), verdicts, {}, 0.0, balance={"b1": 40, "b2": 250})
     assert [condition.weight for condition in merged.conditions.values()] == [40, 250, 100]
-    assert merge(guarded(), Words(), verdicts, {}, 0.0, balance={"b1": 40}).shares == {}
+    assert merge(guarded(), Overrides(), verdicts, {}, 0.0, balance={"b1": 40}).shares == {}
 
 
 def test_all_watches_must_hold() -> None:
-    def seen(*states: State) -> Watch:
-        one = Watch("f", "b1", 4, "x", Guard(rise=1, fall=1))
+    def seen(*states: State) -> BackendHealth:
+        one = BackendHealth("f", "b1", 4, "x", Guard(rise=1, fall=1))
         for second, state in enumerate(states):
             one.take(Result(state, "x"), float(second))
         return one

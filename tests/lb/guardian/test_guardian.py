@@ -18,7 +18,7 @@ import pytest
 from noidlb.events import Event, EventLog
 from noidlb.farm import BackendState, Farm, Scheduler
 from noidlb.guard import Guard
-from noidlb.guardian.applier import Applied
+from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.flow_table import FlowTable
 from noidlb.guardian.guardian import Guardian
 from noidlb.nft.compile import Condition, Conditions, compile_table
@@ -26,7 +26,7 @@ from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
 from noidlb.nft.nft import KernelError
 from noidlb.nft.skeleton import VERSION
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from tests.lb.guardian.test_flow_table import Proc
 from tests.support.lb.farms import farm
@@ -52,12 +52,12 @@ class Kernel:
     def read(self) -> Snapshot | None:
         return self.snapshot
 
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Applied:
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         if self.failures:
             self.failures -= 1
             raise KernelError("nft refuses")
         self.conditions.append(conditions)
-        return Applied(1)
+        return ApplyResult(1)
 
     def is_disturbed(self) -> bool:
         return self.disturbed
@@ -82,14 +82,14 @@ def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: 
 async def running(
     *farms: Farm,
     kernel: Kernel,
-    words: Words | None = None,
+    words: Overrides | None = None,
     count: Mapping[int, int] | None = None,
     flow_table: FlowTable | None = None,
 ) -> AsyncIterator[tuple[Guardian, list[Event]]]:
     log, events = EventLog(), list[Event]()
     log.subscribe(events.append)
     guardian = Guardian(
-        farms, words or Words(), actuator=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
+        farms, words or Overrides(), actuator=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
     )
     task = asyncio.create_task(guardian.run())
     # Let it begin.
@@ -163,11 +163,11 @@ async def test_words_hold_and_can_be_lifted() -> None:
     kernel = Kernel()
     with Peer(FTP) as peer:
         one = watched(peer.port, peer.port)
-        async with running(one, kernel=kernel, words=Words({("f", "b1"): DOWN})) as (guardian, _):
+        async with running(one, kernel=kernel, words=Overrides({("f", "b1"): DOWN})) as (guardian, _):
             await until(lambda: kernel.state("b2") is UP)
             assert kernel.state("b1") is DOWN
             probes = sum(health.probes for health in guardian.health())
-            guardian.configure((one,), Words())
+            guardian.configure((one,), Overrides())
             await guardian.settle()
             # Known to be well, it serves without another look.
             assert kernel.state("b1") is UP
@@ -294,7 +294,7 @@ async def test_a_reload_forgets_what_is_gone_and_begins_what_is_new() -> None:
         one, other = watched(peer.port, name="one"), replace(watched(1, name="other"), ports=(2121,))
         async with running(one, kernel=kernel) as (guardian, _):
             await until(lambda: all(health.state == "up" for health in guardian.health()))
-            guardian.configure((other,), Words())
+            guardian.configure((other,), Overrides())
             await until(lambda: {health.farm for health in guardian.health() if health.probes} == {"other"})
             await guardian.settle()
             assert set(kernel.conditions[-1]) == {("other", "b1")}
@@ -312,8 +312,8 @@ async def test_without_a_guardian_there_is_nothing_to_probe() -> None:
 
 def test_configuring_before_the_start_is_what_it_starts_with() -> None:
     kernel = Kernel()
-    guardian = Guardian((farm(),), Words(), actuator=kernel, events=EventLog())
-    guardian.configure((farm("other"),), Words())
+    guardian = Guardian((farm(),), Overrides(), actuator=kernel, events=EventLog())
+    guardian.configure((farm("other"),), Overrides())
     assert guardian.health() == ()
     assert re.match("Counts", repr(guardian.counts))
 
@@ -348,7 +348,7 @@ async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_comma
             assert guardian.knowledge().unchecked((after,)) == ["f"]
             foreseen = guardian.knowledge().conditions((after,), 0.0)
             changes = len(kernel.conditions)
-            guardian.configure((after,), Words())
+            guardian.configure((after,), Overrides())
             await guardian.settle()
             await until(lambda: guardian.counts.running > 0)
             assert kernel.conditions[changes] == foreseen
@@ -356,9 +356,9 @@ async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_comma
             assert [kernel.state(name) for name in ("b1", "b2", "b3")] == [UP, DOWN, DOWN]
             assert {one.state for one in guardian.health()} == {"unknown"}
             # The operator's words are the guardian's affair meanwhile too.
-            guardian.configure((after,), Words({("f", "b1"): DOWN}))
+            guardian.configure((after,), Overrides({("f", "b1"): DOWN}))
             await guardian.settle()
-            guardian.configure((after,), Words())
+            guardian.configure((after,), Overrides())
             await guardian.settle()
             assert kernel.state("b1") is UP
 
@@ -368,7 +368,9 @@ async def test_the_first_result_of_a_new_command_decides() -> None:
     with Peer(FTP) as peer:
         async with running(watched(peer.port), kernel=kernel) as (guardian, _):
             await until(lambda: kernel.state("b1") is UP)
-            guardian.configure((watched(peer.port, command="check_ftp -H 127.0.0.1 -p PORT -e 230 -M crit"),), Words())
+            guardian.configure(
+                (watched(peer.port, command="check_ftp -H 127.0.0.1 -p PORT -e 230 -M crit"),), Overrides()
+            )
             await until(lambda: kernel.state("b1") is DOWN)
 
 
@@ -379,7 +381,7 @@ async def test_another_deadline_asks_the_same_thing() -> None:
             await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
             changed = watched(peer.port, 1, timeout=3.0, interval=0.3, rise=7, fall=8)
             assert guardian.knowledge().unchecked((changed,)) == []
-            guardian.configure((changed,), Words())
+            guardian.configure((changed,), Overrides())
             assert {one.state for one in guardian.health()} == {"up", "down"}
 
 
@@ -389,7 +391,7 @@ async def test_a_farm_that_gets_a_guardian_goes_on_serving_until_somebody_has_lo
         guarded = watched(hung.port, hung.port)
         async with running(replace(guarded, guardian=None), kernel=kernel) as (guardian, _):
             await until(lambda: kernel.state("b1") is UP)
-            guardian.configure((guarded,), Words())
+            guardian.configure((guarded,), Overrides())
             await guardian.settle()
             assert [kernel.state(name) for name in ("b1", "b2")] == [UP, UP]
 

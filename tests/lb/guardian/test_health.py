@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from noidlb.guard import Guard, OnUnknown, OnWarning, fill_in
-from noidlb.guardian.health import Change, Switch, Watch, pace_of, reason_of
+from noidlb.guardian.health import BackendHealth, Change, RiseFall, pace_of, reason_of
 
 from noidchecks.errors import LocalError, NotConnected
 from noidchecks.status.result import Result
@@ -18,11 +18,11 @@ UNKNOWN = Result(State.UNKNOWN, "FTP UNKNOWN - who knows")
 OURS = Result(State.UNKNOWN, "FTP UNKNOWN - no descriptors", failure=LocalError("no descriptors"))
 
 
-def watch(**settings: Any) -> Watch:
-    return Watch("f", "b1", 4, "check_ftp -H HOST", Guard(**settings))
+def watch(**settings: Any) -> BackendHealth:
+    return BackendHealth("f", "b1", 4, "check_ftp -H HOST", Guard(**settings))
 
 
-def play(one: Watch, *results: Result) -> list[str]:
+def play(one: BackendHealth, *results: Result) -> list[str]:
     """Returns the kind of change that each result brings, "" for none; a second lies between two of them."""
     changes = [one.take(result, float(second)) for second, result in enumerate(results)]
     return [change.kind if change else "" for change in changes]
@@ -147,7 +147,7 @@ def test_the_most_impatient_watch_sets_the_pace() -> None:
 
 
 def test_a_switch_knows_what_speaks_against_it() -> None:
-    switch = Switch()
+    switch = RiseFall()
     assert switch.take(True, rise=9, fall=2, now=1.0)
     assert not switch.take(False, rise=9, fall=2, now=2.0)
     assert (switch.streak, switch.streak_since) == (1, 2.0)

@@ -11,7 +11,7 @@ from noidlb.farm import BackendState, Scheduler
 from noidlb.guardian.guardian import Guardian
 from noidlb.guardian.lock import GuardError
 from noidlb.guardian.outlook import Knowledge, tell, understand
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from tests.lb.guardian.test_guardian import FTP, Kernel, running, watched
 from tests.support.lb.waiting import until
@@ -30,7 +30,7 @@ async def test_another_process_foresees_what_the_guardian_will_do() -> None:
     with Peer(FTP) as peer:
         balanced = replace(watched(peer.port, peer.port, name="g"), scheduler=Scheduler.LEAST_CONNECTIONS)
         farms = (watched(peer.port, 1), balanced)
-        words = Words({("f", "b1"): DOWN})
+        words = Overrides({("f", "b1"): DOWN})
         async with running(*farms, kernel=kernel, words=words) as (guardian, _):
             await until(lambda: {one.state for one in guardian.health() if one.farm == "g"} == {"up"})
             await until(lambda: {one.state for one in guardian.health() if one.backend == "b2"} == {"up", "down"})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from noidlb.guardian import executable, process as foreign
 from noidlb.guardian.executable import find
-from noidlb.guardian.process import Foreign
+from noidlb.guardian.process import ProcessPool
 
 from noidchecks.errors import LocalError
 from noidchecks.status.result import Result
@@ -17,14 +17,14 @@ from noidchecks.status.state import State
 from tests.support.lb.waiting import until
 
 PYTHON = [sys.executable, "-SEc"]
-STARTED: list[Foreign] = []
+STARTED: list[ProcessPool] = []
 
 
-async def run(*words: str, limit: float = 20.0, runner: Foreign | None = None) -> Result:
+async def run(*words: str, limit: float = 20.0, runner: ProcessPool | None = None) -> Result:
     """Runs one plugin to its result."""
     done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     if runner is None:
-        runner = Foreign(10)
+        runner = ProcessPool(10)
         STARTED.append(runner)
     runner.start(words, limit, done.set_result)
     return await done
@@ -219,7 +219,7 @@ async def test_endless_output_is_read_and_forgotten(monkeypatch: pytest.MonkeyPa
 
 
 async def test_so_many_run_at_once_and_the_others_wait(tmp_path: Path) -> None:
-    runner = Foreign(2)
+    runner = ProcessPool(2)
     go = tmp_path / "go"
     script = (
         "import os, time\n"
@@ -238,7 +238,7 @@ async def test_so_many_run_at_once_and_the_others_wait(tmp_path: Path) -> None:
 
 
 async def test_closing_ends_what_runs_and_reports_nothing(tmp_path: Path) -> None:
-    runner = Foreign(1)
+    runner = ProcessPool(1)
     results: list[Result] = []
     note = tmp_path / "pid"
     script = f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(100)"

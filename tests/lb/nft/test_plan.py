@@ -13,7 +13,7 @@ from noidlb.nft.nft import KernelError
 from noidlb.nft.plan import describe, plan, shares
 from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Table, render, transactions
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 
 from tests.support.lb.farms import backend, farm
 from tests.support.lb.programs import Played
@@ -34,19 +34,19 @@ def current(monkeypatch: pytest.MonkeyPatch) -> dict[str, Snapshot | None]:
 Current = dict[str, Snapshot | None]
 
 
-def holding(current: Current, *farms: Farm, words: Words | None = None) -> Table:
-    said = words or Words()
+def holding(current: Current, *farms: Farm, words: Overrides | None = None) -> Table:
+    said = words or Overrides()
     table = compile_table(farms, said.conditions(), said.stopped_of(farms))
     current["it"] = Snapshot(VERSION, table)
     return table
 
 
-def down(*names: tuple[str, str], state: BackendState = DOWN) -> Words:
-    return Words(dict.fromkeys(names, state))
+def down(*names: tuple[str, str], state: BackendState = DOWN) -> Overrides:
+    return Overrides(dict.fromkeys(names, state))
 
 
 def test_without_a_table_all_of_it_is_made(current: Current) -> None:
-    change = plan((FTP,), Words())
+    change = plan((FTP,), Overrides())
     assert change.batches == (render(compile_table((FTP,))),)
     assert change.old is None
     assert describe(change, (FTP,)) == ["the table is made, with 1 farm"]
@@ -63,7 +63,7 @@ def test_without_a_table_all_of_it_is_made(current: Current) -> None:
 )
 def test_a_table_that_is_another_is_replaced_in_one_transaction(current: Current, found: Snapshot, why: str) -> None:
     current["it"] = found
-    change = plan((FTP,), Words())
+    change = plan((FTP,), Overrides())
     assert change.batches == (f"delete table inet noidlb\n{render(compile_table((FTP,)))}",)
     (line,) = describe(change, (FTP,))
     assert line.startswith(why)
@@ -86,7 +86,7 @@ def test_a_change_is_the_smallest_one(current: Current) -> None:
 
 def test_transactions_run_in_their_order(current: Current, nft: Played) -> None:
     holding(current, FTP)
-    change = plan((FTP, farm("g", vip=(ip_address("192.0.2.9"),), sticky=60)), Words())
+    change = plan((FTP, farm("g", vip=(ip_address("192.0.2.9"),), sticky=60)), Overrides())
     assert len(change.batches) == 2
     change.run()
     assert [call.given for call in nft.calls] == list(change.batches)
@@ -94,16 +94,16 @@ def test_transactions_run_in_their_order(current: Current, nft: Played) -> None:
 
 def test_a_transaction_that_fails_ends_it(current: Current, nft: Played) -> None:
     holding(current, FTP)
-    change = plan((FTP, farm("g", vip=(ip_address("192.0.2.9"),), sticky=60)), Words())
+    change = plan((FTP, farm("g", vip=(ip_address("192.0.2.9"),), sticky=60)), Overrides())
     nft.answer(err="Error: no\n", code=1)
     with pytest.raises(KernelError, match="Error: no"):
         change.run()
     assert len(nft.calls) == 1
 
 
-def lines(current: Current, old: tuple[Farm, ...], new: tuple[Farm, ...], words: Words | None = None) -> list[str]:
+def lines(current: Current, old: tuple[Farm, ...], new: tuple[Farm, ...], words: Overrides | None = None) -> list[str]:
     holding(current, *old)
-    return describe(plan(new, words or Words()), new)
+    return describe(plan(new, words or Overrides()), new)
 
 
 def test_changes_are_told_in_words(current: Current) -> None:
@@ -115,7 +115,7 @@ def test_changes_are_told_in_words(current: Current) -> None:
         "backend one/b1: gets no connections any more, new clients 50 % -> none",
         "backend one/b2: new clients 50 % -> 100 %",
     ]
-    assert lines(current, (one,), (one,), Words(all_stopped=True)) == [
+    assert lines(current, (one,), (one,), Overrides(all_stopped=True)) == [
         "service tcp 192.0.2.1 21 of farm one: refuses its clients"
     ]
     assert lines(current, (one,), (farm("one", 2, vip=v4, sticky=60),)) == [
@@ -131,8 +131,10 @@ def test_changes_are_told_in_words(current: Current) -> None:
         "backend one/b3: added as 10.20.3.2 port 21, new clients none -> 33 %",
     ]
     assert lines(current, (one,), (farm("one", 2, vip=v4, connection_limit=5),)) == ["details only: see the nft text"]
-    holding(current, one, words=Words(all_stopped=True))
-    assert describe(plan((one,), Words()), (one,)) == ["service tcp 192.0.2.1 21 of farm one: serves its clients again"]
+    holding(current, one, words=Overrides(all_stopped=True))
+    assert describe(plan((one,), Overrides()), (one,)) == [
+        "service tcp 192.0.2.1 21 of farm one: serves its clients again"
+    ]
 
 
 def test_a_farm_that_changes_its_mode_is_told(current: Current) -> None:

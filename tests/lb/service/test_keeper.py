@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from noidlb.events import Event, EventLog
 from noidlb.farm import BackendState
-from noidlb.overrides import Words
-from noidlb.service.keeper import Keeper
+from noidlb.overrides import Overrides
+from noidlb.service.keeper import StateStore
 from noidlb.service.state import StateError, StateFolder
 
 from tests.support.lb.waiting import until
 
-WORDS = Words({("ftp", "b1"): BackendState.DOWN})
+WORDS = Overrides({("ftp", "b1"): BackendState.DOWN})
 
 
 class FullFolder(StateFolder):
@@ -20,7 +20,7 @@ class FullFolder(StateFolder):
     full = True
     attempts = 0
 
-    def save_words(self, words: Words) -> None:
+    def save_words(self, words: Overrides) -> None:
         self.attempts += 1
         if self.full:
             raise StateError("the state folder cannot be used: No space left on device")
@@ -42,7 +42,7 @@ def log() -> tuple[EventLog, list[Event]]:
 
 async def test_writes_words_and_configuration(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
     folder.full = False
-    keeper = Keeper(folder, log[0])
+    keeper = StateStore(folder, log[0])
     assert await keeper.keep("text", WORDS) == ""
     await keeper.close()
     assert folder.words() == WORDS
@@ -52,8 +52,8 @@ async def test_writes_words_and_configuration(folder: FullFolder, log: tuple[Eve
 
 
 async def test_what_cannot_be_written_is_written_later(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
-    keeper = Keeper(folder, log[0], retry=0.01)
-    assert "No space left" in await keeper.keep("text", Words())
+    keeper = StateStore(folder, log[0], retry=0.01)
+    assert "No space left" in await keeper.keep("text", Overrides())
     assert "No space left" in await keeper.keep("text", WORDS)
     await until(lambda: folder.attempts >= 5)
     folder.full = False
@@ -65,7 +65,7 @@ async def test_what_cannot_be_written_is_written_later(folder: FullFolder, log: 
 
 
 async def test_the_end_tries_a_last_time(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
-    keeper = Keeper(folder, log[0], retry=1000)
+    keeper = StateStore(folder, log[0], retry=1000)
     await keeper.keep("text", WORDS)
     folder.full = False
     await keeper.close()
@@ -73,13 +73,13 @@ async def test_the_end_tries_a_last_time(folder: FullFolder, log: tuple[EventLog
 
 
 async def test_after_a_success_it_can_fail_again(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
-    keeper = Keeper(folder, log[0], retry=0.01)
+    keeper = StateStore(folder, log[0], retry=0.01)
     for _ in range(2):
         folder.full = True
         await keeper.keep("text", WORDS)
-        await keeper.keep("other", Words())
+        await keeper.keep("other", Overrides())
         folder.full = False
         await until(lambda: not keeper.trouble)
-        assert folder.words() == Words()
+        assert folder.words() == Overrides()
     assert [event.kind for event in log[1]] == ["save-failed", "saved"] * 2
     await keeper.close()

@@ -4,7 +4,7 @@ from noidlb.guard import Guard
 from noidlb.guardian.guardian import Counts
 from noidlb.guardian.health import Health
 from noidlb.nft.marks import Marks
-from noidlb.service.metrics import View, write
+from noidlb.service.metrics import MetricsSnapshot, write
 
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
@@ -37,8 +37,8 @@ def health(backend: str, state: str, command: str = "check_ftp -H HOST") -> Heal
     )
 
 
-def view(*found: Health, flows: dict[int, int] | None = None) -> View:
-    return View(farms=(FARM,), health=found, counts=COUNTS, flows=flows, info=INFO, others={"hook_runs": 5})
+def view(*found: Health, flows: dict[int, int] | None = None) -> MetricsSnapshot:
+    return MetricsSnapshot(farms=(FARM,), health=found, counts=COUNTS, flows=flows, info=INFO, others={"hook_runs": 5})
 
 
 def test_the_page() -> None:

@@ -11,7 +11,7 @@ from noidlb.config.load import parse
 from noidlb.nft import nft as kernel
 from noidlb.nft.plan import Plan, plan
 from noidlb.nft.run import KernelError
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 from noidlb.service.operation import carry_out
 from noidlb.service.state import StateError, StateFolder
 
@@ -26,18 +26,18 @@ def folder(tmp_path: Path) -> StateFolder:
     folder = StateFolder(tmp_path / "state")
     with folder.locked():
         folder.save_applied(BEFORE)
-        folder.save_words(Words(all_stopped=True))
+        folder.save_words(Overrides(all_stopped=True))
     return folder
 
 
 @pytest.fixture
 def change(monkeypatch: pytest.MonkeyPatch, conntrack: Played) -> Plan:
     monkeypatch.setattr(kernel, "read", lambda: None)
-    return plan(parse(AFTER), Words())
+    return plan(parse(AFTER), Overrides())
 
 
 def carried_out(change: Plan, folder: StateFolder) -> None:
-    carry_out(change, folder, AFTER, Words(), parse(AFTER))
+    carry_out(change, folder, AFTER, Overrides(), parse(AFTER))
 
 
 def runs(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -50,7 +50,7 @@ def test_it_is_kept_before_the_kernel_changes(
     seen = []
     runs(monkeypatch, lambda: seen.append((folder.applied(), folder.words())))
     carried_out(change, folder)
-    assert seen == [(AFTER, Words())]
+    assert seen == [(AFTER, Overrides())]
 
 
 def test_what_the_kernel_refuses_is_not_kept(
@@ -62,7 +62,7 @@ def test_what_the_kernel_refuses_is_not_kept(
     runs(monkeypatch, refuse)
     with pytest.raises(KernelError):
         carried_out(change, folder)
-    assert (folder.applied(), folder.words()) == (BEFORE, Words(all_stopped=True))
+    assert (folder.applied(), folder.words()) == (BEFORE, Overrides(all_stopped=True))
 
 
 def test_an_interruption_leaves_what_was_wanted(

@@ -20,7 +20,7 @@ from noidlb.guardian import lock
 from noidlb.guardian.lock import GuardError
 from noidlb.nft import nft as kernel
 from noidlb.nft.run import KernelError
-from noidlb.overrides import Words
+from noidlb.overrides import Overrides
 from noidlb.role import Role
 from noidlb.service import service
 from noidlb.service.request import RequestError
@@ -336,7 +336,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
 async def test_the_log_says_at_the_start_which_farms_are_stopped(served: Served) -> None:
     served.file.write_text(text())
     with served.folder.locked():
-        served.folder.save_words(Words(stopped=frozenset({"f"})))
+        served.folder.save_words(Overrides(stopped=frozenset({"f"})))
     async with running(served):
         await until(lambda: "note" in served.kinds())
     (note,) = [event.reason for event in served.events if event.kind == "note"]

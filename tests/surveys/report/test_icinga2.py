@@ -10,7 +10,7 @@ import pytest
 
 from noidchecks import State, UsageError
 from noidchecks.demo.certificate import write_certificate
-from noidchecks.surveys.destination import Delivery
+from noidchecks.surveys.destination import Outcome
 from noidchecks.surveys.report import icinga2
 from noidchecks.surveys.report.icinga2 import PASSWORD_VARIABLE, USER_VARIABLE, Icinga2, credentials
 from noidchecks.surveys.report.record import Record
@@ -38,7 +38,7 @@ def report(api: Api, certificate: Path) -> Iterator[Icinga2]:
     found.close()
 
 
-def deliver(report: Icinga2, *records: Record) -> Delivery:
+def deliver(report: Icinga2, *records: Record) -> Outcome:
     return report.deliver(records)
 
 

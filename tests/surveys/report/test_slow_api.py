@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from noidchecks.demo.certificate import write_certificate
-from noidchecks.surveys.delivery import Courier
+from noidchecks.surveys.delivery import DeliveryQueue
 from noidchecks.surveys.report import icinga2
 from noidchecks.surveys.report.icinga2 import Icinga2
 from noidchecks.surveys.report.standard_output import Lines
@@ -83,10 +83,10 @@ def test_a_drip_does_not_put_the_deadline_off(
 ) -> None:
     monkeypatch.setattr(icinga2, "_TIMEOUT", 0.3)
     said: list[str] = []
-    slow = Courier(
+    slow = DeliveryQueue(
         "slow", Icinga2(f"https://localhost:{slow_port}", "u", "p", str(certificate)), keep=9, say=said.append
     )
-    fast = Courier("fast", Lines(), keep=9, say=said.append)
+    fast = DeliveryQueue("fast", Lines(), keep=9, say=said.append)
     for courier in (slow, fast):
         courier.post(record())
     # Told, and by that tried again later, although the API never stops to send.
