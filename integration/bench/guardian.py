@@ -84,8 +84,8 @@ async def _child(port: int, count: int, interval: float, seconds: float, *, real
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     log = EventLog(limit=20_000)
-    actuator: Applier = NftApplier() if real else _Idle()
-    guardian = Guardian(_farms(port, count, interval), Overrides(), actuator=actuator, events=log)
+    applier: Applier = NftApplier() if real else _Idle()
+    guardian = Guardian(_farms(port, count, interval), Overrides(), applier=applier, events=log)
     task = asyncio.create_task(guardian.run())
     await _states(guardian, {"up", "down"}, count)
     # As the service does.

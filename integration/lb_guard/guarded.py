@@ -18,7 +18,7 @@ async def main(file: str) -> None:
     """Runs until SIGTERM."""
     log = EventLog()
     log.subscribe(lambda event: print(to_json(event), flush=True))
-    guardian = Guardian(load(file), Overrides(), actuator=NftApplier(), events=log)
+    guardian = Guardian(load(file), Overrides(), applier=NftApplier(), events=log)
     loop, task = asyncio.get_running_loop(), asyncio.create_task(guardian.run())
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
     loop.add_signal_handler(signal.SIGHUP, lambda: guardian.configure(load(file), Overrides()))

@@ -60,7 +60,7 @@ class Loopback:
         self._farms = parse(farms(self.hosts, commands(LOOPBACK, "PORT")))
         self._loop = asyncio.new_event_loop()
         self._guardian = Guardian(
-            self._farms, Overrides(), actuator=self.paper, events=EventLog(), count=lambda: dict[int, int]()
+            self._farms, Overrides(), applier=self.paper, events=EventLog(), count=lambda: dict[int, int]()
         )
         self._watching: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

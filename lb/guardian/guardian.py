@@ -62,7 +62,7 @@ class Counts:
 class Guardian:
     """Watches the backends of farms and keeps the kernel's table as their health and the operator want it.
 
-    It belongs to the loop that run() runs on. Without an actuator it changes the kernel of this network namespace, and
+    It belongs to the loop that run() runs on. Without an applier it changes the kernel of this network namespace, and
     is the only guardian that does. What happens is told to those who subscribe to its events. count is what counts
     connections for farms that go by them.
     """
@@ -72,20 +72,20 @@ class Guardian:
         farms: tuple[Farm, ...],
         words: Overrides | None = None,
         *,
-        actuator: Applier | None = None,
+        applier: Applier | None = None,
         events: EventLog | None = None,
         count: Count = conntrack.count,
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
         self._farms, self._words = farms, words or Overrides()
-        self._is_alone = actuator is None
-        self._enactor = Reconciler(
-            farms, self._words, actuator=actuator or NftApplier(), events=self.events, count=count
+        self._is_alone = applier is None
+        self._reconciler = Reconciler(
+            farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
-        self._prober: CheckRunner | None = None
+        self._checks: CheckRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flips = self._started = self._running = self._discarded = 0
@@ -98,8 +98,8 @@ class Guardian:
     def counts(self) -> Counts:
         """What it has done so far."""
         return Counts(
-            transactions=self._enactor.transactions,
-            failed_transactions=self._enactor.failed,
+            transactions=self._reconciler.transactions,
+            failed_transactions=self._reconciler.failed,
             flips=self._flips,
             targets=len(self._targets),
             started=self._started,
@@ -118,18 +118,18 @@ class Guardian:
             if self._is_alone:
                 stack.enter_context(lock.take())
             self._loop = asyncio.get_running_loop()
-            self._prober = CheckRunner()
+            self._checks = CheckRunner()
             self._pulse = Pulse(self._loop.time())
             beating = self._loop.create_task(self._beat())
             try:
                 self.configure(self._farms, self._words)
-                await self._enactor.run()
+                await self._reconciler.run()
             finally:
                 beating.cancel()
-                prober, self._prober = self._prober, None
+                checks, self._checks = self._checks, None
                 if self._timer is not None:
                     self._timer.cancel()
-                await prober.close()
+                await checks.close()
 
     def configure(self, farms: tuple[Farm, ...], words: Overrides | None = None) -> None:
         """Goes on with other farms or words; what is known of a command at an address stays known."""
@@ -141,7 +141,7 @@ class Guardian:
             self._schedule.put(target, None)
         for target in self._targets:
             self._schedule.put(target, target.rhythm.due(target.pace))
-        self._enactor.configure(farms, self._words, self._targets.places)
+        self._reconciler.configure(farms, self._words, self._targets.places)
         self._arm()
 
     def health(self) -> tuple[Health, ...]:
@@ -150,12 +150,12 @@ class Guardian:
 
     def knowledge(self) -> Knowledge:
         """Returns what decides how it would have the farms served, or others."""
-        return Knowledge(self._words, self._targets.watches, self._enactor.standing(), self._enactor.shares)
+        return Knowledge(self._words, self._targets.watches, self._reconciler.standing(), self._reconciler.shares)
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""
         if self._loop is not None:
-            await self._enactor.settle()
+            await self._reconciler.settle()
 
     def _arm(self) -> None:
         """Sets the timer for the next start."""
@@ -179,7 +179,7 @@ class Guardian:
         self._arm()
 
     def _start(self, target: Target, now: float) -> None:
-        if self._prober is None:
+        if self._checks is None:
             return
         pace = target.pace
         target.rhythm.started(now, pace)
@@ -187,7 +187,7 @@ class Guardian:
         self._running += 1
         # Only of what may take a backend out, for it costs time.
         transcript = pace.fast is not None or target.rhythm.running > 1 or target.is_decisive
-        self._prober.start(target.check, partial(self._finished, target, now), transcript=transcript)
+        self._checks.start(target.check, partial(self._finished, target, now), transcript=transcript)
         self._schedule.put(target, target.rhythm.due(pace))
 
     def _finished(self, target: Target, began: float, result: Result) -> None:
@@ -255,7 +255,7 @@ class Guardian:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
         if change.kind in ("up", "down", "weight", "keep"):
-            self._enactor.want({watch.farm}, now + change.hold)
+            self._reconciler.request({watch.farm}, now + change.hold)
         self.events.add(
             Event(
                 time=wall,
@@ -291,6 +291,6 @@ class Guardian:
             streak=watch.up.streak,
             flaps=watch.flaps,
             probes=watch.probes,
-            weight=self._enactor.share(watch.farm, watch.backend),
+            weight=self._reconciler.share(watch.farm, watch.backend),
             kept=watch.kept,
         )

@@ -57,13 +57,13 @@ class Reconciler:
     """
 
     def __init__(
-        self, farms: tuple[Farm, ...], words: Overrides, *, actuator: Applier, events: EventLog, count: Count
+        self, farms: tuple[Farm, ...], words: Overrides, *, applier: Applier, events: EventLog, count: Count
     ) -> None:
         self.transactions = 0
         self.failed = 0
         self._farms, self._words = farms, words
         self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
-        self._actuator = actuator
+        self._applier = applier
         self._events = events
         self._count = count
         self._batching = Batching()
@@ -90,7 +90,7 @@ class Reconciler:
         finally:
             for timer in self._ramps.values():
                 timer.cancel()
-            await self._in_worker(self._actuator.close)
+            await self._in_worker(self._applier.close)
             self._worker.shutdown()
 
     def configure(
@@ -103,9 +103,9 @@ class Reconciler:
         names = {farm.name for farm in farms}
         self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
         self._merged = {name: one for name, one in self._merged.items() if name in names}
-        self.want(names, 0.0)
+        self.request(names, 0.0)
 
-    def want(self, farms: set[str], urgent: float) -> None:
+    def request(self, farms: set[str], urgent: float) -> None:
         """Looks at these farms again and changes the kernel, not later than urgent (of the loop's clock)."""
         self._dirty |= farms
         self._urgent = min(self._urgent, urgent)
@@ -144,7 +144,7 @@ class Reconciler:
                 # Whatever was to be changed still is; what comes meanwhile goes with it.
                 await self._pause(asyncio.get_running_loop().time() + retry)
                 retry = min(_RETRY_MOST, 2 * retry)
-                self.want(dirty, 0.0)
+                self.request(dirty, 0.0)
             else:
                 retry = _RETRY_FIRST
                 self._batching.done(asyncio.get_running_loop().time())
@@ -153,7 +153,7 @@ class Reconciler:
 
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
-            snapshot = await self._in_worker(self._actuator.read)
+            snapshot = await self._in_worker(self._applier.read)
             # The farms may have changed before the first look; what was known then is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
@@ -161,7 +161,7 @@ class Reconciler:
         for farm in farms:
             if farm.name in dirty:
                 self._merge(farm)
-        applied = await self._in_worker(partial(self._actuator.apply, farms, dict(self._conditions), stopped))
+        applied = await self._in_worker(partial(self._applier.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
@@ -179,7 +179,7 @@ class Reconciler:
         if (ramp := self._ramps.pop(farm.name, None)) is not None:
             ramp.cancel()
         if merged.until is not None:
-            self._ramps[farm.name] = loop.call_at(merged.until, self.want, {farm.name}, float("inf"))
+            self._ramps[farm.name] = loop.call_at(merged.until, self.request, {farm.name}, float("inf"))
         for _, backend, _ in sorted(merged.floored - (before.floored if before else frozenset())):
             floor = farm.guardian.min_backends if farm.guardian else 0
             reason = f"stays in service though it fails: min-backends is {floor}"
@@ -203,13 +203,13 @@ class Reconciler:
             # Programs that change a table change it again: all of it is one look.
             await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
-                if await self._in_worker(self._actuator.is_disturbed):
-                    self.want(set(), 0.0)
+                if await self._in_worker(self._applier.is_disturbed):
+                    self.request(set(), 0.0)
 
     async def _notice(self) -> None:
         """Waits until somebody has changed a table, but not longer than until the next look."""
         loop, noticed = asyncio.get_running_loop(), asyncio.Event()
-        descriptor = descriptor_of(self._actuator)
+        descriptor = descriptor_of(self._applier)
         if descriptor >= 0:
             loop.add_reader(descriptor, noticed.set)
         try:
@@ -245,7 +245,7 @@ class Reconciler:
                 after = balance.step(serving, flows, before)
                 if after != before:
                     self.shares[farm.name] = after
-                    self.want({farm.name}, float("inf"))
+                    self.request({farm.name}, float("inf"))
 
     def _is_serving(self, farm: str, backend: str) -> bool:
         condition = self._conditions.get((farm, backend))

@@ -1,4 +1,4 @@
-"""An actuator under the eyes of the service manager: one can tell whether it hangs."""
+"""An applier under the eyes of the service manager: one can tell whether it hangs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMPUTING = 0.05
 
 
 class Watched:
-    """An actuator of which one can tell whether it hangs."""
+    """An applier of which one can tell whether it hangs."""
 
     def __init__(self, acts: Applier) -> None:
         self._acts = acts

@@ -98,7 +98,7 @@ class Service:
             words = self._words().about(farms)
             self._load_modules(farms)
             keeper = StateStore(self._options.folder, self._events)
-            guardian = Guardian(farms, words, actuator=self._acts, events=self._events)
+            guardian = Guardian(farms, words, applier=self._acts, events=self._events)
             running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)

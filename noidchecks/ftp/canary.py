@@ -21,23 +21,23 @@ _MOST_BELATED = 8
 
 def run_canary(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> Dialogue[None]:
     """Stores the canary, reads it back and deletes it, also when the first two fail or last too long; ProbeError."""
-    courier = deep.courier
+    connection = deep.connection
     canary = Canary(path(folder))
     name, data = canary.name, canary.data
     back = canary.to_read()
 
     def store(method: str) -> Dialogue[None]:
         try:
-            yield from courier.upload(method, name, data)
+            yield from connection.upload(method, name, data)
         finally:
-            if courier.begun:
+            if connection.begun:
                 deep.leftover = name
 
     def read(method: str) -> Dialogue[None]:
-        yield from courier.download(method, "RETR", name, back, len(data))
+        yield from connection.download(method, "RETR", name, back, len(data))
 
-    yield from courier.control.enter("data")
-    yield from set_type(courier.control, "I")
+    yield from connection.control.enter("data")
+    yield from set_type(connection.control, "I")
     if timeout > 0:
         yield ReserveTime(reserve(timeout))
     try:
@@ -48,20 +48,20 @@ def run_canary(deep: DeepFindings, folder: str, methods: list[str], timeout: flo
     except ProbeError as failure:
         if deep.leftover:
             try:
-                yield from courier.abandon()
+                yield from connection.abandon()
                 yield from _delete(deep, name)
             except ProbeError:
                 # The failure before is the news; leftover tells the rest.
                 pass
         raise failure
     yield ReserveTime(0.0)
-    courier.place = ""
+    connection.place = ""
     yield from _delete(deep, name)
     deep.put = True
 
 
 def _delete(deep: DeepFindings, name: str) -> Dialogue[None]:
-    control = deep.courier.control
+    control = deep.connection.control
     reply = yield from control.command("DELE", name)
     for _ in range(_MOST_BELATED):
         # First come the replies to what was broken off: the 550 or 250 of a transfer is not that of DELE.

@@ -32,14 +32,14 @@ _LISTING_LIMIT = 16 << 20
 class DeepFindings(FileFindings):
     """What was found behind the greeting.
 
-    courier has the data connection of the task, attempts the ways to one, refused says why nothing was listed.
+    connection has the data connection of the task, attempts the ways to one, refused says why nothing was listed.
     """
 
-    __slots__ = ("courier", "user", "attempts", "refused")
+    __slots__ = ("connection", "user", "attempts", "refused")
 
-    def __init__(self, courier: DataConnection, user: str) -> None:
+    def __init__(self, connection: DataConnection, user: str) -> None:
         super().__init__()
-        self.courier = courier
+        self.connection = connection
         self.user = user
         self.attempts: list[Attempt] = []
         self.refused = ""
@@ -51,7 +51,7 @@ class DeepFindings(FileFindings):
 
     def explain(self, message: str) -> str:
         """Returns the message behind the task and the data connection that it is about."""
-        return ": ".join(filter(None, (self.task, self.courier.place, message)))
+        return ": ".join(filter(None, (self.task, self.connection.place, message)))
 
 
 def run_session(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
@@ -72,7 +72,7 @@ def run_session(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialo
 
 
 def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login) -> Dialogue[None]:
-    courier = deep.courier
+    connection = deep.connection
     deep.task = "login"
     yield from log_in(control, login)
     deep.task = ""
@@ -80,7 +80,7 @@ def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login
         return
     if control.stream.tls is not None:
         deep.task = "data protection"
-        yield from _protect(control, courier, probe.data_protection or "P")
+        yield from _protect(control, connection, probe.data_protection or "P")
         deep.task = ""
     listing = probe.listing or Listing()
     methods = ways(probe.data, control.stream.channel.address)
@@ -98,7 +98,7 @@ def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login
         deep.task = ""
 
 
-def _protect(control: Control, courier: DataConnection, level: str) -> Dialogue[None]:
+def _protect(control: Control, connection: DataConnection, level: str) -> Dialogue[None]:
     """PBSZ and PROT (RFC 4217 section 8)."""
     yield from control.enter("login")
     # Needed by the letter alone: with TLS it says nothing, and PROT tells whether data is protected.
@@ -108,19 +108,19 @@ def _protect(control: Control, courier: DataConnection, level: str) -> Dialogue[
     reply = yield from control.command("PROT", level)
     if reply.kind != 2:
         raise control.unexpected(f"PROT {level} refused", "200", reply)
-    courier.protected = level == "P"
+    connection.protected = level == "P"
 
 
 def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[str]) -> Dialogue[None]:
     """Lists the directory, over each of the ways that were asked for or over the first that is there."""
     deep.task = f"list {listing.folder}" if listing.folder else "list" if probe.listing is not None else ""
-    courier = deep.courier
-    yield from courier.control.enter("data")
-    yield from set_type(courier.control, "A")
+    connection = deep.connection
+    yield from connection.control.enter("data")
+    yield from set_type(connection.control, "A")
     verbs = list(COUNTED if listing.counts else SHOWN)
 
     def attempt(method: str) -> Dialogue[None]:
-        entries = yield from _entries(courier, verbs, method, path(listing.folder))
+        entries = yield from _entries(connection, verbs, method, path(listing.folder))
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
 
     if probe.data:
@@ -133,7 +133,7 @@ def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[s
             pass
         except DataFailed as failure:
             deep.refused = deep.explain(failure.message)
-        courier.place = ""
+        connection.place = ""
     deep.task = ""
 
 
@@ -143,21 +143,21 @@ def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[s
             yield from attempt(method)
         except DataFailed as failure:
             deep.attempts.append(failed(deep, method, failure))
-            if not deep.courier.place:
+            if not deep.connection.place:
                 # A folder that cannot be listed cannot be listed over another connection either.
                 break
         else:
             deep.attempts.append(Attempt(method))
-        deep.courier.place = ""
+        deep.connection.place = ""
 
 
-def _entries(courier: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
+def _entries(connection: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
     """Lists with the first of the commands that the server knows; those that it does not are taken from the list."""
     first: Refused | None = None
     while True:
         entries = entries_of(verbs[0])
         try:
-            yield from courier.download(method, verbs[0], folder, entries, _LISTING_LIMIT)
+            yield from connection.download(method, verbs[0], folder, entries, _LISTING_LIMIT)
         except Refused as failure:
             first = first or failure
             if not failure.unknown or len(verbs) == 1:
@@ -169,7 +169,7 @@ def _entries(courier: DataConnection, verbs: list[str], method: str, folder: str
 
 
 def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
-    control = deep.courier.control
+    control = deep.connection.control
     yield from control.enter("data")
     yield from set_type(control, "I")
     if file.max_age is not None:
@@ -177,7 +177,7 @@ def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
 
     def attempt(method: str) -> Dialogue[None]:
         deep.content = Content(hashed=bool(file.sha256), text=file.contains)
-        yield from deep.courier.download(method, "RETR", path(file.name), deep.content, file.limit)
+        yield from deep.connection.download(method, "RETR", path(file.name), deep.content, file.limit)
 
     yield from over_first(deep, methods, attempt)
     deep.got = True

@@ -32,7 +32,7 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
     parts += (part for part in _attempt_parts(probe, deep) if part.text != told)
     if deep.refused:
         parts.append(Part(State.CRITICAL, printable(deep.refused)))
-    parts += [Part(probe.foreign_pasv, f"data channel: {finding}") for finding in deep.courier.foreign]
+    parts += [Part(probe.foreign_pasv, f"data channel: {finding}") for finding in deep.connection.foreign]
     parts += files.read_parts(probe, deep) + files.canary_parts(deep)
     time = time_part(probe, seconds)
     # The C plugin's words for a deadline come first, those for TLS only for the control connection.
@@ -49,7 +49,7 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
         summary="Connection succeeded",
         metrics=time_metrics(probe, seconds, timings)
         + _way_metrics(deep)
-        + files.metrics(probe, deep, deep.courier.moved, timings),
+        + files.metrics(probe, deep, deep.connection.moved, timings),
         facts=facts_of(probe, findings) | _facts(deep),
         timings=timings,
         failure=failure,
@@ -60,7 +60,7 @@ def _failure_part(probe: FtpProbe, failure: ProbeError, deep: DeepFindings) -> P
     message = failure.message
     if isinstance(failure, DeadlineExceeded):
         # The C plugin's words first.
-        place = ": ".join(filter(None, (deep.task, deep.courier.place))) or failure.phase
+        place = ": ".join(filter(None, (deep.task, deep.connection.place))) or failure.phase
         return Part(failure_state(probe, failure), printable(f"{message} ({place})"))
     if isinstance(failure, NotConnected):
         message = f"connection lost: {message}"
@@ -91,7 +91,7 @@ def _has_substitute(method: str, deep: DeepFindings) -> bool:
 
 def _way_metrics(deep: DeepFindings) -> tuple[Metric, ...]:
     """Returns one metric for each way to a data connection that was tried: how many came about."""
-    return tuple(Metric(method.lower(), count, minimum=0) for method, count in deep.courier.opened.items())
+    return tuple(Metric(method.lower(), count, minimum=0) for method, count in deep.connection.opened.items())
 
 
 def _summary(probe: FtpProbe, deep: DeepFindings) -> str:

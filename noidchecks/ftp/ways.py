@@ -45,7 +45,7 @@ def over_first(deep: DeepFindings, methods: list[str], attempt: Callable[[str], 
             deep.note(failed(deep, method, failure))
             if len(methods) == 1:
                 raise
-            deep.courier.place = ""
+            deep.connection.place = ""
             del methods[0]
         except DataFailed:
             deep.note(Attempt(method))

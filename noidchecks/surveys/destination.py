@@ -27,7 +27,7 @@ class Report:
     """A destination of results.
 
     batch is the most that one delivery takes, pause the seconds that results are gathered between two deliveries.
-    deliver() runs in the courier's thread, everything else in the survey's; an OSError that leaves it means that
+    deliver() runs in the delivery queue's thread, everything else in the survey's; an OSError that leaves it means that
     nothing was handed in.
     """
 

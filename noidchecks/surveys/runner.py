@@ -1,4 +1,4 @@
-"""The course of `noidchecks survey`: targets read, checked in rounds, and their results given to the couriers."""
+"""The course of `noidchecks survey`: targets read, checked in rounds, results given to the delivery queues."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _lines(name: str) -> list[bytes]:
 
 
 class SurveyRunner:
-    """One survey: its targets, its schedule and its couriers.
+    """One survey: its targets, its schedule and its delivery queues.
 
     run() returns OK when every target was checked and every result handed in, whatever it is; WARNING when something
     of the targets was not understood or not reached, or a receiver refused results for good; CRITICAL when results are
@@ -124,7 +124,7 @@ class SurveyRunner:
         self._every = every
         self._schedule = Schedule(self._load, over, every, say)
         self._began = time.monotonic()
-        self._couriers = [
+        self._queues = [
             DeliveryQueue(name, report, keep=keep, say=say, journal=Journal(spool, name, say) if spool else None)
             for name, report in reports
         ]
@@ -144,8 +144,8 @@ class SurveyRunner:
         try:
             for (this, target), result in survey_schedule(self._schedule, concurrency=self._concurrency):
                 record = Record(target, result, time.time())
-                for courier in self._couriers:
-                    courier.post(record)
+                for queue in self._queues:
+                    queue.post(record)
                 self._count(this, result.state)
         except SurveyStopped:
             stopped = True
@@ -154,10 +154,10 @@ class SurveyRunner:
                 # A second one must not cut off what the first one asked for; --patience bounds it.
                 signal.signal(number, signal.SIG_IGN)
             # All at the same time: one that is slow has no part of the others' patience.
-            for courier in self._couriers:
-                courier.end(self._patience)
-            for courier in self._couriers:
-                courier.finish(self._patience)
+            for queue in self._queues:
+                queue.end(self._patience)
+            for queue in self._queues:
+                queue.finish(self._patience)
             for number, handler in before.items():
                 signal.signal(number, handler)
         return self._conclude(stopped)
@@ -195,18 +195,18 @@ class SurveyRunner:
 
     def _conclude(self, stopped: bool) -> State:
         state = State.OK
-        for courier in self._couriers:
-            parts = [f"{courier.delivered} handed in"]
+        for queue in self._queues:
+            parts = [f"{queue.delivered} handed in"]
             for number, words in (
-                (courier.refused, "refused"),
-                (courier.waiting, "not handed in"),
-                (courier.dropped, "dropped"),
+                (queue.refused, "refused"),
+                (queue.waiting, "not handed in"),
+                (queue.dropped, "dropped"),
             ):
                 parts += [f"{number} {words}"] if number else []
-            self._say(f"{courier.name}: {', '.join(parts)}")
-            if courier.waiting or courier.dropped:
+            self._say(f"{queue.name}: {', '.join(parts)}")
+            if queue.waiting or queue.dropped:
                 state = State.CRITICAL
-            elif courier.refused and state != State.CRITICAL:
+            elif queue.refused and state != State.CRITICAL:
                 state = State.WARNING
         if not self._targets:
             self._say("there was nothing to check")

@@ -1,4 +1,4 @@
-"""Servers that attack what checks them: the others of a survey, and of a guardian's prober, notice nothing."""
+"""Servers that attack what checks them: the others of a survey, and of a guardian's checks, notice nothing."""
 
 from __future__ import annotations
 
@@ -93,17 +93,17 @@ def test_a_survey_beside_a_hostile_server(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", ["huge integer", "long integer"])
 async def test_a_guardians_prober_beside_a_hostile_server(name: str) -> None:
     with hostile(ATTACKS[name]) as port, Peer(b"220 ready\r\n") as healthy:
-        prober = CheckRunner()
+        checks = CheckRunner()
         ended: asyncio.Queue[tuple[str, Result]] = asyncio.Queue()
         try:
             for _ in range(3):
                 bad = Check(["check_ssh", "-p", str(port), "--fingerprint", OTHER, "127.0.0.1"], 10)
-                prober.start(bad, lambda result: ended.put_nowait(("bad", result)))
+                checks.start(bad, lambda result: ended.put_nowait(("bad", result)))
                 good = Check(["check_ftp", "-H", healthy.host, "-p", str(healthy.port)], LONG)
-                prober.start(good, lambda result: ended.put_nowait(("good", result)))
+                checks.start(good, lambda result: ended.put_nowait(("good", result)))
             found = [await ended.get() for _ in range(6)]
         finally:
-            await prober.close()
+            await checks.close()
     assert [result.state for who, result in found if who == "good"] == [State.OK] * 3
     assert [result.state for who, result in found if who == "bad"] == [State.CRITICAL] * 3
 

@@ -80,9 +80,9 @@ def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LAST_DELAY", 0.001)
 
 
-def post(courier: DeliveryQueue, numbers: Iterator[int] | range) -> None:
+def post(queue: DeliveryQueue, numbers: Iterator[int] | range) -> None:
     for number in numbers:
-        courier.post(record(service=f"{number:04}"))
+        queue.post(record(service=f"{number:04}"))
 
 
 def names(numbers: range) -> list[bytes]:
@@ -91,11 +91,11 @@ def names(numbers: range) -> list[bytes]:
 
 def test_everything_arrives_in_order(said: list[str]) -> None:
     report = Destination()
-    courier = DeliveryQueue("x", report, keep=1000, say=said.append)
-    post(courier, range(105))
-    courier.finish(LONG)
+    queue = DeliveryQueue("x", report, keep=1000, say=said.append)
+    post(queue, range(105))
+    queue.finish(LONG)
     assert report.arrived == names(range(105))
-    assert (courier.delivered, courier.waiting, courier.dropped, courier.refused) == (105, 0, 0, 0)
+    assert (queue.delivered, queue.waiting, queue.dropped, queue.refused) == (105, 0, 0, 0)
     assert report.is_closed
     assert said == []
 
@@ -112,24 +112,24 @@ def test_what_is_not_taken_is_tried_again(
     trouble: Callable[[Sequence[Record]], Outcome], words: str, said: list[str]
 ) -> None:
     report = Destination(trouble, trouble, accept, trouble, accept)
-    courier = DeliveryQueue("x", report, keep=1000, say=said.append)
-    post(courier, range(50))
-    courier.finish(LONG)
+    queue = DeliveryQueue("x", report, keep=1000, say=said.append)
+    post(queue, range(50))
+    queue.finish(LONG)
     assert report.arrived == names(range(50))
-    assert (courier.delivered, courier.waiting, courier.dropped) == (50, 0, 0)
+    assert (queue.delivered, queue.waiting, queue.dropped) == (50, 0, 0)
     # Once for each time that it began, not for each try.
     assert [line.partition(";")[0] for line in said] == [f"x: {words}", "x: takes results again"] * 2
 
 
 def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) -> None:
     report = Destination(raise_error)
-    courier = DeliveryQueue("x", report, keep=20, say=said.append)
-    post(courier, range(20))
-    assert courier.dropped == 0
-    post(courier, range(20, 50))
+    queue = DeliveryQueue("x", report, keep=20, say=said.append)
+    post(queue, range(20))
+    assert queue.dropped == 0
+    post(queue, range(20, 50))
     report.script = [accept]
-    courier.finish(LONG)
-    assert (courier.delivered, courier.waiting, courier.dropped) == (20, 0, 30)
+    queue.finish(LONG)
+    assert (queue.delivered, queue.waiting, queue.dropped) == (20, 0, 30)
     assert sorted(report.arrived) == report.arrived
     # A batch that is on its way when others come is not among the dropped.
     assert report.arrived[-10:] == names(range(40, 50))
@@ -140,30 +140,30 @@ def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) ->
 
 def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
     report = Destination(refuse_odd)
-    courier = DeliveryQueue("x", report, keep=100, say=said.append)
-    post(courier, range(4))
-    post(courier, range(4))
-    courier.finish(LONG)
-    assert (courier.delivered, courier.refused, courier.waiting) == (4, 4, 0)
+    queue = DeliveryQueue("x", report, keep=100, say=said.append)
+    post(queue, range(4))
+    post(queue, range(4))
+    queue.finish(LONG)
+    assert (queue.delivered, queue.refused, queue.waiting) == (4, 4, 0)
     assert said == ["x: 0001 on web1 is refused: odd", "x: 0003 on web1 is refused: odd"]
 
 
 def test_the_end_does_not_wait_for_ever_and_the_journal_keeps_the_rest(said: list[str], tmp_path: Path) -> None:
     journal = Journal(str(tmp_path), "icinga2=https://x/y", said.append)
-    courier = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
-    post(courier, range(30))
-    courier.finish(0.05)
-    assert courier.waiting == 30
+    queue = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
+    post(queue, range(30))
+    queue.finish(0.05)
+    assert queue.waiting == 30
     (file,) = tmp_path.iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     # Again in vain: it is still there.
-    courier = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
-    post(courier, range(30, 35))
-    courier.finish(0.05)
+    queue = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)
+    post(queue, range(30, 35))
+    queue.finish(0.05)
     report = Destination()
-    courier = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
-    post(courier, range(35, 40))
-    courier.finish(LONG)
+    queue = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
+    post(queue, range(35, 40))
+    queue.finish(LONG)
     assert report.arrived == names(range(40))
     assert list(tmp_path.iterdir()) == []
 
@@ -179,12 +179,12 @@ def test_the_journal_is_kept_until_its_results_have_arrived(said: list[str], tmp
         return Outcome()
 
     report = Destination(accept, wait, accept)
-    courier = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
+    queue = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
     until(lambda: report.deliveries >= 2)
     assert len(journal.load()) == 15
     going_on.set()
     until(lambda: not journal.load())
-    courier.finish(LONG)
+    queue.finish(LONG)
     assert report.arrived == names(range(15))
 
 
@@ -197,10 +197,10 @@ def test_a_delivery_that_hangs_does_not_hold_the_end(said: list[str], tmp_path: 
 
     report = Destination(hang)
     journal = Journal(str(tmp_path), "x", said.append)
-    courier = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
-    post(courier, range(3))
-    courier.finish(0.05)
-    assert courier.waiting == 3
+    queue = DeliveryQueue("x", report, keep=100, say=said.append, journal=journal)
+    post(queue, range(3))
+    queue.finish(0.05)
+    assert queue.waiting == 3
     assert list(map(data, journal.load())) == names(range(3))
     assert not report.is_closed
     going_on.set()

@@ -1,1 +1,1 @@
-"""The results of a survey on their way out: a file for each destination, and the courier that does not give up."""
+"""Where the results of a survey go: a file for each destination."""

@@ -71,7 +71,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 @pytest.fixture
-def actuator(nft: Played, conntrack: Played) -> Iterator[NftApplier]:
+def applier(nft: Played, conntrack: Played) -> Iterator[NftApplier]:
     one = NftApplier(NftSession(idle=60), generation_of=lambda: 7, notices=cast("Notices", Told()))
     yield one
     one.close()
@@ -90,118 +90,118 @@ def lines(nft: Played) -> list[str]:
     return [call.given for call in nft.calls if call.arguments == ["-i"]]
 
 
-def test_without_a_table_one_transaction_makes_it(held: Held, nft: Played, actuator: NftApplier) -> None:
-    assert actuator.apply(FARMS, {}, NONE) == ApplyResult(1, 0, repaired=True)
+def test_without_a_table_one_transaction_makes_it(held: Held, nft: Played, applier: NftApplier) -> None:
+    assert applier.apply(FARMS, {}, NONE) == ApplyResult(1, 0, repaired=True)
     assert lines(nft)[0].startswith("table inet noidlb {")
 
 
-def test_a_table_that_is_as_it_should_be_is_left_alone(held: Held, nft: Played, actuator: NftApplier) -> None:
+def test_a_table_that_is_as_it_should_be_is_left_alone(held: Held, nft: Played, applier: NftApplier) -> None:
     held.put(FARMS, down("b1"))
-    assert actuator.apply(FARMS, down("b1"), NONE) == ApplyResult()
+    assert applier.apply(FARMS, down("b1"), NONE) == ApplyResult()
     assert lines(nft) == []
 
 
 def test_a_change_is_one_small_transaction_and_nobody_reads_the_table(
-    held: Held, nft: Played, actuator: NftApplier
+    held: Held, nft: Played, applier: NftApplier
 ) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
-    assert actuator.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 1
+    applier.apply(FARMS, {}, NONE)
+    assert applier.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 1
     assert held.reads == 1
     (line,) = lines(nft)
     marks = Marks(FARMS)
     assert f"{marks.backend(FTP, 'b1'):#010x}" in line
     assert f"{marks.farm(TFTP):#010x}" not in line
-    assert actuator.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 0
+    assert applier.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 0
 
 
-def test_five_hundred_changes_are_one_transaction(held: Held, nft: Played, actuator: NftApplier) -> None:
+def test_five_hundred_changes_are_one_transaction(held: Held, nft: Played, applier: NftApplier) -> None:
     farms = tuple(farm(f"f{number}", count=50, ports=(3000 + number,)) for number in range(10))
     held.put(farms)
-    actuator.apply(farms, {}, NONE)
+    applier.apply(farms, {}, NONE)
     all_down = {(one.name, backend.name): DOWN for one in farms for backend in one.backends}
-    assert actuator.apply(farms, all_down, NONE).transactions == 1
+    assert applier.apply(farms, all_down, NONE).transactions == 1
     assert len(lines(nft)) == 1
 
 
-def test_after_a_refusal_the_table_is_read_and_finished(held: Held, nft: Played, actuator: NftApplier) -> None:
+def test_after_a_refusal_the_table_is_read_and_finished(held: Held, nft: Played, applier: NftApplier) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, NONE)
     nft.answer("-i", err="Error: Could not process rule: File exists\n", times=1)
     with pytest.raises(KernelError, match="File exists"):
-        actuator.apply(FARMS, down("b1"), NONE)
-    assert actuator.apply(FARMS, down("b1"), NONE) == ApplyResult(1, 0, repaired=True)
+        applier.apply(FARMS, down("b1"), NONE)
+    assert applier.apply(FARMS, down("b1"), NONE) == ApplyResult(1, 0, repaired=True)
     assert held.reads == 2
 
 
-def test_after_nft_has_died_nobody_knows_and_somebody_looks(held: Held, nft: Played, actuator: NftApplier) -> None:
+def test_after_nft_has_died_nobody_knows_and_somebody_looks(held: Held, nft: Played, applier: NftApplier) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, NONE)
     nft.answer("-i", code=1, times=1)
     with pytest.raises(KernelError, match="nft has ended"):
-        actuator.apply(FARMS, down("b1"), NONE)
+        applier.apply(FARMS, down("b1"), NONE)
     # It had come through before the end.
     held.put(FARMS, down("b1"))
-    assert actuator.apply(FARMS, down("b1"), NONE) == ApplyResult()
+    assert applier.apply(FARMS, down("b1"), NONE) == ApplyResult()
     assert held.reads == 2
 
 
 def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, conntrack: Played) -> None:
     number = 7
-    actuator = NftApplier(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", Told()))
+    applier = NftApplier(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", Told()))
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
-    assert not actuator.is_disturbed()
+    applier.apply(FARMS, {}, NONE)
+    assert not applier.is_disturbed()
     number = 8
-    assert actuator.is_disturbed()
+    assert applier.is_disturbed()
     held.put(FARMS, down("b2"))
-    assert actuator.apply(FARMS, {}, NONE) == ApplyResult(1, 0, repaired=True)
+    assert applier.apply(FARMS, {}, NONE) == ApplyResult(1, 0, repaired=True)
     # Our own transaction counts; and where nobody tells, nobody is disturbed.
     number = 9
-    assert not actuator.is_disturbed()
-    actuator.close()
+    assert not applier.is_disturbed()
+    applier.close()
 
 
 def test_what_the_kernel_tells_decides_who_looks(held: Held, nft: Played, conntrack: Played) -> None:
     number, told = 7, Told(works=True)
-    actuator = NftApplier(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", told))
+    applier = NftApplier(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", told))
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, NONE)
     number = 8
     # Somebody has changed a table of theirs.
-    assert not actuator.is_disturbed()
+    assert not applier.is_disturbed()
     told.notice = Notice(removed=True, who=" (nft, process 7)")
-    assert actuator.is_disturbed()
+    assert applier.is_disturbed()
     held.snapshot = None
-    assert actuator.apply(FARMS, {}, NONE) == ApplyResult(
+    assert applier.apply(FARMS, {}, NONE) == ApplyResult(
         1, repaired=True, why="the table was removed by another program (nft, process 7)"
     )
     assert told.ignored > 0
     told.notice = Notice(lost=True)
-    assert actuator.is_disturbed() is (actuator._expected != number)
-    actuator.close()
+    assert applier.is_disturbed() is (applier._expected != number)
+    applier.close()
 
 
-def test_other_farms_and_words_are_a_change_of_the_whole(held: Held, nft: Played, actuator: NftApplier) -> None:
+def test_other_farms_and_words_are_a_change_of_the_whole(held: Held, nft: Played, applier: NftApplier) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, NONE)
     # What pointed at its chain goes first, then the chain.
-    assert actuator.apply(FARMS[:2], {}, NONE).transactions == 2
+    assert applier.apply(FARMS[:2], {}, NONE).transactions == 2
     assert held.reads == 2
     held.put(FARMS[:2])
-    assert actuator.apply(FARMS[:2], {}, frozenset({"ftp"})).transactions == 2
+    assert applier.apply(FARMS[:2], {}, frozenset({"ftp"})).transactions == 2
     # While a farm is stopped, its backends change nothing.
-    assert actuator.apply(FARMS[:2], down("b1"), frozenset({"ftp"})).transactions == 0
+    assert applier.apply(FARMS[:2], down("b1"), frozenset({"ftp"})).transactions == 0
 
 
 def test_flows_end_where_they_must_and_where_it_is_asked_for(
-    held: Held, conntrack: Played, actuator: NftApplier
+    held: Held, conntrack: Played, applier: NftApplier
 ) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, NONE)
     conntrack.answer("ipv4", err="conntrack v1.4.7 (conntrack-tools): 2 flow entries have been deleted.\n")
     conditions = down("b1") | down("b1", farm="cut") | down("b1", farm="tftp")
-    assert actuator.apply(FARMS, conditions, NONE) == ApplyResult(1, 4)
+    assert applier.apply(FARMS, conditions, NONE) == ApplyResult(1, 4)
     marks = Marks(FARMS)
     cut, tftp = (matched(marks, marks.backend(one, "b1")) for one in (CUT, TFTP))
     deleted = [call.arguments for call in conntrack.calls if call.arguments[0] == "-D"]
@@ -209,10 +209,10 @@ def test_flows_end_where_they_must_and_where_it_is_asked_for(
     assert {"udp" in words for words in deleted if words[-1] == tftp} == {True}
 
 
-def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, actuator: NftApplier) -> None:
+def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, applier: NftApplier) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
-    actuator.apply(FARMS, down("b1", "b2", "b3", farm="cut"), NONE)
+    applier.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, down("b1", "b2", "b3", farm="cut"), NONE)
     marks = Marks(FARMS)
     assert {call.arguments[-1] for call in conntrack.calls} == {matched(marks, marks.farm(CUT))}
 
@@ -238,14 +238,14 @@ def test_who_stands_by_ends_no_flows(held: Held, nft: Played, conntrack: Played)
 
 
 def test_flows_that_could_not_be_ended_are_ended_the_next_time(
-    held: Held, conntrack: Played, actuator: NftApplier
+    held: Held, conntrack: Played, applier: NftApplier
 ) -> None:
     held.put(FARMS)
-    actuator.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, NONE)
     conntrack.answer(err="conntrack v1.4.7: Operation not permitted\n", code=1, times=1)
-    applied = actuator.apply(FARMS, down("b1", farm="cut"), NONE)
+    applied = applier.apply(FARMS, down("b1", farm="cut"), NONE)
     assert applied.transactions == 1
     assert "CAP_NET_ADMIN" in applied.trouble
     done = len(conntrack.calls)
-    assert actuator.apply(FARMS, down("b1", farm="cut"), NONE) == ApplyResult()
+    assert applier.apply(FARMS, down("b1", farm="cut"), NONE) == ApplyResult()
     assert len(conntrack.calls) == done + 2

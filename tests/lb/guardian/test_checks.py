@@ -52,14 +52,14 @@ LINES = [
 ]
 
 
-async def probe(check: Check, prober: CheckRunner | None = None) -> Result:
-    own = prober or CheckRunner()
+async def probe(check: Check, checks: CheckRunner | None = None) -> Result:
+    own = checks or CheckRunner()
     done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
     own.start(check, done.set_result)
     try:
         return await done
     finally:
-        if prober is None:
+        if checks is None:
             await own.close()
 
 
@@ -77,21 +77,21 @@ def script(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("script", LINES, indirect=True, ids=[line for line, _ in LINES])
 async def test_what_has_ended_is_gone_without_a_collector(script: tuple[str, int]) -> None:
-    prober = CheckRunner()
+    checks = CheckRunner()
     check = Check(shlex.split(script[0]), 20.0)
-    await probe(check, prober)
+    await probe(check, checks)
     gc.collect()
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
-        await probe(check, prober)
+        await probe(check, checks)
         gc.collect()
         left = [one for one in gc.garbage if isinstance(one, (FrameType, TracebackType, BaseException, Result))]
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
-        await prober.close()
+        await checks.close()
     assert left == []
 
 
@@ -137,7 +137,7 @@ def test_a_foreign_plugin_is_run() -> None:
 
 
 async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
-    prober, go = CheckRunner(most=3), threading.Event()
+    checks, go = CheckRunner(most=3), threading.Event()
 
     async def hold(_: Client) -> None:
         while not go.is_set():  # noqa: ASYNC110 - it is set in another thread
@@ -145,7 +145,7 @@ async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
 
     with Peer(hold, FTP) as peer:
         check = Check(["check_ftp", "-H", peer.host, "-p", str(peer.port)], 60)
-        tasks = [asyncio.create_task(probe(check, prober)) for _ in range(7)]
+        tasks = [asyncio.create_task(probe(check, checks)) for _ in range(7)]
         while peer.connected < 3:  # noqa: ASYNC110 - the peer is another thread
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
@@ -153,26 +153,26 @@ async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
         go.set()
         results = await asyncio.gather(*tasks)
         assert len(peer.clients) == 7
-    await prober.close()
+    await checks.close()
     assert [result.state for result in results] == [State.OK] * 7
 
 
 async def test_a_hung_peer_delays_no_other() -> None:
-    prober = CheckRunner()
+    checks = CheckRunner()
     with Peer(silent) as hung, Peer(FTP) as well:
-        slow = asyncio.create_task(probe(Check(["check_ftp", "-H", hung.host, "-p", str(hung.port)], 60), prober))
+        slow = asyncio.create_task(probe(Check(["check_ftp", "-H", hung.host, "-p", str(hung.port)], 60), checks))
         for _ in range(20):
-            result = await probe(Check(["check_ftp", "-H", well.host, "-p", str(well.port)], 60), prober)
+            result = await probe(Check(["check_ftp", "-H", well.host, "-p", str(well.port)], 60), checks)
             assert result.state == State.OK
         assert not slow.done()
         hung.close()
         assert (await slow).state == State.CRITICAL
-    await prober.close()
+    await checks.close()
 
 
 def test_a_transcript_where_it_is_wanted() -> None:
     async def both(port: int) -> tuple[Result, Result]:
-        prober, check = CheckRunner(), Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20)
+        checks, check = CheckRunner(), Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20)
         results: list[Result] = []
         for wanted in (True, False):
             done = asyncio.Event()
@@ -181,9 +181,9 @@ def test_a_transcript_where_it_is_wanted() -> None:
                 results.append(result)
                 done.set()
 
-            prober.start(check, take, transcript=wanted)
+            checks.start(check, take, transcript=wanted)
             await done.wait()
-        await prober.close()
+        await checks.close()
         return results[0], results[1]
 
     with Peer(FTP) as peer:
@@ -194,11 +194,11 @@ def test_a_transcript_where_it_is_wanted() -> None:
 
 def test_closing_ends_what_runs(nothing_left: Callable[[], None]) -> None:
     async def begin(port: int) -> list[Result]:
-        prober, results = CheckRunner(), list[Result]()
+        checks, results = CheckRunner(), list[Result]()
         for _ in range(5):
-            prober.start(Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20), results.append)
+            checks.start(Check(["check_ftp", "-H", "127.0.0.1", "-p", str(port)], 20), results.append)
         await asyncio.sleep(0.05)
-        await prober.close()
+        await checks.close()
         await asyncio.sleep(0.05)
         return results
 

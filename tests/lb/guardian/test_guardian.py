@@ -89,7 +89,7 @@ async def running(
     log, events = EventLog(), list[Event]()
     log.subscribe(events.append)
     guardian = Guardian(
-        farms, words or Overrides(), actuator=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
+        farms, words or Overrides(), applier=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
     )
     task = asyncio.create_task(guardian.run())
     # Let it begin.
@@ -312,7 +312,7 @@ async def test_without_a_guardian_there_is_nothing_to_probe() -> None:
 
 def test_configuring_before_the_start_is_what_it_starts_with() -> None:
     kernel = Kernel()
-    guardian = Guardian((farm(),), Overrides(), actuator=kernel, events=EventLog())
+    guardian = Guardian((farm(),), Overrides(), applier=kernel, events=EventLog())
     guardian.configure((farm("other"),), Overrides())
     assert guardian.health() == ()
     assert re.match("Counts", repr(guardian.counts))

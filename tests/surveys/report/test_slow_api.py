@@ -87,15 +87,15 @@ def test_a_drip_does_not_put_the_deadline_off(
         "slow", Icinga2(f"https://localhost:{slow_port}", "u", "p", str(certificate)), keep=9, say=said.append
     )
     fast = DeliveryQueue("fast", Lines(), keep=9, say=said.append)
-    for courier in (slow, fast):
-        courier.post(record())
+    for queue in (slow, fast):
+        queue.post(record())
     # Told, and by that tried again later, although the API never stops to send.
     until(lambda: any("seconds" in line or "timed out" in line for line in said))
     until(lambda: fast.delivered == 1)
-    for courier in (slow, fast):
-        courier.end(0.1)
-    for courier in (slow, fast):
-        courier.finish(0.1)
+    for queue in (slow, fast):
+        queue.end(0.1)
+    for queue in (slow, fast):
+        queue.finish(0.1)
     assert (slow.waiting, fast.waiting) == (1, 0)
     assert "web1\tftp" in capfd.readouterr().out
     until(lambda: not slow._thread.is_alive())
