@@ -286,7 +286,8 @@ def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue
 
     The C plugins do the same, so that localhost and dual-stacked hosts check alike; all attempts share the deadline.
     """
-    from ..address import STREAM, source_family
+    from ..address import STREAM
+    from ..resolve import source_family
 
     if source:
         family = source_family(source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from errno import ETIMEDOUT
 from time import monotonic
 
-from ..address import literal, look_up
 from ..dialogue.operations import (
     Accept,
     Await,
@@ -28,7 +27,9 @@ from ..dialogue.operations import (
     Sleep,
 )
 from ..errors import NotConnected, ProbeError
+from ..resolve import literal
 from . import sockets
+from .names import look_up
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False

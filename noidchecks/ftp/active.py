@@ -15,8 +15,8 @@ class Active(Value):
     ports: tuple[int, int]
 
     def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
-        from ..address import source_family
         from ..errors import LocalError
+        from ..resolve import source_family
 
         self._fill({"address": address, "ports": ports})
         require_types(self)

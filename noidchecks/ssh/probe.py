@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from ..address import STREAM, UNIX_PATH_LIMIT, literal
+from ..address import STREAM, UNIX_PATH_LIMIT
 from ..errors import NotResolved, UsageError
 from ..fields import require_types
-from ..server_probe import ServerProbe
+from ..resolve import literal
+from ..server import require_server
 from ..status.state import State
 from ..status.text import Gate, printable
+from ..value import Value
 from .dialogue import converse
 from .judge import judge
 from .versions import is_fingerprint, is_version, validate_pattern
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 
-class SshProbe(ServerProbe):
+class SshProbe(Value):
     """A check of an SSH server: of its identification string, algorithms and host key, and of what is behind the login.
 
     host is a name, an address or the path of a unix socket; timeout is seconds, 0 or less for none. remote_version
@@ -143,7 +145,7 @@ class SshProbe(ServerProbe):
             literal(self.host, self.port, self.family, STREAM)
         except NotResolved:
             raise UsageError(f"Invalid hostname/address - {printable(self.host)}") from None
-        self._require_server()
+        require_server(self)
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
             raise UsageError("Supplied path too long unix domain socket")
         if self.version_pattern:

@@ -39,6 +39,18 @@ class Metric(Value):
             raise ValueError(f"metric label must be printable, without '=' and '|': {label!r}")
         self._fill(locals())
 
+    def to_dict(self) -> dict[str, object]:
+        """Returns the metric as JSON has it, without the limits that it lacks."""
+        from .plain import plain
+
+        ranges = {"warning": self.warning, "critical": self.critical}
+        ends = {"minimum": self.minimum, "maximum": self.maximum}
+        return {
+            **{"label": plain(self.label), "value": plain(self.value), "unit": plain(self.unit)},
+            **{name: str(limit) for name, limit in ranges.items() if limit is not None},
+            **{name: plain(end) for name, end in ends.items() if end is not None},
+        }
+
     def __str__(self) -> str:
         label = (
             f"'{self.label.replace(chr(39), chr(39) * 2)}'" if " " in self.label or "'" in self.label else self.label

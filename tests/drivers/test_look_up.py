@@ -11,8 +11,9 @@ import time
 import pytest
 
 from noidchecks import DeadlineExceeded, LocalError, NotResolved, State
-from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address, look_up
+from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address
 from noidchecks.dialogue.operations import Dialogue, Phase, Resolve
+from noidchecks.drivers.names import look_up
 from noidchecks.drivers.resolver import Resolver
 from tests.conftest import Check
 from tests.support.talk import Names, TalkProbe, address_of, found
@@ -164,7 +165,7 @@ def test_a_look_up_that_found_no_thread_says_nothing_about_the_peer(
 
     names[b"host.bad"] = names[b"host.good"] = never
     resolver = Resolver(limit=1)
-    monkeypatch.setattr("noidchecks.address.LOOK_UPS", resolver)
+    monkeypatch.setattr("noidchecks.drivers.names.LOOK_UPS", resolver)
     monkeypatch.setattr("noidchecks.drivers.resolver._LONG_WAIT", 0.1)
     holder = look_up("host.bad", 21, AF_UNSPEC, STREAM)
     assert begun.wait(LONG)
