@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, integer, port
-from ..plugin.getopt import Option, Plugin, Scan
+from ..plugin.getopt import Option
+from ..plugin.plugin import Plugin
 from ..status.state import State
 from ..status.text import printable
 from .deep_options import DEEP_ROWS, DeepSettings
@@ -14,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..plugin.getopt import Scan
     from ..plugin.plugin import Command
 
 OPTIONS = (

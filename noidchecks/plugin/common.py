@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..contract import Probe
-    from .getopt import Plugin
+    from .plugin import Plugin
 
 # The C plugins' int.
 _INT_MAX = 2**31 - 1

@@ -7,9 +7,7 @@ from ..status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from .plugin import Command
+    from collections.abc import Iterator, Sequence
 
 # What the C plugins rewrite before they parse.
 _RESPELT = {"-to": "-t", "-wt": "-w", "-ct": "-c"}
@@ -45,31 +43,6 @@ class Option:
 
     def __str__(self) -> str:
         return f"-{self.letter}, --{self.name}" if self.letter else f"--{self.name}"
-
-
-class Plugin:
-    """A plugin's option table, its words for the operator, and how its options become a command.
-
-    build gets the scan of the words and the name under which the plugin was called; UsageError out of it is printed
-    with the usage text.
-    """
-
-    __slots__ = ("name", "blurb", "usage", "options", "build")
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        blurb: str,
-        usage: str,
-        options: tuple[Option, ...],
-        build: Callable[[Scan], Command],
-    ) -> None:
-        self.name = name
-        self.blurb = blurb
-        self.usage = usage
-        self.options = options
-        self.build = build
 
 
 class Scan:

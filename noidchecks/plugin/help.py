@@ -6,7 +6,8 @@ from .. import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .getopt import Option, Plugin
+    from .getopt import Option
+    from .plugin import Plugin
 
 _COLUMN = 36
 

@@ -9,10 +9,10 @@ from .getopt import Scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..contract import Probe
-    from .getopt import Plugin
+    from .getopt import Option
 
 # The plugins by the name of their executable; each module holds its PLUGIN.
 PLUGINS = {
@@ -32,6 +32,30 @@ class Command(Value):
 
     def __init__(self, probe: Probe, *, verbose: bool = False, output_format: str = "") -> None:
         self._fill({"probe": probe, "verbose": verbose, "output_format": output_format})
+
+
+class Plugin:
+    """A plugin's option table, its words for the operator, and how its options become a command.
+
+    build gets the scan of the words; UsageError out of it is printed with the usage text.
+    """
+
+    __slots__ = ("name", "blurb", "usage", "options", "build")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        blurb: str,
+        usage: str,
+        options: tuple[Option, ...],
+        build: Callable[[Scan], Command],
+    ) -> None:
+        self.name = name
+        self.blurb = blurb
+        self.usage = usage
+        self.options = options
+        self.build = build
 
 
 class InformationWanted(Exception):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..errors import UsageError
 from ..files.options import FILE_ROWS
 from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, port, state
-from ..plugin.getopt import Option, Plugin
+from ..plugin.getopt import Option
+from ..plugin.plugin import Plugin
 from ..status.text import printable
 from .login_options import LOGIN_ROWS, LoginSettings
 from .probe import SshProbe

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.getopt import Option, Plugin
+from ..plugin.getopt import Option
+from ..plugin.plugin import Plugin
 from ..regular import read_regular
 from ..status.text import printable
 from .options import OPTIONS, build

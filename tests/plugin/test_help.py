@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import __version__
-from noidchecks.plugin.getopt import Option, Plugin, Scan
+from noidchecks.plugin.getopt import Option, Scan
 from noidchecks.plugin.help import help_text, usage_text, version_text
-from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
 
 TABLE = (
     Option("jail", "j", help="Print nothing"),
