@@ -17,7 +17,6 @@ class Active(Value):
 
     def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
         from ..address import source_family
-        from ..errors import LocalError
 
         self._fill({"address": address, "ports": ports})
         require_types(self)
@@ -27,5 +26,5 @@ class Active(Value):
         if address:
             try:
                 source_family(address)
-            except LocalError:
+            except ValueError:
                 raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None

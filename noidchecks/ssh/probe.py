@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..address import STREAM, UNIX_PATH_LIMIT, literal
-from ..errors import NotResolved, UsageError
+from ..errors import UsageError
 from ..fields import require_types
 from ..server_probe import ServerProbe
 from ..status.state import State
@@ -141,7 +141,7 @@ class SshProbe(ServerProbe):
             raise UsageError(f"Port number must be a positive integer, at most 65535 - {self.port}")
         try:
             literal(self.host, self.port, self.family, STREAM)
-        except NotResolved:
+        except ValueError:
             raise UsageError(f"Invalid hostname/address - {printable(self.host)}") from None
         self._require_server()
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
