@@ -21,7 +21,6 @@ UNIX_PATH_LIMIT = 107
 class Address(Value):
     """Where a peer is: family AF_INET, AF_INET6 or AF_UNIX, and the socket address that the kernel takes."""
 
-    __slots__ = ("family", "sockaddr")
     family: int
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | str
 

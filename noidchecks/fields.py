@@ -80,10 +80,10 @@ class _Declaration:
         annotations: dict[str, str] = {}
         for base in reversed(kind.__mro__):
             annotations |= getattr(base, "__annotations__", {})
-        self.fields = tuple(_Field(name, annotations[name]) for name in kind.__slots__)
+        self.fields = tuple(_Field(name, annotations[name]) for name in kind._fields)
         self.texts = tuple(field.name for field in self.fields if str in field.plain)
         self.tuples = tuple(field for field in self.fields if field.items is not None)
-        self.values = attrgetter(*kind.__slots__)
+        self.values = attrgetter(*kind._fields)
         self.right: set[tuple[type, ...]] = set()
 
 

@@ -251,7 +251,6 @@ class Decrypted:
 class Datagram(Value):
     """One received datagram and the address that it came from."""
 
-    __slots__ = ("data", "address")
     data: bytes
     address: Address
 

@@ -29,7 +29,6 @@ class TlsSettings(Value):
     "1.2" or "1.3". pins are SHA-256 of which the server's certificate or its public key must have one. UsageError.
     """
 
-    __slots__ = ("server_name", "verify", "ca_file", "minimum", "pins")
     server_name: str
     verify: bool
     ca_file: str
@@ -56,7 +55,6 @@ class TlsSettings(Value):
 class TlsFacts(Value):
     """What a handshake agreed on, and the certificates that the server sent, its own first."""
 
-    __slots__ = ("version", "cipher", "chain")
     version: str
     cipher: str
     chain: tuple[Certificate, ...]

@@ -11,7 +11,6 @@ from ..value import Value
 class Active(Value):
     """Where the server is to call back in active mode: the address that it is told ("" for our own) and our ports."""
 
-    __slots__ = ("address", "ports")
     address: str
     ports: tuple[int, int]
 

@@ -45,43 +45,6 @@ class FtpProbe(ServerProbe):
     other.
     """
 
-    __slots__ = (
-        "host",
-        "port",
-        "timeout",
-        "timeout_state",
-        "family",
-        "source",
-        "tls",
-        "sni",
-        "verify",
-        "ca_file",
-        "tls_min",
-        "tls_pins",
-        "certificate_days",
-        "send",
-        "expect",
-        "match_all",
-        "quit",
-        "maxbytes",
-        "limit",
-        "delay",
-        "login",
-        "data",
-        "listing",
-        "get",
-        "put",
-        "active",
-        "foreign_pasv",
-        "data_protection",
-        "refuse_state",
-        "mismatch_state",
-        "warning",
-        "critical",
-        "jail",
-        "show_host",
-        "show_phases",
-    )
     host: str
     port: int
     timeout: float

@@ -26,7 +26,6 @@ PLUGINS = {
 class Command(Value):
     """A parsed command line: the probe, and how its result is to be printed."""
 
-    __slots__ = ("probe", "verbose", "output_format")
     probe: Probe
     verbose: bool
     output_format: str

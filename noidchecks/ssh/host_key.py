@@ -8,7 +8,6 @@ from ..value import Value
 class HostKey(Value):
     """The key that a server proved to have, and the fingerprints that a file of known hosts has for the server."""
 
-    __slots__ = ("kind", "fingerprint", "known", "revoked")
     kind: str
     fingerprint: str
     known: tuple[str, ...]

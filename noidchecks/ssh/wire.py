@@ -38,7 +38,6 @@ class LimitExceeded(ValueError):
 class Identification(Value):
     """An identification string: `SSH-protocol-software`, and a comment behind the first blank."""
 
-    __slots__ = ("line", "protocol", "software", "comment")
     line: bytes
     protocol: bytes
     software: bytes

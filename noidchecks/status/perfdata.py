@@ -16,7 +16,6 @@ class Metric(Value):
     ValueError for a label that no reader could take apart: empty, with `=` or with control characters.
     """
 
-    __slots__ = ("label", "value", "unit", "warning", "critical", "minimum", "maximum")
     label: str
     value: float | None
     unit: str

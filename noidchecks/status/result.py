@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 class Part(Value):
     """One thing that was judged: its state and a sentence."""
 
-    __slots__ = ("state", "text")
     state: State
     text: str
 
@@ -32,18 +31,6 @@ class Result(Value):
     asked for.
     """
 
-    __slots__ = (
-        "state",
-        "text",
-        "parts",
-        "summary",
-        "metrics",
-        "facts",
-        "timings",
-        "failure",
-        "separator",
-        "transcript",
-    )
     state: State
     text: str
     parts: tuple[Part, ...]

@@ -46,33 +46,6 @@ class TftpProbe(ServerProbe):
     UsageError for values that are impossible or contradict each other.
     """
 
-    __slots__ = (
-        "host",
-        "filename",
-        "port",
-        "timeout",
-        "timeout_state",
-        "family",
-        "source",
-        "mode",
-        "size",
-        "sha256",
-        "sha1",
-        "further",
-        "expect_error",
-        "foreign_answer",
-        "put",
-        "put_size",
-        "read_back",
-        "blksize",
-        "tsize",
-        "windowsize",
-        "retries",
-        "limit",
-        "warning",
-        "critical",
-        "show_phases",
-    )
     host: str
     filename: str
     port: int
