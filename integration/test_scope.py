@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from noidchecks import FtpProbe, SshProbe, State, check
-from noidchecks.resolve import source_family
+from noidchecks.address import source_family
 
 pytestmark = pytest.mark.root
 

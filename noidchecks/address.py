@@ -1,11 +1,16 @@
-"""Addresses of peers, as the kernel takes them."""
+"""Addresses of peers, and the texts that are one. drivers/resolver.py looks names up."""
 
 from __future__ import annotations
 
 # _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
 import _socket
 
+from .status.text import printable
 from .value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX = _socket.AF_UNSPEC, _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
 STREAM, DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
@@ -36,3 +41,52 @@ class Address(Value):
         if self.family == AF_UNIX:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...] | None:
+    """Returns the address that the text itself is, or None for a name; ValueError when it can be neither."""
+    if host.startswith("/"):
+        return (Address(AF_UNIX, host),)
+    if not host.isascii():
+        return None
+    if family in (AF_UNSPEC, AF_INET) and _is_dotted_quad(host):
+        # What a survey is mostly made of; getaddrinfo() takes a tenth of its time.
+        return (Address(AF_INET, (host, port)),)
+    try:
+        found = _socket.getaddrinfo(host.encode(), port, AF_UNSPEC, kind, 0, _socket.AI_NUMERICHOST)
+    except _socket.gaierror:
+        if not host or "\0" in host or ":" in host or "[" in host or " " in host:
+            raise ValueError(f"not a name: {host!r}") from None
+        return None
+    except ValueError:
+        raise ValueError(f"not a name: {host!r}") from None
+    return of_family(found, family, host)  # type: ignore[arg-type]  # typeshed gives a wider sockaddr than these families have
+
+
+def of_family(
+    found: Sequence[tuple[int, int, int, str, tuple[str, int]]], wanted: int, host: str
+) -> tuple[Address, ...]:
+    """Returns the addresses of the wanted family (AF_UNSPEC: all) in what getaddrinfo() found; ValueError for none."""
+    addresses = tuple(Address(family, sockaddr) for family, *_, sockaddr in found if wanted in (AF_UNSPEC, family))
+    if not addresses:
+        raise ValueError(f"{host} has no address of the wanted family")
+    return addresses
+
+
+def _is_dotted_quad(host: str) -> bool:
+    try:
+        _socket.inet_pton(AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def source_family(source: str) -> int:
+    """Returns the family of a literal source address; ValueError when it is none."""
+    for family in (AF_INET, AF_INET6):
+        try:
+            _socket.inet_pton(family, source.partition("%")[0])
+        except (OSError, ValueError):
+            continue
+        return family
+    raise ValueError(f"Source address must be an IPv4 or IPv6 address: {printable(source)}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .address import AF_INET, AF_INET6
-from .errors import LocalError, UsageError
+from .address import AF_INET, AF_INET6, source_family
+from .errors import UsageError
 from .fields import is_finite
-from .resolve import source_family
 from .status.text import printable
 
 TYPE_CHECKING = False
@@ -59,7 +58,7 @@ def require_source(source: str, family: int) -> None:
     """Refuses a source address that is none, or is not of the family (0 for any); UsageError."""
     try:
         needed = source_family(source)
-    except LocalError as error:
-        raise UsageError(error.message) from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     if family not in (0, needed):
         raise UsageError(f"Source address {source} is not of the address family asked for")

@@ -25,7 +25,7 @@ LAYERS = {
         ["value", "duration", "timings", "regular", "atomic", "command_group", "status.state", "status.text"],
         ["address"],
         ["errors"],
-        ["fields", "resolve"],
+        ["fields"],
         ["status", "server"],
         ["dialogue"],
         ["contract", "drivers", "judging"],
@@ -56,10 +56,6 @@ LAYERS = {
 # Imports that are still to be cut: each is taken off this list with its import.
 PENDING: dict[str, list[tuple[str, str]]] = {
     "noidchecks": [
-        ("noidchecks.dialogue.operations", "noidchecks.dialogue.tls"),
-        ("noidchecks.dialogue.operations", "noidchecks.drivers.sockets"),
-        ("noidchecks.dialogue.tls", "noidchecks.drivers.sockets"),
-        ("noidchecks.drivers.perform", "noidchecks.drivers.session"),
         ("noidchecks.ssh.delegation", "noidchecks.ssh.probe"),
         ("noidchecks.ssh.dialogue", "noidchecks.ssh.judge"),
         ("noidchecks.ssh.dialogue", "noidchecks.ssh.probe"),

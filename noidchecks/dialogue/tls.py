@@ -11,9 +11,9 @@ from .operations import SEGMENT, Phase, Receive, Send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..drivers.sockets import Channel
     from ..status.text import Gate
-    from .operations import Dialogue, Stream
+    from .operations import Channel, Dialogue
+    from .stream import Stream
 
 # _ssl.ENCODING_DER, which has no public name.
 _DER = 2

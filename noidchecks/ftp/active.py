@@ -15,8 +15,7 @@ class Active(Value):
     ports: tuple[int, int]
 
     def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
-        from ..errors import LocalError
-        from ..resolve import source_family
+        from ..address import source_family
 
         self._fill({"address": address, "ports": ports})
         require_types(self)
@@ -26,5 +25,5 @@ class Active(Value):
         if address:
             try:
                 source_family(address)
-            except LocalError:
+            except ValueError:
                 raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Phase, Redact, Sleep, open_stream
+from ..dialogue.operations import Phase, Redact, Sleep
+from ..dialogue.stream import open_stream
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .findings import FtpFindings
@@ -10,7 +11,8 @@ from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue, Stream
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.stream import Stream
     from .control import Control
     from .settings import FtpSettings
     from .wire import Reply

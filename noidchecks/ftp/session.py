@@ -20,7 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..dialogue.operations import Dialogue, Stream
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.stream import Stream
     from ..files.content import Entries
     from ..files.settings import File
     from .findings import FtpFindings

@@ -11,8 +11,7 @@ from .host_key import HostKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Dialogue
     from .probe import SshProbe
 
 MODULE = "noidchecks.ssh.paramiko_.worker"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime, open_stream
+from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime
+from ..dialogue.stream import open_stream
 from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
 from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
-    from ..dialogue.operations import Dialogue, Stream
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.stream import Stream
     from ..status.text import Gate
     from .delegation import Delegation
     from .host_key import HostKey

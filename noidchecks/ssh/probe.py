@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ..address import STREAM, UNIX_PATH_LIMIT
-from ..errors import NotResolved, UsageError
+from ..address import STREAM, UNIX_PATH_LIMIT, literal
+from ..errors import UsageError
 from ..fields import require_types
-from ..resolve import literal
 from ..server import require_server
 from ..status.state import State
 from ..status.text import Gate, printable
@@ -143,7 +142,7 @@ class SshProbe(Value):
             raise UsageError(f"Port number must be a positive integer, at most 65535 - {self.port}")
         try:
             literal(self.host, self.port, self.family, STREAM)
-        except NotResolved:
+        except ValueError:
             raise UsageError(f"Invalid hostname/address - {printable(self.host)}") from None
         require_server(self)
         if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:

@@ -11,8 +11,7 @@ from .wire import broken
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
-    from ..dialogue.operations import Datagram, Dialogue
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Datagram, Dialogue
     from .findings import Findings
     from .settings import TftpSettings
     from .upload import Upload

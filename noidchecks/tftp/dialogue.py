@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ..address import DATAGRAM
+from ..address import DATAGRAM, source_family
 from ..dialogue.operations import Phase, Resolve, Sleep
 from ..errors import NotConnected, ProbeError
-from ..resolve import source_family
 from .client import Client
 
 TYPE_CHECKING = False

@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from noidlb.cli.main import commands as lb_commands
 from noidlb.config.load import parse as parse_farms
 
+from noidchecks.address import literal
 from noidchecks.cli import commands
 from noidchecks.drivers import perform as grants
 from noidchecks.plugin.main import run
 from noidchecks.plugin.plugin import PLUGINS, parse_line
-from noidchecks.resolve import literal
 from tests.support.docs_balancer import FARMS, PlayedKernel
 from tests.support.docs_blocks import PAGES, ROOT, Block, blocks_of
 from tests.support.docs_hosts import SFTP_LOGIN, Ask, example_hosts

@@ -14,7 +14,7 @@ from errno import ETIMEDOUT
 from time import monotonic
 
 from ...address import AF_UNSPEC, STREAM
-from ...drivers.names import look_up
+from ...drivers.resolver import look_up
 from ...errors import ProbeError
 
 TYPE_CHECKING = False
