@@ -37,10 +37,11 @@ class Command(Value):
 class Plugin:
     """A plugin's option table, its words for the operator, and how its options become a command.
 
+    usage is the beginning of the usage text, usage_rows are the options that are named behind it.
     build gets the scan of the words; UsageError out of it is printed with the usage text.
     """
 
-    __slots__ = ("name", "blurb", "usage", "options", "build")
+    __slots__ = ("name", "blurb", "usage", "usage_rows", "options", "build")
 
     def __init__(
         self,
@@ -48,12 +49,14 @@ class Plugin:
         *,
         blurb: str,
         usage: str,
+        usage_rows: tuple[Option, ...] = (),
         options: tuple[Option, ...],
         build: Callable[[Scan], Command],
     ) -> None:
         self.name = name
         self.blurb = blurb
         self.usage = usage
+        self.usage_rows = usage_rows
         self.options = options
         self.build = build
 
