@@ -53,20 +53,6 @@ LAYERS = {
     ],
 }
 
-# Imports that are still to be cut: each is taken off this list with its import.
-PENDING: dict[str, list[tuple[str, str]]] = {
-    "noidchecks": [
-        ("noidchecks.ssh.delegation", "noidchecks.ssh.probe"),
-        ("noidchecks.ssh.dialogue", "noidchecks.ssh.judge"),
-        ("noidchecks.ssh.dialogue", "noidchecks.ssh.probe"),
-        ("noidchecks.ssh.judge", "noidchecks.ssh.probe"),
-        ("noidchecks.ssh.judge", "noidchecks.ssh.verdict"),
-        ("noidchecks.ssh.transfer", "noidchecks.ssh.probe"),
-        ("noidchecks.ssh.versions", "noidchecks.ssh.probe"),
-    ],
-    "noidlb": [],
-}
-
 
 def modules_of(house: str) -> dict[str, Path]:
     """Returns the file of each module by its dotted name."""
@@ -98,14 +84,6 @@ def graph_of(house: str) -> dict[str, set[str]]:
     return {module: imports_in(module, path, known) for module, path in known.items()}
 
 
-def graph_to_judge(house: str) -> dict[str, set[str]]:
-    graph = graph_of(house)
-    for module, target in PENDING[house]:
-        assert target in graph[module], f"{module} imports {target} no more: take it off the list"
-        graph[module].remove(target)
-    return graph
-
-
 def room_of(house: str, module: str) -> str:
     """Returns the module's row in LAYERS, "" for the package's own file."""
     inner = module.partition(".")[2]
@@ -114,7 +92,7 @@ def room_of(house: str, module: str) -> str:
 
 @pytest.mark.parametrize("house", list(HOUSES))
 def test_no_circle_of_imports(house: str) -> None:
-    graph = graph_to_judge(house)
+    graph = graph_of(house)
     # The package's own file imports public names for type checkers only; they are loaded when they are asked for.
     graph[house] = set()
     try:
@@ -129,7 +107,7 @@ def test_no_circle_of_imports(house: str) -> None:
 def test_a_room_imports_only_from_below(house: str) -> None:
     floor = {room: number for number, rooms in enumerate(LAYERS[house]) for room in rooms}
     wrong = []
-    for module, targets in sorted(graph_to_judge(house).items()):
+    for module, targets in sorted(graph_of(house).items()):
         room = room_of(house, module)
         if not room:
             continue

@@ -8,10 +8,20 @@ from typing import Any
 
 from noidchecks import NotConnected, Result
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue.operations import Accept, Datagram, Listen, LocalAddress, Operation, Receive, ReceiveFrom
+from noidchecks.dialogue.operations import (
+    Accept,
+    Await,
+    Datagram,
+    Listen,
+    LocalAddress,
+    Operation,
+    Receive,
+    ReceiveFrom,
+)
+from noidchecks.drivers.session import Session
 from noidchecks.probe import _failed
 from noidchecks.status.render import render
-from tests.support.rehearse import FakeChannel, _Stage
+from tests.support.rehearse import FakeChannel, Script
 
 TIMEOUT = 10.0
 SECRET = "geheim-4711"
@@ -92,13 +102,13 @@ def events(raw: bytes) -> Iterator[object]:
             place += 1 + length
 
 
-class _Fuzzed(_Stage):
-    """A stage on which anything can be asked for, and that ends a dialogue which never does."""
+class _Fuzzed(Script):
+    """A script in which anything can be asked for, and that ends a dialogue which never does."""
 
-    def _answer(self, operation: Operation) -> object:
+    def _answer(self, session: Session, operation: Operation) -> object:
         if len(self._seen.operations) > _MOST_OPERATIONS:
             raise Finding(f"the dialogue goes on and on: {operation!r}")
-        return super()._answer(operation)
+        return super()._answer(session, operation)
 
     def _usual(self, operation: Operation) -> object:
         if isinstance(operation, LocalAddress):
@@ -106,9 +116,12 @@ class _Fuzzed(_Stage):
         if isinstance(operation, Listen | Accept):
             self._seen.channels.append(FakeChannel(_SENDERS[0] if isinstance(operation, Accept) else _OURS))
             return self._seen.channels[-1]
+        if isinstance(operation, Await):
+            # Any of them may be the first; how much of the input is left decides.
+            return operation.channels[len(self._incoming) % len(operation.channels)]
         return super()._usual(operation)
 
-    def _received(self, operation: Receive | ReceiveFrom) -> object:
+    def _received(self, session: Session, operation: Receive | ReceiveFrom) -> object:
         waiting = self._incoming
         if waiting and SECRET.encode() not in self._seen.sent:
             # No server can repeat what it was not told.
@@ -121,7 +134,7 @@ class _Fuzzed(_Stage):
             waiting[0] = waiting[0].data
         elif waiting and isinstance(waiting[0], bytes) and isinstance(operation, ReceiveFrom):
             waiting[0] = Datagram(waiting[0], _SENDERS[0])
-        return super()._received(operation)
+        return super()._received(session, operation)
 
 
 def _without_secret(event: object) -> object:
