@@ -66,9 +66,8 @@ class _Field:
         # A bool is an int to Python, and a mistake to us.
         if kind is not bool and any(issubclass(kind, one) for one in self.plain):
             return True
-        import noidchecks
-
-        return any(isinstance(value, getattr(noidchecks, name)) for name in self.classes)
+        # By name, because a class that is not loaded has no values, and is not worth loading to find that out.
+        return any(base.__name__ in self.classes and _is_ours(base) for base in kind.__mro__)
 
 
 class _Declaration:
@@ -80,10 +79,10 @@ class _Declaration:
         annotations: dict[str, str] = {}
         for base in reversed(kind.__mro__):
             annotations |= getattr(base, "__annotations__", {})
-        self.fields = tuple(_Field(name, annotations[name]) for name in kind.__slots__)
+        self.fields = tuple(_Field(name, annotations[name]) for name in kind._fields)
         self.texts = tuple(field.name for field in self.fields if str in field.plain)
         self.tuples = tuple(field for field in self.fields if field.items is not None)
-        self.values = attrgetter(*kind.__slots__)
+        self.values = attrgetter(*kind._fields)
         self.right: set[tuple[type, ...]] = set()
 
 
@@ -108,6 +107,10 @@ def require_types(value: Value) -> None:
         text = getattr(value, name)
         if text and "\0" in text:
             raise UsageError(f"{name} must not hold NUL")
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == __package__
 
 
 def is_finite(number: float) -> bool:

@@ -47,7 +47,7 @@ STRANGERS: tuple[Any, ...] = (
 
 
 def every_field() -> list[Any]:
-    return [pytest.param(kind, name, id=f"{kind.__name__}-{name}") for kind in VALUES for name in kind.__slots__]
+    return [pytest.param(kind, name, id=f"{kind.__name__}-{name}") for kind in VALUES for name in kind._fields]
 
 
 @pytest.mark.parametrize(("kind", "name"), every_field())

@@ -9,14 +9,21 @@ it. What finds no thread waits, and is this machine's failure, not the peer's.
 
 from __future__ import annotations
 
+# _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
+import _socket
 import _thread
 import os
 from time import monotonic, sleep
+
+from ..address import of_family
+from ..errors import LocalError, NotResolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ..address import Address
 
 _lock = _thread.allocate_lock()
 
@@ -295,3 +302,31 @@ class Resolver:
 
 
 LOOK_UPS = Resolver()
+
+
+def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
+    """Starts the look-up of a name; its result() is the addresses, or NotResolved. LocalError."""
+
+    def work() -> tuple[Address, ...]:
+        try:
+            # bytes, because getaddrinfo() loads the idna codec for any str, also for an ASCII one.
+            name = host.encode() if host.isascii() else host.encode("idna")
+            return _addresses(name, port, family, kind)
+        except UnicodeError as error:
+            raise NotResolved(f"not a name: {host!r}") from error
+        except _socket.gaierror as error:
+            raise NotResolved(str(error.args[-1])) from error
+        except ValueError as error:
+            raise NotResolved(str(error)) from None
+
+    try:
+        return LOOK_UPS.ask((host, port, family, kind), host.lower(), work)
+    except (OSError, RuntimeError) as error:
+        # No descriptor or no thread left.
+        raise LocalError(f"cannot look up {host}: {error}") from error
+
+
+def _addresses(name: bytes, port: int, family: int, kind: int) -> tuple[Address, ...]:
+    """Asks the C library, whose name servers may take longer than any check."""
+    found = _socket.getaddrinfo(name, port, family, kind)
+    return of_family(found, family, name.decode(errors="replace"))  # type: ignore[arg-type]  # as in address.literal()

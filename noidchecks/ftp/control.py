@@ -9,8 +9,8 @@ from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue, Stream
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Dialogue
+    from ..dialogue.stream import Stream
     from .wire import Reply
 
 _CHUNK = 1024

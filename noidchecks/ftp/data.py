@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..address import AF_INET6, Address
-from ..dialogue.operations import Accept, Close, Connect, Listen, LocalAddress, Receive, Send, Stream
+from ..dialogue.operations import Accept, Close, Connect, Listen, LocalAddress, Receive, Send
+from ..dialogue.stream import Stream
 from ..errors import LocalError, NotConnected, PeerError, ProbeError, TlsError
 from .control import Control
 from .listing import is_empty
@@ -11,9 +12,8 @@ from .wire import epsv_port, pasv_endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue
-    from ..dialogue.tls import TlsLayer
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Dialogue
+    from ..dialogue.stream import Layer
     from ..files.content import Sink
     from .active import Active
     from .wire import Reply
@@ -171,7 +171,7 @@ class DataConnection:
         self._require_nothing(verb, reply)
         return None
 
-    def _secure(self, stream: Stream, layer: TlsLayer, reply: Reply | None) -> Dialogue[Reply]:
+    def _secure(self, stream: Stream, layer: Layer, reply: Reply | None) -> Dialogue[Reply]:
         """Shakes hands, and returns the first reply to the command."""
         channel = stream.channel
         try:

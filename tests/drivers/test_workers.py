@@ -10,7 +10,8 @@ import pytest
 
 from noidchecks import State
 from noidchecks.address import AF_UNSPEC
-from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive, open_stream
+from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive
+from noidchecks.dialogue.stream import open_stream
 from noidchecks.drivers import workers
 from noidchecks.errors import DeadlineExceeded
 from tests.conftest import Check, NewPeer

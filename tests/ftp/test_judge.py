@@ -22,7 +22,7 @@ from noidchecks import (
 )
 from noidchecks.dialogue.certificate import Certificate, judge_days
 from noidchecks.dialogue.tls import TlsFacts
-from noidchecks.ftp.dialogue import FtpFindings
+from noidchecks.ftp.findings import FtpFindings
 
 NOW = 1_800_000_000.0
 
