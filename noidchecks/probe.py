@@ -97,43 +97,45 @@ async def survey_async(
     """Runs many probes on the running asyncio loop; the twin of survey()."""
     import asyncio
 
-    from .drivers import aio
+    from .drivers.aio import AsyncLoop
 
     source, interval = _plan(probes, concurrency, over)
-    finished: asyncio.Queue[tuple[P, Result] | None] = asyncio.Queue()
+    loop = AsyncLoop()
     room = asyncio.Semaphore(_bounded(concurrency))
+    running: dict[Session, P] = {}
+    # None, once, when nothing more is to be started.
+    finished: asyncio.Queue[Session | None] = asyncio.Queue()
 
-    async def one(probe: P) -> None:
-        session = start(probe)
-        try:
-            await aio.run(session)
-            finished.put_nowait((probe, finish_or_unknown(probe, session)))
-        finally:
-            room.release()
+    def end(session: Session) -> None:
+        room.release()
+        finished.put_nowait(session)
 
-    async def all_of_them() -> None:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number, probe in enumerate(source):
-                    await room.acquire()
-                    await asyncio.sleep(max(0.0, start + number * interval - loop.time()))
-                    group.create_task(one(probe))
-        except BaseExceptionGroup as group:
-            # The caller's iterable failed: nothing else in there raises.
-            raise group.exceptions[0] from None
-        finally:
-            finished.put_nowait(None)
+    async def start_all() -> None:
+        due = monotonic()
+        for probe in source:
+            await room.acquire()
+            await asyncio.sleep(max(0.0, due - monotonic()))
+            due += interval
+            session = start(probe)
+            running[session] = probe
+            loop.start(session, end)
 
-    task = asyncio.create_task(all_of_them())
+    starter = asyncio.create_task(start_all())
+    starter.add_done_callback(lambda _: finished.put_nowait(None))
     try:
-        while (item := await finished.get()) is not None:
-            yield item
-        await task
+        while running or not starter.done():
+            session = await finished.get()
+            if session is None:
+                # Raises what the caller's iterable has raised, which ends the survey.
+                await starter
+            else:
+                probe = running.pop(session)
+                yield probe, finish_or_unknown(probe, session)
+        await starter
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        starter.cancel()
+        await asyncio.gather(starter, return_exceptions=True)
+        loop.close()
 
 
 def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[P], float]:

@@ -90,7 +90,7 @@ class Loop:
     __slots__ = ("running", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
 
     def __init__(self) -> None:
-        self.running: set[_Task] = set()
+        self.running: dict[Session, _Task] = {}
         self._epoll = select.epoll()
         self._by_fd: dict[int, _Task] = {}
         # (time, sequence, task); only the entry of the time that its task has as timer counts, the others are stale.
@@ -109,8 +109,7 @@ class Loop:
 
     def start(self, session: Session) -> None:
         """Takes in a session and advances it as far as it goes."""
-        task = _Task(session)
-        self.running.add(task)
+        task = self.running[session] = _Task(session)
         self._advance(task)
 
     def turn(self, limit: float) -> None:
@@ -137,10 +136,17 @@ class Loop:
         while self._ended:
             yield self._ended.pop()
 
+    def cancel(self, session: Session) -> None:
+        """Closes a running session, which then is not among those that have ended; harmless for another one."""
+        task = self.running.get(session)
+        if task is not None:
+            self._forget(task)
+            session.close()
+
     def close(self) -> None:
         """Closes what is running."""
-        for task in self.running:
-            task.session.close()
+        for session in self.running:
+            session.close()
         self._epoll.close()
 
     def _advance(self, task: _Task) -> None:
@@ -148,11 +154,14 @@ class Loop:
             self._arm(task)
             self._set_timer(task)
             return
-        self.running.remove(task)
+        self._forget(task)
+        self._ended.append(task.session)
+
+    def _forget(self, task: _Task) -> None:
+        del self.running[task.session]
         task.timer = _NEVER
         if self._by_fd.get(task.fd) is task:
             del self._by_fd[task.fd]
-        self._ended.append(task.session)
 
     def _arm(self, task: _Task) -> None:
         # One-shot, because a session may have closed the descriptor that it waited for before, and the number may be
