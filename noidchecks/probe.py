@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .contract import Probe as Probe
     from .dialogue.operations import Dialogue
+    from .drivers.poll import WaitUntil
 
     P = TypeVar("P", bound=Probe)
     K = TypeVar("K")
@@ -54,11 +55,13 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
     """
     source, interval = _plan(probes, concurrency, over)
 
-    def schedule() -> Iterator[tuple[P, Probe] | float]:
+    from .drivers.poll import WaitUntil
+
+    def schedule() -> Iterator[tuple[P, Probe] | WaitUntil]:
         due = monotonic()
         for probe in source:
             if interval:
-                yield due
+                yield WaitUntil(due)
                 due += interval
             yield probe, probe
 
@@ -66,20 +69,19 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
 
 
 def survey_schedule(
-    schedule: Iterable[tuple[K, Probe] | float], *, concurrency: int = 1000
+    schedule: Iterable[tuple[K, Probe] | WaitUntil], *, concurrency: int = 1000
 ) -> Iterator[tuple[K, Result]]:
     """Runs (key, probe) pairs as survey() does and yields (key, result); the schedule may be endless.
 
-    A float in the schedule is a monotonic time: nothing more is taken from it before. What it raises ends the survey,
-    and reaches the caller.
+    What the schedule raises ends the survey, and reaches the caller.
     """
     from .drivers import poll
 
     running: dict[Session, tuple[K, Probe]] = {}
 
-    def sessions() -> Iterator[Session | float]:
+    def sessions() -> Iterator[Session | poll.WaitUntil]:
         for item in schedule:
-            if isinstance(item, float):
+            if isinstance(item, poll.WaitUntil):
                 yield item
                 continue
             session = start(item[1])

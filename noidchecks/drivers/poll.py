@@ -37,11 +37,19 @@ def run(session: Session) -> None:
         session.close()
 
 
-def run_many(sessions: Iterator[Session | float], concurrency: int) -> Iterator[Session]:
+class WaitUntil:
+    """Among sessions to be run: a monotonic time before which nothing more is started, nor taken from the iterator."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+
+def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Iterator[Session]:
     """Runs sessions, at most concurrency at once, and yields each as it ends.
 
-    A float among them is a monotonic time before which nothing more is started, nor taken from the iterator. Sessions
-    are taken only when they are started. Closing the generator closes what is running.
+    Sessions are taken only when they are started. Closing the generator closes what is running.
     """
     loop = Loop()
     try:
@@ -53,8 +61,8 @@ def run_many(sessions: Iterator[Session | float], concurrency: int) -> Iterator[
                 item = next(sessions, None)
                 if item is None:
                     more = False
-                elif isinstance(item, float):
-                    due = item
+                elif isinstance(item, WaitUntil):
+                    due = item.time
                 else:
                     started += 1
                     loop.start(item)
