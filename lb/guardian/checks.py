@@ -31,7 +31,7 @@ Done = Callable[[Result], object]
 
 
 class Check:
-    """The words of a command for one address, ready to be run with a deadline of so many seconds.
+    """The words of a command for one address, ready to be run with a deadline in seconds.
 
     A shorter deadline among the words holds. A bare name of one of our plugins is run in this process, a path never.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _NEVER = float("inf")
-# poll(2) takes no more than 2**31 milliseconds; to wake for nothing once a day harms nobody.
+# poll(2) takes no more than 2**31 milliseconds; one needless wake-up a day costs nothing.
 _LONGEST_PAUSE = 86400.0
 _STALE_TIMERS = 64
 # New sessions between two looks at the running ones: more of them would wait in our own queue, and report that wait as
@@ -173,7 +173,7 @@ class Loop:
 
     def _arm(self, task: _Task) -> None:
         # One-shot, because a session may have closed the descriptor that it waited for before, and the number may be
-        # another file's by now: arming it anew each time needs no memory of what the kernel still knows.
+        # another file's by now: arming it again each time needs no memory of what the kernel still knows.
         session = task.session
         if task.fd != session.fd and self._by_fd.get(task.fd) is task:
             del self._by_fd[task.fd]
