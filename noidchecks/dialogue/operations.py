@@ -33,7 +33,7 @@ SEGMENT = 16384
 
 
 def __getattr__(name: str) -> object:
-    # For those who import the aliases without TYPE_CHECKING; building them here would cost each start.
+    # For modules that import the aliases without TYPE_CHECKING; building them here would cost each start.
     if name == "Dialogue":
         from collections.abc import Generator
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 MOST_WORKERS = 128
 # What one session may need beyond what the library itself takes.
 MEMORY = 256 << 20
-# So many workers are forked at once, and each further one so many seconds later: to fork one costs as much as a session
-# does, and where sessions are short those that there are serve more of them meanwhile.
+# Four workers are forked at once, each further one 0.01 s later: to fork one costs as much as a session does, and where
+# sessions are short the running workers serve more of them meanwhile.
 _AT_ONCE = 4
 _PACE = 0.01
 # Workers without a session that stay, and the seconds without any request after which the others go.

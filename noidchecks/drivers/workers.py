@@ -1,7 +1,12 @@
 """Worker processes, in which foreign libraries work on what peers say: how they are started, reached and ended.
 
-One that stands alone, a plugin, forks its only worker itself. In any other process plain forking is no good: there may
-be threads, an event loop, a lot of memory. There a server is started (fork_server.py), once, and forks them.
+A plugin, which makes one check and ends, forks its only worker itself (stand_alone). Any other process may have threads
+(a fork copies the locks that they hold, but not them), an event loop, and much memory. It starts a server once
+(fork_server.py): a fresh interpreter that loads the library and forks workers, each for one session at a time.
+
+A session is a socket pair: the server passes one end to a worker, which answers with a descriptor of itself (pidfd).
+The check then hands over its connection with the first data. At the deadline the check kills the process through the
+pidfd, which cannot hit another process that has got the same number since.
 """
 
 from __future__ import annotations
@@ -128,7 +133,7 @@ def ask_for(module: str) -> Worker | None:
             try:
                 _serving(module).ask(theirs)
             except ConnectionError:
-                # Somebody ended it.
+                # The server process was killed.
                 _serving(module, afresh=True).ask(theirs)
         except OSError as error:
             ours.close()
@@ -245,7 +250,7 @@ def _await_readable(descriptor: int) -> None:
 
 
 def reap() -> None:
-    """Ends the worker that this process forked and leaves no zombie, which would stay where nobody reaps orphans."""
+    """Ends the worker that this process forked and leaves no zombie, which would stay where no init reaps it."""
     if _own_pid:
         os.kill(_own_pid, _signal.SIGKILL)
         os.waitpid(_own_pid, 0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .settings import SshSettings
 
 MODULE = "noidchecks.ssh.paramiko_.worker"
-# What a worker reads anew for each session: its own process is older than the check.
+# What a worker takes over for each session: its own process is older than the check.
 _ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
 # Of the settings, as plain values, whatever is derived from such.
 _SETTINGS = {"host": str, "port": int, "timeout": float, "family": int, "source": str, "known_hosts": str}
@@ -32,7 +32,7 @@ class Delegation:
 
     def __init__(self, worker: Channel) -> None:
         self._worker = worker
-        # Behind the end nothing more comes, of which nobody tells a second time.
+        # The failure that ended it, raised again by each later operation.
         self._over: ProbeError | None = None
         self._reader = frames.FrameReader()
 
@@ -42,7 +42,7 @@ class Delegation:
         return self._worker
 
     def wait_of(self, seconds: float) -> str:
-        """Returns what is to be said of a wait for the worker that took too much of so many seconds, or ""."""
+        """Returns the clause about a wait for the worker that took too much of the seconds, "" for a short one."""
         waited: float = getattr(self._worker, "waited", 0.0)
         return f"no worker process was free for {waited:.1f} s of them" if waited > seconds * _LONG_WAIT else ""
 

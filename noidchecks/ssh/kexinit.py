@@ -25,7 +25,7 @@ _COOKIE = 16
 _PRINTABLE = bytes(range(33, 127))
 # Of one list in words, so that all of them fit in what Nagios keeps of an output.
 _SHOWN = 700
-# So long may a name be (RFC 4251 section 6).
+# The longest name (RFC 4251 section 6).
 SHOWN_NAME = 64
 
 
@@ -69,7 +69,7 @@ class Kexinit(Value):
         return cls(**lists)
 
     def lists(self, words: Callable[[str, int], str] = printable) -> dict[str, list[str]]:
-        """Returns the lists by their names; words makes a name printable, of at most so many characters."""
+        """Returns the lists by their names; words makes one printable, its second argument is the most characters."""
         return {name: [words(one, SHOWN_NAME) for one in getattr(self, name)] for name in self._fields}
 
     def lines(self, words: Callable[[str, int], str] = printable) -> tuple[str, ...]:

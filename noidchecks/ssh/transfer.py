@@ -54,7 +54,7 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
     canary = Canary(folder)
     name = _raw(canary.name)
     try:
-        # Exclusive, so that nothing of somebody else's is overwritten.
+        # Exclusive, so that no other file is overwritten.
         flags = filexfer.TO_WRITE | filexfer.CREATE | filexfer.TRUNCATE | filexfer.EXCLUSIVE
         handle = yield from session.open(name, flags)
         found.leftover = canary.name

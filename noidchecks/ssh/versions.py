@@ -39,6 +39,6 @@ def matches(pattern: str, text: str) -> bool:
     import warnings
 
     with warnings.catch_warnings():
-        # A future syntax of re is no concern of who reads the status line.
+        # A warning about a future syntax of re does not belong on standard error.
         warnings.simplefilter("ignore")
         return re.search(pattern, text) is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from . import paramiko
 
 _CHUNK = 65536
-# So many seconds behind the deadline a process ends that nobody ended.
+# The seconds after the deadline at which the kernel ends a process that the check has not killed.
 _GRACE = 1.0
 _SHOWN = 200
 _MOST_SEEN = 1 << 20
@@ -124,7 +124,7 @@ def _send_at_once(sock: socket.socket) -> None:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
-            # It is reset already; who reads next hears of it.
+            # It is reset already; the next read reports it.
             pass
 
 
