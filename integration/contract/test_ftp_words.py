@@ -20,6 +20,8 @@ PEERS: dict[str, list[Step] | None] = {
     "closes": [close],
     "ends": [half_close],
     "resets": [0.1, reset],
+    "blank": [b"\r\n", half_close],
+    "one byte": [b"2\r\n", half_close],
     "none": None,
 }
 
@@ -53,6 +55,8 @@ SAME = {
     "closes": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
     "ends": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
     "resets": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
+    "blank": "-w 5 / -M ok / -j / -w 0 -c 0 / -e x",
+    "one byte": "-w 5 / -M ok / -j / -e x / -e 2 / -e 2 -j",
 }
 # Here the host is not named in front.
 BARE = {

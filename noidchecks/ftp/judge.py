@@ -42,18 +42,20 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    answer = probe.gate.words(findings.received.rstrip())
+    # As by the C plugin, of one byte or blanks alone nothing is shown.
+    is_shown = not probe.jail and len(findings.received.rstrip()) > 1
+    answer = probe.gate.words(findings.received.rstrip()) if is_shown else ""
     state = time_state(probe, seconds)
     metrics = time_metrics(probe, seconds, timings)
     if findings.matched:
         text = f"{seconds:.3f} second response time {place(probe)}"
-        text += "" if probe.jail else f" [{answer}]"
+        text += f" [{answer}]" if is_shown else ""
         match = Part(State.OK, "The answer of the server matched the expectation")
     else:
         # A latency CRITICAL stands, a latency WARNING gives way: the C plugin's order.
         state = State.CRITICAL if state == State.CRITICAL else probe.mismatch_state
-        text = f"Unexpected response from host/socket{f' {place(probe)}' if probe.jail else f': {answer}'}"
-        match = Part(probe.mismatch_state, f"Answer failed to match expectation{'' if probe.jail else f': {answer}'}")
+        text = f"Unexpected response from host/socket{f': {answer}' if is_shown else f' {place(probe)}'}"
+        match = Part(probe.mismatch_state, f"Answer failed to match expectation{f': {answer}' if is_shown else ''}")
         metrics = (_without_thresholds(metrics[0]), *metrics[1:])
     return Result(
         state,

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from ..plugin.plugin import Command
 
 _PORT_WORDS = "Port number"
-# None of the letters of check_ssh 2.x, which ignores its own behind host and port; nobody writes its long names there.
-_OWN_OPTIONS = ("--", "-w", "-c")
+# check_ssh 2.x ignores its own options behind host and port: their letters, none of which is w or c, and these.
+_IGNORED = (
+    "--extra-opts", "--help", "--hostname", "--port", "--remote-protcol", "--remote-protocol", "--remote-version",
+    "--timeout", "--use-ipv4", "--use-ipv6", "--verbose", "--version",
+)  # fmt: skip
 
 
 def _build(scan: Scan) -> Command:
@@ -65,16 +68,17 @@ def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool 
             raise UsageError("Could not parse arguments")
         host, *rest = rest
     if rest and "port" not in own:
-        _refuse_option(rest[0], ("-",))
+        _refuse_option(rest[0], "-")
         own["port"] = port(rest.pop(0), words=_PORT_WORDS, show_value=True)
     if rest and not spare_words:
         raise UsageError(f"Unexpected word: {printable(rest[0])}")
     for word in rest:
-        _refuse_option(word, _OWN_OPTIONS)
+        if not any(name.startswith(word.partition("=")[0]) for name in _IGNORED):
+            _refuse_option(word, "--", "-w", "-c")
     return common.command(SshProbe(host, **own, **login.build(host), **common.probe))
 
 
-def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
+def _refuse_option(word: str, *begins: str) -> None:
     if word.startswith(begins):
         raise UsageError(f"Options must stand before the host - {printable(word)}")
 
