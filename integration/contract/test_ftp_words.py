@@ -45,7 +45,7 @@ SAME = {
         --hostname={h} / --host {h} / --hos={h} / --h {h} / --po {p} / --port={p} / --warn 5 / --crit 5 / --warni 5
         --criti 5 / --nosuch / --nosuch=1 / --jail=1 / --use-ipv4 / --use-ipv4=1 / --use / --ver / --v / --tim=3
         junk / junk words / -- -p 1 / -- / - -p 1 / junk -w 0 / -w 0 junk -c 0 / - / -p x -h
-        --extra-opts / --extra-opts= / --extra-opts=@/nonexistent / --extra-opts=x@/dev/null
+        --extra-opts / --extra-opts= / --extra-opts=@/nonexistent / --extra-opts=x@/etc/hostname
     """,
     "full": """
         -w 1 -c 2 / -w 0 / -c 0 / -w -1 / -w -1 -c -1 / -w 0 -c 0 -M ok / -M ok / -M warn / -M crit / -j / -j -M ok
@@ -110,6 +110,7 @@ DIFFERENT: list[tuple[str, str, int, str, str]] = [
      "-h / -V / --help / --version / -hV / -Vh / -h -p x / --vers"),
     ("a limit does not hide a mismatch (2.5.5)", "full", 1,
      r"FTP WARNING - Unexpected response from host/socket: 530 Too many connections\|time=T6s;.*", "-m 3"),
+    ("a device may never end", "ready", 3, "Can't read config file: it is no regular file", "--extra-opts=x@/dev/null"),
     ("a folder is no file of options", "ready", 3, "Can't read config file: Is a directory", "--extra-opts=@/etc"),
     (MODULO, "none", 3, "check_ftp: Port must be a positive integer, at most 65535", "-p 65536 / -p 70000"),
 ]  # fmt: skip
