@@ -21,7 +21,6 @@ PEERS: dict[str, list[Step] | None] = {
     "ends": [half_close],
     "resets": [0.1, reset],
     "blank": [b"\r\n", half_close],
-    "one byte": [b"2\r\n", half_close],
     "none": None,
 }
 
@@ -56,7 +55,6 @@ SAME = {
     "ends": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
     "resets": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
     "blank": "-w 5 / -M ok / -j / -w 0 -c 0 / -e x",
-    "one byte": "-w 5 / -M ok / -j / -e x / -e 2 / -e 2 -j",
 }
 # Here the host is not named in front.
 BARE = {

@@ -42,8 +42,8 @@ def judge(probe: FtpProbe, findings: FtpFindings, timings: Timings) -> Result:
 
 
 def _judge_answer(probe: FtpProbe, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    # As by the C plugin, of one byte or blanks alone nothing is shown.
-    is_shown = not probe.jail and len(findings.received.rstrip()) > 1
+    # As by the C plugin, of blanks alone nothing is shown.
+    is_shown = not probe.jail and bool(findings.received.rstrip())
     answer = probe.gate.words(findings.received.rstrip()) if is_shown else ""
     state = time_state(probe, seconds)
     metrics = time_metrics(probe, seconds, timings)

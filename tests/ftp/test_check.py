@@ -74,7 +74,7 @@ OK, WARNING, CRITICAL = State.OK, State.WARNING, State.CRITICAL
         ([b"220-never\r\n220-ends\r\n", close], WARNING, "Unexpected response from host/socket: 220-never 220-ends"),
         ([b"220-never\r\n", reset], WARNING, "Unexpected response from host/socket: 220-never"),
         ([b"SSH-2.0-x\r\n"], WARNING, "Unexpected response from host/socket: SSH-2.0-x"),
-        ([b"xy"], WARNING, "Unexpected response from host/socket: xy"),
+        ([b"x"], WARNING, "Unexpected response from host/socket: x"),
         ([b"22"], WARNING, "Unexpected response from host/socket: 22"),
         ([b"\xff\xfb\x01" + READY], OK, "[\\xff\\xfb\\x01220 ready]"),
         ([b"\r\nBe kind.\r\n", 0.05, READY], OK, "Be kind. 220 ready]"),

@@ -93,7 +93,7 @@ FULL = b"530 full\r\n"
             1,
             f"FTP WARNING - Unexpected response from host/socket on 192.0.2.1 port 21{PERF}",
         ),
-        ({"received": b"xy", "matched": False}, 1, f"FTP WARNING - Unexpected response from host/socket: xy{PERF}"),
+        ({"received": b"x", "matched": False}, 1, f"FTP WARNING - Unexpected response from host/socket: x{PERF}"),
         (
             {"received": FULL, "matched": False, "mismatch_state": State.OK, "warning": NONE, "critical": Range(0, 1)},
             0,
@@ -148,8 +148,8 @@ def test_status_lines(arguments: dict[str, Any], state: int, line: str) -> None:
     assert result.state == state
 
 
-@pytest.mark.parametrize("received", [b"\r\n", b" \n\t", b"2\r\n"])
-def test_of_blanks_or_one_byte_nothing_is_shown_as_by_the_c_plugin(received: bytes) -> None:
+@pytest.mark.parametrize("received", [b"\r\n", b" \n\t"])
+def test_of_blanks_alone_nothing_is_shown_as_by_the_c_plugin(received: bytes) -> None:
     place = "on 192.0.2.1 port 21"
     unexpected = judged(received, matched=False).text
     assert unexpected == f"FTP WARNING - Unexpected response from host/socket {place}"
