@@ -87,7 +87,7 @@ class _Declaration:
 
 
 def require_types(value: Value) -> None:
-    """Refuses a field of another type than the class declares, and NUL in text; UsageError naming the field.
+    """Refuses a field of another type than the class declares, NUL and half characters in text; UsageError naming it.
 
     The field's value is not repeated: it may be a secret.
     """
@@ -107,6 +107,16 @@ def require_types(value: Value) -> None:
         text = getattr(value, name)
         if text and "\0" in text:
             raise UsageError(f"{name} must not hold NUL")
+        if text and not text.isascii():
+            _require_bytes(name, text)
+
+
+def _require_bytes(name: str, text: str) -> None:
+    """Refuses text that no bytes stand for: the half of a surrogate pair, unless it is a byte that is no UTF-8."""
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise UsageError(f"{name} must not hold half a character (a lone surrogate)") from None
 
 
 def _is_ours(kind: type) -> bool:

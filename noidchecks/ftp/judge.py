@@ -43,20 +43,20 @@ def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Res
 
 
 def _judge_answer(settings: FtpSettings, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    answer = settings.gate.words(findings.received.rstrip())
+    # As by the C plugin, of blanks alone nothing is shown.
+    is_shown = not settings.jail and bool(findings.received.rstrip())
+    answer = settings.gate.words(findings.received.rstrip()) if is_shown else ""
     state = time_state(settings, seconds)
     metrics = time_metrics(settings, seconds, timings)
     if findings.matched:
         text = f"{seconds:.3f} second response time {place(settings)}"
-        text += "" if settings.jail else f" [{answer}]"
+        text += f" [{answer}]" if is_shown else ""
         match = Part(State.OK, "The answer of the server matched the expectation")
     else:
         # A latency CRITICAL stands, a latency WARNING gives way: the C plugin's order.
         state = State.CRITICAL if state == State.CRITICAL else settings.mismatch_state
-        text = f"Unexpected response from host/socket{f' {place(settings)}' if settings.jail else f': {answer}'}"
-        match = Part(
-            settings.mismatch_state, f"Answer failed to match expectation{'' if settings.jail else f': {answer}'}"
-        )
+        text = f"Unexpected response from host/socket{f': {answer}' if is_shown else f' {place(settings)}'}"
+        match = Part(settings.mismatch_state, f"Answer failed to match expectation{f': {answer}' if is_shown else ''}")
         metrics = (_without_thresholds(metrics[0]), *metrics[1:])
     return Result(
         state,

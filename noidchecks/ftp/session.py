@@ -128,20 +128,29 @@ def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[s
 
 
 def _entries(connection: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
-    """Lists with the first of the commands that the server knows; those that it does not are taken from the list."""
-    first: Refused | None = None
-    while True:
-        entries = entries_of(verbs[0])
+    """Lists with the first of the commands that the server allows; those that it does not know are taken from the list.
+
+    Behind a refusal that may have been for the folder, nothing found in it is no empty folder: vsftpd lists one that is
+    not there as empty.
+    """
+    refused: Refused | None = None
+    for verb in tuple(verbs):
+        entries = entries_of(verb)
         try:
-            yield from connection.download(method, verbs[0], folder, entries, _LISTING_LIMIT)
+            yield from connection.download(method, verb, folder, entries, _LISTING_LIMIT)
         except Refused as failure:
-            first = first or failure
-            if not failure.unknown or len(verbs) == 1:
-                raise (first if failure.unknown else failure) from None
-            del verbs[0]
+            if refused is None or (refused.unknown and not failure.unknown):
+                refused = failure
+            if not failure.for_command:
+                break
+            if failure.unknown and len(verbs) > 1:
+                verbs.remove(verb)
             continue
         entries.finish()
-        return entries
+        if refused is None or refused.unknown or not folder or entries.count:
+            return entries
+    assert refused is not None, "there is a command to list with"  # noqa: S101
+    raise refused from None
 
 
 def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
@@ -164,7 +173,7 @@ def _modified(control: Control, name: str) -> Dialogue[tuple[int, int, int, int,
     reply = yield from control.command("MDTM", name)
     if reply.code == 213:
         return modification_time(reply)
-    if reply.is_unknown_command:
+    if reply.kind in (4, 5) and reply.code != 421:
         other = yield from control.command("MLST", name)
         if other.code == 250:
             return fact_time(other)

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from ..plugin.getopt import Scan
     from ..plugin.plugin import Command
 
-# None of the letters of check_ssh 2.x, which ignores its own behind host and port; nobody writes its long names there.
-_OWN_OPTIONS = ("--", "-w", "-c")
+# check_ssh 2.x ignores its own options behind host and port: their letters, none of which is w or c, and these.
+_IGNORED = (
+    "--extra-opts", "--help", "--hostname", "--port", "--remote-protcol", "--remote-protocol", "--remote-version",
+    "--timeout", "--use-ipv4", "--use-ipv6", "--verbose", "--version",
+)  # fmt: skip
 
 
 def _build(scan: Scan) -> Command:
@@ -48,12 +51,13 @@ def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool 
             raise UsageError("Could not parse arguments")
         host, *rest = rest
     if rest and "port" not in settings:
-        _refuse_option(rest[0], ("-",))
+        _refuse_option(rest[0], "-")
         settings["port"] = _port(rest.pop(0))
     if rest and not spare_words:
         raise UsageError(f"Unexpected word: {printable(rest[0])}")
     for word in rest:
-        _refuse_option(word, _OWN_OPTIONS)
+        if not any(name.startswith(word.partition("=")[0]) for name in _IGNORED):
+            _refuse_option(word, "--", "-w", "-c")
     settings |= login_settings(given, host)
     return given.command(SshProbe(host, **settings))
 
@@ -70,7 +74,7 @@ def _lower(text: str, _title: str) -> str:
     return text.lower()
 
 
-def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
+def _refuse_option(word: str, *begins: str) -> None:
     if word.startswith(begins):
         raise UsageError(f"Options must stand before the host - {printable(word)}")
 
