@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # So many operations are granted before the loop is given back: a peer that is always ready must not starve the others.
 _BUDGET = 64
+# Nor one whose answers take long to read: after so many seconds the loop is given back too.
+_TURN = 0.002
 # A dialogue may tidy up after its deadline, but each further operation fails; more of them are a defect.
 _PATIENCE_WITH_DIALOGUE = 16
 
@@ -88,6 +90,7 @@ class Session:
                 self.restart_clock()
                 if not self._resume(None, None):
                     return False
+            turn_ends = monotonic() + _TURN
             for _ in range(_BUDGET):
                 operation = self._operation
                 answer: object = None
@@ -112,6 +115,8 @@ class Session:
                 error = None
                 if not goes_on:
                     return False
+                if now > turn_ends:
+                    break
             self.fd, self.until = -1, now
             return True
         except Exception as failure:
