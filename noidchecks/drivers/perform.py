@@ -68,12 +68,13 @@ def _outcome(session: Session, job: LookUp) -> Any:
     return job.result()
 
 
-def _prepare(session: Session, operation: Prepare) -> None:
+def _prepare(session: Session, operation: Prepare) -> bool:
     # Not on the path of plugins that have no use for it.
     from . import workers
 
-    workers.prepare(operation.module)
+    is_under_way = workers.prepare(operation.module)
     session.restart_clock()
+    return is_under_way
 
 
 def _delegate(session: Session, operation: Delegate) -> Channel | None:

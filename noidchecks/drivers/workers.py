@@ -110,15 +110,24 @@ def stand_alone() -> None:
     _alone = True
 
 
-def prepare(module: str) -> None:
-    """Loads the module in a process for workers; takes as long as its import the first time; LocalError."""
-    global _own_worker
+def prepare(module: str) -> bool:
+    """Has the module loaded in a process for workers; tells whether that is still under way; LocalError.
+
+    A process that stands alone waits for it. In any other one there are checks that must go on meanwhile.
+    """
+    global _own_worker, _server
     with _lock:
         if not _alone:
-            _serving(module).wait()
-        elif _own_worker is None:
+            try:
+                return not _serving(module).is_ready()
+            except LocalError:
+                # The next check starts another one.
+                _server = None
+                raise
+        if _own_worker is None:
             _own_worker = _fork(module)
             _await_readable(_own_worker.fileno())
+    return False
 
 
 def ask_for(module: str) -> Worker | None:
@@ -159,6 +168,7 @@ class _Server:
     def __init__(self, module: str) -> None:
         self.owner = os.getpid()
         self._is_ready = False
+        self._began = monotonic()
         if not sys.executable or getattr(sys, "frozen", False):
             # A frozen program would be started here itself, and would come here too.
             raise ValueError("this program has no Python interpreter beside it")
@@ -182,13 +192,16 @@ class _Server:
         finally:
             theirs.close()
 
-    def wait(self) -> None:
-        """Waits until the module is loaded; LocalError."""
+    def is_ready(self) -> bool:
+        """Tells whether the module is loaded; LocalError."""
         if self._is_ready:
-            return
-        _await_readable(self._socket.fileno())
+            return True
         try:
             answer = self._socket.recv(512)
+        except BlockingIOError:
+            if monotonic() < self._began + _PATIENCE:
+                return False
+            answer = b""
         except OSError:
             answer = b""
         if answer[:1] != b"r":
@@ -196,6 +209,7 @@ class _Server:
             self.end()
             raise LocalError(f"no worker processes: {reason}")
         self._is_ready = True
+        return True
 
     def ask(self, session: _socket.socket) -> None:
         """Asks for a worker for the session; OSError."""

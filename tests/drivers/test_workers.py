@@ -13,7 +13,7 @@ import pytest
 
 from noidchecks import State
 from noidchecks.address import AF_UNSPEC
-from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive, open_stream
+from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive, Sleep, open_stream
 from noidchecks.drivers import fork_server, workers
 from noidchecks.errors import DeadlineExceeded, LocalError
 from tests.conftest import Check, NewPeer
@@ -29,7 +29,7 @@ MODULE = "tests.support.spinner"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server of this test alone, whose workers are the spinner."""
     monkeypatch.setattr(workers, "_server", None)
-    workers.prepare(MODULE)
+    until(lambda: not workers.prepare(MODULE))
     yield
     pid = pid_of_the_server()
     workers._server.end()  # type: ignore[union-attr]  # it is there
@@ -53,7 +53,8 @@ def children() -> list[str]:
 
 
 def talk(peer: Peer, said: bytes, *, ends_well: bool = False) -> Dialogue[bytes]:
-    yield Prepare(MODULE)
+    while (yield Prepare(MODULE)):
+        yield Sleep(0.01)
     stream = yield from open_stream(peer.host, peer.port, AF_UNSPEC)
     worker = yield Delegate(stream.channel, MODULE, said)
     answer: bytes = yield Receive(worker)
@@ -173,7 +174,8 @@ def test_a_forked_process_kills_no_worker_of_the_other(check: Check, new_peer: N
     found = []
 
     def fork(peer: Peer) -> Dialogue[bytes]:
-        yield Prepare(MODULE)
+        while (yield Prepare(MODULE)):
+            yield Sleep(0.01)
         stream = yield from open_stream(peer.host, peer.port, AF_UNSPEC)
         worker = yield Delegate(stream.channel, MODULE, b"who")
         pid = os.fork()
@@ -207,7 +209,8 @@ os.chdir({str(root)!r})
 sys.path[:] = [""] + [path for path in sys.path if path != {str(root)!r} and not path.endswith("site-packages")]
 from noidchecks.drivers import workers
 os.chdir("/")
-workers.prepare("noidchecks.drivers.poll")
+while workers.prepare("noidchecks.drivers.poll"):
+    pass
 """
     with pytest.raises(AssertionError, match="has no attribute 'serve'"):
         run_alone(code, tmp_path)
@@ -242,3 +245,37 @@ print(worker.waited <= monotonic() - began)
         tmp_path,
     )
     assert told == "True\n"
+
+
+def test_what_cannot_be_loaded_is_told_each_time(tmp_path: Path) -> None:
+    told = run_alone(
+        """
+from noidchecks import LocalError
+from noidchecks.drivers import workers
+for _ in range(2):
+    try:
+        while workers.prepare("noidchecks.none"):
+            pass
+    except LocalError as error:
+        print(error.message)
+""",
+        tmp_path,
+    )
+    words = "no worker processes: ModuleNotFoundError: No module named 'noidchecks.none'\n"
+    assert told == words * 2
+
+
+def test_others_go_on_while_workers_are_not_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first SSH check of a guardian must not keep it from all its other checks."""
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "_server", None)
+        patch.setattr(workers, "_BOOT", "input()")
+        assert workers.prepare(MODULE)
+        assert workers.prepare(MODULE)
+        stopped = workers._server
+        assert stopped is not None
+        patch.setattr(workers, "_PATIENCE", 0.0)
+        with pytest.raises(LocalError, match="it does not come up"):
+            workers.prepare(MODULE)
+        assert workers._server is None
+        until(lambda: is_zombie(stopped._pid) or not os.path.exists(f"/proc/{stopped._pid}"))
