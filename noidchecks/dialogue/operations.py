@@ -185,7 +185,10 @@ class LocalAddress:
 
 
 class Prepare:
-    """Loads a module into worker processes, before the clock of the check starts. Answer: None; LocalError."""
+    """Loads a module into worker processes, before the clock of the check starts.
+
+    Answer: whether that is still under way, then it is to be asked again a moment later; LocalError.
+    """
 
     __slots__ = ("module",)
 

@@ -94,12 +94,13 @@ def _outcome(session: Running, job: LookUp) -> Any:
     return job.result()
 
 
-def _prepare(session: Running, operation: Prepare) -> None:
+def _prepare(session: Running, operation: Prepare) -> bool:
     # Not on the path of plugins that have no use for it.
     from . import workers
 
-    workers.prepare(operation.module)
+    is_under_way = workers.prepare(operation.module)
     session.restart_clock()
+    return is_under_way
 
 
 def _delegate(session: Running, operation: Delegate) -> Channel | None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # The most operations between two returns to the loop: a peer that is always ready must not starve the other sessions.
 _BUDGET = 64
+# Nor one whose answers take long to read: after so many seconds the loop is given back too.
+_TURN = 0.002
 # The most operations that a dialogue may ask for after the end.
 _MOST_REFUSED = 16
 
@@ -119,6 +121,7 @@ class Session:
                 self.restart_clock()
                 if not self._resume(None, None):
                     return False
+            turn_ends = monotonic() + _TURN
             for _ in range(_BUDGET):
                 operation = self._operation
                 answer: object = None
@@ -143,6 +146,8 @@ class Session:
                 error = None
                 if not goes_on:
                     return False
+                if now > turn_ends:
+                    break
             self.fd, self.until = -1, now
             return True
         except Exception as failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime
+from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime, Sleep
 from ..dialogue.stream import open_stream
 from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
 from .findings import SshFindings
@@ -34,6 +34,8 @@ OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
 # sshd logs one line for a client that answers its identification string and goes; so we answer. A server, or a
 # multiplexer before it, that waits for the client gets our identification string, and our KEXINIT, after this pause.
 HEAD_START = 0.5
+# Seconds between two looks at worker processes that are not up yet.
+PREPARE_PAUSE = 0.02
 # The seconds within which a peer that began like another protocol may still send an identification string.
 READ_GAP = 2.0
 _CHUNK = 4096
@@ -52,7 +54,8 @@ def converse(settings: SshSettings) -> Dialogue[SshFindings]:
         if settings.exchanges_keys:
             from .delegation import MODULE
 
-            yield Prepare(MODULE)
+            while (yield Prepare(MODULE)):
+                yield Sleep(PREPARE_PAUSE)
         for secret in gate.secrets:
             yield Redact(secret)
         stream, rest = yield from _open(settings, findings)

@@ -27,7 +27,8 @@ def printable(raw: bytes | str, limit: int = LIMIT) -> str:
     Line ends and tabs become blanks, `|` too (it would start performance data); control, format and undecodable
     bytes become escapes; a blank parts `<` from what would make Icinga Web take it for HTML (`<` and a word).
     """
-    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    # A character has four bytes at most: no more is decoded of a long text than can be printed.
+    text = raw[: 4 * limit + 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
     if len(text) > limit:
         text = text[: limit - 3] + "..."
     if text.isprintable() and "|" not in text and "<" not in text:

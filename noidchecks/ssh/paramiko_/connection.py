@@ -130,6 +130,13 @@ class Connection:
             reason = f"what the server sends takes more than {MEMORY >> 20} MiB of memory"
         elif isinstance(error, EOFError):
             reason = "the connection ends"
+        elif isinstance(error, RuntimeError) and "start new thread" in str(error):
+            mine = LocalError("this machine has no thread free for the session")
+            mine.phase = phase
+            return mine
+        elif isinstance(error, UnicodeError | LookupError):
+            # paramiko's words are of its own variables: bytes that are not UTF-8, a message of an unknown type.
+            reason = f"the server sends what paramiko cannot read ({type(error).__name__})"
         else:
             reason = self.settings.gate.words(str(error) or type(error).__name__, _SHOWN)
         if phase == "kex":
