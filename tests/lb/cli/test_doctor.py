@@ -76,7 +76,7 @@ def test_check_for_programs(run: Run, file: Path) -> None:
     code, output = run("check", "--json", file)
     (found,) = json.loads(output)
     assert code == FOUND
-    assert (found["level"], found["subject"]) == ("fault", "farms.f.backends[0].address")
+    assert (found["level"], found["subject"]) == ("fault", "farms.f.backends[0].address (backend b)")
     file.write_text(FARM.replace('"ftp"', '"tftp"\nconnection-limit = 5'))
     code, output = run("check", "--json", file)
     (found,) = json.loads(output)
