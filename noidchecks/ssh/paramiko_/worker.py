@@ -72,7 +72,8 @@ def _go_on(link: _Link, connection: Connection) -> None:
     channel = connection.step("sftp", connection.open_sftp)
     link.send(frames.pack(frames.OPENED, b""))
     pump = threading.Thread(target=_pass_on, args=(connection, channel, link))
-    pump.start()
+    # Which fails where this machine has no thread free.
+    connection.step("sftp", pump.start)
     try:
         while True:
             channel.sendall(link.expect(frames.DATA))
