@@ -209,6 +209,8 @@ def _load(module: str) -> Serve:
     gc.collect()
     # The pages of what is there already stay shared.
     gc.freeze()
+    # The plugins begin without it.
+    gc.enable()
     return serve
 
 
