@@ -42,10 +42,14 @@ def peer() -> Iterator[Peer]:
 
 
 @pytest.mark.parametrize("name", PLUGINS)
-def test_an_executable_is_four_lines_that_name_the_plugin(name: str) -> None:
+def test_an_executable_is_a_few_lines_that_name_the_plugin(name: str) -> None:
     """Not pip's wrapper, which imports re; `#!python` is what the installer replaces."""
     path = ROOT / "nagios" / name
-    assert path.read_text() == f'#!python\nfrom noidchecks.plugin.main import main\n\nmain("{name}")\n'
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("# ")]
+    assert lines == [
+        *("#!python", "import gc", "gc.disable()"),
+        *("from noidchecks.plugin.main import main", f'main("{name}")'),
+    ]
     assert os.access(path, os.X_OK)
 
 
