@@ -6,31 +6,33 @@ from .address import AF_INET, AF_INET6, source_family
 from .errors import UsageError
 from .fields import is_finite
 from .status.text import printable
+from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Server(Protocol):
-        """host is a name or an address, timeout seconds, family AF_INET, AF_INET6 or 0 for both.
-
-        source is the address of this machine to speak from, "" for any.
-        """
-
-        @property
-        def host(self) -> str: ...
-        @property
-        def port(self) -> int: ...
-        @property
-        def timeout(self) -> float: ...
-        @property
-        def family(self) -> int: ...
-        @property
-        def source(self) -> str: ...
-
+    from collections.abc import Callable
+    from typing import Any
 
 # A name in the DNS has at most 253 characters.
 _MAX_HOST = 255
+
+
+class Server(Value):
+    """The settings of all probes: host is a name or an address, timeout seconds, family AF_INET, AF_INET6 or 0.
+
+    Family 0 stands for both. source is the address of this machine to speak from, "" for any. Each class of settings declares these fields in its
+    own order; here they tell type checkers what a list of probes of several kinds holds, which is why the two methods
+    of a probe stand beside them.
+    """
+
+    if TYPE_CHECKING:
+        host: str
+        port: int
+        timeout: float
+        family: int
+        source: str
+        dialogue: Callable[[], Any]
+        judge: Callable[[Any, Any], Any]
 
 
 def require_server(settings: Server) -> None:

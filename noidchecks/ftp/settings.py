@@ -5,10 +5,9 @@ from __future__ import annotations
 from ..address import UNIX_PATH_LIMIT
 from ..errors import BareUsageError, UsageError
 from ..fields import is_finite, require_types
-from ..server import is_host, require_server
+from ..server import Server, is_host, require_server
 from ..status.state import State
 from ..status.text import Gate, printable
-from ..value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
 
 
-class FtpSettings(Value):
+class FtpSettings(Server):
     """What is checked of an FTP server: its greeting, over TLS if asked for, and what lies behind the login.
 
     host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or

@@ -5,10 +5,9 @@ from __future__ import annotations
 from ..address import STREAM, UNIX_PATH_LIMIT, literal
 from ..errors import UsageError
 from ..fields import require_types
-from ..server import require_server
+from ..server import Server, require_server
 from ..status.state import State
 from ..status.text import Gate, printable
-from ..value import Value
 from .versions import is_fingerprint, is_version, validate_pattern
 
 TYPE_CHECKING = False
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from .identity import Identity
 
 
-class SshSettings(Value):
+class SshSettings(Server):
     """What to check of an SSH server: identification string, algorithms, host key, and what is behind the login.
 
     host is a name, an address or the path of a unix socket; timeout is seconds, 0 or less for none. remote_version

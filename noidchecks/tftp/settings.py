@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..fields import require_types
-from ..server import require_server
+from ..server import Server, require_server
 from ..status.state import State
 from ..status.text import printable
-from ..value import Value
 from . import wire
 from .file import TftpFile
 
@@ -29,7 +28,7 @@ _MAX_ERROR = 8
 _PUT_SIZE = 1024
 
 
-class TftpSettings(Value):
+class TftpSettings(Server):
     """What is checked of a TFTP server: a file that is read, or without one the answer to a file that does not exist.
 
     host is a name or an address, timeout seconds. The file is counted and hashed as it arrives: size is the range of
