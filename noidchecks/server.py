@@ -18,11 +18,11 @@ _MAX_HOST = 255
 
 
 class Server(Value):
-    """The settings of all probes: host is a name or an address, timeout seconds, family AF_INET, AF_INET6 or 0.
+    """The settings of all probes: host is a name or an address, timeout seconds, source an address of this machine.
 
-    Family 0 stands for both. source is the address of this machine to speak from, "" for any. Each class of settings declares these fields in its
-    own order; here they tell type checkers what a list of probes of several kinds holds, which is why the two methods
-    of a probe stand beside them.
+    family is AF_INET, AF_INET6 or 0 for both, source "" for any address. Each class of settings declares these fields
+    in its own order; here they tell type checkers what a list of probes of several kinds holds, which is why the two
+    methods of a probe stand beside them.
     """
 
     if TYPE_CHECKING:
