@@ -29,7 +29,7 @@ from ..farm import (
     require_disjoint,
 )
 from ..guard import OnUnknown, OnWarning, fill_in, words_of
-from ..nft.marks import MANY, layout_of
+from ..mark_layout import MANY, layout_of
 from .pair import Pair, with_sources
 from .pair_table import pair_of
 from .schema import (

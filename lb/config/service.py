@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ..errors import require
-from ..nft.marks import MIN_BITS, PAIR_MASK
+from ..mark_layout import MIN_BITS, PAIR_MASK
 
 # In the place of an address: that of this node on the link between the two of a pair.
 SYNC = "sync"

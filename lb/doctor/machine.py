@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..farm import Farm, IPAddress, Mode
+from ..farm import Farm, Mode
 from ..finding import FAULT, NOTE, OK, WARN, Finding
 from ..guardian.commands import complaints
 from ..nft import conntrack, host as modules, nft as kernel
+from ..nft.host import source_of as source_of
 from ..nft.listing import BaseChain
 from ..nft.run import KernelError
 
@@ -249,17 +249,6 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
             f"{_some(direct)}: in mode dnat, backends must answer clients through this machine (their default route), "
             "and clients must not stand in a backend's own network; only the backends can tell",
         )
-
-
-def source_of(address: IPAddress) -> str | None:
-    """Returns the address from which this machine would reach another one, or None; nothing is sent."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((str(address), 9))
-            return str(sock.getsockname()[0])
-    except OSError:
-        return None
 
 
 def _some(names: list[str]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..farm import Farm
+from ..farm import Conditions, Farm
 from ..nft import conntrack, nft as kernel
-from ..nft.compile import Conditions, compile_farm, compile_table
+from ..nft.compile import compile_farm, compile_table
 from ..nft.flows import Ending, ending_of
 from ..nft.generation import generation
 from ..nft.listing import Snapshot

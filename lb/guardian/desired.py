@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..farm import Backend, BackendState, Farm, Scheduler
-from ..nft.compile import Condition, Conditions
+from ..farm import Backend, BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.marks import Marks
 from ..nft.table import Table
 from ..overrides import Overrides

@@ -19,8 +19,8 @@ from . import lock
 from .applier import NftApplier
 from .checks import CheckRunner
 from .flow_table import FlowTable
+from .forecast import Forecast, forecast
 from .health import BackendHealth, Change, Health, was_refused
-from .outlook import Knowledge
 from .pulse import PERIOD, Pulse
 from .reconciler import Applier, Count, Reconciler
 from .schedule import Schedule
@@ -148,9 +148,10 @@ class Guardian:
         """Returns how each backend is at each address by each command."""
         return tuple(self._health(target, watch) for target in self._targets for watch in target.watches)
 
-    def knowledge(self) -> Knowledge:
-        """Returns what decides how it would have the farms served, or others."""
-        return Knowledge(self._words, self._targets.watches, self._reconciler.standing(), self._reconciler.shares)
+    def forecast(self, farms: tuple[Farm, ...]) -> Forecast:
+        """Returns what it would make of these farms, with all that it knows at the moment."""
+        known, now = self._reconciler, self._running_loop().time()
+        return forecast(farms, self._words, self._targets.watches, known.standing(), known.shares, now)
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""

@@ -11,8 +11,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from ..events import Event, EventLog
-from ..farm import BackendState, Farm, Scheduler
-from ..nft.compile import Condition, Conditions
+from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.run import KernelError

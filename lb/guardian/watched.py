@@ -7,8 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..farm import Farm
-from ..nft.compile import Conditions
+from ..farm import Conditions, Farm
 from ..nft.listing import Snapshot
 from ..nft.progress import last_look
 from .applier import ApplyResult

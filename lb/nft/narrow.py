@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ..farm import Backend, BackendState, Farm
+from ..farm import Backend, BackendState, Condition, Conditions, Farm
 from ..overrides import Overrides
 from . import nft as kernel
-from .compile import Condition, Conditions, compile_farm, compile_table
+from .compile import compile_farm, compile_table
 from .marks import Marks
 from .plan import Plan, foreign_of, replacement
 from .skeleton import REMEMBER

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..farm import Farm
+from ..farm import Conditions, Farm
 from ..overrides import Overrides
 from . import nft as kernel
-from .compile import Conditions, compile_table
+from .compile import compile_table
 from .listing import Snapshot
 from .marks import Marks
 from .skeleton import TABLE
@@ -75,6 +75,14 @@ def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
     return [*_services(change.old, change.new, names), *_backends(change.old, change.new, names)] or (
         ["details only: see the nft text"] if change.batches else []
     )
+
+
+def difference(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
+    """Writes a plan line by line: in words, as comments, and then as the nft text of its transactions."""
+    lines = [f"# {line}" for line in describe(change, farms)] if change.batches else ["nothing to change"]
+    for number, batch in enumerate(change.batches, 1):
+        lines += [f"# transaction {number} of {len(change.batches)}", *batch.splitlines()]
+    return lines
 
 
 def shares(table: Table) -> dict[int, tuple[int, int]]:

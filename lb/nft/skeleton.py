@@ -11,7 +11,7 @@ mark: other rules may save or restore whole marks in between.
 
 from __future__ import annotations
 
-from .marks import Layout
+from ..mark_layout import Layout
 
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.

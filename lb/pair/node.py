@@ -9,8 +9,8 @@ from ipaddress import ip_address
 from ..config.load import pair_in, parse_settings
 from ..config.pair import Node, Pair
 from ..config.service import SYNC, Settings
-from ..doctor.machine import source_of
 from ..farm import IPAddress
+from ..nft.host import source_of
 from .peer import PeerError, Side, read_page
 from .peer_page import fetch
 

@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 from noidchecks.errors import Portable
 
+from ..config.load import MAX_SIZE
 from .state import DEFAULT_FOLDER
 
 DEFAULT_SOCKET = "/run/noidlb/control"
-# A request is a verb and some names.
-MAX_REQUEST = 64 * 1024
+# The longest request holds a configuration of 16 MiB, of which JSON escapes quotes and ends of lines.
+MAX_REQUEST = 2 * MAX_SIZE + 1024
 
 Request: TypeAlias = Mapping[str, object]
 Answer: TypeAlias = dict[str, Any]

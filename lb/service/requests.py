@@ -9,7 +9,6 @@ import click
 
 from ..events import EventLog, to_dict
 from ..farm import BackendState, FarmError
-from ..guardian.outlook import tell
 from ..nft.run import KernelError
 from ..status import to_document
 from .operation import find_farm
@@ -34,7 +33,7 @@ class RequestHandler:
         self._reload = reload
         self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
             "status": self._status,
-            "tell": self._tell,
+            "diff": self._diff,
             "say": self._say,
             "stop": self._stop,
             "start": self._start,
@@ -60,8 +59,12 @@ class RequestHandler:
     async def _status(self, request: Request) -> Answer:
         return {"status": to_document(await self._running.status())}
 
-    async def _tell(self, request: Request) -> Answer:
-        return {"knowledge": tell(self._running.guardian.knowledge())}
+    async def _diff(self, request: Request) -> Answer:
+        text = request.get("text")
+        if not isinstance(text, str):
+            raise RequestError("text must be a configuration")
+        found, lines = await self._running.diff(text)
+        return {"found": found, "lines": lines}
 
     async def _say(self, request: Request) -> Answer:
         farm, backend = _name(request, "farm"), _name(request, "backend")

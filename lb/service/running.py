@@ -11,6 +11,7 @@ from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
 from ..config.hints import hints
+from ..config.load import parse
 from ..config.pair import digest_of
 from ..events import Event, EventLog
 from ..farm import BackendState, Farm
@@ -20,6 +21,7 @@ from ..nft import conntrack, fullness, nft as kernel
 from ..nft.flows import Match, ending_of
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
+from ..nft.plan import difference, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
@@ -101,6 +103,19 @@ class Operations:
             if cut:
                 lines.append(await asyncio.to_thread(_cut_gone, before))
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
+
+    async def diff(self, text: str) -> tuple[bool, list[str]]:
+        """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
+        farms = await asyncio.to_thread(parse, text)
+        foreseen = self.guardian.forecast(farms)
+        change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
+        lines = [
+            f"# farm {name}: a new command; what serves goes on serving until its first result"
+            for name in foreseen.unchecked
+        ]
+        if change.batches:
+            lines.append("# what the running guardian would change, had it read this file")
+        return bool(change.batches), [*lines, *difference(change, farms)]
 
     async def keep(self) -> None:
         """Writes what a restart must find."""

@@ -60,7 +60,7 @@ def _farms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of farms in the current folder, and a kernel that is not this machine's."""
     (tmp_path / "farms.toml").write_text(FARMS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("noidlb.guardian.guardian.Actuator", PlayedKernel)
+    monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", PlayedKernel)
     monkeypatch.setattr(PlayedKernel, "told", [])
     monkeypatch.setattr("noidlb.guardian.lock.take", contextlib.nullcontext)
 

@@ -28,7 +28,7 @@ def test_other_names_are_not() -> None:
 
 async def test_a_guardian_needs_farms_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = Kernel()
-    monkeypatch.setattr("noidlb.guardian.guardian.Actuator", lambda: kernel)
+    monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", lambda: kernel)
     with Peer(FTP) as peer:
         guardian = noidlb.Guardian((watched(peer.port),))
         events: list[noidlb.Event] = []

@@ -95,7 +95,10 @@ async def test_diff_shows_what_the_guardian_would_change(
         await served.ask("say", farm="f", backend="b1", state="up")
         table = compile_table(load(served.file), served.kernel.conditions[-1])
         monkeypatch.setattr(kernel, "read", lambda: Snapshot(kernel.VERSION, table))
-        # Who knows nothing of the guardian would let both backends serve.
+        # A program that knew nothing of the guardian would let both backends serve.
+        assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")
+        # Longer than any other request, and with what JSON must not escape beyond measure.
+        served.file.write_text(served.file.read_text() + '# "\u00e9\t"\n' * 100_000)
         assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")
         served.file.write_text(text("/bin/sh -c 'exit 2'") + text("/bin/sh -c 'exit 0'", farm="g", vip="192.0.2.11"))
         code, said = await noidlb("diff", str(served.file))

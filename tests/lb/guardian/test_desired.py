@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import given, strategies as st
-from noidlb.farm import BackendState, Farm, Scheduler
+from noidlb.farm import BackendState, Condition, Farm, Scheduler
 from noidlb.guard import Guard
 from noidlb.guardian.desired import Desired, Place, Verdict, merge, served, slow_start, verdict
 from noidlb.guardian.health import BackendHealth
-from noidlb.nft.compile import Condition, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.overrides import Overrides
 
 from noidchecks.status.result import Result

@@ -244,7 +244,7 @@ async def test_on_the_link_of_a_pair_a_machine_that_is_no_node_serves_no_metrics
 
 def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles: list[Callable[[], Role]] = []
-    monkeypatch.setattr(service, "Actuator", lambda role_of: roles.append(role_of))
+    monkeypatch.setattr(service, "NftApplier", lambda role_of: roles.append(role_of))
     options = Options(file="x", folder=StateFolder(tmp_path), socket=tmp_path / "control", run_folder=tmp_path)
     Service(options, EventLog(), notifier=Notifier({}))
     (tmp_path / "role").write_text("backup\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from noidlb.cli import main as cli
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "lb" / "noidlb-guard.service").read_text()
 
 
