@@ -198,6 +198,11 @@ def _backends(value: object, path: str) -> tuple[Backend, ...]:
 
 def _guard(value: object, path: str) -> Guard:
     table = table_of(value, path)
+    for key, advice in _REMOVED.items():
+        if key in table:
+            raise FarmError(f"{path}.{key}", f"is no longer a setting: {advice}")
+    if table.get("on-warning") == "half":
+        raise FarmError(f"{path}.on-warning", 'can no longer be "half": write "up" or "down"')
     if "command" in table and "commands" in table:
         raise FarmError(f"{path}.commands", "must not be given beside command")
     return build(_make_guard, _GUARD, {}, table, path)
@@ -243,16 +248,19 @@ _BACKEND: dict[str, Reader] = {
     "passive-ports": port_range,
 }
 _BACKEND_EXAMPLES = {"name": 'name = "b1"', "address": 'address = "10.0.1.11"'}
+# Keys of earlier versions, and what to do about them.
+_REMOVED = {
+    "jitter": "remove it, for probes are spread over the interval anyway",
+    "down-interval": "remove it, for backends that are down are probed at the interval",
+}
 _GUARD: dict[str, Reader] = {
     "command": _command,
     "commands": _commands,
     "interval": duration,
     "fast-interval": duration,
-    "down-interval": duration,
     "timeout": duration,
     "rise": integer,
     "fall": integer,
-    "jitter": integer,
     "on-warning": partial(one_of, OnWarning),
     "on-unknown": partial(one_of, OnUnknown),
     "cut-connections": flag,

@@ -255,7 +255,7 @@ class Guardian:
     def _note(self, watch: BackendHealth, change: Change, now: float) -> None:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
-        if change.kind in ("up", "down", "weight", "keep"):
+        if change.kind in ("up", "down", "keep"):
             self._reconciler.request({watch.farm}, now + change.hold)
         self.events.add(
             Event(

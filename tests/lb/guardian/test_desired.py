@@ -129,12 +129,6 @@ def test_the_floor_is_kept_whatever_happens(
             assert states(merged)[name] is DOWN
 
 
-def test_half_weight_changes_the_numbers_of_all() -> None:
-    merged = merge(guarded(), Overrides(), both({"b1": Verdict(up=True, half=True), "b2": GOOD, "b3": GOOD}), {}, 0.0)
-    assert merged.shares == {"b1": 50}
-    assert [one.weight for one in merged.conditions.values()] == [50, 100, 100]
-
-
 def test_a_recovered_backend_starts_slowly() -> None:
     verdicts = both({"b1": Verdict(up=True, recovered=100.0), "b2": GOOD, "b3": GOOD})
     one = guarded(slow_start=60)
