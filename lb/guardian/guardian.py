@@ -25,6 +25,7 @@ from .pulse import PERIOD, Pulse
 from .reconciler import Applier, Count, Reconciler
 from .schedule import Schedule
 from .targets import Target, Targets
+from .worker import Worker
 
 # Starts between two looks at what else there is to do: more of them would report our own queue as response time.
 _BURST = 8
@@ -152,6 +153,11 @@ class Guardian:
         """Returns what it would make of these farms, with all that it knows at the moment."""
         known, now = self._reconciler, self._running_loop().time()
         return forecast(farms, self._words, self._targets.watches, known.standing(), known.shares, now)
+
+    @property
+    def worker(self) -> Worker:
+        """The thread that changes the kernel."""
+        return self._reconciler.worker
 
     async def settle(self) -> None:
         """Waits until what is decided so far is in the kernel, or could not be brought there."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..events import Event, EventLog
 from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
@@ -21,10 +20,10 @@ from .applier import ApplyResult
 from .coalesce import Batching
 from .desired import Desired, Place, merge, served, standing, verdicts_of
 from .health import BackendHealth
+from .worker import Worker
 
 # Counts connections by conntrack mark; KernelError.
 Count = Callable[[], Mapping[int, int]]
-T = TypeVar("T")
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
@@ -41,9 +40,9 @@ class Applier(Protocol):
     def close(self) -> None: ...
 
 
-def descriptor_of(acts: Applier) -> int:
-    """Returns what becomes readable when somebody else has changed a table; -1 where only a look tells."""
-    fileno = getattr(acts, "fileno", None)
+def _descriptor_of(applier: Applier) -> int:
+    """Returns the descriptor that becomes readable when another program has changed a table; -1 when there is none."""
+    fileno = getattr(applier, "fileno", None)
     return -1 if fileno is None else int(fileno())
 
 
@@ -66,7 +65,7 @@ class Reconciler:
         self._events = events
         self._count = count
         self._batching = Batching()
-        self._worker = ThreadPoolExecutor(1, "kernel")
+        self.worker = Worker()
         self.present: Mapping[Place, bool] = {}
         self._is_read = False
         self._conditions: dict[tuple[str, str], Condition] = {}
@@ -89,8 +88,8 @@ class Reconciler:
         finally:
             for timer in self._ramps.values():
                 timer.cancel()
-            await self._in_worker(self._applier.close)
-            self._worker.shutdown()
+            await self.worker.run(self._applier.close)
+            self.worker.close()
 
     def configure(
         self, farms: tuple[Farm, ...], words: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
@@ -152,7 +151,7 @@ class Reconciler:
 
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
-            snapshot = await self._in_worker(self._applier.read)
+            snapshot = await self.worker.run(self._applier.read)
             # The farms may have changed before the first look; what was known then is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
@@ -160,7 +159,7 @@ class Reconciler:
         for farm in farms:
             if farm.name in dirty:
                 self._merge(farm)
-        applied = await self._in_worker(partial(self._applier.apply, farms, dict(self._conditions), stopped))
+        applied = await self.worker.run(partial(self._applier.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
@@ -202,13 +201,13 @@ class Reconciler:
             # Programs that change a table change it again: all of it is one look.
             await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
-                if await self._in_worker(self._applier.is_disturbed):
+                if await self.worker.run(self._applier.is_disturbed):
                     self.request(set(), 0.0)
 
     async def _notice(self) -> None:
         """Waits until somebody has changed a table, but not longer than until the next look."""
         loop, noticed = asyncio.get_running_loop(), asyncio.Event()
-        descriptor = descriptor_of(self._applier)
+        descriptor = _descriptor_of(self._applier)
         if descriptor >= 0:
             loop.add_reader(descriptor, noticed.set)
         try:
@@ -249,9 +248,6 @@ class Reconciler:
     def _is_serving(self, farm: str, backend: str) -> bool:
         condition = self._conditions.get((farm, backend))
         return condition is not None and condition.state is BackendState.UP
-
-    async def _in_worker(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
 
     def _tell(self, kind: str, *, farm: str = "", backend: str = "", reason: str = "") -> None:
         self._events.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))

@@ -22,7 +22,6 @@ from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
-from ..guardian.watched import Watched
 from ..nft import host as modules, nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
@@ -71,12 +70,12 @@ class Service:
     """Runs until SIGTERM or SIGINT; the table stays as it is then, and after a crash."""
 
     def __init__(
-        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, acts: Applier | None = None
+        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, applier: Applier | None = None
     ) -> None:
         self._options = options
         self._events = events
         self._notifier = notifier or Notifier()
-        self._acts = Watched(acts or NftApplier(role_of=self._role))
+        self._applier = applier or NftApplier(role_of=self._role)
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -98,7 +97,7 @@ class Service:
             words = self._words().about(farms)
             self._load_modules(farms)
             keeper = StateStore(self._options.folder, self._events)
-            guardian = Guardian(farms, words, applier=self._acts, events=self._events)
+            guardian = Guardian(farms, words, applier=self._applier, events=self._events)
             running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
@@ -238,10 +237,11 @@ class Service:
 
     async def _beat(self, watching: asyncio.Task[None], running: Operations) -> None:
         watchdog = self._notifier.watchdog
+        worker = running.guardian.worker
         beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
         while True:
-            if not watching.done() and (watchdog is None or self._acts.busy() < watchdog):
-                self._notifier.alive(at_work=self._acts.is_under_way)
+            if not watching.done() and (watchdog is None or worker.stalled() < watchdog):
+                self._notifier.alive(at_work=worker.is_busy)
             self._notifier.status(running.summary())
             await asyncio.sleep(min(_PAUSE, beat))
             with suppress(TimeoutError):

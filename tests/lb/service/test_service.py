@@ -253,7 +253,7 @@ def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pyt
 
 async def test_a_second_guardian_is_refused(served: Served) -> None:
     async with running(served):
-        second = Service(served.options, EventLog(), notifier=Notifier({}), acts=Kernel())
+        second = Service(served.options, EventLog(), notifier=Notifier({}), applier=Kernel())
         with pytest.raises(GuardError, match=f"another guardian watches this table already: process {os.getpid()}"):
             await second.run()
         await served.ask("status")
@@ -276,7 +276,8 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
     begun, over = threading.Event(), threading.Event()
     async with running(served):
         await until(lambda: served.kinds().count("up") == 2)
-        play = served.kernel.apply
+        assert served.service._running is not None
+        play, guardian = served.kernel.apply, served.service._running.guardian
 
         def hang(*given: Any) -> Any:
             begun.set()
@@ -288,7 +289,7 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
         # What the verdicts brought may still be under way, and takes its time on a busy machine.
         await until(begun.is_set)
         # After the time of the watchdog, 0.3 s here, only STATUS comes.
-        await until(lambda: served.service._acts.busy() > 0.4)
+        await until(lambda: guardian.worker.stalled() > 0.4)
         alive = served.hear().count("WATCHDOG=1")
         lines = len(served.hear())
         await until(lambda: len(served.hear()) > lines + 3)
@@ -322,7 +323,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
     plugin.unlink()
     again = Served.__new__(Served)
     again.__dict__.update(served.__dict__)
-    again.service = Service(served.options, served.log, acts=Kernel())
+    again.service = Service(served.options, served.log, applier=Kernel())
     async with running(again):
         await until(lambda: served.kinds().count("keep") == 2)
     notes = [event.reason for event in served.events if event.kind == "note"]
@@ -330,7 +331,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
     # A file that was never applied is refused.
     served.file.write_text(text(f"{plugin} HOST", farm="other"))
     with pytest.raises(FarmError, match="check_own"):
-        await Service(served.options, served.log, acts=Kernel()).run()
+        await Service(served.options, served.log, applier=Kernel()).run()
 
 
 async def test_the_log_says_at_the_start_which_farms_are_stopped(served: Served) -> None:
