@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # The C plugins' int.
 _INT_MAX = 2**31 - 1
-FORMATS = ("multi-line", "mp-test-json", "json")
+FORMATS = ("multi-line", "json")
 
 HELP_ROWS = (
     Option("help", "h", help="Print this help and exit with 3"),
@@ -39,9 +39,7 @@ TIME_ROWS = (
 )
 OUTPUT_ROWS = (
     Option("phases", extension=True, help="Add the seconds of each phase to the performance data"),
-    Option(
-        "output-format", extension=True, metavar="FORMAT", help="One of multi-line, mp-test-json (always exits 0), json"
-    ),
+    Option("output-format", extension=True, metavar="FORMAT", help="One of multi-line, json"),
     Option("verbose", "v", help="Print the dialogue after the status line; more of them do the same"),
     Option("transcript", extension=True, help="The same as -v"),
 )
