@@ -16,7 +16,6 @@ from .nft.marks import Marks
 from .nft.plan import shares
 from .nft.table import Table
 from .overrides import Overrides
-from .pair.peer import PairView
 from .role import Role
 
 _HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN", "")
@@ -91,10 +90,9 @@ def survey(
     return tuple(_farm(view, farm, marks) for farm in farms)
 
 
-def to_json(statuses: tuple[FarmStatus, ...], role: Role, view: PairView | None) -> str:
-    """Writes the survey for programs, with the role of this balancer in its pair and its view of the other one."""
-    peer = view.to_document() if view is not None else None
-    return json.dumps({**to_document(statuses), "role": role.value, "peer": peer}, indent=1)
+def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:
+    """Writes the survey for programs, with the role of this balancer in its pair and the hash of its farms file."""
+    return json.dumps({**to_document(statuses), "role": role.value, "digest": digest}, indent=1)
 
 
 def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:

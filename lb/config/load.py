@@ -49,7 +49,7 @@ from .schema import (
     text_of,
     whole_seconds,
 )
-from .service import SYNC, Settings
+from .service import Settings
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
 MAX_SIZE = 16 * 1024 * 1024
@@ -101,7 +101,6 @@ def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     require_disjoint(farms)
     _require_marks(farms)
     pair = pair_of(document["pair"]) if "pair" in document else None
-    _require_sync(settings, pair)
     return with_sources(farms, pair) if pair is not None else farms
 
 
@@ -126,15 +125,6 @@ def _require_marks(farms: tuple[Farm, ...]) -> None:
     if len(farms) > layout.farms:
         message = f"are bits for {layout.farms} farms, and there are {len(farms)}: the most is {MANY:#x}"
         raise FarmError("service.marks", message)
-
-
-def _require_sync(settings: Settings, pair: Pair | None) -> None:
-    if settings.endpoint is None or settings.endpoint[0] != SYNC:
-        return
-    if pair is None:
-        raise FarmError("service.metrics", "must not be on the link of a pair where there is no [pair]")
-    if any(one.is_link_local for node in pair.nodes for one in node.sync.address):
-        raise FarmError("service.metrics", "must not be on a link whose addresses need a zone (link-local)")
 
 
 def _farm(name: str, value: object) -> Farm:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.load import parse_settings
-from ..config.service import SYNC, Settings
+from ..config.service import Settings
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..guardian import lock
@@ -26,7 +26,6 @@ from ..nft import host as modules, nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
-from ..pair.node import with_own_address
 from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
@@ -182,7 +181,7 @@ class Service:
                 self._tell("note", f"cannot be checked: {complaint}")
         else:
             require_usable(farms)
-        return text, farms, with_own_address(self._options.over(parse_settings(text)), text)
+        return text, farms, self._options.over(parse_settings(text))
 
     def _words(self) -> Overrides:
         folder = self._options.folder
@@ -208,9 +207,6 @@ class Service:
             return
         await self._close_metrics()
         if settings.endpoint is None:
-            return
-        if settings.endpoint[0] == SYNC:
-            self._tell("metrics-failed", f"{settings.metrics}: this machine is no node of the pair in its file")
             return
         server = MetricsServer(self._page)
         try:

@@ -233,15 +233,6 @@ async def test_metrics_that_cannot_be_served_are_an_event(served: Served) -> Non
     assert "metrics-failed" in served.kinds()
 
 
-async def test_on_the_link_of_a_pair_a_machine_that_is_no_node_serves_no_metrics(served: Served) -> None:
-    both = (Path(__file__).parents[1] / "valid" / "pair-metrics.toml").read_text()
-    served.file.write_text(both)
-    async with running(served):
-        assert [event.reason for event in served.events if event.kind == "metrics-failed"] == [
-            "sync:9190: this machine is no node of the pair in its file"
-        ]
-
-
 def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles: list[Callable[[], Role]] = []
     monkeypatch.setattr(service, "NftApplier", lambda role_of: roles.append(role_of))
