@@ -159,8 +159,13 @@ class Guardian:
         """The thread that changes the kernel."""
         return self._reconciler.worker
 
+    @property
+    def failure(self) -> str:
+        """Why the kernel has refused the last change; "" when it has not."""
+        return str(self._reconciler.failure or "")
+
     async def settle(self) -> None:
-        """Waits until what is decided so far is in the kernel, or could not be brought there."""
+        """Waits until what is decided so far is in the kernel; KernelError when it refuses, and is tried again."""
         if self._loop is not None:
             await self._reconciler.settle()
 

@@ -59,6 +59,7 @@ class Reconciler:
     ) -> None:
         self.transactions = 0
         self.failed = 0
+        self.failure: KernelError | None = None
         self._farms, self._words = farms, words
         self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
         self._applier = applier
@@ -120,10 +121,12 @@ class Reconciler:
         return merged.shares.get(backend) if merged else None
 
     async def settle(self) -> None:
-        """Waits until all that is wanted so far is in the kernel, or could not be brought there."""
+        """Waits until all that is wanted so far is in the kernel; KernelError when it refuses, and is tried again."""
         if not self._settled.is_set():
             self._hurry.set()
             await self._settled.wait()
+        if self.failure is not None:
+            raise self.failure.with_traceback(None)
 
     async def _apply(self) -> None:
         retry = _RETRY_FIRST
@@ -136,6 +139,7 @@ class Reconciler:
                 await self._carry_out(dirty, failed_before=retry > _RETRY_FIRST)
             except KernelError as error:
                 self.failed += 1
+                self.failure = error
                 self._tell("apply-failed", reason=str(error))
                 self._settle_waiters()
                 self._hurry.clear()
@@ -145,6 +149,7 @@ class Reconciler:
                 self.request(dirty, 0.0)
             else:
                 retry = _RETRY_FIRST
+                self.failure = None
                 self._batching.done(asyncio.get_running_loop().time())
                 if not self._wanted.is_set():
                     self._settle_waiters()

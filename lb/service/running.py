@@ -51,9 +51,6 @@ class Operations:
         self._events = events
         self._text, self._digest = text, digest_of(text)
         self._one_at_a_time = asyncio.Lock()
-        self._refusal = ""
-        self._failed = 0
-        events.subscribe(self._take)
 
     async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
         """Takes the operator's word about a backend, and returns what has come of it, in lines."""
@@ -159,8 +156,8 @@ class Operations:
             text += f"; {kept} cannot be checked"
         if (counts := self.guardian.counts).is_full:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
-        if self._refusal:
-            text += f"; not in the kernel: {self._refusal}"
+        if self.guardian.failure:
+            text += f"; not in the kernel: {self.guardian.failure}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
 
     async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
@@ -172,20 +169,15 @@ class Operations:
 
     async def _carry_out(self) -> list[str]:
         """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
-        failed = self.guardian.counts.failed_transactions
         self.guardian.configure(self.farms, self.words)
-        _, trouble = await asyncio.gather(self.guardian.settle(), self._keeper.keep(self._text, self.words))
-        if self.guardian.counts.failed_transactions > failed:
-            raise RequestError(f"{self._refusal}; the guardian will try again", 2)
+        keeping = asyncio.create_task(self._keeper.keep(self._text, self.words))
+        try:
+            await self.guardian.settle()
+        except KernelError as error:
+            raise RequestError(f"{error}; the guardian will try again", 2) from None
+        finally:
+            trouble = await keeping
         return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
-
-    def _take(self, event: Event) -> None:
-        failed = self.guardian.counts.failed_transactions
-        if event.kind == "apply-failed" and failed > self._failed:
-            # Flows that could not be ended are told by the same kind, and are no refusal.
-            self._refusal, self._failed = event.reason, failed
-        elif event.kind == "applied":
-            self._refusal = ""
 
 
 def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:

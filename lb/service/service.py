@@ -164,10 +164,15 @@ class Service:
         return 2 if failure else 0
 
     async def _begin(self, guardian: Guardian, running: Operations) -> None:
-        await guardian.settle()
+        refused = False
+        try:
+            await guardian.settle()
+        except KernelError:
+            # It has become an event, and the guardian tries again.
+            refused = True
         # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
         gc.freeze()
-        if guardian.counts.failed_transactions == 0:
+        if not refused:
             self._notifier.ready()
         await running.keep()
 

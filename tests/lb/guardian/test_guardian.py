@@ -203,13 +203,19 @@ async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     assert next(event.reason for event in events if event.kind == "apply-failed") == "nft refuses"
 
 
-async def test_settle_ends_when_the_kernel_refuses() -> None:
+async def test_settle_raises_what_the_kernel_refuses_until_it_takes_it() -> None:
     kernel = Kernel()
     kernel.failures = 1000
     async with running(watched(1), kernel=kernel) as (guardian, _):
         async with asyncio.timeout(30):
-            await guardian.settle()
+            with pytest.raises(KernelError) as raised:
+                await guardian.settle()
         assert kernel.conditions == []
+        assert guardian.failure == str(raised.value)
+        kernel.failures = 0
+        await until(lambda: not guardian.failure)
+        await guardian.settle()
+        assert kernel.conditions
 
 
 async def test_failures_that_come_together_go_together() -> None:
