@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ..farm import Conditions, Farm
@@ -42,27 +42,30 @@ def plan(farms: tuple[Farm, ...], words: Overrides, conditions: Conditions | Non
 
     Conditions are given where a guardian has a say too.
     """
-    new = compile_table(farms, words.conditions() if conditions is None else conditions, words.stopped_of(farms))
-    found = kernel.read()
+    wanted = words.conditions() if conditions is None else conditions
+    return compare(kernel.read(), compile_table(farms, wanted, words.stopped_of(farms)))
+
+
+def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:
+    """Returns what turns the table that was found into the new one.
+
+    A part makes of a table that can be changed element by element the one that is wanted instead of the new one.
+    """
     if found is None:
         return Plan(None, new, (render(new),))
-    if foreign := foreign_of(found, new):
-        return Plan(None, new, (replacement(new),), foreign)
+    if foreign := _foreign_of(found, new):
+        return Plan(None, new, (f"delete table inet {TABLE}\n{render(new)}",), foreign)
+    new = new if part is None else part(found.table)
     return Plan(found.table, new, tuple(transactions(found.table, new)))
 
 
-def foreign_of(found: Snapshot, new: Table) -> str:
+def _foreign_of(found: Snapshot, new: Table) -> str:
     """Says why the table that was found has to be replaced as a whole, or nothing."""
     if found.damage:
         return f"the table is not as noidlb has made it ({found.damage})"
     if found.version != kernel.VERSION:
         return "the table is of another version"
     return "the table has other bits for its marks" if found.table.layout != new.layout else ""
-
-
-def replacement(new: Table) -> str:
-    """Returns the transaction that makes a table in the place of another."""
-    return f"delete table inet {TABLE}\n{render(new)}"
 
 
 def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
