@@ -1,4 +1,18 @@
-"""From verdicts to the kernel: changes that come together go together, and failures are tried again."""
+"""Reconciles the kernel's table with the desired state: coalesces changes, retries failures.
+
+The desired state is a function of the farms, the operator's overrides and the health of the backends; desired.merge()
+computes it for one farm. A request names the farms in which something has changed. _apply() waits for requests,
+computes those farms again and gives all conditions to the applier, which finds the difference itself. Three rules hold:
+
+- Coalescing: the first request of a quiet time is carried out at once, and requests that follow closely wait for each
+  other (coalesce.py), so that 1,000 backends that die together are a handful of transactions. settle() ends the wait.
+- Level, not edge: a request carries no change, only the names of farms. When the kernel refuses, the same names are
+  requested again after 0.2 s, up to 5 s, together with what has changed meanwhile; no change can be lost or doubled.
+- The table is trusted until it is not: _look() hears from the kernel when another program has changed a table, and
+  requests an empty set. The applier then compares the whole table and repairs it.
+
+All calls that change the kernel run in one thread (worker.py), so that a slow nft delays no probe.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +41,12 @@ Count = Callable[[], Mapping[int, int]]
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
-# Once nft is well again, nothing waits for longer than this.
+# Seconds before a refused change is tried again: doubled each time.
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 
 
 class Applier(Protocol):
-    """What changes the kernel: noidlb.guardian.applier.NftApplier, or a test's. Blocking, called by one thread."""
+    """Changes the kernel: NftApplier, or a stand-in of a test. Blocking; called by one thread."""
 
     def read(self) -> Snapshot | None: ...
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult: ...
@@ -47,11 +61,11 @@ def _descriptor_of(applier: Applier) -> int:
 
 
 class Reconciler:
-    """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
+    """Keeps the kernel's table as farms, overrides and health want it.
 
-    count is what counts connections for farms that go by them. transactions and failed are how many there were. present
-    is what served when the guardian came, or before the last change of the farms; shares are the percentages of weights
-    of farms that go by connections.
+    count counts connections, for farms with the scheduler least-connections. transactions and failed are totals,
+    failure is the last refusal until a change succeeds. present says which backends served when the guardian started,
+    or before the last change of the farms; shares holds the percentages of weights of farms with least-connections.
     """
 
     def __init__(
@@ -143,7 +157,7 @@ class Reconciler:
                 self._tell("apply-failed", reason=str(error))
                 self._settle_waiters()
                 self._hurry.clear()
-                # Whatever was to be changed still is; what comes meanwhile goes with it.
+                # The same farms are requested again, with those that change meanwhile.
                 await self._pause(asyncio.get_running_loop().time() + retry)
                 retry = min(_RETRY_MOST, 2 * retry)
                 self.request(dirty, 0.0)
@@ -189,7 +203,7 @@ class Reconciler:
             self._tell("floor", farm=farm.name, backend=backend, reason=reason)
 
     async def _pause(self, until: float) -> None:
-        """Waits, but not when somebody waits for the end of it."""
+        """Waits until a time, or until a caller of settle() waits."""
         if until > asyncio.get_running_loop().time():
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
@@ -200,7 +214,7 @@ class Reconciler:
         self._settled.set()
 
     async def _look(self) -> None:
-        """Looks whether somebody else was at the tables: as soon as the kernel tells, and now and then in any case."""
+        """Repairs the table when another program has changed it: at the kernel's notice, and every 5 s in any case."""
         while True:
             await self._notice()
             # Programs that change a table change it again: all of it is one look.
@@ -210,7 +224,7 @@ class Reconciler:
                     self.request(set(), 0.0)
 
     async def _notice(self) -> None:
-        """Waits until somebody has changed a table, but not longer than until the next look."""
+        """Waits until another program has changed a table, at most until the next look."""
         loop, noticed = asyncio.get_running_loop(), asyncio.Event()
         descriptor = _descriptor_of(self._applier)
         if descriptor >= 0:

@@ -1,4 +1,14 @@
-"""Ids and conntrack marks of farms and backends, from the configuration alone."""
+"""Ids and conntrack marks of farms and backends, from the configuration alone.
+
+The mark of a connection says which farm and which backend it belongs to; conntrack -L -m and -D -m find it by that. A
+mark is 32 bits that all programs on the machine share, so mark_layout.py takes some of them:
+
+    bit 31 .. 16     pending | farm | backend     and, with many farms, down to bit 8; bits 29 and 30 are a pair's
+
+The number of a farm is a hash of its name, and the number of a backend a hash of its own within the farm; a number that
+is taken gives way to the next one. Two balancers with the same file, and a restart, therefore agree without a word
+between them, and a farm that is added or removed changes the numbers of few others or none.
+"""
 
 from __future__ import annotations
 
