@@ -80,6 +80,9 @@ class Schedule:
             yield from self._one_round()
             if not self._every:
                 self._exhausted = True
+                # stop() may have come before that, behind the last target.
+                if self._stopped:
+                    raise SurveyStopped
                 return
             due += self._every
             late = monotonic() - due

@@ -8,7 +8,16 @@ from typing import Any
 
 from noidchecks import NotConnected, Result
 from noidchecks.address import AF_INET, Address
-from noidchecks.dialogue.operations import Accept, Datagram, Listen, LocalAddress, Operation, Receive, ReceiveFrom
+from noidchecks.dialogue.operations import (
+    Accept,
+    Await,
+    Datagram,
+    Listen,
+    LocalAddress,
+    Operation,
+    Receive,
+    ReceiveFrom,
+)
 from noidchecks.probe import _failed
 from noidchecks.status.render import render
 from tests.support.rehearse import FakeChannel, _Stage
@@ -106,6 +115,9 @@ class _Fuzzed(_Stage):
         if isinstance(operation, Listen | Accept):
             self._seen.channels.append(FakeChannel(_SENDERS[0] if isinstance(operation, Accept) else _OURS))
             return self._seen.channels[-1]
+        if isinstance(operation, Await):
+            # Any of them may be the first; how much of the input is left decides.
+            return operation.channels[len(self._incoming) % len(operation.channels)]
         return super()._usual(operation)
 
     def _received(self, operation: Receive | ReceiveFrom) -> object:

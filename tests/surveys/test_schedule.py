@@ -111,6 +111,15 @@ def test_a_stop_is_heard_at_once(over: float, clock: Clock) -> None:
         next(items)
 
 
+def test_a_stop_behind_the_last_target_is_heard() -> None:
+    schedule = Schedule(lambda: targets(1), 0, 0, print)
+    items = iter(schedule)
+    next(items)
+    schedule.stop()
+    with pytest.raises(SurveyStopped):
+        next(items)
+
+
 def test_a_round_counts_its_states() -> None:
     this = Round(3)
     for state in (0, 2, 2):

@@ -469,7 +469,7 @@ async def test_a_full_table_of_connections_excuses_silence_and_nothing_else(tmp_
     with Peer(FTP) as peer:
         one = watched(hung.port, peer.port, timeout=0.3, fall=1)
         async with running(one, kernel=kernel, flow_table=FlowTable(proc.root)) as (guardian, events):
-            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            await until(lambda: (kernel.state("b1"), kernel.state("b2")) == (UP, UP))
             port = hung.port
             hung.close()
             proc.tell(100)
