@@ -18,16 +18,15 @@ from noidchecks.status.text import printable
 from ..config.hints import faults, hints
 from ..config.load import load
 from ..doctor.machine import examine
+from ..errors import LbError
 from ..farm import BackendState, Farm, FarmError
 from ..finding import FAULT
 from ..guardian.commands import require_usable
-from ..guardian.lock import GuardError
 from ..nft import conntrack, nft as kernel
 from ..nft.compile import compile_table
 from ..nft.marks import Marks
 from ..nft.narrow import plan_backend, plan_farm
 from ..nft.plan import plan
-from ..nft.run import KernelError
 from ..nft.table import render
 from ..service.operation import (
     carry_out,
@@ -41,8 +40,7 @@ from ..service.operation import (
     remind,
     tell,
 )
-from ..service.request import RequestError
-from ..service.state import StateError, StateFolder
+from ..service.state import StateFolder
 from . import guard as cli_guard
 from .diff import diff
 from .guard import (
@@ -260,15 +258,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         _say(error.format_message())
         return USAGE
-    except FarmError as error:
+    except LbError as error:
         _say(str(error))
-        return USAGE
-    except RequestError as error:
-        _say(str(error))
-        return error.code
-    except (KernelError, StateError, GuardError) as error:
-        _say(str(error))
-        return TROUBLE
+        return error.exit_code
     except SystemExit:
         # click's answer when nobody reads any more; the interpreter must not find that out again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

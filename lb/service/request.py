@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from noidchecks.errors import Portable
 
 from ..config.load import MAX_SIZE
+from ..errors import LbError
 from .state import DEFAULT_FOLDER
 
 DEFAULT_SOCKET = "/run/noidlb/control"
@@ -19,12 +20,12 @@ Request: TypeAlias = Mapping[str, object]
 Answer: TypeAlias = dict[str, Any]
 
 
-class RequestError(Portable, ValueError):
+class RequestError(LbError, Portable, ValueError):
     """A request that cannot be carried out: one sentence, and the exit code that noidlb ends with."""
 
     def __init__(self, message: str, code: int = 3) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = code
 
 
 def socket_path(folder: Path, given: str | None = None) -> Path:

@@ -104,7 +104,7 @@ async def test_what_makes_no_sense_is_refused(served: Served, request_: dict[str
     async with running(served):
         with pytest.raises(RequestError, match=error) as caught:
             await served.ask(**request_)
-        assert caught.value.code == 3
+        assert caught.value.exit_code == 3
         assert "word" not in served.kinds()
 
 
@@ -115,7 +115,7 @@ async def test_a_refusing_kernel_is_the_answer(served: Served) -> None:
         served.kernel.failures = 1
         with pytest.raises(RequestError, match="nft refuses; the guardian will try again") as caught:
             await served.ask("say", farm="f", backend="b1", state="down")
-        assert caught.value.code == 2
+        assert caught.value.exit_code == 2
         await until(lambda: served.kernel.state("b1") is DOWN)
 
 
