@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from noidchecks.plugin.getopt import Option, Plugin
-from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from noidchecks.plugin.getopt import Option
+from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
 
 BEGIN = "<!-- options -->"
 END = "<!-- /options -->"

@@ -193,6 +193,19 @@ def test_a_server_that_denies_epsv_is_asked_with_pasv(new_folder: Folders, famil
                 assert "data PASV" in result.text
 
 
+@pytest.mark.parametrize("denied", ["NLST", "LIST", "NLST,EPSV"])
+def test_a_server_that_forbids_a_listing_lists_otherwise(new_folder: Folders, family: str, denied: str) -> None:
+    more: dict[str, str | Path] = {"cmds_denied": denied}
+    if family == "IPv6" and "EPSV" in denied:
+        pytest.skip("over IPv6 there is no way but EPSV")
+    with servers.vsftpd(new_folder(), free_port(), more=more) as server:
+        counted = ask(server, family, listing=Listing("", min_files=len(FILES), max_files=len(FILES)))
+        assert counted.ok, counted.text
+        assert ask(server, family, listing=Listing("")).ok
+        missing = ask(server, family, listing=Listing("nosuch", max_files=0))
+        assert missing.ok is (denied == "LIST"), missing.text
+
+
 def test_a_server_that_denies_port_is_asked_with_eprt(new_folder: Folders) -> None:
     with servers.vsftpd(new_folder(), free_port(), more={"cmds_denied": "PORT"}) as server:
         result = ask(server, "IPv4", data="active", get=BLOCKS)

@@ -1,8 +1,16 @@
-"""The errors that end a command, and what is wrong with a configuration."""
+"""The errors that end a command, and what is wrong with a configuration: one error, or all that were found at once."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
 from noidchecks.errors import Portable
+
+# The name of a farm may have dots in it; no key of a farm has any.
+_FARM = re.compile(r"farms\.(.*?)(?:\.(?:backends|guardian)\b.*|\.[a-z-]+(?:\[[0-9]+\])?)?")
 
 
 class LbError(Exception):
@@ -12,14 +20,76 @@ class LbError(Exception):
 
 
 class FarmError(LbError, Portable, ValueError):
-    """A farm that cannot be: path names the value in the configuration, the message says what is allowed."""
+    """A farm that cannot be: path names the value in the configuration, the message says what is allowed.
+
+    backend is the name of the backend that the path leads to, where it has one; where is the path with it. others are
+    the errors that were found together with this one. partial is what could be read of a list in spite of the errors in
+    it, by position.
+    """
 
     exit_code = 3
 
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}" if path else message)
+    def __init__(self, path: str, message: str, *, backend: str = "", others: Sequence[FarmError] = ()) -> None:
+        self.where = f"{path} (backend {backend})" if backend else path
+        super().__init__(f"{self.where}: {message}" if path else message)
         self.path = path
         self.message = message
+        self.backend = backend
+        self.others = tuple(others)
+        self.partial: Mapping[int, object] | None = None
+
+    @property
+    def all(self) -> tuple[FarmError, ...]:
+        """This error, and those that were found together with it."""
+        return self, *self.others
+
+    @property
+    def farm(self) -> str:
+        """The name of the farm that the path leads to, or nothing."""
+        found = _FARM.fullmatch(self.path)
+        return found[1] if found else ""
+
+    def to_document(self) -> dict[str, str]:
+        """Returns the error alone, as JSON has it."""
+        return {"path": self.path, "farm": self.farm, "backend": self.backend, "message": self.message}
+
+
+class Errors:
+    """Collects errors: those that a with block of it raises, and those that are added."""
+
+    def __init__(self) -> None:
+        self.found: list[FarmError] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, FarmError):
+            self.found += error.all
+            return True
+        return False
+
+    def add(self, error: FarmError) -> None:
+        """Adds an error, and those that were found together with it."""
+        self.found += error.all
+
+    def require(self, holds: bool, path: str, message: str) -> None:
+        """Adds an error unless it holds."""
+        if not holds:
+            self.found.append(FarmError(path, message))
+
+    def check(self) -> None:
+        """Raises all errors as one; returns when there are none."""
+        if self.found:
+            raise joined(self.found)
+
+
+def joined(errors: Sequence[FarmError]) -> FarmError:
+    """Returns one error that has all others with it."""
+    first, *rest = errors
+    return FarmError(first.path, first.message, backend=first.backend, others=rest)
 
 
 def require(holds: bool, path: str, message: str) -> None:

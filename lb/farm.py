@@ -9,7 +9,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
-from .errors import FarmError as FarmError, require
+from .errors import Errors, FarmError as FarmError, require
 from .guard import Guard as Guard
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
@@ -111,14 +111,19 @@ class Backend:
     passive_ports: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
-        _require_one_per_family(self.address, "address")
-        if self.port is not None:
-            _require_port(self.port, "port")
-        require(1 <= self.weight <= MAX_WEIGHT, "weight", f"must be 1 to {MAX_WEIGHT}, not {self.weight}")
+        errors = Errors()
+        with errors:
+            _require_name(self.name)
+        with errors:
+            _require_one_per_family(self.address, "address")
+        with errors:
+            if self.port is not None:
+                _require_port(self.port, "port")
+        errors.require(1 <= self.weight <= MAX_WEIGHT, "weight", f"must be 1 to {MAX_WEIGHT}, not {self.weight}")
         if self.passive_ports is not None:
             low, high = self.passive_ports
-            require(1 <= low <= high <= 65535, "passive-ports", f"must be a range in 1-65535, not {low}-{high}")
+            errors.require(1 <= low <= high <= 65535, "passive-ports", f"must be a range in 1-65535, not {low}-{high}")
+        errors.check()
 
     def address_of(self, version: int) -> IPAddress | None:
         """Returns its address of IP version 4 or 6, or None."""
@@ -152,22 +157,34 @@ class Farm:
     marks: int | None = None
 
     def __post_init__(self) -> None:
-        _require_name(self.name)
-        object.__setattr__(self, "ports", self._effective_ports())
-        self._require_addresses()
-        self._require_backends()
-        self._require_ftps()
+        errors = Errors()
+        with errors:
+            _require_name(self.name)
+        with errors:
+            object.__setattr__(self, "ports", self._effective_ports())
+        with errors:
+            self._require_vip()
+            self._require_families()
+        with errors:
+            self._require_source()
+        with errors:
+            self._require_backends()
+        with errors:
+            self._require_ftps()
         is_tftp = self.protocol is Protocol.TFTP
-        require(is_tftp or not self.single_port, "single-port", "is only used by protocol tftp")
+        errors.require(is_tftp or not self.single_port, "single-port", "is only used by protocol tftp")
         if self.guardian is not None:
             needed = f"must be given for protocol {self.protocol.value}"
-            require(bool(self.commands), "guardian.command", needed)
+            errors.require(bool(self.commands), "guardian.command", needed)
             floor, count = self.guardian.min_backends, len(self.backends)
-            require(floor <= count, "guardian.min-backends", f"must be at most the {count} backends, not {floor}")
+            errors.require(
+                floor <= count, "guardian.min-backends", f"must be at most the {count} backends, not {floor}"
+            )
         if self.sticky is not None:
-            require(1 <= self.sticky <= MAX_STICKY, "sticky", f"must be 1s to 7d, not {self.sticky}s")
+            errors.require(1 <= self.sticky <= MAX_STICKY, "sticky", f"must be 1s to 7d, not {self.sticky}s")
         if (limit := self.connection_limit) is not None:
-            require(1 <= limit <= MAX_LIMIT, "connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
+            errors.require(1 <= limit <= MAX_LIMIT, "connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
+        errors.check()
 
     @property
     def helper(self) -> str:
@@ -203,23 +220,42 @@ class Farm:
             require(bool(ports), "ports", "must hold a control port, 21 for one: 20 is only the source of active data")
         return ports
 
-    def _require_addresses(self) -> None:
+    def _require_vip(self) -> None:
         require(bool(self.vip), "vip", "must hold at least one address")
-        _require_hosts(self.vip, "vip")
+        require_hosts(self.vip, "vip")
         _require_distinct(self.vip, "vip")
+
+    def _require_families(self) -> None:
+        errors = Errors()
+        for version in sorted({vip.version for vip in self.vip}) if self.backends else ():
+            reachable = any(backend.address_of(version) for backend in self.backends)
+            errors.require(reachable, "backends", f"must have an IPv{version} address for the IPv{version} VIP")
+        errors.check()
+
+    def _require_source(self) -> None:
         _require_one_per_family(self.source, "source", empty=True)
         require(not self.source or self.mode is Mode.SNAT, "source", "is only used in mode snat")
 
     def _require_backends(self) -> None:
         count = len(self.backends)
         require(1 <= count <= MAX_BACKENDS, "backends", f"must be 1 to {MAX_BACKENDS} backends, not {count}")
-        _require_distinct([backend.name for backend in self.backends], "backends", "name")
-        for version in {vip.version for vip in self.vip}:
-            reachable = any(backend.address_of(version) for backend in self.backends)
-            require(reachable, "backends", f"must have an IPv{version} address for the IPv{version} VIP")
+        errors = Errors()
+        with errors:
+            _require_distinct([backend.name for backend in self.backends], "backends", "name")
         vips = set(self.vip)
+        servers: dict[tuple[IPAddress, int], str] = {}
         for number, backend in enumerate(self.backends):
-            require(vips.isdisjoint(backend.address), f"backends[{number}].address", "must not be a VIP of the farm")
+            path = f"backends[{number}].address"
+            errors.require(vips.isdisjoint(backend.address), path, "must not be a VIP of the farm")
+            ports = self.ports if backend.port is None else (backend.port,)
+            sockets = [(address, port) for address in backend.address for port in ports]
+            # One server under two names gets twice its share, and goes down twice.
+            twice = next((one for one in sockets if servers.get(one, backend.name) != backend.name), None)
+            if twice is not None:
+                address, port = twice
+                errors.add(FarmError(path, f"must not be {address} port {port}, which is backend {servers[twice]}"))
+            servers.update((one, backend.name) for one in sockets if one not in servers)
+        errors.check()
 
     def _require_ftps(self) -> None:
         is_ftp = self.protocol is Protocol.FTP
@@ -251,25 +287,31 @@ def is_name(text: str) -> bool:
 
 def require_disjoint(farms: tuple[Farm, ...]) -> None:
     """Checks that no two farms have one name or claim the same VIP, transport and port; FarmError."""
-    _require_distinct([farm.name for farm in farms], "farms", "name")
+    errors = Errors()
+    with errors:
+        _require_distinct([farm.name for farm in farms], "farms", "name")
     claims: dict[tuple[str, IPAddress, int], Farm] = {}
     for farm in farms:
         for transport, vip, port in farm.services:
             if (owner := claims.setdefault((transport, vip, port), farm)) is not farm:
                 message = f"{transport} {vip} port {port} belongs to farm {owner.name}: it must not be claimed twice"
-                raise FarmError(f"farms.{farm.name}.vip", message)
-    _require_disjoint_backends(farms, claims)
+                errors.add(FarmError(f"farms.{farm.name}.vip", message))
+    with errors:
+        _require_disjoint_backends(farms, claims)
+    errors.check()
 
 
 def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, IPAddress, int], Farm]) -> None:
+    errors = Errors()
     vips = {vip: owner.name for (_, vip, _), owner in claims.items()}
     ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
     for farm in farms:
         for number, backend in enumerate(farm.backends):
             path = f"farms.{farm.name}.backends[{number}]"
-            for vip in vips.keys() & backend.address:
+            for vip in backend.address:
                 # A packet is translated once: sent to a VIP, it would end at the balancer's own daemon.
-                raise FarmError(f"{path}.address", f"must not be a VIP, as {vip} is of farm {vips[vip]}")
+                message = f"must not be a VIP, as {vip} is of farm {vips.get(vip)}"
+                errors.require(vip not in vips, f"{path}.address", message)
             if backend.passive_ports is None:
                 continue
             path += ".passive-ports"
@@ -277,12 +319,13 @@ def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, 
             for vip in farm.vip:
                 for start, end, other, _ in ranges.get(vip, []):
                     overlap = other is not farm and low <= end and start <= high
-                    require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
+                    errors.require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
                 ranges.setdefault(vip, []).append((low, high, farm, path))
     for (transport, vip, port), owner in claims.items():
         for low, high, _, path in ranges.get(vip, []):
-            if transport == "tcp" and low <= port <= high:
-                raise FarmError(path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
+            holds = transport == "tcp" and low <= port <= high
+            errors.require(not holds, path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
+    errors.check()
 
 
 def _require_name(name: str) -> None:
@@ -304,14 +347,18 @@ def _require_one_per_family(addresses: tuple[IPAddress, ...], path: str, *, empt
     require(empty or bool(addresses), path, "must hold at least one address")
     single = len({address.version for address in addresses}) == len(addresses)
     require(single, path, "must hold at most one address of each family")
-    _require_hosts(addresses, path)
+    require_hosts(addresses, path)
 
 
-def _require_hosts(addresses: tuple[IPAddress, ...], path: str) -> None:
+def require_hosts(addresses: tuple[IPAddress, ...], path: str) -> None:
+    """Checks that packets can be sent to each of these addresses as to one host; FarmError."""
     for address in addresses:
         if isinstance(address, IPv6Address):
             # A zone is free text, which must not reach nft, nor an error that prints the address.
             require(address.scope_id is None, path, "must not have a zone ('%' and what follows)")
+            # The kernel takes it, and then cannot send anything there: EINVAL. IPv4 has no zones, so 169.254/16 works.
+            link_local = f"must not be link-local, as {address} is: nft cannot say on which link"
+            require(not address.is_link_local, path, f"{link_local}; take a global or unique local (fd00::/8) address")
         special = address.is_multicast or address.is_unspecified or address.is_loopback or address == _BROADCAST
         if special or getattr(address, "ipv4_mapped", None):
             raise FarmError(path, f"must be the address of one host on the network, not {address}")

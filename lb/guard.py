@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from .errors import require
+from .errors import Errors, require
 
 # Hundreds of farms share one command, and shlex is slow.
 words_of = lru_cache(maxsize=64)(shlex.split)
@@ -55,21 +55,27 @@ class Guard:
     shared_check: bool = False
 
     def __post_init__(self) -> None:
-        require(len(self.commands) <= MAX_COMMANDS, "commands", f"must be at most {MAX_COMMANDS}")
+        errors = Errors()
+        errors.require(len(self.commands) <= MAX_COMMANDS, "commands", f"must be at most {MAX_COMMANDS}")
         for number, command in enumerate(self.commands):
             where = "command" if len(self.commands) == 1 else f"commands[{number}]"
-            require(bool(command.strip()), where, "must not be empty")
-            require(self.commands.index(command) == number, where, f"must not be {command[:60]!r} twice")
-        _require_interval(self.interval, "interval")
+            errors.require(bool(command.strip()), where, "must not be empty")
+            errors.require(self.commands.index(command) == number, where, f"must not be {command[:60]!r} twice")
+        with errors:
+            _require_interval(self.interval, "interval")
         if self.fast_interval is not None:
-            _require_interval(self.fast_interval, "fast-interval")
+            with errors:
+                _require_interval(self.fast_interval, "fast-interval")
             limit = f"must be at most the interval, {self.interval:g}s, not {self.fast_interval:g}s"
-            require(self.fast_interval <= self.interval, "fast-interval", limit)
-        require(0 < self.timeout <= 3600, "timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s")
-        require(1 <= self.rise <= 100, "rise", f"must be 1 to 100, not {self.rise}")
-        require(1 <= self.fall <= 100, "fall", f"must be 1 to 100, not {self.fall}")
-        require(0 <= self.slow_start <= 3600, "slow-start", f"must be at most 1h, not {self.slow_start:g}s")
-        require(0 <= self.min_backends <= 255, "min-backends", f"must be 0 to 255, not {self.min_backends}")
+            errors.require(self.fast_interval <= self.interval, "fast-interval", limit)
+        errors.require(
+            0 < self.timeout <= 3600, "timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s"
+        )
+        errors.require(1 <= self.rise <= 100, "rise", f"must be 1 to 100, not {self.rise}")
+        errors.require(1 <= self.fall <= 100, "fall", f"must be 1 to 100, not {self.fall}")
+        errors.require(0 <= self.slow_start <= 3600, "slow-start", f"must be at most 1h, not {self.slow_start:g}s")
+        errors.require(0 <= self.min_backends <= 255, "min-backends", f"must be 0 to 255, not {self.min_backends}")
+        errors.check()
 
     @property
     def fast(self) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-DEFAULT_RUN = "/run/noidlb"
+DEFAULT_RUN = "/run/noidlb-pair"
+"""Root's own: keepalived and conntrackd write there as root, and it stays when the guardian's service ends."""
 
 
 class Role(Enum):

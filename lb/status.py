@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from noidchecks.status.text import printable
-
-from .events import stamp
 from .farm import Backend, BackendState, Farm
+from .guardian.desired import versions_of
 from .nft.listing import Snapshot
 from .nft.marks import Marks
-from .nft.plan import shares
-from .nft.table import Table
+from .nft.observed import Facts, facts_of
 from .overrides import Overrides
 from .role import Role
 
-_HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN", "")
-# The columns of numbers.
-_RIGHT = range(4, 8)
+# Of what JSON holds: the names stay as long as it does.
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +38,11 @@ class BackendView:
 class BackendStatus:
     """A backend as the kernel treats it: up, drain, down, standby (a backup that waits), or what its farm is.
 
-    share is the part of new clients that it gets, 0 to 1. current counts its flows, data connections included; None
-    when they cannot be counted. total counts the connections that it got since it was last put in the table. guardian
-    is what a running guardian sees, None when none runs or it does not watch this farm.
+    share is the part of new clients that it gets, 0 to 1, in the IP version where it is largest; lost are the IP
+    versions, as ipv4 and ipv6, in which the guardian has taken it out while it gets clients in the other. current
+    counts its flows, data connections included; None when they cannot be counted. total counts the connections that it
+    got since it was last put in the table. guardian is what a running guardian sees, None when none runs or it does not
+    watch this farm.
     """
 
     name: str
@@ -57,11 +55,15 @@ class BackendStatus:
     current: int | None
     total: int
     guardian: BackendView | None = None
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FarmStatus:
-    """A farm as the kernel treats it: serving, refusing (no backend is left), stopped, absent (not in the table)."""
+    """A farm as the kernel treats it: serving, refusing (no backend is left), stopped, absent (not in the table).
+
+    families says the same for each IP version of its VIPs, as ipv4 and ipv6; where they differ, state is partial.
+    """
 
     name: str
     protocol: str
@@ -69,25 +71,56 @@ class FarmStatus:
     services: tuple[str, ...]
     state: str
     backends: tuple[BackendStatus, ...]
+    families: Mapping[str, str] = field(default_factory=dict)
 
 
 def survey(
-    farms: tuple[Farm, ...], words: Overrides, found: Snapshot | None, flows: Mapping[int, int] | None
+    farms: tuple[Farm, ...],
+    words: Overrides,
+    found: Snapshot | None,
+    flows: Mapping[int, int] | None,
+    sights: Mapping[tuple[str, str], BackendView] | None = None,
 ) -> tuple[FarmStatus, ...]:
-    """Puts together what is known; flows are by our part of their marks, None when nobody could count them."""
-    table = found.table if found is not None else Table()
-    view = _View(
-        words=words,
-        services={**table.of("service4"), **table.of("service6")},
-        shares=shares(table),
-        reachable=frozenset(
-            int(mark, 16) for name in ("backend4", "backend6", "host4", "host6") for mark in table.of(name)
-        ),
-        totals=found.totals if found is not None else {},
-        flows=flows,
-    )
+    """Puts together what is known; flows are by our part of their marks, None when nobody could count them.
+
+    sights are what a guardian sees, by farm and backend name.
+    """
+    each = each_status(farms, words, facts_of(found), flows, lambda *place: (sights or {}).get(place))
+    return tuple(status for status in each if status is not None)
+
+
+def each_status(
+    farms: tuple[Farm, ...],
+    words: Overrides,
+    facts: Facts,
+    flows: Mapping[int, int] | None,
+    sight: Callable[[str, str], BackendView | None],
+) -> Iterator[FarmStatus | None]:
+    """Puts together what is known of one farm after the other; None after each backend, where others may go on."""
     marks = Marks(farms)
-    return tuple(_farm(view, farm, marks) for farm in farms)
+    for farm in farms:
+        states: dict[str, str] = {}
+        numbers = {}
+        for one in farm.backends:
+            numbers[one.name] = marks.backend(farm, one.name)
+            yield None
+        for version in versions_of(farm):
+            states[f"ipv{version}"] = _family_state(farm, facts, numbers, version)
+        state = next(iter(states.values())) if len(set(states.values())) == 1 else "partial"
+        backends = []
+        for one in farm.backends:
+            seen = sight(farm.name, one.name)
+            backends.append(_backend(farm, one, state, words, facts, flows, numbers[one.name], seen))
+            yield None
+        yield FarmStatus(
+            name=farm.name,
+            protocol=farm.protocol.value,
+            mode=farm.mode.value,
+            services=tuple(f"{transport} {vip} {port}" for transport, vip, port in farm.services),
+            state=state,
+            backends=tuple(backends),
+            families=states,
+        )
 
 
 def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:
@@ -97,7 +130,22 @@ def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) ->
 
 def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:
     """Returns the survey as JSON has it."""
-    return {"version": 1, "farms": [asdict(one) for one in statuses]}
+    return {"version": VERSION, "farms": [farm_document(one) for one in statuses]}
+
+
+def farm_document(status: FarmStatus) -> dict[str, Any]:
+    """Returns what is known of a farm as JSON has it."""
+    return {**_fields(status), "backends": [backend_document(one) for one in status.backends]}
+
+
+def backend_document(status: BackendStatus) -> dict[str, Any]:
+    """Returns what is known of a backend as JSON has it."""
+    return {**_fields(status), "guardian": _fields(status.guardian) if status.guardian else None}
+
+
+def _fields(value: FarmStatus | BackendStatus | BackendView) -> dict[str, Any]:
+    # dataclasses.asdict() copies whatever is in it, and takes ten times as long.
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
@@ -106,65 +154,6 @@ def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
         return tuple(_read_farm(farm) for farm in found["farms"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it is no status: {type(error).__name__}: {error}") from error
-
-
-def seen(statuses: tuple[FarmStatus, ...], sights: Mapping[tuple[str, str], BackendView]) -> tuple[FarmStatus, ...]:
-    """Adds what a guardian sees, by farm and backend name."""
-    return tuple(
-        replace(farm, backends=tuple(replace(one, guardian=sights.get((farm.name, one.name))) for one in farm.backends))
-        for farm in statuses
-    )
-
-
-def to_table(statuses: tuple[FarmStatus, ...]) -> str:
-    """Writes the survey for people: a line for each farm with its sums, and one for each of its backends."""
-    rows: list[tuple[str, ...]] = [_HEAD]
-    for farm in statuses:
-        current = [one.current for one in farm.backends if one.current is not None]
-        total = sum(one.total for one in farm.backends)
-        sums = str(sum(current)) if current else "?", str(total)
-        services = f"{farm.services[0]}{' ...' if len(farm.services) > 1 else ''}"
-        rows.append((farm.name, farm.protocol, services, farm.state, "", "", *sums, "", ""))
-        rows.extend(("", *_row(one)) for one in farm.backends)
-    if not any(one.guardian for farm in statuses for one in farm.backends):
-        # Nobody watches: a column less.
-        rows = [(*row[:-2], row[-1]) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number in _RIGHT else cell.ljust(width)
-            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _row(one: BackendStatus) -> tuple[str, ...]:
-    port = f" port {one.port}" if one.port else ""
-    return (
-        one.name,
-        f"{', '.join(one.address)}{port}",
-        one.state,
-        str(one.weight),
-        f"{100 * one.share:.0f} %",
-        "?" if one.current is None else str(one.current),
-        str(one.total),
-        _sight(one.guardian),
-        "; ".join(filter(None, (f"operator: {one.word}" if one.word else "", _reason(one.guardian)))),
-    )
-
-
-def _sight(seen: BackendView | None) -> str:
-    if seen is None:
-        return ""
-    return seen.state if seen.seconds is None else f"{seen.state} {seen.seconds:.3f}s"
-
-
-def _reason(seen: BackendView | None) -> str:
-    if seen is None or not seen.reason:
-        return ""
-    since = f"since {stamp(seen.since)[:19]}Z: " if seen.since is not None and seen.state == "down" else ""
-    return printable(f"{since}{seen.reason}", 200)
 
 
 def _read_farm(found: dict[str, Any]) -> FarmStatus:
@@ -179,65 +168,55 @@ def _read_farm(found: dict[str, Any]) -> FarmStatus:
 
 def _read_backend(found: dict[str, Any]) -> BackendStatus:
     guardian = found.get("guardian")
+    tuples = {"address": tuple(found["address"]), "lost": tuple(found.get("lost", ()))}
+    return BackendStatus(**{**found, **tuples, "guardian": BackendView(**guardian) if guardian else None})
+
+
+def _family_state(farm: Farm, facts: Facts, marks: Mapping[str, int], version: int) -> str:
+    services = [service for service in farm.services if service[1].version == version]
+    verdicts = {facts.services.get(" . ".join(map(str, service))) for service in services}
+    if verdicts <= {None}:
+        return "absent"
+    if verdicts <= {None, "goto refuse"}:
+        return "stopped"
+    shares = facts.shares[version]
+    return "serving" if any(mark in shares for mark in marks.values()) else "refusing"
+
+
+def _backend(
+    farm: Farm,
+    one: Backend,
+    farm_state: str,
+    words: Overrides,
+    facts: Facts,
+    flows: Mapping[int, int] | None,
+    mark: int,
+    seen: BackendView | None,
+) -> BackendStatus:
+    word = words.states.get((farm.name, one.name))
+    found = [facts.shares[version][mark] for version in (4, 6) if mark in facts.shares[version]]
+    has, of = max(found, key=lambda share: share[0] / share[1], default=(0, 1))
+    reachable = {version for version in versions_of(farm) if mark in facts.reachable[version]}
+    if farm_state in ("absent", "stopped"):
+        state = farm_state
+    elif found:
+        state = "up"
+    elif not reachable:
+        state = "down"
+    else:
+        waits = one.backup and (word or one.state) is BackendState.UP
+        state = "standby" if waits else "drain"
+    lost = [version for version in versions_of(farm) if one.address_of(version) and version not in reachable]
     return BackendStatus(
-        **{**found, "address": tuple(found["address"]), "guardian": BackendView(**guardian) if guardian else None}
-    )
-
-
-def _farm(view: _View, farm: Farm, marks: Marks) -> FarmStatus:
-    backends = tuple(view.backend(farm, one, marks.backend(farm, one.name)) for one in farm.backends)
-    state = view.farm_state(farm)
-    if state == "serving" and not any(one.share for one in backends):
-        state = "refusing"
-    return FarmStatus(
-        name=farm.name,
-        protocol=farm.protocol.value,
-        mode=farm.mode.value,
-        services=tuple(f"{transport} {vip} {port}" for transport, vip, port in farm.services),
+        name=one.name,
+        address=tuple(map(str, one.address)),
+        port=one.port,
+        weight=one.weight,
         state=state,
-        backends=backends,
+        word=word.value if word else None,
+        share=has / of,
+        current=None if flows is None else flows.get(mark, 0),
+        total=facts.totals.get(mark, 0),
+        guardian=seen,
+        lost=tuple(f"ipv{version}" for version in lost) if reachable else (),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What there is to know, looked up by mark and by service."""
-
-    words: Overrides
-    services: Mapping[str, str]
-    shares: Mapping[int, tuple[int, int]]
-    reachable: frozenset[int]
-    totals: Mapping[int, int]
-    flows: Mapping[int, int] | None
-
-    def farm_state(self, farm: Farm) -> str:
-        verdicts = {self.services.get(" . ".join(map(str, service))) for service in farm.services}
-        if verdicts <= {None}:
-            return "absent"
-        return "stopped" if verdicts <= {None, "goto refuse"} else "serving"
-
-    def backend_state(self, farm: Farm, one: Backend, mark: int) -> str:
-        state = self.farm_state(farm)
-        if state != "serving":
-            return state
-        if mark in self.shares:
-            return "up"
-        if mark not in self.reachable:
-            return "down"
-        waits = one.backup and (self.words.states.get((farm.name, one.name)) or one.state) is BackendState.UP
-        return "standby" if waits else "drain"
-
-    def backend(self, farm: Farm, one: Backend, mark: int) -> BackendStatus:
-        has, of = self.shares.get(mark, (0, 1))
-        word = self.words.states.get((farm.name, one.name))
-        return BackendStatus(
-            name=one.name,
-            address=tuple(map(str, one.address)),
-            port=one.port,
-            weight=one.weight,
-            state=self.backend_state(farm, one, mark),
-            word=word.value if word else None,
-            share=has / of,
-            current=None if self.flows is None else self.flows.get(mark, 0),
-            total=self.totals.get(mark, 0),
-        )

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from noidchecks.plugin.getopt import Option, Plugin
-from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from noidchecks.plugin.getopt import Option
+from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
 
 TARGET = Path(__file__).parent / "icinga2" / "noidchecks-plugins.conf"
 

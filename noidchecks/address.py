@@ -1,20 +1,16 @@
-"""Names and addresses of peers: literals at once, names by one look-up in the background."""
+"""Addresses of peers, and the texts that are one. drivers/resolver.py looks names up."""
 
 from __future__ import annotations
 
 # _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
 import _socket
 
-from .drivers.resolver import LOOK_UPS
-from .errors import LocalError, NotResolved
 from .status.text import printable
 from .value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from .drivers.resolver import LookUp
 
 AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX = _socket.AF_UNSPEC, _socket.AF_INET, _socket.AF_INET6, _socket.AF_UNIX
 STREAM, DATAGRAM = _socket.SOCK_STREAM, _socket.SOCK_DGRAM
@@ -25,7 +21,6 @@ UNIX_PATH_LIMIT = 107
 class Address(Value):
     """Where a peer is: family AF_INET, AF_INET6 or AF_UNIX, and the socket address that the kernel takes."""
 
-    __slots__ = ("family", "sockaddr")
     family: int
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | str
 
@@ -49,7 +44,7 @@ class Address(Value):
 
 
 def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...] | None:
-    """Returns the address that the text itself is, or None for a name; NotResolved when it can be neither."""
+    """Returns the address that the text itself is, or None for a name; ValueError when it can be neither."""
     if host.startswith("/"):
         return (Address(AF_UNIX, host),)
     if not host.isascii():
@@ -58,13 +53,24 @@ def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...]
         # What a survey is mostly made of; getaddrinfo() takes a tenth of its time.
         return (Address(AF_INET, (host, port)),)
     try:
-        return _look_up(host.encode(), port, AF_UNSPEC, kind, family, _socket.AI_NUMERICHOST)
+        found = _socket.getaddrinfo(host.encode(), port, AF_UNSPEC, kind, 0, _socket.AI_NUMERICHOST)
     except _socket.gaierror:
         if not host or "\0" in host or ":" in host or "[" in host or " " in host:
-            raise NotResolved(f"not a name: {host!r}") from None
+            raise ValueError(f"not a name: {host!r}") from None
         return None
     except ValueError:
-        raise NotResolved(f"not a name: {host!r}") from None
+        raise ValueError(f"not a name: {host!r}") from None
+    return of_family(found, family, host)  # type: ignore[arg-type]  # typeshed gives a wider sockaddr than these families have
+
+
+def of_family(
+    found: Sequence[tuple[int, int, int, str, tuple[str, int]]], wanted: int, host: str
+) -> tuple[Address, ...]:
+    """Returns the addresses of the wanted family (AF_UNSPEC: all) in what getaddrinfo() found; ValueError for none."""
+    addresses = tuple(Address(family, sockaddr) for family, *_, sockaddr in found if wanted in (AF_UNSPEC, family))
+    if not addresses:
+        raise ValueError(f"{host} has no address of the wanted family")
+    return addresses
 
 
 def _is_dotted_quad(host: str) -> bool:
@@ -75,40 +81,12 @@ def _is_dotted_quad(host: str) -> bool:
     return True
 
 
-def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
-    """Starts the look-up of a name; its result() is the addresses, or NotResolved. LocalError."""
-
-    def work() -> tuple[Address, ...]:
-        try:
-            # bytes, because getaddrinfo() loads the idna codec for any str, also for an ASCII one.
-            name = host.encode() if host.isascii() else host.encode("idna")
-            return _look_up(name, port, family, kind, family, 0)
-        except UnicodeError as error:
-            raise NotResolved(f"not a name: {host!r}") from error
-        except _socket.gaierror as error:
-            raise NotResolved(str(error.args[-1])) from error
-
-    try:
-        return LOOK_UPS.ask((host, port, family, kind), host.lower(), work)
-    except (OSError, RuntimeError) as error:
-        # No descriptor or no thread left.
-        raise LocalError(f"cannot look up {host}: {error}") from error
-
-
-def _look_up(name: bytes, port: int, ask: int, kind: int, want: int, flags: int) -> tuple[Address, ...]:
-    found: Sequence[tuple[int, int, int, str, tuple[str, int]]] = _socket.getaddrinfo(name, port, ask, kind, 0, flags)  # type: ignore[assignment]  # typeshed gives a wider sockaddr than these families have
-    addresses = tuple(Address(family, sockaddr) for family, _, _, _, sockaddr in found if want in (AF_UNSPEC, family))
-    if not addresses:
-        raise NotResolved(f"{name.decode(errors='replace')} has no address of the wanted family")
-    return addresses
-
-
 def source_family(source: str) -> int:
-    """Returns the family of a literal source address; LocalError when it is none."""
+    """Returns the family of a literal source address; ValueError when it is none."""
     for family in (AF_INET, AF_INET6):
         try:
             _socket.inet_pton(family, source.partition("%")[0])
         except (OSError, ValueError):
             continue
         return family
-    raise LocalError(f"Source address must be an IPv4 or IPv6 address: {printable(source)}")
+    raise ValueError(f"Source address must be an IPv4 or IPv6 address: {printable(source)}")

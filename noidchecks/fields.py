@@ -66,9 +66,8 @@ class _Field:
         # A bool is an int to Python, and a mistake to us.
         if kind is not bool and any(issubclass(kind, one) for one in self.plain):
             return True
-        import noidchecks
-
-        return any(isinstance(value, getattr(noidchecks, name)) for name in self.classes)
+        # By name, because a class that is not loaded has no values, and is not worth loading to find that out.
+        return any(base.__name__ in self.classes and _is_ours(base) for base in kind.__mro__)
 
 
 class _Declaration:
@@ -80,15 +79,15 @@ class _Declaration:
         annotations: dict[str, str] = {}
         for base in reversed(kind.__mro__):
             annotations |= getattr(base, "__annotations__", {})
-        self.fields = tuple(_Field(name, annotations[name]) for name in kind.__slots__)
+        self.fields = tuple(_Field(name, annotations[name]) for name in kind._fields)
         self.texts = tuple(field.name for field in self.fields if str in field.plain)
         self.tuples = tuple(field for field in self.fields if field.items is not None)
-        self.values = attrgetter(*kind.__slots__)
+        self.values = attrgetter(*kind._fields)
         self.right: set[tuple[type, ...]] = set()
 
 
 def require_types(value: Value) -> None:
-    """Refuses a field of another type than the class declares, and NUL in text; UsageError naming the field.
+    """Refuses a field of another type than the class declares, NUL and half characters in text; UsageError naming it.
 
     The field's value is not repeated: it may be a secret.
     """
@@ -108,6 +107,20 @@ def require_types(value: Value) -> None:
         text = getattr(value, name)
         if text and "\0" in text:
             raise UsageError(f"{name} must not hold NUL")
+        if text and not text.isascii():
+            _require_bytes(name, text)
+
+
+def _require_bytes(name: str, text: str) -> None:
+    """Refuses text that no bytes stand for: the half of a surrogate pair, unless it is a byte that is no UTF-8."""
+    try:
+        text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise UsageError(f"{name} must not hold half a character (a lone surrogate)") from None
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == __package__
 
 
 def is_finite(number: float) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .contract import Probe as Probe
     from .dialogue.operations import Dialogue
+    from .drivers.poll import WaitUntil
 
     P = TypeVar("P", bound=Probe)
     K = TypeVar("K")
@@ -54,11 +55,13 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
     """
     source, interval = _plan(probes, concurrency, over)
 
-    def schedule() -> Iterator[tuple[P, Probe] | float]:
+    from .drivers.poll import WaitUntil
+
+    def schedule() -> Iterator[tuple[P, Probe] | WaitUntil]:
         due = monotonic()
         for probe in source:
             if interval:
-                yield due
+                yield WaitUntil(due)
                 due += interval
             yield probe, probe
 
@@ -66,20 +69,19 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
 
 
 def survey_schedule(
-    schedule: Iterable[tuple[K, Probe] | float], *, concurrency: int = 1000
+    schedule: Iterable[tuple[K, Probe] | WaitUntil], *, concurrency: int = 1000
 ) -> Iterator[tuple[K, Result]]:
     """Runs (key, probe) pairs as survey() does and yields (key, result); the schedule may be endless.
 
-    A float in the schedule is a monotonic time: nothing more is taken from it before. What it raises ends the survey,
-    and reaches the caller.
+    What the schedule raises ends the survey, and reaches the caller.
     """
     from .drivers import poll
 
     running: dict[Session, tuple[K, Probe]] = {}
 
-    def sessions() -> Iterator[Session | float]:
+    def sessions() -> Iterator[Session | poll.WaitUntil]:
         for item in schedule:
-            if isinstance(item, float):
+            if isinstance(item, poll.WaitUntil):
                 yield item
                 continue
             session = start(item[1])
@@ -97,43 +99,45 @@ async def survey_async(
     """Runs many probes on the running asyncio loop; the twin of survey()."""
     import asyncio
 
-    from .drivers import aio
+    from .drivers.aio import AsyncLoop
 
     source, interval = _plan(probes, concurrency, over)
-    finished: asyncio.Queue[tuple[P, Result] | None] = asyncio.Queue()
+    loop = AsyncLoop()
     room = asyncio.Semaphore(_bounded(concurrency))
+    running: dict[Session, P] = {}
+    # None, once, when nothing more is to be started.
+    finished: asyncio.Queue[Session | None] = asyncio.Queue()
 
-    async def one(probe: P) -> None:
-        session = start(probe)
-        try:
-            await aio.run(session)
-            finished.put_nowait((probe, finish_or_unknown(probe, session)))
-        finally:
-            room.release()
+    def end(session: Session) -> None:
+        room.release()
+        finished.put_nowait(session)
 
-    async def all_of_them() -> None:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number, probe in enumerate(source):
-                    await room.acquire()
-                    await asyncio.sleep(max(0.0, start + number * interval - loop.time()))
-                    group.create_task(one(probe))
-        except BaseExceptionGroup as group:
-            # The caller's iterable failed: nothing else in there raises.
-            raise group.exceptions[0] from None
-        finally:
-            finished.put_nowait(None)
+    async def start_all() -> None:
+        due = monotonic()
+        for probe in source:
+            await room.acquire()
+            await asyncio.sleep(max(0.0, due - monotonic()))
+            due += interval
+            session = start(probe)
+            running[session] = probe
+            loop.start(session, end)
 
-    task = asyncio.create_task(all_of_them())
+    starter = asyncio.create_task(start_all())
+    starter.add_done_callback(lambda _: finished.put_nowait(None))
     try:
-        while (item := await finished.get()) is not None:
-            yield item
-        await task
+        while running or not starter.done():
+            session = await finished.get()
+            if session is None:
+                # Raises what the caller's iterable has raised, which ends the survey.
+                await starter
+            else:
+                probe = running.pop(session)
+                yield probe, finish_or_unknown(probe, session)
+        await starter
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        starter.cancel()
+        await asyncio.gather(starter, return_exceptions=True)
+        loop.close()
 
 
 def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[P], float]:

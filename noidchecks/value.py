@@ -1,22 +1,35 @@
-"""Equality, hash and repr for the frozen values of the library."""
+"""Fields, equality, hash and repr for the frozen values of the library."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Any, ClassVar, Self
 
 
-class Value:
-    """A frozen value: equal to another one of its class when every slot is equal.
+class _Fields(type):
+    """Makes the annotations of a class its slots; _fields are these behind those of its base."""
+
+    _fields: tuple[str, ...]
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Fields:
+        own = namespace.setdefault("__slots__", tuple(namespace.get("__annotations__", ())))
+        made = super().__new__(cls, name, bases, namespace)
+        made._fields = (*(field for base in bases for field in getattr(base, "_fields", ())), *own)
+        return made
+
+
+class Value(metaclass=_Fields):
+    """A frozen value: its annotations are its fields, and it equals another one of its class when all fields do.
 
     dataclasses would give the same, but importing them costs more than a whole check.
     """
 
-    __slots__: tuple[str, ...] = ()
+    __slots__ = ()
+    _fields: ClassVar[tuple[str, ...]]
 
     def _fill(self, values: dict[str, object]) -> None:
-        for name in self.__slots__:
+        for name in self._fields:
             object.__setattr__(self, name, values[name])
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -26,24 +39,24 @@ class Value:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self._fields}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        # What copy and pickle call; without it they would set the slots one by one.
+        # What copy and pickle call; without it they would set the fields one by one.
         self._fill(state)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, name) for name in self.__slots__)))
+        return hash((type(self), *(getattr(self, name) for name in self._fields)))
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
         return f"{type(self).__name__}({fields})"
 
     def replace(self, **changes: Any) -> Self:
-        """Returns a copy with some slots changed, validated like a new one; TypeError for an unknown name."""
-        return type(self)(**({name: getattr(self, name) for name in self.__slots__} | changes))
+        """Returns a copy with some fields changed, validated like a new one; TypeError for an unknown name."""
+        return type(self)(**({name: getattr(self, name) for name in self._fields} | changes))

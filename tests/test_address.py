@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import select
-
 import pytest
 
-from noidchecks import LocalError, NotResolved
 from noidchecks.address import (
     AF_INET,
     AF_INET6,
@@ -17,7 +14,6 @@ from noidchecks.address import (
     UNIX_PATH_LIMIT,
     Address,
     literal,
-    look_up,
     source_family,
 )
 
@@ -47,13 +43,13 @@ def test_a_name_is_no_literal(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "127.0.0.1 ", "[::1]", "::1::", "fe80::1%nosuch", "a\0b", "a:b"])
 def test_what_can_be_neither_literal_nor_name_is_refused(text: str) -> None:
-    with pytest.raises(NotResolved, match="not a name"):
+    with pytest.raises(ValueError, match="not a name"):
         literal(text, 21, AF_UNSPEC, STREAM)
 
 
 @pytest.mark.parametrize(("text", "family"), [("127.0.0.1", AF_INET6), ("::1", AF_INET)])
 def test_a_literal_of_the_other_family_is_refused(text: str, family: int) -> None:
-    with pytest.raises(NotResolved, match=f"{text} has no address of the wanted family"):
+    with pytest.raises(ValueError, match=f"{text} has no address of the wanted family"):
         literal(text, 21, family, STREAM)
 
 
@@ -67,26 +63,6 @@ def test_the_path_limit_is_that_of_the_kernel() -> None:
             sock.connect("/" + "x" * UNIX_PATH_LIMIT)
 
 
-def test_a_name_is_looked_up_in_the_background() -> None:
-    job = look_up("localhost", 21, AF_INET, STREAM)
-    try:
-        assert select.select([job.fileno()], [], [], 20)[0]
-        assert job.result() == (Address(AF_INET, ("127.0.0.1", 21)),)
-    finally:
-        job.close()
-
-
-@pytest.mark.parametrize("name", ["\udcff", "é" * 70, "ü..example"])
-def test_a_name_that_has_no_idna_form_is_not_resolved(name: str) -> None:
-    job = look_up(name, 21, AF_UNSPEC, STREAM)
-    try:
-        assert select.select([job.fileno()], [], [], 20)[0]
-        with pytest.raises(NotResolved, match="not a name"):
-            job.result()
-    finally:
-        job.close()
-
-
 @pytest.mark.parametrize(
     ("text", "family"), [("127.0.0.1", AF_INET), ("::", AF_INET6), ("2001:db8::1", AF_INET6), ("fe80::1%lo", AF_INET6)]
 )
@@ -96,6 +72,6 @@ def test_a_source_is_a_literal_address(text: str, family: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "localhost", "127.1", "[::1]", "1.2.3.4:5", "\0", "a\nb", "\udcff"])
 def test_anything_else_is_no_source(text: str) -> None:
-    with pytest.raises(LocalError, match="must be an IPv4 or IPv6 address") as caught:
+    with pytest.raises(ValueError, match="must be an IPv4 or IPv6 address") as caught:
         source_family(text)
-    assert caught.value.message.isprintable()
+    assert str(caught.value).isprintable()

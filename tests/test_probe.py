@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import noidchecks.address
+import noidchecks.drivers.resolver
 from noidchecks import FtpProbe, PeerError, Result, State, Timings, check, check_async
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
@@ -97,14 +97,14 @@ def test_a_cancelled_check_leaves_nothing_behind(
     peer = new_peer(b"x", 30.0) if where == "send" else new_peer(b"x")
     waits = asyncio.Event()
     release: list[bool] = []
-    real = noidchecks.address._look_up
+    real = noidchecks.drivers.resolver._addresses
 
-    def slowly(name: bytes, port: int, ask: int, kind: int, want: int, flags: int) -> tuple[Address, ...]:
-        while not flags and not release:
+    def slowly(name: bytes, port: int, family: int, kind: int) -> tuple[Address, ...]:
+        while not release:
             time.sleep(0.002)
-        return real(name, port, ask, kind, want, flags)
+        return real(name, port, family, kind)
 
-    monkeypatch.setattr(noidchecks.address, "_look_up", slowly)
+    monkeypatch.setattr(noidchecks.drivers.resolver, "_addresses", slowly)
 
     def dialogue() -> Dialogue[None]:
         if where == "resolve":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import noidchecks.address
+import noidchecks.drivers.resolver
 from noidchecks import DeadlineExceeded, FtpProbe, NotConnected, Result, State, Timings, survey, survey_async
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
@@ -284,18 +284,15 @@ def test_a_descriptors_number_may_serve_the_next_one(
 ) -> None:
     """A look-up's descriptor is closed before the socket is opened, which gets its number, or another session's."""
     peer = new_peer(0.005, b"220 ready\r\n")
-    real = noidchecks.address._look_up
     family = AF_INET6 if ":" in host else AF_INET
     sockaddr: Any = (host, peer.port, 0, 0) if ":" in host else (host, peer.port)
 
-    def look_up(name: bytes, port: int, ask: int, kind: int, want: int, flags: int) -> tuple[Address, ...]:
-        if flags:
-            return real(name, port, ask, kind, want, flags)
+    def look_up(name: bytes, port: int, family_: int, kind: int) -> tuple[Address, ...]:
         # Some answer before the next session starts, some after.
         time.sleep(0.001 * (port % 4))
         return (Address(family, sockaddr),)
 
-    monkeypatch.setattr(noidchecks.address, "_look_up", look_up)
+    monkeypatch.setattr(noidchecks.drivers.resolver, "_addresses", look_up)
 
     def twice(number: int) -> Callable[[], Dialogue[bytes | None]]:
         def dialogue() -> Dialogue[bytes | None]:

@@ -12,7 +12,6 @@ from noidchecks.value import Value
 
 
 class Point(Value):
-    __slots__ = ("x", "y")
     x: int
     y: int
 
@@ -23,10 +22,24 @@ class Point(Value):
 
 
 class Place(Point):
-    """Another class with the same slots."""
+    """Another class with the same fields."""
 
 
-def test_values_are_equal_when_all_slots_are() -> None:
+class Solid(Point):
+    z: int
+
+    def __init__(self, x: int, y: int = 0, z: int = 0) -> None:
+        self._fill(locals())
+
+
+def test_the_annotations_are_the_fields_and_nothing_else_has_room() -> None:
+    assert Point._fields == ("x", "y")
+    assert Solid._fields == ("x", "y", "z")
+    assert Solid(1, 2, 3).replace(y=4) == Solid(1, 4, 3)
+    assert not hasattr(Solid(1), "__dict__")
+
+
+def test_values_are_equal_when_all_fields_are() -> None:
     assert Point(1, 2) == Point(1, 2)
     assert Point(1, 2) != Point(1, 3)
     assert hash(Point(1, 2)) == hash(Point(1, 2))
@@ -50,7 +63,7 @@ def test_values_are_frozen() -> None:
     assert point == Point(1)
 
 
-def test_a_value_shows_its_slots() -> None:
+def test_a_value_shows_its_fields() -> None:
     assert repr(Point(1, 2)) == "Point(x=1, y=2)"
 
 

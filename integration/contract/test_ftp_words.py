@@ -20,6 +20,7 @@ PEERS: dict[str, list[Step] | None] = {
     "closes": [close],
     "ends": [half_close],
     "resets": [0.1, reset],
+    "blank": [b"\r\n", half_close],
     "none": None,
 }
 
@@ -43,7 +44,7 @@ SAME = {
         --hostname={h} / --host {h} / --hos={h} / --h {h} / --po {p} / --port={p} / --warn 5 / --crit 5 / --warni 5
         --criti 5 / --nosuch / --nosuch=1 / --jail=1 / --use-ipv4 / --use-ipv4=1 / --use / --ver / --v / --tim=3
         junk / junk words / -- -p 1 / -- / - -p 1 / junk -w 0 / -w 0 junk -c 0 / - / -p x -h
-        --extra-opts / --extra-opts= / --extra-opts=@/nonexistent / --extra-opts=x@/dev/null
+        --extra-opts / --extra-opts= / --extra-opts=@/nonexistent / --extra-opts=x@/etc/hostname
     """,
     "full": """
         -w 1 -c 2 / -w 0 / -c 0 / -w -1 / -w -1 -c -1 / -w 0 -c 0 -M ok / -M ok / -M warn / -M crit / -j / -j -M ok
@@ -53,6 +54,7 @@ SAME = {
     "closes": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
     "ends": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
     "resets": "-r ok / -M ok / -j / -w 0 -c 0 / -e x / -w -1",
+    "blank": "-w 5 / -M ok / -j / -w 0 -c 0 / -e x",
 }
 # Here the host is not named in front.
 BARE = {
@@ -106,6 +108,7 @@ DIFFERENT: list[tuple[str, str, int, str, str]] = [
      "-h / -V / --help / --version / -hV / -Vh / -h -p x / --vers"),
     ("a limit does not hide a mismatch (2.5.5)", "full", 1,
      r"FTP WARNING - Unexpected response from host/socket: 530 Too many connections\|time=T6s;.*", "-m 3"),
+    ("a device may never end", "ready", 3, "Can't read config file: it is no regular file", "--extra-opts=x@/dev/null"),
     ("a folder is no file of options", "ready", 3, "Can't read config file: Is a directory", "--extra-opts=@/etc"),
     (MODULO, "none", 3, "check_ftp: Port must be a positive integer, at most 65535", "-p 65536 / -p 70000"),
 ]  # fmt: skip

@@ -37,6 +37,7 @@ SAME = {
         -t / -r / -P / --port / --h {h} / --po {p} {h} / --ver / --v / -4 -H ::1 / -6 -H {h} / -p x {h} / -p 0 {h}
         -p -5 {h} / -p 1.5 {h} / -S {h} {p} / -j {h} {p} / -e x {h} {p} / --extra-opts=@/nonexistent {h} {p}
         -p {p} localhost / -p {p} LOCALHOST / -p {p} 127.1
+        -p {p} {h} --timeout=4 / {h} {p} --remote-version x / {h} {p} --verb / -p {p} {h} -r x --help / {h} {p} --
     """,
     "cisco": "{h} {p} / -P 1.99 {h} {p} / -P 2.0 {h} {p} / -r Cisco-1.25 {h} {p} / -r x {h} {p}",
     "silent": "-t 2 {h} {p} / -t 2 -r x {h} {p} / -to 2 -H {h} -p {p} / -t2 -P 2.0 {h} {p}",
@@ -50,6 +51,7 @@ COMMENT = "the comment is not shown, and -r takes both forms (2.4)"
 WORDS = "the words of check_ssh 2.4"
 THRESHOLDS = "-w and -c are ours"
 SPELT = "--remote-protocol is spelt --remote-protcol in 2.3.3"
+UNREAD = "an option that is read nowhere would be a check that is never made"
 LATER = "a name is looked up when the check begins, in the family that all words ask for, and the last host counts"
 
 MISMATCH = r"SSH CRITICAL - OpenSSH_9\.2p1 \(protocol 2\.0\)( protocol)? version mismatch, expected '"
@@ -78,6 +80,8 @@ DIFFERENT: list[tuple[str, str, int, str, str]] = [
     (LATER, "bare", 0, rf"{GOOD}{PERF}", "-p {p} -H nosuch.invalid -H {h}"),
     (LATER, "none", 3, r"check_ssh: Invalid hostname/address - (::1|nosuch\.invalid)",
      "-H ::1 -4 / -p 1 nosuch.invalid"),
+    (UNREAD, "bare", 3, r"check_ssh: Options must stand before the host - --?[a-z-]+",
+     "{h} {p} --min-version 9 / {h} {p} -w 1 / {h} {p} --nosuch"),
     (MODULO, "none", 3, r"check_ssh: Port number must be a positive integer, at most 65535 - \d+",
      "-p 99999 {h} / -p 65536 {h} / {h} 65536"),
     (OWN, "none", 3, r"check_ssh v[\d.]+ \(noidchecks [\d.]+\)(\n\nTry to connect to an SSH server .*)?",

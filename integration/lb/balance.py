@@ -41,6 +41,11 @@ class Balance:
         self._file.write_text(farms)
         self._succeed("apply", str(self._file))
 
+    def applied(self, farms: str) -> subprocess.CompletedProcess[str]:
+        """Applies the text of a farms file, and returns what was said."""
+        self._file.write_text(farms)
+        return self.run("apply", str(self._file))
+
     def up(self, farm: str, backend: str) -> None:
         """Lets a backend serve again."""
         self._succeed("up", farm, backend)

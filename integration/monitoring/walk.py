@@ -24,6 +24,16 @@ _ACCOUNTS = (
     "getent passwd nagios >/dev/null || { echo nagios:x:0:0::/:/bin/sh >>/etc/passwd; echo nagios:x:0: >>/etc/group; }"
 )
 
+# `python3 -m venv /opt/noidchecks` shows the environment under test there, but with a pip that leaves it alone.
+PYTHON3 = """\
+[ "$1 $2" = "-m venv" ] || exec /usr/bin/python3 "$@"
+mkdir -p "$3/bin"
+ln -s "$NOIDCHECKS_BIN"/check_* "$NOIDCHECKS_BIN/noidchecks" "$NOIDCHECKS_BIN/noidlb" "$3/bin/"
+ln -s "${NOIDCHECKS_BIN%/bin}/share" "$3/share"
+printf '#!/bin/sh\\n[ "$*" = "install ." ]\\n' >"$3/bin/pip"
+chmod 755 "$3/bin/pip"
+"""
+
 _STAND_INS = {
     "apt-get": f"""\
 [ "$1" = install ] || exit 1
@@ -55,22 +65,14 @@ done
 cat /run/$2.out
 exit 1
 """,
-    # `python3 -m venv /opt/noidchecks` shows the environment under test there, but with a pip that leaves it alone.
-    "python3": """\
-[ "$1 $2" = "-m venv" ] || exec /usr/bin/python3 "$@"
-mkdir -p "$3/bin"
-ln -s "$NOIDCHECKS_BIN"/check_* "$NOIDCHECKS_BIN/noidchecks" "$3/bin/"
-ln -s "${NOIDCHECKS_BIN%/bin}/share" "$3/share"
-printf '#!/bin/sh\\n[ "$*" = "install ." ]\\n' >"$3/bin/pip"
-chmod 755 "$3/bin/pip"
-""",
+    "python3": PYTHON3,
 }
 _COVERED = ("etc", "opt", "usr", "var", "lib")
 
 
 def walk(page: Path, folder: Path) -> None:
     """Runs in namespaces of its own; prints what happens and exits with 1 at the first thing that is not as it says."""
-    _cover(folder)
+    cover(folder)
     stand_ins = folder / "stand-ins"
     stand_ins.mkdir()
     for name, text in _STAND_INS.items():
@@ -114,7 +116,8 @@ def _run(text: str, environment: dict[str, str], shown: tuple[str, ...] | None) 
         time.sleep(0.5)
 
 
-def _cover(folder: Path) -> None:
+def cover(folder: Path) -> None:
+    """Covers the folders of this machine by writable ones, until the mount namespace ends."""
     for name in _COVERED:
         # /lib is a link into /usr.
         place = Path(os.path.realpath(f"/{name}"))

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -16,11 +15,11 @@ from noidchecks.command_group import CommandGroup, HelpWanted
 from noidchecks.status.text import printable
 
 from ..config.hints import faults, hints
-from ..config.load import load
-from ..doctor.machine import examine
+from ..config.load import load, pair_in
+from ..doctor.host import obstacles
 from ..errors import LbError
-from ..farm import BackendState, Farm, FarmError
-from ..finding import FAULT
+from ..farm import BackendState, FarmError
+from ..finding import FAULT, NOTE, OK, Finding
 from ..guardian.commands import require_usable
 from ..nft import conntrack, nft as kernel
 from ..nft.compile import compile_table
@@ -43,6 +42,7 @@ from ..service.operation import (
 from ..service.state import StateFolder
 from . import guard as cli_guard
 from .diff import diff
+from .doctor import doctor, json_option, print_findings, to_finding
 from .guard import (
     cut_option as _cut,
     file_argument as _file,
@@ -52,7 +52,7 @@ from .guard import (
     speak_lines,
     state_option as _state,
 )
-from .pair import examine_node, pair, pair_folders
+from .pair import pair
 from .status import status
 
 DONE, FOUND, TROUBLE, USAGE = range(4)
@@ -72,25 +72,32 @@ def commands() -> None:
 
 @commands.command()
 @_file
-def check(file: str) -> int:
-    """Validates a configuration; touches nothing."""
+@json_option
+def check(file: str, as_json: bool) -> int:
+    """Validates a configuration, and prints all that is wrong with it; touches nothing."""
     try:
         farms = load(file)
         compile_table(farms)
         require_usable(farms)
     except FarmError as error:
-        _say(str(error))
+        if as_json:
+            return print_findings([Finding(FAULT, one.where, one.message) for one in error.all], as_json=True)
+        _say_all(error)
         return FOUND
     wrong = faults(farms)
+    hinted = [line for line in hints(farms) if line not in wrong]
+    backends = sum(len(farm.backends) for farm in farms)
+    sound = f"{number(len(farms), 'farm')}, {number(backends, 'backend')}: valid"
+    if as_json:
+        found = [to_finding(FAULT, line) for line in wrong] + [to_finding(NOTE, line) for line in hinted]
+        return print_findings(found if wrong else [*found, Finding(OK, file, sound)], as_json=True)
     for line in wrong:
         _say(line)
-    for line in hints(farms):
-        if line not in wrong:
-            click.echo(f"hint: {line}")
+    for line in hinted:
+        click.echo(f"hint: {line}")
     if wrong:
         return FOUND
-    backends = sum(len(farm.backends) for farm in farms)
-    click.echo(f"{file}: {number(len(farms), 'farm')}, {number(backends, 'backend')}: valid")
+    click.echo(f"{file}: {sound}")
     return DONE
 
 
@@ -125,6 +132,8 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
             load_modules(farms)
         for line in hints(farms):
             tell(f"noidlb: warning: {line}", err=True)
+        for finding in obstacles(farms, in_pair=pair_in(text) is not None):
+            tell(f"noidlb: warning: {finding.subject}: {finding.text}: {finding.cure}", err=True)
         carry_out(change, folder, text, words, farms, cut=cut)
     remind(words, farms)
     return DONE
@@ -207,25 +216,7 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
     return DONE
 
 
-@commands.command()
-@_other_file
-@_state
-@pair_folders
-def doctor(file: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path) -> int:
-    """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
-    farms: tuple[Farm, ...] = ()
-    text = ""
-    if file is not None or folder.applied() is not None:
-        text, farms = current(folder, file)
-    worst = DONE
-    for finding in (*examine(farms), *examine_node(text, farms, pair_dir, run_dir)):
-        click.echo(printable(str(finding)))
-        if finding.level == FAULT:
-            worst = FOUND
-    return worst
-
-
-for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, pair, status):
+for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):
     commands.add_command(_command)
 
 
@@ -258,6 +249,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         _say(error.format_message())
         return USAGE
+    except FarmError as error:
+        _say_all(error)
+        return error.exit_code
     except LbError as error:
         _say(str(error))
         return error.exit_code
@@ -272,6 +266,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say(f"internal error: {type(error).__name__}: {error}")
         return TROUBLE
     return outcome if isinstance(outcome, int) else DONE
+
+
+def _say_all(error: FarmError) -> None:
+    for one in error.all:
+        _say(str(one))
 
 
 def _say(text: str) -> None:

@@ -18,7 +18,7 @@ from ..farm import Farm, FarmError
 from ..finding import FAULT, OK, WARN, Finding
 from ..nft.run import KernelError, find, run
 from ..pair.check import look_at
-from ..pair.files import ForeignFileError, files_of, write_files
+from ..pair.files import ForeignFileError, PathError, files_of, write_files
 from ..pair.node import is_here
 from ..role import DEFAULT_RUN
 from ..service.operation import read_file
@@ -65,6 +65,8 @@ def pair(
         folder = out.resolve()
         try:
             write_files(files_of(both, node, farms, digest, folder, run_dir), folder, force=force)
+        except PathError as error:
+            raise click.UsageError(str(error)) from error
         except (OSError, ForeignFileError) as error:
             raise StateError(str(error)) from error
         click.echo(f"{folder}: files of {node.name} written")

@@ -15,14 +15,16 @@ from ..nft import conntrack, fullness, nft as kernel
 from ..nft.marks import Marks
 from ..nft.run import KernelError
 from ..role import Role, read_role
-from ..service.operation import current, read_file, read_words
+from ..service.operation import current, named, read_file, read_words
 from ..service.state import StateError, StateFolder
-from ..status import FarmStatus, from_document, survey, to_json, to_table
+from ..status import FarmStatus, from_document, survey, to_json
 from .guard import other_file_option, socket_option, speak, state_option
 from .pair import run_option
+from .status_table import terminal, to_table
 
 
 @click.command()
+@click.argument("farm", required=False)
 @other_file_option
 @socket_option
 @state_option
@@ -37,16 +39,22 @@ from .pair import run_option
     help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
 )
 def status(
-    file: str | None, socket: str | None, folder: StateFolder, run_dir: Path, as_json: bool, watch: float | None
+    farm: str | None,
+    file: str | None,
+    socket: str | None,
+    folder: StateFolder,
+    run_dir: Path,
+    as_json: bool,
+    watch: float | None,
 ) -> int:
-    """Shows farms and backends: state, weight, share of new clients, current and total connections.
+    """Shows farms and backends, or those of one FARM: state, weight, share of new clients, connections.
 
     A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
     pair adds its role and the hash of its farms file, which must be the same on the other node.
     """
     try:
         while True:
-            _show_status(folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
+            _show_status(farm, folder, socket, file, run_dir, as_json=as_json, clear=watch is not None)
             if watch is None:
                 return 0
             time.sleep(watch)
@@ -57,7 +65,14 @@ def status(
 
 
 def _show_status(
-    folder: StateFolder, socket: str | None, file: str | None, run_dir: Path, *, as_json: bool, clear: bool
+    farm: str | None,
+    folder: StateFolder,
+    socket: str | None,
+    file: str | None,
+    run_dir: Path,
+    *,
+    as_json: bool,
+    clear: bool,
 ) -> None:
     answer = speak(folder, socket, {"do": "status"}, file=file)
     if answer is None:
@@ -65,12 +80,13 @@ def _show_status(
     else:
         statuses, remark = from_document(answer["status"]), ""
     role, digest = read_role(run_dir), _digest(folder, file)
+    statuses = statuses if farm is None else (named(statuses, farm),)
     if as_json:
         click.echo(to_json(statuses, role, digest))
         return
     if clear:
         click.clear()
-    click.echo(to_table(statuses))
+    click.echo(to_table(statuses, terminal()))
     for line in _remembered(folder, file):
         click.echo(line)
     if role is not Role.ALONE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +16,7 @@ from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_
 from noidchecks.regular import TooLarge, read_regular
 from noidchecks.status.text import printable
 
+from ..errors import Errors, joined
 from ..farm import (
     NAME_RULE,
     Backend,
@@ -22,11 +24,13 @@ from ..farm import (
     Farm,
     FarmError,
     Guard,
+    IPAddress,
     Mode,
     Protocol,
     Scheduler,
     is_name,
     require_disjoint,
+    require_hosts,
 )
 from ..guard import OnUnknown, OnWarning, fill_in, words_of
 from ..mark_layout import MANY, layout_of
@@ -43,6 +47,7 @@ from .schema import (
     one_of,
     one_or_more,
     port_range,
+    read_each,
     require_known,
     shown,
     table_of,
@@ -53,6 +58,8 @@ from .service import Settings
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
 MAX_SIZE = 16 * 1024 * 1024
+# The name of a farm that has backends is a plain one.
+_BACKEND_PATH = re.compile(r"farms\.([A-Za-z0-9._-]+)\.backends\[([0-9]+)\]")
 _EXAMPLE = 'farms.ftp = { protocol = "ftp", vip = "192.0.2.10", backends = [{ name = "b1", address = "10.0.1.11" }] }'
 
 
@@ -90,18 +97,43 @@ def _document(text: str, where: str) -> dict[str, object]:
 
 def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
     """Makes the farms of a TOML document that tomllib has read; FarmError."""
-    require_known(document, ("farms", "service", "pair"), "")
-    settings = settings_of(document)
-    table = table_of(document.get("farms", {}), "farms")
-    if not table:
-        raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
-    farms = tuple(_farm(name, value) for name, value in table.items())
-    if settings.marks is not None:
-        farms = tuple(replace(farm, marks=settings.marks) for farm in farms)
-    require_disjoint(farms)
-    _require_marks(farms)
-    pair = pair_of(document["pair"]) if "pair" in document else None
-    return with_sources(farms, pair) if pair is not None else farms
+    errors = Errors()
+    settings, pair, found = Settings(), None, list[Farm]()
+    with errors:
+        require_known(document, ("farms", "service", "pair"), "")
+    is_misspelt = bool(errors.found) and "farms" not in document
+    with errors:
+        settings = settings_of(document)
+    with errors:
+        table = table_of(document.get("farms", {}), "farms")
+        if not table and not is_misspelt:
+            raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
+        for name, value in table.items():
+            with errors:
+                found.append(_farm(name, value))
+    farms = tuple(found if settings.marks is None else (replace(farm, marks=settings.marks) for farm in found))
+    with errors:
+        require_disjoint(farms)
+    with errors:
+        _require_marks(farms)
+    with errors:
+        pair = pair_of(document["pair"]) if "pair" in document else None
+        if pair is not None:
+            farms = with_sources(farms, pair)
+    if errors.found:
+        raise joined([_named(error, document) for error in errors.found])
+    return farms
+
+
+def _named(error: FarmError, document: Mapping[str, object]) -> FarmError:
+    """Returns the error with the name of the backend that its path leads to, when it has one that can be printed."""
+    found = _BACKEND_PATH.match(error.path)
+    try:
+        name = document["farms"][found[1]]["backends"][int(found[2])]["name"] if found else ""  # type: ignore[index]
+    except (LookupError, TypeError):
+        name = ""
+    is_new = not error.backend and isinstance(name, str) and is_name(name)
+    return FarmError(error.path, error.message, backend=name) if is_new else error
 
 
 def pair_in(text: str) -> Pair | None:
@@ -130,7 +162,13 @@ def _require_marks(farms: tuple[Farm, ...]) -> None:
 def _farm(name: str, value: object) -> Farm:
     if not is_name(name):
         raise FarmError(f"farms.{shown(name)}", f"the name {NAME_RULE}")
-    return build(partial(Farm, name=name), _FARM, _FARM_EXAMPLES, value, f"farms.{name}")
+    return build(partial(Farm, name=name), _FARM, _FARM_EXAMPLES, value, f"farms.{name}", judged_by=_FARM_JUDGED_BY)
+
+
+def _hosts(value: object, path: str) -> tuple[IPAddress, ...]:
+    found = addresses(value, path)
+    require_hosts(found, path)
+    return found
 
 
 class _Ftps(Enum):
@@ -175,27 +213,30 @@ def _commands(value: object, path: str) -> tuple[str, ...]:
         raise FarmError(path, f"must be a list of strings, {but(value)}")
     if not value:
         raise FarmError(path, "must not be empty")
-    return tuple(_command(item, f"{path}[{number}]") for number, item in enumerate(value))
+    return read_each(_command, value, path)
 
 
 def _backends(value: object, path: str) -> tuple[Backend, ...]:
     if not isinstance(value, list):
         raise FarmError(path, f"must be a list of tables, each under [[{path}]], {but(value)}")
-    return tuple(
-        build(Backend, _BACKEND, _BACKEND_EXAMPLES, item, f"{path}[{number}]") for number, item in enumerate(value)
-    )
+    return read_each(partial(build, Backend, _BACKEND, _BACKEND_EXAMPLES), value, path, keep=True)
 
 
 def _guard(value: object, path: str) -> Guard:
     table = table_of(value, path)
+    errors = Errors()
     for key, advice in _REMOVED.items():
-        if key in table:
-            raise FarmError(f"{path}.{key}", f"is no longer a setting: {advice}")
-    if table.get("on-warning") == "half":
-        raise FarmError(f"{path}.on-warning", 'can no longer be "half": write "up" or "down"')
-    if "command" in table and "commands" in table:
-        raise FarmError(f"{path}.commands", "must not be given beside command")
-    return build(_make_guard, _GUARD, {}, table, path)
+        errors.require(key not in table, f"{path}.{key}", f"is no longer a setting: {advice}")
+    is_half = table.get("on-warning") == "half"
+    errors.require(not is_half, f"{path}.on-warning", 'can no longer be "half": write "up" or "down"')
+    is_twice = "command" in table and "commands" in table
+    errors.require(not is_twice, f"{path}.commands", "must not be given beside command")
+    said = {*_REMOVED, *(("on-warning",) if is_half else ()), *(("commands",) if is_twice else ())}
+    rest = {key: one for key, one in table.items() if key not in said}
+    with errors:
+        guard = build(_make_guard, _GUARD, {}, rest, path, judged_by=_GUARD_JUDGED_BY)
+    errors.check()
+    return guard
 
 
 def _make_guard(command: str | None = None, **fields: Any) -> Guard:
@@ -205,16 +246,16 @@ def _make_guard(command: str | None = None, **fields: Any) -> Guard:
 def _argv(value: object, path: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise FarmError(path, 'must be a list of words like ["/usr/local/bin/tell", "--now"]: there is no shell')
-    return tuple(text_of(item, f"{path}[{number}]") for number, item in enumerate(value))
+    return read_each(text_of, value, path)
 
 
 # The keys of each table. What they are turned into is a field of the same name; the model checks what it may hold.
 _FARM: dict[str, Reader] = {
     "protocol": partial(one_of, Protocol),
-    "vip": addresses,
+    "vip": _hosts,
     "ports": partial(one_or_more, integer, "an integer"),
     "mode": partial(one_of, Mode),
-    "source": addresses,
+    "source": _hosts,
     "scheduler": partial(one_of, Scheduler),
     "sticky": whole_seconds,
     "connection-limit": integer,
@@ -223,6 +264,8 @@ _FARM: dict[str, Reader] = {
     "backends": _backends,
     "guardian": _guard,
 }
+# What is said of a farm whose backends or mode could not all be read would be wrong.
+_FARM_JUDGED_BY = {"backends": ("guardian.min-backends",), "mode": ("source", "ftps")}
 _FARM_EXAMPLES = {
     "protocol": 'protocol = "ftp"',
     "vip": 'vip = "192.0.2.10"',
@@ -230,7 +273,7 @@ _FARM_EXAMPLES = {
 }
 _BACKEND: dict[str, Reader] = {
     "name": text_of,
-    "address": addresses,
+    "address": _hosts,
     "port": integer,
     "weight": integer,
     "backup": flag,
@@ -243,6 +286,7 @@ _REMOVED = {
     "jitter": "remove it, for probes are spread over the interval anyway",
     "down-interval": "remove it, for backends that are down are probed at the interval",
 }
+_GUARD_JUDGED_BY = {"interval": ("fast-interval",)}
 _GUARD: dict[str, Reader] = {
     "command": _command,
     "commands": _commands,

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from noidchecks.duration import seconds
 
-from ..errors import FarmError
+from ..errors import Errors, FarmError, joined
 from ..farm import IPAddress
 
 T = TypeVar("T")
@@ -26,32 +26,92 @@ _PORT_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 
 
 def build(
-    kind: Callable[..., T], readers: Mapping[str, Reader], examples: Mapping[str, str], value: object, path: str
+    kind: Callable[..., T],
+    readers: Mapping[str, Reader],
+    examples: Mapping[str, str],
+    value: object,
+    path: str,
+    *,
+    judged_by: Mapping[str, tuple[str, ...]] | None = None,
 ) -> T:
-    """Makes a part of the model from a table; examples are of the keys that it must have."""
+    """Makes a part of the model from a table; FarmError with all that is wrong.
+
+    examples are of the keys that it must have. judged_by names, by key, the paths that cannot be judged without it.
+    """
     table = table_of(value, path)
-    require_known(table, readers, path)
+    errors = Errors()
+    with errors:
+        require_known(table, readers, path)
+    misspelt = {_near(key, readers) for key in table if key not in readers}
     for key, example in examples.items():
-        if key not in table:
-            raise FarmError(f"{path}.{key}", f"is missing; write it like {example}")
-    fields = {key.replace("-", "_"): readers[key](given, f"{path}.{key}") for key, given in table.items()}
-    try:
-        return kind(**fields)
-    except FarmError as error:
-        raise FarmError(f"{path}.{error.path}", error.message) from None
+        if key not in table and key not in misspelt:
+            errors.add(FarmError(f"{path}.{key}", f"is missing; write it like {example}"))
+    fields: dict[str, object] = {}
+    unjudged: list[str] = []
+    positions: dict[str, str] = {}
+    for key, given in table.items():
+        if key not in readers:
+            continue
+        try:
+            fields[_field(key)] = readers[key](given, f"{path}.{key}")
+        except FarmError as error:
+            errors.add(error)
+            unjudged += (key, *(judged_by or {}).get(key, ()))
+            if error.partial is not None:
+                fields[_field(key)] = tuple(error.partial.values())
+                positions |= {f"{key}[{now}]": f"{key}[{then}]" for now, then in enumerate(error.partial)}
+    if all(_field(key) in fields for key in examples):
+        try:
+            # With what could be read, for there may be more wrong than what could not.
+            made = kind(**fields)
+        except FarmError as error:
+            for one in error.all:
+                head, dot, rest = one.path.partition(".")
+                if head in positions:
+                    errors.add(FarmError(f"{path}.{positions[head]}{dot}{rest}", one.message, backend=one.backend))
+                elif not any(re.match(rf"{re.escape(key)}(?![a-z-])", one.path) for key in unjudged):
+                    errors.add(FarmError(f"{path}.{one.path}", one.message, backend=one.backend))
+        else:
+            errors.check()
+            return made
+    errors.check()
+    raise AssertionError("what could not be made has an error")
+
+
+def _field(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def read_each(read: Callable[[object, str], T], items: list[object], path: str, *, keep: bool = False) -> tuple[T, ...]:
+    """Reads the items of a list; FarmError with all that is wrong and, to keep them, with those that could be read."""
+    errors, found = Errors(), dict[int, T]()
+    for number, item in enumerate(items):
+        with errors:
+            found[number] = read(item, f"{path}[{number}]")
+    if errors.found:
+        error = joined(errors.found)
+        error.partial = found if keep else None
+        raise error
+    return tuple(found.values())
 
 
 def require_known(table: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], path: str) -> None:
-    """Refuses keys that are not known, with the nearest one that is; FarmError."""
+    """Refuses keys that are not known, each with the nearest one that is; FarmError."""
+    errors = Errors()
     for key in table:
         if key not in known:
-            raise FarmError(path or "configuration", f"unknown key {shown(key)}{_nearest(key, known)}")
+            errors.add(FarmError(path or "configuration", f"unknown key {shown(key)}{_nearest(key, known)}"))
+    errors.check()
 
 
 def _nearest(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    near = _near(given, known)
+    return f": did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
+
+
+def _near(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
     # The comparison is quadratic in the length, and no key is longer than a few words.
-    near = get_close_matches(given[:40].lower().replace("_", "-"), known, n=1)
-    return f": did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
+    return next(iter(get_close_matches(given[:40].lower().replace("_", "-"), known, n=1)), "")
 
 
 def table_of(value: object, path: str) -> dict[str, object]:
@@ -90,7 +150,7 @@ def one_or_more(read: Callable[[object, str, str], T], what: str, value: object,
         return (read(value, path, f"{what} or a list of them"),)
     if not value:
         raise FarmError(path, "must not be empty")
-    return tuple(read(item, f"{path}[{number}]", what) for number, item in enumerate(value))
+    return read_each(lambda item, where: read(item, where, what), value, path)
 
 
 def address(value: object, path: str, what: str) -> IPAddress:

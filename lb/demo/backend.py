@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import paramiko
-from noidlb.demo.scene import HALF_DEAD, PASSIVE_PORTS, Ports
+from noidlb.demo.scene import PASSIVE_PORTS, Ports, half_dead
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import FTPServer
@@ -21,14 +21,14 @@ _WAITING_CLIENTS = 64
 _CLOSED_PORT = 9
 
 
-def main(address: str, folder: str, key: str, health: str, *ports: str) -> None:
+def main(address: str, folder: str, key: str, *ports: str) -> None:
     """Serves the folder on the address until standard input ends; the host key is that of the whole farm.
 
-    The FTP server of one that is half dead names data ports that nobody listens on.
+    For as long as the file half_dead(folder) is there, the FTP server names data ports that nothing listens on.
     """
     begin_service()
     numbers = Ports(*map(int, ports))
-    _serve_ftp(address, numbers.ftp, folder, is_half_dead=health == HALF_DEAD)
+    _serve_ftp(address, numbers.ftp, folder)
     _serve_tftp(address, numbers.tftp, folder)
     listener = socket.create_server((address, numbers.sftp), backlog=_WAITING_CLIENTS)
     announce(numbers.ftp)
@@ -38,7 +38,7 @@ def main(address: str, folder: str, key: str, health: str, *ports: str) -> None:
         threading.Thread(target=_serve_sftp, args=(client, host_key, folder), daemon=True).start()
 
 
-def _serve_ftp(address: str, port: int, folder: str, *, is_half_dead: bool) -> None:
+def _serve_ftp(address: str, port: int, folder: str) -> None:
     users = DummyAuthorizer()
     users.add_anonymous(folder)
 
@@ -48,7 +48,7 @@ def _serve_ftp(address: str, port: int, folder: str, *, is_half_dead: bool) -> N
         passive_ports = range(*PASSIVE_PORTS)
 
         def _make_epasv(self, extmode: bool = False) -> None:
-            if not is_half_dead:
+            if not half_dead(Path(folder)).exists():
                 super()._make_epasv(extmode)
             elif extmode:
                 self.respond(f"229 Entering extended passive mode (|||{_CLOSED_PORT}|).")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
-from noidlb.demo.scene import FILE, WELL, Host
+from noidlb.demo.scene import FILE, Host, half_dead
 
 _PATIENCE = 5.0
 # The words of a command as it is run where a host is.
@@ -72,20 +72,28 @@ class Cast:
         for host in list(self._running):
             self.kill(host)
 
-    def begin(self, hosts: Sequence[Host], health: str = WELL) -> None:
+    def begin(self, hosts: Sequence[Host]) -> None:
         """Starts backends and waits until they answer; Failed."""
         for host in hosts:
             files = self._folder / host.name
             files.mkdir(exist_ok=True)
             (files / FILE).write_text(f"{host.name}\n")
             ports = map(str, (host.ports.ftp, host.ports.tftp, host.ports.sftp))
-            words = (self._address(host), str(files), str(self._folder / "host_key"), health, *ports)
+            words = (self._address(host), str(files), str(self._folder / "host_key"), *ports)
             argv = self._place(host, (sys.executable, "-P", "-m", "noidlb.demo.backend", *words))
             self._running[host] = start(argv)
         for host in hosts:
             output = self._running[host].stdout
             if output is None or not output.readline():
                 raise Failed(f"backend {host.name} did not start")
+
+    def cripple(self, host: Host) -> None:
+        """Closes the data ports of a backend that goes on running."""
+        half_dead(self._folder / host.name).touch()
+
+    def heal(self, host: Host) -> None:
+        """Opens them again."""
+        half_dead(self._folder / host.name).unlink()
 
     def kill(self, host: Host) -> None:
         """Ends a backend at once: its ports refuse from then on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -88,6 +89,10 @@ def main() -> int:
         stage.build()
         with TemporaryDirectory(prefix="noidlb-demo-") as folder, Namespaces(Path(folder)) as theatre:
             return 0 if perform(theatre, click.echo) else 2
+    except BrokenPipeError:
+        # Whoever read has left; the interpreter must not find that out again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
     except (Failed, KernelError) as error:
         click.echo(f"The demonstration is over: {error}.")
         return 3

@@ -21,7 +21,7 @@ from noidlb.nft.listing import Snapshot
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
 from noidlb.service.running import sights
-from noidlb.status import FarmStatus, seen, survey
+from noidlb.status import FarmStatus, survey
 
 LOOPBACK = "127.0.0.1"
 
@@ -95,8 +95,7 @@ class Loopback:
             await asyncio.gather(self._watching, return_exceptions=True)
 
     async def _status(self) -> tuple[FarmStatus, ...]:
-        found = survey(self._farms, Overrides(), self.paper.read(), {})
-        return seen(found, sights(self._guardian.health()))
+        return survey(self._farms, Overrides(), self.paper.read(), {}, sights(self._guardian.health()))
 
 
 def _free_ports() -> Ports:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from noidlb.cli.status_table import Terminal, terminal, to_table
 from noidlb.demo.cast import Cast
-from noidlb.demo.scene import HALF_DEAD, WELL, Host
-from noidlb.status import FarmStatus, to_table
+from noidlb.demo.scene import Host
+from noidlb.status import FarmStatus
 
 _PATIENCE = 20.0
 _ROUNDS = 3
@@ -33,25 +34,18 @@ class Theatre(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What happens, and which backends of which farms must be down then."""
+    """What happens, and which backends of which farms must be down then; because stands in the guardian's reason."""
 
     title: str
     happens: Callable[[], None]
     down: frozenset[tuple[str, str]]
+    because: str = ""
 
 
 def acts(theatre: Theatre) -> tuple[Act, ...]:
     """Returns the course."""
     first, second, *_ = theatre.hosts
     cast = theatre.cast
-
-    def again(health: str) -> Callable[[], None]:
-        def happens() -> None:
-            cast.kill(second)
-            cast.begin((second,), health)
-
-        return happens
-
     everything = frozenset((protocol, first.name) for protocol in PROTOCOLS)
     return (
         Act("three backends, three farms, one guardian", lambda: None, frozenset()),
@@ -59,24 +53,28 @@ def acts(theatre: Theatre) -> tuple[Act, ...]:
         Act(f"{first.name} is started again", lambda: cast.begin((first,)), frozenset()),
         Act(
             f"{second.name} is left half dead: its FTP server answers, its data ports are closed",
-            again(HALF_DEAD),
+            lambda: cast.cripple(second),
             frozenset({("ftp", second.name)}),
+            because="data",
         ),
-        Act(f"{second.name} is healed", again(WELL), frozenset()),
+        Act(f"{second.name} is healed", lambda: cast.heal(second), frozenset()),
     )
 
 
 def perform(theatre: Theatre, say: Callable[[str], object]) -> bool:
     """Plays it, saying everything line by line, and tells whether all of it was as it must be."""
     began = time.monotonic()
+    where = terminal()
     theatre.cast.begin(theatre.hosts)
     wrong = fetched = 0
     for act in acts(theatre):
         say(f"# {act.title}")
         act.happens()
         done = time.monotonic()
-        seen = _wait(theatre, act.down)
-        say(to_table(theatre.status()))
+        seen = _wait(theatre, act, where)
+        if where.width is not None:
+            print("\x1b[J", end="", flush=True)
+        say(to_table(theatre.status(), where))
         if not seen:
             say(f"not seen within {_PATIENCE:g} seconds")
             wrong += 1
@@ -94,9 +92,8 @@ def perform(theatre: Theatre, say: Callable[[str], object]) -> bool:
     return not wrong
 
 
-def _wait(theatre: Theatre, down: frozenset[tuple[str, str]]) -> bool:
+def _wait(theatre: Theatre, act: Act, where: Terminal) -> bool:
     until = time.monotonic() + _PATIENCE
-    is_live = sys.stdout.isatty()
     while time.monotonic() < until:
         statuses = theatre.status()
         # What the guardian has seen, and what the kernel does about it.
@@ -105,14 +102,26 @@ def _wait(theatre: Theatre, down: frozenset[tuple[str, str]]) -> bool:
             for farm in statuses
             for one in farm.backends
         }
-        if found and all(states == {"down" if key in down else "up"} for key, states in found.items()):
+        reasons = [
+            one.guardian.reason
+            for farm in statuses
+            for one in farm.backends
+            if one.guardian and (farm.name, one.name) in act.down
+        ]
+        is_right = all(states == {"down" if key in act.down else "up"} for key, states in found.items())
+        if found and is_right and all(act.because in reason for reason in reasons):
             return True
-        if is_live:
-            # The table again and again in its place, as long as something changes.
-            lines = to_table(statuses).splitlines()
-            print("\n".join(f"\x1b[2K{line}" for line in lines) + f"\x1b[{len(lines)}F\n\x1b[1F", end="", flush=True)
+        if where.width is not None:
+            _redraw(to_table(statuses, where).splitlines())
         time.sleep(0.05)
     return False
+
+
+def _redraw(lines: list[str]) -> None:
+    """Writes a table that the next one takes the place of; not where it would scroll."""
+    if len(lines) < shutil.get_terminal_size().lines:
+        # Erased to the end, because the one before may have been longer.
+        print("\x1b[J" + "\n".join(lines) + f"\x1b[{len(lines) - 1}F", end="", flush=True)
 
 
 def _told(
@@ -125,5 +134,6 @@ def _told(
         wrong += is_wrong
         words.append(f"{way}: {answer['problem'] or f'from {served}'}{' (wrong)' if is_wrong else ''}")
     if words:
-        say(f"a client fetches from the VIP: {', '.join(words)}")
+        # In 80 columns, when all is well.
+        say(f"fetched: {', '.join(words)}")
     return wrong

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 VIP = "192.0.2.10"
 CLIENT = "192.0.2.100"
 GATEWAY = "192.0.2.1"
 FILE = "whoami.txt"
-WELL, HALF_DEAD = "well", "half-dead"
 # What a backend's FTP server announces; the half-dead one has them closed.
 PASSIVE_PORTS = (50000, 50100)
 
@@ -65,6 +65,11 @@ class Host:
 
 
 HOSTS = (Host(1), Host(2), Host(3))
+
+
+def half_dead(folder: Path) -> Path:
+    """Returns the file that makes the backend that serves a folder half dead, for as long as it is there."""
+    return folder.with_name(f"{folder.name}.half-dead")
 
 
 def commands(host: str = "HOST", port: str = "") -> dict[str, str]:

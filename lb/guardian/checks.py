@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from noidchecks.drivers.poll import Loop
+from noidchecks.drivers.aio import AsyncLoop
 from noidchecks.drivers.session import Session
 from noidchecks.errors import LocalError, UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
@@ -31,7 +31,7 @@ Done = Callable[[Result], object]
 
 
 class Check:
-    """The words of a command for one address, ready to be run with a deadline of so many seconds.
+    """The words of a command for one address, ready to be run with a deadline in seconds.
 
     A shorter deadline among the words holds. A bare name of one of our plugins is run in this process, a path never.
     """
@@ -77,35 +77,27 @@ class Check:
 
 
 class CheckRunner:
-    """Runs checks on the running asyncio loop; thousands of ours share one epoll descriptor in it."""
+    """Runs checks on the running asyncio loop; thousands of ours share one descriptor in it."""
 
     def __init__(self, *, most: int | None = None, most_processes: int = MOST_PROCESSES) -> None:
         self._asyncio = asyncio.get_running_loop()
-        self._loop = Loop()
+        self._loop = AsyncLoop()
         self._foreign = ProcessPool(most_processes)
         self._most = most if most is not None else _room()
-        self._running: dict[Session, tuple[Probe, Done]] = {}
         self._waiting: deque[tuple[Check, bool, Done]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-        self._asyncio.add_reader(self._loop.fileno(), self._turn)
 
     def start(self, check: Check, done: Done, *, transcript: bool = False) -> None:
         """Runs a check; done gets its result, never before this has returned."""
         if not check.is_ours:
             self._foreign.start(check.words, check.timeout, done)
-        elif len(self._running) >= self._most:
+        elif len(self._loop) >= self._most:
             self._waiting.append((check, transcript, done))
         else:
             self._begin(check, done, transcript=transcript)
-            self._settle()
 
     async def close(self) -> None:
         """Ends everything that runs; nothing is reported any more."""
         self._waiting.clear()
-        self._running.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._asyncio.remove_reader(self._loop.fileno())
         self._loop.close()
         await self._foreign.close()
 
@@ -114,34 +106,14 @@ class CheckRunner:
         if isinstance(probe, Result):
             self._asyncio.call_soon(done, probe)
             return
-        session = start(probe, transcript=transcript)
-        self._running[session] = probe, done
-        self._loop.start(session)
 
-    def _turn(self) -> None:
-        self._loop.turn(0.0)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Reports what has ended, lets others start in its place, and sees to the next turn."""
-        for session in self._loop.ended():
-            probe, done = self._running.pop(session)
-            self._asyncio.call_soon(done, finish_or_unknown(probe, session))
-            if self._waiting:
+        def ended(session: Session) -> None:
+            while self._waiting and len(self._loop) < self._most:
                 check, transcript, waiting = self._waiting.popleft()
                 self._begin(check, waiting, transcript=transcript)
-        until = self._loop.until
-        if self._timer is not None:
-            if self._timer.when() <= until and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-            self._timer = None
-        if until != float("inf"):
-            self._timer = self._asyncio.call_at(until, self._wake)
+            done(finish_or_unknown(probe, session))
 
-    def _wake(self) -> None:
-        self._timer = None
-        self._turn()
+        self._loop.start(start(probe, transcript=transcript), ended)
 
 
 def _room() -> int:

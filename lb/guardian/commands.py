@@ -10,6 +10,7 @@ from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
 from noidchecks.status.text import printable
 
+from ..errors import Errors
 from ..farm import Farm, FarmError
 from ..guard import fill_in, words_of
 from .executable import trouble
@@ -46,9 +47,11 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
 
 
 def require_usable(farms: tuple[Farm, ...]) -> None:
-    """Raises FarmError for the first command that cannot be run here, or does not look at its backend."""
+    """Raises FarmError for the commands that cannot be run here, or do not look at their backend."""
+    errors = Errors()
     for complaint in complaints(farms):
-        raise complaint
+        errors.add(complaint)
+    errors.check()
 
 
 def misuse(command: str, *, shared: bool = False) -> str | None:

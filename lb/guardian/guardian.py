@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -147,7 +148,17 @@ class Guardian:
 
     def health(self) -> tuple[Health, ...]:
         """Returns how each backend is at each address by each command."""
-        return tuple(self._health(target, watch) for target in self._targets for watch in target.watches)
+        return tuple(self.each_health())
+
+    def each_health(self, farm: str | None = None) -> Iterator[Health]:
+        """Yields the same one by one, of all farms or of one; those that are watched now, as they are then."""
+        watched = [(target, target.watches) for target in self._targets]
+        return (
+            self._health(target, watch)
+            for target, watches in watched
+            for watch in watches
+            if farm is None or watch.farm == farm
+        )
 
     def forecast(self, farms: tuple[Farm, ...]) -> Forecast:
         """Returns what it would make of these farms, with all that it knows at the moment."""

@@ -48,30 +48,6 @@ class Outline:
     damage: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaseChain:
-    """A chain of somebody else's table that packets come to by themselves."""
-
-    family: str
-    table: str
-    name: str
-    type: str
-    hook: str
-    policy: str
-    priority: int
-
-
-def read_chains(output: bytes) -> list[BaseChain]:
-    """Reads the base chains of all tables but ours; ValueError."""
-    found = []
-    for item in json.loads(output)["nftables"]:
-        chain = item.get("chain", {})
-        if "hook" in chain and (chain["family"], chain["table"]) != ("inet", TABLE):
-            words = {key: str(chain.get(key, "")) for key in ("family", "table", "name", "type", "hook", "policy")}
-            found.append(BaseChain(**words, priority=int(chain.get("prio", 0))))
-    return found
-
-
 def read_outline(text: str) -> Outline | None:
     """Reads a listing without elements; None when the table is not there."""
     lines = text.splitlines()

@@ -62,8 +62,13 @@ class Marks:
         return allocate((farm.name for farm in self.farms), LANES)
 
     @cached_property
-    def _backend_numbers(self) -> Mapping[str, dict[str, int]]:
-        return {farm.name: allocate((one.name for one in farm.backends), MAX_BACKENDS) for farm in self.farms}
+    def _backend_numbers(self) -> dict[str, dict[str, int]]:
+        # Farm by farm as they are asked for: those of 10,000 backends at once would hold up all probes.
+        return {}
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Farm]:
+        return {farm.name: farm for farm in self.farms}
 
     def farm(self, farm: Farm) -> int:
         """Returns the mark of a farm, which that of each of its backends begins with."""
@@ -71,7 +76,11 @@ class Marks:
 
     def backend(self, farm: Farm, name: str) -> int:
         """Returns the mark of the flows of one backend."""
-        return self._bases[farm.name] | self.layout.place(0, self._backend_numbers[farm.name][name] + 1)
+        numbers = self._backend_numbers.get(farm.name)
+        if numbers is None:
+            names = (one.name for one in self._by_name[farm.name].backends)
+            numbers = self._backend_numbers[farm.name] = allocate(names, MAX_BACKENDS)
+        return self._bases[farm.name] | self.layout.place(0, numbers[name] + 1)
 
     def flows(self, counts: Mapping[int, int]) -> dict[int, int]:
         """Returns the counts of flows by our part of their marks; those that have none of it are left out."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 from types import TracebackType
 
-from .listing import BaseChain, Snapshot, list_commands, read_chains, read_elements, read_outline, to_snapshot
+from .listing import Snapshot, list_commands, read_elements, read_outline, to_snapshot
 from .progress import Progress
 from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_program
 from .skeleton import TABLE, VERSION
@@ -22,6 +22,7 @@ __all__ = [
     "missing_parts",
     "read",
     "remove",
+    "ruleset",
     "run",
     "version",
 ]
@@ -98,15 +99,12 @@ def read() -> Snapshot | None:
         raise KernelError(f"nft lists the table in a way that is not understood: {error}") from error
 
 
-def other_chains() -> list[BaseChain]:
-    """Returns the base chains of all tables but ours."""
-    answer = _nft(["-j", "list", "chains"])
+def ruleset() -> str:
+    """Returns all tables as text for nft_rules.parse_ruleset(): without elements of named sets, and counters."""
+    answer = _nft(["-s", "-t", "-y", "list", "ruleset"])
     if answer.code:
         raise KernelError(_explain(answer))
-    try:
-        return read_chains(answer.output)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KernelError(f"nft lists the chains in a way that is not understood: {error}") from error
+    return answer.output.decode(errors="replace")
 
 
 def remove() -> None:

@@ -118,7 +118,8 @@ def _services(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
     for version in (4, 6):
         before, after = old.of(f"service{version}"), new.of(f"service{version}")
         for service in sorted(before.keys() | after.keys()):
-            if before.get(service) == after.get(service):
+            was, becomes = _mode(old, version, service), _mode(new, version, service)
+            if before.get(service) == after.get(service) and was == becomes:
                 continue
             owner = new.of(f"farm{version}").get(service) or old.of(f"farm{version}").get(service)
             whose = f" of farm {names.get(int(owner, 16), owner)}" if owner else ""
@@ -132,8 +133,18 @@ def _services(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
             elif before[service] == "goto refuse":
                 lines.append(f"service {shown}{whose}: serves its clients again")
             else:
-                lines.append(f"service {shown}{whose}: {before[service]} becomes {after[service]}")
+                if before[service] != after[service]:
+                    lines.append(f"service {shown}{whose}: {before[service]} becomes {after[service]}")
+                if was != becomes:
+                    lines.append(f"service {shown}{whose}: mode {was} becomes {becomes}")
     return lines
+
+
+def _mode(table: Table, version: int, service: str) -> str:
+    if service in table.of(f"masq{version}"):
+        return "snat"
+    source = table.of(f"source{version}").get(service)
+    return f"snat from {source}" if source else "dnat"
 
 
 def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:

@@ -77,7 +77,7 @@ General {{
 
 
 def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
-    """Returns the script that keepalived runs when this node's role changes."""
+    """Returns the script that keepalived runs as root when this node's role changes; paths of plain characters."""
     forget = "\n".join(
         f"    conntrack -D -f {family} -p tcp --orig-port-dst {port} -m {lost:#x}/{lost:#x} >/dev/null 2>&1"
         for port in control_ports
@@ -93,9 +93,15 @@ flows() {{
     conntrackd -C {folder}/conntrackd.conf "$@"
 }}
 
-# Whoever reads the role must never see half of it.
+# Readers of the role must never see half of it. The file is made beside the folder and moved into it: whoever may write
+# in the folder could leave a link there, which a rename replaces, and a redirection would follow.
 tell() {{
-    mkdir -p {run} && echo "$1" >{run}/role.new && mv {run}/role.new {run}/role
+    mkdir -p {run} || return
+    new=$(mktemp {run.parent}/.noidlb-role.XXXXXX) || return
+    if ! {{ echo "$1" >"$new" && chmod 0644 "$new" && mv -fT "$new" {run}/role; }}; then
+        rm -f "$new"
+        logger -t noidlb-pair "the role $1 cannot be written to {run}/role" 2>/dev/null
+    fi
 }}
 
 case $state in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,16 @@ from .rules import control_ports, pair_rules
 SIGN = "# Written by noidlb pair"
 """What the head of each file says: without it a file is somebody else's."""
 
+# What neither a shell nor the two configuration languages read as anything else.
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9_.-]+)+")
+_LONGEST = 200
+# The kernel keeps the name of conntrackd's socket in 108 bytes.
+_LONGEST_OF_SOCKETS = 80
+
+
+class PathError(ValueError):
+    """A path that cannot be written into the files: one sentence."""
+
 
 class ForeignFileError(RuntimeError):
     """A file in the way that noidlb has not written: one sentence."""
@@ -25,7 +36,12 @@ class ForeignFileError(RuntimeError):
 def files_of(
     pair: Pair, node: Node, farms: tuple[Farm, ...], digest: str, folder: Path, run: Path
 ) -> dict[str, tuple[str, int]]:
-    """Returns name, text and mode of each file; folder is where they will stand, run where the daemons' sockets are."""
+    """Returns name, text and mode of each file; folder is where they will stand, run where the daemons' sockets are.
+
+    PathError for a path with other characters than letters, digits, '.', '_' and '-', or one that is not absolute.
+    """
+    _require_plain(folder, "the folder of the files", _LONGEST)
+    _require_plain(run, "the folder of lock, socket and role", _LONGEST_OF_SOCKETS)
     head = f"{SIGN} for {node.name}, from the farms file {digest[:12]}: change that one, and write this anew.\n"
     first, _, rest = notify_script(folder, run, control_ports(farms)).partition("\n")
     return {
@@ -54,3 +70,12 @@ def _head(path: Path) -> str:
             return file.read(800).decode(errors="replace")[:200]
     except NotRegular:
         return ""
+
+
+def _require_plain(path: Path, what: str, longest: int) -> None:
+    text = str(path)
+    if not _PLAIN.fullmatch(text) or ".." in path.parts or len(text) > longest:
+        raise PathError(
+            f"{what} must be an absolute path of at most {longest} letters, digits, '.', '_', '-' and '/', "
+            f"not {text[:_LONGEST]!r}: root's notify script and two configuration files name it"
+        )

@@ -1,102 +1,183 @@
-"""What the guardian sees, in the text format of Prometheus."""
+"""What clients get and the guardian sees, in the text format of Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
-from ..farm import Farm
 from ..guardian.guardian import Counts
 from ..guardian.health import Health
 from ..nft.fullness import Fullness
-from ..nft.marks import Marks
+from ..status import FarmStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Samples = Iterable[tuple[Mapping[str, str], float]]
+# Labels as they are written, and the value.
+Samples = Iterable[tuple[str, float]]
+_FARM_STATES = ("serving", "refusing", "stopped", "absent")
+_BACKEND_STATES = ("up", "drain", "down", "standby", "stopped", "absent")
+# Lines that go out as one piece.
+_IN_A_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsSnapshot:
-    """What there is to measure at one moment; flows are current connections by mark, None when nobody could count.
+    """What there is to measure: statuses is empty when the kernel could not be asked.
 
     info holds what the guardian is: its version, the hash of its farms file, its role in its pair. sticky is by IP
     version, and like expectations only there when the kernel tells.
     """
 
-    farms: tuple[Farm, ...]
-    health: tuple[Health, ...]
+    statuses: Sequence[FarmStatus]
+    health: Sequence[Health]
     counts: Counts
-    flows: Mapping[int, int] | None
     info: Mapping[str, str]
     others: Mapping[str, int] = field(default_factory=dict)
     sticky: Mapping[int, Fullness] = field(default_factory=dict)
     expectations: Fullness | None = None
 
 
-def write(view: MetricsSnapshot) -> str:
-    """Returns the page."""
-    return "".join(
+def write(view: MetricsSnapshot) -> Iterator[bytes]:
+    """Writes the page, piece by piece: that of 10,000 backends is 14 MB."""
+    lines = _lines(view)
+    while piece := list(islice(lines, _IN_A_PIECE)):
+        yield "".join(piece).encode()
+
+
+def _lines(view: MetricsSnapshot) -> Iterator[str]:
+    yield from _family("noidlb_info", "gauge", "What this guardian is", [(_written(view.info), 1)])
+    yield from _farms(view.statuses)
+    yield from _places(view)
+    yield from _backends(view.health)
+    yield from _shared(view)
+    yield from _service(view)
+
+
+def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
+    farms = []
+    for one in statuses:
+        farms.append((_written({"farm": one.name}), one))
+        yield ""
+    yield from _family(
+        "noidlb_farm_state",
+        "gauge",
+        "What a farm does with new clients of an IP version: 1 for the state that it is in",
         (
-            *_family("noidlb_info", "gauge", "What this guardian is", [(view.info, 1)]),
-            *_backends(view),
-            *_family(
-                "noidlb_connections",
-                "gauge",
-                "Current flows of a backend, data connections included",
-                _connections(view),
-            ),
-            *_shared(view),
-            *_service(view),
-        )
+            (f'{farm},family="{family}",state="{state}"', state == found)
+            for farm, one in farms
+            for family, found in one.families.items()
+            for state in _FARM_STATES
+        ),
+    )
+    yield from _family(
+        "noidlb_farm_connections",
+        "gauge",
+        "Current flows of a farm, data connections included",
+        (
+            (farm, sum(each.current for each in one.backends if each.current is not None))
+            for farm, one in farms
+            if any(each.current is not None for each in one.backends)
+        ),
+    )
+    yield from _family(
+        "noidlb_farm_backends",
+        "gauge",
+        "Backends of a farm by state",
+        (
+            (f'{farm},state="{state}"', sum(each.state == state for each in one.backends))
+            for farm, one in farms
+            for state in _BACKEND_STATES
+        ),
     )
 
 
-def _backends(view: MetricsSnapshot) -> Iterable[str]:
-    health = [(_labels_of(one), one) for one in view.health]
+def _places(view: MetricsSnapshot) -> Iterator[str]:
+    """Writes what clients get of each backend, whether anything watches it or not."""
+    places = []
+    for farm in view.statuses:
+        for one in farm.backends:
+            places.append((_written({"farm": farm.name, "backend": one.name}), farm, one))
+            # What nothing is written for takes its time too.
+            yield ""
+    percent = {}
+    for each in view.health:
+        percent[each.farm, each.backend] = each.weight or 100
+        yield ""
+    yield from _family(
+        "noidlb_backend_state",
+        "gauge",
+        "What the kernel does with a backend: always 1, with the state that it is in",
+        ((f'{labels},state="{one.state}"', 1) for labels, _, one in places),
+    )
+    yield from _family(
+        "noidlb_backend_weight",
+        "gauge",
+        "The weight that a backend has at the moment, 0 while it gets no new clients",
+        (
+            (labels, one.weight * percent.get((farm.name, one.name), 100) / 100 if one.share else 0)
+            for labels, farm, one in places
+        ),
+    )
+    yield from _family(
+        "noidlb_backend_share_ratio",
+        "gauge",
+        "The part of its farm's new clients that a backend gets",
+        ((labels, float(one.share)) for labels, _, one in places),
+    )
+    yield from _family(
+        "noidlb_connections",
+        "gauge",
+        "Current flows of a backend, data connections included",
+        ((labels, one.current) for labels, _, one in places if one.current is not None),
+    )
+    yield from _family(
+        "noidlb_backend_connections_total",
+        "counter",
+        "Connections that a backend got since it was last put in the table, without data connections",
+        ((labels, one.total) for labels, _, one in places),
+    )
+
+
+def _backends(found: Sequence[Health]) -> Iterator[str]:
+    health = []
+    for one in found:
+        health.append((_labels_of(one), one))
+        yield ""
     yield from _family(
         "noidlb_backend_up",
         "gauge",
         "Whether the guardian sees a backend up (1) or down (0), absent until the first result",
-        [(labels, one.state == "up") for labels, one in health if one.state != "unknown"],
+        ((labels, one.state == "up") for labels, one in health if one.state != "unknown"),
     )
     yield from _family(
         "noidlb_backend_flaps_total",
         "counter",
         "Changes between up and down",
-        [(labels, one.flaps) for labels, one in health],
+        ((labels, one.flaps) for labels, one in health),
     )
-    yield from _family("noidlb_probes_total", "counter", "Results", [(labels, one.probes) for labels, one in health])
+    yield from _family("noidlb_probes_total", "counter", "Results", ((labels, one.probes) for labels, one in health))
     yield from _family(
         "noidlb_probe_duration_seconds",
         "gauge",
         "How long the last probe took, by phase and as a whole",
-        [
-            (labels | {"phase": phase}, seconds)
+        (
+            (f'{labels},phase="{phase}"', seconds)
             for labels, one in health
             if one.last is not None
             for phase, seconds in {**one.last.timings.phases, "all": one.last.timings.total}.items()
-        ],
+        ),
     )
 
 
-def _labels_of(one: Health) -> dict[str, str]:
-    return {"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command}
-
-
-def _connections(view: MetricsSnapshot) -> Samples:
-    if view.flows is None:
-        return
-    marks = Marks(view.farms)
-    for farm in view.farms:
-        for backend in farm.backends:
-            flows = view.flows.get(marks.backend(farm, backend.name), 0)
-            yield {"farm": farm.name, "backend": backend.name}, flows
+def _labels_of(one: Health) -> str:
+    labels = {"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command}
+    return _written(labels)
 
 
 def _shared(view: MetricsSnapshot) -> Iterable[str]:
-    sticky = [({"family": f"ipv{version}"}, one) for version, one in view.sticky.items()]
-    expected: list[tuple[dict[str, str], Fullness]] = [({}, view.expectations)] if view.expectations else []
+    sticky = [(f'family="ipv{version}"', one) for version, one in view.sticky.items()]
+    expected = [("", view.expectations)] if view.expectations else []
     for name, text, found in (
         ("noidlb_sticky_clients", "Clients of sticky farms that are remembered", sticky),
         ("noidlb_expectations", "Data connections that the kernel expects, of all farms and others", expected),
@@ -117,24 +198,25 @@ def _service(view: MetricsSnapshot) -> Iterable[str]:
         ("noidlb_probes_discarded_total", "Failures that this machine is to blame for", counts.discarded),
         *((f"noidlb_{name}_total", name.replace("_", " ").capitalize(), value) for name, value in view.others.items()),
     ):
-        yield from _family(name, "counter", text, [({}, value)])
+        yield from _family(name, "counter", text, [("", value)])
     for name, text, number in (
         ("noidlb_probes_running", "Probes under way", counts.running),
         ("noidlb_conntrack_entries", "Connections that the kernel tracks", counts.flows),
         ("noidlb_conntrack_entries_limit", "Connections that the kernel has room for", counts.flows_most),
     ):
-        yield from _family(name, "gauge", text, [({}, number)] if number is not None else [])
+        yield from _family(name, "gauge", text, [("", number)] if number is not None else [])
 
 
-def _family(name: str, kind: str, text: str, samples: Samples) -> Iterable[str]:
+def _family(name: str, kind: str, text: str, samples: Samples) -> Iterator[str]:
     """Writes a family of samples, each with its labels and its value; nothing when there is none."""
-    lines = [f"{name}{_labels(labels)} {_number(value)}\n" for labels, value in samples]
-    return (f"# HELP {name} {text}.\n# TYPE {name} {kind}\n", *lines) if lines else ()
+    head = f"# HELP {name} {text}.\n# TYPE {name} {kind}\n"
+    for labels, value in samples:
+        yield f"{head}{name}{{{labels}}} {_number(value)}\n" if labels else f"{head}{name} {_number(value)}\n"
+        head = ""
 
 
-def _labels(labels: Mapping[str, str]) -> str:
-    written = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
-    return f"{{{written}}}" if written else ""
+def _written(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
 
 
 def _escape(value: str) -> str:

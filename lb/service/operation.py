@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from itertools import product
+from typing import TypeVar
 
 import click
 
@@ -19,7 +20,10 @@ from ..nft.flows import Match, ending_of
 from ..nft.plan import Plan, describe
 from ..nft.run import KernelError
 from ..overrides import Overrides
+from ..status import FarmStatus
 from .state import StateError, StateFolder
+
+Named = TypeVar("Named", Farm, FarmStatus)
 
 # How many changes are told one by one.
 _TOLD = 20
@@ -36,7 +40,9 @@ def read_file(file: str) -> tuple[str, tuple[Farm, ...]]:
     try:
         return text, parse(text)
     except FarmError as error:
-        raise FarmError(file if error.path == "configuration" else error.path, error.message) from None
+        if error.path != "configuration":
+            raise
+        raise FarmError(file, error.message, others=error.others) from None
 
 
 def current(folder: StateFolder, file: str | None) -> tuple[str, tuple[Farm, ...]]:
@@ -60,6 +66,11 @@ def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
 
 def find_farm(farms: tuple[Farm, ...], name: str) -> Farm:
     """Returns the farm of a name; UsageError with the nearest one there is."""
+    return named(farms, name)
+
+
+def named(farms: Sequence[Named], name: str) -> Named:
+    """Returns what is known of the farm of a name; UsageError with the nearest one there is."""
     found = {farm.name: farm for farm in farms}
     if name not in found:
         raise click.UsageError(f"there is no farm {name!r}{_nearest(name, list(found))}")

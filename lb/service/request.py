@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +19,13 @@ MAX_REQUEST = 2 * MAX_SIZE + 1024
 
 Request: TypeAlias = Mapping[str, object]
 Answer: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An answer that is written already: one line of JSON, in pieces."""
+
+    pieces: Sequence[bytes]
 
 
 class RequestError(LbError, Portable, ValueError):

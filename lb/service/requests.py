@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import click
@@ -10,9 +12,10 @@ import click
 from ..events import EventLog, to_dict
 from ..farm import BackendState, FarmError
 from ..nft.run import KernelError
-from ..status import to_document
+from ..status import VERSION, FarmStatus, backend_document, farm_document
 from .operation import find_farm
-from .request import Answer, Request, RequestError
+from .paced import paced
+from .request import Answer, Request, RequestError, Written
 from .running import Operations
 
 _MOST_EVENTS = 1000
@@ -31,7 +34,7 @@ class RequestHandler:
         self._running = running
         self._events = events
         self._reload = reload
-        self._verbs: dict[str, Callable[[Request], Awaitable[Answer]]] = {
+        self._verbs: dict[str, Callable[[Request], Awaitable[Answer | Written]]] = {
             "status": self._status,
             "diff": self._diff,
             "say": self._say,
@@ -41,7 +44,7 @@ class RequestHandler:
             "reload": self._reread,
         }
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Answer | Written:
         """Returns the answer to a request; RequestError."""
         verb = request.get("do")
         known = self._verbs.get(verb) if isinstance(verb, str) else None
@@ -56,8 +59,8 @@ class RequestHandler:
         except KernelError as error:
             raise RequestError(str(error), 2) from None
 
-    async def _status(self, request: Request) -> Answer:
-        return {"status": to_document(await self._running.status())}
+    async def _status(self, request: Request) -> Written:
+        return Written(await paced(_status_lines(await self._running.status())))
 
     async def _diff(self, request: Request) -> Answer:
         text = request.get("text")
@@ -82,7 +85,7 @@ class RequestHandler:
     async def _start(self, request: Request) -> Answer:
         return {"lines": await self._running.start(_name(request, "farm"))}
 
-    async def _recent(self, request: Request) -> Answer:
+    async def _recent(self, request: Request) -> Written:
         farm, backend, limit = _name(request, "farm"), _name(request, "backend"), request.get("limit", 100)
         if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MOST_EVENTS:
             raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
@@ -90,10 +93,32 @@ class RequestHandler:
         if not found and farm is not None:
             # Events of a farm that there is no more are shown; of one that never was there are none.
             find_farm(self._running.farms, farm)
-        return {"events": [to_dict(event) for event in found]}
+        return Written(await paced(_listed(b'{"ok": true, "events": [', map(to_dict, found), b"]}\n")))
 
     async def _reread(self, request: Request) -> Answer:
         return {"lines": await self._reload(cut=_flag(request, "cut"))}
+
+
+def _status_lines(statuses: Iterable[FarmStatus]) -> Iterator[bytes]:
+    yield f'{{"ok": true, "status": {{"version": {VERSION}, "farms": ['.encode()
+    comma = b""
+    for status in statuses:
+        head = json.dumps({**farm_document(replace(status, backends=())), "backends": None})
+        # Backend by backend, for there may be 255; where they stand, nothing else looks like this.
+        before, _, after = head.encode().partition(b'"backends": null')
+        yield from _listed(comma + before + b'"backends": [', map(backend_document, status.backends), b"]" + after)
+        comma = b", "
+    yield b"]}}\n"
+
+
+def _listed(head: bytes, items: Iterable[object], tail: bytes) -> Iterator[bytes]:
+    """Writes a list item by item."""
+    yield head
+    comma = b""
+    for item in items:
+        yield comma + json.dumps(item).encode()
+        comma = b", "
+    yield tail
 
 
 def _name(request: Request, key: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from noidchecks import __version__
@@ -21,15 +22,23 @@ from ..nft import conntrack, fullness, nft as kernel
 from ..nft.flows import Match, ending_of
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
+from ..nft.observed import Facts
 from ..nft.plan import difference, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
-from ..status import BackendView, FarmStatus, seen, survey
+from ..status import BackendView, FarmStatus, each_status
 from .keeper import StateStore
 from .metrics import MetricsSnapshot
+from .observer import Looks
 from .operation import find_backend, find_farm, number
+from .paced import paced
 from .request import RequestError
+
+# Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, whose
+# readers wait less.
+_PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
+_WORST = ("down", "unknown", "up")
 
 
 class Operations:
@@ -51,6 +60,7 @@ class Operations:
         self._events = events
         self._text, self._digest = text, digest_of(text)
         self._one_at_a_time = asyncio.Lock()
+        self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
 
     async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
         """Takes the operator's word about a backend, and returns what has come of it, in lines."""
@@ -62,7 +72,7 @@ class Operations:
             if cut:
                 marks = Marks(self.farms)
                 lines.append(await _cut([marks.layout.match(marks.backend(chosen, backend))]))
-            sight = sights(self.guardian.health()).get((farm, backend))
+            sight = sights(tuple(self.guardian.each_health(farm))).get((farm, backend))
             if state is BackendState.UP and sight is not None and sight.state == "down":
                 lines.append(f"the guardian keeps it out, for it is down: {sight.reason}")
             return lines
@@ -120,40 +130,70 @@ class Operations:
 
     async def status(self) -> tuple[FarmStatus, ...]:
         """Looks at the kernel, and adds what the guardian sees."""
-        found = await asyncio.to_thread(kernel.read)
-        flows = await self.flows()
-        return seen(survey(self.farms, self.words, found, flows), sights(self.guardian.health()))
+        facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
+        return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
 
     async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
-        flows, guardian = await self.flows(), self.guardian
+        guardian = self.guardian
+        facts, flows = await asyncio.gather(
+            self._looks.table(), self._looks.flows(_PATIENCE_OF_PAGE), return_exceptions=True
+        )
+        health = await paced(guardian.each_health())
+        statuses: tuple[FarmStatus, ...] = ()
+        if isinstance(facts, Facts) and not isinstance(flows, BaseException):
+            statuses = await self._statuses(facts, flows, health)
         return MetricsSnapshot(
-            farms=self.farms,
-            health=guardian.health(),
+            statuses=statuses,
+            health=health,
             counts=guardian.counts,
-            flows=flows,
             info={"version": __version__, "farms": self._digest, "role": role.value},
             others=others,
             sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
             expectations=fullness.expectations(),
         )
 
-    async def flows(self) -> dict[int, int] | None:
-        """Counts the current connections by mark; None when nobody can."""
-        try:
-            return Marks(self.farms).flows(await _count())
-        except KernelError:
-            return None
+    async def close(self) -> None:
+        """Gives up the looks at the kernel that are under way."""
+        await self._looks.close()
 
-    def summary(self) -> str:
+    async def _statuses(
+        self, facts: Facts, flows: Mapping[int, int] | None, health: Sequence[Health]
+    ) -> tuple[FarmStatus, ...]:
+        farms, words = self.farms, self.words
+        counted = None if flows is None else Marks(farms).flows(flows)
+        seen: dict[tuple[str, str], list[Health]] = {}
+
+        def group(one: Health) -> None:
+            seen.setdefault((one.farm, one.backend), []).append(one)
+
+        await paced(map(group, health))
+
+        def sight(farm: str, backend: str) -> BackendView | None:
+            found = seen.get((farm, backend))
+            return _sight(found) if found else None
+
+        found = await paced(each_status(farms, words, facts, counted, sight))
+        return tuple(one for one in found if one is not None)
+
+    async def summary(self) -> str:
         """Says in one line how all of it is."""
-        found = sights(self.guardian.health())
-        up = sum(one.state == "up" for one in found.values())
-        text = f"{count(self.farms)}; of {number(len(found), 'watched backend')} {up} up"
-        if unknown := sum(one.state == "unknown" for one in found.values()):
-            text += f", {unknown} not yet known"
-        if kept := len({(one.farm, one.backend) for one in self.guardian.health() if one.kept}):
-            text += f"; {kept} cannot be checked"
+        worst: dict[tuple[str, str], str] = {}
+        kept: set[tuple[str, str]] = set()
+
+        def take(one: Health) -> None:
+            place = one.farm, one.backend
+            worst[place] = min(one.state, worst.get(place, one.state), key=_WORST.index)
+            if one.kept:
+                kept.add(place)
+
+        await paced(map(take, self.guardian.each_health()))
+        states = Counter(worst.values())
+        text = f"{count(self.farms)}; of {number(len(worst), 'watched backend')} {states['up']} up"
+        if states["unknown"]:
+            text += f", {states['unknown']} not yet known"
+        if kept:
+            text += f"; {len(kept)} cannot be checked"
         if (counts := self.guardian.counts).is_full:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
         if self.guardian.failure:
@@ -189,7 +229,7 @@ def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:
 
 
 def _sight(ones: list[Health]) -> BackendView:
-    worst = min(ones, key=lambda one: ("down", "unknown", "up").index(one.state))
+    worst = min(ones, key=lambda one: _WORST.index(one.state))
     took = [one.last.timings.total for one in ones if one.last is not None]
     doubt = next((one.note for one in ones if one.note), "")
     if worst.state == "down" and worst.last is not None and worst.last.state != State.OK:

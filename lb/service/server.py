@@ -16,14 +16,14 @@ from noidchecks.status.text import printable
 
 from ..events import Event, EventLog, to_dict
 from ..guardian.lock import GuardError
-from .request import MAX_REQUEST, Answer, Request, RequestError
+from .request import MAX_REQUEST, Answer, Request, RequestError, Written
 
 _CLIENTS = 64
 _IDLE = 10.0
 # What somebody who follows may leave unread.
 _UNREAD = 1000
 
-Answering: TypeAlias = Callable[[Request], Awaitable[Answer]]
+Answering: TypeAlias = Callable[[Request], Awaitable[Answer | Written]]
 
 
 class ControlServer:
@@ -126,12 +126,13 @@ class ControlServer:
             return False
         if not line.endswith(b"\n"):
             return False
+        answer: Answer | Written
         try:
             request = _parse(line)
             if request.get("do") == "events" and request.get("follow") is True:
                 await self._follow(request, reader, writer)
                 return False
-            answer = {"ok": True, **await self._answer(request)}
+            answer = _agreed(await self._answer(request))
         except RequestError as error:
             answer = _refusal(str(error), error.exit_code)
         except Exception as error:
@@ -154,7 +155,7 @@ class ControlServer:
         self._events.subscribe(take)
         gone = asyncio.create_task(hang_up())
         try:
-            await _send(writer, {"ok": True, **await self._answer(request)})
+            await _send(writer, _agreed(await self._answer(request)))
             while (event := await unread.get()) is not None:
                 if unread.qsize() > _UNREAD:
                     await _send(writer, _refusal(f"more than {_UNREAD} events were left unread", 2))
@@ -179,6 +180,12 @@ def _refusal(text: str, code: int = 3) -> Answer:
     return {"ok": False, "code": code, "error": printable(text)}
 
 
-async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    writer.write(json.dumps(answer).encode() + b"\n")
-    await asyncio.wait_for(writer.drain(), _IDLE)
+def _agreed(answer: Answer | Written) -> Answer | Written:
+    return answer if isinstance(answer, Written) else {"ok": True, **answer}
+
+
+async def _send(writer: asyncio.StreamWriter, answer: Answer | Written) -> None:
+    pieces = answer.pieces if isinstance(answer, Written) else (json.dumps(answer).encode() + b"\n",)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.wait_for(writer.drain(), _IDLE)

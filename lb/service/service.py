@@ -7,7 +7,7 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from .http import MetricsServer
 from .keeper import StateStore
 from .metrics import write
 from .operation import read_file
+from .paced import paced
 from .requests import RequestHandler
 from .running import Operations, count
 from .server import ControlServer
@@ -98,6 +99,7 @@ class Service:
             keeper = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, words, applier=self._applier, events=self._events)
             running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
+            stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
             await control.open()
@@ -227,11 +229,11 @@ class Service:
             await self._metrics.close()
         self._metrics = self._endpoint = None
 
-    async def _page(self) -> str:
+    async def _page(self) -> Sequence[bytes]:
         if self._running is None:
             raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return write(await self._running.view(self._role(), others))
+        return await paced(write(await self._running.view(self._role(), others)))
 
     def _role(self) -> Role:
         return read_role(self._options.run_folder)
@@ -243,7 +245,7 @@ class Service:
         while True:
             if not watching.done() and (watchdog is None or worker.stalled() < watchdog):
                 self._notifier.alive(at_work=worker.is_busy)
-            self._notifier.status(running.summary())
+            self._notifier.status(await running.summary())
             await asyncio.sleep(min(_PAUSE, beat))
             with suppress(TimeoutError):
                 async with asyncio.timeout(beat):

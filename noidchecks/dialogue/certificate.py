@@ -29,7 +29,6 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class Certificate(Value):
     """One certificate: whose it is, when it ends, and its bytes (DER)."""
 
-    __slots__ = ("subject", "not_after", "der")
     subject: str
     not_after: datetime
     der: bytes

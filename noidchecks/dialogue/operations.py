@@ -1,4 +1,4 @@
-"""The operations that a dialogue may ask of its driver, and the stream that most dialogues speak over.
+"""The operations that a dialogue may ask of its driver.
 
 A dialogue is a generator: it yields operations, is sent their answers, and returns its findings. It never touches a
 socket or a clock, so that the same dialogue runs under every driver and under a test that feeds it bytes.
@@ -6,17 +6,21 @@ socket or a clock, so that the same dialogue runs under every driver and under a
 
 from __future__ import annotations
 
-from ..errors import NotConnected
 from ..value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any, TypeAlias, TypeVar
+    from typing import Any, Protocol, TypeAlias, TypeVar
 
     from ..address import Address
-    from ..drivers.sockets import Channel
-    from .tls import TlsLayer
+
+    class Channel(Protocol):
+        """What a driver answers with: a connection, a socket or a worker process, which only the driver can use."""
+
+        @property
+        def address(self) -> Address | None:
+            """The address of the peer or, of a listening channel, its own; None where there is none."""
 
     T = TypeVar("T")
     # Two strings, because pyright reads none that is put together from parts.
@@ -29,7 +33,7 @@ SEGMENT = 16384
 
 
 def __getattr__(name: str) -> object:
-    # For those who import the aliases without TYPE_CHECKING; building them here would cost each start.
+    # For modules that import the aliases without TYPE_CHECKING; building them here would cost each start.
     if name == "Dialogue":
         from collections.abc import Generator
 
@@ -181,7 +185,10 @@ class LocalAddress:
 
 
 class Prepare:
-    """Loads a module into worker processes, before the clock of the check starts. Answer: None; LocalError."""
+    """Loads a module into worker processes, before the clock of the check starts.
+
+    Answer: whether that is still under way, then it is to be asked again a moment later; LocalError.
+    """
 
     __slots__ = ("module",)
 
@@ -247,56 +254,8 @@ class Decrypted:
 class Datagram(Value):
     """One received datagram and the address that it came from."""
 
-    __slots__ = ("data", "address")
     data: bytes
     address: Address
 
     def __init__(self, data: bytes, address: Address) -> None:
         self._fill({"data": data, "address": address})
-
-
-class Stream:
-    """A connected stream; once TLS is started on it, send and receive speak through the TLS layer."""
-
-    __slots__ = ("channel", "tls")
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.tls: TlsLayer | None = None
-
-    def send(self, data: bytes, shown: bytes = b"") -> Dialogue[None]:
-        """Sends all of the data; what is shown stands in a transcript in place of a secret."""
-        if self.tls is None:
-            yield Send(self.channel, data, shown)
-        else:
-            yield Send(self.channel, self.tls.encrypt(data), shown or data)
-
-    def receive(self, limit: int = SEGMENT, patience: float | None = None) -> Dialogue[bytes | None]:
-        """Receives 1..limit bytes; b"" at the end, None after patience seconds without a byte."""
-        if self.tls is not None:
-            data: bytes | None = yield from self.tls.receive(self.channel, limit, patience)
-            if data:
-                yield Decrypted(self.channel, data)
-            return data
-        answer: bytes | None = yield Receive(self.channel, limit, patience)
-        return answer
-
-
-def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue[Stream]:
-    """Resolves the host and connects to the first of its addresses that answers, one after the other.
-
-    The C plugins do the same, so that localhost and dual-stacked hosts check alike; all attempts share the deadline.
-    """
-    from ..address import STREAM, source_family
-
-    if source:
-        family = source_family(source)
-    yield Phase("resolve")
-    addresses: tuple[Address, ...] = yield Resolve(host, port, family, STREAM)
-    yield Phase("connect")
-    for address in addresses[:-1]:
-        try:
-            return Stream((yield Connect(address, source)))
-        except NotConnected:
-            continue
-    return Stream((yield Connect(addresses[-1], source)))

@@ -11,9 +11,9 @@ from .operations import SEGMENT, Phase, Receive, Send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..drivers.sockets import Channel
     from ..status.text import Gate
-    from .operations import Dialogue, Stream
+    from .operations import Channel, Dialogue
+    from .stream import Stream
 
 # _ssl.ENCODING_DER, which has no public name.
 _DER = 2
@@ -29,7 +29,6 @@ class TlsSettings(Value):
     "1.2" or "1.3". pins are SHA-256 of which the server's certificate or its public key must have one. UsageError.
     """
 
-    __slots__ = ("server_name", "verify", "ca_file", "minimum", "pins")
     server_name: str
     verify: bool
     ca_file: str
@@ -56,7 +55,6 @@ class TlsSettings(Value):
 class TlsFacts(Value):
     """What a handshake agreed on, and the certificates that the server sent, its own first."""
 
-    __slots__ = ("version", "cipher", "chain")
     version: str
     cipher: str
     chain: tuple[Certificate, ...]

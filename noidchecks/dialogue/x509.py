@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class _Unreadable(Exception):
-    """What the library makes of somebody else's bytes is not what a certificate should hold."""
+    """The library cannot read a peer's certificate, or reads what no certificate should hold."""
 
 
 def read(der: bytes, gate: Gate | None = None) -> Certificate:
@@ -44,7 +44,7 @@ def read(der: bytes, gate: Gate | None = None) -> Certificate:
 
 
 def fingerprints(der: bytes) -> tuple[str, str]:
-    """Returns the SHA-256 of a certificate and that of its public key (SPKI), "unknown" for one that nobody reads."""
+    """Returns the SHA-256 of a certificate and that of its public key (SPKI), "unknown" for an unreadable one."""
 
     def work() -> bytes:
         key = x509.load_der_x509_certificate(der).public_key()

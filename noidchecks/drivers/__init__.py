@@ -1,1 +1,1 @@
-"""Who grants the operations of a dialogue: the session, and the loops that wait for it."""
+"""Sessions run dialogues and perform their operations; loops wait for many sessions at once."""

@@ -1,44 +1,117 @@
-"""The same dialogues on the running asyncio loop."""
+"""The same dialogues on a running asyncio loop, which sees all of them as one descriptor and one timer.
+
+asyncio watches the descriptor of the epoll loop in poll.py, not those of the sessions: a check then costs asyncio a
+callback at its end, and no future or registration for each of its waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakKeyDictionary
 
-from .sockets import WAIT_READ
+from .poll import Loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .session import Session
+
+_NEVER = float("inf")
+
+
+class AsyncLoop:
+    """Runs sessions, thousands at a time, on the asyncio loop that runs when it is made."""
+
+    __slots__ = ("_asyncio", "_loop", "_ended", "_timer")
+
+    def __init__(self) -> None:
+        self._asyncio = asyncio.get_running_loop()
+        self._loop = Loop()
+        self._ended: dict[Session, Callable[[Session], object]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._asyncio.add_reader(self._loop.fileno(), self._turn)
+
+    def __len__(self) -> int:
+        """How many sessions run, those included whose end is not yet reported."""
+        return len(self._ended)
+
+    def start(self, session: Session, ended: Callable[[Session], object]) -> None:
+        """Starts a session; ended gets it when it has ended, never before this has returned."""
+        self._ended[session] = ended
+        self._loop.start(session)
+        self._settle()
+
+    def cancel(self, session: Session) -> None:
+        """Closes a session, whose end is not reported then; harmless when it has ended."""
+        if self._ended.pop(session, None) is not None:
+            self._loop.cancel(session)
+
+    def close(self) -> None:
+        """Closes all sessions, whose ends are not reported then."""
+        self._ended.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._asyncio.remove_reader(self._loop.fileno())
+        self._loop.close()
+
+    async def run(self, session: Session) -> None:
+        """Runs one session to its end; a cancelled task closes everything that it had opened."""
+        over: asyncio.Future[None] = self._asyncio.create_future()
+
+        def end(_: Session) -> None:
+            # A task that was cancelled has cancelled the future too.
+            if not over.done():
+                over.set_result(None)
+
+        self.start(session, end)
+        try:
+            await over
+        finally:
+            self.cancel(session)
+
+    def _turn(self) -> None:
+        self._loop.turn(0.0)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Reports what has ended, and sees to the next turn."""
+        for session in self._loop.ended():
+            self._asyncio.call_soon(self._report, session)
+        until = self._loop.until
+        if self._timer is not None:
+            if self._timer.when() <= until and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if until != _NEVER:
+            # The loop's clock is time.monotonic(), the sessions' too.
+            self._timer = self._asyncio.call_at(until, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _report(self, session: Session) -> None:
+        ended = self._ended.pop(session, None)
+        if ended is not None:
+            ended(session)
+
+
+# One for each asyncio loop while sessions of run() are on it. One for each session would double the descriptors.
+_SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncLoop] = WeakKeyDictionary()
 
 
 async def run(session: Session) -> None:
-    """Runs one session to its end; a cancelled task closes everything that it had opened."""
-    loop = asyncio.get_running_loop()
+    """Runs one session to its end on the running loop; a cancelled task closes everything that it had opened."""
+    running = asyncio.get_running_loop()
+    shared = _SHARED.get(running)
+    if shared is None:
+        shared = _SHARED[running] = AsyncLoop()
     try:
-        while session.advance():
-            await _ready(loop, session)
+        await shared.run(session)
     finally:
-        session.close()
-
-
-async def _ready(loop: asyncio.AbstractEventLoop, session: Session) -> None:
-    woken: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not woken.done():
-            woken.set_result(None)
-
-    timer = None
-    if session.until != float("inf"):
-        # The loop's clock is time.monotonic(), the session's too.
-        timer = loop.call_at(session.until, wake)
-    fd, reading = session.fd, session.events == WAIT_READ
-    if fd >= 0:
-        (loop.add_reader if reading else loop.add_writer)(fd, wake)
-    try:
-        await woken
-    finally:
-        if fd >= 0:
-            (loop.remove_reader if reading else loop.remove_writer)(fd)
-        if timer is not None:
-            timer.cancel()
+        # Of several that end in one turn, the first one closes it.
+        if not shared and _SHARED.get(running) is shared:
+            del _SHARED[running]
+            shared.close()

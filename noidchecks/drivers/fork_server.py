@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from importlib import import_module
-from resource import RLIMIT_DATA, RLIMIT_NOFILE, getrlimit, setrlimit
+from resource import RLIMIT_DATA, RLIMIT_NOFILE, RUSAGE_SELF, getrlimit, getrusage, setrlimit
 from time import monotonic
 
 TYPE_CHECKING = False
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 MOST_WORKERS = 128
 # What one session may need beyond what the library itself takes.
 MEMORY = 256 << 20
-# So many workers are forked at once, and each further one so many seconds later: to fork one costs as much as a session
-# does, and where sessions are short those that there are serve more of them meanwhile.
+# Four workers are forked at once, each further one 0.01 s later: to fork one costs as much as a session does, and where
+# sessions are short the running workers serve more of them meanwhile.
 _AT_ONCE = 4
 _PACE = 0.01
 # Workers without a session that stay, and the seconds without any request after which the others go.
@@ -60,10 +60,11 @@ def main(module: str) -> NoReturn:
         os._exit(1)
 
 
-def work_once(module: str, session: socket.socket) -> NoReturn:
-    """Serves one session in a process that was forked for it alone."""
+def work_once(module: str, session: socket.socket, life: int) -> NoReturn:
+    """Serves one session in a process that was forked for it alone, and ends when the other end of life is closed."""
     try:
         _detach()
+        _end_with(life)
         serve = _load(module)
         _limit_memory()
         _serve(serve, session)
@@ -228,9 +229,24 @@ def _detach() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
+def _end_with(pipe: int) -> None:
+    """Has the kernel end this process when the last one that can write to the pipe is gone, however that ended."""
+    import fcntl
+
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if _is_abandoned(pipe):
+        os._exit(0)
+
+
 def _limit_memory() -> None:
-    with open("/proc/self/statm") as file:
-        used = int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    try:
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        # Without /proc, as in a bare chroot: what was ever in memory, which is more.
+        used = getrusage(RUSAGE_SELF).ru_maxrss << 10
     _, hard = getrlimit(RLIMIT_DATA)
     limit = used + MEMORY
     if hard < 0 or limit < hard:

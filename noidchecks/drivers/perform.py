@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from errno import ETIMEDOUT
-from time import monotonic
 
-from ..address import literal, look_up
+from ..address import literal
 from ..dialogue.operations import (
     Accept,
     Await,
@@ -27,30 +26,57 @@ from ..dialogue.operations import (
     SendTo,
     Sleep,
 )
-from ..errors import NotConnected, ProbeError
+from ..errors import NotConnected, NotResolved, ProbeError
 from . import sockets
+from .resolver import look_up
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from typing import Any, Protocol, TypeAlias
 
     from ..address import Address
+    from ..dialogue import operations
     from ..dialogue.operations import Datagram
     from .resolver import LookUp
-    from .session import Session
     from .sockets import Channel
 
+    class Running(Protocol):
+        """What a session keeps for those that perform its operations.
 
-def _phase(session: Session, operation: Phase) -> None:
+        progress is what a half-performed operation needs when it is tried again, operation_began since when the present
+        one is asked for, by the session's clock; what is in opened is closed in the end.
+        """
+
+        progress: Any
+        opened: list[Any]
+        operation_began: float
+        clock: Callable[[], float]
+
+        def restart_clock(self) -> None: ...
+        def reserve(self, seconds: float) -> None: ...
+        def enter(self, phase: str) -> None: ...
+
+    Performers: TypeAlias = Mapping[type, Callable[[Any, Any], object]]
+
+
+def _own(channel: operations.Channel) -> Channel:
+    """Returns a channel of an operation as what it is: one that this driver opened."""
+    return channel  # type: ignore[return-value]  # a dialogue has no others
+
+
+def _phase(session: Running, operation: Phase) -> None:
     session.enter(operation.name)
 
 
-def _resolve(session: Session, operation: Resolve) -> tuple[Address, ...]:
+def _resolve(session: Running, operation: Resolve) -> tuple[Address, ...]:
     job: LookUp | None = session.progress
     if job is None:
-        found = literal(operation.host, operation.port, operation.family, operation.kind)
+        try:
+            found = literal(operation.host, operation.port, operation.family, operation.kind)
+        except ValueError as error:
+            raise NotResolved(str(error)) from None
         if found is not None:
             return found
         job = look_up(operation.host, operation.port, operation.family, operation.kind)
@@ -60,7 +86,7 @@ def _resolve(session: Session, operation: Resolve) -> tuple[Address, ...]:
     return addresses
 
 
-def _outcome(session: Session, job: LookUp) -> Any:
+def _outcome(session: Running, job: LookUp) -> Any:
     if not job.done:
         raise WouldBlock(job.fileno(), WAIT_READ)
     session.opened.remove(job)
@@ -68,15 +94,16 @@ def _outcome(session: Session, job: LookUp) -> Any:
     return job.result()
 
 
-def _prepare(session: Session, operation: Prepare) -> None:
+def _prepare(session: Running, operation: Prepare) -> bool:
     # Not on the path of plugins that have no use for it.
     from . import workers
 
-    workers.prepare(operation.module)
+    is_under_way = workers.prepare(operation.module)
     session.restart_clock()
+    return is_under_way
 
 
-def _delegate(session: Session, operation: Delegate) -> Channel | None:
+def _delegate(session: Running, operation: Delegate) -> Channel | None:
     from . import workers
 
     worker: workers.Worker | None = session.progress
@@ -87,13 +114,14 @@ def _delegate(session: Session, operation: Delegate) -> Channel | None:
         session.progress = worker
         session.opened.append(worker)
     worker.arrive()
-    worker.hand_over(operation.channel, operation.data)
-    session.opened.remove(operation.channel)
-    operation.channel.close()
+    channel = _own(operation.channel)
+    worker.hand_over(channel, operation.data)
+    session.opened.remove(channel)
+    channel.close()
     return worker
 
 
-def _connect(session: Session, operation: Connect) -> Channel:
+def _connect(session: Running, operation: Connect) -> Channel:
     channel: Channel | None = session.progress
     if channel is None:
         channel = sockets.open_stream(operation.address, operation.source)
@@ -119,20 +147,21 @@ def _connect(session: Session, operation: Connect) -> Channel:
     return channel
 
 
-def _listen(session: Session, operation: Listen) -> Channel:
+def _listen(session: Running, operation: Listen) -> Channel:
     channel = sockets.open_listener(operation.address, operation.ports)
     session.opened.append(channel)
     return channel
 
 
-def _accept(session: Session, operation: Accept) -> Channel:
-    channel = operation.channel.accept()
+def _accept(session: Running, operation: Accept) -> Channel:
+    channel = _own(operation.channel).accept()
     session.opened.append(channel)
     return channel
 
 
-def _await(session: Session, operation: Await) -> Channel | None:
-    ready = sockets.ready(operation.channels)
+def _await(session: Running, operation: Await) -> Channel | None:
+    channels = tuple(map(_own, operation.channels))
+    ready = sockets.ready(channels)
     if ready is not None or _is_over(session, operation.patience):
         watch: sockets.Watch | None = session.progress
         if watch is not None:
@@ -140,64 +169,66 @@ def _await(session: Session, operation: Await) -> Channel | None:
             watch.close()
         return ready
     if session.progress is None:
-        session.progress = sockets.Watch(operation.channels)
+        session.progress = sockets.Watch(channels)
         session.opened.append(session.progress)
     raise WouldBlock(session.progress.fileno(), WAIT_READ)
 
 
-def _is_over(session: Session, patience: float | None) -> bool:
-    return patience is not None and monotonic() >= session.operation_began + patience
+def _is_over(session: Running, patience: float | None) -> bool:
+    return patience is not None and session.clock() >= session.operation_began + patience
 
 
-def _local_address(_: Session, operation: LocalAddress) -> Address:
-    return operation.channel.local_address()
+def _local_address(_: Running, operation: LocalAddress) -> Address:
+    return _own(operation.channel).local_address()
 
 
-def _datagram(session: Session, operation: OpenDatagram) -> Channel:
+def _datagram(session: Running, operation: OpenDatagram) -> Channel:
     channel = sockets.open_datagram(operation.family, operation.source)
     session.opened.append(channel)
     return channel
 
 
-def _send(session: Session, operation: Send) -> None:
+def _send(session: Running, operation: Send) -> None:
+    channel = _own(operation.channel)
     sent: int = session.progress or 0
     while sent < len(operation.data):
-        sent += operation.channel.send(operation.data[sent:] if sent else operation.data)
+        sent += channel.send(operation.data[sent:] if sent else operation.data)
         session.progress = sent
 
 
-def _receive(_: Session, operation: Receive) -> bytes:
-    return operation.channel.receive(operation.limit)
+def _receive(_: Running, operation: Receive) -> bytes:
+    return _own(operation.channel).receive(operation.limit)
 
 
-def _send_to(_: Session, operation: SendTo) -> None:
-    operation.channel.send_to(operation.data, operation.address)
+def _send_to(_: Running, operation: SendTo) -> None:
+    _own(operation.channel).send_to(operation.data, operation.address)
 
 
-def _receive_from(_: Session, operation: ReceiveFrom) -> Datagram:
-    return operation.channel.receive_from(operation.limit)
+def _receive_from(_: Running, operation: ReceiveFrom) -> Datagram:
+    return _own(operation.channel).receive_from(operation.limit)
 
 
-def _sleep(session: Session, operation: Sleep) -> None:
-    if monotonic() < session.operation_began + operation.seconds:
+def _sleep(session: Running, operation: Sleep) -> None:
+    if session.clock() < session.operation_began + operation.seconds:
         raise WouldBlock(-1, WAIT_READ)
 
 
-def _close(session: Session, operation: Close) -> None:
-    if operation.channel in session.opened:
-        session.opened.remove(operation.channel)
-        operation.channel.end()
+def _close(session: Running, operation: Close) -> None:
+    channel = _own(operation.channel)
+    if channel in session.opened:
+        session.opened.remove(channel)
+        channel.end()
 
 
-def _reserve(session: Session, operation: ReserveTime) -> None:
+def _reserve(session: Running, operation: ReserveTime) -> None:
     session.reserve(operation.seconds)
 
 
-def _tell(_: Session, __: Redact | Decrypted) -> None:
+def _tell(_: Running, __: Redact | Decrypted) -> None:
     """Leaves it to the transcript."""
 
 
-PERFORM: dict[type, Callable[[Session, Any], object]] = {
+PERFORM: dict[type, Callable[[Running, Any], object]] = {
     Phase: _phase,
     Resolve: _resolve,
     Connect: _connect,

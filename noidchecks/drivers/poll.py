@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 _NEVER = float("inf")
-# poll(2) takes no more than 2**31 milliseconds; to wake for nothing once a day harms nobody.
+# poll(2) takes no more than 2**31 milliseconds; one needless wake-up a day costs nothing.
 _LONGEST_PAUSE = 86400.0
 _STALE_TIMERS = 64
 # New sessions between two looks at the running ones: more of them would wait in our own queue, and report that wait as
@@ -37,11 +37,19 @@ def run(session: Session) -> None:
         session.close()
 
 
-def run_many(sessions: Iterator[Session | float], concurrency: int) -> Iterator[Session]:
+class WaitUntil:
+    """Among sessions to be run: a monotonic time before which nothing more is started, nor taken from the iterator."""
+
+    __slots__ = ("time",)
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+
+def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Iterator[Session]:
     """Runs sessions, at most concurrency at once, and yields each as it ends.
 
-    A float among them is a monotonic time before which nothing more is started, nor taken from the iterator. Sessions
-    are taken only when they are started. Closing the generator closes what is running.
+    Sessions are taken only when they are started. Closing the generator closes what is running.
     """
     loop = Loop()
     try:
@@ -53,8 +61,8 @@ def run_many(sessions: Iterator[Session | float], concurrency: int) -> Iterator[
                 item = next(sessions, None)
                 if item is None:
                     more = False
-                elif isinstance(item, float):
-                    due = item
+                elif isinstance(item, WaitUntil):
+                    due = item.time
                 else:
                     started += 1
                     loop.start(item)
@@ -90,7 +98,7 @@ class Loop:
     __slots__ = ("running", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
 
     def __init__(self) -> None:
-        self.running: set[_Task] = set()
+        self.running: dict[Session, _Task] = {}
         self._epoll = select.epoll()
         self._by_fd: dict[int, _Task] = {}
         # (time, sequence, task); only the entry of the time that its task has as timer counts, the others are stale.
@@ -109,8 +117,7 @@ class Loop:
 
     def start(self, session: Session) -> None:
         """Takes in a session and advances it as far as it goes."""
-        task = _Task(session)
-        self.running.add(task)
+        task = self.running[session] = _Task(session)
         self._advance(task)
 
     def turn(self, limit: float) -> None:
@@ -137,10 +144,17 @@ class Loop:
         while self._ended:
             yield self._ended.pop()
 
+    def cancel(self, session: Session) -> None:
+        """Closes a running session, which then is not among those that have ended; harmless for another one."""
+        task = self.running.get(session)
+        if task is not None:
+            self._forget(task)
+            session.close()
+
     def close(self) -> None:
         """Closes what is running."""
-        for task in self.running:
-            task.session.close()
+        for session in self.running:
+            session.close()
         self._epoll.close()
 
     def _advance(self, task: _Task) -> None:
@@ -148,15 +162,18 @@ class Loop:
             self._arm(task)
             self._set_timer(task)
             return
-        self.running.remove(task)
+        self._forget(task)
+        self._ended.append(task.session)
+
+    def _forget(self, task: _Task) -> None:
+        del self.running[task.session]
         task.timer = _NEVER
         if self._by_fd.get(task.fd) is task:
             del self._by_fd[task.fd]
-        self._ended.append(task.session)
 
     def _arm(self, task: _Task) -> None:
         # One-shot, because a session may have closed the descriptor that it waited for before, and the number may be
-        # another file's by now: arming it anew each time needs no memory of what the kernel still knows.
+        # another file's by now: arming it again each time needs no memory of what the kernel still knows.
         session = task.session
         if task.fd != session.fd and self._by_fd.get(task.fd) is task:
             del self._by_fd[task.fd]

@@ -9,14 +9,21 @@ it. What finds no thread waits, and is this machine's failure, not the peer's.
 
 from __future__ import annotations
 
+# _socket, not socket: the wrapper imports selectors and enum, which cost as much as a bare interpreter start.
+import _socket
 import _thread
 import os
 from time import monotonic, sleep
+
+from ..address import of_family
+from ..errors import LocalError, NotResolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from ..address import Address
 
 _lock = _thread.allocate_lock()
 
@@ -73,7 +80,7 @@ class LookUp:
 
 
 class Question:
-    """One call of getaddrinfo(), and all who wait for it; every method needs the lock."""
+    """One call of getaddrinfo(), and the look-ups that wait for it; every method needs the lock."""
 
     __slots__ = ("resolver", "key", "name", "call", "waiting", "value", "error", "done", "began", "is_slow", "is_lost")
 
@@ -87,7 +94,7 @@ class Question:
         self.error: BaseException | None = None
         self.done = False
         self.began = 0.0
-        # Counted among the slow ones; given up by all who asked first.
+        # Counted among the slow ones; given up by all look-ups that waited for it first.
         self.is_slow = self.is_lost = False
 
     @property
@@ -96,7 +103,7 @@ class Question:
         return self.name.partition(".")[2] or self.name
 
     def forget(self, look_up: LookUp) -> None:
-        """Takes one who does not wait any more away."""
+        """Removes a look-up that does not wait any more."""
         if look_up in self.waiting:
             self.waiting.remove(look_up)
             if not self.waiting and self.began and not self.done:
@@ -128,7 +135,7 @@ class Resolver:
         self._ticks = False
 
     def ask(self, key: tuple[Any, ...], name: str, call: Callable[[], object]) -> LookUp:
-        """Has the call run as soon as a thread is free, once for all who ask the same at a time.
+        """Has the call run as soon as a thread is free, once for all that ask the same at a time.
 
         OSError without a descriptor, RuntimeError when no thread runs and none can be started.
         """
@@ -253,8 +260,8 @@ class Resolver:
         self._uncount(question)
         del self._open[question.key]
         self._remember(question.name, question.is_lost or monotonic() - question.began > _SLOW)
-        # Who joined a look-up that others had given up on has one of his own, should that one fail: the zone may be
-        # alive again.
+        # A look-up that joined a question which others had given up on gets one of its own, should that one fail: the
+        # zone may be alive again.
         late = [one for one in question.waiting if one._is_late] if question.error is not None else []
         if late:
             again = Question(self, question.key, question.name, question.call)
@@ -295,3 +302,31 @@ class Resolver:
 
 
 LOOK_UPS = Resolver()
+
+
+def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
+    """Starts the look-up of a name; its result() is the addresses, or NotResolved. LocalError."""
+
+    def work() -> tuple[Address, ...]:
+        try:
+            # bytes, because getaddrinfo() loads the idna codec for any str, also for an ASCII one.
+            name = host.encode() if host.isascii() else host.encode("idna")
+            return _addresses(name, port, family, kind)
+        except UnicodeError as error:
+            raise NotResolved(f"not a name: {host!r}") from error
+        except _socket.gaierror as error:
+            raise NotResolved(str(error.args[-1])) from error
+        except ValueError as error:
+            raise NotResolved(str(error)) from None
+
+    try:
+        return LOOK_UPS.ask((host, port, family, kind), host.lower(), work)
+    except (OSError, RuntimeError) as error:
+        # No descriptor or no thread left.
+        raise LocalError(f"cannot look up {host}: {error}") from error
+
+
+def _addresses(name: bytes, port: int, family: int, kind: int) -> tuple[Address, ...]:
+    """Asks the C library, whose name servers may take longer than any check."""
+    found = _socket.getaddrinfo(name, port, family, kind)
+    return of_family(found, family, name.decode(errors="replace"))  # type: ignore[arg-type]  # as in address.literal()

@@ -1,4 +1,23 @@
-"""One running dialogue: grants what can be granted at once, and says what to wait for otherwise."""
+"""One running dialogue: performs its operations as far as that needs no waiting, and says what to wait for otherwise.
+
+A session has two deadlines. The end is the start plus the timeout: at the end the check is over, whatever the peer
+does. A dialogue that has something to tidy up (a canary file to delete) asks with ReserveTime for the last seconds
+before the end; the deadline then comes that much earlier:
+
+    start ................................. deadline ........ end
+          operations are performed                  tidying up
+
+The operation that is under way at the deadline fails with DeadlineExceeded, which the dialogue may catch; from then on
+the deadline is the end, and its operations are performed again, now to tidy up. Without a reserve both are the same
+time. Every operation that is under way at the end, or asked for after it, fails with DeadlineExceeded and is not
+performed, with one exception: SendTo, which cannot block and lets TFTP tell the server that the transfer is over
+(RFC 1350 section 7: a server that hears nothing would repeat its block for minutes). A dialogue that still asks for
+operations after 16 refusals is defective, and ends with RuntimeError.
+
+patience is shorter and belongs to one operation: when its seconds are over before the deadline, the answer is None and
+the dialogue goes on. The clock starts with the first operation, and once more when Prepare has loaded what a worker
+process needs: the import is this machine's time, not the peer's.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +32,19 @@ from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..dialogue.operations import Dialogue, Operation
+    from .perform import Performers
     from .transcript import Transcript
 
-# So many operations are granted before the loop is given back: a peer that is always ready must not starve the others.
+# The most operations between two returns to the loop: a peer that is always ready must not starve the other sessions.
 _BUDGET = 64
-# A dialogue may tidy up after its deadline, but each further operation fails; more of them are a defect.
-_PATIENCE_WITH_DIALOGUE = 16
+# Nor one whose answers take long to read: after so many seconds the loop is given back too.
+_TURN = 0.002
+# The most operations that a dialogue may ask for after the end.
+_MOST_REFUSED = 16
 
 
 class Session:
@@ -29,9 +52,8 @@ class Session:
 
     advance() returns True when the session has to wait: until fd (when not negative) is ready for events, or until
     monotonic time reaches until. It returns False when the dialogue has ended: then value is what it returned,
-    or failure is what it raised, and everything that it had opened is closed. progress, opened and operation_began are
-    for whoever grants the operations: what a half-granted one needs when it is tried again, what is to be closed in the
-    end, and since when the present one is asked for.
+    or failure is what it raised, and everything that it had opened is closed. perform has by kind of operation what
+    performs it; progress, opened, operation_began and clock are for that (perform.Running).
     """
 
     __slots__ = (
@@ -42,6 +64,8 @@ class Session:
         "events",
         "until",
         "transcript",
+        "clock",
+        "_perform",
         "_dialogue",
         "_timeout",
         "_deadline",
@@ -56,7 +80,15 @@ class Session:
         "_refused",
     )
 
-    def __init__(self, dialogue: Dialogue[Any], timeout: float, *, transcript: bool = False) -> None:
+    def __init__(
+        self,
+        dialogue: Dialogue[Any],
+        timeout: float,
+        *,
+        transcript: bool = False,
+        perform: Performers = PERFORM,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.value: Any = None
         self.failure: Exception | None = None
         self.timings = Timings()
@@ -68,9 +100,10 @@ class Session:
             from .transcript import Transcript
 
             self.transcript = Transcript()
+        self.clock = clock
+        self._perform = perform
         self._dialogue = dialogue
         self._timeout = timeout
-        # The deadline is before the end while the dialogue keeps something in reserve.
         self._deadline = self._end = float("inf")
         self._started = 0.0
         self._phase = ""
@@ -88,16 +121,17 @@ class Session:
                 self.restart_clock()
                 if not self._resume(None, None):
                     return False
+            turn_ends = monotonic() + _TURN
             for _ in range(_BUDGET):
                 operation = self._operation
                 answer: object = None
                 error: ProbeError | None = None
-                now = monotonic()
+                now = self.clock()
                 if now >= self._deadline and not self._is_farewell(operation):
                     error = self._expire()
                 else:
                     try:
-                        answer = PERFORM[type(operation)](self, operation)
+                        answer = self._perform[type(operation)](self, operation)
                     except WouldBlock as wait:
                         if self._must_wait(operation, now):
                             self.fd, self.events = wait.fd, wait.events
@@ -106,12 +140,14 @@ class Session:
                         error = failure
                         error.phase = error.phase or self._phase
                 if self.transcript is not None:
-                    self.transcript.add(monotonic() - self._started, operation, error or answer)
+                    self.transcript.add(self.clock() - self._started, operation, error or answer)
                 goes_on = self._resume(answer, error)
                 # This frame is in its traceback; held by it, it would wait for the collector of cycles.
                 error = None
                 if not goes_on:
                     return False
+                if now > turn_ends:
+                    break
             self.fd, self.until = -1, now
             return True
         except Exception as failure:
@@ -132,7 +168,7 @@ class Session:
                 self.opened.pop().close()
 
     def _end_dialogue(self) -> None:
-        for _ in range(_PATIENCE_WITH_DIALOGUE):
+        for _ in range(_MOST_REFUSED):
             try:
                 self._dialogue.close()
             except Exception as defect:
@@ -153,7 +189,7 @@ class Session:
         except Exception as failure:
             self.failure = failure
         else:
-            self.operation_began = monotonic()
+            self.operation_began = self.clock()
             return True
         self.close()
         return False
@@ -162,14 +198,14 @@ class Session:
         if not self._refused or not isinstance(operation, SendTo):
             return False
         self._refused += 1
-        return self._refused <= _PATIENCE_WITH_DIALOGUE
+        return self._refused <= _MOST_REFUSED
 
     def _expire(self) -> ProbeError:
         if self._deadline < self._end:
             self._deadline = self._end
         else:
             self._refused += 1
-        if self._refused > _PATIENCE_WITH_DIALOGUE:
+        if self._refused > _MOST_REFUSED:
             raise RuntimeError("the dialogue goes on after its deadline")
         error: ProbeError = DeadlineExceeded(self._timeout)
         if isinstance(self.progress, LookUp) and self.progress.waited:
@@ -188,17 +224,17 @@ class Session:
 
     def restart_clock(self) -> None:
         """Lets the time of the check begin now."""
-        self._started = self._phase_began = monotonic()
+        self._started = self._phase_began = self.clock()
         if self._timeout > 0:
             self._deadline = self._end = self._started + self._timeout
 
     def reserve(self, seconds: float) -> None:
-        """Keeps so many seconds before the deadline for what the dialogue does after DeadlineExceeded."""
+        """Lets the deadline come these seconds before the end, for what the dialogue does after DeadlineExceeded."""
         self._deadline = self._end - seconds
 
     def enter(self, phase: str) -> None:
         """Ends one phase and begins another, "" for none."""
-        now = monotonic()
+        now = self.clock()
         if self._phase:
             phases = self.timings.phases
             phases[self._phase] = phases.get(self._phase, 0.0) + now - self._phase_began

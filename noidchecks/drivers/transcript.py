@@ -26,7 +26,7 @@ from ..status.text import Gate, printable
 
 _SHOWN = 512
 _SHOWN_BINARY = 16
-# Of both ends of a dialogue so many lines and characters are kept; a transfer of many blocks loses its middle.
+# The most lines and characters kept of each end of a dialogue; a transfer of many blocks loses its middle.
 _MOST_LINES = 250
 _MOST_CHARACTERS = 24576
 _LINES_OF_ONE_PIECE = 20
@@ -48,7 +48,7 @@ class Transcript:
         self._held: dict[int, bytes] = {}
 
     def add(self, seconds: float, operation: object, outcome: object) -> None:
-        """Adds what the operation tells, if anything, at so many seconds after the start."""
+        """Adds what the operation tells, if anything; seconds are counted from the start."""
         for line in self._lines_of(operation, outcome):
             self._append(f"{seconds:.6f} {line}")
 

@@ -1,7 +1,12 @@
 """Worker processes, in which foreign libraries work on what peers say: how they are started, reached and ended.
 
-One that stands alone, a plugin, forks its only worker itself. In any other process plain forking is no good: there may
-be threads, an event loop, a lot of memory. There a server is started (fork_server.py), once, and forks them.
+A plugin, which makes one check and ends, forks its only worker itself (stand_alone). Any other process may have threads
+(a fork copies the locks that they hold, but not them), an event loop, and much memory. It starts a server once
+(fork_server.py): a fresh interpreter that loads the library and forks workers, each for one session at a time.
+
+A session is a socket pair: the server passes one end to a worker, which answers with a descriptor of itself (pidfd).
+The check then hands over its connection with the first data. At the deadline the check kills the process through the
+pidfd, which cannot hit another process that has got the same number since.
 """
 
 from __future__ import annotations
@@ -40,11 +45,12 @@ _server: _Server | None = None
 class Worker(Channel):
     """A worker process, from the moment on when it is asked for; waited is how many seconds it took to be there."""
 
-    __slots__ = ("_pidfd", "_asked", "waited")
+    __slots__ = ("_owner", "_pidfd", "_asked", "waited")
     is_internal = True
 
     def __init__(self, sock: _socket.socket) -> None:
         super().__init__(sock, None)
+        self._owner = os.getpid()
         self._pidfd = -1
         self._asked = monotonic()
         self.waited = 0.0
@@ -78,13 +84,20 @@ class Worker(Channel):
     def end(self) -> None:
         """Lets the process finish, for the next session."""
         self._forget()
+        if self._owner == os.getpid():
+            try:
+                # A process that was forked from this one meanwhile has the descriptor too.
+                self._socket.shutdown(_socket.SHUT_RDWR)
+            except OSError:
+                pass
         super().close()
 
     def close(self) -> None:
-        """Ends the process where it is."""
+        """Ends the process where it is, unless it works for the process that this one was forked from."""
         if self._pidfd >= 0:
             try:
-                _signal.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
+                if self._owner == os.getpid():
+                    _signal.pidfd_send_signal(self._pidfd, _signal.SIGKILL)
             except OSError:
                 pass
             self._forget()
@@ -102,15 +115,24 @@ def stand_alone() -> None:
     _alone = True
 
 
-def prepare(module: str) -> None:
-    """Loads the module in a process for workers; takes as long as its import the first time; LocalError."""
-    global _own_worker
+def prepare(module: str) -> bool:
+    """Has the module loaded in a process for workers; tells whether that is still under way; LocalError.
+
+    A process that stands alone waits for it. In any other one there are checks that must go on meanwhile.
+    """
+    global _own_worker, _server
     with _lock:
         if not _alone:
-            _serving(module).wait()
-        elif _own_worker is None:
+            try:
+                return not _serving(module).is_ready()
+            except LocalError:
+                # The next check starts another one.
+                _server = None
+                raise
+        if _own_worker is None:
             _own_worker = _fork(module)
             _await_readable(_own_worker.fileno())
+    return False
 
 
 def ask_for(module: str) -> Worker | None:
@@ -119,6 +141,8 @@ def ask_for(module: str) -> Worker | None:
     with _lock:
         if _own_worker is not None:
             worker, _own_worker = _own_worker, None
+            # Till now nobody waited for it: it loaded its module, and a server greeted slowly.
+            worker._asked = monotonic()
             return worker
         try:
             ours, theirs = _pair(_socket.SOCK_STREAM)
@@ -128,7 +152,7 @@ def ask_for(module: str) -> Worker | None:
             try:
                 _serving(module).ask(theirs)
             except ConnectionError:
-                # Somebody ended it.
+                # The server process was killed.
                 _serving(module, afresh=True).ask(theirs)
         except OSError as error:
             ours.close()
@@ -149,12 +173,20 @@ class _Server:
     def __init__(self, module: str) -> None:
         self.owner = os.getpid()
         self._is_ready = False
+        self._began = monotonic()
+        if not sys.executable or getattr(sys, "frozen", False):
+            # A frozen program would be started here itself, and would come here too.
+            raise ValueError("this program has no Python interpreter beside it")
         self._socket, theirs = _pair(_socket.SOCK_SEQPACKET)
         try:
-            self._socket.send(marshal.dumps(([path for path in sys.path if isinstance(path, str)], module)))
+            # The last is for a package that was found in a working directory which is no longer that one.
+            ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+            paths = [*(path for path in sys.path if isinstance(path, str)), ours]
+            self._socket.send(marshal.dumps((paths, module)))
+            isolated = ["-I"] if sys.flags.isolated else []
             self._pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-W", "ignore", "-c", _BOOT],
+                [sys.executable, *isolated, "-W", "ignore", "-c", _BOOT],
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
                 setpgroup=0,
@@ -165,13 +197,16 @@ class _Server:
         finally:
             theirs.close()
 
-    def wait(self) -> None:
-        """Waits until the module is loaded; LocalError."""
+    def is_ready(self) -> bool:
+        """Tells whether the module is loaded; LocalError."""
         if self._is_ready:
-            return
-        _await_readable(self._socket.fileno())
+            return True
         try:
             answer = self._socket.recv(512)
+        except BlockingIOError:
+            if monotonic() < self._began + _PATIENCE:
+                return False
+            answer = b""
         except OSError:
             answer = b""
         if answer[:1] != b"r":
@@ -179,6 +214,7 @@ class _Server:
             self.end()
             raise LocalError(f"no worker processes: {reason}")
         self._is_ready = True
+        return True
 
     def ask(self, session: _socket.socket) -> None:
         """Asks for a worker for the session; OSError."""
@@ -212,6 +248,8 @@ def _serving(module: str, *, afresh: bool = False) -> _Server:
 def _fork(module: str) -> Worker:
     try:
         ours, theirs = _pair(_socket.SOCK_STREAM)
+        # This process has its other end as long as it lives.
+        life, life_of_ours = os.pipe()
         pid = os.fork()
     except OSError as error:
         raise LocalError(f"cannot start a worker process: {error.strerror}") from error
@@ -219,14 +257,16 @@ def _fork(module: str) -> Worker:
         global _own_pid
         _own_pid = pid
         theirs.close()
+        os.close(life)
         return Worker(ours)
     try:
         ours.close()
+        os.close(life_of_ours)
         from socket import socket
 
         from .fork_server import work_once
 
-        work_once(module, socket(fileno=theirs.detach()))
+        work_once(module, socket(fileno=theirs.detach()), life)
     finally:
         os._exit(1)
 
@@ -244,8 +284,21 @@ def _await_readable(descriptor: int) -> None:
     poll.poll(_PATIENCE * 1000)
 
 
+def _leave_to_parent() -> None:
+    """Forgets, in a process that was forked, what works for the other one; somebody there may hold the lock."""
+    global _lock, _own_worker, _server
+    _lock = _thread.allocate_lock()
+    if _server is not None:
+        # The server ends with the last process that has this socket.
+        _server.end()
+    _own_worker = _server = None
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 def reap() -> None:
-    """Ends the worker that this process forked and leaves no zombie, which would stay where nobody reaps orphans."""
+    """Ends the worker that this process forked and leaves no zombie, which would stay where no init reaps it."""
     if _own_pid:
         os.kill(_own_pid, _signal.SIGKILL)
         os.waitpid(_own_pid, 0)

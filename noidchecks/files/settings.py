@@ -18,7 +18,6 @@ _HEX = frozenset("0123456789abcdef")
 class Login(Value):
     """Whom to log in as; the password is not part of the repr."""
 
-    __slots__ = ("user", "password")
     user: str
     password: str
 
@@ -39,7 +38,6 @@ class Login(Value):
 class Listing(Value):
     """A directory to list ("" for the one after the login), and how many entries it must have at least and at most."""
 
-    __slots__ = ("folder", "min_files", "max_files")
     folder: str
     min_files: int | None
     max_files: int | None
@@ -62,7 +60,6 @@ class Listing(Value):
 class File(Value):
     """A file to get and what it must be; max_age is seconds, limit the bytes after which reading is given up."""
 
-    __slots__ = ("name", "size", "sha256", "contains", "max_age", "limit")
     name: str
     size: Range | None
     sha256: str

@@ -11,13 +11,11 @@ from ..value import Value
 class Active(Value):
     """Where the server is to call back in active mode: the address that it is told ("" for our own) and our ports."""
 
-    __slots__ = ("address", "ports")
     address: str
     ports: tuple[int, int]
 
     def __init__(self, address: str = "", ports: tuple[int, int] = (0, 0)) -> None:
         from ..address import source_family
-        from ..errors import LocalError
 
         self._fill({"address": address, "ports": ports})
         require_types(self)
@@ -27,5 +25,5 @@ class Active(Value):
         if address:
             try:
                 source_family(address)
-            except LocalError:
+            except ValueError:
                 raise UsageError(f"Active address must be an IPv4 or IPv6 address: {printable(address)}") from None

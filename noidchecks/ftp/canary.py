@@ -12,7 +12,7 @@ from .ways import over_first
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue.operations import Dialogue
-    from .session import DeepFindings
+    from .deep_findings import DeepFindings
 
 # What may still come about the transfer before the reply to DELE does.
 _BELATED = frozenset((125, 150, 225, 226, 425, 426, 451, 452))

@@ -9,8 +9,8 @@ from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue, Stream
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Dialogue
+    from ..dialogue.stream import Stream
     from .wire import Reply
 
 _CHUNK = 1024
@@ -57,9 +57,9 @@ class Control:
         self.owed += 1
 
     def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
-        """Sends a command and returns the first reply to it; PeerError."""
+        """Sends a command that begins no transfer and returns its final reply; PeerError."""
         yield from self.send(verb, argument)
-        return (yield from self.reply())
+        return (yield from self._final())
 
     def keep_secret(self, password: str) -> Dialogue[None]:
         """Keeps the password out of all that is shown, also where the server repeats it."""
@@ -70,12 +70,18 @@ class Control:
         """Sends PASS, which no transcript shows."""
         yield from self.stream.send(b"PASS " + encoded(password) + b"\r\n", shown=b"PASS ****\r\n")
         self.owed += 1
-        return (yield from self.reply())
+        return (yield from self._final())
 
     def reply(self) -> Dialogue[Reply]:
         """Returns the next reply; PeerError when the server ends the connection or does not speak FTP."""
         reply = yield from self.poll(None)
         assert reply is not None, "a reply without patience is awaited to the deadline"  # noqa: S101
+        return reply
+
+    def _final(self) -> Dialogue[Reply]:
+        while (reply := (yield from self.reply())).kind == 1:
+            # Whatever the server is about to do, its final reply must not be taken for that to the next command.
+            pass
         return reply
 
     def poll(self, patience: float | None) -> Dialogue[Reply | None]:

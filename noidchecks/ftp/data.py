@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from ..address import AF_INET6, Address
-from ..dialogue.operations import Accept, Close, Connect, Listen, LocalAddress, Receive, Send, Stream
+from ..dialogue.operations import Accept, Close, Connect, Listen, LocalAddress, Receive, Send
+from ..dialogue.stream import Stream
 from ..errors import LocalError, NotConnected, PeerError, ProbeError, TlsError
 from .control import Control
-from .listing import is_empty
+from .listing import is_empty, is_refused_for_command
 from .wire import epsv_port, pasv_endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue
-    from ..dialogue.tls import TlsLayer
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Dialogue
+    from ..dialogue.stream import Layer
     from ..files.content import Sink
     from .active import Active
     from .wire import Reply
@@ -43,11 +43,15 @@ class NotOffered(NotOpened):
 
 
 class Refused(DataFailed):
-    """The server refuses the transfer; unknown says that it does not know the command."""
+    """The server refuses the transfer.
 
-    def __init__(self, message: str, *, unknown: bool) -> None:
+    unknown says that it does not know the command, for_command that another command may bring the same listing.
+    """
+
+    def __init__(self, message: str, *, unknown: bool, for_command: bool) -> None:
         super().__init__(message)
         self.unknown = unknown
+        self.for_command = for_command
 
 
 class DataConnection:
@@ -171,7 +175,7 @@ class DataConnection:
         self._require_nothing(verb, reply)
         return None
 
-    def _secure(self, stream: Stream, layer: TlsLayer, reply: Reply | None) -> Dialogue[Reply]:
+    def _secure(self, stream: Stream, layer: Layer, reply: Reply | None) -> Dialogue[Reply]:
         """Shakes hands, and returns the first reply to the command."""
         channel = stream.channel
         try:
@@ -204,7 +208,8 @@ class DataConnection:
         message = f"{verb} refused: {self.control.words(reply)}"
         if reply.code == _CANNOT_OPEN:
             raise NotOpened(message)
-        raise Refused(message, unknown=reply.is_unknown_command)
+        for_command = reply.code not in _ABOUT_DATA and is_refused_for_command(reply)
+        raise Refused(message, unknown=reply.is_unknown_command, for_command=for_command)
 
     def _connect(self, method: str) -> Dialogue[Channel]:
         try:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Phase, Redact, Sleep, open_stream
+from ..dialogue.operations import Phase, Redact, Sleep
+from ..dialogue.stream import open_stream
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
+from .findings import FtpFindings
 from .wire import ReplyReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..address import Address
-    from ..dialogue.operations import Dialogue, Stream
-    from ..dialogue.tls import TlsFacts
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.stream import Stream
     from .control import Control
-    from .probe import FtpProbe
-    from .session import DeepFindings
+    from .settings import FtpSettings
     from .wire import Reply
 
 # As the C plugin: so long it waits for more after an answer that does not match yet.
@@ -27,81 +27,66 @@ _CHUNK = 1024
 _TLS_GRANTED = (234, 334)
 
 
-class FtpFindings:
-    """What was seen: the answer, whether it was the expected one, TLS, what is behind the login, the failure."""
-
-    __slots__ = ("received", "matched", "reply", "tls", "address", "deep", "failure")
-
-    def __init__(self) -> None:
-        self.received = b""
-        self.matched = False
-        self.reply: Reply | None = None
-        self.tls: TlsFacts | None = None
-        self.address: Address | None = None
-        self.deep: DeepFindings | None = None
-        self.failure: ProbeError | None = None
-
-
-def converse(probe: FtpProbe) -> Dialogue[FtpFindings]:
+def converse(settings: FtpSettings) -> Dialogue[FtpFindings]:
     """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
     findings = FtpFindings()
     try:
-        for secret in probe.gate.secrets:
+        for secret in settings.gate.secrets:
             yield Redact(secret)
-        yield from _converse(probe, findings)
+        yield from _converse(settings, findings)
     except ProbeError as failure:
         # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
         failure.phase = failure.phase or "tls"
-        probe.gate.conceal(failure)
+        settings.gate.conceal(failure)
         findings.failure = failure
     return findings
 
 
-def _converse(probe: FtpProbe, findings: FtpFindings) -> Dialogue[None]:
-    stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
+def _converse(settings: FtpSettings, findings: FtpFindings) -> Dialogue[None]:
+    stream = yield from open_stream(settings.host, settings.port, settings.family, settings.source)
     findings.address = stream.channel.address
-    if probe.tls == "implicit":
-        yield from _secure(probe, stream, findings)
+    if settings.tls == "implicit":
+        yield from _secure(settings, stream, findings)
     yield Phase("greeting")
     try:
-        if probe.send:
-            yield from stream.send(probe.send)
-        if probe.delay:
+        if settings.send:
+            yield from stream.send(settings.send)
+        if settings.delay:
             yield Phase("delay")
-            yield Sleep(probe.delay)
+            yield Sleep(settings.delay)
             yield Phase("greeting")
-        if probe.expect:
-            yield from _await_expected(probe, stream, findings)
+        if settings.expect:
+            yield from _await_expected(settings, stream, findings)
         else:
-            yield from _await_greeting(probe, stream, findings)
+            yield from _await_greeting(settings, stream, findings)
     except NotConnected:
         # A reset ends the answer like a close; what was received before it is judged.
         return
-    if probe.tls == "explicit" and findings.matched:
-        yield from _request_tls(probe, stream, findings)
-    if probe.is_deep and findings.matched:
+    if settings.tls == "explicit" and findings.matched:
+        yield from _request_tls(settings, stream, findings)
+    if settings.is_deep and findings.matched:
         # Here and not above, because a check of the greeting does not need it.
         from .session import run_session
 
-        yield from run_session(probe, stream, findings)
-    if probe.quit:
+        yield from run_session(settings, stream, findings)
+    if settings.quit:
         try:
-            yield from stream.send(probe.quit)
+            yield from stream.send(settings.quit)
         except (NotConnected, DeadlineExceeded):
             # The answer is in; a peer that does not wait for the goodbye is not sick.
             pass
 
 
-def _await_greeting(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     """Reads replies up to the first that is not preliminary; 120 announces a 220 (RFC 959 section 5.4)."""
     reader = ReplyReader()
     while True:
         patience = _patience(reader, findings)
         try:
-            data = yield from _read(probe, stream, findings, patience)
+            data = yield from _read(settings, stream, findings, patience)
         except DeadlineExceeded as failure:
             if patience is None:
-                if findings.reply is not None and not probe.jail:
+                if findings.reply is not None and not settings.jail:
                     failure.message += f", but the server said {printable(findings.reply.raw.strip(), 100)}"
                 raise
             # What has come is no greeting, however much time is left for another one.
@@ -114,9 +99,9 @@ def _await_greeting(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> D
                 return
         if not data:
             return
-        if _is_enough(probe, findings):
+        if _is_enough(settings, findings):
             # Within the operator's own limit the beginning of a greeting is all that can be asked for.
-            findings.matched = bool(probe.maxbytes) and findings.received.startswith((b"220 ", b"220-"))
+            findings.matched = bool(settings.maxbytes) and findings.received.startswith((b"220 ", b"220-"))
             return
 
 
@@ -132,32 +117,34 @@ def _patience(reader: ReplyReader, findings: FtpFindings) -> float | None:
     return None if is_announced else READ_GAP
 
 
-def _await_expected(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+def _await_expected(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     """Reads until the expected strings occur, in any place."""
-    demand = all if probe.match_all else any
+    demand = all if settings.match_all else any
     patience = None
-    while (yield from _read(probe, stream, findings, patience)):
+    while (yield from _read(settings, stream, findings, patience)):
         patience = READ_GAP
-        findings.matched = demand(text in findings.received for text in probe.expect)
-        if findings.matched or _is_enough(probe, findings):
+        findings.matched = demand(text in findings.received for text in settings.expect)
+        if findings.matched or _is_enough(settings, findings):
             return
 
 
-def _read(probe: FtpProbe, stream: Stream, findings: FtpFindings, patience: float | None) -> Dialogue[bytes | None]:
+def _read(
+    settings: FtpSettings, stream: Stream, findings: FtpFindings, patience: float | None
+) -> Dialogue[bytes | None]:
     data = yield from stream.receive(_CHUNK, patience)
     findings.received += data or b""
     return data
 
 
-def _is_enough(probe: FtpProbe, findings: FtpFindings) -> bool:
-    return len(findings.received) >= (probe.maxbytes or probe.limit)
+def _is_enough(settings: FtpSettings, findings: FtpFindings) -> bool:
+    return len(findings.received) >= (settings.maxbytes or settings.limit)
 
 
-def _request_tls(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+def _request_tls(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     """AUTH TLS (RFC 4217 section 4), or AUTH SSL with servers that know only that."""
     from .control import Control
 
-    control = Control(stream, limit=probe.limit, jail=probe.jail, gate=probe.gate)
+    control = Control(stream, limit=settings.limit, jail=settings.jail, gate=settings.gate)
     yield from control.enter("tls")
     try:
         reply = yield from control.command("AUTH", "TLS")
@@ -170,9 +157,9 @@ def _request_tls(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dial
     if control.has_more:
         # What is sent in clear behind the 234 could be an attacker's, to be read as if it came through TLS.
         raise PeerError("Plain text after the reply 234 to AUTH TLS", expected="TLS", received=reply.raw)
-    yield from _secure(probe, stream, findings)
-    if not probe.is_deep:
-        yield from _hear_through_tls(probe, stream)
+    yield from _secure(settings, stream, findings)
+    if not settings.is_deep:
+        yield from _hear_through_tls(settings, stream)
 
 
 def _request_ssl(control: Control) -> Dialogue[Reply | None]:
@@ -186,14 +173,14 @@ def _request_ssl(control: Control) -> Dialogue[Reply | None]:
     return reply if reply is not None and reply.code in _TLS_GRANTED else None
 
 
-def _hear_through_tls(probe: FtpProbe, stream: Stream) -> Dialogue[None]:
+def _hear_through_tls(settings: FtpSettings, stream: Stream) -> Dialogue[None]:
     """Lets the server say something: with TLS 1.3 it refuses our certificate, or our having none, after the handshake.
 
     The reply itself is not judged: servers may refuse NOOP before the login.
     """
     from .control import Control
 
-    control = Control(stream, limit=probe.limit, jail=probe.jail)
+    control = Control(stream, limit=settings.limit, jail=settings.jail)
     try:
         yield from control.send("NOOP")
     except NotConnected:
@@ -205,12 +192,14 @@ def _hear_through_tls(probe: FtpProbe, stream: Stream) -> Dialogue[None]:
         raise PeerError(f"TLS: behind the handshake {failure.message}", expected="a reply", received=b"") from failure
 
 
-def _secure(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+def _secure(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     # Here and not above, because ssl costs as much as the rest of a check; FtpProbe.dialogue() has loaded it by now.
     from ..dialogue.tls import TlsSettings, start_tls
 
-    name = probe.sni or (probe.host if probe.verify and not probe.host.startswith("/") else "")
-    settings = TlsSettings(name, verify=probe.verify, ca_file=probe.ca_file, minimum=probe.tls_min, pins=probe.tls_pins)
-    layer = yield from start_tls(stream, settings)
-    if probe.certificate_days is not None:
-        findings.tls = layer.facts(probe.gate)
+    name = settings.sni or (settings.host if settings.verify and not settings.host.startswith("/") else "")
+    tls = TlsSettings(
+        name, verify=settings.verify, ca_file=settings.ca_file, minimum=settings.tls_min, pins=settings.tls_pins
+    )
+    layer = yield from start_tls(stream, tls)
+    if settings.certificate_days is not None:
+        findings.tls = layer.facts(settings.gate)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _THINGS = frozenset(
     ["files", "members", "datasets", "sets", "entries", "items", "names", "objects", "matches", "match"]
 )
+# What is said of a folder that is not there, whichever command asks for it.
+_ABSENT = frozenset(("such", "found", "exist", "exists", "existing"))
 # The ways to list a folder with and without counting, the best first.
 COUNTED = ("NLST", "MLSD", "LIST")
 SHOWN = ("LIST", "MLSD", "NLST")
@@ -42,8 +44,7 @@ def is_empty(reply: Reply) -> bool:
     """Tells whether this refusal to list is the server's way to say that there is nothing: "450 No files found"."""
     if reply.kind not in (4, 5) or reply.code == 421:
         return False
-    text = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in reply.raw[3:].lower())
-    words = text.decode().split()
+    words = _words(reply)
     if "such" in words:
         return False
     if "empty" in words and ("directory" in words or "folder" in words):
@@ -54,3 +55,16 @@ def is_empty(reply: Reply) -> bool:
             if not _THINGS.isdisjoint(behind) or behind == ["file", "found"]:
                 return True
     return False
+
+
+def is_refused_for_command(reply: Reply) -> bool:
+    """Tells whether another command may list what this one was refused: the reply does not say that nothing is there.
+
+    With a server that forbids a command, the code is the same as for a folder that it does not show (550 of vsftpd).
+    """
+    return reply.kind in (4, 5) and reply.code != 421 and _ABSENT.isdisjoint(_words(reply))
+
+
+def _words(reply: Reply) -> list[str]:
+    text = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in reply.raw[3:].lower())
+    return text.decode().split()

@@ -6,95 +6,71 @@ from calendar import timegm
 
 from ..errors import PeerError
 from ..files.content import Content
-from ..files.findings import FileFindings
 from ..files.settings import Listing, Login
 from .canary import run_canary
 from .control import Control, path
 from .data import DataConnection, DataFailed, NotOpened, Refused, set_type
+from .deep_findings import Attempt, DeepFindings
 from .listing import COUNTED, SHOWN, entries_of
 from .login import log_in
-from .ways import Attempt, failed, over_first, ways
+from .ways import failed, over_first, ways
 from .wire import fact_time, modification_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..dialogue.operations import Dialogue, Stream
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.stream import Stream
     from ..files.content import Entries
     from ..files.settings import File
-    from .dialogue import FtpFindings
-    from .probe import FtpProbe
+    from .findings import FtpFindings
+    from .settings import FtpSettings
 
 _LISTING_LIMIT = 16 << 20
 
 
-class DeepFindings(FileFindings):
-    """What was found behind the greeting.
-
-    connection has the data connection of the task, attempts the ways to one, refused says why nothing was listed.
-    """
-
-    __slots__ = ("connection", "user", "attempts", "refused")
-
-    def __init__(self, connection: DataConnection, user: str) -> None:
-        super().__init__()
-        self.connection = connection
-        self.user = user
-        self.attempts: list[Attempt] = []
-        self.refused = ""
-
-    def note(self, attempt: Attempt) -> None:
-        """Keeps how a way to a data connection was found, unless it was tried before."""
-        if all(attempt.method != other.method for other in self.attempts):
-            self.attempts.append(attempt)
-
-    def explain(self, message: str) -> str:
-        """Returns the message behind the task and the data connection that it is about."""
-        return ": ".join(filter(None, (self.task, self.connection.place, message)))
-
-
-def run_session(probe: FtpProbe, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
+def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
     """Logs in and moves what is asked for; ProbeError, with its phase."""
-    control = Control(stream, limit=probe.limit, jail=probe.jail)
+    control = Control(stream, limit=settings.limit, jail=settings.jail)
     assert findings.address is not None, "we are connected"  # noqa: S101
-    login = probe.login or Login()
+    login = settings.login or Login()
     deep = DeepFindings(
-        DataConnection(control, findings.address, probe.active, probe.source, probe.timeout), login.user
+        DataConnection(control, findings.address, settings.active, settings.source, settings.timeout), login.user
     )
     findings.deep = deep
     try:
-        yield from _examine(probe, control, deep, login)
+        yield from _examine(settings, control, deep, login)
     except (PeerError, DataFailed) as failure:
         # Drivers name the phase of what they raise.
         failure.phase = failure.phase or control.phase
         raise
 
 
-def _examine(probe: FtpProbe, control: Control, deep: DeepFindings, login: Login) -> Dialogue[None]:
+def _examine(settings: FtpSettings, control: Control, deep: DeepFindings, login: Login) -> Dialogue[None]:
     connection = deep.connection
     deep.task = "login"
     yield from log_in(control, login)
     deep.task = ""
-    if not probe.moves:
+    if not settings.moves:
         return
     if control.stream.tls is not None:
         deep.task = "data protection"
-        yield from _protect(control, connection, probe.data_protection or "P")
+        yield from _protect(control, connection, settings.data_protection or "P")
         deep.task = ""
-    listing = probe.listing or Listing()
-    methods = ways(probe.data, control.stream.channel.address)
-    if probe.data or probe.listing is not None:
-        yield from _list(probe, deep, listing, methods)
-    if probe.data:
+    listing = settings.listing or Listing()
+    methods = ways(settings.data, control.stream.channel.address)
+    if settings.data or settings.listing is not None:
+        yield from _list(settings, deep, listing, methods)
+    if settings.data:
         methods = [attempt.method for attempt in deep.attempts if not attempt.problem] or methods
-    if probe.get is not None:
-        deep.task = f"get {probe.get.name}"
-        yield from _get(deep, probe.get, methods)
+    if settings.get is not None:
+        deep.task = f"get {settings.get.name}"
+        yield from _get(deep, settings.get, methods)
         deep.task = ""
-    if probe.put is not None:
-        deep.task = f"put {probe.put}" if probe.put else "put"
-        yield from run_canary(deep, probe.put, methods, probe.timeout)
+    if settings.put is not None:
+        deep.task = f"put {settings.put}" if settings.put else "put"
+        yield from run_canary(deep, settings.put, methods, settings.timeout)
         deep.task = ""
 
 
@@ -111,9 +87,9 @@ def _protect(control: Control, connection: DataConnection, level: str) -> Dialog
     connection.protected = level == "P"
 
 
-def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[str]) -> Dialogue[None]:
+def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: list[str]) -> Dialogue[None]:
     """Lists the directory, over each of the ways that were asked for or over the first that is there."""
-    deep.task = f"list {listing.folder}" if listing.folder else "list" if probe.listing is not None else ""
+    deep.task = f"list {listing.folder}" if listing.folder else "list" if settings.listing is not None else ""
     connection = deep.connection
     yield from connection.control.enter("data")
     yield from set_type(connection.control, "A")
@@ -123,7 +99,7 @@ def _list(probe: FtpProbe, deep: DeepFindings, listing: Listing, methods: list[s
         entries = yield from _entries(connection, verbs, method, path(listing.folder))
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
 
-    if probe.data:
+    if settings.data:
         yield from _list_over_each(deep, methods, attempt)
     else:
         try:
@@ -152,20 +128,29 @@ def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[s
 
 
 def _entries(connection: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
-    """Lists with the first of the commands that the server knows; those that it does not are taken from the list."""
-    first: Refused | None = None
-    while True:
-        entries = entries_of(verbs[0])
+    """Lists with the first of the commands that the server allows; those that it does not know are taken from the list.
+
+    Behind a refusal that may have been for the folder, nothing found in it is no empty folder: vsftpd lists one that is
+    not there as empty.
+    """
+    refused: Refused | None = None
+    for verb in tuple(verbs):
+        entries = entries_of(verb)
         try:
-            yield from connection.download(method, verbs[0], folder, entries, _LISTING_LIMIT)
+            yield from connection.download(method, verb, folder, entries, _LISTING_LIMIT)
         except Refused as failure:
-            first = first or failure
-            if not failure.unknown or len(verbs) == 1:
-                raise (first if failure.unknown else failure) from None
-            del verbs[0]
+            if refused is None or (refused.unknown and not failure.unknown):
+                refused = failure
+            if not failure.for_command:
+                break
+            if failure.unknown and len(verbs) > 1:
+                verbs.remove(verb)
             continue
         entries.finish()
-        return entries
+        if refused is None or refused.unknown or not folder or entries.count:
+            return entries
+    assert refused is not None, "there is a command to list with"  # noqa: S101
+    raise refused from None
 
 
 def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
@@ -188,7 +173,7 @@ def _modified(control: Control, name: str) -> Dialogue[tuple[int, int, int, int,
     reply = yield from control.command("MDTM", name)
     if reply.code == 213:
         return modification_time(reply)
-    if reply.is_unknown_command:
+    if reply.kind in (4, 5) and reply.code != 421:
         other = yield from control.command("MLST", name)
         if other.code == 250:
             return fact_time(other)

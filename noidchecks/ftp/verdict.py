@@ -9,37 +9,39 @@ from ..status.perfdata import Metric
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
-from .judge import facts_of, peer, place
+from .facts import facts_of, peer, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..errors import ProbeError
     from ..timings import Timings
-    from .dialogue import FtpFindings
-    from .probe import FtpProbe
-    from .session import DeepFindings
+    from .deep_findings import DeepFindings
+    from .findings import FtpFindings
+    from .settings import FtpSettings
 
 
-def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, seconds: float, timings: Timings) -> Result:
+def judge_deep(
+    settings: FtpSettings, findings: FtpFindings, deep: DeepFindings, seconds: float, timings: Timings
+) -> Result:
     """Judges the parts; the worst decides the state, and the first line begins with it."""
-    parts = [Part(State.OK, f"Connection to {peer(probe)} was a SUCCESS")]
+    parts = [Part(State.OK, f"Connection to {peer(settings)} was a SUCCESS")]
     if deep.task != "login":
         parts.append(Part(State.OK, f"Login as {printable(deep.user)} succeeded"))
     failure = findings.failure
-    failed = None if failure is None else _failure_part(probe, failure, deep)
+    failed = None if failure is None else _failure_part(settings, failure, deep)
     parts += [] if failed is None else [failed]
     told = parts[-1].text
-    parts += (part for part in _attempt_parts(probe, deep) if part.text != told)
+    parts += (part for part in _attempt_parts(settings, deep) if part.text != told)
     if deep.refused:
         parts.append(Part(State.CRITICAL, printable(deep.refused)))
-    parts += [Part(probe.foreign_pasv, f"data channel: {finding}") for finding in deep.connection.foreign]
-    parts += files.read_parts(probe, deep) + files.canary_parts(deep)
-    time = time_part(probe, seconds)
+    parts += [Part(settings.foreign_pasv, f"data channel: {finding}") for finding in deep.connection.foreign]
+    parts += files.read_parts(settings, deep) + files.canary_parts(deep)
+    time = time_part(settings, seconds)
     # The C plugin's words for a deadline come first, those for TLS only for the control connection.
     late = failure if isinstance(failure, DeadlineExceeded) else None
     text = files.wrong_text(parts, time, first=failed if late else None)
     if text is None:
-        text = f"{seconds:.3f} second response time {place(probe)} [{_summary(probe, deep)}]"
+        text = f"{seconds:.3f} second response time {place(settings)} [{_summary(settings, deep)}]"
     parts.append(time)
     state = worst(part.state for part in parts)
     return Result(
@@ -47,27 +49,27 @@ def judge_deep(probe: FtpProbe, findings: FtpFindings, deep: DeepFindings, secon
         opening("FTP", state, late) + printable(text),
         parts=tuple(parts),
         summary="Connection succeeded",
-        metrics=time_metrics(probe, seconds, timings)
+        metrics=time_metrics(settings, seconds, timings)
         + _way_metrics(deep)
-        + files.metrics(probe, deep, deep.connection.moved, timings),
-        facts=facts_of(probe, findings) | _facts(deep),
+        + files.metrics(settings, deep, deep.connection.moved, timings),
+        facts=facts_of(settings, findings) | _facts(deep),
         timings=timings,
         failure=failure,
     )
 
 
-def _failure_part(probe: FtpProbe, failure: ProbeError, deep: DeepFindings) -> Part:
+def _failure_part(settings: FtpSettings, failure: ProbeError, deep: DeepFindings) -> Part:
     message = failure.message
     if isinstance(failure, DeadlineExceeded):
         # The C plugin's words first.
         place = ": ".join(filter(None, (deep.task, deep.connection.place))) or failure.phase
-        return Part(failure_state(probe, failure), printable(f"{message} ({place})"))
+        return Part(failure_state(settings, failure), printable(f"{message} ({place})"))
     if isinstance(failure, NotConnected):
         message = f"connection lost: {message}"
-    return Part(failure_state(probe, failure), printable(deep.explain(message)))
+    return Part(failure_state(settings, failure), printable(deep.explain(message)))
 
 
-def _attempt_parts(probe: FtpProbe, deep: DeepFindings) -> list[Part]:
+def _attempt_parts(settings: FtpSettings, deep: DeepFindings) -> list[Part]:
     parts = []
     works = any(not attempt.problem for attempt in deep.attempts)
     for attempt in deep.attempts:
@@ -77,7 +79,7 @@ def _attempt_parts(probe: FtpProbe, deep: DeepFindings) -> list[Part]:
             parts.append(Part(State.CRITICAL, printable(attempt.problem)))
         else:
             parts.append(Part(State.OK, printable(attempt.problem)))
-    if not probe.data and works:
+    if not settings.data and works:
         # Any way will do when none was asked for in particular.
         parts = [Part(State.OK, part.text) for part in parts]
     return parts
@@ -94,12 +96,12 @@ def _way_metrics(deep: DeepFindings) -> tuple[Metric, ...]:
     return tuple(Metric(method.lower(), count, minimum=0) for method, count in deep.connection.opened.items())
 
 
-def _summary(probe: FtpProbe, deep: DeepFindings) -> str:
+def _summary(settings: FtpSettings, deep: DeepFindings) -> str:
     words = [f"login {printable(deep.user)}"]
     working = [attempt.method for attempt in deep.attempts if not attempt.problem]
-    if working and (probe.data or len(working) < len(deep.attempts)):
+    if working and (settings.data or len(working) < len(deep.attempts)):
         words.append(f"data {' '.join(working)}")
-    return ", ".join([*words, *files.read_words(probe, deep), *files.canary_words(deep)])
+    return ", ".join([*words, *files.read_words(settings, deep), *files.canary_words(deep)])
 
 
 def _facts(deep: DeepFindings) -> dict[str, object]:

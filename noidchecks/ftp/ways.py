@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from ..address import AF_INET6
 from .data import DataFailed, NotOffered, NotOpened
+from .deep_findings import Attempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..dialogue.operations import Dialogue
-    from .session import DeepFindings
-
-
-class Attempt:
-    """One way to a data connection that was tried, and what is wrong with it: "" for nothing."""
-
-    __slots__ = ("method", "problem", "offered")
-
-    def __init__(self, method: str, problem: str = "", *, offered: bool = True) -> None:
-        self.method = method
-        self.problem = problem
-        self.offered = offered
+    from .deep_findings import DeepFindings
 
 
 def ways(data: str, address: object) -> list[str]:

@@ -16,7 +16,6 @@ _MOST_TELNET = 16
 class Reply(Value):
     """One complete reply: its code and all of its bytes, line ends included."""
 
-    __slots__ = ("code", "raw")
     code: int
     raw: bytes
 

@@ -12,101 +12,15 @@ from .plugin import Command, InformationWanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..contract import Probe
-    from .getopt import Plugin
+    from .plugin import Plugin
 
 # The C plugins' int.
 _INT_MAX = 2**31 - 1
 FORMATS = ("multi-line", "json")
-
-HELP_ROWS = (
-    Option("help", "h", help="Print this help and exit with 3"),
-    Option("version", "V", help="Print the version and exit with 3"),
-    Option("extra-opts", metavar="[SECTION][@FILE]", help="Read options from an ini file, before those given here"),
-)
-ADDRESS_ROWS = (
-    Option("use-ipv4", "4", help="Use IPv4 only"),
-    Option("use-ipv6", "6", help="Use IPv6 only"),
-    Option("source", extension=True, metavar="ADDRESS", help="Send from this local address"),
-)
-TIME_ROWS = (
-    Option("warning", "w", "RANGE", "Response time in seconds outside of which the state is WARNING"),
-    Option("critical", "c", "RANGE", "Response time in seconds outside of which the state is CRITICAL"),
-    Option("timeout", "t", "SECONDS[:STATE]", "Deadline for everything, name resolution included (10)"),
-    Option("timeout-state", extension=True, metavar="STATE", help="State when the deadline passes (critical)"),
-)
-OUTPUT_ROWS = (
-    Option("phases", extension=True, help="Add the seconds of each phase to the performance data"),
-    Option("output-format", extension=True, metavar="FORMAT", help="One of multi-line, json"),
-    Option("verbose", "v", help="Print the dialogue after the status line; more of them do the same"),
-    Option("transcript", extension=True, help="The same as -v"),
-)
-
-
-class CommonSettings:
-    """Collects the values of the common rows; probe holds those that every probe of ours takes by keyword."""
-
-    __slots__ = ("probe", "verbose", "output_format", "_plugin", "_show_value", "_endless")
-
-    def __init__(self, plugin: Plugin, *, show_value: bool = False, endless: bool = False) -> None:
-        self.probe: dict[str, Any] = {}
-        self.verbose = False
-        self.output_format = ""
-        self._plugin = plugin
-        # check_ssh repeats a wrong number in its message and takes a timeout of 0 for none; check_ftp does neither.
-        self._show_value = show_value
-        self._endless = endless
-
-    def take(self, name: str, value: str) -> bool:
-        """Reads one option and tells whether it is a common one; UsageError, InformationWanted."""
-        match name:
-            case "help":
-                from .help import help_text
-
-                raise InformationWanted(help_text(self._plugin))
-            case "version":
-                from .help import version_text
-
-                raise InformationWanted(version_text(self._plugin))
-            case "use-ipv4":
-                self.probe["family"] = AF_INET
-            case "use-ipv6":
-                self.probe["family"] = AF_INET6
-            case "source":
-                self.probe["source"] = value
-            case "warning" | "critical":
-                self.probe[name] = threshold(name, value)
-            case "timeout":
-                self._take_timeout(value)
-            case "timeout-state":
-                self.probe["timeout_state"] = state(value, "Timeout state")
-            case "phases":
-                self.probe["show_phases"] = True
-            case "output-format":
-                self.output_format = value.lower()
-                if self.output_format not in FORMATS:
-                    raise UsageError(f"Invalid output format: {printable(value)}")
-            case "verbose" | "transcript":
-                self.verbose = True
-            case _:
-                return False
-        return True
-
-    def command(self, probe: Probe) -> Command:
-        """Returns the command for the probe that was built."""
-        return Command(probe, verbose=self.verbose, output_format=self.output_format)
-
-    def _take_timeout(self, value: str) -> None:
-        number, colon, word = value.partition(":")
-        seconds = integer(number)
-        if seconds is None or (seconds <= 0 and not self._endless):
-            shown = f" - {printable(value)}" if self._show_value else ""
-            raise UsageError(f"Timeout interval must be a positive integer{shown}")
-        self.probe["timeout"] = seconds
-        if colon:
-            self.probe["timeout_state"] = state(word, "Timeout state")
 
 
 def integer(text: str) -> int | None:
@@ -118,7 +32,7 @@ def integer(text: str) -> int | None:
     return int(body)
 
 
-def port(text: str, *, words: str = "Port", show_value: bool = False) -> int:
+def port(text: str, words: str = "Port", *, show_value: bool = False) -> int:
     """Reads a port, 1..65535; UsageError in the words of the C plugin."""
     number = integer(text)
     shown = f" - {printable(text)}" if show_value else ""
@@ -129,7 +43,7 @@ def port(text: str, *, words: str = "Port", show_value: bool = False) -> int:
     return number
 
 
-def threshold(name: str, text: str) -> Range:
+def threshold(text: str, words: str) -> Range:
     """Reads a time threshold: a range, or a number of which what follows a blank is ignored.
 
     `-w '5 -c 10'` in one word is what Debian's command definitions make of `!-w 5 -c 10`; the C plugin reads 5.
@@ -141,9 +55,7 @@ def threshold(name: str, text: str) -> Range:
             return Range.parse(f"~:{word}")
         return Range.parse(word)
     except ValueError:
-        raise UsageError(
-            f"{name.capitalize()} threshold must be a number of seconds or a range: {printable(text)}"
-        ) from None
+        raise UsageError(f"{words} threshold must be a number of seconds or a range: {printable(text)}") from None
 
 
 def state(text: str, words: str) -> State:
@@ -152,3 +64,117 @@ def state(text: str, words: str) -> State:
         return State.parse(text)
     except ValueError:
         raise UsageError(f"{words} must be one of ok, warning, critical, unknown: {printable(text)}") from None
+
+
+def timeout(text: str, _title: str = "", *, show_value: bool = False, endless: bool = False) -> dict[str, object]:
+    """Reads SECONDS[:STATE] as the settings timeout and timeout_state; UsageError.
+
+    The message repeats a wrong number with show_value; endless takes 0 or less for no deadline.
+    """
+    number, colon, word = text.partition(":")
+    seconds = integer(number)
+    if seconds is None or (seconds <= 0 and not endless):
+        shown = f" - {printable(text)}" if show_value else ""
+        raise UsageError(f"Timeout interval must be a positive integer{shown}")
+    settings: dict[str, object] = {"timeout": seconds}
+    if colon:
+        settings["timeout_state"] = state(word, "Timeout state")
+    return settings
+
+
+def _format(text: str, _title: str) -> str:
+    name = text.lower()
+    if name not in FORMATS:
+        raise UsageError(f"Invalid output format: {printable(text)}")
+    return name
+
+
+HELP_ROWS = (
+    Option("help", "h", help="Print this help and exit with 3"),
+    Option("version", "V", help="Print the version and exit with 3"),
+    Option("extra-opts", metavar="[SECTION][@FILE]", help="Read options from an ini file, before those given here"),
+)
+ADDRESS_ROWS = (
+    Option("use-ipv4", "4", help="Use IPv4 only", field="family", value=AF_INET),
+    Option("use-ipv6", "6", help="Use IPv6 only", field="family", value=AF_INET6),
+    Option("source", extension=True, metavar="ADDRESS", help="Send from this local address", field="source"),
+)
+_THRESHOLD_ROWS = (
+    Option(
+        "warning", "w", "RANGE", "Response time in seconds outside of which the state is WARNING",
+        field="warning", read=threshold,
+    ),
+    Option(
+        "critical", "c", "RANGE", "Response time in seconds outside of which the state is CRITICAL",
+        field="critical", read=threshold,
+    ),
+)  # fmt: skip
+
+
+def time_rows(read: Callable[[str, str], dict[str, object]] = timeout) -> tuple[Option, ...]:
+    """Returns the rows about time; read() takes the value of the timeout."""
+    return (
+        *_THRESHOLD_ROWS,
+        Option(
+            "timeout", "t", "SECONDS[:STATE]", "Deadline for everything, name resolution included (10)", read=read
+        ),
+        Option(
+            "timeout-state", extension=True, metavar="STATE", help="State when the deadline passes (critical)",
+            field="timeout_state", read=state,
+        ),
+    )  # fmt: skip
+
+
+OUTPUT_ROWS = (
+    Option("phases", extension=True, help="Add the seconds of each phase to the performance data", field="show_phases"),
+    Option(
+        "output-format", extension=True, metavar="FORMAT", help="One of multi-line, json",
+        field="output_format", read=_format,
+    ),
+    Option(
+        "verbose", "v", help="Print the dialogue after the status line; more of them do the same", field="verbose"
+    ),
+    Option("transcript", extension=True, help="The same as -v", field="verbose"),
+)  # fmt: skip
+# These are about what is printed, and no settings of a probe.
+_OUTPUT_FIELDS = ("verbose", "output_format")
+
+
+class Given:
+    """What the options of a command line say.
+
+    settings are those of the probe, texts the values that the plugin reads itself, by the name of the option.
+    """
+
+    __slots__ = ("settings", "texts", "names", "_output", "_plugin", "_rows")
+
+    def __init__(self, plugin: Plugin) -> None:
+        self.settings: dict[str, Any] = {}
+        self.texts: dict[str, str] = {}
+        # In their order.
+        self.names: list[str] = []
+        self._output: dict[str, Any] = {}
+        self._plugin = plugin
+        self._rows = {row.name: row for row in plugin.options}
+
+    def take(self, name: str, text: str) -> None:
+        """Reads the value of one option as its row says; UsageError, InformationWanted."""
+        self.names.append(name)
+        row = self._rows.get(name)
+        if name in ("help", "version"):
+            from .help import help_text, version_text
+
+            raise InformationWanted((help_text if name == "help" else version_text)(self._plugin))
+        if row is None or not (row.field or row.read):
+            self.texts[name] = text
+            return
+        value: Any = row.value if not row.metavar else text if row.read is None else row.read(text, row.title)
+        if not row.field:
+            self.settings |= value
+            return
+        values = self._output if row.field in _OUTPUT_FIELDS else self.settings
+        values[row.field] = (*values.get(row.field, ()), value) if row.repeatable else value
+
+    def command(self, probe: Probe) -> Command:
+        """Returns the command for the probe that was built."""
+        return Command(probe, **self._output)

@@ -9,8 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .plugin import Command
-
 # What the C plugins rewrite before they parse.
 _RESPELT = {"-to": "-t", "-wt": "-w", "-ct": "-c"}
 
@@ -20,9 +18,13 @@ class Option:
 
     aliases are further long names; repeatable rows collect their values. A row marked as an extension is not known to
     the C plugin: it never makes an abbreviation ambiguous that the C plugin understands.
+
+    field is the setting that the row gives: a flag gives value, another row its text, or what read() makes of the text
+    and the row's title (UsageError); a repeatable row gives a tuple. Without a field read() returns settings by name.
+    The text of a row without both is for the plugin to read.
     """
 
-    __slots__ = ("name", "letter", "metavar", "help", "aliases", "repeatable", "extension")
+    __slots__ = ("name", "letter", "metavar", "help", "aliases", "repeatable", "extension", "field", "read", "value")
 
     def __init__(
         self,
@@ -34,6 +36,9 @@ class Option:
         aliases: tuple[str, ...] = (),
         repeatable: bool = False,
         extension: bool = False,
+        field: str = "",
+        read: Callable[[str, str], object] | None = None,
+        value: object = True,
     ) -> None:
         self.name = name
         self.letter = letter
@@ -42,34 +47,17 @@ class Option:
         self.aliases = aliases
         self.repeatable = repeatable
         self.extension = extension
+        self.field = field
+        self.read = read
+        self.value = value
+
+    @property
+    def title(self) -> str:
+        """What sentences about the value begin with: `Put size` for put-size."""
+        return self.name.replace("-", " ").capitalize()
 
     def __str__(self) -> str:
         return f"-{self.letter}, --{self.name}" if self.letter else f"--{self.name}"
-
-
-class Plugin:
-    """A plugin's option table, its words for the operator, and how its options become a command.
-
-    build gets the scan of the words and the name under which the plugin was called; UsageError out of it is printed
-    with the usage text.
-    """
-
-    __slots__ = ("name", "blurb", "usage", "options", "build")
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        blurb: str,
-        usage: str,
-        options: tuple[Option, ...],
-        build: Callable[[Scan], Command],
-    ) -> None:
-        self.name = name
-        self.blurb = blurb
-        self.usage = usage
-        self.options = options
-        self.build = build
 
 
 class Scan:

@@ -9,10 +9,10 @@ from .getopt import Scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..contract import Probe
-    from .getopt import Plugin
+    from .getopt import Option
 
 # The plugins by the name of their executable; each module holds its PLUGIN.
 PLUGINS = {
@@ -26,13 +26,39 @@ PLUGINS = {
 class Command(Value):
     """A parsed command line: the probe, and how its result is to be printed."""
 
-    __slots__ = ("probe", "verbose", "output_format")
     probe: Probe
     verbose: bool
     output_format: str
 
     def __init__(self, probe: Probe, *, verbose: bool = False, output_format: str = "") -> None:
         self._fill({"probe": probe, "verbose": verbose, "output_format": output_format})
+
+
+class Plugin:
+    """A plugin's option table, its words for the operator, and how its options become a command.
+
+    usage is the beginning of the usage text, usage_rows are the options that are named behind it.
+    build gets the scan of the words; UsageError out of it is printed with the usage text.
+    """
+
+    __slots__ = ("name", "blurb", "usage", "usage_rows", "options", "build")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        blurb: str,
+        usage: str,
+        usage_rows: tuple[Option, ...] = (),
+        options: tuple[Option, ...],
+        build: Callable[[Scan], Command],
+    ) -> None:
+        self.name = name
+        self.blurb = blurb
+        self.usage = usage
+        self.usage_rows = usage_rows
+        self.options = options
+        self.build = build
 
 
 class InformationWanted(Exception):

@@ -11,14 +11,13 @@ from .host_key import HostKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..dialogue.operations import Dialogue
-    from ..drivers.sockets import Channel
-    from .probe import SshProbe
+    from ..dialogue.operations import Channel, Dialogue
+    from .settings import SshSettings
 
 MODULE = "noidchecks.ssh.paramiko_.worker"
-# What a worker reads anew for each session: its own process is older than the check.
+# What a worker takes over for each session: its own process is older than the check.
 _ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
-# Of the probe, as plain values, whatever is derived from such.
+# Of the settings, as plain values, whatever is derived from such.
 _SETTINGS = {"host": str, "port": int, "timeout": float, "family": int, "source": str, "known_hosts": str}
 _CHUNK = 65536
 _BUSY_PAUSE = 0.02
@@ -33,7 +32,7 @@ class Delegation:
 
     def __init__(self, worker: Channel) -> None:
         self._worker = worker
-        # Behind the end nothing more comes, of which nobody tells a second time.
+        # The failure that ended it, raised again by each later operation.
         self._over: ProbeError | None = None
         self._reader = frames.FrameReader()
 
@@ -43,7 +42,7 @@ class Delegation:
         return self._worker
 
     def wait_of(self, seconds: float) -> str:
-        """Returns what is to be said of a wait for the worker that took too much of so many seconds, or ""."""
+        """Returns the clause about a wait for the worker that took too much of the seconds, "" for a short one."""
         waited: float = getattr(self._worker, "waited", 0.0)
         return f"no worker process was free for {waited:.1f} s of them" if waited > seconds * _LONG_WAIT else ""
 
@@ -133,15 +132,19 @@ class Ended(PeerError):
         self.words = words
 
 
-def delegate(channel: Channel, probe: SshProbe, ours: bytes, seen: bytes) -> Dialogue[Delegation]:
+def delegate(channel: Channel, settings: SshSettings, ours: bytes, seen: bytes) -> Dialogue[Delegation]:
     """Hands a connection on which identification strings were exchanged to a worker; seen is what was received."""
-    settings = {name: plain(getattr(probe, name)) for name, plain in _SETTINGS.items()}
-    keys = tuple((str(identity.path), str(identity.passphrase)) for identity in probe.identities)
+    plain = {name: kind(getattr(settings, name)) for name, kind in _SETTINGS.items()}
+    keys = tuple((str(identity.path), str(identity.passphrase)) for identity in settings.identities)
     # From the beginning, though used only when the host key is the right one: the server's words are masked by it.
-    login = None if probe.login is None else (str(probe.login.user), str(probe.login.password), keys, bool(probe.agent))
+    login = (
+        None
+        if settings.login is None
+        else (str(settings.login.user), str(settings.login.password), keys, bool(settings.agent))
+    )
     environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
     identification = ours.decode("ascii").rstrip("\r\n")
-    data = frames.pack_values(frames.SETTINGS, settings, login, identification, seen, environment, os.getcwd())
+    data = frames.pack_values(frames.SETTINGS, plain, login, identification, seen, environment, os.getcwd())
     try:
         while True:
             worker: Channel | None = yield Delegate(channel, MODULE, data)

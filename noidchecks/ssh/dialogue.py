@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from .. import __version__
-from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime, open_stream
+from ..dialogue.operations import Close, Phase, Prepare, Redact, ReserveTime, Sleep
+from ..dialogue.stream import open_stream
 from ..errors import DeadlineExceeded, LocalError, NotConnected, PeerError, ProbeError
-from .wire import GreetingReader, Identification, LimitExceeded, Malformed, is_foreign, is_identification, refusal
+from .findings import SshFindings
+from .wire import (
+    INVALID,
+    MISSING,
+    GreetingReader,
+    Identification,
+    LimitExceeded,
+    Malformed,
+    is_foreign,
+    is_identification,
+    refusal,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..address import Address
-    from ..dialogue.operations import Dialogue, Stream
+    from ..dialogue.operations import Dialogue
+    from ..dialogue.stream import Stream
     from ..status.text import Gate
     from .delegation import Delegation
-    from .host_key import HostKey
     from .kexinit import Kexinit
-    from .probe import SshProbe
+    from .settings import SshSettings
     from .sftp_session import SftpSession
     from .transfer import SftpFindings
 
@@ -23,70 +34,51 @@ OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
 # sshd logs one line for a client that answers its identification string and goes; so we answer. A server, or a
 # multiplexer before it, that waits for the client gets our identification string, and our KEXINIT, after this pause.
 HEAD_START = 0.5
-# So long a peer that began like another protocol may still come up with an identification string.
+# Seconds between two looks at worker processes that are not up yet.
+PREPARE_PAUSE = 0.02
+# The seconds within which a peer that began like another protocol may still send an identification string.
 READ_GAP = 2.0
 _CHUNK = 4096
 # How much of an answer that is no SSH is kept, and how much of a broken identification string is shown.
 _HEAD = 255
 _SHOWN = 100
-# So many messages that say nothing (RFC 4253 section 11) may come before the KEXINIT.
+# The most messages without a meaning (RFC 4253 section 11) before the KEXINIT.
 _IDLE_MESSAGES = 16
 
-INVALID = "Invalid protocol version control string"
-MISSING = "No version control string received"
 
-
-class SshFindings:
-    """What the dialogue saw: lines before the identification string, that, a refusal, what was asked for, a failure.
-
-    deep is there as soon as the login begins.
-    """
-
-    __slots__ = ("lines", "identification", "refusal", "address", "kexinit", "host_key", "deep", "failure")
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.identification: Identification | None = None
-        self.refusal = ""
-        self.address: Address | None = None
-        self.kexinit: Kexinit | None = None
-        self.host_key: HostKey | None = None
-        self.deep: SftpFindings | None = None
-        self.failure: ProbeError | None = None
-
-
-def converse(probe: SshProbe) -> Dialogue[SshFindings]:
-    """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
+def converse(settings: SshSettings) -> Dialogue[SshFindings]:
+    """Holds the conversation that the settings describe; a failure is part of the findings."""
     findings = SshFindings()
-    gate = probe.gate
+    gate = settings.gate
     try:
-        if probe.exchanges_keys:
+        if settings.exchanges_keys:
             from .delegation import MODULE
 
-            yield Prepare(MODULE)
+            while (yield Prepare(MODULE)):
+                yield Sleep(PREPARE_PAUSE)
         for secret in gate.secrets:
             yield Redact(secret)
-        stream, rest = yield from _open(probe, findings)
-        if probe.reads_kexinit and findings.identification is not None:
+        stream, rest = yield from _open(settings, findings)
+        if settings.reads_kexinit and findings.identification is not None:
             yield Phase("kexinit")
             findings.kexinit, is_used_up = yield from _read_kexinit(stream, findings.identification, rest, gate)
-            if is_used_up and probe.exchanges_keys:
+            if is_used_up and settings.exchanges_keys:
                 # paramiko begins with a KEXINIT of its own, which no server takes behind ours.
                 yield Close(stream.channel)
-                stream, rest = yield from _open(probe, findings)
-        if probe.exchanges_keys and findings.identification is not None:
-            yield from _go_on(stream, probe, findings, rest)
+                stream, rest = yield from _open(settings, findings)
+        if settings.exchanges_keys and findings.identification is not None:
+            yield from _go_on(stream, settings, findings, rest)
     except ProbeError as failure:
         findings.failure = failure
     return findings
 
 
-def _open(probe: SshProbe, findings: SshFindings) -> Dialogue[tuple[Stream, bytearray]]:
+def _open(settings: SshSettings, findings: SshFindings) -> Dialogue[tuple[Stream, bytearray]]:
     """Connects and greets; returns what came behind the server's identification string too."""
-    stream = yield from open_stream(probe.host, probe.port, probe.family, probe.source)
+    stream = yield from open_stream(settings.host, settings.port, settings.family, settings.source)
     findings.address = stream.channel.address
     yield Phase("greeting")
-    return stream, bytearray((yield from _greet(stream, findings, probe.gate)))
+    return stream, bytearray((yield from _greet(stream, findings, settings.gate)))
 
 
 def _greet(stream: Stream, findings: SshFindings, gate: Gate) -> Dialogue[bytes]:
@@ -162,10 +154,9 @@ def _read_kexinit(
         raise _broken(f"Invalid KEXINIT: {reason}", bytes(seen[:_HEAD]), "kexinit", "KEXINIT") from None
 
 
-def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearray) -> Dialogue[None]:
+def _go_on(stream: Stream, settings: SshSettings, findings: SshFindings, seen: bytearray) -> Dialogue[None]:
     """Has a worker process go on where we are: keys, and what is asked for behind them; ProbeError."""
     from .delegation import delegate
-    from .judge import is_expected
 
     assert findings.identification is not None, "we are greeted"  # noqa: S101
     yield Phase("kex")
@@ -177,14 +168,15 @@ def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearr
             # The key exchange tells that it has ended.
             pass
     received = findings.identification.line + b"\r\n" + seen
-    delegation = yield from delegate(stream.channel, probe, OUR_IDENTIFICATION, received)
+    delegation = yield from delegate(stream.channel, settings, OUR_IDENTIFICATION, received)
     try:
-        findings.host_key = yield from delegation.host_key()
-        # A password is for nobody but the server that was meant.
-        if probe.login is not None and is_expected(probe, findings.host_key):
-            yield from _log_in(delegation, probe, findings)
+        key = findings.host_key = yield from delegation.host_key()
+        # Before a password is sent, the server must have proved to be the one that was meant.
+        is_meant = key.is_one_of(settings.fingerprints) if settings.pins_host_key else not key.is_revoked
+        if settings.login is not None and is_meant:
+            yield from _log_in(delegation, settings, findings)
     except DeadlineExceeded as late:
-        if wait := delegation.wait_of(probe.timeout):
+        if wait := delegation.wait_of(settings.timeout):
             error = LocalError(f"{late.message}, {wait}")
             error.phase = late.phase
             raise error from late
@@ -192,35 +184,35 @@ def _go_on(stream: Stream, probe: SshProbe, findings: SshFindings, seen: bytearr
     yield from delegation.close()
 
 
-def _log_in(delegation: Delegation, probe: SshProbe, findings: SshFindings) -> Dialogue[None]:
+def _log_in(delegation: Delegation, settings: SshSettings, findings: SshFindings) -> Dialogue[None]:
     """Logs in and moves what is asked for; ProbeError."""
     from . import transfer
     from .sftp_session import SftpSession
 
-    assert probe.login is not None, "a login was asked for"  # noqa: S101
+    assert settings.login is not None, "a login was asked for"  # noqa: S101
     deep = findings.deep = transfer.SftpFindings()
-    deep.task = f"login as {probe.login.user}"
+    deep.task = f"login as {settings.login.user}"
     yield Phase("login")
     deep.method = yield from delegation.log_in()
     deep.task = ""
-    if not probe.opens_sftp:
+    if not settings.opens_sftp:
         return
     yield Phase("sftp")
     yield from delegation.open_sftp()
-    session = SftpSession(delegation, probe.gate.words)
+    session = SftpSession(delegation, settings.gate.words)
     yield from session.begin()
     yield Phase("transfer")
-    yield from transfer.fetch(probe, session, deep)
-    if probe.put is not None:
-        yield from _put(probe, probe.put, session, deep)
+    yield from transfer.fetch(settings, session, deep)
+    if settings.put is not None:
+        yield from _put(settings, settings.put, session, deep)
 
 
-def _put(probe: SshProbe, folder: str, session: SftpSession, deep: SftpFindings) -> Dialogue[None]:
+def _put(settings: SshSettings, folder: str, session: SftpSession, deep: SftpFindings) -> Dialogue[None]:
     """Stores and deletes a canary, for which the last moments before the deadline are kept; ProbeError."""
     from ..files.canary import reserve
     from . import transfer
 
-    yield ReserveTime(reserve(probe.timeout))
+    yield ReserveTime(reserve(settings.timeout))
     try:
         yield from transfer.put(session, folder, deep)
     except DeadlineExceeded:

@@ -10,7 +10,6 @@ from ..value import Value
 class Identity(Value):
     """The path of a private key, and its passphrase, which is not part of the repr."""
 
-    __slots__ = ("path", "passphrase")
     path: str
     passphrase: str
 

@@ -25,7 +25,7 @@ _COOKIE = 16
 _PRINTABLE = bytes(range(33, 127))
 # Of one list in words, so that all of them fit in what Nagios keeps of an output.
 _SHOWN = 700
-# So long may a name be (RFC 4251 section 6).
+# The longest name (RFC 4251 section 6).
 SHOWN_NAME = 64
 
 
@@ -36,18 +36,6 @@ class Malformed(ValueError):
 class Kexinit(Value):
     """The algorithms that a server offers, the preferred ones first: ten lists, by the names of the RFC."""
 
-    __slots__ = (
-        "kex_algorithms",
-        "server_host_key_algorithms",
-        "encryption_algorithms_client_to_server",
-        "encryption_algorithms_server_to_client",
-        "mac_algorithms_client_to_server",
-        "mac_algorithms_server_to_client",
-        "compression_algorithms_client_to_server",
-        "compression_algorithms_server_to_client",
-        "languages_client_to_server",
-        "languages_server_to_client",
-    )
     kex_algorithms: tuple[str, ...]
     server_host_key_algorithms: tuple[str, ...]
     encryption_algorithms_client_to_server: tuple[str, ...]
@@ -60,7 +48,7 @@ class Kexinit(Value):
     languages_server_to_client: tuple[str, ...]
 
     def __init__(self, **lists: tuple[str, ...]) -> None:
-        self._fill({name: lists.get(name, ()) for name in self.__slots__})
+        self._fill({name: lists.get(name, ()) for name in self._fields})
 
     @classmethod
     def parse(cls, payload: bytes) -> Kexinit:
@@ -69,7 +57,7 @@ class Kexinit(Value):
             raise Malformed("not a KEXINIT")
         place = 1 + _COOKIE
         lists = {}
-        for name in cls.__slots__:
+        for name in cls._fields:
             end = place + 4 + int.from_bytes(payload[place : place + 4])
             if place + 4 > len(payload) or end > len(payload):
                 raise Malformed(f"{name} is longer than the packet")
@@ -81,8 +69,8 @@ class Kexinit(Value):
         return cls(**lists)
 
     def lists(self, words: Callable[[str, int], str] = printable) -> dict[str, list[str]]:
-        """Returns the lists by their names; words makes a name printable, of at most so many characters."""
-        return {name: [words(one, SHOWN_NAME) for one in getattr(self, name)] for name in self.__slots__}
+        """Returns the lists by their names; words makes one printable, its second argument is the most characters."""
+        return {name: [words(one, SHOWN_NAME) for one in getattr(self, name)] for name in self._fields}
 
     def lines(self, words: Callable[[str, int], str] = printable) -> tuple[str, ...]:
         """Returns the lists in words, a line each that tells how many names it leaves out."""
@@ -91,7 +79,7 @@ class Kexinit(Value):
     def payload(self, cookie: bytes = bytes(_COOKIE)) -> bytes:
         """Returns the message, the inverse of parse()."""
         parts = [bytes((KEXINIT,)), cookie]
-        for name in self.__slots__:
+        for name in self._fields:
             names = ",".join(getattr(self, name)).encode("ascii")
             parts += (len(names).to_bytes(4), names)
         return b"".join((*parts, bytes(5)))

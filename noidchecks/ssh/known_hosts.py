@@ -42,7 +42,6 @@ _LENGTHS = {
 class KnownKeys(Value):
     """What a file says about one host: the kinds and fingerprints of its keys, and the fingerprints of revoked ones."""
 
-    __slots__ = ("kinds", "fingerprints", "revoked")
     kinds: tuple[str, ...]
     fingerprints: tuple[str, ...]
     revoked: tuple[str, ...]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..files.options import FILE_ROWS
-from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, TIME_ROWS, CommonSettings, port, state
-from ..plugin.getopt import Option, Plugin
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, port, state, time_rows, timeout
+from ..plugin.getopt import Option
+from ..plugin.plugin import Plugin
 from ..status.text import printable
-from .login_options import LOGIN_ROWS, LoginSettings
+from .login_options import LOGIN_ROWS, login_settings
 from .probe import SshProbe
 
 TYPE_CHECKING = False
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from ..plugin.getopt import Scan
     from ..plugin.plugin import Command
 
-_PORT_WORDS = "Port number"
-# None of the letters of check_ssh 2.x, which ignores its own behind host and port; nobody writes its long names there.
-_OWN_OPTIONS = ("--", "-w", "-c")
+# check_ssh 2.x ignores its own options behind host and port: their letters, none of which is w or c, and these.
+_IGNORED = (
+    "--extra-opts", "--help", "--hostname", "--port", "--remote-protcol", "--remote-protocol", "--remote-version",
+    "--timeout", "--use-ipv4", "--use-ipv6", "--verbose", "--version",
+)  # fmt: skip
 
 
 def _build(scan: Scan) -> Command:
@@ -31,32 +34,15 @@ def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool 
 
     spare_words tells whether words behind host and port are ignored, as by the C plugin, or refused.
     """
-    common = CommonSettings(plugin, show_value=True, endless=True)
+    given = Given(plugin)
+    settings = given.settings
+    settings |= own
     host: str | None = None
-    login = LoginSettings()
     for name, value in scan:
-        match name:
-            case "hostname":
-                host = value
-            case "port":
-                own["port"] = port(value, words=_PORT_WORDS, show_value=True)
-            case "overload-state":
-                own["overload_state"] = state(value, "Overload state")
-            case "remote-version" | "remote-protocol" | "version-pattern" | "min-version":
-                own[name.replace("-", "_")] = value
-            case "algorithms" | "sftp":
-                own[name] = True
-            case "forbid" | "require":
-                own[name] = (*own.get(name, ()), value)
-            case "fingerprint":
-                own["fingerprints"] = (*own.get("fingerprints", ()), value)
-            case "known-hosts":
-                own["known_hosts"] = value
-            case "policy":
-                own["policy"] = value.lower()
-            case _:
-                if not login.take(name, value):
-                    common.take(name, value)
+        if name == "hostname":
+            host = value
+        else:
+            given.take(name, value)
     # `HOST [PORT]`, each only where no option gave it. The C plugin ignores what is left then; but an option that is
     # read nowhere would be a check that is never made.
     rest = scan.rest
@@ -64,17 +50,31 @@ def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool 
         if not rest:
             raise UsageError("Could not parse arguments")
         host, *rest = rest
-    if rest and "port" not in own:
-        _refuse_option(rest[0], ("-",))
-        own["port"] = port(rest.pop(0), words=_PORT_WORDS, show_value=True)
+    if rest and "port" not in settings:
+        _refuse_option(rest[0], "-")
+        settings["port"] = _port(rest.pop(0))
     if rest and not spare_words:
         raise UsageError(f"Unexpected word: {printable(rest[0])}")
     for word in rest:
-        _refuse_option(word, _OWN_OPTIONS)
-    return common.command(SshProbe(host, **own, **login.build(host), **common.probe))
+        if not any(name.startswith(word.partition("=")[0]) for name in _IGNORED):
+            _refuse_option(word, "--", "-w", "-c")
+    settings |= login_settings(given, host)
+    return given.command(SshProbe(host, **settings))
 
 
-def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
+def _port(text: str, _title: str = "") -> int:
+    return port(text, "Port number", show_value=True)
+
+
+def _timeout(text: str, _title: str) -> dict[str, object]:
+    return timeout(text, show_value=True, endless=True)
+
+
+def _lower(text: str, _title: str) -> str:
+    return text.lower()
+
+
+def _refuse_option(word: str, *begins: str) -> None:
     if word.startswith(begins):
         raise UsageError(f"Options must stand before the host - {printable(word)}")
 
@@ -82,41 +82,58 @@ def _refuse_option(word: str, begins: tuple[str, ...]) -> None:
 OPTIONS = (
     *HELP_ROWS,
     Option("hostname", "H", "ADDRESS", "Host name, IP address or unix socket (an absolute path)", aliases=("host",)),
-    Option("port", "p", "INTEGER", "Port number (22)"),
+    Option("port", "p", "INTEGER", "Port number (22)", field="port", read=_port),
     *ADDRESS_ROWS,
-    Option("remote-version", "r", "STRING", "CRITICAL unless the software version, or it and its comment, is this"),
+    Option(
+        "remote-version",
+        "r",
+        "STRING",
+        "CRITICAL unless the software version, or it and its comment, is this",
+        field="remote_version",
+    ),
     Option(
         "remote-protocol",
         "P",
         "STRING",
         "CRITICAL unless the protocol version is this",
         aliases=("remote-protcol",),
+        field="remote_protocol",
     ),
     Option(
         "version-pattern",
         extension=True,
         metavar="REGEX",
         help="CRITICAL unless software version and comment match this",
+        field="version_pattern",
     ),
     Option(
         "min-version",
         extension=True,
         metavar="VERSION",
         help="CRITICAL if the software is older than this, as 9.6 or 9.6p1",
+        field="min_version",
     ),
     Option(
         "overload-state",
         extension=True,
         metavar="STATE",
         help="State of a server that turns us away for now (warning)",
+        field="overload_state",
+        read=state,
     ),
-    Option("algorithms", extension=True, help="Read the algorithms that the server offers, and count them"),
+    Option(
+        "algorithms",
+        extension=True,
+        help="Read the algorithms that the server offers, and count them",
+        field="algorithms",
+    ),
     Option(
         "forbid",
         extension=True,
         repeatable=True,
         metavar="PATTERN",
         help="CRITICAL if an algorithm is offered that matches this, as *-cbc or kex:*-sha1",
+        field="forbid",
     ),
     Option(
         "require",
@@ -124,12 +141,15 @@ OPTIONS = (
         repeatable=True,
         metavar="PATTERN",
         help="CRITICAL unless an algorithm is offered that matches this",
+        field="require",
     ),
     Option(
         "policy",
         extension=True,
         metavar="NAME",
         help="CRITICAL if an algorithm is offered that is against this policy, modern or compatible",
+        field="policy",
+        read=_lower,
     ),
     Option(
         "fingerprint",
@@ -137,17 +157,19 @@ OPTIONS = (
         repeatable=True,
         metavar="SHA256:...",
         help="CRITICAL unless the server proves to have the host key with this fingerprint",
+        field="fingerprints",
     ),
     Option(
         "known-hosts",
         extension=True,
         metavar="FILE",
         help="CRITICAL unless the server proves to have a host key that this file has for it",
+        field="known_hosts",
     ),
     *LOGIN_ROWS,
-    Option("sftp", extension=True, help="Open an SFTP session; so do --list, --get and --put"),
+    Option("sftp", extension=True, help="Open an SFTP session; so do --list, --get and --put", field="sftp"),
     *FILE_ROWS,
-    *TIME_ROWS,
+    *time_rows(_timeout),
     *OUTPUT_ROWS,
 )
 

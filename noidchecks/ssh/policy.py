@@ -123,7 +123,7 @@ def violations(
 ) -> tuple[str, ...]:
     """Returns what is wrong with an offer, a clause each: what is forbidden, what misses, what breaks the policy.
 
-    words makes a server's name printable, of at most so many characters.
+    words makes a server's name printable, its second argument is the most characters.
     """
     found = []
     for kind, name in _offered(offer):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.getopt import Option, Plugin
+from ..plugin.getopt import Option
+from ..plugin.plugin import Plugin
 from ..regular import read_regular
 from ..status.text import printable
 from .options import OPTIONS, build
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 _SAME = {
     "get-remote": "get",
     "put-remote": "put",
-    "get-timestamp": "timestamp",
     "secret": "password",
-    "debug": "verbose",
 }
 # Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
 _IGNORED = ("get-local", "put-local")
@@ -35,8 +34,10 @@ _ROWS = (
     Option("get-local", extension=True, metavar="DIR", help="Accepted and ignored: what is got is not kept"),
     Option("put-remote", extension=True, metavar="DIR", help="Same as --put"),
     Option("put-local", extension=True, metavar="FILE", help="Accepted: it is always a file of our own that is put"),
-    Option("get-timestamp", extension=True, metavar="FILE", help="Tell when this file was last modified"),
-    Option("debug", extension=True, help="Same as --verbose"),
+    Option(
+        "get-timestamp", extension=True, metavar="FILE", help="Tell when this file was last modified", field="timestamp"
+    ),
+    Option("debug", extension=True, help="Same as --verbose", field="verbose"),
 )  # fmt: skip
 
 

@@ -26,9 +26,9 @@ CHUNK = 32768
 _READ_AHEAD = 2
 _MOST_READ_AHEAD = 8
 _SHOWN = 200
-# So long a text in the place of an SFTP packet may take to come to its end.
+# The seconds that a text in the place of an SFTP packet may take to end.
 _TEXT_GAP = 1.0
-# So long a server may take to close what was only read.
+# The seconds that a server may take to close what was only read.
 _CLOSE_GAP = 1.0
 _NO_ATTRIBUTES = filexfer.number(0)
 
@@ -51,7 +51,7 @@ class SftpSession:
         self._words = words
         self._reader = filexfer.PacketReader()
         self._last = 0
-        # Requests without an answer, and answers that nobody has asked for yet.
+        # Requests without an answer, and answers that were received before they are needed.
         self._open: set[int] = set()
         self._early: dict[int, tuple[int, Fields]] = {}
 
@@ -196,7 +196,7 @@ class SftpSession:
             yield from self._take(None)
 
     def _take(self, patience: float | None) -> Dialogue[bool]:
-        """Takes the next answer, or the next bytes of it; False when none come for so many seconds."""
+        """Takes the next answer, or the next bytes of it; False when none come within the seconds."""
         try:
             packet = self._reader.next()
             if packet is None:

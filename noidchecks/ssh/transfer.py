@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue.operations import Dialogue
     from ..files.settings import File, Listing
-    from .probe import SshProbe
+    from .settings import SshSettings
     from .sftp_session import SftpSession
 
 # A hostile server's listing ends nowhere.
@@ -36,15 +36,15 @@ class SftpFindings(FileFindings):
         self.stamp: float | None = None
 
 
-def fetch(probe: SshProbe, session: SftpSession, found: SftpFindings) -> Dialogue[None]:
-    """Lists, gets and asks for what the probe wants to know; PeerError."""
-    if probe.listing is not None:
-        yield from _list(session, probe.listing, found)
-    if probe.get is not None:
-        yield from _get(session, probe.get, found)
-    if probe.timestamp:
-        found.task = f"timestamp of {probe.timestamp}"
-        found.stamp = float((yield from session.modified(_raw(probe.timestamp))))
+def fetch(settings: SshSettings, session: SftpSession, found: SftpFindings) -> Dialogue[None]:
+    """Lists, gets and asks for what the settings wants to know; PeerError."""
+    if settings.listing is not None:
+        yield from _list(session, settings.listing, found)
+    if settings.get is not None:
+        yield from _get(session, settings.get, found)
+    if settings.timestamp:
+        found.task = f"timestamp of {settings.timestamp}"
+        found.stamp = float((yield from session.modified(_raw(settings.timestamp))))
         found.task = ""
 
 
@@ -54,7 +54,7 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
     canary = Canary(folder)
     name = _raw(canary.name)
     try:
-        # Exclusive, so that nothing of somebody else's is overwritten.
+        # Exclusive, so that no other file is overwritten.
         flags = filexfer.TO_WRITE | filexfer.CREATE | filexfer.TRUNCATE | filexfer.EXCLUSIVE
         handle = yield from session.open(name, flags)
         found.leftover = canary.name

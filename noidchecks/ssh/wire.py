@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ..value import Value
 
+# The words of the C plugin for a peer that sends no identification string, or a broken one.
+MISSING = "No version control string received"
+INVALID = "Invalid protocol version control string"
+
 # Of the identification line, CR LF included.
 IDENTIFICATION_LIMIT = 255
 
@@ -32,13 +36,12 @@ class Malformed(ValueError):
 
 
 class LimitExceeded(ValueError):
-    """The peer sends more than anybody would read before its identification string; the message is the limit."""
+    """The peer sends more than is read before its identification string; the message is the limit."""
 
 
 class Identification(Value):
     """An identification string: `SSH-protocol-software`, and a comment behind the first blank."""
 
-    __slots__ = ("line", "protocol", "software", "comment")
     line: bytes
     protocol: bytes
     software: bytes

@@ -16,7 +16,6 @@ class Metric(Value):
     ValueError for a label that no reader could take apart: empty, with `=` or with control characters.
     """
 
-    __slots__ = ("label", "value", "unit", "warning", "critical", "minimum", "maximum")
     label: str
     value: float | None
     unit: str
@@ -39,6 +38,18 @@ class Metric(Value):
         if not label.strip() or not label.isprintable() or "=" in label or "|" in label:
             raise ValueError(f"metric label must be printable, without '=' and '|': {label!r}")
         self._fill(locals())
+
+    def to_dict(self) -> dict[str, object]:
+        """Returns the metric as JSON has it, without the limits that it lacks."""
+        from .plain import plain
+
+        ranges = {"warning": self.warning, "critical": self.critical}
+        ends = {"minimum": self.minimum, "maximum": self.maximum}
+        return {
+            **{"label": plain(self.label), "value": plain(self.value), "unit": plain(self.unit)},
+            **{name: str(limit) for name, limit in ranges.items() if limit is not None},
+            **{name: plain(end) for name, end in ends.items() if end is not None},
+        }
 
     def __str__(self) -> str:
         label = (

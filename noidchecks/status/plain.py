@@ -1,36 +1,9 @@
-"""A result as JSON has it: objects, lists, texts, finite numbers, true, false and null."""
+"""Values as JSON has them: objects, lists, texts, finite numbers, true, false and null."""
 
 from __future__ import annotations
 
 from .state import State
 from .text import printable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .perfdata import Metric
-    from .result import Result
-
-
-def plain_result(result: Result) -> dict[str, object]:
-    """Returns the keys that docs/library.md lists.
-
-    The message of a failure is not repeated: the text tells it, in the words of the plugin.
-    """
-    tree: dict[str, object] = {
-        "state": result.state.name,
-        "exit_code": int(result.state),
-        "text": plain(result.text),
-        "parts": [{"state": part.state.name, "text": plain(part.text)} for part in result.parts],
-        "metrics": [_metric(metric) for metric in result.metrics],
-        "seconds": _number(result.timings.total),
-        "phases": {name: _number(seconds) for name, seconds in result.timings.phases.items()},
-        "facts": plain(result.facts),
-    }
-    if result.failure is not None:
-        tree["failure"] = {"kind": type(result.failure).__name__, "phase": result.failure.phase}
-    if result.transcript:
-        tree["transcript"] = plain(result.transcript)
-    return tree
 
 
 def plain(value: object) -> object:
@@ -53,19 +26,3 @@ def plain(value: object) -> object:
     if isinstance(value, set | frozenset):
         return sorted((plain(item) for item in value), key=str)
     return printable(value if isinstance(value, bytes) else str(value))
-
-
-def _metric(metric: Metric) -> dict[str, object]:
-    limits = {"warning": metric.warning, "critical": metric.critical}
-    tree: dict[str, object] = {"label": plain(metric.label), "value": plain(metric.value), "unit": plain(metric.unit)}
-    tree |= {name: str(limit) for name, limit in limits.items() if limit is not None}
-    tree |= {
-        name: plain(number)
-        for name, number in (("minimum", metric.minimum), ("maximum", metric.maximum))
-        if number is not None
-    }
-    return tree
-
-
-def _number(seconds: float) -> object:
-    return plain(round(seconds, 6))

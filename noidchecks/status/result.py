@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 class Part(Value):
     """One thing that was judged: its state and a sentence."""
 
-    __slots__ = ("state", "text")
     state: State
     text: str
 
@@ -32,18 +31,6 @@ class Result(Value):
     asked for.
     """
 
-    __slots__ = (
-        "state",
-        "text",
-        "parts",
-        "summary",
-        "metrics",
-        "facts",
-        "timings",
-        "failure",
-        "separator",
-        "transcript",
-    )
     state: State
     text: str
     parts: tuple[Part, ...]
@@ -81,10 +68,28 @@ class Result(Value):
         return self.state == State.OK
 
     def to_dict(self) -> dict[str, object]:
-        """Returns everything that the result holds as JSON has it: the object of `--output-format json`."""
-        from .plain import plain_result
+        """Returns everything that the result holds as JSON has it: the object of `--output-format json`.
 
-        return plain_result(self)
+        Its keys are listed in docs/library.md. The message of a failure is not repeated: the text tells it, in the
+        words of the plugin.
+        """
+        from .plain import plain
+
+        tree: dict[str, object] = {
+            "state": self.state.name,
+            "exit_code": int(self.state),
+            "text": plain(self.text),
+            "parts": [{"state": part.state.name, "text": plain(part.text)} for part in self.parts],
+            "metrics": [metric.to_dict() for metric in self.metrics],
+            "seconds": plain(round(self.timings.total, 6)),
+            "phases": {name: plain(round(seconds, 6)) for name, seconds in self.timings.phases.items()},
+            "facts": plain(self.facts),
+        }
+        if self.failure is not None:
+            tree["failure"] = {"kind": type(self.failure).__name__, "phase": self.failure.phase}
+        if self.transcript:
+            tree["transcript"] = plain(self.transcript)
+        return tree
 
     def __hash__(self) -> int:
         return hash((self.state, self.text, self.metrics))

@@ -5,8 +5,14 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
 
-    from ..errors import ProbeError
+    class Failure(Protocol):
+        """The part of a ProbeError that is masked; received is a PeerError's."""
+
+        message: str
+        args: tuple[object, ...]
+
 
 # Nagios keeps 8192 bytes of output, performance data included.
 LIMIT = 4000
@@ -21,7 +27,8 @@ def printable(raw: bytes | str, limit: int = LIMIT) -> str:
     Line ends and tabs become blanks, `|` too (it would start performance data); control, format and undecodable
     bytes become escapes; a blank parts `<` from what would make Icinga Web take it for HTML (`<` and a word).
     """
-    text = raw.decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
+    # A character has four bytes at most: no more is decoded of a long text than can be printed.
+    text = raw[: 4 * limit + 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
     if len(text) > limit:
         text = text[: limit - 3] + "..."
     if text.isprintable() and "|" not in text and "<" not in text:
@@ -81,7 +88,7 @@ class Gate:
         # Masked before it is cut: what is left of a secret at the end would not be found any more.
         return printable(self.masked(_bytes(raw)) if self.repeats(raw) else raw, limit)
 
-    def conceal(self, failure: ProbeError) -> None:
+    def conceal(self, failure: Failure) -> None:
         """Masks the secrets in what an error says, which is ours and the peer's; a short one counts in the peer's."""
         received = getattr(failure, "received", b"")
         data = _bytes(failure.message)

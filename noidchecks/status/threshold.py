@@ -16,7 +16,6 @@ class Range(Value):
     Ends may be -inf and inf; ValueError when start is greater than end or one is no number.
     """
 
-    __slots__ = ("start", "end", "inside")
     start: float
     end: float
     inside: bool

@@ -41,7 +41,6 @@ class Sources(Value):
     passive_only leaves out the services of objects.cache that the monitoring server checks itself.
     """
 
-    __slots__ = ("files", "objects", "resources", "shard", "passive_only")
     files: tuple[str, ...]
     objects: tuple[str, ...]
     resources: tuple[str, ...]

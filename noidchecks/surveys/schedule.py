@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from ..drivers.poll import WaitUntil
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +76,7 @@ class Schedule:
         if self._exhausted:
             raise SurveyStopped
 
-    def __iter__(self) -> Iterator[tuple[tuple[Round, Target], Probe] | float]:
+    def __iter__(self) -> Iterator[tuple[tuple[Round, Target], Probe] | WaitUntil]:
         due = monotonic()
         while True:
             yield from self._one_round()
@@ -91,7 +93,7 @@ class Schedule:
                 due += late
             yield from self._wait_until(due)
 
-    def _one_round(self) -> Iterator[tuple[tuple[Round, Target], Probe] | float]:
+    def _one_round(self) -> Iterator[tuple[tuple[Round, Target], Probe] | WaitUntil]:
         targets = self._load()
         this = Round(len(targets))
         together = _together(self._over / max(1, len(targets)))
@@ -102,9 +104,9 @@ class Schedule:
                 raise SurveyStopped
             yield (this, target), target.command.probe
 
-    def _wait_until(self, due: float) -> Iterator[float]:
+    def _wait_until(self, due: float) -> Iterator[WaitUntil]:
         while not self._stopped and (now := monotonic()) < due:
-            yield min(due, now + _TICK)
+            yield WaitUntil(min(due, now + _TICK))
         if self._stopped:
             raise SurveyStopped
 

@@ -28,7 +28,6 @@ _USABLE_FORMATS = ("", "multi-line")
 class Target(Value):
     """One service of one host, as the monitoring server names them, and the command that checks it."""
 
-    __slots__ = ("host", "service", "command")
     host: str
     service: str
     command: Command
@@ -45,7 +44,6 @@ class Target(Value):
 class MisconfiguredProbe(Value):
     """Stands for a command line that cannot be run: its result is UNKNOWN and says why, as the plugin would."""
 
-    __slots__ = ("message",)
     message: str
     timeout = 0.0
 
@@ -146,7 +144,6 @@ class Shard(Value):
     share from all others alike, and nothing else moves.
     """
 
-    __slots__ = ("number", "count")
     number: int
     count: int
 

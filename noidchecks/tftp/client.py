@@ -11,10 +11,9 @@ from .wire import broken
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..address import Address
-    from ..dialogue.operations import Datagram, Dialogue
-    from ..drivers.sockets import Channel
+    from ..dialogue.operations import Channel, Datagram, Dialogue
     from .findings import Findings
-    from .probe import TftpProbe
+    from .settings import TftpSettings
     from .upload import Upload
 
 FIRST_WAIT = 1.0
@@ -40,15 +39,15 @@ class Client:
 
     __slots__ = ("_source", "_findings", "_server", "_channel", "_waits", "_transfer")
 
-    def __init__(self, probe: TftpProbe, findings: Findings, server: Address) -> None:
-        self._source = probe.source
+    def __init__(self, settings: TftpSettings, findings: Findings, server: Address) -> None:
+        self._source = settings.source
         self._findings = findings
         self._server = server
         self._channel: Channel
-        self._waits = waits(probe.timeout, probe.retries)
+        self._waits = waits(settings.timeout, settings.retries)
         self._transfer: Transfer | Upload
         if findings.canary is None:
-            self._transfer = Transfer(findings.request, findings, limit=probe.limit, patience=len(self._waits))
+            self._transfer = Transfer(findings.request, findings, limit=settings.limit, patience=len(self._waits))
         else:
             from .upload import Upload
 

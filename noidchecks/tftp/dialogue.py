@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from ..address import Address
     from ..dialogue.operations import Dialogue
     from .findings import Findings
-    from .probe import TftpProbe
+    from .settings import TftpSettings
 
 
-def converse(probe: TftpProbe, steps: Iterator[Findings]) -> Dialogue[tuple[Findings, ...]]:
+def converse(settings: TftpSettings, steps: Iterator[Findings]) -> Dialogue[tuple[Findings, ...]]:
     """Makes the transfers in their order, up to the first one that fails, and returns those that were made.
 
     When the host has several addresses, the next one is asked if a port is dead, not if it is silent; the first one
@@ -29,13 +29,13 @@ def converse(probe: TftpProbe, steps: Iterator[Findings]) -> Dialogue[tuple[Find
         made.append(findings)
         try:
             if not addresses:
-                family = source_family(probe.source) if probe.source else probe.family
+                family = source_family(settings.source) if settings.source else settings.family
                 yield Phase("resolve")
-                addresses = yield Resolve(probe.host, probe.port, family, DATAGRAM)
+                addresses = yield Resolve(settings.host, settings.port, family, DATAGRAM)
             if findings.pause:
                 yield Sleep(findings.pause)
             yield Phase("greeting")
-            addresses = ((yield from _transfer(probe, findings, addresses)),)
+            addresses = ((yield from _transfer(settings, findings, addresses)),)
         except ProbeError as failure:
             failure.phase = failure.phase or ("greeting" if findings.answer is None else "transfer")
             findings.failure = failure
@@ -43,13 +43,13 @@ def converse(probe: TftpProbe, steps: Iterator[Findings]) -> Dialogue[tuple[Find
     return tuple(made)
 
 
-def _transfer(probe: TftpProbe, findings: Findings, addresses: tuple[Address, ...]) -> Dialogue[Address]:
+def _transfer(settings: TftpSettings, findings: Findings, addresses: tuple[Address, ...]) -> Dialogue[Address]:
     for address in addresses[:-1]:
         try:
-            yield from Client(probe, findings, address).run()
+            yield from Client(settings, findings, address).run()
             return address
         except NotConnected:
             if findings.answer is not None:
                 raise
-    yield from Client(probe, findings, addresses[-1]).run()
+    yield from Client(settings, findings, addresses[-1]).run()
     return addresses[-1]

@@ -8,21 +8,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..timings import Timings
     from .findings import Findings
-    from .probe import TftpProbe
+    from .settings import TftpSettings
 
 
-def facts_of(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> dict[str, object]:
+def facts_of(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) -> dict[str, object]:
     """Returns the facts of a check; when it made several transfers, those of each are a list."""
-    facts: dict[str, object] = {"mode": probe.mode}
+    facts: dict[str, object] = {"mode": settings.mode}
     if all(findings.answer is not None for findings in made) and sum(one.requests for one in made) == len(made):
         # Of a request that was sent twice nobody knows which one was answered (Karn's algorithm).
         facts["rtt"] = round(timings.phases.get("greeting", 0.0) / len(made), 6)
     if len(made) == 1:
-        return facts | _transfer(probe, made[0])
-    return facts | {"transfers": [_transfer(probe, findings) for findings in made]}
+        return facts | _transfer(settings, made[0])
+    return facts | {"transfers": [_transfer(settings, findings) for findings in made]}
 
 
-def _transfer(probe: TftpProbe, findings: Findings) -> dict[str, object]:
+def _transfer(settings: TftpSettings, findings: Findings) -> dict[str, object]:
     facts: dict[str, object] = {"file": printable(findings.file.name) if findings.label else None}
     if findings.canary is not None:
         facts |= {"written": findings.written, "complete": findings.complete}

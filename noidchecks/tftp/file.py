@@ -20,7 +20,6 @@ class TftpFile(Value):
     UsageError for values that no file can have.
     """
 
-    __slots__ = ("name", "size", "sha256", "sha1")
     name: str
     size: Range | None
     sha256: str

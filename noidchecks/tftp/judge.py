@@ -16,50 +16,50 @@ if TYPE_CHECKING:
     from ..timings import Timings
     from .content import Content
     from .findings import Findings
-    from .probe import TftpProbe
+    from .settings import TftpSettings
 
 
-def judge(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> Result:
+def judge(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) -> Result:
     """Judges what the transfers found; only the last one may have failed."""
     failure = made[-1].failure
-    metrics = _metrics(probe, made)
-    facts = facts_of(probe, made, timings)
-    foreign = tuple(_foreign_part(probe, findings) for findings in made if findings.foreign)
+    metrics = _metrics(settings, made)
+    facts = facts_of(settings, made, timings)
+    foreign = tuple(_foreign_part(settings, findings) for findings in made if findings.foreign)
     if failure is not None:
         return failed(
             "TFTP",
-            probe,
+            settings,
             failure,
             timings,
-            state=worst((failure_state(probe, failure), *(part.state for part in foreign))),
-            text=printable(_failure(probe, made[-1], failure)),
+            state=worst((failure_state(settings, failure), *(part.state for part in foreign))),
+            text=printable(_failure(settings, made[-1], failure)),
             metrics=metrics,
             facts=facts,
         )
     # Of a canary that was read back twice, the second time counts.
-    counted = (made[0], *made[1:][-1:]) if probe.put else made
-    judged = tuple(part for findings in counted for part in _parts(probe, findings)) + foreign
-    text = ", ".join(part.text for part in judged if part.state != State.OK) or _summary(probe, made, timings)
-    parts = (*judged, time_part(probe, timings.total))
+    counted = (made[0], *made[1:][-1:]) if settings.put else made
+    judged = tuple(part for findings in counted for part in _parts(settings, findings)) + foreign
+    text = ", ".join(part.text for part in judged if part.state != State.OK) or _summary(settings, made, timings)
+    parts = (*judged, time_part(settings, timings.total))
     state = worst(part.state for part in parts)
     return Result(
         state,
         f"TFTP {state} - {text}",
         parts=parts,
         summary=text,
-        metrics=time_metrics(probe, timings.total, timings) + metrics,
+        metrics=time_metrics(settings, timings.total, timings) + metrics,
         facts=facts,
         timings=timings,
     )
 
 
-def _summary(probe: TftpProbe, made: tuple[Findings, ...], timings: Timings) -> str:
-    place = f"{printable(probe.host)} port {probe.port}"
-    if probe.put and probe.expect_error is None:
-        deed = " and read them back" if probe.read_back else ""
-        name = printable(probe.put)
+def _summary(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) -> str:
+    place = f"{printable(settings.host)} port {settings.port}"
+    if settings.put and settings.expect_error is None:
+        deed = " and read them back" if settings.read_back else ""
+        name = printable(settings.put)
         return f"Wrote {made[0].written} bytes{deed} in {timings.total:.1f} seconds on {place} [{name}]"
-    if made[0].content is not None and probe.expect_error is None:
+    if made[0].content is not None and settings.expect_error is None:
         size = sum(findings.content.size for findings in made if findings.content is not None)
         names = ", ".join(printable(findings.file.name) for findings in made)
         return f"Received {size} bytes in {timings.total:.1f} seconds from {place} [{names}]"
@@ -75,7 +75,7 @@ def _named(findings: Findings, text: str) -> str:
     return f"{printable(findings.label)}: {text}" if findings.label else text
 
 
-def _parts(probe: TftpProbe, findings: Findings) -> tuple[Part, ...]:
+def _parts(settings: TftpSettings, findings: Findings) -> tuple[Part, ...]:
     content = findings.content
     if findings.complete and findings.canary is not None:
         return (Part(State.OK, _named(findings, f"{findings.written} bytes acknowledged")),)
@@ -84,7 +84,7 @@ def _parts(probe: TftpProbe, findings: Findings) -> tuple[Part, ...]:
     name = printable(findings.label)
     wrong: list[Part] = []
     right: list[Part] = []
-    for part in _content_parts(probe, findings, content):
+    for part in _content_parts(settings, findings, content):
         (right if part.state == State.OK else wrong).append(part)
     whole = Part(State.OK, f"Transfer of {name} succeeded")
     if not wrong:
@@ -93,21 +93,21 @@ def _parts(probe: TftpProbe, findings: Findings) -> tuple[Part, ...]:
     return (whole, Part(State.CRITICAL, f"{name}: {', '.join(part.text for part in wrong)}"), *right)
 
 
-def _foreign_part(probe: TftpProbe, findings: Findings) -> Part:
-    return Part(probe.foreign_answer, _named(findings, f"{_packets(findings.foreign)} {findings.foreigner}"))
+def _foreign_part(settings: TftpSettings, findings: Findings) -> Part:
+    return Part(settings.foreign_answer, _named(findings, f"{_packets(findings.foreign)} {findings.foreigner}"))
 
 
 def _packets(count: int) -> str:
     return f"{count} packet{'' if count == 1 else 's'} came from"
 
 
-def _content_parts(probe: TftpProbe, findings: Findings, content: Content) -> tuple[Part, ...]:
+def _content_parts(settings: TftpSettings, findings: Findings, content: Content) -> tuple[Part, ...]:
     parts = []
     file = findings.file
     announced = findings.granted.get("tsize")
     if announced is not None:
         # In netascii a server may announce the file's size or that of its encoded form.
-        is_right = announced in ((content.size, content.received) if probe.mode == "netascii" else (content.size,))
+        is_right = announced in ((content.size, content.received) if settings.mode == "netascii" else (content.size,))
         parts.append(expectation_part("tsize", str(announced), f"{content.size} bytes", is_right))
     if file.size is not None:
         is_right = not file.size.alerts(content.size)
@@ -118,28 +118,28 @@ def _content_parts(probe: TftpProbe, findings: Findings, content: Content) -> tu
     return tuple(parts)
 
 
-def _failure(probe: TftpProbe, findings: Findings, failure: ProbeError) -> str:
+def _failure(settings: TftpSettings, findings: Findings, failure: ProbeError) -> str:
     if isinstance(failure, NotResolved):
-        return f"Invalid hostname or address: {probe.host}"
+        return f"Invalid hostname or address: {settings.host}"
     if isinstance(failure, NotConnected) and findings.answer is None:
-        return f"connect to address {probe.host} and port {probe.port}: {failure.message}"
-    text = failure_text(probe, failure)
+        return f"connect to address {settings.host} and port {settings.port}: {failure.message}"
+    text = failure_text(settings, failure)
     if isinstance(failure, DeadlineExceeded) and findings.answer is None and findings.stray is not None:
         # The usual case behind it: a server with several addresses, or a NAT that forgets the way back.
         text = f"{text}, but {_packets(findings.strays)} {findings.stray}"
     is_answer = findings.error is not None or (findings.expect is not None and isinstance(failure, PeerError))
     if is_answer and not findings.label:
         return f"server answered: {text}"
-    return _named(findings, text) if is_answer or probe.further or probe.put else text
+    return _named(findings, text) if is_answer or settings.further or settings.put else text
 
 
-def _metrics(probe: TftpProbe, made: tuple[Findings, ...]) -> tuple[Metric, ...]:
+def _metrics(settings: TftpSettings, made: tuple[Findings, ...]) -> tuple[Metric, ...]:
     retransmissions = Metric("retransmissions", sum(findings.retransmissions for findings in made), minimum=0)
-    if probe.put and probe.expect_error is None:
+    if settings.put and settings.expect_error is None:
         return (Metric("size", made[0].written, "B", minimum=0), retransmissions)
     contents = [findings.content for findings in made if findings.content is not None]
-    if not contents or probe.expect_error is not None:
+    if not contents or settings.expect_error is not None:
         return (retransmissions,)
     size = sum(content.size for content in contents)
-    limit = None if probe.further else probe.size
+    limit = None if settings.further else settings.size
     return (Metric("size", size, "B", critical=limit, minimum=0), retransmissions)

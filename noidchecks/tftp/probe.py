@@ -1,169 +1,22 @@
-"""The TFTP probe and its settings."""
+"""The probe of TFTP servers."""
 
 from __future__ import annotations
 
-from ..errors import UsageError
-from ..server_probe import ServerProbe
-from ..status.state import State
-from ..status.text import printable
-from . import wire
 from .dialogue import converse
-from .file import TftpFile
 from .judge import judge
-from .steps import ABSENT_FILE, read_request, steps, write_request
+from .settings import TftpSettings
+from .steps import steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue.operations import Dialogue
     from ..status.result import Result
-    from ..status.threshold import Range
     from ..timings import Timings
     from .findings import Findings
 
-MODES = ("octet", "netascii")
-MAX_RETRIES = 100
-MAX_PUT = 1 << 24
-GIBIBYTE = 1 << 30
 
-# option -> the least and the greatest value that a client may ask for (RFC 2348, 7440)
-_OPTION_LIMITS = {"blksize": (8, 65464), "windowsize": (1, 65535)}
-_MAX_ERROR = 8
-
-_PUT_SIZE = 1024
-
-
-class TftpProbe(ServerProbe):
-    """A check of a TFTP server: reads a file, or without one asks for a file that does not exist.
-
-    host is a name or an address, timeout seconds. The file is counted and hashed as it arrives: size is the range of
-    bytes that it may have, sha256 and sha1 are hexadecimal, limit is the size at which reading is given up. mode is
-    "octet" or "netascii", of which the decoded bytes count. further are files that are read after that one; the first
-    transfer that fails is the last. expect_error is the number of the error, 0..8, that is the right answer to each
-    request, in the place of a file. put is the name of a file that put_size random bytes are written to, in the place
-    of reading one; they are read back and compared if read_back is set, and stay there. foreign_answer is the state
-    when packets of another host come. blksize, tsize and windowsize are the options to ask for. A request or
-    acknowledgement that stays unanswered is sent again up to retries times. timeout_state is for the deadline.
-    UsageError for values that are impossible or contradict each other.
-    """
-
-    __slots__ = (
-        "host",
-        "filename",
-        "port",
-        "timeout",
-        "timeout_state",
-        "family",
-        "source",
-        "mode",
-        "size",
-        "sha256",
-        "sha1",
-        "further",
-        "expect_error",
-        "foreign_answer",
-        "put",
-        "put_size",
-        "read_back",
-        "blksize",
-        "tsize",
-        "windowsize",
-        "retries",
-        "limit",
-        "warning",
-        "critical",
-        "show_phases",
-    )
-    host: str
-    filename: str
-    port: int
-    timeout: float
-    timeout_state: State
-    family: int
-    source: str
-    mode: str
-    size: Range | None
-    sha256: str
-    sha1: str
-    further: tuple[TftpFile, ...]
-    expect_error: int | None
-    foreign_answer: State
-    put: str
-    put_size: int
-    read_back: bool
-    blksize: int | None
-    tsize: bool
-    windowsize: int | None
-    retries: int
-    limit: int
-    warning: Range | None
-    critical: Range | None
-    show_phases: bool
-
-    def __init__(
-        self,
-        host: str,
-        filename: str = "",
-        *,
-        port: int = 69,
-        timeout: float = 10,
-        timeout_state: State = State.CRITICAL,
-        family: int = 0,
-        source: str = "",
-        mode: str = "octet",
-        size: Range | None = None,
-        sha256: str = "",
-        sha1: str = "",
-        further: tuple[TftpFile, ...] = (),
-        expect_error: int | None = None,
-        foreign_answer: State = State.WARNING,
-        put: str = "",
-        put_size: int = _PUT_SIZE,
-        read_back: bool = True,
-        blksize: int | None = None,
-        tsize: bool = False,
-        windowsize: int | None = None,
-        retries: int = 3,
-        limit: int = GIBIBYTE,
-        warning: Range | None = None,
-        critical: Range | None = None,
-        show_phases: bool = False,
-    ) -> None:
-        self._fill(locals())
-        self._require_server()
-        mode, sha256, sha1 = mode.lower(), sha256.strip().lower(), sha1.strip().lower()
-        self._fill(locals())
-        self._validate_place()
-        self._validate_request()
-        self._validate_expectations()
-        if self.put:
-            self._validate_put()
-        elif self.put_size != _PUT_SIZE or not self.read_back:
-            raise UsageError("--put-size and --no-read-back go with --put")
-
-    @property
-    def options(self) -> dict[str, int]:
-        """The options to ask for, by name, in the order in which they are sent."""
-        asked = {"blksize": self.blksize, "tsize": 0 if self.tsize else None, "windowsize": self.windowsize}
-        return {name: value for name, value in asked.items() if value is not None}
-
-    @property
-    def write_options(self) -> dict[str, int]:
-        """The options to ask for when the canary is written: its size is told, not asked for."""
-        return self.options | ({"tsize": self.put_size} if self.tsize else {})
-
-    @property
-    def files(self) -> tuple[TftpFile, ...]:
-        """The files to read, in their order; none when a file that does not exist is asked for."""
-        if not self.filename:
-            return ()
-        return (TftpFile(self.filename, size=self.size, sha256=self.sha256, sha1=self.sha1), *self.further)
-
-    @property
-    def request(self) -> bytes:
-        """The first request that is sent."""
-        if self.put:
-            return write_request(self, self.put)
-        return read_request(self, self.filename or ABSENT_FILE)
+class TftpProbe(TftpSettings):
+    """A check of a TFTP server; the fields are explained at TftpSettings."""
 
     def dialogue(self) -> Dialogue[tuple[Findings, ...]]:
         """Returns the conversation of this probe."""
@@ -172,51 +25,3 @@ class TftpProbe(ServerProbe):
     def judge(self, findings: tuple[Findings, ...], timings: Timings) -> Result:
         """Judges what the conversation found."""
         return judge(self, findings, timings)
-
-    def _validate_place(self) -> None:
-        if self.host.startswith("/"):
-            raise UsageError(f"Host must be a name or an address, not {_quoted(self.host)}")
-        _within("Retries", self.retries, 0, MAX_RETRIES)
-        if self.limit < 1:
-            raise UsageError(f"Maximum size must be at least 1 byte, not {self.limit}")
-
-    def _validate_request(self) -> None:
-        names = (self.put or self.filename, *(file.name for file in self.further))
-        if not all(names[1:]) or (self.further and not self.filename):
-            raise UsageError("File name must not be empty")
-        if self.mode not in MODES:
-            raise UsageError(f"Mode must be octet or netascii, not {_quoted(self.mode)}")
-        for option, (low, high) in _OPTION_LIMITS.items():
-            value = getattr(self, option)
-            if value is not None:
-                _within(option.capitalize(), value, low, high)
-        requests = [self.request, *(read_request(self, name) for name in names[1:])]
-        length = max(map(len, requests))
-        if length > wire.REQUEST_LIMIT:
-            raise UsageError(f"File name is too long: the request has {length} bytes, at most {wire.REQUEST_LIMIT} fit")
-
-    def _validate_expectations(self) -> None:
-        first = TftpFile(self.filename, size=self.size, sha256=self.sha256, sha1=self.sha1)
-        if not self.filename and first.is_judged:
-            raise UsageError("A size or a hash can only be checked with a file (-f)")
-        if self.expect_error is None:
-            return
-        _within("Expected error", self.expect_error, 0, _MAX_ERROR)
-        if any(file.is_judged for file in (first, *self.further)):
-            raise UsageError("A file that is answered by an error has no size and no hash")
-
-    def _validate_put(self) -> None:
-        if self.filename:
-            raise UsageError("A file is either read (-f) or written (--put)")
-        if self.mode != "octet":
-            raise UsageError("A file can only be written in mode octet")
-        _within("Put size", self.put_size, 1, min(MAX_PUT, self.limit))
-
-
-def _within(what: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise UsageError(f"{what} must be {low} to {high}, not {value}")
-
-
-def _quoted(text: str) -> str:
-    return printable(repr(text), 80)

@@ -42,7 +42,6 @@ _SHOWN_CHARACTERS = 400
 class Data(Value):
     """One block of the file; block is its number, 0..65535."""
 
-    __slots__ = ("block", "payload")
     block: int
     payload: bytes
 
@@ -53,7 +52,6 @@ class Data(Value):
 class Ack(Value):
     """An acknowledgement of the block of that number, and of all before it."""
 
-    __slots__ = ("block",)
     block: int
 
     def __init__(self, block: int) -> None:
@@ -63,7 +61,6 @@ class Ack(Value):
 class Error(Value):
     """An error packet: it ends the transfer, and nothing answers it."""
 
-    __slots__ = ("code", "message")
     code: int
     message: bytes
 
@@ -85,7 +82,6 @@ class Error(Value):
 class OptionAck(Value):
     """An option acknowledgement: names and values as the server wrote them, in its order."""
 
-    __slots__ = ("options",)
     options: tuple[tuple[bytes, bytes], ...]
 
     def __init__(self, options: tuple[tuple[bytes, bytes], ...]) -> None:

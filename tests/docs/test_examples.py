@@ -128,7 +128,11 @@ def _try_shell(block: Block) -> None:
             parse_line(shlex.join(words))
         elif words and words[0].rpartition("/")[2] in GROUPS:
             # Parsed and not run: most of these commands change the machine.
-            GROUPS[words[0].rpartition("/")[2]].commands[words[1]].make_context(words[1], words[2:])
+            group = GROUPS[words[0].rpartition("/")[2]]
+            if words[1].startswith("-"):
+                group.make_context(words[0], words[1:], resilient_parsing=True)
+            else:
+                group.commands[words[1]].make_context(words[1], words[2:])
 
 
 def _try_farms(block: Block) -> None:

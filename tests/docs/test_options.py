@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from noidchecks.plugin.getopt import Option, Plugin
-from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from noidchecks.plugin.getopt import Option
+from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
 from tests.support.docs_blocks import ROOT
 from tests.support.nagios_scripts import load
 

@@ -20,6 +20,8 @@ def test_the_page_shows_what_is_written(name: str) -> None:
     (text,) = (text for text, language in BLOCKS if language == "toml")
     pair = pair_in(text)
     assert pair is not None
-    made = files_of(pair, pair.nodes[0], parse(text), digest_of(text), Path("/etc/noidlb/pair"), Path("/run/noidlb"))
+    made = files_of(
+        pair, pair.nodes[0], parse(text), digest_of(text), Path("/etc/noidlb/pair"), Path("/run/noidlb-pair")
+    )
     assert set(made) == set(NAMES)
     assert made[name][0] in [shown for shown, language in BLOCKS if language == "conf"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
-import noidchecks.address
 from noidchecks.address import Address
+from noidchecks.drivers import resolver
 from tests.support.talk import Names
 
 
@@ -16,12 +15,9 @@ from tests.support.talk import Names
 def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     """What names resolve to, in place of the machine's resolver; literals resolve as ever."""
     known: Names = {}
-    real = noidchecks.address._look_up
 
-    def look_up(name: bytes, port: int, ask: int, kind: int, want: int, flags: int) -> tuple[Address, ...]:
-        if flags & socket.AI_NUMERICHOST:
-            return real(name, port, ask, kind, want, flags)
+    def addresses(name: bytes, port: int, family: int, kind: int) -> tuple[Address, ...]:
         return known[name]()
 
-    monkeypatch.setattr(noidchecks.address, "_look_up", look_up)
+    monkeypatch.setattr(resolver, "_addresses", addresses)
     return known  # type: ignore[return-value]  # a plain value is a fixture too

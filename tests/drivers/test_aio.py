@@ -47,3 +47,43 @@ async def test_a_timeout_of_the_caller_ends_a_session(new_peer: NewPeer, host: s
     assert session.timings.total >= 0.04
     # The thread of to_thread() is not the session's.
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_an_end_is_reported_after_the_start() -> None:
+    def dialogue() -> Dialogue[int]:
+        return 7
+        yield
+
+    loop = aio.AsyncLoop()
+    ended: list[Session] = []
+    session = Session(dialogue(), LONG)
+    loop.start(session, ended.append)
+    assert not ended
+    assert len(loop) == 1
+    await asyncio.sleep(0)
+    assert ended == [session]
+    assert len(loop) == 0
+    loop.close()
+
+
+async def test_a_cancelled_session_is_closed_and_not_reported() -> None:
+    closed: list[int] = []
+
+    def dialogue(number: int) -> Dialogue[None]:
+        try:
+            yield Sleep(0.01 if number else LONG)
+        finally:
+            closed.append(number)
+
+    loop = aio.AsyncLoop()
+    ended: asyncio.Queue[Session] = asyncio.Queue()
+    sessions = [Session(dialogue(number), LONG) for number in range(3)]
+    for session in sessions:
+        loop.start(session, ended.put_nowait)
+    loop.cancel(sessions[0])
+    loop.cancel(sessions[1])
+    assert closed == [0, 1]
+    assert await ended.get() is sessions[2]
+    assert ended.empty()
+    loop.cancel(sessions[2])
+    loop.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 import pytest
 
@@ -39,6 +40,19 @@ def test_a_dialogue_that_never_has_to_wait_gives_the_loop_back() -> None:
         assert session.fd == -1
     assert 10 <= turns <= 100
     assert session.failure is None
+
+
+def test_a_dialogue_that_reads_long_answers_gives_the_loop_back_earlier() -> None:
+    def slow() -> Dialogue[None]:
+        for _ in range(20):
+            yield Phase("read")
+            time.sleep(0.005)
+
+    session = Session(slow(), LONG)
+    turns = 0
+    while session.advance():
+        turns += 1
+    assert 9 <= turns <= 20
 
 
 def test_after_the_deadline_a_farewell_is_still_sent(check: Check) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from noidchecks.address import AF_UNSPEC, STREAM
-from noidchecks.dialogue.operations import Accept, Dialogue, Listen, LocalAddress, Receive, Resolve, Send, open_stream
+from noidchecks.dialogue.operations import Accept, Dialogue, Listen, LocalAddress, Receive, Resolve, Send
+from noidchecks.dialogue.stream import open_stream
 from noidchecks.errors import LocalError
 from tests.conftest import Check
 from tests.support.talk import TalkProbe

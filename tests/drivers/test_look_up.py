@@ -5,15 +5,16 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import select
 import threading
 import time
 
 import pytest
 
 from noidchecks import DeadlineExceeded, LocalError, NotResolved, State
-from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address, look_up
+from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Address
 from noidchecks.dialogue.operations import Dialogue, Phase, Resolve
-from noidchecks.drivers.resolver import Resolver
+from noidchecks.drivers.resolver import Resolver, look_up
 from tests.conftest import Check
 from tests.support.talk import Names, TalkProbe, address_of, found
 from tests.support.waiting import LONG
@@ -164,7 +165,7 @@ def test_a_look_up_that_found_no_thread_says_nothing_about_the_peer(
 
     names[b"host.bad"] = names[b"host.good"] = never
     resolver = Resolver(limit=1)
-    monkeypatch.setattr("noidchecks.address.LOOK_UPS", resolver)
+    monkeypatch.setattr("noidchecks.drivers.resolver.LOOK_UPS", resolver)
     monkeypatch.setattr("noidchecks.drivers.resolver._LONG_WAIT", 0.1)
     holder = look_up("host.bad", 21, AF_UNSPEC, STREAM)
     assert begun.wait(LONG)
@@ -179,3 +180,23 @@ def test_a_look_up_that_found_no_thread_says_nothing_about_the_peer(
     assert isinstance(result.failure, LocalError)
     assert (result.state, result.failure.phase) == (State.UNKNOWN, "resolve")
     assert "no thread free" in result.text
+
+
+def test_a_name_is_looked_up_in_the_background() -> None:
+    job = look_up("localhost", 21, AF_INET, STREAM)
+    try:
+        assert select.select([job.fileno()], [], [], 20)[0]
+        assert job.result() == (Address(AF_INET, ("127.0.0.1", 21)),)
+    finally:
+        job.close()
+
+
+@pytest.mark.parametrize("name", ["\udcff", "é" * 70, "ü..example"])
+def test_a_name_that_has_no_idna_form_is_not_resolved(name: str) -> None:
+    job = look_up(name, 21, AF_UNSPEC, STREAM)
+    try:
+        assert select.select([job.fileno()], [], [], 20)[0]
+        with pytest.raises(NotResolved, match="not a name"):
+            job.result()
+    finally:
+        job.close()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from noidchecks.dialogue.operations import Dialogue, Sleep
-from noidchecks.drivers.poll import run_many
+from noidchecks.drivers.poll import WaitUntil, run_many
 from noidchecks.drivers.session import Session
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -48,13 +48,13 @@ def test_a_time_among_the_sessions_is_waited_for() -> None:
     begin = time.monotonic()
     started: list[float] = []
 
-    def sessions() -> Iterator[Session | float]:
+    def sessions() -> Iterator[Session | WaitUntil]:
         yield sleeper(0, 1)
-        yield begin + 0.1
+        yield WaitUntil(begin + 0.1)
         started.append(time.monotonic())
-        yield begin - 1.0
+        yield WaitUntil(begin - 1.0)
         yield sleeper(0, 2)
-        yield begin + 0.2
+        yield WaitUntil(begin + 0.2)
 
     assert [session.value for session in run_many(sessions(), 10)] == [1, 2]
     assert started[0] >= begin + 0.1

@@ -10,7 +10,8 @@ import pytest
 
 from noidchecks import LocalError, NotConnected
 from noidchecks.address import AF_UNIX, AF_UNSPEC, Address
-from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep, Stream, open_stream
+from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
+from noidchecks.dialogue.stream import Stream, open_stream
 from tests.conftest import Check, NewPeer
 from tests.support.peers import Peer, close, drip, reset, take, unused_port
 from tests.support.talk import Names, TalkProbe, address_of, found, open_to

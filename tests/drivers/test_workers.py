@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from noidchecks import State
 from noidchecks.address import AF_UNSPEC
-from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive, open_stream
-from noidchecks.drivers import workers
-from noidchecks.errors import DeadlineExceeded
+from noidchecks.dialogue.operations import Close, Delegate, Dialogue, Prepare, Receive, Sleep
+from noidchecks.dialogue.stream import open_stream
+from noidchecks.drivers import fork_server, workers
+from noidchecks.errors import DeadlineExceeded, LocalError
 from tests.conftest import Check, NewPeer
 from tests.support.peers import Peer, await_text
+from tests.support.processes import environment
 from tests.support.talk import TalkProbe
 from tests.support.waiting import until
 
@@ -25,7 +30,7 @@ MODULE = "tests.support.spinner"
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A server of this test alone, whose workers are the spinner."""
     monkeypatch.setattr(workers, "_server", None)
-    workers.prepare(MODULE)
+    until(lambda: not workers.prepare(MODULE))
     yield
     pid = pid_of_the_server()
     workers._server.end()  # type: ignore[union-attr]  # it is there
@@ -49,7 +54,8 @@ def children() -> list[str]:
 
 
 def talk(peer: Peer, said: bytes, *, ends_well: bool = False) -> Dialogue[bytes]:
-    yield Prepare(MODULE)
+    while (yield Prepare(MODULE)):
+        yield Sleep(0.01)
     stream = yield from open_stream(peer.host, peer.port, AF_UNSPEC)
     worker = yield Delegate(stream.channel, MODULE, said)
     answer: bytes = yield Receive(worker)
@@ -100,3 +106,177 @@ def test_a_server_that_was_killed_is_started_again(check: Check, new_peer: NewPe
     result = check(TalkProbe(lambda: talk(peer, b"who")))
     assert result.state == State.OK
     assert pid_of_the_server() != before
+
+
+def run_alone(code: str, tmp_path: Path, *flags: str) -> str:
+    """Runs a program that may import what we do, and returns what it printed."""
+    paths = f"import sys; sys.path[:] = {sys.path!r}\n"
+    command = [sys.executable, *flags, "-c", paths + code]
+    ended = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+ALONE = """
+import os, socket
+from noidchecks.drivers import workers
+from noidchecks.drivers.sockets import Channel
+workers.stand_alone()
+workers.prepare("tests.support.spinner")
+worker = workers.ask_for("tests.support.spinner")
+worker.arrive()
+worker.hand_over(Channel(socket.socketpair()[0], None), b"spin")
+print(workers._own_pid, flush=True)
+input()
+"""
+
+
+def test_a_worker_that_is_busy_ends_with_the_plugin_that_was_killed(tmp_path: Path) -> None:
+    paths = f"import sys; sys.path[:] = {sys.path!r}\n"
+    command = [sys.executable, "-c", paths + ALONE]
+    with subprocess.Popen(
+        command, env=environment(tmp_path), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as plugin:
+        assert plugin.stdout is not None
+        pid = int(plugin.stdout.readline())
+        assert os.path.exists(f"/proc/{pid}")
+        plugin.kill()
+    until(lambda: not os.path.exists(f"/proc/{pid}") or is_zombie(pid))
+
+
+def in_a_child(call: str, tmp_path: Path) -> str:
+    """Calls it in a process that is forked while another thread holds the lock, and returns what it prints."""
+    return run_alone(
+        f"""
+import os
+from noidchecks.drivers import workers
+workers.prepare("tests.support.spinner")
+server, lock = workers._server, workers._lock
+lock.acquire()
+if not os.fork():
+    {call}
+    os._exit(0)
+os.wait()
+""",
+        tmp_path,
+    )
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_that_it_has_not(tmp_path: Path) -> None:
+    call = "workers.prepare('tests.support.spinner'); print(workers._server is not server, flush=True)"
+    assert in_a_child(call, tmp_path) == "True\n"
+
+
+def test_a_forked_process_leaves_the_server_to_the_other(tmp_path: Path) -> None:
+    assert in_a_child("print(server._socket.fileno(), flush=True)", tmp_path) == "-1\n"
+
+
+def test_a_forked_process_kills_no_worker_of_the_other(check: Check, new_peer: NewPeer) -> None:
+    found = []
+
+    def fork(peer: Peer) -> Dialogue[bytes]:
+        while (yield Prepare(MODULE)):
+            yield Sleep(0.01)
+        stream = yield from open_stream(peer.host, peer.port, AF_UNSPEC)
+        worker = yield Delegate(stream.channel, MODULE, b"who")
+        pid = os.fork()
+        if not pid:
+            worker.close()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        answer: bytes = yield Receive(worker)
+        found.append(os.path.exists(f"/proc/{answer.decode()}") and not is_zombie(int(answer)))
+        return answer
+
+    peer = new_peer(await_text(b"never"))
+    assert check(TalkProbe(lambda: fork(peer))).state == State.OK
+    assert found == [True]
+
+
+def test_a_frozen_program_is_not_started_a_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "_server", None)
+        patch.setattr(sys, "frozen", True, raising=False)
+        with pytest.raises(LocalError, match="no Python interpreter beside it"):
+            workers.prepare(MODULE)
+
+
+def test_a_package_of_a_working_directory_that_was_left(tmp_path: Path) -> None:
+    """As in a checkout: sys.path has "" in it, and the program goes elsewhere."""
+    root = Path(workers.__file__).parents[2]
+    code = f"""
+import os, sys
+os.chdir({str(root)!r})
+sys.path[:] = [""] + [path for path in sys.path if path != {str(root)!r} and not path.endswith("site-packages")]
+from noidchecks.drivers import workers
+os.chdir("/")
+while workers.prepare("noidchecks.drivers.poll"):
+    pass
+"""
+    with pytest.raises(AssertionError, match="has no attribute 'serve'"):
+        run_alone(code, tmp_path)
+
+
+def test_without_proc_what_was_ever_in_memory_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_proc(*_: object) -> None:
+        raise FileNotFoundError
+
+    limits: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(fork_server, "open", no_proc, raising=False)
+        patch.setattr(fork_server, "setrlimit", lambda _, both: limits.append(both[0]))
+        fork_server._limit_memory()
+    assert fork_server.MEMORY < limits[0] < 8 * fork_server.MEMORY
+
+
+def test_a_plugin_did_not_wait_for_its_worker_while_it_did_other_things(tmp_path: Path) -> None:
+    """As while a server greets slowly, for which the machine is not to be blamed."""
+    told = run_alone(
+        """
+from time import monotonic, sleep
+from noidchecks.drivers import workers
+workers.stand_alone()
+workers.prepare("tests.support.spinner")
+sleep(0.1)
+began = monotonic()
+worker = workers.ask_for("tests.support.spinner")
+worker.arrive()
+print(worker.waited <= monotonic() - began)
+""",
+        tmp_path,
+    )
+    assert told == "True\n"
+
+
+def test_what_cannot_be_loaded_is_told_each_time(tmp_path: Path) -> None:
+    told = run_alone(
+        """
+from noidchecks import LocalError
+from noidchecks.drivers import workers
+for _ in range(2):
+    try:
+        while workers.prepare("noidchecks.none"):
+            pass
+    except LocalError as error:
+        print(error.message)
+""",
+        tmp_path,
+    )
+    words = "no worker processes: ModuleNotFoundError: No module named 'noidchecks.none'\n"
+    assert told == words * 2
+
+
+def test_others_go_on_while_workers_are_not_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first SSH check of a guardian must not keep it from all its other checks."""
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "_server", None)
+        patch.setattr(workers, "_BOOT", "input()")
+        assert workers.prepare(MODULE)
+        assert workers.prepare(MODULE)
+        stopped = workers._server
+        assert stopped is not None
+        patch.setattr(workers, "_PATIENCE", 0.0)
+        with pytest.raises(LocalError, match="it does not come up"):
+            workers.prepare(MODULE)
+        assert workers._server is None
+        until(lambda: is_zombie(stopped._pid) or not os.path.exists(f"/proc/{stopped._pid}"))

@@ -13,7 +13,7 @@ import pytest
 
 import noidchecks
 from noidchecks import FtpProbe, Result, State
-from noidchecks.ftp.dialogue import FtpFindings
+from noidchecks.ftp.findings import FtpFindings
 from noidchecks.status.render import render
 from tests.conftest import Check, NewPeer
 from tests.support.peers import (
@@ -172,11 +172,11 @@ def test_a_name_with_a_dead_first_address_is_reached_at_the_second(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Peer(READY) as peer:
-        from noidchecks import address
         from noidchecks.address import Address
+        from noidchecks.drivers import resolver
 
         both = (Address(10, ("::1", peer.port, 0, 0)), Address(2, ("127.0.0.1", peer.port)))
-        monkeypatch.setattr(address, "_look_up", lambda *_: both)
+        monkeypatch.setattr(resolver, "_addresses", lambda *_: both)
         assert check(FtpProbe("twice.example", port=peer.port)).ok
 
 

@@ -103,5 +103,7 @@ def test_a_check_of_the_greeting_loads_nothing_of_it() -> None:
         loaded = loaded_after(
             f"from noidchecks.plugin.main import run\ncode, text = run('check_ftp', {words!r})\nassert code == 0, text"
         )
-    rooms = ("settings", "control", "login", "data", "content", "canary", "deep", "verdict", "credentials")
-    assert loaded & {"hashlib", "re", *(f"noidchecks.ftp.{room}" for room in rooms)} == set()
+    ftp = ("active", "canary", "control", "data", "deep_findings", "listing", "login", "session", "verdict", "ways")
+    files = ("canary", "content", "findings", "judge", "login", "settings")
+    unneeded = {*(f"noidchecks.ftp.{name}" for name in ftp), *(f"noidchecks.files.{name}" for name in files)}
+    assert loaded & {"hashlib", "re", *unneeded} == set()

@@ -97,3 +97,10 @@ def test_the_part_that_decides_comes_first(ask: Ask, new_server: NewServer) -> N
     assert result.text.startswith("FTP CRITICAL - get hello.txt: does not contain 'moon'; Connection time ")
     slow = ask(new_server(), warning=Range(10, 20), login=Login())
     assert slow.text.startswith("FTP WARNING - 0.")
+
+
+@pytest.mark.parametrize("refusal", [b"502 what\r\n", b"550 Permission denied.\r\n", b"451 no\r\n"])
+def test_a_server_that_refuses_mdtm_is_asked_with_mlst(ask: Ask, new_server: NewServer, refusal: bytes) -> None:
+    told = b"250- hello.txt\r\n modify=20200101000000; hello.txt\r\n250 end\r\n"
+    result = ask(new_server(MDTM=refusal, MLST=told), get=File("hello.txt", max_age=1e9))
+    assert result.ok, result.text

@@ -22,7 +22,7 @@ from noidchecks import (
 )
 from noidchecks.dialogue.certificate import Certificate, judge_days
 from noidchecks.dialogue.tls import TlsFacts
-from noidchecks.ftp.dialogue import FtpFindings
+from noidchecks.ftp.findings import FtpFindings
 
 NOW = 1_800_000_000.0
 
@@ -146,6 +146,14 @@ def test_status_lines(arguments: dict[str, Any], state: int, line: str) -> None:
     result = judged(**arguments)
     assert str(result) == line
     assert result.state == state
+
+
+@pytest.mark.parametrize("received", [b"\r\n", b" \n\t"])
+def test_of_blanks_alone_nothing_is_shown_as_by_the_c_plugin(received: bytes) -> None:
+    place = "on 192.0.2.1 port 21"
+    unexpected = judged(received, matched=False).text
+    assert unexpected == f"FTP WARNING - Unexpected response from host/socket {place}"
+    assert judged(received).text == f"FTP OK - 0.250 second response time {place}"
 
 
 def test_a_delay_that_was_asked_for_is_not_response_time() -> None:

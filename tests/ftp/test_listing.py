@@ -53,7 +53,8 @@ def test_broken_is_not_empty(text: str) -> None:
 @pytest.mark.parametrize("text", [*EMPTY[:4], *REFUSED[:4]])
 def test_folders_at_a_server(ask: Ask, new_server: NewServer, verb: str, text: str) -> None:
     listing = Listing("pub", max_files=0) if verb == "NLST" else Listing("pub")
-    result = ask(new_server(**{verb: text.encode() + b"\r\n"}), listing=listing)
+    answers = dict.fromkeys(("LIST", "MLSD", "NLST"), text.encode() + b"\r\n")
+    result = ask(new_server(**answers), listing=listing)
     if text in EMPTY:
         assert result.ok, result.text
         assert result.facts["entries"] == 0
@@ -105,6 +106,23 @@ def test_a_server_without_nlst_is_counted(ask: Ask, new_server: NewServer, code:
     assert both.ok, both.text
     # What the server does not know is not asked for again in the same session.
     assert [command.split()[0] for command in server.commands].count("NLST") == 2
+
+
+@pytest.mark.parametrize("refusal", [b"550 Permission denied.\r\n", b"451 no\r\n", b"530 Not logged in.\r\n"])
+@pytest.mark.parametrize("folder", ["d", ""])
+def test_a_server_that_forbids_nlst_is_counted(ask: Ask, new_server: NewServer, refusal: bytes, folder: str) -> None:
+    server = new_server(NLST=refusal, MLSD=refusal, LIST=give(LS))
+    result = ask(server, listing=Listing(folder, min_files=2, max_files=2))
+    assert result.ok, result.text
+    assert ask(server, data="both", listing=Listing(folder, max_files=2)).ok
+    assert ask(new_server(LIST=refusal, MLSD=refusal), data="both").ok
+
+
+def test_a_folder_that_may_not_be_there_is_not_empty(ask: Ask, new_server: NewServer) -> None:
+    server = new_server(NLST=b"550 Permission denied.\r\n", MLSD=b"500 what\r\n", LIST=give(b""))
+    result = ask(server, listing=Listing("d", max_files=0))
+    assert result.text == "FTP CRITICAL - list d: NLST refused: 550 Permission denied."
+    assert ask(server, listing=Listing(max_files=0)).ok
 
 
 def test_a_server_without_list_is_listed(ask: Ask, new_server: NewServer) -> None:

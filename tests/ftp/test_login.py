@@ -131,6 +131,14 @@ def test_a_transfer_is_not_confused_by_what_is_no_reply(ask: Ask, new_server: Ne
     assert ask(server, get=File("hello.txt", max_age=1e12), listing=Listing(min_files=1), put="").ok
 
 
+def test_a_preliminary_reply_is_not_taken_for_the_final_one(ask: Ask, new_server: NewServer) -> None:
+    early = {verb: b"110 working\r\n120 still\r\n500 no\r\n" for verb in ("EPSV", "PORT", "MDTM")}
+    told = b"250- x\r\n modify=20200101000000; x\r\n250 end\r\n"
+    server = new_server(**early, USER=b"120 wait\r\n331 password\r\n", MLST=told)
+    ways = {"data": "both"} if ":" not in server.host else {}
+    assert ask(server, **ways, get=File("hello.txt", max_age=1e12)).ok is bool(ways)
+
+
 def test_an_unexpected_greeting_ends_before_the_login(ask: Ask, new_server: NewServer) -> None:
     server = new_server(greeting=b"421 full\r\n")
     result = ask(server, login=Login())

@@ -18,6 +18,8 @@ from pathlib import Path
 FINDINGS = Path("fuzz-findings")
 # A single input takes milliseconds.
 _HANGS_AFTER = 20
+# Their module is imported only where it is instrumented.
+_TARGETS = ("ftp", "tftp", "ssh", "kexinit", "sftp", "frames", "messages", "certificate", "values")
 
 
 def main() -> int:
@@ -35,7 +37,7 @@ def main() -> int:
         print("atheris is not here for this Python: plain mutations, not guided by coverage")
     FINDINGS.mkdir(exist_ok=True)
     failed = []
-    for name in words.targets or ("ftp", "tftp", "ssh", "kexinit", "certificate", "values"):
+    for name in words.targets or _TARGETS:
         print(f"== {name}", flush=True)
         if has_atheris:
             command = [sys.executable, "-P", "-m", "tests.fuzz", "--guided", "--seconds", str(words.seconds), name]

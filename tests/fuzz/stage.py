@@ -18,9 +18,10 @@ from noidchecks.dialogue.operations import (
     Receive,
     ReceiveFrom,
 )
+from noidchecks.drivers.session import Session
 from noidchecks.probe import _failed
 from noidchecks.status.render import render
-from tests.support.rehearse import FakeChannel, _Stage
+from tests.support.rehearse import FakeChannel, Script
 
 TIMEOUT = 10.0
 SECRET = "geheim-4711"
@@ -101,13 +102,13 @@ def events(raw: bytes) -> Iterator[object]:
             place += 1 + length
 
 
-class _Fuzzed(_Stage):
-    """A stage on which anything can be asked for, and that ends a dialogue which never does."""
+class _Fuzzed(Script):
+    """A script in which anything can be asked for, and that ends a dialogue which never does."""
 
-    def _answer(self, operation: Operation) -> object:
+    def _answer(self, session: Session, operation: Operation) -> object:
         if len(self._seen.operations) > _MOST_OPERATIONS:
             raise Finding(f"the dialogue goes on and on: {operation!r}")
-        return super()._answer(operation)
+        return super()._answer(session, operation)
 
     def _usual(self, operation: Operation) -> object:
         if isinstance(operation, LocalAddress):
@@ -120,7 +121,7 @@ class _Fuzzed(_Stage):
             return operation.channels[len(self._incoming) % len(operation.channels)]
         return super()._usual(operation)
 
-    def _received(self, operation: Receive | ReceiveFrom) -> object:
+    def _received(self, session: Session, operation: Receive | ReceiveFrom) -> object:
         waiting = self._incoming
         if waiting and SECRET.encode() not in self._seen.sent:
             # No server can repeat what it was not told.
@@ -133,7 +134,7 @@ class _Fuzzed(_Stage):
             waiting[0] = waiting[0].data
         elif waiting and isinstance(waiting[0], bytes) and isinstance(operation, ReceiveFrom):
             waiting[0] = Datagram(waiting[0], _SENDERS[0])
-        return super()._received(operation)
+        return super()._received(session, operation)
 
 
 def _without_secret(event: object) -> object:

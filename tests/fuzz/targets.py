@@ -27,6 +27,7 @@ from noidchecks import (
 from noidchecks.dialogue.certificate import judge_days
 from noidchecks.dialogue.x509 import fingerprints, read
 from noidchecks.ssh import kexinit
+from tests.fuzz import sftp
 from tests.fuzz.stage import SECRET, Finding, play
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -140,6 +141,9 @@ TARGETS = {
         ("tftp", _dialogues(*_TFTP)),
         ("ssh", _dialogues(*_SSH)),
         ("kexinit", _kexinit),
+        ("sftp", sftp.answers),
+        ("frames", sftp.worker_frames),
+        ("messages", sftp.messages),
         ("certificate", _certificate),
         ("values", _values),
     )

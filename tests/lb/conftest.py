@@ -78,6 +78,7 @@ def balancer(tmp_path: Path, conntrack: Played, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(kernel, "remove", remove)
     monkeypatch.setattr(Plan, "run", change)
     monkeypatch.setattr("noidlb.nft.host.is_there", lambda name: True)
+    monkeypatch.setattr("noidlb.cli.main.obstacles", lambda farms, in_pair: [])
     return made
 
 

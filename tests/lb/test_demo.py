@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import noidlb
 import pytest
 from noidlb.config.load import parse
-from noidlb.demo import scene, show, stage
+from noidlb.demo import play, scene, show, stage
+from noidlb.demo.cast import Cast
 
 from tests.support.processes import environment, processes
 from tests.support.waiting import until
@@ -61,3 +63,25 @@ def test_where_namespaces_are_refused_it_says_so(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(stage, "_PROGRAMS", ())
     monkeypatch.setattr(stage, "_enter", lambda: ["/bin/sh", "-c", "echo no, not here >&2; exit 1"])
     assert stage.obstacle() == "namespaces of its own are refused here: no, not here"
+
+
+def test_the_half_dead_backend_fails_for_its_data_ports_and_is_not_restarted(tmp_path: Path) -> None:
+    (tmp_path / "b2").mkdir()
+    theatre = SimpleNamespace(hosts=scene.HOSTS, cast=Cast(tmp_path, lambda _, words: words, lambda _: "127.0.0.1"))
+    half, healed = play.acts(theatre)[-2:]
+    half.happens()
+    assert scene.half_dead(tmp_path / "b2").exists()
+    assert (half.because, half.down) == ("data", frozenset({("ftp", "b2")}))
+    healed.happens()
+    assert not scene.half_dead(tmp_path / "b2").exists()
+
+
+@pytest.mark.parametrize("height", [3, 50])
+def test_the_table_is_redrawn_in_its_place_where_it_fits(
+    height: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LINES", str(height))
+    monkeypatch.setenv("COLUMNS", "80")
+    play._redraw(["one", "two", "three"])
+    # To the beginning of the first line, two above; where it would scroll, nothing is drawn.
+    assert capsys.readouterr().out == ("\x1b[Jone\ntwo\nthree\x1b[2F" if height == 50 else "")

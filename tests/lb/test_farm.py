@@ -12,7 +12,9 @@ V6 = ip_address("2001:db8::10")
 
 
 def backend(name: str = "b1", *addresses: str, **given: Any) -> Backend:
-    return Backend(name=name, address=tuple(map(ip_address, addresses or ("10.0.1.11", "fd00:1::11"))), **given)
+    number = int(name[1:]) + 10 if name[1:].isdigit() else 10
+    own = addresses or (f"10.0.{number // 250 + 1}.{number % 250}", f"fd00:1::{number}")
+    return Backend(name=name, address=tuple(map(ip_address, own)), **given)
 
 
 def farm(name: str = "one", protocol: Protocol = Protocol.FTP, **given: Any) -> Farm:

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from noidchecks.plugin.getopt import Option, Plugin
-from noidchecks.plugin.plugin import PLUGINS, parse, plugin_of
+from noidchecks.plugin.getopt import Option
+from noidchecks.plugin.plugin import PLUGINS, Plugin, parse, plugin_of
 from tests.support.nagios_scripts import load
 
 # What the library's own commands read: services that use them need no change.

@@ -6,8 +6,33 @@ import pytest
 
 from noidchecks import Command, FtpProbe, Range, SshProbe, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET, AF_INET6
-from noidchecks.plugin.common import integer, port, state, threshold
-from noidchecks.plugin.plugin import InformationWanted, parse
+from noidchecks.plugin.common import Given, integer, port, state, threshold
+from noidchecks.plugin.getopt import Option
+from noidchecks.plugin.plugin import PLUGINS, InformationWanted, Plugin, parse, plugin_of
+
+PROBES = {"check_ftp": FtpProbe, "check_tftp": TftpProbe, "check_ssh": SshProbe, "check_sftp": SshProbe}
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_each_row_gives_a_setting_of_its_probe(name: str) -> None:
+    fields = {row.field for row in plugin_of(name).options if row.field}
+    assert fields - {"verbose", "output_format"} <= set(PROBES[name]._fields)
+
+
+def test_a_row_reads_its_own_value() -> None:
+    rows = (
+        Option("calm", field="speed", value=1),
+        Option("name", metavar="NAME", field="name"),
+        Option("put-size", metavar="BYTES", repeatable=True, field="sizes", read=lambda text, title: (title, text)),
+        Option("pair", metavar="A:B", read=lambda text, _: dict(zip("ab", text.split(":"), strict=True))),
+        Option("other", metavar="TEXT"),
+    )
+    found = Given(Plugin("check_x", blurb="", usage="", options=rows, build=lambda _: Command(FtpProbe())))
+    for word in ("calm=", "name=n", "put-size=1", "put-size=2", "pair=x:y", "other=o"):
+        found.take(*word.split("="))
+    sizes = (("Put size", "1"), ("Put size", "2"))
+    assert found.settings == {"speed": 1, "name": "n", "sizes": sizes, "a": "x", "b": "y"}
+    assert found.texts == {"other": "o"}
 
 
 def ftp(*words: str) -> FtpProbe:
@@ -71,17 +96,17 @@ def test_a_port_is_read(text: str) -> None:
     ],
 )
 def test_a_threshold_is_a_number_or_a_range(text: str, limit: Range) -> None:
-    assert threshold("warning", text) == limit
+    assert threshold(text, "Warning") == limit
 
 
 @pytest.mark.parametrize("text", ["", " ", "abc", "5s", "5,5", "nan", "inf", "1:2:3", "2:1", "-", "-x", "~"])
 def test_a_threshold_that_is_neither_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"^Warning threshold must be a number of seconds or a range: "):
-        threshold("warning", text)
+        threshold(text, "Warning")
 
 
 def test_a_negative_threshold_always_alerts() -> None:
-    assert threshold("critical", "-1").alerts(0.0001)
+    assert threshold("-1", "Critical").alerts(0.0001)
 
 
 def test_a_state_is_read_by_its_name() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import __version__
-from noidchecks.plugin.getopt import Option, Plugin, Scan
+from noidchecks.plugin.getopt import Option, Scan
 from noidchecks.plugin.help import help_text, usage_text, version_text
-from noidchecks.plugin.plugin import PLUGINS, plugin_of
+from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
 
 TABLE = (
     Option("jail", "j", help="Print nothing"),
@@ -30,6 +30,15 @@ def test_version() -> None:
 
 def test_usage() -> None:
     assert usage_text(PLUGIN) == "Usage:\ncheck_x -j"
+
+
+def test_usage_names_rows_behind_the_plugins_own_words() -> None:
+    plugin = Plugin("check_x", blurb="", usage="check_x <host>", usage_rows=TABLE * 3, options=TABLE, build=build)  # type: ignore[arg-type]  # never built
+    head, own, *lines = usage_text(plugin).splitlines()
+    assert (head, own) == ("Usage:", "check_x <host>")
+    assert lines[0].startswith("[-j] [--sni <name>] [-e <string>]... [-x <value>] [-j] ")
+    assert " ".join(lines).count("[-e <string>]...") == 3
+    assert all(len(line) <= 100 for line in lines)
 
 
 def test_help_has_version_blurb_usage_and_a_row_for_each_option() -> None:

@@ -133,7 +133,7 @@ def test_a_server_that_waits_for_our_kexinit(
     assert payload is not None
     assert len(ours) <= PACKET_LIMIT
     offer = Kexinit.parse(payload)
-    assert all(offer.lists()[name] for name in Kexinit.__slots__[:8])
+    assert all(offer.lists()[name] for name in Kexinit._fields[:8])
     assert packet.next() is None
 
 

@@ -12,7 +12,7 @@ from noidchecks.errors import DeadlineExceeded
 from noidchecks.ssh.dialogue import HEAD_START, OUR_IDENTIFICATION, READ_GAP, converse
 
 if TYPE_CHECKING:
-    from noidchecks.ssh.dialogue import SshFindings
+    from noidchecks.ssh.findings import SshFindings
 
 LOST = NotConnected("Connection reset by peer", 104)
 SILENCE = None

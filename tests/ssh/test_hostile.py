@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from noidlb.guardian.checks import Check, CheckRunner
 
-from noidchecks import FtpProbe, Result, SshProbe, State, survey
+from noidchecks import FtpProbe, Probe, Result, SshProbe, State, survey
 from tests.support.peers import Peer
 from tests.support.sftp import sftp_server
 from tests.support.ssh import MODERN, kexinit, packet
@@ -112,5 +112,6 @@ def test_an_ftp_check_beside_them_all(folder: Path) -> None:
     with hostile(ATTACKS["huge integer"]) as port, Peer(b"220 ready\r\n") as peer:
         attacked = SshProbe("127.0.0.1", port=port, timeout=10, fingerprints=(OTHER,))
         good = FtpProbe(peer.host, port=peer.port, timeout=LONG)
-        found = dict(survey([attacked, good]))
+        probes: list[Probe] = [attacked, good]
+        found = dict(survey(probes))
     assert found[good].ok

@@ -12,7 +12,7 @@ from tests.support import ssh as fake
 NAMES = st.lists(
     st.text(string.ascii_letters + string.digits + "-@._+!~", min_size=1, max_size=30), max_size=8, unique=True
 ).map(tuple)
-OFFERS = st.fixed_dictionaries({name: NAMES for name in Kexinit.__slots__}).map(lambda lists: Kexinit(**lists))
+OFFERS = st.fixed_dictionaries({name: NAMES for name in Kexinit._fields}).map(lambda lists: Kexinit(**lists))
 
 
 def payload_of(*lists: bytes, tail: bytes = bytes(5)) -> bytes:
@@ -70,7 +70,7 @@ def test_a_list_longer_than_the_packet_is_refused(offer: Kexinit, which: int, li
     for _ in range(which):
         place += 4 + int.from_bytes(payload[place : place + 4])
     payload[place : place + 4] = min(2**32 - 1, len(payload) + lie).to_bytes(4)
-    with pytest.raises(Malformed, match=f"{Kexinit.__slots__[which]} is longer than the packet"):
+    with pytest.raises(Malformed, match=f"{Kexinit._fields[which]} is longer than the packet"):
         Kexinit.parse(bytes(payload))
 
 

@@ -72,6 +72,9 @@ def command(*words: str) -> Command:
         ("--source 127.0.0.2 h", SshProbe("h", source="127.0.0.2")),
         ("--phases h", SshProbe("h", show_phases=True)),
         ("-H /run/s", SshProbe("/run/s")),
+        ("-p 22 h --timeout=4", SshProbe("h")),
+        ("h 22 --remote-version x", SshProbe("h")),
+        ("-H h -p 22 --verb -- x", SshProbe("h")),
         # Icinga 2, with its address as a bare last word.
         ("-4 -P 2.0 -p 22 -r OpenSSH_9.2p1 -t 10 192.0.2.1", None),
         # Debian's check_ssh_port_4.
@@ -114,6 +117,7 @@ def test_output_options() -> None:
         (["h", "-p", "22200"], "Options must stand before the host - -p"),
         (["-p", "22", "h", "--min-version", "9"], "Options must stand before the host - --min-version"),
         (["h", "22", "-w", "9"], "Options must stand before the host - -w"),
+        (["h", "22", "--nosuch"], "Options must stand before the host - --nosuch"),
         (["-t", "abc", "h"], "Timeout interval must be a positive integer - abc"),
         (["-t", "1.5", "h"], "Timeout interval must be a positive integer - 1.5"),
         (["-4", "-H", "::1"], "Invalid hostname/address - ::1"),

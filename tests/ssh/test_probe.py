@@ -17,7 +17,7 @@ from noidchecks import (
     UsageError,
 )
 from noidchecks.address import AF_INET, AF_INET6
-from noidchecks.ssh.dialogue import SshFindings
+from noidchecks.ssh.findings import SshFindings
 from noidchecks.ssh.wire import Identification
 
 Q = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3"

@@ -148,3 +148,26 @@ def test_any_bytes_end_in_an_answer_or_a_peer_error(said: list[bytes]) -> None:
             run(talk, lambda _, request: said if request in (1, 3) else [])
         except PeerError:
             pass
+
+
+PAIRS = struct.pack(">II", 1 << 31, 30_000) + bytes(8 * 30_000)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda request: names(request, *[b""] * 20_000), id="names"),
+        pytest.param(lambda request: names(request, b"a", attributes=PAIRS), id="pairs"),
+    ],
+)
+def test_a_packet_that_takes_long_to_read_is_refused(answer: Callable[[int], bytes]) -> None:
+    """Twenty such packets are a second in which no other check of the process goes on."""
+    with pytest.raises(PeerError, match="more than 8192 strings"):
+        run(session().names(b"h", 1_000_000), lambda kind, request: [answer(request)])
+
+
+def test_as_many_names_as_servers_send_at_once() -> None:
+    many = [b"file-%d" % place for place in range(4000)]
+    ends = {1: many, 2: many[:3]}
+    answer = lambda _, request: [names(request, *ends[request]) if request in ends else status(request, filexfer.EOF)]  # noqa: E731  # short
+    assert run(session().names(b"h", 1_000_000), answer) == 4003

@@ -10,7 +10,7 @@ from noidchecks import File, Listing, Login, Range, SshProbe, State, Timings
 from noidchecks.dialogue.operations import Dialogue
 from noidchecks.errors import DeadlineExceeded, ProbeError
 from noidchecks.ssh import filexfer, transfer
-from noidchecks.ssh.dialogue import SshFindings
+from noidchecks.ssh.findings import SshFindings
 from noidchecks.ssh.host_key import HostKey
 from noidchecks.ssh.sftp_session import Refused, SftpSession
 from noidchecks.ssh.wire import Identification

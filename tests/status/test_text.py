@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -46,6 +47,23 @@ _FORBIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 )
 def test_text_of_a_peer_is_made_safe(raw: bytes | str, text: str) -> None:
     assert printable(raw) == text
+
+
+def test_no_more_is_decoded_than_can_be_printed() -> None:
+    """256 KiB of a server in latin-1 would take a tenth of a second."""
+
+    class Counting(bytes):
+        def __getitem__(self, place: Any) -> Any:
+            sizes.append(place.stop)
+            return super().__getitem__(place)
+
+        def decode(self, *_: Any) -> str:
+            raise AssertionError("all of it")
+
+    sizes: list[int] = []
+    assert printable(Counting(b"\xe9" * (1 << 18)), 20) == "\\xe9\\xe9\\xe9\\xe9\\..."
+    assert sizes == [84]
+    assert printable("\N{GRINNING FACE}".encode() * 30, 20) == "\N{GRINNING FACE}" * 17 + "..."
 
 
 def test_text_is_bounded() -> None:

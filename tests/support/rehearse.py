@@ -1,8 +1,8 @@
-"""Plays a dialogue against a script, without sockets and without a clock."""
+"""Plays a dialogue against a script: the library's own Session, with a scripted performer and a scripted clock."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from noidchecks.address import AF_INET, AF_INET6, Address
@@ -24,11 +24,15 @@ from noidchecks.dialogue.operations import (
     SendTo,
     Sleep,
 )
-from noidchecks.errors import DeadlineExceeded, ProbeError
+from noidchecks.drivers.perform import PERFORM
+from noidchecks.drivers.session import Session
+from noidchecks.drivers.sockets import WAIT_READ, WouldBlock
+from noidchecks.errors import ProbeError
 from noidchecks.timings import Timings
 
-# As many operations as a driver answers after the deadline before it takes the dialogue for defective.
-_PATIENCE_WITH_DIALOGUE = 16
+NEVER = float("inf")
+# What the scripted clock shows at first.
+_START = 1024.0
 
 
 class FakeChannel:
@@ -72,57 +76,64 @@ def rehearse(
 
     incoming answers Receive and ReceiveFrom, one after the other: bytes longer than the limit come in parts, None is
     silence for as long as the dialogue is patient, an error is raised in it. When nothing is left, or the waiting has
-    added up to the timeout, the deadline passes; after it only SendTo is granted, a farewell. on holds, by kind of
+    added up to the timeout, the deadline passes; after it only SendTo is performed, a farewell. on holds, by kind of
     operation, the answers (or errors) in place of the usual ones, which are: Resolve finds 192.0.2.1 or 2001:db8::1,
     all else succeeds.
     """
-    return _Stage(incoming, on or {}, timeout).play(dialogue)
+    return Script(incoming, on or {}, timeout).play(dialogue)
 
 
-class _Stage:
-    """The driver's part of a rehearsal."""
+class Script:
+    """Performs the operations of one dialogue as the script says; its clock is moved by waiting alone."""
 
     def __init__(self, incoming: Iterable[object], on: Mapping[type, Iterable[object]], timeout: float) -> None:
         self._incoming = list(incoming)
         self._on = {kind: list(answers) for kind, answers in on.items()}
         self._timeout = timeout
-        self._is_over = False
+        self._now = _START
+        # Whether the operation that waits does so until the end of the check, however patient it is.
+        self._is_exhausted = False
         self._seen = Rehearsal()
 
     def play(self, dialogue: Dialogue[Any]) -> Rehearsal:
         seen = self._seen
-        refused = 0
-        try:
-            operation = dialogue.send(None)
-            while True:
-                seen.operations.append(operation)
-                answer = self._answer(operation)
-                refused += self._is_over
-                assert refused <= _PATIENCE_WITH_DIALOGUE, "the dialogue goes on after its deadline"
-                if isinstance(answer, ProbeError):
-                    answer.phase = answer.phase or (seen.phases[-1] if seen.phases else "")
-                    operation = dialogue.throw(answer)
-                else:
-                    operation = dialogue.send(answer)
-        except StopIteration as stop:
-            seen.value = stop.value
-        except ProbeError as failure:
-            seen.failure = failure
-        seen.timings.total = seen.seconds
+        session = Session(
+            _recorded(dialogue, seen.operations), self._timeout, perform=_Performers(self._perform), clock=self._clock
+        )
+        while session.advance():
+            is_at_end = self._is_exhausted and self._timeout > 0
+            self._now = _START + self._timeout if is_at_end else max(self._now, session.until)
+            assert self._now < NEVER, "the dialogue waits for ever"
+        if session.failure is not None and not isinstance(session.failure, ProbeError):
+            raise session.failure
+        seen.value, seen.failure, seen.timings = session.value, session.failure, session.timings
+        seen.seconds = session.timings.total
         return seen
 
-    def _answer(self, operation: Operation) -> object:
-        if self._is_over and not isinstance(operation, SendTo):
-            return DeadlineExceeded(self._timeout)
+    def _clock(self) -> float:
+        return self._now
+
+    def _perform(self, session: Session, operation: Operation) -> object:
+        if session.progress is not None:
+            # It is asked again because the time that it was to wait is over.
+            raise WouldBlock(-1, WAIT_READ)
+        answer = self._answer(session, operation)
+        if isinstance(answer, ProbeError):
+            raise answer
+        return answer
+
+    def _answer(self, session: Session, operation: Operation) -> object:
         if isinstance(operation, Phase):
             self._seen.phases.append(operation.name)
-            self._seen.timings.phases.setdefault(operation.name, 0.0)
-            return None
+        if isinstance(operation, Phase | ReserveTime | Redact | Decrypted):
+            return PERFORM[type(operation)](session, operation)
         scripted = self._on.get(type(operation))
         if scripted:
             return self._played(operation, scripted.pop(0))
         if isinstance(operation, Receive | ReceiveFrom):
-            return self._received(operation)
+            return self._received(session, operation)
+        if isinstance(operation, Sleep):
+            return PERFORM[Sleep](session, operation)
         return self._usual(operation)
 
     def _played(self, operation: Operation, answer: object) -> object:
@@ -149,23 +160,20 @@ class _Stage:
                 seen.sent += data
             case SendTo(data=data, address=address):
                 seen.datagrams.append((data, address))
-            case Sleep(seconds=seconds):
-                return self._wait(seconds)
-            case ReserveTime() | Redact() | Decrypted():
-                pass
             case Close(channel=FakeChannel() as channel):
                 channel.closed = True
             case _:
                 raise AssertionError(f"not an operation: {operation!r}")
         return None
 
-    def _received(self, operation: Receive | ReceiveFrom) -> object:
+    def _received(self, session: Session, operation: Receive | ReceiveFrom) -> object:
         if not self._incoming:
-            return self._wait(float("inf"))
+            self._is_exhausted = True
+            return self._wait(session)
         answer = self._incoming.pop(0)
         if answer is None:
             assert operation.patience is not None, "a driver never stops waiting for a patient dialogue"
-            return self._wait(operation.patience)
+            return self._wait(session)
         if isinstance(answer, bytes):
             assert isinstance(operation, Receive), "ReceiveFrom is answered by a Datagram"
             answer, rest = answer[: operation.limit], answer[operation.limit :]
@@ -173,12 +181,35 @@ class _Stage:
                 self._incoming.insert(0, rest)
         return answer
 
-    def _wait(self, seconds: float) -> object:
-        left = self._timeout - self._seen.seconds
-        if self._timeout > 0 and seconds >= left:
-            self._seen.seconds = self._timeout
-            self._is_over = True
-            return DeadlineExceeded(self._timeout)
-        assert seconds < float("inf"), "the dialogue waits for ever"
-        self._seen.seconds += seconds
-        return None
+    def _wait(self, session: Session) -> object:
+        session.progress = "waits"
+        raise WouldBlock(-1, WAIT_READ)
+
+
+class _Performers(dict[type, Callable[[Any, Any], object]]):
+    """One performer for every kind of operation."""
+
+    def __init__(self, perform: Callable[[Any, Any], object]) -> None:
+        super().__init__()
+        self._perform = perform
+
+    def __missing__(self, kind: type) -> Callable[[Any, Any], object]:
+        return self._perform
+
+
+def _recorded(dialogue: Dialogue[Any], operations: list[Operation]) -> Dialogue[Any]:
+    """Passes the operations of a dialogue on, and keeps them: a session performs no operation after its end."""
+    step: Callable[[Any], Operation] = dialogue.send
+    argument: Any = None
+    try:
+        while True:
+            operation = step(argument)
+            operations.append(operation)
+            try:
+                step, argument = dialogue.send, (yield operation)
+            except ProbeError as error:
+                step, argument = dialogue.throw, error
+    except StopIteration as stop:
+        return stop.value
+    finally:
+        dialogue.close()

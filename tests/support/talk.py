@@ -7,7 +7,8 @@ from typing import Any
 
 from noidchecks import Metric, Result, State, Timings
 from noidchecks.address import AF_INET, AF_INET6, AF_UNSPEC, Address
-from noidchecks.dialogue.operations import Dialogue, Phase, Stream, open_stream
+from noidchecks.dialogue.operations import Dialogue, Phase
+from noidchecks.dialogue.stream import Stream, open_stream
 from tests.support.waiting import LONG
 
 # What a name resolves to, for the fixture names.

@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 
 from noidchecks import Command, FtpProbe
+from noidchecks.drivers.poll import WaitUntil
 from noidchecks.surveys import schedule as module
 from noidchecks.surveys.schedule import Round, Schedule, SurveyStopped
 from noidchecks.surveys.targets import Target
@@ -38,10 +39,10 @@ def starts(clock: Clock, schedule: Schedule, count: int) -> list[tuple[float, st
     """Returns the times and hosts of the first checks, as a driver that obeys would start them."""
     found: list[tuple[float, str]] = []
     for item in schedule:
-        if isinstance(item, float):
-            assert item > clock.now
-            assert item <= clock.now + module._TICK
-            clock.now = item
+        if isinstance(item, WaitUntil):
+            assert item.time > clock.now
+            assert item.time <= clock.now + module._TICK
+            clock.now = item.time
             continue
         (_, target), probe = item
         assert probe == target.command.probe

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from noidchecks import DeadlineExceeded, PeerError
 from noidchecks.dialogue.operations import Datagram, SendTo
-from noidchecks.tftp.steps import ABSENT_FILE
+from noidchecks.tftp.settings import ABSENT_FILE
 from tests.support.tftp import ack, blocks, data, error, oack
 from tests.support.tftp_script import (
     ANSWER,

@@ -10,5 +10,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import paramiko as paramiko
 
-# Without a handler, logging prints paramiko's tracebacks on standard error. Who configures logging still gets them.
+# Without a handler, logging prints paramiko's tracebacks on standard error. A program that configures logging still
+# gets them.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...files.settings import Login
     from ..identity import Identity
-    from ..probe import SshProbe
+    from ..settings import SshSettings
     from .sockets import Shuttable
     from .transport import Transport
 
@@ -49,22 +49,22 @@ class Authentication:
         self._tried: list[str] = []
         self._offered: tuple[str, ...] = ()
 
-    def run(self, probe: SshProbe) -> str:
+    def run(self, settings: SshSettings) -> str:
         """Returns the method that let us in; PeerError, LocalError."""
-        self._words = probe.gate.words
+        self._words = settings.gate.words
         if self._is_enough("none", "none", lambda: self._transport.auth_none(self._user)):
             return "none"
         self._tried.clear()
         answers = _Answers(self._password)
         ways = {
-            "publickey": self._keys(probe),
+            "publickey": self._keys(settings),
             "keyboard-interactive": self._questions(answers),
             "password": self._passwords(answers),
         }
         while (way := self._next(ways)) is not None:
             if self._is_enough(*way):
                 return way[1]
-        raise self._refused(probe)
+        raise self._refused(settings)
 
     def _next(self, ways: dict[str, Iterator[Way]]) -> Way | None:
         """Returns the next way of those that the server offers, None when there is none left."""
@@ -113,27 +113,27 @@ class Authentication:
         tried = ", ".join([*self._tried, name])
         raise PeerError(f"{tried}: {reason}", expected="an answer", received=words.encode())
 
-    def _refused(self, probe: SshProbe) -> PeerError:
+    def _refused(self, settings: SshSettings) -> PeerError:
         """Returns the error for a server to which nothing was enough."""
         tried = list(self._tried)
         if "publickey" not in self._offered and not any("key " in one for one in tried):
-            tried += [f"key {printable(identity.path)} not accepted" for identity in probe.identities]
-            tried += ["agent keys not accepted"] if probe.agent else []
+            tried += [f"key {printable(identity.path)} not accepted" for identity in settings.identities]
+            tried += ["agent keys not accepted"] if settings.agent else []
         if self._password and not any(one.startswith(("password", "keyboard")) for one in tried):
             tried.append("password not accepted")
         text = ", ".join(tried) or "nothing to try"
         offered = f"; the server offers {self._words(', '.join(self._offered), _SHOWN)}" if self._offered else ""
         return PeerError(f"{text}{offered}", expected="a login", received=text.encode())
 
-    def _keys(self, probe: SshProbe) -> Iterator[Way]:
+    def _keys(self, settings: SshSettings) -> Iterator[Way]:
         user = self._user
-        for identity in probe.identities:
+        for identity in settings.identities:
             key = _load(identity)
             name = f"key {printable(identity.path)}"
             yield "publickey", name, lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
-        if probe.agent:
+        if settings.agent:
             agent = _Agent()
-            keys = agent.connect(probe.timeout, self._adopt)
+            keys = agent.connect(settings.timeout, self._adopt)
             if not keys:
                 self._tried.append("agent has no keys")
             for key in keys[:_MOST_AGENT_KEYS]:

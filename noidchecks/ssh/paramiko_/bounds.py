@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # What OpenSSH takes; more than the 35000 bytes that RFC 4253 section 6.1 asks for.
 PACKET_LIMIT = 256 << 10
-# Of messages other than data; a server that sends more of them has nothing to say.
+# Of messages between data; a server that sends more of them has nothing to say. Behind data they begin again: some
+# servers widen the window after each request.
 _MOST_MESSAGES = 10_000
 # Host keys, signatures and shares of a key exchange: an RSA key of 16384 bits takes 2 KiB, a certificate a few.
 _KEX_FIELD_LIMIT = 16 << 10
@@ -32,6 +33,7 @@ class Bounds:
     def check(self, kind: int, body: bytes) -> None:
         """Excess for a message, body being what follows its type, that is not to be taken apart."""
         if kind == _CHANNEL_DATA:
+            self._messages = 0
             return
         self._messages += 1
         if self._messages > _MOST_MESSAGES:

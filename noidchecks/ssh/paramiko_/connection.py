@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from ..probe import SshProbe
+    from ..settings import SshSettings
     from .sockets import Shuttable
 
     T = TypeVar("T")
@@ -36,8 +36,8 @@ class Connection:
     number of bytes for an identification string, never meets the server.
     """
 
-    def __init__(self, sock: socket.socket, probe: SshProbe, ours: str, seen: bytes) -> None:
-        self.probe = probe
+    def __init__(self, sock: socket.socket, settings: SshSettings, ours: str, seen: bytes) -> None:
+        self.settings = settings
         self._ours = ours
         self._socket = Resumed(sock, seen)
         self._sockets: list[Shuttable] = [self._socket]
@@ -73,14 +73,18 @@ class Connection:
 
     def exchange_keys(self) -> HostKey:
         """Returns the key that the server proves to have; PeerError, LocalError."""
-        probe = self.probe
-        known = known_hosts.read(probe.known_hosts, probe.host, probe.port) if probe.known_hosts else KnownKeys()
+        settings = self.settings
+        known = (
+            known_hosts.read(settings.known_hosts, settings.host, settings.port)
+            if settings.known_hosts
+            else KnownKeys()
+        )
         transport = self._transport = Transport(self._socket)
         transport.local_version = self._ours
-        transport.words = probe.gate.words
+        transport.words = settings.gate.words
         # The deadline is ours; paramiko's own limits are for those who have none.
-        if self.probe.timeout > 0:
-            limit = self.probe.timeout + 1
+        if self.settings.timeout > 0:
+            limit = self.settings.timeout + 1
             transport.banner_timeout = transport.auth_timeout = limit
             # One more would be a timer, which is a thread, and outlives the check.
             transport.packetizer.start_handshake = lambda _: None
@@ -88,13 +92,13 @@ class Connection:
         transport.start_client()
         # A silent server makes start_client() return too; this raises then.
         key = transport.get_remote_server_key()
-        return HostKey(probe.gate.words(key.get_name()), key.fingerprint, known.fingerprints, known.revoked)
+        return HostKey(settings.gate.words(key.get_name()), key.fingerprint, known.fingerprints, known.revoked)
 
     def log_in(self) -> str:
         """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
         assert self._transport is not None, "keys are exchanged"  # noqa: S101
-        assert self.probe.login is not None, "a login was asked for"  # noqa: S101
-        return Authentication(self._transport, self.probe.login, self._adopt).run(self.probe)
+        assert self.settings.login is not None, "a login was asked for"  # noqa: S101
+        return Authentication(self._transport, self.settings.login, self._adopt).run(self.settings)
 
     def open_sftp(self) -> paramiko.Channel:
         """Returns a channel on which the server said that it speaks SFTP; PeerError."""
@@ -103,7 +107,7 @@ class Connection:
             channel = self._transport.open_session()
             channel.invoke_subsystem("sftp")
         except (paramiko.ChannelException, paramiko.SSHException, EOFError) as error:
-            reason = self._transport.farewell or self.probe.gate.words(str(error), _SHOWN) or "the connection ends"
+            reason = self._transport.farewell or self.settings.gate.words(str(error), _SHOWN) or "the connection ends"
             raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
         # Not a step of ours that waits without end: the deadline ends the process.
         return channel
@@ -126,8 +130,15 @@ class Connection:
             reason = f"what the server sends takes more than {MEMORY >> 20} MiB of memory"
         elif isinstance(error, EOFError):
             reason = "the connection ends"
+        elif isinstance(error, RuntimeError) and "start new thread" in str(error):
+            mine = LocalError("this machine has no thread free for the session")
+            mine.phase = phase
+            return mine
+        elif isinstance(error, UnicodeError | LookupError):
+            # paramiko's words are of its own variables: bytes that are not UTF-8, a message of an unknown type.
+            reason = f"the server sends what paramiko cannot read ({type(error).__name__})"
         else:
-            reason = self.probe.gate.words(str(error) or type(error).__name__, _SHOWN)
+            reason = self.settings.gate.words(str(error) or type(error).__name__, _SHOWN)
         if phase == "kex":
             reason = f"Key exchange failed: {reason}"
         failure: ProbeError

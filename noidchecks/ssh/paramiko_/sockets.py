@@ -11,7 +11,7 @@ _RETRY = 0.02
 
 
 class Shuttable:
-    """A socket for one thread to wait on and another to shut; end() is for when nobody uses it any more."""
+    """A socket for one thread to wait on and another to shut; end() is for when no thread uses it any more."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -23,11 +23,11 @@ class Shuttable:
         return self._socket.send(data)
 
     def close(self) -> None:
-        """What paramiko calls; the descriptor stays until nobody can use it any more."""
+        """What paramiko calls; the descriptor stays until no thread can use it any more."""
         self.shut()
 
     def shut(self) -> None:
-        """Ends the connection for everybody who waits on it."""
+        """Ends the connection for every thread that waits on it."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:

@@ -20,7 +20,7 @@ _SHOWN = 200
 class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
     """A transport on which many attempts to log in follow one request for the service (RFC 4253 section 10).
 
-    paramiko asks anew before each attempt, and some servers end the connection at the second time. farewell is why the
+    paramiko asks again before each attempt, and some servers end the connection at the second time. farewell is why the
     server ended it (section 11.1), fit to be printed; "" when it said nothing.
     """
 

@@ -11,7 +11,7 @@ from ...errors import LocalError, PeerError, ProbeError
 from ...files.settings import Login
 from .. import frames
 from ..identity import Identity
-from ..probe import SshProbe
+from ..settings import SshSettings
 from .connection import Connection
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from . import paramiko
 
 _CHUNK = 65536
-# So many seconds behind the deadline a process ends that nobody ended.
+# The seconds after the deadline at which the kernel ends a process that the check has not killed.
 _GRACE = 1.0
 _SHOWN = 200
 _MOST_SEEN = 1 << 20
@@ -34,14 +34,14 @@ def serve(check: socket.socket) -> bool:
         given, connected = link.first()
     except EOFError:
         return True
-    settings, login, ours, seen, environment, folder = given
-    seconds = settings["timeout"]
+    plain, login, ours, seen, environment, folder = given
+    seconds = plain["timeout"]
     if seconds > 0:
         # The kernel keeps this one, whatever Python is busy with.
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
     _settle(environment, folder)
     _send_at_once(connected)
-    connection = Connection(connected, _probe(settings, login), ours, seen)
+    connection = Connection(connected, _settings(plain, login), ours, seen)
     try:
         _go_on(link, connection)
     except ProbeError as failure:
@@ -54,12 +54,12 @@ def serve(check: socket.socket) -> bool:
     return ended and threading.active_count() == 1
 
 
-def _probe(settings: dict[str, Any], login: tuple[Any, ...] | None) -> SshProbe:
+def _settings(plain: dict[str, Any], login: tuple[Any, ...] | None) -> SshSettings:
     if login is None:
-        return SshProbe(**settings)
+        return SshSettings(**plain)
     user, password, identities, agent = login
     keys = tuple(Identity(*one) for one in identities)
-    return SshProbe(**settings, login=Login(user, password), identities=keys, agent=agent)
+    return SshSettings(**plain, login=Login(user, password), identities=keys, agent=agent)
 
 
 def _go_on(link: _Link, connection: Connection) -> None:
@@ -72,7 +72,8 @@ def _go_on(link: _Link, connection: Connection) -> None:
     channel = connection.step("sftp", connection.open_sftp)
     link.send(frames.pack(frames.OPENED, b""))
     pump = threading.Thread(target=_pass_on, args=(connection, channel, link))
-    pump.start()
+    # Which fails where this machine has no thread free.
+    connection.step("sftp", pump.start)
     try:
         while True:
             channel.sendall(link.expect(frames.DATA))
@@ -101,7 +102,7 @@ def _pass_on(connection: Connection, channel: paramiko.Channel, link: _Link) -> 
 def _errors(connection: Connection, channel: paramiko.Channel) -> str:
     """Returns what a program in the place of the SFTP server wrote on its standard error."""
     said = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
-    return connection.probe.gate.words(said.strip(), _SHOWN)
+    return connection.settings.gate.words(said.strip(), _SHOWN)
 
 
 def _settle(environment: dict[str, str | None], folder: str) -> None:
@@ -124,7 +125,7 @@ def _send_at_once(sock: socket.socket) -> None:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
-            # It is reset already; who reads next hears of it.
+            # It is reset already; the next read reports it.
             pass
 
 

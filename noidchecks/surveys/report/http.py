@@ -13,7 +13,8 @@ import ssl
 from errno import ETIMEDOUT
 from time import monotonic
 
-from ...address import AF_UNSPEC, STREAM, look_up
+from ...address import AF_UNSPEC, STREAM
+from ...drivers.resolver import look_up
 from ...errors import ProbeError
 
 TYPE_CHECKING = False

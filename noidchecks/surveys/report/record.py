@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+from ...fields import is_finite
 from ...status.render import render
 from ...status.state import State
 from ..targets import fault_of_name
@@ -99,7 +100,8 @@ class Record:
         if not (
             isinstance(record._details, dict)
             and all(isinstance(text, str) for text in texts)
-            and all(isinstance(number, int | float) for number in numbers)
+            # An int may be too great for a float.
+            and all(isinstance(number, float) or (isinstance(number, int) and is_finite(number)) for number in numbers)
             and not any(fault_of_name(name) for name in (record.host, record.service))
             and record._separator in ("|", "| ", " | ", " |")
             and not any("\n" in one for one in record.perfdata)

@@ -21,7 +21,46 @@ def test_check(balancer: Balancer) -> None:
     assert balancer.run("check", balancer.write(ONE))[1].endswith("1 farm, 2 backends: valid\n")
     code, output = balancer.run("check", balancer.write(ONE.replace("2121", "0")))
     assert code == 1
-    assert output == "noidlb: farms.public-ftp.backends[0].port: must be 1 to 65535, not 0\n"
+    assert output == "noidlb: farms.public-ftp.backends[0].port (backend b1): must be 1 to 65535, not 0\n"
+
+
+def test_check_prints_all_errors_at_once(balancer: Balancer) -> None:
+    one = ONE.replace("2121", "0").replace('name = "b2"', 'name = "b2"\nweight = 500\nwieght = 2')
+    text = f"""
+{one}
+[farms.other]
+protocol = "ftpp"
+vip = "fe80::1"
+stickyy = 3
+[farms.third]
+protocol = "sftp"
+vip = "192.0.2.30"
+sticky = "90d"
+connection-limit = 0
+backends = [{{ name = "b1", address = "10.0.1.11" }}, {{ name = "b2", address = "10.0.1.11" }}, {{ name = "b3" }}]
+guardian = {{ rise = 0, fall = "3", interval = "10s", fast-interval = "20s" }}
+[service]
+metrics = "nowhere"
+"""
+    code, output = balancer.run("check", balancer.write(text))
+    assert code == 1
+    assert [line.partition(": ")[2].partition(": ")[0] for line in output.splitlines()] == [
+        "service.metrics",
+        "farms.public-ftp.backends[0].port (backend b1)",
+        "farms.public-ftp.backends[1] (backend b2)",
+        "farms.public-ftp.backends[1].weight (backend b2)",
+        "farms.other",
+        "farms.other.backends",
+        "farms.other.protocol",
+        "farms.other.vip",
+        "farms.third.backends[2].address (backend b3)",
+        "farms.third.guardian.fall",
+        "farms.third.guardian.fast-interval",
+        "farms.third.guardian.rise",
+        "farms.third.backends[1].address (backend b2)",
+        "farms.third.sticky",
+        "farms.third.connection-limit",
+    ]
 
 
 def test_show_prints_the_table_with_the_words_in_it(applied: Balancer) -> None:

@@ -102,3 +102,15 @@ def test_files_of_others_are_trouble(file: str, tmp_path: Path, capsys: pytest.C
     assert _run(words) == TROUBLE
     assert "--force" in capsys.readouterr().out
     assert _run([*words, "--force"]) == DONE
+
+
+@pytest.mark.parametrize("option", ["--out", "--run-dir"])
+def test_paths_with_other_than_plain_characters_are_refused(
+    file: str, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"--out": str(tmp_path / "out"), "--run-dir": str(tmp_path / "run")}
+    options[option] = f"{tmp_path}/x; touch y"
+    words = [word for pair in options.items() for word in pair]
+    assert _run(["pair", file, "--node", "lb1", *words]) == USAGE
+    assert "must be an absolute path of at most" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["farms.toml"]

@@ -65,3 +65,12 @@ def test_watching_ends_with_control_c(applied: Balancer, nft: Played) -> None:
         process.stdout.read()
     assert sum(line.startswith("FARM") for line in seen) >= 1
     assert process.returncode == 0
+
+
+def test_status_of_one_farm(applied: Balancer) -> None:
+    code, output = applied.run("status", "boot")
+    assert code == 0
+    assert [line.split()[0] for line in output.splitlines()] == ["FARM", "boot", "b1", "b2"]
+    assert [farm["name"] for farm in json.loads(applied.run("status", "boot", "--json")[1])["farms"]] == ["boot"]
+    code, output = applied.run("status", "boat")
+    assert (code, "there is no farm 'boat': did you mean 'boot'?" in output) == (3, True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -266,3 +267,29 @@ def test_no_other_name_comes_through(name: str) -> None:
         else:
             with pytest.raises(FarmError, match="must be 1 to 63 letters"):
                 farms_of({"farms": changed})
+
+
+@pytest.mark.parametrize(
+    ("path", "farm"),
+    [
+        ("farms.ftp", "ftp"),
+        ("farms.ftp.example.org.backends[3].weight", "ftp.example.org"),
+        ("farms.ftp.guardian.fast-interval", "ftp"),
+        ("farms.ftp.vip", "ftp"),
+        ("farms.ftp.ports[1]", "ftp"),
+        ("service.metrics", ""),
+        ("farms", ""),
+    ],
+)
+def test_an_error_names_its_farm(path: str, farm: str) -> None:
+    assert FarmError(path, "is wrong").farm == farm
+    assert FarmError(path, "is wrong").to_document()["path"] == path
+
+
+def test_errors_come_together_and_can_be_copied() -> None:
+    with pytest.raises(FarmError) as caught:
+        parse(SMALLEST.replace('protocol = "ftp"', 'protocol = "ftpp"').replace('address = "', 'address = "x'))
+    first, second = caught.value.all
+    assert "(backend " in str(second)
+    assert first.path.endswith("protocol")
+    assert pickle.loads(pickle.dumps(caught.value)).all == caught.value.all

@@ -7,13 +7,12 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from noidlb.doctor import machine as doctor
+from noidlb.doctor import routes
 from noidlb.doctor.machine import examine
 from noidlb.farm import Farm, Mode, Protocol
-from noidlb.finding import Finding
-from noidlb.guard import Guard
+from noidlb.finding import Finding, some
 from noidlb.nft import host as modules, nft as kernel
-from noidlb.nft.listing import BaseChain, Snapshot
+from noidlb.nft.listing import Snapshot
 from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import VERSION
 
@@ -43,10 +42,11 @@ def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.Mon
     nft.answer("--version", out="nftables v1.0.6 (Lester Gooch #5)\n")
     conntrack.answer("--version", out="conntrack v1.4.7 (conntrack-tools)\n")
     monkeypatch.setattr(kernel, "read", lambda: Snapshot(VERSION))
-    monkeypatch.setattr(kernel, "other_chains", list)
+    monkeypatch.setattr(kernel, "ruleset", str)
+    monkeypatch.setattr(routes, "local_addresses", list)
     # Everything can be reached, and the VIPs are ours.
     monkeypatch.setattr(
-        doctor, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
+        modules, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
     )
 
     def examined(*farms: Farm, **changes: str | None) -> list[Finding]:
@@ -95,7 +95,12 @@ def test_a_healthy_machine(look: Examine) -> None:
         ("proc/sys/net/netfilter/nf_conntrack_expect_max", "64\n", "warn   nf_conntrack_expect_max: 64: at least 4096"),
         ("sys/class/net/br0/bridge/bridge_id", "x", "warn   bridges: bridge-nf-call-iptables: frames"),
         ("sys/module/nf_conntrack_ftp/parameters/loose", "Y\n", "warn   nf_conntrack_ftp: loose is on"),
-        ("proc/net/ip_tables_names", "filter\nnat\n", "note   iptables: its legacy nat table is in use"),
+        (
+            "proc/net/ip_tables_names",
+            "filter\nnat\n",
+            "note   iptables: iptables-legacy has tables in use (filter, nat), which nft does not list; rules for",
+        ),
+        ("proc/net/ip6_tables_names", "raw\n", "note   iptables: ip6tables-legacy has tables in use (raw)"),
     ],
 )
 def test_what_is_wrong_is_said(look: Examine, file: str, text: str | None, line: str) -> None:
@@ -136,39 +141,50 @@ def test_missing_parts_are_faults(look: Examine, nft: Played) -> None:
 @pytest.mark.parametrize(
     ("snapshot", "line"),
     [
-        (None, "note   table: is not in the kernel: nothing is balanced until noidlb apply"),
-        (Snapshot(None), "warn   table: is of another version, or damaged: noidlb apply replaces it"),
+        (None, "note   table: is not in the kernel: nothing is balanced: noidlb apply"),
+        (Snapshot(1), "warn   table: is of another version: noidlb apply replaces it"),
+        (Snapshot(None, damage="chain nat4 was changed"), "fault  table: is damaged: chain nat4 was changed: noidlb"),
     ],
 )
 def test_the_table(look: Examine, monkeypatch: pytest.MonkeyPatch, snapshot: Snapshot | None, line: str) -> None:
     monkeypatch.setattr(kernel, "read", lambda: snapshot)
-    assert bad(look(FTP)) == [line]
+    (found,) = bad(look(FTP))
+    assert found.startswith(line)
 
 
-def chain(**changes: object) -> BaseChain:
-    values = {"family": "ip", "table": "t", "name": "c", "type": "nat", "hook": "prerouting", "policy": "accept"}
-    return BaseChain(**{**values, "priority": -100, **changes})  # type: ignore[arg-type]
+def base(**changes: object) -> str:
+    values = {"family": "ip", "type": "nat", "hook": "prerouting", "priority": -100, **changes}
+    head = "type {type} hook {hook} priority {priority}; policy accept;".format(**values)
+    return f"table {values['family']} t {{\n\tchain c {{\n\t\t{head}\n\t}}\n}}\n"
 
 
 @pytest.mark.parametrize(
     ("other", "line"),
     [
-        (chain(), "warn   other NAT: table ip t, chain c is at our priority"),
-        (chain(priority=-150), "warn   other NAT: table ip t, chain c is before our chains"),
-        (chain(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after our chains"),
-        (chain(hook="forward", type="filter", policy="drop"), "note   firewall: table ip t, chain c drops what"),
+        (base(), "warn   other NAT: table ip t, chain c is at our priority"),
+        (base(priority=-150), "warn   other NAT: table ip t, chain c is before our chains"),
+        (base(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after our chains"),
     ],
 )
-def test_chains_of_others(look: Examine, monkeypatch: pytest.MonkeyPatch, other: BaseChain, line: str) -> None:
-    monkeypatch.setattr(kernel, "other_chains", lambda: [other])
+def test_chains_of_others(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str, line: str) -> None:
+    monkeypatch.setattr(kernel, "ruleset", lambda: other)
     (found,) = bad(look(FTP))
     assert found.startswith(line)
 
 
-@pytest.mark.parametrize("other", [chain(hook="forward", type="filter"), chain(hook="input", type="nat")])
-def test_chains_that_do_not_matter(look: Examine, monkeypatch: pytest.MonkeyPatch, other: BaseChain) -> None:
-    monkeypatch.setattr(kernel, "other_chains", lambda: [other])
+@pytest.mark.parametrize("other", [base(hook="forward", type="filter"), base(hook="input", type="nat")])
+def test_chains_that_do_not_matter(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+    monkeypatch.setattr(kernel, "ruleset", lambda: other)
     assert bad(look(FTP)) == []
+
+
+def test_a_firewall_that_turns_clients_away_is_a_fault(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = base(family="inet", hook="forward", type="filter", priority=10).replace("policy accept", "policy drop")
+    monkeypatch.setattr(kernel, "ruleset", lambda: text)
+    (found,) = bad(look(FTP), "fault")
+    assert found.startswith("fault  firewall: table inet t, chain c: its policy drop in the hook forward turns away")
+    assert look() == look()
+    assert bad(look()) == []
 
 
 def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,30 +192,30 @@ def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.Monkey
         raise KernelError("no")
 
     monkeypatch.setattr(kernel, "read", fail)
-    monkeypatch.setattr(kernel, "other_chains", fail)
+    monkeypatch.setattr(kernel, "ruleset", fail)
     monkeypatch.setattr(kernel, "missing_parts", fail)
     assert bad(look(FTP)) == ["fault  kernel: no"]
 
 
 def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = {"10.20.1.2": None, "10.20.2.2": "10.20.2.2"}
-    monkeypatch.setattr(doctor, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
+    monkeypatch.setattr(modules, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
     many = farm("many", 2, backends=(backend(1), backend(2), backend(3)))
     assert bad(look(many)) == [
-        "warn   VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so nobody answers for it unless the "
-        "network routes it here; ip address add it, or let keepalived do so",
-        "fault  backends: 10.20.1.2: no route leads there",
+        "fault  VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so it answers no client that asks "
+        "for it: ip address add it, or let keepalived do so, or route it to the device lo",
+        "fault  backends: 10.20.1.2: no route leads there: ip route add one",
         "warn   backends: 10.20.2.2: this machine itself; farms in mode dnat cannot be tested from here",
     ]
 
 
 def test_looking_for_a_route_sends_nothing() -> None:
-    assert doctor.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
+    assert modules.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
 
 
 def test_only_some_of_many_are_named() -> None:
-    assert doctor._some(list("abcdefg")) == "a, b, c, d, e and 2 more"
-    assert doctor._some(["a"]) == "a"
+    assert some(list("abcdefg")) == "a, b, c, d, e and 2 more"
+    assert some(["a"]) == "a"
 
 
 def test_modules(tmp_path: Path) -> None:
@@ -244,10 +260,3 @@ def test_modules_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch
 def test_farms_need_the_helpers_of_their_protocols() -> None:
     assert modules.nat_helpers(BOTH) == ["nf_nat_ftp", "nf_nat_tftp"]
     assert modules.nat_helpers((farm("s", protocol=Protocol.SFTP),)) == []
-
-
-def test_a_command_that_cannot_be_run_is_a_fault(look: Examine) -> None:
-    (found,) = bad(look(farm(guardian=Guard(commands=("/no/such/plugin HOST",)))), "fault")
-    assert "cannot be checked" in found
-    assert "/no/such/plugin" in found
-    assert bad(look(farm(guardian=Guard())), "fault") == []

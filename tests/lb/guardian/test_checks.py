@@ -157,6 +157,19 @@ async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
     assert [result.state for result in results] == [State.OK] * 7
 
 
+async def test_words_that_cannot_be_run_hold_up_none_that_wait_behind_them() -> None:
+    checks = CheckRunner(most=1)
+    results: asyncio.Queue[Result] = asyncio.Queue()
+    with Peer(FTP) as peer:
+        good = Check(shlex.split(f"check_ftp -H 127.0.0.1 -p {peer.port}"), 10)
+        for check in (good, Check(["check_ftp"], 10), good):
+            checks.start(check, results.put_nowait)
+        async with asyncio.timeout(60):
+            states = [(await results.get()).state for _ in range(3)]
+    await checks.close()
+    assert sorted(states) == [State.OK, State.OK, State.UNKNOWN]
+
+
 async def test_a_hung_peer_delays_no_other() -> None:
     checks = CheckRunner()
     with Peer(silent) as hung, Peer(FTP) as well:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from noidlb.mark_layout import MANY, Layout
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Outline, list_commands, read_chains, read_elements, read_outline, to_snapshot
+from noidlb.nft.listing import Outline, list_commands, read_elements, read_outline, to_snapshot
 from noidlb.nft.skeleton import VERSION, skeleton
 from noidlb.nft.table import MAPS, Table
 
@@ -165,12 +165,3 @@ def test_answers_are_one_a_line() -> None:
     ]
     output = "".join(f"{json.dumps(one)}\n" for one in answers).encode()
     assert read_elements(output) == {"ftp4": [1], "slot4": []}
-
-
-def test_base_chains_of_others() -> None:
-    chain = {"family": "ip", "table": "nat", "name": "PREROUTING", "handle": 1}
-    hooked = chain | {"type": "nat", "hook": "prerouting", "prio": -100, "policy": "accept"}
-    ours = hooked | {"family": "inet", "table": "noidlb"}
-    output = json.dumps({"nftables": [{"metainfo": {}}, {"chain": chain}, {"chain": hooked}, {"chain": ours}]}).encode()
-    (found,) = read_chains(output)
-    assert (found.family, found.table, found.name, found.priority) == ("ip", "nat", "PREROUTING", -100)

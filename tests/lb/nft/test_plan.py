@@ -139,7 +139,17 @@ def test_changes_are_told_in_words(current: Current) -> None:
 
 
 def test_a_farm_that_changes_its_mode_is_told(current: Current) -> None:
-    assert lines(current, (FTP,), (farm("ftp", mode=Mode.DNAT),)) != []
+    v4 = (ip_address("192.0.2.1"),)
+    snat, dnat = farm("one", 1, vip=v4), farm("one", 1, vip=v4, mode=Mode.DNAT)
+    fixed = farm("one", 1, vip=v4, source=(ip_address("10.0.0.1"),))
+    told = "service tcp 192.0.2.1 21 of farm one: mode"
+    assert lines(current, (snat,), (dnat,)) == [f"{told} snat becomes dnat"]
+    assert lines(current, (dnat,), (fixed,)) == [f"{told} dnat becomes snat from 10.0.0.1"]
+    assert lines(current, (fixed,), (snat,)) == [f"{told} snat from 10.0.0.1 becomes snat"]
+    assert lines(current, (snat,), (farm("one", 1, vip=v4, mode=Mode.DNAT, sticky=60),)) == [
+        "service tcp 192.0.2.1 21 of farm one: goto plain4 becomes goto sticky4-60",
+        f"{told} snat becomes dnat",
+    ]
 
 
 def as_names(farms: tuple[Farm, ...], found: Mapping[int, tuple[int, int]]) -> dict[str, tuple[int, int]]:

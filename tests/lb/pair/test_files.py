@@ -12,14 +12,14 @@ import pytest
 from noidlb.config.pair import Leg, with_sources
 from noidlb.farm import Mode
 from noidlb.pair.conntrackd import sysctl_conf
-from noidlb.pair.files import SIGN, ForeignFileError, files_of, write_files
+from noidlb.pair.files import SIGN, ForeignFileError, PathError, files_of, write_files
 from noidlb.pair.keepalived import keepalived_conf
 from noidlb.pair.rules import LOST, pair_rules
 
 from tests.lb.config.test_pair import ftp
 from tests.support.lb.pairs import node, pair
 
-RUN = Path("/run/noidlb")
+RUN = Path("/run/noidlb-pair")
 FOLDER = Path("/etc/noidlb/pair")
 
 
@@ -181,3 +181,51 @@ def test_nft_takes_the_rules() -> None:
     for farms in ((), with_sources((ftp(),), pair())):
         done = subprocess.run(["nft", "-c", "-f", "-"], input=pair_rules(farms, 1), text=True, capture_output=True)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/run/x; touch y #", "/r un", "/run/$(id)", "/run/`id`", "/run/x\ny", "/run/{x}", "/run/a'b", '/run/a"b',
+        "/run/!x", "/run/#x", "/run/~x", "/run/x&", "/run/*", "/run/é", "run", "/", "/run/../etc", "/run/\\x",
+        f"/{'x' * 300}",
+    ],
+)  # fmt: skip
+def test_paths_that_a_shell_or_a_configuration_reads_otherwise_are_refused(path: str) -> None:
+    for folder, run in ((Path(path), RUN), (FOLDER, Path(path))):
+        with pytest.raises(PathError, match="must be an absolute path of at most"):
+            files_of(pair(), node(1), (ftp(),), "0" * 64, folder, run)
+
+
+def test_the_socket_of_conntrackd_has_a_name_that_the_kernel_takes() -> None:
+    with pytest.raises(PathError, match="at most 80 letters"):
+        files_of(pair(), node(1), (ftp(),), "0" * 64, FOLDER, Path("/" + "x" * 90))
+
+
+@pytest.mark.parametrize("link", ["role", "role.new", ".noidlb-role"])
+def test_no_link_in_the_folder_of_the_role_is_followed(tmp_path: Path, link: str) -> None:
+    victim, inside = tmp_path / "victim", tmp_path / "other"
+    victim.write_text("precious\n")
+    inside.mkdir()
+    run = tmp_path / "run"
+    run.mkdir()
+    write_files(files_of(pair(), node(1), (ftp(),), "0" * 64, tmp_path / "out", run), tmp_path / "out")
+    for target in (victim, inside, tmp_path / "missing"):
+        (run / link).symlink_to(target)
+        subprocess.run([tmp_path / "out" / "notify", "GROUP", "noidlb", "FAULT", "130"], check=True)
+        assert victim.read_text() == "precious\n"
+        assert not list(inside.iterdir())
+        assert not (tmp_path / "missing").exists()
+        assert (run / "role").read_text() == "fault\n"
+        assert not (run / "role").is_symlink()
+        assert (run / "role").stat().st_mode & 0o777 == 0o644
+        (run / link).unlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out", "run", "victim"]
+
+
+def test_a_role_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "role" / "full").mkdir(parents=True)
+    write_files(files_of(pair(), node(1), (ftp(),), "0" * 64, tmp_path / "out", run), tmp_path / "out")
+    subprocess.run([tmp_path / "out" / "notify", "GROUP", "noidlb", "FAULT", "130"], check=True, capture_output=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]

@@ -7,11 +7,11 @@ from noidlb.service import http as scrape
 from noidlb.service.http import MetricsServer
 
 
-async def page() -> str:
-    return "a page\n"
+async def page() -> list[bytes]:
+    return [b"a ", b"page\n"]
 
 
-async def broken() -> str:
+async def broken() -> list[bytes]:
     raise ValueError("a defect")
 
 
@@ -62,4 +62,61 @@ async def test_one_who_sends_without_end_or_nothing_is_let_go(monkeypatch: pytes
     async with asyncio.timeout(20):
         assert await reader.read() == b""
     writer.close()
+    await server.close()
+
+
+class Pages:
+    """Writes a page when it is allowed to, and counts."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.gate = asyncio.Event()
+
+    async def __call__(self) -> list[bytes]:
+        self.made += 1
+        await self.gate.wait()
+        return [b"x" * 100_000] * 50
+
+
+GET = b"GET /metrics HTTP/1.1\r\n\r\n"
+
+
+async def test_all_who_ask_within_a_second_share_one_page() -> None:
+    pages = Pages()
+    server = MetricsServer(pages)
+    await server.open("127.0.0.1", 0)
+    asked = [asyncio.create_task(fetch(server, GET)) for _ in range(12)]
+    while not pages.made:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0.001)
+    pages.gate.set()
+    assert {code for code, _ in await asyncio.gather(*asked)} == {200}
+    assert pages.made == 1
+    await server.close()
+
+
+async def test_silent_clients_make_room_for_those_that_ask() -> None:
+    server = MetricsServer(page)
+    await server.open("127.0.0.1", 0)
+    silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
+    async with asyncio.timeout(20):
+        assert await fetch(server, GET) == (200, b"a page\n")
+    assert len(server._clients) <= 2 * scrape._CLIENTS
+    for _, writer in silent:
+        writer.close()
+    await server.close()
+
+
+async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "_PATIENCE", 0.3)
+    pages = Pages()
+    pages.gate.set()
+    server = MetricsServer(pages)
+    await server.open("127.0.0.1", 0)
+    _lazy, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(GET)
+    async with asyncio.timeout(60):
+        assert (await fetch(server, GET))[0] == 200
+        while server._clients:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.01)
+    writer.transport.abort()
     await server.close()

@@ -1,25 +1,35 @@
 from __future__ import annotations
 
+from ipaddress import ip_address
+from typing import Any
+
+from noidlb.farm import BackendState, Condition, Farm
 from noidlb.guard import Guard
 from noidlb.guardian.guardian import Counts
 from noidlb.guardian.health import Health
+from noidlb.nft.compile import compile_table
+from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
+from noidlb.overrides import Overrides
 from noidlb.service.metrics import MetricsSnapshot, write
+from noidlb.status import survey
 
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
 from tests.support.lb.farms import farm
 
-FARM = farm("ftp", count=2, guardian=Guard())
+V4 = (ip_address("10.10.0.100"),)
+FARM = farm("ftp", count=2, guardian=Guard(), vip=V4)
 COUNTS = Counts(
     transactions=7, failed_transactions=1, flips=3, targets=2, started=9, running=2, overdue=0, latest=0.001
 )
 
+DOWN = Condition(BackendState.DOWN)
 INFO = {"version": "1.0", "farms": "0" * 64, "role": "master"}
 
 
-def health(backend: str, state: str, command: str = "check_ftp -H HOST") -> Health:
+def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight: int | None = None) -> Health:
     last = Result(State.OK, "FTP OK", timings=Timings(0.25, {"connect": 0.125}))
     return Health(
         farm="ftp",
@@ -33,16 +43,32 @@ def health(backend: str, state: str, command: str = "check_ftp -H HOST") -> Heal
         streak=1,
         flaps=2,
         probes=4,
-        weight=None,
+        weight=weight,
     )
 
 
-def view(*found: Health, flows: dict[int, int] | None = None) -> MetricsSnapshot:
-    return MetricsSnapshot(farms=(FARM,), health=found, counts=COUNTS, flows=flows, info=INFO, others={"hook_runs": 5})
+def view(
+    *found: Health,
+    flows: dict[int, int] | None = None,
+    conditions: dict[tuple[str, str], Condition] | None = None,
+    stopped: frozenset[str] = frozenset(),
+    one: Farm = FARM,
+) -> MetricsSnapshot:
+    table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
+    statuses = survey((one,), Overrides(), table, flows)
+    return MetricsSnapshot(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
+
+
+def written(view: MetricsSnapshot) -> str:
+    return b"".join(write(view)).decode()
+
+
+def page(*found: Health, **given: Any) -> list[str]:
+    return written(view(*found, **given)).splitlines()
 
 
 def test_the_page() -> None:
-    lines = write(view(health("b1", "up"), health("b2", "unknown"))).splitlines()
+    lines = page(health("b1", "up"), health("b2", "unknown"))
     labels = 'farm="ftp",backend="b1",address="192.0.2.1:21",probe="check_ftp -H HOST"'
     assert f"noidlb_backend_up{{{labels}}} 1" in lines
     assert f"noidlb_backend_flaps_total{{{labels}}} 2" in lines
@@ -56,7 +82,7 @@ def test_the_page() -> None:
 
 
 def test_each_family_has_one_head_and_stands_together() -> None:
-    lines = write(view(health("b1", "up"), health("b2", "down"))).splitlines()
+    lines = page(health("b1", "up"), health("b2", "down"))
     heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(heads) == len(set(heads))
     names = [line.partition("{")[0].partition(" ")[0] for line in lines if not line.startswith("#")]
@@ -64,14 +90,46 @@ def test_each_family_has_one_head_and_stands_together() -> None:
 
 
 def test_connections_are_those_of_the_marks() -> None:
-    mark = Marks((FARM,)).backend(FARM, "b2")
-    page = write(view(flows={mark: 12}))
-    assert 'noidlb_connections{farm="ftp",backend="b1"} 0\n' in page
-    assert 'noidlb_connections{farm="ftp",backend="b2"} 12\n' in page
-    # When nobody can count, nothing is claimed.
-    assert "noidlb_connections" not in write(view())
+    found = page(flows={Marks((FARM,)).backend(FARM, "b2"): 12})
+    assert 'noidlb_connections{farm="ftp",backend="b1"} 0' in found
+    assert 'noidlb_connections{farm="ftp",backend="b2"} 12' in found
+    assert 'noidlb_farm_connections{farm="ftp"} 12' in found
+    # When they cannot be counted, nothing is claimed.
+    assert not [line for line in page() if line.startswith(("noidlb_connections", "noidlb_farm_connections"))]
+
+
+def test_what_clients_get_of_a_farm() -> None:
+    states = 'noidlb_farm_state{farm="ftp",family="ipv4",state="%s"} %d'
+    assert states % ("serving", 1) in page()
+    assert states % ("refusing", 0) in page()
+    dead = page(health("b1", "up"), conditions={("ftp", "b1"): DOWN, ("ftp", "b2"): DOWN})
+    # The guardian may see a backend up while no client gets any.
+    assert [line for line in dead if line.startswith("noidlb_backend_up{")]
+    assert states % ("refusing", 1) in dead
+    assert 'noidlb_farm_backends{farm="ftp",state="down"} 2' in dead
+    assert 'noidlb_backend_state{farm="ftp",backend="b1",state="down"} 1' in dead
+    stopped = page(health("b1", "up"), stopped=frozenset({"ftp"}))
+    assert states % ("stopped", 1) in stopped
+    assert states % ("serving", 0) in stopped
+    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0' in stopped
+
+
+def test_one_ip_version_that_refuses_is_told() -> None:
+    both = farm("ftp", count=1)
+    found = page(one=both, conditions={("ftp", "b1"): Condition(BackendState.UP, lost=frozenset({6}))})
+    assert 'noidlb_farm_state{farm="ftp",family="ipv4",state="serving"} 1' in found
+    assert 'noidlb_farm_state{farm="ftp",family="ipv6",state="refusing"} 1' in found
+
+
+def test_what_clients_get_of_a_backend() -> None:
+    found = page(health("b1", "up", weight=50), conditions={("ftp", "b2"): DOWN})
+    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.500000' in found
+    assert 'noidlb_backend_weight{farm="ftp",backend="b2"} 0' in found
+    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b1"} 1.000000' in found
+    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b2"} 0.000000' in found
+    assert 'noidlb_backend_connections_total{farm="ftp",backend="b1"} 0' in found
 
 
 def test_labels_are_escaped() -> None:
-    page = write(view(health("b1", "up", command='a "quoted" \\ and\nnew')))
-    assert r'probe="a \"quoted\" \\ and\nnew"' in page
+    lines = page(health("b1", "up", command='a "quoted" \\ and\nnew'))
+    assert any(r'probe="a \"quoted\" \\ and\nnew"' in line for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import paramiko
 import pytest
 
-from noidchecks import File, Listing, Range, State
+from noidchecks import File, Listing, LocalError, PeerError, ProbeError, Range, State
+from noidchecks.ssh.paramiko_.connection import Connection
 from tests.support.sftp import Conduct, sftp_server
 from tests.support.ssh_logins import FINE, SHA, Check, late, probe
 from tests.support.waiting import LONG, until
@@ -149,3 +151,24 @@ def test_at_the_deadline_the_canary_is_taken_back(run: Check, folder: Path) -> N
         result = run(probe(port, timeout=1, put="in"))
         assert result.state == State.CRITICAL
         until(lambda: not list((folder / "in").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "text"),
+    [
+        (RuntimeError("can't start new thread"), LocalError, "this machine has no thread free for the session"),
+        (KeyError(200), PeerError, "the server sends what paramiko cannot read (KeyError)"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), PeerError, "what paramiko cannot read (UnicodeDecodeError)"),
+    ],
+)
+def test_whose_fault_it_is(error: Exception, state: type[ProbeError], text: str) -> None:
+    def fail() -> None:
+        raise error
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(ours, probe(22), "SSH-2.0-x", b"")
+        with pytest.raises(state) as caught:
+            connection.step("login", fail)
+        assert text in caught.value.message
+        assert caught.value.phase == "login"

@@ -79,6 +79,7 @@ BAD = {
     "no details": changed(details=None),
     "no metrics": changed(details={}),
     "metrics of another kind": changed(details={"metrics": [{"label": 1, "value": "x", "unit": []}]}),
+    "a metric beyond all floats": changed(details={"metrics": [{"label": "a", "value": 10**400, "unit": ""}]}),
     "a field missing": json.dumps({"host": "h"}),
     "deep": "[" * 100_000,
     "long": "x" * 3_000_000,

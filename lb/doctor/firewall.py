@@ -1,0 +1,219 @@
+"""Rules of others that drop, do not track or translate what a farm's clients and backends send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, product
+
+from ..farm import Farm, IPAddress
+from ..finding import FAULT, WARN, Finding, some
+from ..mark_layout import layout_of
+from .packet_path import Done, Drop, lead
+from .probe_packets import NEW, Way, packets
+from .rules import Chain, Rule
+
+# So many ways of connections are led through all chains; more are like one of these.
+_MOST_WAYS = 64
+_SHOWN = 120
+_TRACKED = "ct state established,related accept"
+_TRANSLATED = "ct status dnat accept"
+_STATES = "RELATED,ESTABLISHED,DNAT"
+
+
+@dataclass(slots=True)
+class _Hit:
+    """What a rule of somebody's does, and to what."""
+
+    chain: Chain
+    inside: Chain
+    rule: Rule | None
+    name: str = ""
+    exceptions: tuple[Rule, ...] = ()
+    is_certain: bool = True
+    whats: dict[str, None] = field(default_factory=dict)
+    ways: dict[Way, None] = field(default_factory=dict)
+    replies: bool = False
+    requests: bool = False
+
+    def add(self, way: Way, what: str, *, is_reply: bool) -> None:
+        self.whats[what] = None
+        self.ways[way] = None
+        self.replies |= is_reply
+        self.requests |= not is_reply
+
+
+def ways_of(
+    farms: Sequence[Farm],
+    sides: dict[IPAddress, str],
+    client_sides: dict[IPAddress, Sequence[str | None]],
+    own: frozenset[IPAddress] = frozenset(),
+) -> list[list[Way]]:
+    """Returns the ways of the farms' connections, those together that differ in the client's interface alone.
+
+    sides are the interfaces that lead to backends, client_sides those by which a VIP's clients may come; own are
+    backends that are this machine.
+    """
+
+    mask = layout_of(tuple(farms)).mask
+
+    def each() -> Iterator[list[Way]]:
+        for farm in farms:
+            for vip, port, backend in product(farm.vip, farm.ports, farm.backends):
+                address = backend.address_of(vip.version)
+                if address is not None:
+                    yield [
+                        Way(
+                            farm=farm,
+                            vip=vip,
+                            port=port,
+                            backend=address,
+                            backend_port=backend.port or port,
+                            client_side=side,
+                            backend_side=sides.get(address),
+                            is_local=address in own,
+                            mask=mask,
+                        )
+                        for side in client_sides.get(vip, (None,))
+                    ]
+
+    return list(islice(each(), _MOST_WAYS))
+
+
+def examine_firewall(chains: Sequence[Chain], ways: Sequence[Sequence[Way]]) -> Iterator[Finding]:
+    """Leads the packets of these ways through the base chains of others, and tells which do not get through."""
+    drops: dict[tuple[int, int], _Hit] = {}
+    effects: dict[tuple[int, str, bool], _Hit] = {}
+    bases = [one for one in chains if one.hook and one.family in ("ip", "ip6", "inet", "netdev")]
+    for chain, alike in product(bases, ways):
+        _pass(chain, alike, drops, effects)
+    for hit in drops.values():
+        yield _dropped(hit)
+    for (rule, name, certain), hit in effects.items():
+        if certain or (rule, name, True) not in effects:
+            yield _done(hit)
+
+
+def _pass(
+    chain: Chain,
+    alike: Sequence[Way],
+    drops: dict[tuple[int, int], _Hit],
+    effects: dict[tuple[int, str, bool], _Hit],
+) -> None:
+    for variants in zip(*(packets(way, chain) for way in alike), strict=True):
+        passages = [lead(packet, chain) for packet in variants]
+        ends = [one.drop for one in passages if one.drop is not None]
+        if len(ends) == len(passages):
+            # By whichever interface a client comes.
+            sure = min(ends, key=lambda one: len(one.exceptions))
+            certain = all(not one.exceptions for one in ends)
+            made = _Hit(chain, sure.inside, sure.rule, exceptions=sure.exceptions, is_certain=False)
+            hit = drops.setdefault(_key(sure), made)
+            hit.is_certain |= certain
+            hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
+        for passage in passages:
+            for done in passage.done:
+                certain = done.is_certain
+                # Of other packets, what is not certain hangs on the client's own address.
+                if (name := _harm(done)) and (certain or variants[0].what == NEW):
+                    certain &= name != _UNCLEAR
+                    made = _Hit(chain, chain, done.rule, name=name, is_certain=certain)
+                    hit = effects.setdefault((id(done.rule), name, certain), made)
+                    hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
+
+
+_NOTRACK, _ZONE, _UNCLEAR = "are not tracked", "are put into another conntrack zone", "get a target CT"
+
+
+def _harm(done: Done) -> str:
+    if done.effect.name == "notrack":
+        return _NOTRACK
+    if done.effect.name.startswith("ct ") and "zone" in done.effect.name and done.effect.words != ("0",):
+        return _ZONE
+    if done.effect.name == "xt target CT":
+        return _UNCLEAR
+    return ""
+
+
+def _key(drop: Drop) -> tuple[int, int]:
+    return id(drop.chain), id(drop.rule) if drop.rule is not None else 0
+
+
+def _dropped(hit: _Hit) -> Finding:
+    by = f"its policy drop in the hook {hit.chain.hook}" if hit.rule is None else f"the rule {_shown(hit.rule)!r}"
+    if hit.rule is not None and hit.inside is not hit.chain:
+        by += f" of chain {hit.inside.name}"
+    exceptions = [_shown(one) for one in hit.exceptions if one.text]
+    unless = f", unless {exceptions[0]!r} lets them pass" if exceptions and not hit.is_certain else ""
+    text = f"{hit.chain}: {by} turns away {_listed(hit.whats)} of {_farms(hit)}{unless}"
+    return Finding(FAULT if hit.is_certain else WARN, "firewall", text, _cure(hit))
+
+
+def _done(hit: _Hit) -> Finding:
+    subject = {_NOTRACK: "notrack", _ZONE: "conntrack zone"}.get(hit.name, "target CT")
+    shown = _shown(hit.rule) if hit.rule else ""
+    text = f"{hit.chain}: by the rule {shown!r} packets of {_farms(hit)} {hit.name}"
+    if hit.name == _UNCLEAR:
+        return Finding(WARN, subject, text, "see with iptables-save -t raw that it sets neither notrack nor a zone")
+    text += ", so they reach no backend" if hit.name == _NOTRACK else ", where their answers are not found"
+    return Finding(FAULT if hit.is_certain else WARN, subject, text, _before(hit))
+
+
+def _cure(hit: _Hit) -> str:
+    chain = hit.chain
+    if chain.hook in ("prerouting", "ingress"):
+        return _before(hit)
+    name = "ip6tables" if chain.family == "ip6" else "iptables"
+    if chain.table == "firewalld":
+        return (
+            "set StrictForwardPorts=no in /etc/firewalld/firewalld.conf, where it is yes, and run firewall-cmd "
+            "--reload; or allow it by a policy: firewall-cmd --permanent --new-policy farms, with --add-ingress-zone "
+            "ANY, --add-egress-zone ANY and --set-target ACCEPT"
+        )
+    if any(one.startswith("DOCKER") for one in chain.siblings):
+        return f"{name} -I DOCKER-USER -m conntrack --ctstate {_STATES} -j ACCEPT, at each start of docker"
+    if ufw := next((one for one in chain.siblings if one in ("ufw-before-forward", "ufw6-before-forward")), ""):
+        rules = "before6.rules" if chain.family == "ip6" else "before.rules"
+        return (
+            f"write -A {ufw} -m conntrack --ctstate {_STATES} -j ACCEPT before COMMIT into /etc/ufw/{rules}, and run "
+            "ufw reload"
+        )
+    if chain.is_of_iptables:
+        return f"{name} -t {chain.table} -I {chain.name} -m conntrack --ctstate {_STATES} -j ACCEPT, and keep it"
+    place = f"{chain.family} {chain.table} {chain.name}"
+    rules = "; ".join(f"insert rule {place} {rule}" for rule in (_TRANSLATED, _TRACKED))
+    return f"nft '{rules}', and keep both in the file of its rules"
+
+
+def _before(hit: _Hit) -> str:
+    """Says how packets get past a chain that sees them before they are translated."""
+    way = next(iter(hit.ways))
+    chain = hit.chain
+    family = "ip" if way.vip.version == 4 else "ip6"
+    transport = way.farm.protocol.transport
+    place = f"{chain.family} {chain.table} {chain.name}"
+    vip = f"{family} daddr {way.vip} {transport} dport {way.port}" if "passive" not in str(hit.whats) else ""
+    asking = vip or f"{family} daddr {way.vip} meta l4proto {transport}"
+    answering = f"{family} saddr {way.backend} meta l4proto {transport}"
+    wanted = [asking] * hit.requests + [answering] * hit.replies
+    rules = "; ".join(f"insert rule {place} {one} accept" for one in wanted)
+    if chain.is_of_iptables:
+        name = "ip6tables" if chain.family == "ip6" else "iptables"
+        lines = [f"-d {way.vip} -p {transport}"] * hit.requests + [f"-s {way.backend} -p {transport}"] * hit.replies
+        return "; ".join(f"{name} -t {chain.table} -I {chain.name} {one} -j ACCEPT" for one in lines) + ", and keep it"
+    return f"nft '{rules}', for each VIP and backend, and keep it in the file of its rules"
+
+
+def _farms(hit: _Hit) -> str:
+    names = list(dict.fromkeys(way.farm.name for way in hit.ways))
+    return f"{'farm' if len(names) == 1 else 'farms'} {some(names)}"
+
+
+def _listed(whats: Iterable[str]) -> str:
+    *rest, last = whats
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _shown(rule: Rule) -> str:
+    text = rule.text.replace("counter ", "")
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

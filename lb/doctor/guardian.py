@@ -1,0 +1,48 @@
+"""Whether a guardian watches the farms that ask for one, and whether the operator lets them serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..farm import Farm
+from ..finding import FAULT, OK, WARN, Finding, some
+from ..guardian.commands import complaints
+from ..overrides import Overrides
+
+
+def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, holder: str) -> Iterator[Finding]:
+    """Judges who holds the lock of the table, "" for nobody; socket is where a guardian is spoken to."""
+    if farms:
+        yield from _stopped(farms, words)
+    for complaint in complaints(farms):
+        text = f"backends cannot be checked: {complaint.message}"
+        yield Finding(FAULT, complaint.path, text, "noidlb check FILE, then noidlb reload")
+    watched = [farm.name for farm in farms if farm.guardian is not None]
+    if holder:
+        yield Finding(OK, "guardian", f"{holder} watches the farms")
+    elif socket.is_socket():
+        # One that ends by itself removes it.
+        yield Finding(
+            FAULT,
+            "guardian",
+            f"was killed, and left its socket {socket}: farms serve by its last results, dead backends too",
+            "systemctl restart noidlb-guard, or noidlb guard FILE; journalctl -u noidlb-guard says why it ended",
+        )
+    elif watched:
+        yield Finding(
+            FAULT,
+            "guardian",
+            f"none runs, though the file asks for one for {some(watched)}: dead backends get clients",
+            "systemctl enable --now noidlb-guard, or noidlb guard FILE",
+        )
+
+
+def _stopped(farms: tuple[Farm, ...], words: Overrides) -> Iterator[Finding]:
+    stopped = sorted(words.stopped_of(farms))
+    if words.all_stopped or len(stopped) == len(farms):
+        text = "all are stopped by the operator, and refuse every client"
+        yield Finding(FAULT, "farms", text, "noidlb start lets them serve")
+    elif stopped:
+        text = f"stopped by the operator: {some(stopped)}, which refuse every client"
+        yield Finding(WARN, "farms", text, "noidlb start FARM lets one serve")

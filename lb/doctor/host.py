@@ -1,0 +1,171 @@
+"""What this machine's kernel settings and addresses keep from being balanced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..farm import Farm, Mode
+from ..finding import FAULT, NOTE, OK, WARN, Finding, some
+from ..nft import fullness, host as nft_host
+
+# The kernel's default; unanswered TFTP requests hold one expectation each.
+_EXPECTATIONS = 4096
+_NEARLY = 0.8
+
+
+def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) -> Iterator[Finding]:
+    """Looks at forwarding, the tables of conntrack, bridges and addresses; root holds proc and sys.
+
+    in_pair: VIPs may be on another machine.
+    """
+    yield from _forwarding(farms, root)
+    yield _rp_filter(farms, root)
+    yield from _tables(root)
+    yield from _bridges(root)
+    yield from _loose(root)
+    yield from _vips(farms, in_pair=in_pair)
+    yield from _backends(farms)
+
+
+def obstacles(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
+    """Yields what keeps all clients of a farm away, of what takes no time to see: forwarding, and where VIPs are."""
+    for finding in (*_forwarding(farms, Path("/")), *_vips(farms, in_pair=in_pair)):
+        if finding.level == FAULT:
+            yield finding
+
+
+def _forwarding(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
+    versions = {vip.version for farm in farms for vip in farm.vip}
+    for version, name in ((4, "net.ipv4.ip_forward"), (6, "net.ipv6.conf.all.forwarding")):
+        value = read_file(root / "proc/sys" / name.replace(".", "/"))
+        if value is not None and value.strip() != "0":
+            yield Finding(OK, name, value.strip())
+        else:
+            level = FAULT if version in versions else WARN
+            if value is None:
+                yield Finding(level, name, "does not exist: the kernel has no such family")
+            else:
+                yield Finding(level, name, "is 0", f"sysctl -w {name}=1, and write it into /etc/sysctl.d/noidlb.conf")
+
+
+def _rp_filter(farms: tuple[Farm, ...], root: Path) -> Finding:
+    # What holds for an interface is the larger of its own value and that of "all".
+    folder = root / "proc/sys/net/ipv4/conf"
+    values = {path.parent.name: (read_file(path) or "").strip() for path in folder.glob("*/rp_filter")}
+    strict = sorted(name for name, value in values.items() if value == "1" and name not in ("lo", "default"))
+    if not strict or (values.get("all") == "2"):
+        return Finding(OK, "rp_filter", "not strict")
+    level = WARN if any(farm.mode is Mode.DNAT for farm in farms) else NOTE
+    return Finding(
+        level,
+        "rp_filter",
+        f"is strict (1) for {some(strict)}: packets are dropped whose way back is another interface, which happens "
+        "in dnat with more than one uplink",
+        "sysctl -w net.ipv4.conf.all.rp_filter=2, which is loose",
+    )
+
+
+def _tables(root: Path) -> Iterator[Finding]:
+    folder = root / "proc/sys/net/netfilter"
+    used, most = _number(folder / "nf_conntrack_count"), _number(folder / "nf_conntrack_max")
+    if used is None or most is None:
+        yield Finding(WARN, "nf_conntrack_max", "cannot be read: is nf_conntrack loaded?")
+    else:
+        share = used / most if most else 0
+        level = FAULT if share >= 0.95 else WARN if share >= 0.7 else OK
+        cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, for a full table drops new clients"
+        yield Finding(level, "nf_conntrack_max", f"{used} of {most} flows", cure)
+    held = fullness.expectations()
+    if held is not None and held.count >= _NEARLY * held.limit:
+        yield Finding(
+            FAULT,
+            "expectations",
+            f"{held.count} of {held.limit}: no TFTP request and no FTP data connection gets through a full table",
+            "raise net.netfilter.nf_conntrack_expect_max; a TFTP server that answers from port 69 needs "
+            "single-port = true below its farm",
+        )
+    expected = _number(folder / "nf_conntrack_expect_max")
+    if expected is not None:
+        few = expected < _EXPECTATIONS
+        cure = f"at least {_EXPECTATIONS}, for unanswered TFTP requests hold one each" if few else ""
+        yield Finding(WARN if few else OK, "nf_conntrack_expect_max", str(expected), cure)
+
+
+def _bridges(root: Path) -> Iterator[Finding]:
+    called = [
+        name
+        for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
+        if (read_file(root / "proc/sys/net/bridge" / name) or "").strip() == "1"
+    ]
+    has_bridge = any((root / "sys/class/net").glob("*/bridge"))
+    if called and has_bridge:
+        yield Finding(
+            WARN,
+            "bridges",
+            f"{' and '.join(called)}: frames that are only bridged pass the farms too",
+            "set to 0 unless that is meant",
+        )
+
+
+def _loose(root: Path) -> Iterator[Finding]:
+    value = (read_file(root / "sys/module/nf_conntrack_ftp/parameters/loose") or "").strip()
+    if value in ("Y", "1"):
+        yield Finding(
+            WARN, "nf_conntrack_ftp", "loose is on: a server may send clients to other hosts", "load it with loose=0"
+        )
+
+
+def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
+    wanted = {address for farm in farms for address in (*farm.vip, *farm.source)}
+    if not wanted:
+        return
+    ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
+    absent = [str(one) for one in ordered if nft_host.source_of(one) != str(one)]
+    if absent:
+        yield Finding(
+            WARN if in_pair else FAULT,
+            "VIPs",
+            f"{some(absent)}: on no interface of this machine, so it answers no client that asks for it",
+            "ip address add it, or let keepalived do so, or route it to the device lo",
+        )
+    else:
+        yield Finding(OK, "VIPs", "all are addresses of this machine")
+
+
+def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
+    wanted = {address for farm in farms for one in farm.backends for address in one.address}
+    if not wanted:
+        return
+    sources = {one: nft_host.source_of(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
+    cut_off = [str(one) for one, source in sources.items() if source is None]
+    own = [str(one) for one, source in sources.items() if source == str(one)]
+    if cut_off:
+        yield Finding(FAULT, "backends", f"{some(cut_off)}: no route leads there", "ip route add one")
+    if own:
+        yield Finding(
+            WARN, "backends", f"{some(own)}: this machine itself; farms in mode dnat cannot be tested from here"
+        )
+    if not cut_off and not own:
+        yield Finding(OK, "backends", "a route leads to every one")
+    direct = sorted(farm.name for farm in farms if farm.mode is Mode.DNAT)
+    if direct:
+        yield Finding(
+            NOTE,
+            "return routes",
+            f"{some(direct)}: in mode dnat, backends must answer clients through this machine (their default route), "
+            "and clients must not stand in a backend's own network; only the backends can tell",
+        )
+
+
+def read_file(path: Path) -> str | None:
+    """Returns the text of a file of the kernel's, or None where there is none."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return None
+
+
+def _number(path: Path) -> int | None:
+    text = (read_file(path) or "").strip()
+    return int(text) if text.isdecimal() else None

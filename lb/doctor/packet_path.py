@@ -1,0 +1,120 @@
+"""A packet on its way through the chains of a hook: which rule ends it, and what is done to it before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .packet import Holds, Packet, any_of, holds, speaks
+from .rules import Chain, Effect, Rule, Unknown, Verdict, VerdictMap
+
+# nft refuses more levels of jumps than 16.
+_DEEPEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A packet that does not get past a chain; rule is None where it is the policy.
+
+    exceptions are the rules that may accept it before, as far as can be told.
+    """
+
+    chain: Chain
+    inside: Chain
+    rule: Rule | None
+    exceptions: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Something that a rule does to the packet, for certain or only maybe."""
+
+    chain: Chain
+    rule: Rule
+    effect: Effect
+    is_certain: bool
+
+
+@dataclass(slots=True)
+class Passage:
+    """What happens to a packet in one base chain."""
+
+    drop: Drop | None = None
+    done: list[Done] = field(default_factory=list)
+
+
+def lead(packet: Packet, chain: Chain) -> Passage:
+    """Leads a packet through a base chain."""
+    return _Walk(packet, chain).walk()
+
+
+class _Walk:
+    def __init__(self, packet: Packet, base: Chain) -> None:
+        self._packet = packet
+        self._base = base
+        self._exceptions: list[Rule] = []
+        self._passage = Passage()
+
+    def walk(self) -> Passage:
+        verdict = self._chain(self._base, 0, Holds.YES)
+        if verdict is None and self._base.policy == "drop":
+            self._drop(self._base, None)
+        return self._passage
+
+    def _drop(self, inside: Chain, rule: Rule | None) -> None:
+        self._passage.drop = Drop(self._base, inside, rule, tuple(self._exceptions))
+
+    def _chain(self, chain: Chain, depth: int, comes: Holds) -> str | None:
+        """Returns accept or drop, or None when the packet goes on behind the jump; comes: whether it comes here."""
+        for rule in chain.rules:
+            found = Holds.YES
+            for clause in rule.clauses:
+                if isinstance(clause, Effect):
+                    self._passage.done.append(Done(self._base, rule, clause, min(found, comes) is Holds.YES))
+                elif isinstance(clause, (Verdict, VerdictMap)):
+                    for verdict, holding in self._verdicts(clause, found):
+                        ended, outcome = self._verdict(chain, rule, verdict, depth, holding, comes)
+                        if ended:
+                            return outcome
+                else:
+                    if isinstance(clause, Unknown) and " vmap " in clause.text:
+                        self._exceptions.append(rule)
+                    found = min(found, holds(clause, self._packet))
+                    if found is Holds.NO:
+                        break
+        return None
+
+    def _verdicts(self, clause: Verdict | VerdictMap, found: Holds) -> Iterator[tuple[Verdict, Holds]]:
+        if isinstance(clause, Verdict):
+            yield clause, found
+        elif speaks(clause.protocols, self._packet):
+            if not clause.verdicts:
+                # A named map, whose elements are not listed.
+                yield Verdict("accept"), Holds.MAYBE
+            for value, verdict in clause.verdicts:
+                holding = any_of(clause.fields, [value], self._packet) if value else Holds.MAYBE
+                if (both := min(found, holding)) is not Holds.NO:
+                    yield verdict, both
+
+    def _verdict(
+        self, chain: Chain, rule: Rule, verdict: Verdict, depth: int, found: Holds, comes: Holds
+    ) -> tuple[bool, str | None]:
+        """Returns whether the packet's way through this chain ends here, and as what."""
+        is_sure = found is Holds.YES
+        if verdict.kind in ("accept", "queue"):
+            if min(found, comes) is not Holds.YES:
+                self._exceptions.append(rule)
+            return is_sure, "accept"
+        if verdict.kind == "return":
+            if not is_sure:
+                self._exceptions.append(rule)
+            return is_sure, None
+        if verdict.kind in ("drop", "reject"):
+            # Else it is for some clients alone: a list of those that are blocked, which is meant.
+            if is_sure and comes is Holds.YES:
+                self._drop(chain, rule)
+            return is_sure, "drop"
+        if verdict.kind in ("jump", "goto") and depth < _DEEPEST and verdict.target in chain.siblings:
+            outcome = self._chain(chain.siblings[verdict.target], depth + 1, min(found, comes))
+            return is_sure and (outcome is not None or verdict.kind == "goto"), outcome
+        return False, None

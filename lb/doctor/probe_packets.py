@@ -1,0 +1,166 @@
+"""The packets that a farm's clients and backends exchange, as they are at each hook of netfilter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..farm import Farm, IPAddress, Protocol
+from ..mark_layout import FEW
+from .packet import ABSENT, Packet
+from .rules import Chain
+
+# Priorities of nf_conntrack, and of the chains that translate.
+_CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
+NEW = "new connections"
+"""What the first packets are called, which all others follow from."""
+# One of those that clients and servers take for themselves.
+_EPHEMERAL = 50000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The way of a farm's connections: what the client asks for, the backend that gets it, and the interfaces.
+
+    An interface is None where it is not known; is_local says that the backend is this machine. mask are the bits of
+    marks that are the farms'.
+    """
+
+    farm: Farm
+    vip: IPAddress
+    port: int
+    backend: IPAddress
+    backend_port: int
+    client_side: str | None = None
+    backend_side: str | None = None
+    is_local: bool = False
+    mask: int = FEW
+
+    def __str__(self) -> str:
+        return f"{self.vip} port {self.port}"
+
+
+def packets(way: Way, chain: Chain) -> Iterator[Packet]:
+    """Yields those packets of a way that come to a base chain, as they are there."""
+    if chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
+        return
+    if chain.type == "nat":
+        # Others' rules that translate are looked at by themselves.
+        return
+    if chain.hook in ("prerouting", "ingress"):
+        yield from _before(way, chain)
+    elif chain.hook == ("input" if way.is_local else "forward") or (chain.hook == "postrouting" and not way.is_local):
+        yield from _after(way, chain)
+
+
+def _before(way: Way, chain: Chain) -> Iterator[Packet]:
+    is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
+    is_translated = is_tracked and chain.priority > _DSTNAT
+    for what, state, port in _asking(way.farm):
+        yield Packet(
+            what=what,
+            version=way.vip.version,
+            transport=way.farm.protocol.transport,
+            daddr=way.backend if is_translated else way.vip,
+            sport=_EPHEMERAL,
+            dport=_EPHEMERAL if port is None else way.backend_port if is_translated else way.port,
+            iif=way.client_side,
+            oif=ABSENT,
+            state=state if is_tracked else "invalid",
+            statuses=_statuses(state, is_translated) if is_tracked else None,
+            maybe=_perhaps(state),
+            direction="original" if is_tracked else ABSENT,
+            original_daddr=way.vip if is_tracked else ABSENT,
+            original_dport=(port and way.port) if is_tracked else ABSENT,
+            marked=way.mask if is_translated or (is_tracked and state == "established") else 0,
+        )
+    for what, state, port in _answering(way.farm):
+        yield Packet(
+            what=what,
+            version=way.vip.version,
+            transport=way.farm.protocol.transport,
+            saddr=way.backend,
+            dport=_EPHEMERAL,
+            sport=way.backend_port if port else None,
+            iif=way.backend_side,
+            oif=ABSENT,
+            state=state if is_tracked else "invalid",
+            statuses=_statuses(state, state == "established") if is_tracked else None,
+            maybe=frozenset({"snat", "dnat", "assured"}),
+            direction=("reply" if port else "original") if is_tracked else ABSENT,
+            original_daddr=(way.vip if port else None) if is_tracked else ABSENT,
+            original_dport=(way.port if port else None) if is_tracked else ABSENT,
+            marked=way.mask if is_tracked else 0,
+            is_reply=True,
+        )
+
+
+def _after(way: Way, chain: Chain) -> Iterator[Packet]:
+    at_the_end = chain.hook == "postrouting"
+    for what, state, port in _asking(way.farm):
+        yield Packet(
+            what=what,
+            version=way.vip.version,
+            transport=way.farm.protocol.transport,
+            daddr=way.backend,
+            sport=_EPHEMERAL,
+            dport=_EPHEMERAL if port is None else way.backend_port,
+            iif=None if at_the_end else way.client_side,
+            oif=ABSENT if way.is_local else way.backend_side,
+            state=state,
+            statuses=_statuses(state, is_translated=True),
+            maybe=_perhaps(state),
+            direction="original",
+            original_daddr=way.vip,
+            original_dport=port and way.port,
+            marked=way.mask,
+        )
+    if way.is_local:
+        # What this machine itself answers passes other hooks.
+        return
+    for what, state, port in _answering(way.farm):
+        yield Packet(
+            what=what,
+            version=way.vip.version,
+            transport=way.farm.protocol.transport,
+            saddr=None if at_the_end and chain.priority >= _SRCNAT else way.backend,
+            dport=_EPHEMERAL,
+            sport=way.backend_port if port and not at_the_end else None,
+            iif=None if at_the_end else way.backend_side,
+            oif=way.client_side,
+            state=state,
+            statuses=_statuses(state, state == "established"),
+            maybe=frozenset({"snat", "dnat", "assured"}),
+            direction="reply" if port else "original",
+            original_daddr=way.vip if port else None,
+            original_dport=way.port if port else None,
+            marked=way.mask,
+            is_reply=True,
+        )
+
+
+def _asking(farm: Farm) -> Iterator[tuple[str, str, int | None]]:
+    """Yields what clients send: what it is, its state, and whether it goes to the farm's own port (None: any)."""
+    yield NEW, "new", 1
+    yield "established connections", "established", 1
+    if farm.protocol is Protocol.FTP:
+        yield "passive data connections", "related", None
+
+
+def _answering(farm: Farm) -> Iterator[tuple[str, str, int]]:
+    yield "answers of backends", "established", 1
+    if farm.protocol is Protocol.FTP:
+        yield "active data connections", "related", 0
+    elif farm.protocol is Protocol.TFTP:
+        # The server answers a request from a port of its own (RFC 1350, section 4).
+        yield "transfers", "related", 0
+
+
+def _statuses(state: str, is_translated: bool) -> frozenset[str]:
+    found = {"established": {"seen-reply", "confirmed"}, "related": {"expected"}}.get(state, set[str]())
+    return frozenset(found | ({"dnat"} if is_translated else set()))
+
+
+def _perhaps(state: str) -> frozenset[str]:
+    # The source is translated behind all these chains, so a new connection does not have it yet.
+    return frozenset() if state == "new" else frozenset({"snat", "assured"})

@@ -1,0 +1,94 @@
+"""How a guardian looks at the kernel for those who ask for its status or its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ..nft import conntrack, observed as look
+from ..nft.observed import FLOWS, TABLE, Facts, Reader
+from ..nft.run import KernelError, run
+from .paced import paced
+from .shared import Shared, in_own_thread
+
+# Up to here a thread of this process reads it within 2 ms; beyond, it is a process of its own, which costs 0.1 s.
+_FEW_BACKENDS = 300
+_FEW_FLOWS = 10_000
+_FLOWS = Path("/proc/sys/net/netfilter/nf_conntrack_count")
+# Seconds until a look is given up; a million flows are counted in 5 s.
+_TABLE_TIMEOUT, _FLOWS_TIMEOUT = 120.0, 60.0
+# A count that is older says nothing.
+_OLDEST = 120.0
+T = TypeVar("T")
+
+
+class Looks:
+    """Looks at our table and at the flows, each one look at a time for all who ask, in threads of their own.
+
+    count_backends tells how large the table is.
+    """
+
+    def __init__(self, count_backends: Callable[[], int]) -> None:
+        self._count_backends = count_backends
+        # The last count, and when it was finished.
+        self._last: tuple[Mapping[int, int] | None, float] = None, 0.0
+        self._tables = Shared(self._look_at_table)
+        self._counts = Shared(self._count_flows)
+
+    async def table(self) -> Facts:
+        """Returns what the table does now; KernelError."""
+        return await self._tables.fresh()
+
+    async def flows(self, patience: float) -> Mapping[int, int] | None:
+        """Returns the current flows by mark, or the last count when another takes more than so many seconds.
+
+        None when they cannot be counted. The count goes on for who asks next.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                return await self._counts.fresh()
+        except KernelError:
+            return None
+        except TimeoutError:
+            counted, when = self._last
+            return counted if time.monotonic() - when < _OLDEST else None
+
+    async def close(self) -> None:
+        """Gives up what is under way."""
+        await self._tables.close()
+        await self._counts.close()
+
+    async def _look_at_table(self) -> Facts:
+        if self._count_backends() <= _FEW_BACKENDS:
+            return await in_own_thread(look.read_table)
+        return (await _read(TABLE, _TABLE_TIMEOUT)).facts
+
+    async def _count_flows(self) -> Mapping[int, int]:
+        if _flows() <= _FEW_FLOWS:
+            found: Mapping[int, int] = await in_own_thread(conntrack.count)
+        else:
+            found = (await _read(FLOWS, _FLOWS_TIMEOUT)).flows
+        self._last = found, time.monotonic()
+        return found
+
+
+async def _read(what: str, seconds: float) -> Reader:
+    argv = (sys.executable, "-P", "-m", look.__name__, what)
+    answer = await in_own_thread(lambda: run(argv, timeout=seconds))
+    if answer.code:
+        lines = answer.errors.strip().splitlines()
+        raise KernelError(lines[-1] if lines else f"a look at the {what} ended with exit code {answer.code}")
+    reader = Reader()
+    await paced(reader.take(answer.output.splitlines()))
+    return reader
+
+
+def _flows() -> int:
+    try:
+        return int(_FLOWS.read_text())
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,78 @@
+"""Work that is done once for all who want its result at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """Does one piece of work at a time; all who ask while it is under way share the next one."""
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self._running: asyncio.Task[T] | None = None
+        self._next: asyncio.Task[T] | None = None
+
+    async def fresh(self) -> T:
+        """Returns the result of work that begins after this call."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running))
+            self._next.add_done_callback(_look_at)
+        # Who hangs up must not end it for the others.
+        return await asyncio.shield(self._next)
+
+    async def close(self) -> None:
+        """Gives up what is under way."""
+        tasks = [task for task in (self._running, self._next) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _after(self, before: asyncio.Task[T] | None) -> T:
+        if before is not None:
+            await asyncio.wait([before])
+        self._running, self._next = self._next, None
+        return await self._work()
+
+
+async def in_own_thread(call: Callable[[], T]) -> T:
+    """Returns what a blocking call returns, by a thread of its own that nothing waits for at the end.
+
+    The threads of the loop are few, and the operator's commands need them.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def finish(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # without an error it is one
+
+    def work() -> None:
+        result, problem = None, None
+        try:
+            result = call()
+        except BaseException as error:
+            problem = error
+        try:
+            loop.call_soon_threadsafe(finish, result, problem)
+        except RuntimeError:
+            # The loop has ended meanwhile.
+            pass
+
+    threading.Thread(target=work, name="look", daemon=True).start()
+    return await future
+
+
+def _look_at(task: asyncio.Task[T]) -> None:
+    """Takes note of an error that nothing waits for any more."""
+    if not task.cancelled():
+        task.exception()

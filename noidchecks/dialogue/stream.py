@@ -1,0 +1,83 @@
+"""The stream that most dialogues speak over: a connection, in plain text or through a layer such as TLS."""
+
+from __future__ import annotations
+
+from ..address import STREAM, source_family
+from ..errors import LocalError, NotConnected
+from .operations import SEGMENT, Connect, Decrypted, Phase, Receive, Resolve, Send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ..address import Address
+    from .operations import Channel, Dialogue
+
+    class Layer(Protocol):
+        """What stands between a stream and its channel, as TlsLayer does."""
+
+        def encrypt(self, data: bytes) -> bytes:
+            """Returns what the channel is to send for the data."""
+
+        def receive(self, channel: Channel, limit: int, patience: float | None) -> Dialogue[bytes | None]:
+            """Receives 1..limit bytes of plain text; b"" at the end, None after patience seconds without a byte."""
+
+        def end(self) -> bytes:
+            """Returns what tells the peer that nothing more will be sent."""
+
+        def resume(self) -> Layer:
+            """Returns the layer for another stream to the same server, which resumes the session of this one."""
+
+        def advance(self, channel: Channel) -> Dialogue[bool]:
+            """Goes on with the handshake as far as the received bytes allow, and tells whether it is over."""
+
+        def take(self, channel: Channel) -> Dialogue[None]:
+            """Receives the next bytes of the handshake."""
+
+
+class Stream:
+    """A connected stream; once TLS is started on it, send and receive speak through the TLS layer."""
+
+    __slots__ = ("channel", "tls")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.tls: Layer | None = None
+
+    def send(self, data: bytes, shown: bytes = b"") -> Dialogue[None]:
+        """Sends all of the data; what is shown stands in a transcript in place of a secret."""
+        if self.tls is None:
+            yield Send(self.channel, data, shown)
+        else:
+            yield Send(self.channel, self.tls.encrypt(data), shown or data)
+
+    def receive(self, limit: int = SEGMENT, patience: float | None = None) -> Dialogue[bytes | None]:
+        """Receives 1..limit bytes; b"" at the end, None after patience seconds without a byte."""
+        if self.tls is not None:
+            data: bytes | None = yield from self.tls.receive(self.channel, limit, patience)
+            if data:
+                yield Decrypted(self.channel, data)
+            return data
+        answer: bytes | None = yield Receive(self.channel, limit, patience)
+        return answer
+
+
+def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue[Stream]:
+    """Resolves the host and connects to the first of its addresses that answers, one after the other.
+
+    The C plugins do the same, so that localhost and dual-stacked hosts check alike; all attempts share the deadline.
+    """
+    if source:
+        try:
+            family = source_family(source)
+        except ValueError as error:
+            raise LocalError(str(error)) from None
+    yield Phase("resolve")
+    addresses: tuple[Address, ...] = yield Resolve(host, port, family, STREAM)
+    yield Phase("connect")
+    for address in addresses[:-1]:
+        try:
+            return Stream((yield Connect(address, source)))
+        except NotConnected:
+            continue
+    return Stream((yield Connect(addresses[-1], source)))

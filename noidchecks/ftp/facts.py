@@ -1,0 +1,41 @@
+"""What an FTP check saw, by name, and the words for the server that its texts have in common."""
+
+from __future__ import annotations
+
+from ..status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .findings import FtpFindings
+    from .settings import FtpSettings
+
+
+def peer(settings: FtpSettings) -> str:
+    """Returns what the probe connects to, for the long texts."""
+    host = printable(settings.host)
+    return host if host.startswith("/") else f"{host} on port {settings.port}"
+
+
+def place(settings: FtpSettings) -> str:
+    """Returns where the probe connects to, for the status line."""
+    if settings.host.startswith("/"):
+        return f"on socket {printable(settings.host)}"
+    return f"on {printable(settings.host)} port {settings.port}" if settings.show_host else f"on port {settings.port}"
+
+
+def facts_of(settings: FtpSettings, findings: FtpFindings) -> dict[str, object]:
+    """Returns what was seen of the server before the login."""
+    facts: dict[str, object] = {}
+    if findings.address is not None:
+        facts["address"] = str(findings.address)
+    if findings.received and not settings.jail:
+        facts["greeting"] = settings.gate.words(findings.received.rstrip())
+    if findings.reply is not None:
+        facts["reply_code"] = findings.reply.code
+    if findings.tls is not None:
+        facts["tls_version"] = findings.tls.version
+        facts["tls_cipher"] = findings.tls.cipher
+        facts["certificate_subject"] = printable(findings.tls.chain[0].subject, 200)
+        facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
+        facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
+    return facts

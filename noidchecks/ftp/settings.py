@@ -1,0 +1,185 @@
+"""The settings of a check of an FTP server, validated when they are made."""
+
+from __future__ import annotations
+
+from ..address import UNIX_PATH_LIMIT
+from ..errors import BareUsageError, UsageError
+from ..fields import is_finite, require_types
+from ..server import is_host, require_server
+from ..status.state import State
+from ..status.text import Gate, printable
+from ..value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..files.settings import File, Listing, Login
+    from ..status.threshold import Range
+    from .active import Active
+
+_DATA = ("", "passive", "active", "both")
+_TLS = ("", "implicit", "explicit")
+
+
+class FtpSettings(Value):
+    """What is checked of an FTP server: its greeting, over TLS if asked for, and what lies behind the login.
+
+    host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
+    "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities), tls_min (the
+    oldest version that will do, "1.2" or "1.3"), tls_pins (SHA-256 of which the server's certificate or its public key
+    must have one) and certificate_days (days left for WARNING and CRITICAL) need it. expect replaces the reply 220 by
+    strings that must occur anywhere, any of them or with match_all every one. send is sent before reading, quit after
+    it. Reading stops at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an
+    unexpected answer, timeout_state for the deadline.
+
+    login, data, listing, get and put each make the check log in, as anonymous without a login. data is "passive",
+    "active" or "both": every way to a data connection there is, tried with a listing. put is a directory ("" for that
+    after the login), None for nothing. foreign_pasv is the state of a data connection to or from another address than
+    the server's. data_protection is "P" or "C", by default "P" with TLS. UsageError for values that contradict each
+    other.
+    """
+
+    host: str
+    port: int
+    timeout: float
+    timeout_state: State
+    family: int
+    source: str
+    tls: str
+    sni: str
+    verify: bool
+    ca_file: str
+    tls_min: str
+    tls_pins: tuple[str, ...]
+    certificate_days: tuple[int, int] | None
+    send: bytes
+    expect: tuple[bytes, ...]
+    match_all: bool
+    quit: bytes
+    maxbytes: int
+    limit: int
+    delay: float
+    login: Login | None
+    data: str
+    listing: Listing | None
+    get: File | None
+    put: str | None
+    active: Active | None
+    foreign_pasv: State
+    data_protection: str
+    refuse_state: State
+    mismatch_state: State
+    warning: Range | None
+    critical: Range | None
+    jail: bool
+    show_host: bool
+    show_phases: bool
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        *,
+        port: int = 21,
+        timeout: float = 10,
+        timeout_state: State = State.CRITICAL,
+        family: int = 0,
+        source: str = "",
+        tls: str = "",
+        sni: str = "",
+        verify: bool = False,
+        ca_file: str = "",
+        tls_min: str = "",
+        tls_pins: tuple[str, ...] = (),
+        certificate_days: tuple[int, int] | None = None,
+        send: bytes = b"",
+        expect: tuple[bytes, ...] = (),
+        match_all: bool = False,
+        quit: bytes = b"QUIT\r\n",
+        maxbytes: int = 0,
+        limit: int = 65536,
+        delay: float = 0,
+        login: Login | None = None,
+        data: str = "",
+        listing: Listing | None = None,
+        get: File | None = None,
+        put: str | None = None,
+        active: Active | None = None,
+        foreign_pasv: State = State.CRITICAL,
+        data_protection: str = "",
+        refuse_state: State = State.CRITICAL,
+        mismatch_state: State = State.WARNING,
+        warning: Range | None = None,
+        critical: Range | None = None,
+        jail: bool = False,
+        show_host: bool = True,
+        show_phases: bool = False,
+    ) -> None:
+        self._fill(locals())
+        self._validate()
+
+    @classmethod
+    def of_any_host(cls, host: str, **settings: Any) -> Self:
+        """Returns the probe of a command line, whose host may be no name at all: CRITICAL, as to the C plugin."""
+        if is_host(host):
+            return cls(host, **settings)
+        probe = cls("invalid", **settings)
+        object.__setattr__(probe, "host", host)
+        return probe
+
+    def _validate(self) -> None:
+        require_types(self)
+        require_server(self)
+        if self.limit < 1 or self.maxbytes < 0 or self.delay < 0 or not is_finite(self.delay):
+            raise UsageError("Limit must be at least 1 byte, and maxbytes and delay must not be negative")
+        if self.sni and (not is_host(self.sni) or self.sni.startswith((".", "/"))):
+            raise UsageError(f"Server name (sni) must be a name or an address, not {printable(repr(self.sni), 80)}")
+        if self.tls not in _TLS:
+            raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
+        if not self.tls and (self.verify or self.certificate_days is not None or self.tls_pins):
+            raise UsageError("A certificate can only be checked with TLS, implicit or explicit")
+        if not self.tls and self.tls_min:
+            raise UsageError("A version of TLS can only be demanded with TLS, implicit or explicit")
+        if self.tls_pins or self.tls_min:
+            from ..dialogue.certificate import pin_of, require_version
+
+            require_version(self.tls_min)
+            for pin in self.tls_pins:
+                pin_of(pin)
+        if self.ca_file and not self.verify:
+            raise UsageError("A CA file is only used to verify the certificate (--verify)")
+        if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
+            raise BareUsageError("Supplied path too long unix domain socket")
+        if self.verify and self.host.startswith("/") and not self.sni:
+            raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
+        if self.data not in _DATA:
+            raise UsageError(f"Data must be passive, active or both, not {printable(self.data)}")
+        if self.data_protection not in ("", "P", "C"):
+            raise UsageError(f"Data protection must be P or C, not {printable(self.data_protection)}")
+        if self.data_protection and not (self.tls and self.moves):
+            raise UsageError("Data protection is for a check with TLS that moves data")
+        if self.active is not None and self.data not in ("active", "both"):
+            raise UsageError("Active ports and address are for active data connections (--data active or both)")
+        if self.is_deep and (self.send or self.expect or self.maxbytes):
+            raise UsageError("A check that logs in cannot send or expect other strings, nor stop after so many bytes")
+        if self.moves and self.host.startswith("/"):
+            raise UsageError("Over a unix socket there are no data connections")
+        if self.put is not None:
+            from ..files.settings import require_one_line
+
+            require_one_line("Directory", self.put)
+
+    @property
+    def moves(self) -> bool:
+        """Whether data connections are asked for."""
+        return bool(self.data) or self.put is not None or self.listing is not None or self.get is not None
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the check logs in."""
+        return self.login is not None or self.moves
+
+    @property
+    def gate(self) -> Gate:
+        """What the server's text goes through before it is shown: the password does not come out of it."""
+        return Gate(() if self.login is None else (self.login.password,))

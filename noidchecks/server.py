@@ -1,0 +1,64 @@
+"""What all probes are told about a server and the way to it, and what of that none can have."""
+
+from __future__ import annotations
+
+from .address import AF_INET, AF_INET6, source_family
+from .errors import UsageError
+from .fields import is_finite
+from .status.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Server(Protocol):
+        """host is a name or an address, timeout seconds, family AF_INET, AF_INET6 or 0 for both.
+
+        source is the address of this machine to speak from, "" for any.
+        """
+
+        @property
+        def host(self) -> str: ...
+        @property
+        def port(self) -> int: ...
+        @property
+        def timeout(self) -> float: ...
+        @property
+        def family(self) -> int: ...
+        @property
+        def source(self) -> str: ...
+
+
+# A name in the DNS has at most 253 characters.
+_MAX_HOST = 255
+
+
+def require_server(settings: Server) -> None:
+    """Refuses a host, port, timeout, family or source that none can have; UsageError."""
+    if not is_host(settings.host):
+        raise UsageError(f"Host must be a name or an address, not {printable(repr(settings.host), 80)}")
+    if not 1 <= settings.port <= 65535:
+        raise UsageError(f"Port must be a positive integer, at most 65535, not {settings.port}")
+    if not is_finite(settings.timeout):
+        raise UsageError(f"Timeout must be seconds, 0 or less for none, not {settings.timeout}")
+    if settings.family not in (0, AF_INET, AF_INET6):
+        raise UsageError(f"Address family must be AF_INET, AF_INET6 or 0 for both, not {settings.family}")
+    if settings.source:
+        require_source(settings.source, settings.family)
+
+
+def is_host(text: str) -> bool:
+    """Tells whether the text can be a name, an address or the path of a unix socket."""
+    if text.startswith("/"):
+        return not any(char in text for char in "\0\r\n")
+    return bool(text) and len(text) <= _MAX_HOST and " " not in text and text.isprintable()
+
+
+def require_source(source: str, family: int) -> None:
+    """Refuses a source address that is none, or is not of the family (0 for any); UsageError."""
+    try:
+        needed = source_family(source)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if family not in (0, needed):
+        raise UsageError(f"Source address {source} is not of the address family asked for")

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from noidlb.doctor.firewall import examine_firewall, ways_of
+from noidlb.doctor.probe_packets import Way
+from noidlb.doctor.rules import parse_ruleset
+from noidlb.farm import Farm, Protocol
+from noidlb.finding import Finding
+
+from tests.support.lb.farms import farm
+
+RULESETS = Path(__file__).parent / "rulesets"
+V4 = (ip_address("10.10.0.100"),)
+FTP = farm("ftp", 2, vip=V4)
+TFTP = farm("tftp", 2, vip=V4, protocol=Protocol.TFTP)
+SFTP = farm("sftp", 2, vip=V4, protocol=Protocol.SFTP)
+BOTH_FAMILIES = farm("ftp", 2)
+
+
+def ways(*farms: Farm, clients: tuple[str | None, ...] = ("eth0",), local: bool = False) -> list[list[Way]]:
+    backends = {address: "eth1" for one in farms for backend in one.backends for address in backend.address}
+    sides = {vip: clients for one in farms for vip in one.vip}
+    return ways_of(farms, backends, dict(sides), frozenset(backends) if local else frozenset())
+
+
+def look(text: str, *farms: Farm, clients: tuple[str | None, ...] = ("eth0",)) -> list[Finding]:
+    return list(examine_firewall(parse_ruleset(text), ways(*(farms or (FTP,)), clients=clients)))
+
+
+def chain(*rules: str, hook: str = "forward", priority: int = 0, policy: str = "accept", family: str = "inet") -> str:
+    body = "".join(f"\t\t{rule}\n" for rule in rules)
+    head = f"\t\ttype filter hook {hook} priority {priority}; policy {policy};\n"
+    return f"table {family} my {{\n\tchain c {{\n{head}{body}\t}}\n\tchain d {{\n\t\ttcp dport 21 accept\n\t}}\n}}\n"
+
+
+def recorded(name: str) -> str:
+    return (RULESETS / f"{name}.nft").read_text()
+
+
+# --- rulesets that firewalld 1.3.3, ufw 0.36.2 and dockerd have written, shortened
+
+
+def test_firewalld_lets_farms_pass_unless_it_is_strict() -> None:
+    text = recorded("firewalld")
+    assert look(text, BOTH_FAMILIES, TFTP, SFTP) == []
+    (found,) = look(text.replace("\t\tct status dnat accept\n", ""), BOTH_FAMILIES, TFTP)
+    assert found.level == "fault"
+    assert "table inet firewalld, chain filter_FORWARD: the rule 'reject with icmpx admin-prohibited'" in found.text
+    assert "turns away new connections of farms ftp, tftp" in found.text
+    assert "StrictForwardPorts=no" in found.cure
+
+
+def test_strict_firewalld_lets_pass_what_stays_in_a_zone() -> None:
+    text = recorded("firewalld").replace("\t\tct status dnat accept\n", "")
+    assert look(text.replace('oifname "eth0" accept', 'oifname "eth1" accept')) == []
+
+
+def test_docker_turns_farms_away() -> None:
+    (found,) = look(recorded("docker"), BOTH_FAMILIES)
+    assert found.level == "fault"
+    assert "table ip filter, chain FORWARD: its policy drop" in found.text
+    assert found.cure.startswith("iptables -I DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT")
+    mended = recorded("docker").replace(
+        "chain DOCKER-USER {\n", "chain DOCKER-USER {\n\t\tct state related,established counter accept\n"
+        "\t\tct status dnat counter accept\n",
+    )  # fmt: skip
+    assert look(mended, BOTH_FAMILIES, TFTP, SFTP) == []
+
+
+def test_ufw_turns_new_clients_away() -> None:
+    found = look(recorded("ufw"), BOTH_FAMILIES)
+    assert [one.level for one in found] == ["fault", "fault"]
+    assert "table ip filter, chain FORWARD: its policy drop in the hook forward turns away new" in found[0].text
+    assert "-A ufw-before-forward -m conntrack --ctstate RELATED,ESTABLISHED,DNAT" in found[0].cure
+    assert "before6.rules" in found[1].cure
+    mended = recorded("ufw").replace(
+        "chain ufw-user-forward {\n",
+        "chain ufw-user-forward {\n\t\tip daddr 10.20.0.0/16 tcp dport 21 counter accept\n",
+    )
+    # New connections pass; the data connections do so as related ones.
+    assert look(mended, FTP) == []
+
+
+# --- one's own
+
+
+@pytest.mark.parametrize(
+    ("rules", "policy"),
+    [
+        (("drop",), "accept"),
+        (("ct state established,related accept", "drop"), "accept"),
+        (("ct state { established, related } accept", "reject with icmpx admin-prohibited"), "accept"),
+        ((), "drop"),
+        (("ct state invalid drop", "jump d", 'iifname "docker0" accept'), "drop"),
+        (("tcp dport 80 accept", "ct state new drop"), "accept"),
+        (("ct state vmap { established : accept, related : accept, new : drop }",), "accept"),
+        (("tcp dport vmap { 20-30 : drop }",), "accept"),
+        (('iifname "wlan0" goto d', "meta l4proto tcp reject with tcp reset"), "accept"),
+        (('oifname "eth1" drop',), "accept"),
+        (('iifname "eth0" oifname "eth*" drop',), "accept"),
+        (("ip daddr 10.20.0.0/16 drop",), "accept"),
+        (("ip daddr != 10.99.0.0/16 drop",), "accept"),
+        (("ct original ip daddr 10.10.0.100 drop",), "accept"),
+        (("ct status dnat drop",), "accept"),
+        (("counter", "goto d"), "drop"),
+    ],
+)
+def test_chains_that_turn_all_clients_away(rules: tuple[str, ...], policy: str) -> None:
+    text = chain(*rules, policy=policy)
+    found = look(text, SFTP if "jump d" in rules or "goto d" in rules else FTP)
+    assert [(one.level, one.subject) for one in found] == [("fault", "firewall")]
+    assert "table inet my, chain c" in found[0].text
+    assert "insert rule inet my c ct status dnat accept" in found[0].cure
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("ct state established,related accept", "ct status dnat accept"),
+        ("ct state vmap { established : accept, related : accept, invalid : drop }", "ct status dnat accept"),
+        ("ct state established,related accept", "ip daddr 10.20.0.0/16 tcp dport 21 accept"),
+        ("ct state established,related accept", "ct original ip daddr 10.10.0.100 ct original proto-dst 21 accept"),
+        ("ct state established,related accept", 'iifname "eth0" oifname "eth1" accept'),
+        ("ct state established,related accept", "jump d"),
+        ("ct state != new accept", "ct status dnat / snat,dnat accept"),
+        ('oifname { "eth0", "eth1" } accept',),
+        ("ct state established,related accept", "ip daddr . tcp dport { 10.20.1.2 . 21, 10.20.2.2 . 21 } accept"),
+        ("ip saddr @blocked drop", "ct state established,related,new accept"),
+        ("limit rate over 10/second drop", "accept"),
+        ("ct state invalid drop", "tcp flags & (fin | syn | rst | ack) != syn ct state new drop", "accept"),
+        ("icmp type echo-request drop", "udp dport 53 drop", "ip6 daddr ::/0 drop", "accept"),
+        ("queue",),
+    ],
+)
+def test_chains_that_let_a_farm_pass(rules: tuple[str, ...]) -> None:
+    assert look(chain(*rules, policy="drop")) == []
+
+
+def test_what_is_let_pass_for_some_clients_is_a_warning() -> None:
+    (found,) = look(chain("ct state established,related accept", "ip saddr 192.0.2.0/24 accept", policy="drop"))
+    assert found.level == "warn"
+    assert "unless 'ip saddr 192.0.2.0/24 accept' lets them pass" in found.text
+
+
+def test_clients_that_come_by_one_interface_are_enough() -> None:
+    text = chain("ct state established,related accept", 'iifname "lan" accept', policy="drop")
+    assert look(text, clients=("eth0", "lan")) == []
+    assert [one.level for one in look(text, clients=("eth0", "wan"))] == ["fault"]
+    # Nothing tells by which they come.
+    assert [one.level for one in look(text, clients=(None,))] == ["warn"]
+
+
+def test_data_connections_that_are_dropped_are_a_fault() -> None:
+    text = chain("ct state established accept", "tcp dport 21 accept", policy="drop")
+    (found,) = look(text)
+    assert "turns away passive data connections and active data connections of farm ftp" in found.text
+    assert look(text.replace("dport 21", "dport 22"), SFTP) == []
+    (found,) = look(chain("ct state established accept", "udp dport 69 accept", policy="drop"), TFTP)
+    assert "turns away transfers of farm tftp" in found.text
+
+
+@pytest.mark.parametrize(
+    ("rule", "priority", "is_fault"),
+    [
+        ("ct state new tcp dport != 22 drop", -150, True),
+        ("ip daddr 10.10.0.0/24 drop", -300, True),
+        ("ip daddr 10.20.0.0/16 drop", -150, True),
+        ("tcp dport 80 drop", -150, False),
+        # Nothing is tracked yet.
+        ("ct state new drop", -300, False),
+        ("ip daddr 10.20.0.0/16 tcp dport 21 drop", -150, False),
+        ("ip daddr 10.20.0.0/16 tcp dport 21 drop", -50, True),
+        ('oifname "eth1" drop', -150, False),
+        ("fib saddr . iif oif missing drop", -300, False),
+        ('iifname "eth1" tcp sport 21 drop', -300, True),
+    ],
+)
+def test_prerouting(rule: str, priority: int, is_fault: bool) -> None:
+    found = look(chain(rule, hook="prerouting", priority=priority), FTP)
+    # Only answers of the backends are asked by a network of theirs before the translation.
+    expected = is_fault and not (priority == -150 and "10.20.0.0/16 drop" in rule)
+    assert [(one.level, one.subject) for one in found] == [("fault", "firewall")] * expected
+
+
+def test_the_cure_for_prerouting_names_vip_and_port() -> None:
+    (found,) = look(chain("tcp dport 22 drop", hook="prerouting", priority=-300), SFTP)
+    assert "insert rule inet my c ip daddr 10.10.0.100 tcp dport 22 accept" in found.cure
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject"),
+    [
+        ("tcp dport 21 notrack", "notrack"),
+        ("notrack", "notrack"),
+        ("tcp sport 21 notrack", "notrack"),
+        ("ct zone set 3", "conntrack zone"),
+        ("ip daddr 10.10.0.100 ct zone set 3", "conntrack zone"),
+        ("ct original zone set 3", "conntrack zone"),
+    ],
+)
+def test_what_is_not_tracked_here_is_a_fault(rule: str, subject: str) -> None:
+    (found,) = look(chain(rule, hook="prerouting", priority=-300))
+    assert (found.level, found.subject) == ("fault", subject)
+    assert "accept" in found.cure
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "tcp dport 80 notrack",
+        "udp dport 53 ct zone set 1",
+        'iifname "lo" notrack',
+        "ct zone set 0",
+        "ip daddr 10.10.0.101 notrack",
+    ],
+)
+def test_what_is_tracked_is_none(rule: str) -> None:
+    assert look(chain(rule, hook="prerouting", priority=-300)) == []
+
+
+def test_a_target_ct_of_iptables_may_be_anything() -> None:
+    (found,) = look(chain("tcp dport 21 counter xt target CT", hook="prerouting", priority=-300, family="ip"))
+    assert (found.level, found.subject) == ("warn", "target CT")
+    assert "iptables-save" in found.cure
+
+
+def test_backends_on_this_machine_pass_the_hook_input() -> None:
+    forward, inside = chain(policy="drop"), chain(policy="drop", hook="input")
+    here = ways(FTP, local=True)
+    assert list(examine_firewall(parse_ruleset(forward), here)) == []
+    assert [one.level for one in examine_firewall(parse_ruleset(inside), here)] == ["fault"]
+    assert look(inside) == []
+
+
+def test_other_families_and_hooks_do_not_matter() -> None:
+    assert look(chain(policy="drop", family="ip6"), FTP) == []
+    assert look(chain(policy="drop", family="bridge"), FTP) == []
+    assert look(chain(policy="drop", hook="output"), FTP) == []
+    assert [one.level for one in look(chain(policy="drop", family="ip6"), BOTH_FAMILIES)] == ["fault"]

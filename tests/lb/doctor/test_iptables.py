@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from noidlb.doctor.iptables import saved, with_targets
+from noidlb.doctor.rules import parse_ruleset
+
+from tests.support.lb.programs import Played
+
+
+def test_the_target_ct_of_iptables_is_asked_for() -> None:
+    rules = (
+        "tcp dport 21 counter xt target CT",
+        "tcp dport 22 counter notrack",
+        'tcp dport 69 xt target "CT"',
+        "xt target CT",
+    )
+    body = "".join(f"\t\t{rule}\n" for rule in rules)
+    text = f"table ip raw {{\n\tchain PREROUTING {{\n{body}\t}}\n}}\n"
+    saved = """*raw
+-A OUTPUT -j CT --zone 9
+-A PREROUTING -p tcp --dport 21 -j CT --helper ftp
+-A PREROUTING -p tcp --dport 22 -j CT --notrack
+-A PREROUTING -p tcp --dport 69 -j CT --zone-orig 3
+"""
+    (chain,) = parse_ruleset(with_targets(text, {"ip": saved}))
+    assert [rule.text for rule in chain.rules] == [
+        "tcp dport 21 counter continue",
+        "tcp dport 22 counter notrack",
+        "tcp dport 69 ct zone set 3",
+        "xt target CT",
+    ]
+    assert with_targets(text, {"ip6": saved}) == text.rstrip("\n")
+
+
+def test_iptables_that_is_not_installed_tells_nothing(path: Path) -> None:
+    assert saved() == {}
+    Played(path, "iptables-nft-save").answer("-t", out="*raw\n")
+    assert saved() == {"ip": "*raw\n"}

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from noidlb.service.shared import Shared, in_own_thread
+
+
+class Work:
+    """Counts how often it is done, and is finished when it is told so."""
+
+    def __init__(self) -> None:
+        self.begun = self.at_once = self.most = 0
+        self.gate = asyncio.Event()
+
+    async def __call__(self) -> int:
+        self.begun += 1
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        number = self.begun
+        await self.gate.wait()
+        self.at_once -= 1
+        return number
+
+
+async def test_those_who_ask_meanwhile_share_the_next_one() -> None:
+    work = Work()
+    shared = Shared(work)
+    first = asyncio.create_task(shared.fresh())
+    while not work.begun:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0)
+    others = [asyncio.create_task(shared.fresh()) for _ in range(50)]
+    await asyncio.sleep(0.01)
+    # One who hangs up ends it for nobody else.
+    others.pop().cancel()
+    work.gate.set()
+    assert await first == 1
+    assert set(await asyncio.gather(*others)) == {2}
+    assert (work.begun, work.most) == (2, 1)
+    assert await shared.fresh() == 3
+
+
+async def test_an_error_reaches_all_and_the_next_one_is_done_again() -> None:
+    results: Iterator[ValueError | int] = iter([ValueError("no"), 7])
+
+    async def work() -> int:
+        result = next(results)
+        if isinstance(result, ValueError):
+            raise result
+        return result
+
+    shared = Shared(work)
+    assert [str(one) for one in await asyncio.gather(shared.fresh(), shared.fresh(), return_exceptions=True)] == [
+        "no",
+        "no",
+    ]
+    assert await shared.fresh() == 7
+
+
+async def test_what_is_under_way_is_given_up_at_the_end() -> None:
+    shared = Shared(Work())
+    task = asyncio.create_task(shared.fresh())
+    await asyncio.sleep(0.01)
+    await shared.close()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_thread_of_its_own() -> None:
+    assert await in_own_thread(threading.current_thread) is not threading.current_thread()
+
+    def broken() -> None:
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        await in_own_thread(broken)
+
+
+async def test_the_threads_of_the_loop_stay_free() -> None:
+    gate = threading.Event()
+    waiting = [asyncio.create_task(in_own_thread(gate.wait)) for _ in range(40)]
+    async with asyncio.timeout(20):
+        assert await asyncio.to_thread(lambda: 5) == 5
+    gate.set()
+    assert all(await asyncio.gather(*waiting))
