@@ -49,7 +49,7 @@ LAYERS = {
         ["guardian"],
         ["pair"],
         ["status"],
-        ["service", "doctor"],
+        ["status_table", "service", "doctor"],
         ["demo"],
         ["cli"],
     ],

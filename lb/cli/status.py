@@ -18,9 +18,9 @@ from ..role import Role, read_role
 from ..service.operation import current, named, read_file, read_words
 from ..service.state import StateError, StateFolder
 from ..status import FarmStatus, from_document, survey, to_json
+from ..status_table import terminal, to_table
 from .guard import other_file_option, socket_option, speak, state_option
 from .pair import run_option
-from .status_table import terminal, to_table
 
 
 @click.command()
