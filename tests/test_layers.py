@@ -28,7 +28,7 @@ LAYERS = {
         ["fields"],
         ["status", "server"],
         ["dialogue"],
-        ["contract", "drivers", "judging"],
+        ["contract", "drivers", "judging", "server_probe"],
         ["probe"],
         ["plugin"],
         ["files"],
