@@ -1,6 +1,11 @@
 """FTP, TFTP and SFTP farms on nftables.
 
-A program of one's own uses what is named here; it is imported when it is asked for.
+The core: farm.py, overrides.py, events.py, errors.py   what a farm is, and what the operator and the guardian say
+          config/      a TOML file -> farms
+          nft/         farms and the conditions of backends -> a table -> the smallest transaction
+          guardian/    probes -> health (rise and fall) -> conditions -> the kernel, again and again
+The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, status.py, cli/.
+A program imports the names below, each of which is loaded when it is asked for.
 """
 
 from __future__ import annotations
@@ -14,9 +19,10 @@ if TYPE_CHECKING:
     from .guardian.applier import NftApplier
     from .guardian.guardian import Guardian
     from .guardian.lock import GuardError
+    from .nft.run import KernelError
     from .overrides import Overrides
 
-__all__ = ["Guardian", "load", "Overrides", "NftApplier", "EventLog", "Event", "FarmError", "GuardError"]
+__all__ = ["Guardian", "load", "Overrides", "NftApplier", "EventLog", "Event", "FarmError", "GuardError", "KernelError"]
 
 _HOMES = {
     "Guardian": "noidlb.guardian.guardian",
@@ -27,6 +33,7 @@ _HOMES = {
     "Event": "noidlb.events",
     "FarmError": "noidlb.errors",
     "GuardError": "noidlb.guardian.lock",
+    "KernelError": "noidlb.nft.run",
 }
 
 

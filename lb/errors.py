@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where; one error, or all that could be found at once."""
+"""The errors that end a command, and what is wrong with a configuration: one error, or all that were found at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from noidchecks.errors import Portable
 _FARM = re.compile(r"farms\.(.*?)(?:\.(?:backends|guardian)\b.*|\.[a-z-]+(?:\[[0-9]+\])?)?")
 
 
-class FarmError(Portable, ValueError):
+class LbError(Exception):
+    """An error whose message is one sentence for the operator; a command ends with its exit code."""
+
+    exit_code = 2
+
+
+class FarmError(LbError, Portable, ValueError):
     """A farm that cannot be: path names the value in the configuration, the message says what is allowed.
 
     backend is the name of the backend that the path leads to, where it has one; where is the path with it. others are
     the errors that were found together with this one. partial is what could be read of a list in spite of the errors in
     it, by position.
     """
+
+    exit_code = 3
 
     def __init__(self, path: str, message: str, *, backend: str = "", others: Sequence[FarmError] = ()) -> None:
         self.where = f"{path} (backend {backend})" if backend else path

@@ -22,7 +22,7 @@ _REASON = 500
 class Event:
     """Something that happened, at a Unix time in seconds.
 
-    kind is one of up, down, note, weight, keep, floor (verdicts of the guardian); paused, conntrack-full,
+    kind is one of up, down, note, keep, floor (verdicts of the guardian); paused, conntrack-full,
     conntrack-free (what this machine lacked for a verdict); applied, apply-failed (the kernel);
     word, reload, reload-failed, save-failed, saved, hook-failed, metrics-failed, start, stop (the service). since is
     the Unix time of the first of the results that decided, probe the command as configured, transcript the dialogue of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
@@ -80,6 +80,22 @@ class BackendState(Enum):
     UP = "up"
     DRAIN = "drain"
     DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the table treats a backend: its state, and its weight where that differs from the configured one.
+
+    lost holds the IP versions whose address gets no new clients, whatever the state.
+    """
+
+    state: BackendState
+    weight: int | None = None
+    lost: frozenset[int] = frozenset()
+
+
+# By farm name and backend name; a backend that is missing is as configured.
+Conditions: TypeAlias = Mapping[tuple[str, str], Condition]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,6 @@ class OnWarning(Enum):
 
     UP = "up"
     DOWN = "down"
-    HALF = "half"
 
 
 class OnUnknown(Enum):
@@ -36,21 +35,18 @@ class OnUnknown(Enum):
 class Guard:
     """How the guardian watches the backends of a farm; times in seconds, from the start of a probe to the next start.
 
-    commands must all hold; none stands for the one of the farm's protocol. fast_interval holds while a result
-    contradicts the state (None: a second, or the interval where that is shorter), down_interval while a backend is down
-    (None: the interval). jitter is the percentage by which a probe may start early. min_backends is the floor: so many
-    backends of a farm are left in service though they fail. shared_check says that a command without HOST is meant: its
-    one result is that of all backends.
+    commands must all hold; none stands for the command of the farm's protocol. fast_interval holds while a result
+    contradicts the state (None: a second, or the interval where that is shorter). min_backends is the number of
+    backends of a farm that stay in service though they fail. shared_check says that a command without HOST is meant:
+    its one result is that of all backends.
     """
 
     commands: tuple[str, ...] = ()
     interval: float = 10.0
     fast_interval: float | None = None
-    down_interval: float | None = None
     timeout: float = 5.0
     rise: int = 2
     fall: int = 3
-    jitter: int = 0
     on_warning: OnWarning = OnWarning.UP
     on_unknown: OnUnknown = OnUnknown.DOWN
     cut_connections: bool = False
@@ -72,15 +68,11 @@ class Guard:
                 _require_interval(self.fast_interval, "fast-interval")
             limit = f"must be at most the interval, {self.interval:g}s, not {self.fast_interval:g}s"
             errors.require(self.fast_interval <= self.interval, "fast-interval", limit)
-        if self.down_interval is not None:
-            with errors:
-                _require_interval(self.down_interval, "down-interval")
         errors.require(
             0 < self.timeout <= 3600, "timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s"
         )
         errors.require(1 <= self.rise <= 100, "rise", f"must be 1 to 100, not {self.rise}")
         errors.require(1 <= self.fall <= 100, "fall", f"must be 1 to 100, not {self.fall}")
-        errors.require(0 <= self.jitter <= 50, "jitter", f"must be 0 to 50 (percent), not {self.jitter}")
         errors.require(0 <= self.slow_start <= 3600, "slow-start", f"must be at most 1h, not {self.slow_start:g}s")
         errors.require(0 <= self.min_backends <= 255, "min-backends", f"must be 0 to 255, not {self.min_backends}")
         errors.check()
@@ -89,11 +81,6 @@ class Guard:
     def fast(self) -> float:
         """The seconds between starts while in doubt."""
         return min(1.0, self.interval) if self.fast_interval is None else self.fast_interval
-
-    @property
-    def slow(self) -> float:
-        """The seconds between starts while down."""
-        return self.interval if self.down_interval is None else self.down_interval
 
 
 def fill_in(command: str, host: str, port: int) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from .farm import BackendState, Farm, is_name
-from .nft.compile import Condition, Conditions
+from .farm import BackendState, Condition, Conditions, Farm, is_name
 
 _VERSION = 1
 

@@ -13,7 +13,6 @@ from .nft.listing import Snapshot
 from .nft.marks import Marks
 from .nft.observed import Facts, facts_of
 from .overrides import Overrides
-from .pair.peer import PairView
 from .role import Role
 
 # Of what JSON holds: the names stay as long as it does.
@@ -124,10 +123,9 @@ def each_status(
         )
 
 
-def to_json(statuses: tuple[FarmStatus, ...], role: Role, view: PairView | None) -> str:
-    """Writes the survey for programs, with the role of this balancer in its pair and its view of the other one."""
-    peer = view.to_document() if view is not None else None
-    return json.dumps({**to_document(statuses), "role": role.value, "peer": peer}, indent=1)
+def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:
+    """Writes the survey for programs, with the role of this balancer in its pair and the hash of its farms file."""
+    return json.dumps({**to_document(statuses), "role": role.value, "digest": digest}, indent=1)
 
 
 def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import median
 
 from noidlb.config.load import parse
-from noidlb.farm import BackendState
-from noidlb.nft.compile import Condition, compile_table
+from noidlb.farm import BackendState, Condition
+from noidlb.nft.compile import compile_table
 from noidlb.nft.nft import NftSession
 from noidlb.nft.table import Table, transactions
 

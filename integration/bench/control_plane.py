@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 
 from noidlb.config.load import parse
-from noidlb.farm import BackendState, Farm
+from noidlb.farm import BackendState, Condition, Farm
 from noidlb.nft import nft as kernel
-from noidlb.nft.compile import Condition, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.nft.table import Table, render, transactions
 
 from integration.bench import nftlb

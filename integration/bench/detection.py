@@ -97,7 +97,6 @@ def _watch_guardian(lab: Lab, command: str, die: Callable[[], AbstractContextMan
     settings: dict[str, Value] = {
         "interval": f"{INTERVAL * 1000:.0f}ms",
         "fast-interval": f"{FAST * 1000:.0f}ms",
-        "down-interval": "200ms",
         "timeout": f"{TIMEOUT * 1000:.0f}ms",
         "fall": FALL,
         "rise": 1,

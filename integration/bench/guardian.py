@@ -13,11 +13,10 @@ import time
 
 from noidlb.config.load import parse
 from noidlb.events import Event, EventLog
-from noidlb.farm import Farm
+from noidlb.farm import Conditions, Farm
 from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.guardian.guardian import Guardian
 from noidlb.guardian.reconciler import Applier
-from noidlb.nft.compile import Conditions
 from noidlb.overrides import Overrides
 
 from integration.bench.greeter import greeter

@@ -17,16 +17,15 @@ from noidchecks.status.text import printable
 from ..config.hints import faults, hints
 from ..config.load import load, pair_in
 from ..doctor.host import obstacles
+from ..errors import LbError
 from ..farm import BackendState, FarmError
 from ..finding import FAULT, NOTE, OK, Finding
 from ..guardian.commands import require_usable
-from ..guardian.lock import GuardError
 from ..nft import conntrack, nft as kernel
 from ..nft.compile import compile_table
 from ..nft.marks import Marks
 from ..nft.narrow import plan_backend, plan_farm
 from ..nft.plan import plan
-from ..nft.run import KernelError
 from ..nft.table import render
 from ..service.operation import (
     carry_out,
@@ -40,8 +39,7 @@ from ..service.operation import (
     remind,
     tell,
 )
-from ..service.request import RequestError
-from ..service.state import StateError, StateFolder
+from ..service.state import StateFolder
 from . import guard as cli_guard
 from .diff import diff
 from .doctor import doctor, json_option, print_findings, to_finding
@@ -253,13 +251,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         return USAGE
     except FarmError as error:
         _say_all(error)
-        return USAGE
-    except RequestError as error:
+        return error.exit_code
+    except LbError as error:
         _say(str(error))
-        return error.code
-    except (KernelError, StateError, GuardError) as error:
-        _say(str(error))
-        return TROUBLE
+        return error.exit_code
     except SystemExit:
         # click's answer when nobody reads any more; the interpreter must not find that out again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import click
 
-from noidchecks import __version__
 from noidchecks.status.text import printable
 
 from ..config.load import pair_in
@@ -20,12 +19,10 @@ from ..finding import FAULT, OK, WARN, Finding
 from ..nft.run import KernelError, find, run
 from ..pair.check import look_at
 from ..pair.files import ForeignFileError, PathError, files_of, write_files
-from ..pair.node import ask_peer, is_here, this_node
-from ..pair.peer import Names, PairView, PeerError, Side
-from ..role import DEFAULT_RUN, read_role
+from ..pair.node import is_here
+from ..role import DEFAULT_RUN
 from ..service.operation import read_file
 from ..service.state import StateError
-from ..status import FarmStatus
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DEFAULT_FOLDER = "/etc/noidlb/pair"
@@ -103,29 +100,7 @@ def examine_node(text: str, farms: tuple[Farm, ...], folder: Path, run_folder: P
     """Looks at this machine as a node of the pair in the text of a farms file, if there is one."""
     both = pair_in(text) if text else None
     if both is not None:
-        yield from examine_pair(both, farms, text, folder, run_folder, is_here, lambda peer: ask_peer(text, peer))
-
-
-def view_pair(text: str, statuses: tuple[FarmStatus, ...], run_folder: Path) -> PairView | None:
-    """Looks at both nodes of the pair in the text of a farms file; None where this machine is in no pair."""
-    # Whoever has no pair does not wait until a large file is read.
-    both = pair_in(text) if "pair" in text else None
-    node = this_node(both) if both is not None else None
-    if both is None or node is None:
-        return None
-    peer = both.peer(node)
-    sights = {(farm.name, one.name): one.guardian.state for farm in statuses for one in farm.backends if one.guardian}
-    own = Side(
-        role=read_role(run_folder),
-        version=__version__,
-        farms=digest_of(text),
-        backends={key: state for key, state in sights.items() if state != "unknown"},
-    )
-    names = Names(own=node.name, peer=peer.name)
-    try:
-        return PairView(names=names, own=own, peer=ask_peer(text, peer))
-    except PeerError as error:
-        return PairView(names=names, own=own, trouble=str(error))
+        yield from examine_pair(both, farms, text, folder, run_folder, is_here)
 
 
 def _read(file: str) -> tuple[tuple[Farm, ...], Pair, str]:

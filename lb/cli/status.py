@@ -1,4 +1,4 @@
-"""The command `noidlb status`: what the kernel, a running guardian and the other balancer make of the farms."""
+"""The command `noidlb status`: what the kernel and a running guardian make of the farms."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import click
 
 from noidchecks.status.text import printable
 
+from ..config.pair import digest_of
 from ..farm import FarmError
 from ..nft import conntrack, fullness, nft as kernel
 from ..nft.marks import Marks
 from ..nft.run import KernelError
-from ..pair.peer import PairView
 from ..role import Role, read_role
 from ..service.operation import current, named, read_file, read_words
 from ..service.state import StateError, StateFolder
 from ..status import FarmStatus, from_document, survey, to_json
+from ..status_table import terminal, to_table
 from .guard import other_file_option, socket_option, speak, state_option
-from .pair import run_option, view_pair
-from .status_table import terminal, to_table
+from .pair import run_option
 
 
 @click.command()
@@ -50,7 +50,7 @@ def status(
     """Shows farms and backends, or those of one FARM: state, weight, share of new clients, connections.
 
     A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
-    pair adds both roles, and what the two nodes disagree about.
+    pair adds its role and the hash of its farms file, which must be the same on the other node.
     """
     try:
         while True:
@@ -79,21 +79,20 @@ def _show_status(
         statuses, remark = _look(folder, file)
     else:
         statuses, remark = from_document(answer["status"]), ""
-    role, view = read_role(run_dir), _view_pair(folder, file, statuses, run_dir)
+    role, digest = read_role(run_dir), _digest(folder, file)
     statuses = statuses if farm is None else (named(statuses, farm),)
     if as_json:
-        click.echo(to_json(statuses, role, view))
+        click.echo(to_json(statuses, role, digest))
         return
     if clear:
         click.clear()
     click.echo(to_table(statuses, terminal()))
     for line in _remembered(folder, file):
         click.echo(line)
-    if view is not None:
-        for line in view.lines():
-            click.echo(printable(line))
-    elif role is not Role.ALONE:
+    if role is not Role.ALONE:
         click.echo(f"this balancer's role in its pair: {role.value}")
+        if digest is not None:
+            click.echo(f"farms file: {digest[:12]}, as noidlb pair --hash must say on the other node")
     if remark:
         click.echo(remark)
 
@@ -109,15 +108,13 @@ def _remembered(folder: StateFolder, file: str | None) -> list[str]:
     return [f"sticky clients of IPv{version}: {one.count} of {one.limit}" for version, one in fullness.sticky().items()]
 
 
-def _view_pair(
-    folder: StateFolder, file: str | None, statuses: tuple[FarmStatus, ...], run_dir: Path
-) -> PairView | None:
+def _digest(folder: StateFolder, file: str | None) -> str | None:
+    """Returns the hash of the farms file; None when it cannot be read, and the rest is shown."""
     try:
         text = read_file(file)[0] if file is not None else folder.applied()
-        return view_pair(text or "", statuses, run_dir)
     except (StateError, FarmError):
-        # A guardian's file that we may not read, or that is broken, does not keep us from showing what we have.
         return None
+    return None if text is None else digest_of(text)
 
 
 def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:

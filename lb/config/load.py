@@ -33,7 +33,7 @@ from ..farm import (
     require_hosts,
 )
 from ..guard import OnUnknown, OnWarning, fill_in, words_of
-from ..nft.marks import MANY, layout_of
+from ..mark_layout import MANY, layout_of
 from .pair import Pair, with_sources
 from .pair_table import pair_of
 from .schema import (
@@ -54,7 +54,7 @@ from .schema import (
     text_of,
     whole_seconds,
 )
-from .service import SYNC, Settings
+from .service import Settings
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
 MAX_SIZE = 16 * 1024 * 1024
@@ -118,7 +118,6 @@ def farms_of(document: Mapping[str, object]) -> tuple[Farm, ...]:
         _require_marks(farms)
     with errors:
         pair = pair_of(document["pair"]) if "pair" in document else None
-        _require_sync(settings, pair)
         if pair is not None:
             farms = with_sources(farms, pair)
     if errors.found:
@@ -158,15 +157,6 @@ def _require_marks(farms: tuple[Farm, ...]) -> None:
     if len(farms) > layout.farms:
         message = f"are bits for {layout.farms} farms, and there are {len(farms)}: the most is {MANY:#x}"
         raise FarmError("service.marks", message)
-
-
-def _require_sync(settings: Settings, pair: Pair | None) -> None:
-    if settings.endpoint is None or settings.endpoint[0] != SYNC:
-        return
-    if pair is None:
-        raise FarmError("service.metrics", "must not be on the link of a pair where there is no [pair]")
-    if any(one.is_link_local for node in pair.nodes for one in node.sync.address):
-        raise FarmError("service.metrics", "must not be on a link whose addresses need a zone (link-local)")
 
 
 def _farm(name: str, value: object) -> Farm:
@@ -234,9 +224,19 @@ def _backends(value: object, path: str) -> tuple[Backend, ...]:
 
 def _guard(value: object, path: str) -> Guard:
     table = table_of(value, path)
-    if "command" in table and "commands" in table:
-        raise FarmError(f"{path}.commands", "must not be given beside command")
-    return build(_make_guard, _GUARD, {}, table, path, judged_by=_GUARD_JUDGED_BY)
+    errors = Errors()
+    for key, advice in _REMOVED.items():
+        errors.require(key not in table, f"{path}.{key}", f"is no longer a setting: {advice}")
+    is_half = table.get("on-warning") == "half"
+    errors.require(not is_half, f"{path}.on-warning", 'can no longer be "half": write "up" or "down"')
+    is_twice = "command" in table and "commands" in table
+    errors.require(not is_twice, f"{path}.commands", "must not be given beside command")
+    said = {*_REMOVED, *(("on-warning",) if is_half else ()), *(("commands",) if is_twice else ())}
+    rest = {key: one for key, one in table.items() if key not in said}
+    with errors:
+        guard = build(_make_guard, _GUARD, {}, rest, path, judged_by=_GUARD_JUDGED_BY)
+    errors.check()
+    return guard
 
 
 def _make_guard(command: str | None = None, **fields: Any) -> Guard:
@@ -281,17 +281,20 @@ _BACKEND: dict[str, Reader] = {
     "passive-ports": port_range,
 }
 _BACKEND_EXAMPLES = {"name": 'name = "b1"', "address": 'address = "10.0.1.11"'}
+# Keys of earlier versions, and what to do about them.
+_REMOVED = {
+    "jitter": "remove it, for probes are spread over the interval anyway",
+    "down-interval": "remove it, for backends that are down are probed at the interval",
+}
 _GUARD_JUDGED_BY = {"interval": ("fast-interval",)}
 _GUARD: dict[str, Reader] = {
     "command": _command,
     "commands": _commands,
     "interval": duration,
     "fast-interval": duration,
-    "down-interval": duration,
     "timeout": duration,
     "rise": integer,
     "fall": integer,
-    "jitter": integer,
     "on-warning": partial(one_of, OnWarning),
     "on-unknown": partial(one_of, OnUnknown),
     "cut-connections": flag,

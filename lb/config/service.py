@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ..errors import require
-from ..nft.marks import MIN_BITS, PAIR_MASK
+from ..mark_layout import MIN_BITS, PAIR_MASK
 
-# In the place of an address: that of this node on the link between the two of a pair.
-SYNC = "sync"
-_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|(sync)):([0-9]{1,5})")
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 _MAX_WORDS = 64
 
 
@@ -19,9 +17,9 @@ _MAX_WORDS = 64
 class Settings:
     """What the table [service] holds.
 
-    hook is the command that is told every event, as a list of words; hook_timeout is in seconds. metrics is where
-    Prometheus finds them, such as "127.0.0.1:9190" or "sync:9190"; nobody listens when it is empty. marks are the bits
-    of conntrack marks that the farms have for themselves.
+    hook is the command that gets every event, as a list of words; hook_timeout is in seconds. metrics is the address on
+    which Prometheus finds them, such as "127.0.0.1:9190"; empty: none. marks are the bits of conntrack marks that the
+    farms have for themselves.
     """
 
     hook: tuple[str, ...] = ()
@@ -38,11 +36,13 @@ class Settings:
         wanted = f'must be an address and a port, like "127.0.0.1:9190" or "[::1]:9190", not {self.metrics[:60]!r}'
         if self.marks is not None:
             _require_marks(self.marks)
+        is_address = not self.metrics.startswith("sync:")
+        require(is_address, "metrics", 'can no longer be "sync": write an address, such as "0.0.0.0:9190"')
         require(not self.metrics or _endpoint(self.metrics) is not None, "metrics", wanted)
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
-        """The address, or the word sync, and the port of the metrics."""
+        """The address and the port of the metrics."""
         return _endpoint(self.metrics)
 
 
@@ -57,11 +57,9 @@ def _require_marks(marks: int) -> None:
 
 def _endpoint(text: str) -> tuple[str, int] | None:
     found = _ADDRESS.fullmatch(text)
-    if found is None or not 1 <= int(found[4]) <= 65535:
+    if found is None or not 1 <= int(found[3]) <= 65535:
         return None
-    if found[3]:
-        return SYNC, int(found[4])
     try:
-        return str(ip_address(found[1] or found[2])), int(found[4])
+        return str(ip_address(found[1] or found[2])), int(found[3])
     except ValueError:
         return None

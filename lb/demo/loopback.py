@@ -13,10 +13,10 @@ from noidlb.config.load import parse
 from noidlb.demo.cast import Cast
 from noidlb.demo.scene import HOSTS, Host, Ports, commands, farms
 from noidlb.events import EventLog
-from noidlb.farm import Farm
+from noidlb.farm import Conditions, Farm
 from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.guardian import Guardian
-from noidlb.nft.compile import Conditions, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from noidlb.cli.status_table import Terminal, terminal, to_table
 from noidlb.demo.cast import Cast
 from noidlb.demo.scene import Host
 from noidlb.status import FarmStatus
+from noidlb.status_table import Terminal, terminal, to_table
 
 _PATIENCE = 20.0
 _ROUNDS = 3

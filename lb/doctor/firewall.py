@@ -8,7 +8,7 @@ from itertools import islice, product
 
 from ..farm import Farm, IPAddress
 from ..finding import FAULT, WARN, Finding, some
-from ..nft.marks import layout_of
+from ..mark_layout import layout_of
 from .packet_path import Done, Drop, lead
 from .probe_packets import NEW, Way, packets
 from .rules import Chain, Rule

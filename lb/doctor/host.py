@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ..farm import Farm, Mode
 from ..finding import FAULT, NOTE, OK, WARN, Finding, some
-from ..nft import fullness
-from . import routes
+from ..nft import fullness, host as nft_host
 
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096
@@ -122,7 +121,7 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
     if not wanted:
         return
     ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
-    absent = [str(one) for one in ordered if routes.source_of(one) != str(one)]
+    absent = [str(one) for one in ordered if nft_host.source_of(one) != str(one)]
     if absent:
         yield Finding(
             WARN if in_pair else FAULT,
@@ -138,7 +137,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for one in farm.backends for address in one.address}
     if not wanted:
         return
-    sources = {one: routes.source_of(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
+    sources = {one: nft_host.source_of(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
     cut_off = [str(one) for one, source in sources.items() if source is None]
     own = [str(one) for one, source in sources.items() if source == str(one)]
     if cut_off:

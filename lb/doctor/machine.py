@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..farm import Farm, IPAddress
 from ..finding import FAULT, NOTE, OK, WARN, Finding
-from ..nft import conntrack, host as modules, nft as kernel
-from ..nft.marks import layout_of
+from ..mark_layout import layout_of
+from ..nft import conntrack, host, nft as kernel
 from ..nft.run import KernelError
 from ..nft.skeleton import TABLE
 from . import routes
@@ -44,7 +44,7 @@ def examine(
     yield from examine_host(farms, root, in_pair=in_pair)
     yield from _rules(farms)
     yield from _legacy(root)
-    yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), routes.source_of)
+    yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), host.source_of)
 
 
 def _program(name: str, version: Callable[[], str]) -> Finding:
@@ -94,8 +94,8 @@ def _table(*, applied: bool) -> Iterator[Finding]:
 
 
 def _nat_helpers(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
-    for name in modules.nat_helpers(farms) or ["nf_nat_ftp", "nf_nat_tftp"]:
-        there = modules.is_there(name, root)
+    for name in host.nat_helpers(farms) or ["nf_nat_ftp", "nf_nat_tftp"]:
+        there = host.is_there(name, root)
         if there:
             yield Finding(OK, name, "is loaded or built in")
         elif there is None:
@@ -133,7 +133,7 @@ def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
 
 def _ways(farms: tuple[Farm, ...]) -> list[list[Way]]:
     backends = {address: None for farm in farms for one in farm.backends for address in one.address}
-    own = frozenset(one for one in backends if routes.source_of(one) == str(one))
+    own = frozenset(one for one in backends if host.source_of(one) == str(one))
     here = {one.address.ip: one.interface for one in routes.local_addresses()}
     sides: dict[IPAddress, Sequence[str | None]] = {}
     for vip in dict.fromkeys(vip for farm in farms for vip in farm.vip):

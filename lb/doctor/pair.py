@@ -1,6 +1,6 @@
 """What a node of a pair can tell of itself: who serves, what is synchronized, and whether its files are current.
 
-Of the other node it sees what comes over the sync link: the messages of conntrackd, and the metrics of a guardian.
+Of the other node it sees the messages of conntrackd alone; what must be equal on both is for the operator to compare.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ..pair.check import look_at
 from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
 from ..pair.files import SIGN
 from ..pair.node import this_node
-from ..pair.peer import Names, PeerError, Side, compare_farms, compare_roles, compare_versions
 from ..role import Role, read_role
 
 _TIMEOUT = 10.0
@@ -40,13 +39,9 @@ def examine_pair(
     folder: Path,
     run_folder: Path,
     is_here: Callable[[IPAddress], bool],
-    ask: Callable[[Node], Side],
     root: Path = Path("/"),
 ) -> Iterator[Finding]:
-    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's.
-
-    ask is how the other node is asked; PeerError when it cannot be.
-    """
+    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's."""
     yield from look_at(pair, farms)
     node = this_node(pair, is_here)
     if node is None:
@@ -58,8 +53,9 @@ def examine_pair(
         yield Finding(FAULT, "node", f"{node.name}, but {', '.join(missing)} is not on this machine")
     role = read_role(run_folder)
     yield _role(node, farms, role, is_here)
-    own = Side(role=role, version=__version__, farms=digest_of(text))
-    yield from _peer(own, Names(own=node.name, peer=pair.peer(node).name), lambda: ask(pair.peer(node)))
+    same = f"must say the same on {pair.peer(node).name}"
+    yield Finding(NOTE, "farms file", f"{digest_of(text)[:12]}: noidlb pair --hash {same}")
+    yield Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
     yield from _files(folder, text)
     yield from _versions()
     yield _counters(folder)
@@ -86,22 +82,6 @@ def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IP
     if role is Role.FAULT:
         return Finding(FAULT, "role", f"{said}: keepalived has ended, or a link is down")
     return Finding(OK, "role", said)
-
-
-def _peer(own: Side, names: Names, ask: Callable[[], Side]) -> Iterator[Finding]:
-    try:
-        peer = ask()
-    except PeerError as error:
-        yield Finding(NOTE, "farms file", f"{own.farms[:12]}: noidlb pair --hash must say the same on {names.peer}")
-        yield Finding(WARN, "peer", f"{names.peer} cannot be asked: {error}")
-        return
-    fault = compare_farms(own, peer, names)
-    yield Finding(FAULT if fault else OK, "farms file", fault or f"{own.farms[:12]} on both nodes")
-    fault = compare_roles(own, peer, names)
-    shown = f"{names.own} is {own.role.value}, {names.peer} is {peer.role.value}"
-    yield Finding(FAULT if fault else OK, "peer", fault or shown)
-    fault = compare_versions(own, peer, names)
-    yield Finding(WARN if fault else OK, "noidlb", fault or f"{own.version} on both nodes")
 
 
 def _files(folder: Path, text: str) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..farm import Farm, IPAddress, Protocol
-from ..nft.marks import FEW
+from ..mark_layout import FEW
 from .packet import ABSENT, Packet
 from .rules import Chain
 

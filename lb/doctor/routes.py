@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
@@ -24,17 +23,6 @@ class Local:
     interface: str
     address: IPv4Interface | IPv6Interface
     is_secondary: bool = False
-
-
-def source_of(address: IPAddress) -> str | None:
-    """Returns the address from which this machine would reach another one, or None."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((str(address), 9))
-            return str(sock.getsockname()[0])
-    except OSError:
-        return None
 
 
 def local_addresses() -> list[Local]:

@@ -1,21 +1,21 @@
-"""From the conditions of backends to the kernel: the one who changes it for a guardian; blocking, for one thread."""
+"""Applies the conditions of backends to nftables in the smallest transactions. Blocking; for one thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..farm import Farm
+from ..farm import Conditions, Farm
 from ..nft import conntrack, nft as kernel
-from ..nft.compile import Conditions, compile_farm, compile_table
+from ..nft.compile import compile_farm, compile_table
 from ..nft.flows import Ending, ending_of
-from ..nft.generation import generation
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
+from ..nft.netlink import generation
 from ..nft.nft import KernelError, NftSession
 from ..nft.notices import Notices
-from ..nft.plan import foreign_of, replacement
-from ..nft.table import render, transactions
+from ..nft.plan import compare
+from ..nft.table import transactions
 from ..role import Role, cuts_flows, read_role
 
 
@@ -63,10 +63,6 @@ class NftApplier:
     def read(self) -> Snapshot | None:
         """Reads the table as the kernel has it; KernelError."""
         return kernel.read()
-
-    def doubt(self) -> None:
-        """Lets the next change begin with a look at the kernel's table."""
-        self._conditions = None
 
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         """Makes the table that farms and conditions want, in the smallest transactions; KernelError.
@@ -120,13 +116,8 @@ class NftApplier:
 
     def _whole(self, conditions: Conditions) -> tuple[Sequence[str], Ending]:
         """Returns what turns the kernel's table into the wanted one, and which flows end with it."""
-        new = compile_table(self._farms, conditions, self._stopped)
-        found = kernel.read()
-        if found is None:
-            return (render(new),), ending_of(None, new)
-        if foreign_of(found, new):
-            return (replacement(new),), ending_of(None, new)
-        return transactions(found.table, new), ending_of(found.table, new, cuts=self._cuts())
+        change = compare(kernel.read(), compile_table(self._farms, conditions, self._stopped))
+        return change.batches, ending_of(change.old, change.new, cuts=self._cuts())
 
     def _parts(self, known: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
         """Does the same for the farms whose conditions change: what the others are like costs nothing."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..farm import Backend, BackendState, Farm, Scheduler
-from ..nft.compile import Condition, Conditions
+from ..farm import Backend, BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.marks import Marks
 from ..nft.table import Table
 from ..overrides import Overrides
@@ -16,7 +15,6 @@ from .health import BackendHealth
 Place = tuple[str, str, int]
 # What comes back begins with so many percent of its weight, and gains as much with every step.
 _STEP = 10
-_HALF = 50
 _WHOLE = 100
 
 
@@ -29,7 +27,6 @@ class Verdict:
     """
 
     up: bool | None = None
-    half: bool = False
     since: float = 0.0
     recovered: float | None = None
     tried: bool = False
@@ -59,7 +56,6 @@ def verdict(watches: Iterable[BackendHealth]) -> Verdict:
         up = None
     return Verdict(
         up=up,
-        half=any(watch.half.value for watch in found),
         since=max((watch.since for watch in found if watch.since is not None), default=0.0),
         recovered=max((watch.recovered for watch in found if watch.recovered is not None), default=None),
         tried=bool(found) and all(watch.probes for watch in found),
@@ -194,8 +190,6 @@ def _weighed(
             found = verdicts.get((farm.name, one.name, version))
             if found is None or not found.up:
                 continue
-            if found.half:
-                share = min(share, _HALF)
             ramp, step = slow_start(found.recovered, now, farm.guardian.slow_start if farm.guardian else 0.0)
             share = min(share, ramp)
             until = step if until is None or (step is not None and step < until) else until

@@ -20,12 +20,13 @@ from . import lock
 from .applier import NftApplier
 from .checks import CheckRunner
 from .flow_table import FlowTable
+from .forecast import Forecast, forecast
 from .health import BackendHealth, Change, Health, was_refused
-from .outlook import Knowledge
 from .pulse import PERIOD, Pulse
 from .reconciler import Applier, Count, Reconciler
 from .schedule import Schedule
 from .targets import Target, Targets
+from .worker import Worker
 
 # Starts between two looks at what else there is to do: more of them would report our own queue as response time.
 _BURST = 8
@@ -159,12 +160,23 @@ class Guardian:
             if farm is None or watch.farm == farm
         )
 
-    def knowledge(self) -> Knowledge:
-        """Returns what decides how it would have the farms served, or others."""
-        return Knowledge(self._words, self._targets.watches, self._reconciler.standing(), self._reconciler.shares)
+    def forecast(self, farms: tuple[Farm, ...]) -> Forecast:
+        """Returns what it would make of these farms, with all that it knows at the moment."""
+        known, now = self._reconciler, self._running_loop().time()
+        return forecast(farms, self._words, self._targets.watches, known.standing(), known.shares, now)
+
+    @property
+    def worker(self) -> Worker:
+        """The thread that changes the kernel."""
+        return self._reconciler.worker
+
+    @property
+    def failure(self) -> str:
+        """Why the kernel has refused the last change; "" when it has not."""
+        return str(self._reconciler.failure or "")
 
     async def settle(self) -> None:
-        """Waits until what is decided so far is in the kernel, or could not be brought there."""
+        """Waits until what is decided so far is in the kernel; KernelError when it refuses, and is tried again."""
         if self._loop is not None:
             await self._reconciler.settle()
 
@@ -265,7 +277,7 @@ class Guardian:
     def _note(self, watch: BackendHealth, change: Change, now: float) -> None:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
-        if change.kind in ("up", "down", "weight", "keep"):
+        if change.kind in ("up", "down", "keep"):
             self._reconciler.request({watch.farm}, now + change.hold)
         self.events.add(
             Event(

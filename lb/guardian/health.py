@@ -49,7 +49,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a result has changed: kind is up, down, weight, note or keep.
+    """What a result has changed: kind is up, down, note or keep.
 
     since is when the first result of the streak that decided came; hold is for how many seconds the change could wait
     before its backend had been served longer than one that does not answer at all.
@@ -91,7 +91,7 @@ class BackendHealth:
     """One backend of a farm at one address, as one command sees it; times are those of the caller's clock."""
 
     __slots__ = (
-        *("farm", "backend", "version", "address", "command", "guard", "up", "half"),
+        *("farm", "backend", "version", "address", "command", "guard", "up"),
         *("probes", "flaps", "note", "last", "since", "recovered", "kept", "warned"),
     )
 
@@ -104,7 +104,6 @@ class BackendHealth:
         self.command = command
         self.guard = guard
         self.up = RiseFall()
-        self.half = RiseFall(False)
         self.probes = 0
         self.flaps = 0
         self.note = ""
@@ -134,15 +133,15 @@ class BackendHealth:
     @property
     def is_doubtful(self) -> bool:
         """Whether results contradict the state, or there is none yet."""
-        return self.up.value is None or self.up.streak > 0 or self.half.streak > 0
+        return self.up.value is None or self.up.streak > 0
 
     def take(self, result: Result, now: float, excuse: str = "") -> Change | None:
         """Takes a result and returns what it changes; with an excuse of this machine's, a failure is no verdict."""
         self.probes += 1
         self.last = result
         reason = reason_of(result)
-        serves, halved = self._weigh(result)
-        if excuse and (not serves or halved):
+        serves = self._weigh(result)
+        if excuse and not serves:
             serves, reason = None, f"{excuse}; meanwhile: {reason}"
         was_kept, self.kept = self.kept, reason if serves is None else ""
         if serves is None:
@@ -154,7 +153,6 @@ class BackendHealth:
         if self.up.take(serves, rise=self.guard.rise, fall=self.guard.fall, now=now):
             self.since = now
             self.flaps += not first
-            self.half = RiseFall(halved)
             self.recovered = now if serves and not first else None
             self.warned = serves and result.state != State.OK
             self.note = reason if self.warned else ""
@@ -165,41 +163,37 @@ class BackendHealth:
         if not serves:
             self.note = reason if self.up.value else ""
             return again
-        return self._heed(result, reason, halved, now) or again
+        return self._heed(result, reason, now) or again
 
     def adopt(self, other: BackendHealth) -> None:
         """Takes over what another watch of the same probe knows."""
-        self.up, self.half = RiseFall(other.up.value), RiseFall(other.half.value)
+        self.up = RiseFall(other.up.value)
         self.probes, self.flaps, self.note, self.last = other.probes, other.flaps, other.note, other.last
         self.since, self.recovered, self.kept, self.warned = other.since, other.recovered, other.kept, other.warned
 
-    def _heed(self, result: Result, reason: str, halved: bool, now: float) -> Change | None:
-        """Minds what a result says of a backend that stays as it is, and answers."""
+    def _heed(self, result: Result, reason: str, now: float) -> Change | None:
+        """Notes a warning of a backend that stays up, and its end."""
         if self.up.value is not True:
             return None
         was_warned, self.warned = self.warned, result.state != State.OK
         self.note = reason if self.warned else ""
-        began = self.half.streak_since if self.half.streak else now
-        # Half weight is the worse of the two: it takes as many results in a row as down.
-        if self.half.take(halved, rise=self.guard.fall, fall=self.guard.rise, now=now):
-            return Change(kind="weight", reason=reason, since=began, result=result)
         if self.warned is not was_warned:
             return Change(kind="note", reason=reason, since=now, result=result)
         return None
 
-    def _weigh(self, result: Result) -> tuple[bool | None, bool]:
-        """Returns whether a result lets the backend serve (None: it says nothing), and at half weight."""
+    def _weigh(self, result: Result) -> bool | None:
+        """Tells whether a result lets the backend serve; None when it is no verdict."""
         if _is_ours(result):
-            # It is this machine that could not look; no backend goes down for that.
-            return None, False
+            # This machine could not probe, which takes no backend out.
+            return None
         match result.state:
             case State.OK:
-                return True, False
+                return True
             case State.WARNING:
-                return self.guard.on_warning is not OnWarning.DOWN, self.guard.on_warning is OnWarning.HALF
+                return self.guard.on_warning is not OnWarning.DOWN
             case State.UNKNOWN if self.guard.on_unknown is OnUnknown.KEEP:
-                return None, False
-        return False, False
+                return None
+        return False
 
 
 def was_refused(result: Result) -> bool:
@@ -217,11 +211,10 @@ def pace_of(watches: Sequence[BackendHealth]) -> Pace:
     doubtful = [watch.guard.fast for watch in watches if watch.is_doubtful]
     serving = [watch.guard for watch in watches if watch.up.value]
     return Pace(
-        interval=min(watch.guard.interval if watch.up.value is not False else watch.guard.slow for watch in watches),
+        interval=min(watch.guard.interval for watch in watches),
         fast=min(doubtful, default=None),
         eager=min((guard.fast for guard in serving), default=None),
         most=max((guard.fall for guard in serving), default=1),
-        jitter=max(watch.guard.jitter for watch in watches) / 100,
     )
 
 

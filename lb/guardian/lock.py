@@ -11,6 +11,7 @@ import os
 import socket
 from pathlib import Path
 
+from ..errors import LbError
 from ..nft import netlink as nfnetlink
 
 NAME = "noidlb-guardian"
@@ -24,8 +25,8 @@ _PROCESS = (1 << 22) - 1
 _SOCKETS = Path("/proc/thread-self/net/netlink")
 
 
-class GuardError(RuntimeError):
-    """Trouble with a guardian: one sentence."""
+class GuardError(LbError, RuntimeError):
+    """No guardian can be started or asked: it runs already, does not run, or does not answer."""
 
 
 def take() -> socket.socket:

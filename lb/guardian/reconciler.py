@@ -1,18 +1,30 @@
-"""From verdicts to the kernel: changes that come together go together, and failures are tried again."""
+"""Reconciles the kernel's table with the desired state: coalesces changes, retries failures.
+
+The desired state is a function of the farms, the operator's overrides and the health of the backends; desired.merge()
+computes it for one farm. A request names the farms in which something has changed. _apply() waits for requests,
+computes those farms again and gives all conditions to the applier, which finds the difference itself. Three rules hold:
+
+- Coalescing: the first request of a quiet time is carried out at once, and requests that follow closely wait for each
+  other (coalesce.py), so that 1,000 backends that die together are a handful of transactions. settle() ends the wait.
+- Level, not edge: a request carries no change, only the names of farms. When the kernel refuses, the same names are
+  requested again after 0.2 s, up to 5 s, together with what has changed meanwhile; no change can be lost or doubled.
+- The table is trusted until it is not: _look() hears from the kernel when another program has changed a table, and
+  requests an empty set. The applier then compares the whole table and repairs it.
+
+All calls that change the kernel run in one thread (worker.py), so that a slow nft delays no probe.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..events import Event, EventLog
-from ..farm import BackendState, Farm, Scheduler
-from ..nft.compile import Condition, Conditions
+from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.run import KernelError
@@ -22,19 +34,19 @@ from .applier import ApplyResult
 from .coalesce import Batching
 from .desired import Desired, Place, merge, served, standing, verdicts_of
 from .health import BackendHealth
+from .worker import Worker
 
 # Counts connections by conntrack mark; KernelError.
 Count = Callable[[], Mapping[int, int]]
-T = TypeVar("T")
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
-# Once nft is well again, nothing waits for longer than this.
+# Seconds before a refused change is tried again: doubled each time.
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 
 
 class Applier(Protocol):
-    """What changes the kernel: noidlb.guardian.applier.NftApplier, or a test's. Blocking, called by one thread."""
+    """Changes the kernel: NftApplier, or a stand-in of a test. Blocking; called by one thread."""
 
     def read(self) -> Snapshot | None: ...
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult: ...
@@ -42,18 +54,18 @@ class Applier(Protocol):
     def close(self) -> None: ...
 
 
-def descriptor_of(acts: Applier) -> int:
-    """Returns what becomes readable when somebody else has changed a table; -1 where only a look tells."""
-    fileno = getattr(acts, "fileno", None)
+def _descriptor_of(applier: Applier) -> int:
+    """Returns the descriptor that becomes readable when another program has changed a table; -1 when there is none."""
+    fileno = getattr(applier, "fileno", None)
     return -1 if fileno is None else int(fileno())
 
 
 class Reconciler:
-    """Brings what farms, words and watches want into the kernel, by a thread that does nothing else.
+    """Keeps the kernel's table as farms, overrides and health want it.
 
-    count is what counts connections for farms that go by them. transactions and failed are how many there were. present
-    is what served when the guardian came, or before the last change of the farms; shares are the percentages of weights
-    of farms that go by connections.
+    count counts connections, for farms with the scheduler least-connections. transactions and failed are totals,
+    failure is the last refusal until a change succeeds. present says which backends served when the guardian started,
+    or before the last change of the farms; shares holds the percentages of weights of farms with least-connections.
     """
 
     def __init__(
@@ -61,13 +73,14 @@ class Reconciler:
     ) -> None:
         self.transactions = 0
         self.failed = 0
+        self.failure: KernelError | None = None
         self._farms, self._words = farms, words
         self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
         self._applier = applier
         self._events = events
         self._count = count
         self._batching = Batching()
-        self._worker = ThreadPoolExecutor(1, "kernel")
+        self.worker = Worker()
         self.present: Mapping[Place, bool] = {}
         self._is_read = False
         self._conditions: dict[tuple[str, str], Condition] = {}
@@ -90,8 +103,8 @@ class Reconciler:
         finally:
             for timer in self._ramps.values():
                 timer.cancel()
-            await self._in_worker(self._applier.close)
-            self._worker.shutdown()
+            await self.worker.run(self._applier.close)
+            self.worker.close()
 
     def configure(
         self, farms: tuple[Farm, ...], words: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
@@ -122,10 +135,12 @@ class Reconciler:
         return merged.shares.get(backend) if merged else None
 
     async def settle(self) -> None:
-        """Waits until all that is wanted so far is in the kernel, or could not be brought there."""
+        """Waits until all that is wanted so far is in the kernel; KernelError when it refuses, and is tried again."""
         if not self._settled.is_set():
             self._hurry.set()
             await self._settled.wait()
+        if self.failure is not None:
+            raise self.failure.with_traceback(None)
 
     async def _apply(self) -> None:
         retry = _RETRY_FIRST
@@ -138,22 +153,24 @@ class Reconciler:
                 await self._carry_out(dirty, failed_before=retry > _RETRY_FIRST)
             except KernelError as error:
                 self.failed += 1
+                self.failure = error
                 self._tell("apply-failed", reason=str(error))
                 self._settle_waiters()
                 self._hurry.clear()
-                # Whatever was to be changed still is; what comes meanwhile goes with it.
+                # The same farms are requested again, with those that change meanwhile.
                 await self._pause(asyncio.get_running_loop().time() + retry)
                 retry = min(_RETRY_MOST, 2 * retry)
                 self.request(dirty, 0.0)
             else:
                 retry = _RETRY_FIRST
+                self.failure = None
                 self._batching.done(asyncio.get_running_loop().time())
                 if not self._wanted.is_set():
                     self._settle_waiters()
 
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
-            snapshot = await self._in_worker(self._applier.read)
+            snapshot = await self.worker.run(self._applier.read)
             # The farms may have changed before the first look; what was known then is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
@@ -161,7 +178,7 @@ class Reconciler:
         for farm in farms:
             if farm.name in dirty:
                 self._merge(farm)
-        applied = await self._in_worker(partial(self._applier.apply, farms, dict(self._conditions), stopped))
+        applied = await self.worker.run(partial(self._applier.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
@@ -186,7 +203,7 @@ class Reconciler:
             self._tell("floor", farm=farm.name, backend=backend, reason=reason)
 
     async def _pause(self, until: float) -> None:
-        """Waits, but not when somebody waits for the end of it."""
+        """Waits until a time, or until a caller of settle() waits."""
         if until > asyncio.get_running_loop().time():
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
@@ -197,19 +214,19 @@ class Reconciler:
         self._settled.set()
 
     async def _look(self) -> None:
-        """Looks whether somebody else was at the tables: as soon as the kernel tells, and now and then in any case."""
+        """Repairs the table when another program has changed it: at the kernel's notice, and every 5 s in any case."""
         while True:
             await self._notice()
             # Programs that change a table change it again: all of it is one look.
             await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
-                if await self._in_worker(self._applier.is_disturbed):
+                if await self.worker.run(self._applier.is_disturbed):
                     self.request(set(), 0.0)
 
     async def _notice(self) -> None:
-        """Waits until somebody has changed a table, but not longer than until the next look."""
+        """Waits until another program has changed a table, at most until the next look."""
         loop, noticed = asyncio.get_running_loop(), asyncio.Event()
-        descriptor = descriptor_of(self._applier)
+        descriptor = _descriptor_of(self._applier)
         if descriptor >= 0:
             loop.add_reader(descriptor, noticed.set)
         try:
@@ -250,9 +267,6 @@ class Reconciler:
     def _is_serving(self, farm: str, backend: str) -> bool:
         condition = self._conditions.get((farm, backend))
         return condition is not None and condition.state is BackendState.UP
-
-    async def _in_worker(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
 
     def _tell(self, kind: str, *, farm: str = "", backend: str = "", reason: str = "") -> None:
         self._events.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))

@@ -26,20 +26,18 @@ class Pace:
 
     fast is the interval while in doubt, None when nothing is. While a probe is under way for eager seconds already,
     another one is started beside it, up to most at once: a peer that hangs is found out as soon as one that refuses.
-    jitter is how much of an interval a start may come early, 0 to 1.
     """
 
     interval: float
     fast: float | None = None
     eager: float | None = None
     most: int = 1
-    jitter: float = 0.0
 
 
 class Rhythm:
     """The starts of one probe: beats at the interval, and what doubt puts between them."""
 
-    __slots__ = ("running", "_first", "_beat", "_last", "_ended", "_number", "_beats", "_repeats")
+    __slots__ = ("running", "_first", "_beat", "_last", "_ended", "_repeats")
 
     def __init__(self, number: int, now: float, *, interval: float, soon: float) -> None:
         # The first round is run through within so many seconds; the beats after it are spread over the whole interval.
@@ -49,8 +47,6 @@ class Rhythm:
         self._beat = now + soon + phase(number) * interval
         self._last: float | None = None
         self._ended = now
-        self._number = number
-        self._beats = 0
         self._repeats = False
 
     def started(self, now: float, pace: Pace) -> None:
@@ -59,10 +55,8 @@ class Rhythm:
         self._repeats = False
         self._last = now
         if self._beat <= now:
-            self._beats += 1
-            step = pace.interval * (1.0 - pace.jitter * phase(self._number + self._beats))
-            # After a long pause the beats that were missed are not made up for.
-            self._beat += step * ((now - self._beat) // step + 1)
+            # Beats that a long pause has missed are not made up for.
+            self._beat += pace.interval * ((now - self._beat) // pace.interval + 1)
 
     def finished(self, now: float) -> None:
         """Takes note of an end."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..farm import Backend, BackendState, Farm, IPAddress, Mode, Scheduler
+from ..farm import Backend, BackendState, Condition, Conditions, Farm, IPAddress, Mode, Scheduler
 from .marks import Marks
 from .skeleton import REMEMBER, pick_chain, remember_chains, sticky_chain
 from .slots import fill, serving_weights, slot_count
@@ -20,22 +20,6 @@ _PICK = {
 }
 # Where some FTP servers open active data connections from whatever their own port is; others use their port minus 1.
 _ACTIVE_PORT = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """How a backend is at the moment: its state, and its weight where that differs from the configured one.
-
-    lost holds the IP versions at whose address it is down, whatever its state.
-    """
-
-    state: BackendState
-    weight: int | None = None
-    lost: frozenset[int] = frozenset()
-
-
-# By farm name and backend name; what is missing is as configured.
-Conditions = Mapping[tuple[str, str], Condition]
 
 
 @dataclass(slots=True)

@@ -1,13 +1,14 @@
-"""Kernel modules that nothing loads by itself: the NAT halves of the helpers."""
+"""What this machine has: the kernel modules that farms need, and the routes to an address."""
 
 from __future__ import annotations
 
 import gzip
 import os
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..farm import Farm
+from ..farm import Farm, IPAddress
 from .run import KernelError, find, run
 
 _TIMEOUT = 30.0
@@ -46,6 +47,17 @@ def is_there(name: str, root: Path = Path("/")) -> bool | None:
     if loaded is not None and built_in is not None:
         return False
     return None
+
+
+def source_of(address: IPAddress) -> str | None:
+    """Returns the address from which this machine would reach another one, or None; nothing is sent."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((str(address), 9))
+            return str(sock.getsockname()[0])
+    except OSError:
+        return None
 
 
 def _lines(path: Path) -> list[bytes] | None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ..farm import Backend, BackendState, Farm
+from ..farm import Backend, BackendState, Condition, Conditions, Farm
 from ..overrides import Overrides
 from . import nft as kernel
-from .compile import Condition, Conditions, compile_farm, compile_table
+from .compile import compile_farm, compile_table
 from .marks import Marks
-from .plan import Plan, foreign_of, replacement
+from .plan import Plan, compare
 from .skeleton import REMEMBER
-from .table import MAPS, Table, render, transactions
+from .table import MAPS, Table
 
 # Which farm an element is of: its key begins with a mark, or is what clients ask for.
 _BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
@@ -32,14 +32,7 @@ def plan_farm(farms: tuple[Farm, ...], words: Overrides, farm: Farm) -> Plan:
 
 
 def _plan(farms: tuple[Farm, ...], words: Overrides, change: Callable[[Table], Table]) -> Plan:
-    whole = compile_table(farms, words.conditions(), words.stopped_of(farms))
-    found = kernel.read()
-    if found is None:
-        return Plan(None, whole, (render(whole),))
-    if foreign := foreign_of(found, whole):
-        return Plan(None, whole, (replacement(whole),), foreign)
-    new = change(found.table)
-    return Plan(found.table, new, tuple(transactions(found.table, new)))
+    return compare(kernel.read(), compile_table(farms, words.conditions(), words.stopped_of(farms)), change)
 
 
 def _with_backend(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm, backend: Backend) -> Table:

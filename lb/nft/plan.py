@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..farm import Farm
+from ..farm import Conditions, Farm
 from ..overrides import Overrides
 from . import nft as kernel
-from .compile import Conditions, compile_table
+from .compile import compile_table
 from .listing import Snapshot
 from .marks import Marks
 from .skeleton import TABLE
@@ -42,27 +42,30 @@ def plan(farms: tuple[Farm, ...], words: Overrides, conditions: Conditions | Non
 
     Conditions are given where a guardian has a say too.
     """
-    new = compile_table(farms, words.conditions() if conditions is None else conditions, words.stopped_of(farms))
-    found = kernel.read()
+    wanted = words.conditions() if conditions is None else conditions
+    return compare(kernel.read(), compile_table(farms, wanted, words.stopped_of(farms)))
+
+
+def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:
+    """Returns what turns the table that was found into the new one.
+
+    A part makes of a table that can be changed element by element the one that is wanted instead of the new one.
+    """
     if found is None:
         return Plan(None, new, (render(new),))
-    if foreign := foreign_of(found, new):
-        return Plan(None, new, (replacement(new),), foreign)
+    if foreign := _foreign_of(found, new):
+        return Plan(None, new, (f"delete table inet {TABLE}\n{render(new)}",), foreign)
+    new = new if part is None else part(found.table)
     return Plan(found.table, new, tuple(transactions(found.table, new)))
 
 
-def foreign_of(found: Snapshot, new: Table) -> str:
+def _foreign_of(found: Snapshot, new: Table) -> str:
     """Says why the table that was found has to be replaced as a whole, or nothing."""
     if found.damage:
         return f"the table is not as noidlb has made it ({found.damage})"
     if found.version != kernel.VERSION:
         return "the table is of another version"
     return "the table has other bits for its marks" if found.table.layout != new.layout else ""
-
-
-def replacement(new: Table) -> str:
-    """Returns the transaction that makes a table in the place of another."""
-    return f"delete table inet {TABLE}\n{render(new)}"
 
 
 def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
@@ -75,6 +78,14 @@ def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
     return [*_services(change.old, change.new, names), *_backends(change.old, change.new, names)] or (
         ["details only: see the nft text"] if change.batches else []
     )
+
+
+def difference(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
+    """Writes a plan line by line: in words, as comments, and then as the nft text of its transactions."""
+    lines = [f"# {line}" for line in describe(change, farms)] if change.batches else ["nothing to change"]
+    for number, batch in enumerate(change.batches, 1):
+        lines += [f"# transaction {number} of {len(change.batches)}", *batch.splitlines()]
+    return lines
 
 
 def shares(table: Table) -> dict[int, tuple[int, int]]:

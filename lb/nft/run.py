@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 
+from ..errors import LbError
 from .progress import LOOK, Progress
 
 # Not on the path of ordinary users, who may ask too.
@@ -26,8 +27,8 @@ _ERRORS = 1 << 16
 _MOST_ERRORS = 1 << 24
 
 
-class KernelError(RuntimeError):
-    """Trouble with the kernel, with a program that speaks to it, or with our right to do so: one sentence."""
+class KernelError(LbError, RuntimeError):
+    """nft or conntrack has failed, is missing, or lacks a permission."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,32 @@
 """The constant part of the table: maps, sets and chains, the same for every configuration with the same marks.
 
-Farm and backend of a new connection are looked up step by step, each look-up by the result of the one before. That
-result has to stand somewhere between two rules. It is not the conntrack mark, which is shared: no nft before 1.1 can
-write some bits of a mark from a map and leave the others. It is the packet's priority, which ip_forward() sets anew
-before anybody reads it. Only at the end are its bits copied to the mark, one by one, and others' bits stay.
+The way of a connection; chains and maps of IPv4 end in 4, those of IPv6 in 6:
+
+    from the network               from this machine
+    prerouting, nat, dstnat        output, nat, -100         both jump to dispatch
+            |                              |
+            +---------- dispatch ----------+                 helpers: ftp4, tftp4; FTPS data ports: range4
+                           |  service4: VIP and port -> chain
+            plain4, sticky chain, passive4 or refuse
+                           |  farm4: VIP and port -> farm; pick4: farm -> chain rr, random or hash
+                    pick chain                               writes farm . slot -> backend, from slot4
+                           |
+                         nat4                                full: refuse; mark-flow; dnat to backend4 or host4
+                           |
+              routing, others' forward chains
+                           |
+    postrouting, nat, srcnat                                 source4, masq4: whose address the backend sees
+    remember, filter, postrouting 0                          sticky farms alone: learns a client from its first ACK
+
+Chains of type nat see the first packet of a connection; conntrack translates all others and the answers by itself, so
+the cost of a rule is paid once for each connection. Clients on this machine pass no prerouting, hence output.
+remember is of type filter because the first packet that proves a client's address, its ACK, is not the first of the
+connection.
+
+Each look-up goes by the result of the one before, which has to stand somewhere between two rules. It does not stand in
+the conntrack mark, which is shared: no nft before 1.1 can write some bits of a mark from a map and leave the others.
+It stands in the packet's priority, which ip_forward() overwrites before a queue reads it. At the end its bits are
+copied to the mark one by one, and the bits of other programs stay.
 
 How a connection leaves (masquerade, a fixed source) goes by the VIP and port that the client asked for, not by the
 mark: other rules may save or restore whole marks in between.
@@ -11,7 +34,7 @@ mark: other rules may save or restore whole marks in between.
 
 from __future__ import annotations
 
-from .marks import Layout
+from ..mark_layout import Layout
 
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.

@@ -1,4 +1,14 @@
-"""Which backend each slot of a farm belongs to: weights, tiers and source hashing as a table of names."""
+"""Which backend each slot of a farm belongs to: weights, tiers and source hashing as a table of names.
+
+A rule of nft can pick a number (a counter, a random one, a hash of the client's address) but knows no weights. So each
+farm has a fixed number of slots, a backend owns slots in proportion to its weight, and the kernel picks a slot:
+
+    weights b1 = 2, b2 = 1      b1 b2 b1 b1 b2 b1 ...      60 slots, 40 of b1 and 20 of b2
+
+The number of slots never changes while the farm serves, for each number has its own pick chain. Every slot is always
+filled: the slots of a backend that goes down are given to the others, which is a change of map elements and of no rule.
+With source-hash a slot whose owner serves never moves, so that the clients of the other backends stay where they are.
+"""
 
 from __future__ import annotations
 

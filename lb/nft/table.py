@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .marks import Layout
+from ..mark_layout import Layout
 from .skeleton import TABLE, skeleton
 
 # In the order in which they are written: what is pointed at before what points at it.

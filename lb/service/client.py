@@ -64,7 +64,7 @@ def _connected(path: Path, timeout: float) -> Iterator[socket.socket]:
 
 def _exchange(connection: socket.socket, answers: BufferedIOBase, path: Path, request: Request) -> Answer:
     try:
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        connection.sendall(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
         line = answers.readline(_MAX_ANSWER)
     except TimeoutError:
         raise GuardError(f"the guardian at {path} does not answer") from None

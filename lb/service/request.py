@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 
 from noidchecks.errors import Portable
 
+from ..config.load import MAX_SIZE
+from ..errors import LbError
 from .state import DEFAULT_FOLDER
 
 DEFAULT_SOCKET = "/run/noidlb/control"
-# A request is a verb and some names.
-MAX_REQUEST = 64 * 1024
+# The longest request holds a configuration of 16 MiB, of which JSON escapes quotes and ends of lines.
+MAX_REQUEST = 2 * MAX_SIZE + 1024
 
 Request: TypeAlias = Mapping[str, object]
 Answer: TypeAlias = dict[str, Any]
@@ -26,12 +28,12 @@ class Written:
     pieces: Sequence[bytes]
 
 
-class RequestError(Portable, ValueError):
+class RequestError(LbError, Portable, ValueError):
     """A request that cannot be carried out: one sentence, and the exit code that noidlb ends with."""
 
     def __init__(self, message: str, code: int = 3) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = code
 
 
 def socket_path(folder: Path, given: str | None = None) -> Path:

@@ -11,7 +11,6 @@ import click
 
 from ..events import EventLog, to_dict
 from ..farm import BackendState, FarmError
-from ..guardian.outlook import tell
 from ..nft.run import KernelError
 from ..status import VERSION, FarmStatus, backend_document, farm_document
 from .operation import find_farm
@@ -37,7 +36,7 @@ class RequestHandler:
         self._reload = reload
         self._verbs: dict[str, Callable[[Request], Awaitable[Answer | Written]]] = {
             "status": self._status,
-            "tell": self._tell,
+            "diff": self._diff,
             "say": self._say,
             "stop": self._stop,
             "start": self._start,
@@ -63,9 +62,12 @@ class RequestHandler:
     async def _status(self, request: Request) -> Written:
         return Written(await paced(_status_lines(await self._running.status())))
 
-    async def _tell(self, request: Request) -> Written:
-        pieces = (piece.encode() for piece in tell(self._running.guardian.knowledge()))
-        return Written([b'{"ok": true, "knowledge": ', *await paced(pieces), b"}\n"])
+    async def _diff(self, request: Request) -> Answer:
+        text = request.get("text")
+        if not isinstance(text, str):
+            raise RequestError("text must be a configuration")
+        found, lines = await self._running.diff(text)
+        return {"found": found, "lines": lines}
 
     async def _say(self, request: Request) -> Answer:
         farm, backend = _name(request, "farm"), _name(request, "backend")

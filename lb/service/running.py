@@ -12,6 +12,7 @@ from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
 from ..config.hints import hints
+from ..config.load import parse
 from ..config.pair import digest_of
 from ..events import Event, EventLog
 from ..farm import BackendState, Farm
@@ -22,6 +23,8 @@ from ..nft.flows import Match, ending_of
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.observed import Facts
+from ..nft.plan import difference, plan
+from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
 from ..status import BackendView, FarmStatus, each_status
@@ -32,8 +35,8 @@ from .operation import find_backend, find_farm, number
 from .paced import paced
 from .request import RequestError
 
-# Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, which
-# the other node of a pair waits 1 s for.
+# Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, whose
+# readers wait less.
 _PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
 _WORST = ("down", "unknown", "up")
 
@@ -57,10 +60,7 @@ class Operations:
         self._events = events
         self._text, self._digest = text, digest_of(text)
         self._one_at_a_time = asyncio.Lock()
-        self._refusal = ""
-        self._failed = 0
         self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
-        events.subscribe(self._take)
 
     async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
         """Takes the operator's word about a backend, and returns what has come of it, in lines."""
@@ -110,6 +110,19 @@ class Operations:
             if cut:
                 lines.append(await asyncio.to_thread(_cut_gone, before))
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
+
+    async def diff(self, text: str) -> tuple[bool, list[str]]:
+        """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
+        farms = await asyncio.to_thread(parse, text)
+        foreseen = self.guardian.forecast(farms)
+        change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
+        lines = [
+            f"# farm {name}: a new command; what serves goes on serving until its first result"
+            for name in foreseen.unchecked
+        ]
+        if change.batches:
+            lines.append("# what the running guardian would change, had it read this file")
+        return bool(change.batches), [*lines, *difference(change, farms)]
 
     async def keep(self) -> None:
         """Writes what a restart must find."""
@@ -183,8 +196,8 @@ class Operations:
             text += f"; {len(kept)} cannot be checked"
         if (counts := self.guardian.counts).is_full:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
-        if self._refusal:
-            text += f"; not in the kernel: {self._refusal}"
+        if self.guardian.failure:
+            text += f"; not in the kernel: {self.guardian.failure}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
 
     async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
@@ -196,20 +209,15 @@ class Operations:
 
     async def _carry_out(self) -> list[str]:
         """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
-        failed = self.guardian.counts.failed_transactions
         self.guardian.configure(self.farms, self.words)
-        _, trouble = await asyncio.gather(self.guardian.settle(), self._keeper.keep(self._text, self.words))
-        if self.guardian.counts.failed_transactions > failed:
-            raise RequestError(f"{self._refusal}; the guardian will try again", 2)
+        keeping = asyncio.create_task(self._keeper.keep(self._text, self.words))
+        try:
+            await self.guardian.settle()
+        except KernelError as error:
+            raise RequestError(f"{error}; the guardian will try again", 2) from None
+        finally:
+            trouble = await keeping
         return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
-
-    def _take(self, event: Event) -> None:
-        failed = self.guardian.counts.failed_transactions
-        if event.kind == "apply-failed" and failed > self._failed:
-            # Flows that could not be ended are told by the same kind, and are no refusal.
-            self._refusal, self._failed = event.reason, failed
-        elif event.kind == "applied":
-            self._refusal = ""
 
 
 def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:

@@ -134,7 +134,7 @@ class ControlServer:
                 return False
             answer = _agreed(await self._answer(request))
         except RequestError as error:
-            answer = _refusal(str(error), error.code)
+            answer = _refusal(str(error), error.exit_code)
         except Exception as error:
             answer = _refusal(f"internal error: {type(error).__name__}: {error}", 2)
         await _send(writer, answer)

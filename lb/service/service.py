@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.load import parse_settings
-from ..config.service import SYNC, Settings
+from ..config.service import Settings
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..guardian import lock
@@ -22,12 +22,10 @@ from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
-from ..guardian.watched import Watched
 from ..nft import host as modules, nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
-from ..pair.node import with_own_address
 from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
@@ -72,12 +70,12 @@ class Service:
     """Runs until SIGTERM or SIGINT; the table stays as it is then, and after a crash."""
 
     def __init__(
-        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, acts: Applier | None = None
+        self, options: Options, events: EventLog, *, notifier: Notifier | None = None, applier: Applier | None = None
     ) -> None:
         self._options = options
         self._events = events
         self._notifier = notifier or Notifier()
-        self._acts = Watched(acts or NftApplier(role_of=self._role))
+        self._applier = applier or NftApplier(role_of=self._role)
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -99,7 +97,7 @@ class Service:
             words = self._words().about(farms)
             self._load_modules(farms)
             keeper = StateStore(self._options.folder, self._events)
-            guardian = Guardian(farms, words, applier=self._acts, events=self._events)
+            guardian = Guardian(farms, words, applier=self._applier, events=self._events)
             running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
             stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
@@ -168,10 +166,15 @@ class Service:
         return 2 if failure else 0
 
     async def _begin(self, guardian: Guardian, running: Operations) -> None:
-        await guardian.settle()
+        refused = False
+        try:
+            await guardian.settle()
+        except KernelError:
+            # It has become an event, and the guardian tries again.
+            refused = True
         # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
         gc.freeze()
-        if guardian.counts.failed_transactions == 0:
+        if not refused:
             self._notifier.ready()
         await running.keep()
 
@@ -185,7 +188,7 @@ class Service:
                 self._tell("note", f"cannot be checked: {complaint}")
         else:
             require_usable(farms)
-        return text, farms, with_own_address(self._options.over(parse_settings(text)), text)
+        return text, farms, self._options.over(parse_settings(text))
 
     def _words(self) -> Overrides:
         folder = self._options.folder
@@ -212,9 +215,6 @@ class Service:
         await self._close_metrics()
         if settings.endpoint is None:
             return
-        if settings.endpoint[0] == SYNC:
-            self._tell("metrics-failed", f"{settings.metrics}: this machine is no node of the pair in its file")
-            return
         server = MetricsServer(self._page)
         try:
             await server.open(*settings.endpoint)
@@ -240,10 +240,11 @@ class Service:
 
     async def _beat(self, watching: asyncio.Task[None], running: Operations) -> None:
         watchdog = self._notifier.watchdog
+        worker = running.guardian.worker
         beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
         while True:
-            if not watching.done() and (watchdog is None or self._acts.busy() < watchdog):
-                self._notifier.alive(at_work=self._acts.is_under_way)
+            if not watching.done() and (watchdog is None or worker.stalled() < watchdog):
+                self._notifier.alive(at_work=worker.is_busy)
             self._notifier.status(await running.summary())
             await asyncio.sleep(min(_PAUSE, beat))
             with suppress(TimeoutError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from noidchecks.atomic import write_atomic
 from noidchecks.regular import TooLarge, read_regular
 
+from ..errors import LbError
 from ..overrides import NewerError, Overrides, from_json, to_json
 
 DEFAULT_FOLDER = "/var/lib/noidlb"
@@ -20,7 +21,7 @@ _MAX_SIZE = 16 * 1024 * 1024
 _PATIENCE = 30.0
 
 
-class StateError(RuntimeError):
+class StateError(LbError, RuntimeError):
     """A state folder that cannot be used: one sentence."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..server_probe import ServerProbe
 from .dialogue import converse
 from .judge import judge
 from .settings import FtpSettings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .findings import FtpFindings
 
 
-class FtpProbe(FtpSettings):
+class FtpProbe(FtpSettings, ServerProbe):
     """A check of an FTP server; the fields are explained at FtpSettings."""
 
     def dialogue(self) -> Dialogue[FtpFindings]:

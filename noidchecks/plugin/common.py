@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # The C plugins' int.
 _INT_MAX = 2**31 - 1
-FORMATS = ("multi-line", "mp-test-json", "json")
+FORMATS = ("multi-line", "json")
 
 
 def integer(text: str) -> int | None:
@@ -128,8 +128,8 @@ def time_rows(read: Callable[[str, str], dict[str, object]] = timeout) -> tuple[
 OUTPUT_ROWS = (
     Option("phases", extension=True, help="Add the seconds of each phase to the performance data", field="show_phases"),
     Option(
-        "output-format", extension=True, metavar="FORMAT",
-        help="One of multi-line, mp-test-json (always exits 0), json", field="output_format", read=_format,
+        "output-format", extension=True, metavar="FORMAT", help="One of multi-line, json",
+        field="output_format", read=_format,
     ),
     Option(
         "verbose", "v", help="Print the dialogue after the status line; more of them do the same", field="verbose"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..server_probe import ServerProbe
 from .dialogue import converse
 from .judge import judge
 from .settings import SshSettings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .findings import SshFindings
 
 
-class SshProbe(SshSettings):
+class SshProbe(SshSettings, ServerProbe):
     """A check of an SSH server; SshSettings says what each setting means."""
 
     def dialogue(self) -> Dialogue[SshFindings]:

@@ -70,7 +70,7 @@ def play(probe: Any, raw: bytes) -> Result:
 
 def require_fit(result: Result, secret: str) -> None:
     """Raises Finding for a result that a monitoring server would misread, or that shows the secret, if there is one."""
-    for name in ("", "multi-line", "json", "mp-test-json"):
+    for name in ("", "multi-line", "json"):
         output = render(result, name)[1] if name else str(result)
         if secret and secret in output:
             raise Finding(f"the secret is shown: {output!r}")

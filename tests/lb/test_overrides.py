@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from noidlb.farm import BackendState
-from noidlb.nft.compile import Condition
+from noidlb.farm import BackendState, Condition
 from noidlb.overrides import NewerError, Overrides, from_json, to_json
 from noidlb.service.state import StateError, StateFolder
 

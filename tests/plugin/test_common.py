@@ -173,7 +173,7 @@ def test_abbreviations_that_the_c_plugin_understands_are_understood(word: str, s
     assert ftp(word, "3") == FtpProbe("localhost", **settings)  # type: ignore[arg-type]  # a table of any settings
 
 
-@pytest.mark.parametrize("name", ["multi-line", "mp-test-json", "json", "JSON"])
+@pytest.mark.parametrize("name", ["multi-line", "json", "JSON"])
 def test_output_format_and_verbose_are_of_the_command(name: str) -> None:
     probe = FtpProbe("localhost")
     assert parse(["check_ftp", "-H", "localhost", "--output-format", name]) == Command(

@@ -54,8 +54,6 @@ def test_a_format_prints_it_otherwise(new_peer: NewPeer, host: str) -> None:
     words = ["check_ftp", "-H", host, "-p", str(peer.port), "--output-format"]
     code, text = run("check_ftp", [*words, "json"])
     assert (code, json.loads(text)["state"]) == (1, "WARNING")
-    code, text = run("check_ftp", [*words, "mp-test-json"])
-    assert (code, json.loads(text)["state"]) == (0, "WARNING")
     code, text = run("check_ftp", [*words, "multi-line"])
     assert (code, text.splitlines()[0]) == (1, "[WARNING] - Answer failed to match expectation: 530 no")
 

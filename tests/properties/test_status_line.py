@@ -58,8 +58,7 @@ def test_the_status_line_is_one_line_with_its_own_metrics(probe: FtpProbe, data:
 @given(probes, hostile)
 def test_every_format_is_printable(probe: FtpProbe, data: bytes) -> None:
     result = answered(probe, data, 1024)
-    for name in ("json", "mp-test-json"):
-        assert render(result, name)[1].isprintable()
+    assert render(result, "json")[1].isprintable()
     tree, bar, perfdata = render(result, "multi-line")[1].partition("|")
     assert bar
     assert re.fullmatch(r" (dns|connect|greeting|time)=\S+( \w+=\S+)*", perfdata)

@@ -50,39 +50,6 @@ def test_multi_line_puts_the_transcript_before_the_performance_data() -> None:
     assert text.endswith("Answered\n0.1 < hello| time=0.500000s;1.000000;@~:2;0.000000;10.000000 size=7")
 
 
-def test_the_test_format_always_exits_with_0() -> None:
-    code, text = render(BAD, "mp-test-json")
-    tree = json.loads(text)
-    assert code == 0
-    assert (tree["state"], tree["summary"]) == ("CRITICAL", "Refused")
-    assert [(check["state"], check["output"]) for check in tree["checks"]] == [
-        ("OK", "Looked up"),
-        ("CRITICAL", "Refused"),
-        ("CRITICAL", "Really"),
-    ]
-
-
-def test_the_test_format_has_the_metrics_in_typed_numbers() -> None:
-    tree = json.loads(render(GOOD.replace(metrics=(TIME, SIZE, Metric("none", None))), "mp-test-json")[1])
-    assert tree["checks"][-1]["perfdata"] == [
-        {
-            "label": "time",
-            "value": {"type": "double", "value": "0.500000"},
-            "uom": "s",
-            "warn": {
-                "alert_on_inside": False,
-                "start": {"type": "double", "value": "0.000000"},
-                "end": {"type": "double", "value": "1.000000"},
-            },
-            "crit": {"alert_on_inside": True, "start": "inf", "end": {"type": "double", "value": "2.000000"}},
-            "min": {"type": "double", "value": "0.000000"},
-            "max": {"type": "double", "value": "10.000000"},
-        },
-        {"label": "size", "value": {"type": "int", "value": "7"}},
-        {"label": "none", "value": {"type": "double", "value": "U"}},
-    ]
-
-
 def test_json_has_everything_that_a_result_has() -> None:
     code, text = render(GOOD.replace(transcript=("0.1 < hello",)), "json")
     assert code == 0

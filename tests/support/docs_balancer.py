@@ -6,9 +6,8 @@ import os
 import signal
 from typing import ClassVar
 
-from noidlb.farm import Farm
+from noidlb.farm import Conditions, Farm
 from noidlb.guardian.applier import ApplyResult
-from noidlb.nft.compile import Conditions
 
 FARMS = """\
 [farms.ftp]

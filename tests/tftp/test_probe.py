@@ -196,7 +196,7 @@ def test_counts_are_shown() -> None:
     assert (result.facts["duplicates"], result.facts["stray_packets"]) == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["multi-line", "mp-test-json", "json"])
+@pytest.mark.parametrize("name", ["multi-line", "json"])
 @pytest.mark.parametrize("incoming", [[data(1, CONTENT)], [error(1)], []])
 def test_formats(name: str, incoming: list[bytes]) -> None:
     _, text = render(judged(*incoming), name)

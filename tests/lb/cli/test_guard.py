@@ -95,7 +95,10 @@ async def test_diff_shows_what_the_guardian_would_change(
         await served.ask("say", farm="f", backend="b1", state="up")
         table = compile_table(load(served.file), served.kernel.conditions[-1])
         monkeypatch.setattr(kernel, "read", lambda: Snapshot(kernel.VERSION, table))
-        # Who knows nothing of the guardian would let both backends serve.
+        # A program that knew nothing of the guardian would let both backends serve.
+        assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")
+        # Longer than any other request, and with what JSON must not escape beyond measure.
+        served.file.write_text(served.file.read_text() + '# "\u00e9\t"\n' * 100_000)
         assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")
         served.file.write_text(text("/bin/sh -c 'exit 2'") + text("/bin/sh -c 'exit 0'", farm="g", vip="192.0.2.11"))
         code, said = await noidlb("diff", str(served.file))
@@ -129,8 +132,10 @@ async def test_events(served: Served, noidlb: Operator) -> None:
 
 async def test_following_ends_with_the_guardian(served: Served, noidlb: Operator) -> None:
     async with running(served):
+        await served.is_still()
+        before = len(served.log._sinks)
         following = asyncio.create_task(noidlb("events", "--follow", "-n", "0"))
-        await until(lambda: len(served.log._sinks) > 4 or following.done())
+        await until(lambda: len(served.log._sinks) > before or following.done())
         served.log.add(Event(time=0, kind="note", reason="something new"))
     code, said = await following
     assert code == 0

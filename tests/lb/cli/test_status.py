@@ -7,13 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from noidlb.config.pair import digest_of
 from noidlb.role import Role
 
-from noidchecks import __version__
 from tests.support.lb.balancer import Balancer
 from tests.support.lb.programs import Played
 
@@ -39,32 +37,12 @@ boot        tftp     udp 192.0.2.10 69                serving                   
 def test_status_tells_the_role_in_a_pair(applied: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noidlb.cli.status.read_role", lambda _: Role.BACKUP)
     _, output = applied.run("status")
-    assert output.endswith("\nthis balancer's role in its pair: backup\n")
-    _, output = applied.run("status", "--json")
-    assert json.loads(output)["role"] == "backup"
-    assert json.loads(output)["peer"] is None
-
-
-def test_status_tells_what_the_other_node_says(
-    balancer: Balancer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (Path(__file__).parents[1] / "valid" / "pair-metrics.toml").read_text()
-    assert balancer.run("apply", balancer.write(text))[0] == 0
-    monkeypatch.setattr("noidlb.pair.node.source_of", lambda one: "172.31.0.1")
-    page = f'noidlb_info{{version="{__version__}",farms="{digest_of(text)}",role="master"}} 1\n'
-    monkeypatch.setattr("noidlb.pair.node.fetch", lambda host, port: page)
-    (tmp_path / "role").write_text("backup\n")
-    _, output = balancer.run("status", "--run-dir", str(tmp_path))
-    assert output.endswith("\nlb1, this node: backup\nlb2: master\n")
-    (tmp_path / "role").write_text("master\n")
-    _, output = balancer.run("status", "--run-dir", str(tmp_path))
-    assert output.endswith("\nlb2: master\ndisagreement: both are master: lb1 and lb2 do not hear each other's VRRP\n")
-    _, output = balancer.run("status", "--run-dir", str(tmp_path), "--json")
-    found = json.loads(output)
-    assert (found["role"], found["peer"]["role"], len(found["peer"]["disagreements"])) == ("master", "master", 1)
-    # On another machine than these two it is no business of ours.
-    monkeypatch.setattr("noidlb.pair.node.source_of", lambda one: "192.0.2.1")
-    assert "lb2" not in balancer.run("status", "--run-dir", str(tmp_path))[1]
+    text = applied.folder.joinpath("state", "farms.toml").read_text()
+    role, file = output.splitlines()[-2:]
+    assert role == "this balancer's role in its pair: backup"
+    assert file == f"farms file: {digest_of(text)[:12]}, as noidlb pair --hash must say on the other node"
+    found = json.loads(applied.run("status", "--json")[1])
+    assert (found["role"], found["digest"]) == ("backup", digest_of(text))
 
 
 def test_status_without_conntrack_does_not_know_the_flows(applied: Balancer) -> None:

@@ -14,7 +14,6 @@ def test_reads_the_settings() -> None:
     found = parse_settings(VALID)
     assert found == Settings(hook=("/usr/local/bin/tell", "--now"), hook_timeout=5.0, metrics="[::1]:9190")
     assert found.endpoint == ("::1", 9190)
-    assert Settings(metrics="sync:9190").endpoint == ("sync", 9190)
     assert Settings(metrics="127.0.0.1:80").endpoint == ("127.0.0.1", 80)
 
 

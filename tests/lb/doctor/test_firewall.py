@@ -12,7 +12,7 @@ from noidlb.finding import Finding
 
 from tests.support.lb.farms import farm
 
-RULESETS = Path(__file__).parent / "rulesets"
+RULESETS = Path(__file__).parents[1] / "rulesets"
 V4 = (ip_address("10.10.0.100"),)
 FTP = farm("ftp", 2, vip=V4)
 TFTP = farm("tftp", 2, vip=V4, protocol=Protocol.TFTP)

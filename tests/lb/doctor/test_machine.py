@@ -46,7 +46,7 @@ def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.Mon
     monkeypatch.setattr(routes, "local_addresses", list)
     # Everything can be reached, and the VIPs are ours.
     monkeypatch.setattr(
-        routes, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
+        modules, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
     )
 
     def examined(*farms: Farm, **changes: str | None) -> list[Finding]:
@@ -199,7 +199,7 @@ def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.Monkey
 
 def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = {"10.20.1.2": None, "10.20.2.2": "10.20.2.2"}
-    monkeypatch.setattr(routes, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
+    monkeypatch.setattr(modules, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
     many = farm("many", 2, backends=(backend(1), backend(2), backend(3)))
     assert bad(look(many)) == [
         "fault  VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so it answers no client that asks "
@@ -210,7 +210,7 @@ def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_looking_for_a_route_sends_nothing() -> None:
-    assert routes.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
+    assert modules.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
 
 
 def test_only_some_of_many_are_named() -> None:

@@ -4,7 +4,7 @@ import pytest
 from noidlb.doctor.marks import bits_of, examine_marks
 from noidlb.doctor.rules import Effect, parse_ruleset
 from noidlb.finding import Finding
-from noidlb.nft.marks import FEW
+from noidlb.mark_layout import FEW
 
 from tests.lb.doctor.test_firewall import FTP, TFTP, ways
 

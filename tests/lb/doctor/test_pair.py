@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from noidlb.config.pair import Node, digest_of, with_sources
+from noidlb.config.pair import digest_of, with_sources
 from noidlb.doctor import pair as pair_doctor
 from noidlb.doctor.pair import examine_pair, judge_counters
 from noidlb.finding import FAULT, NOTE, OK, WARN, Finding
 from noidlb.nft.run import Answer
 from noidlb.pair.files import files_of, write_files
-from noidlb.pair.peer import PeerError, Side
-from noidlb.role import Role
 
 from noidchecks import __version__
 from tests.lb.config.test_pair import ftp
@@ -29,7 +26,6 @@ message tracking:
 TEXT = "the farms file"
 OWN = {str(one) for one in node(1).addresses}
 MOVING = {"10.10.0.100", "fd00:10::100", "10.20.0.100", "fd00:20::100"}
-PEER = Side(role=Role.BACKUP, version=__version__, farms=digest_of(TEXT))
 Look = Callable[..., dict[str, Finding]]
 
 
@@ -52,14 +48,7 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         text: str = TEXT,
         loose: str = "0\n",
         again: str = "100\n",
-        peer: Side | str = PEER,
     ) -> dict[str, Finding]:
-        def ask(node: Node) -> Side:
-            assert node.name == "lb2"
-            if isinstance(peer, str):
-                raise PeerError(peer)
-            return peer
-
         write_files(files_of(both, node(1), farms, digest_of(TEXT), tmp_path, tmp_path), tmp_path)
         if role:
             (tmp_path / "role").write_text(f"{role}\n")
@@ -68,7 +57,7 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         for name in ("front", "back"):
             (tmp_path / f"proc/sys/net/ipv6/neigh/{name}").mkdir(parents=True, exist_ok=True)
             (tmp_path / f"proc/sys/net/ipv6/neigh/{name}/retrans_time_ms").write_text(again)
-        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, ask, tmp_path)
+        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, tmp_path)
         return {one.subject: one for one in found}
 
     return examined
@@ -79,32 +68,10 @@ def test_a_node_that_serves(look: Look) -> None:
     assert found["role"] == Finding(OK, "role", "lb1 serves")
     assert found["synchronization"] == Finding(OK, "synchronization", "5 sent, 7 received, 0 errors, 0 lost")
     assert found["keepalived.conf"].level == found["conntrackd.conf"].level == OK
-    assert digest_of(TEXT)[:12] in found["farms file"].text
-    assert found["peer"] == Finding(OK, "peer", "lb1 is master, lb2 is backup")
-    assert found["noidlb"].level == OK
+    same = "must say the same on lb2"
+    assert found["farms file"] == Finding(NOTE, "farms file", f"{digest_of(TEXT)[:12]}: noidlb pair --hash {same}")
+    assert found["noidlb"] == Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
     assert not [one for one in found.values() if one.level in (WARN, FAULT)]
-
-
-def test_a_peer_that_cannot_be_asked(look: Look) -> None:
-    found = look(OWN | MOVING, "master", peer="it is silent")
-    assert found["peer"] == Finding(WARN, "peer", "lb2 cannot be asked: it is silent")
-    assert found["farms file"].level == NOTE
-    assert "lb2" in found["farms file"].text
-    assert "noidlb" not in found
-
-
-@pytest.mark.parametrize(
-    ("changed", "subject", "level"),
-    [
-        ({"role": Role.MASTER}, "peer", FAULT),
-        ({"farms": "1" * 64}, "farms file", FAULT),
-        ({"version": "0.0"}, "noidlb", WARN),
-    ],
-)
-def test_a_peer_that_differs(look: Look, changed: dict[str, object], subject: str, level: str) -> None:
-    found = look(OWN | MOVING, "master", peer=replace(PEER, **changed))  # type: ignore[arg-type]
-    assert [one.subject for one in found.values() if one.level in (WARN, FAULT)] == [subject]
-    assert found[subject].level == level
 
 
 def test_a_node_that_stands_by(look: Look) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import cast
 
 import pytest
-from noidlb.farm import BackendState, Farm, Protocol
+from noidlb.farm import BackendState, Condition, Conditions, Farm, Protocol
 from noidlb.guard import Guard
 from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.nft import nft as kernel
-from noidlb.nft.compile import Condition, Conditions, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
 from noidlb.nft.nft import KernelError, NftSession

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import given, strategies as st
-from noidlb.farm import BackendState, Farm, Scheduler
+from noidlb.farm import BackendState, Condition, Farm, Scheduler
 from noidlb.guard import Guard
 from noidlb.guardian.desired import Desired, Place, Verdict, merge, served, slow_start, verdict
 from noidlb.guardian.health import BackendHealth
-from noidlb.nft.compile import Condition, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.overrides import Overrides
 
 from noidchecks.status.result import Result
@@ -127,12 +127,6 @@ def test_the_floor_is_kept_whatever_happens(
     for name, wish in zip(names, wishes, strict=True):
         if wish is DOWN:
             assert states(merged)[name] is DOWN
-
-
-def test_half_weight_changes_the_numbers_of_all() -> None:
-    merged = merge(guarded(), Overrides(), both({"b1": Verdict(up=True, half=True), "b2": GOOD, "b3": GOOD}), {}, 0.0)
-    assert merged.shares == {"b1": 50}
-    assert [one.weight for one in merged.conditions.values()] == [50, 100, 100]
 
 
 def test_a_recovered_backend_starts_slowly() -> None:

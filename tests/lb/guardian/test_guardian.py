@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 from noidlb.events import Event, EventLog
-from noidlb.farm import BackendState, Farm, Scheduler
+from noidlb.farm import BackendState, Condition, Conditions, Farm, Scheduler
 from noidlb.guard import Guard
 from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.flow_table import FlowTable
 from noidlb.guardian.guardian import Guardian
-from noidlb.nft.compile import Condition, Conditions, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
 from noidlb.nft.nft import KernelError
@@ -203,13 +203,19 @@ async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     assert next(event.reason for event in events if event.kind == "apply-failed") == "nft refuses"
 
 
-async def test_settle_ends_when_the_kernel_refuses() -> None:
+async def test_settle_raises_what_the_kernel_refuses_until_it_takes_it() -> None:
     kernel = Kernel()
     kernel.failures = 1000
     async with running(watched(1), kernel=kernel) as (guardian, _):
         async with asyncio.timeout(30):
-            await guardian.settle()
+            with pytest.raises(KernelError) as raised:
+                await guardian.settle()
         assert kernel.conditions == []
+        assert guardian.failure == str(raised.value)
+        kernel.failures = 0
+        await until(lambda: not guardian.failure)
+        await guardian.settle()
+        assert kernel.conditions
 
 
 async def test_failures_that_come_together_go_together() -> None:
@@ -344,9 +350,9 @@ async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_comma
         async with running(before, kernel=kernel) as (guardian, _):
             await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
             await guardian.settle()
-            assert guardian.knowledge().unchecked((before,)) == []
-            assert guardian.knowledge().unchecked((after,)) == ["f"]
-            foreseen = guardian.knowledge().conditions((after,), 0.0)
+            assert guardian.forecast((before,)).unchecked == ()
+            assert guardian.forecast((after,)).unchecked == ("f",)
+            foreseen = guardian.forecast((after,)).conditions
             changes = len(kernel.conditions)
             guardian.configure((after,), Overrides())
             await guardian.settle()
@@ -380,7 +386,7 @@ async def test_another_deadline_asks_the_same_thing() -> None:
         async with running(watched(peer.port, 1), kernel=kernel) as (guardian, _):
             await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
             changed = watched(peer.port, 1, timeout=3.0, interval=0.3, rise=7, fall=8)
-            assert guardian.knowledge().unchecked((changed,)) == []
+            assert guardian.forecast((changed,)).unchecked == ()
             guardian.configure((changed,), Overrides())
             assert {one.state for one in guardian.health()} == {"up", "down"}
 

@@ -44,7 +44,7 @@ def test_it_takes_so_many_failures_in_a_row() -> None:
 
 
 def test_an_excuse_makes_a_failure_no_verdict_and_a_success_counts() -> None:
-    one = watch(fall=1, rise=1, on_warning=OnWarning.HALF)
+    one = watch(fall=1, rise=1, on_warning=OnWarning.DOWN)
     assert one.take(OK, 0.0, "paused") is not None
     change = one.take(CRITICAL, 1.0, "paused")
     assert change is not None
@@ -52,7 +52,7 @@ def test_an_excuse_makes_a_failure_no_verdict_and_a_success_counts() -> None:
     assert (one.state, one.kept) == ("up", "paused; meanwhile: refused")
     # A WARNING may be of the time that it took.
     assert one.take(WARNING, 2.0, "paused") is None
-    assert not one.half.value
+    assert one.state == "up"
     again = one.take(OK, 3.0)
     assert again is not None
     assert (again.kind, one.kept) == ("note", "")
@@ -82,18 +82,6 @@ def test_a_warning_is_a_note_of_one_that_is_up() -> None:
 
 def test_a_warning_can_be_a_failure() -> None:
     assert play(watch(on_warning=OnWarning.DOWN, fall=2), OK, WARNING, CRITICAL) == ["up", "", "down"]
-
-
-def test_a_warning_can_halve_the_weight_as_slowly_as_it_would_fall() -> None:
-    one = watch(on_warning=OnWarning.HALF, fall=2, rise=2)
-    assert play(one, OK, WARNING, WARNING) == ["up", "note", "weight"]
-    assert one.half.value
-    assert play(one, OK, OK) == ["note", "weight"]
-    assert not one.half.value
-    # From unknown and from down it comes as it is.
-    one = watch(on_warning=OnWarning.HALF, rise=1, fall=1)
-    assert play(one, WARNING, CRITICAL, WARNING) == ["up", "down", "up"]
-    assert one.half.value
 
 
 def test_unknown_can_be_no_result() -> None:
@@ -126,7 +114,7 @@ def test_an_heir_knows_what_was_known_and_counts_anew() -> None:
 
 
 def test_doubt_is_fast() -> None:
-    one = watch(interval=10, fast_interval=2, down_interval=30, fall=3, timeout=5)
+    one = watch(interval=10, fast_interval=2, fall=3, timeout=5)
     assert pace_of([one]).fast == 2
     play(one, OK)
     pace = pace_of([one])
@@ -135,15 +123,15 @@ def test_doubt_is_fast() -> None:
     assert pace_of([one]).fast == 2
     play(one, CRITICAL, CRITICAL)
     pace = pace_of([one])
-    assert (pace.interval, pace.fast, pace.eager, pace.most) == (30, None, None, 1)
+    assert (pace.interval, pace.fast, pace.eager, pace.most) == (10, None, None, 1)
 
 
 def test_the_most_impatient_watch_sets_the_pace() -> None:
-    slow, fast = watch(interval=60, jitter=10), watch(interval=2)
+    slow, fast = watch(interval=60), watch(interval=2)
     play(slow, OK)
     play(fast, OK)
     pace = pace_of([slow, fast])
-    assert (pace.interval, pace.eager, pace.jitter) == (2, 1, 0.1)
+    assert (pace.interval, pace.eager) == (2, 1)
 
 
 def test_a_switch_knows_what_speaks_against_it() -> None:

@@ -40,21 +40,6 @@ def test_missed_beats_are_not_made_up_for() -> None:
     assert rhythm.due(pace) == 60
 
 
-def test_jitter_is_early_never_late() -> None:
-    rhythm = Rhythm(0, 0.0, interval=10, soon=0)
-    pace = Pace(interval=10, jitter=0.2)
-    last, gaps = 0.0, []
-    for _ in range(50):
-        due = rhythm.due(pace)
-        assert due is not None
-        rhythm.started(due, pace)
-        rhythm.finished(due)
-        gaps.append(due - last)
-        last = due
-    assert 8 <= min(gaps[1:]) < 8.5
-    assert 9.5 < max(gaps) <= 10
-
-
 def test_doubt_comes_between_the_beats() -> None:
     rhythm = Rhythm(0, 0.0, interval=10, soon=0)
     rhythm.started(0.0, Pace(interval=10))

@@ -112,7 +112,7 @@ def test_what_is_known_stays_known() -> None:
 
 def test_the_pace_follows_each_result() -> None:
     targets = Targets()
-    guard = replace(GUARD, rise=2, fall=2, down_interval=60)
+    guard = replace(GUARD, rise=2, fall=2)
     targets.configure((small("f", 21, guard), small("g", 21, replace(guard, interval=4, fast_interval=2))), 0.0)
     target = next(one for one in targets if one.address == "10.0.0.1:21")
     bad = Result(State.CRITICAL, "FTP CRITICAL - no")
@@ -120,12 +120,12 @@ def test_the_pace_follows_each_result() -> None:
     for results, pace in (
         ((OK,), (4, None, 1)),
         ((OK, bad), (4, 1, 1)),
-        ((bad,), (60, None, None)),
-        ((OK,), (60, 1, None)),
+        ((bad,), (4, None, None)),
+        ((OK,), (4, 1, None)),
     ):
         for result in results:
             target.take(result, 0.0)
         assert (target.pace.interval, target.pace.fast, target.pace.eager) == pace
     # A farm that is new to a known address, and another guard.
-    targets.configure((small("f", 21, replace(guard, down_interval=30)),), 0.0)
+    targets.configure((small("f", 21, replace(guard, interval=30)),), 0.0)
     assert target.pace.interval == 30

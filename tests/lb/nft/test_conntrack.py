@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from noidlb.mark_layout import Layout
 from noidlb.nft import conntrack as flows
 from noidlb.nft.flows import Ending
-from noidlb.nft.marks import Layout
 from noidlb.nft.run import KernelError
 
 from tests.support.lb.programs import Played

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import pytest
-from noidlb.farm import BackendState, Farm, Protocol
-from noidlb.nft.compile import Condition, Conditions, compile_table
+from noidlb.farm import BackendState, Condition, Conditions, Farm, Protocol
+from noidlb.nft.compile import compile_table
 from noidlb.nft.flows import Ending, ending_of
 from noidlb.nft.marks import Marks
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
-from noidlb.nft.marks import FEW, MANY, PAIR_MASK, Layout, Marks, allocate, layout_of
+from noidlb.mark_layout import FEW, MANY, PAIR_MASK, Layout, layout_of
+from noidlb.nft.marks import Marks, allocate
 
 from tests.support.lb.farms import farm
 

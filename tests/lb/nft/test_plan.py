@@ -5,10 +5,11 @@ from ipaddress import ip_address
 
 import pytest
 from noidlb.farm import BackendState, Farm, Mode, Protocol
+from noidlb.mark_layout import MANY, Layout
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
-from noidlb.nft.marks import MANY, Layout, Marks
+from noidlb.nft.marks import Marks
 from noidlb.nft.nft import KernelError
 from noidlb.nft.plan import describe, plan, shares
 from noidlb.nft.skeleton import VERSION

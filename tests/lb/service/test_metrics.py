@@ -3,11 +3,11 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from noidlb.farm import BackendState, Farm
+from noidlb.farm import BackendState, Condition, Farm
 from noidlb.guard import Guard
 from noidlb.guardian.guardian import Counts
 from noidlb.guardian.health import Health
-from noidlb.nft.compile import Condition, compile_table
+from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
 from noidlb.overrides import Overrides

@@ -180,7 +180,7 @@ async def test_the_client_asks_and_follows(serving: Serving) -> None:
         assert answer == {"ok": True, "got": {"do": "x"}}
         with pytest.raises(RequestError, match="no way") as caught:
             await asyncio.to_thread(ask, path, {"do": "refuse"})
-        assert caught.value.code == 2
+        assert caught.value.exit_code == 2
         answers = follow(path, {"do": "events"})
         await asyncio.to_thread(next, answers)
         events.add(Event(time=1, kind="up"))

@@ -104,7 +104,7 @@ async def test_what_makes_no_sense_is_refused(served: Served, request_: dict[str
     async with running(served):
         with pytest.raises(RequestError, match=error) as caught:
             await served.ask(**request_)
-        assert caught.value.code == 3
+        assert caught.value.exit_code == 3
         assert "word" not in served.kinds()
 
 
@@ -115,7 +115,7 @@ async def test_a_refusing_kernel_is_the_answer(served: Served) -> None:
         served.kernel.failures = 1
         with pytest.raises(RequestError, match="nft refuses; the guardian will try again") as caught:
             await served.ask("say", farm="f", backend="b1", state="down")
-        assert caught.value.code == 2
+        assert caught.value.exit_code == 2
         await until(lambda: served.kernel.state("b1") is DOWN)
 
 
@@ -233,15 +233,6 @@ async def test_metrics_that_cannot_be_served_are_an_event(served: Served) -> Non
     assert "metrics-failed" in served.kinds()
 
 
-async def test_on_the_link_of_a_pair_a_machine_that_is_no_node_serves_no_metrics(served: Served) -> None:
-    both = (Path(__file__).parents[1] / "valid" / "pair-metrics.toml").read_text()
-    served.file.write_text(both)
-    async with running(served):
-        assert [event.reason for event in served.events if event.kind == "metrics-failed"] == [
-            "sync:9190: this machine is no node of the pair in its file"
-        ]
-
-
 def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles: list[Callable[[], Role]] = []
     monkeypatch.setattr(service, "NftApplier", lambda role_of: roles.append(role_of))
@@ -253,7 +244,7 @@ def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pyt
 
 async def test_a_second_guardian_is_refused(served: Served) -> None:
     async with running(served):
-        second = Service(served.options, EventLog(), notifier=Notifier({}), acts=Kernel())
+        second = Service(served.options, EventLog(), notifier=Notifier({}), applier=Kernel())
         with pytest.raises(GuardError, match=f"another guardian watches this table already: process {os.getpid()}"):
             await second.run()
         await served.ask("status")
@@ -276,7 +267,8 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
     begun, over = threading.Event(), threading.Event()
     async with running(served):
         await until(lambda: served.kinds().count("up") == 2)
-        play = served.kernel.apply
+        assert served.service._running is not None
+        play, guardian = served.kernel.apply, served.service._running.guardian
 
         def hang(*given: Any) -> Any:
             begun.set()
@@ -288,7 +280,7 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
         # What the verdicts brought may still be under way, and takes its time on a busy machine.
         await until(begun.is_set)
         # After the time of the watchdog, 0.3 s here, only STATUS comes.
-        await until(lambda: served.service._acts.busy() > 0.4)
+        await until(lambda: guardian.worker.stalled() > 0.4)
         alive = served.hear().count("WATCHDOG=1")
         lines = len(served.hear())
         await until(lambda: len(served.hear()) > lines + 3)
@@ -322,7 +314,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
     plugin.unlink()
     again = Served.__new__(Served)
     again.__dict__.update(served.__dict__)
-    again.service = Service(served.options, served.log, acts=Kernel())
+    again.service = Service(served.options, served.log, applier=Kernel())
     async with running(again):
         await until(lambda: served.kinds().count("keep") == 2)
     notes = [event.reason for event in served.events if event.kind == "note"]
@@ -330,7 +322,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
     # A file that was never applied is refused.
     served.file.write_text(text(f"{plugin} HOST", farm="other"))
     with pytest.raises(FarmError, match="check_own"):
-        await Service(served.options, served.log, acts=Kernel()).run()
+        await Service(served.options, served.log, applier=Kernel()).run()
 
 
 async def test_the_log_says_at_the_start_which_farms_are_stopped(served: Served) -> None:

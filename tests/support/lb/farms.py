@@ -6,8 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from hypothesis import strategies as st
-from noidlb.farm import Backend, BackendState, Farm, Mode, Protocol, Scheduler
-from noidlb.nft.compile import Condition
+from noidlb.farm import Backend, BackendState, Condition, Farm, Mode, Protocol, Scheduler
 
 
 def backend(number: int, **changes: Any) -> Backend:

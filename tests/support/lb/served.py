@@ -47,7 +47,7 @@ class Served:
         self.path = folder / "state" / "control"
         self.options = Options(file=str(self.file), folder=self.folder, socket=self.path)
         self.notifier = Notifier({"NOTIFY_SOCKET": str(folder / "manager"), "WATCHDOG_USEC": "300000"})
-        self.service = Service(self.options, self.log, notifier=self.notifier, acts=self.kernel)
+        self.service = Service(self.options, self.log, notifier=self.notifier, applier=self.kernel)
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.events]

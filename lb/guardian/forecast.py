@@ -1,0 +1,49 @@
+"""Predicts how a guardian would treat the backends of a configuration that it has not read yet; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..farm import Condition, Conditions, Farm
+from ..overrides import Overrides
+from .desired import Place, merge, verdicts_of
+from .health import BackendHealth
+from .targets import TargetKey, inherit
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The conditions of the backends of some farms.
+
+    unchecked names the farms with a new command: their backends stay as they are until its first result.
+    """
+
+    conditions: Conditions
+    unchecked: tuple[str, ...]
+
+
+def forecast(
+    farms: tuple[Farm, ...],
+    words: Overrides,
+    watches: Mapping[TargetKey, Sequence[BackendHealth]],
+    present: Mapping[Place, bool],
+    shares: Mapping[str, Mapping[str, int]],
+    now: float,
+) -> Forecast:
+    """Returns what a guardian would make of these farms at the time now, of its own clock.
+
+    watches holds what it knows by probe, present which backends serve, shares the percentages of weights of farms with
+    the scheduler least-connections.
+    """
+    places: dict[Place, list[BackendHealth]] = {}
+    fresh = set()
+    for _, watch in inherit(farms, watches):
+        places.setdefault(watch.place, []).append(watch)
+        if not watch.probes and watch.up.value is None and watch.place in present:
+            fresh.add(watch.farm)
+    conditions: dict[tuple[str, str], Condition] = {}
+    for farm in farms:
+        balance = shares.get(farm.name)
+        conditions |= merge(farm, words, verdicts_of(farm, places), present, now, balance=balance).conditions
+    return Forecast(conditions, tuple(farm.name for farm in farms if farm.name in fresh))
