@@ -28,7 +28,7 @@ LAYERS = {
         ["fields"],
         ["status", "server"],
         ["dialogue"],
-        ["contract", "drivers", "judging", "server_probe"],
+        ["contract", "drivers", "judging"],
         ["probe"],
         ["plugin"],
         ["files"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..server_probe import ServerProbe
 from .dialogue import converse
 from .judge import judge
 from .settings import FtpSettings
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from .findings import FtpFindings
 
 
-class FtpProbe(FtpSettings, ServerProbe):
+class FtpProbe(FtpSettings):
     """A check of an FTP server; the fields are explained at FtpSettings."""
 
     def dialogue(self) -> Dialogue[FtpFindings]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..server_probe import ServerProbe
 from .dialogue import converse
 from .judge import judge
 from .settings import SshSettings
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from .findings import SshFindings
 
 
-class SshProbe(SshSettings, ServerProbe):
+class SshProbe(SshSettings):
     """A check of an SSH server; SshSettings says what each setting means."""
 
     def dialogue(self) -> Dialogue[SshFindings]:

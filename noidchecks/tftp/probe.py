@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..server_probe import ServerProbe
 from .dialogue import converse
 from .judge import judge
 from .settings import TftpSettings
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from .findings import Findings
 
 
-class TftpProbe(TftpSettings, ServerProbe):
+class TftpProbe(TftpSettings):
     """A check of a TFTP server; the fields are explained at TftpSettings."""
 
     def dialogue(self) -> Dialogue[tuple[Findings, ...]]:
