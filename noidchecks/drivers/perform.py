@@ -28,6 +28,7 @@ from ..dialogue.operations import (
 )
 from ..errors import NotConnected, NotResolved, ProbeError
 from . import sockets
+from .resolver import look_up
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
@@ -78,9 +79,6 @@ def _resolve(session: Running, operation: Resolve) -> tuple[Address, ...]:
             raise NotResolved(str(error)) from None
         if found is not None:
             return found
-        # An address needs no look-up.
-        from .resolver import look_up
-
         job = look_up(operation.host, operation.port, operation.family, operation.kind)
         session.progress = job
         session.opened.append(job)

@@ -135,7 +135,7 @@ def test_what_found_no_thread_knows_it(dead: Zone, monkeypatch: pytest.MonkeyPat
     close(*holders, late)
     dead.answers.set()
     until(lambda: idle(resolver))
-    assert dead.asked == ["h0.bad", "h1.bad"], "one closed before its turn never runs"
+    assert sorted(dead.asked) == ["h0.bad", "h1.bad"], "one closed before its turn never runs"
 
 
 def test_the_same_name_is_asked_once_at_a_time(dead: Zone) -> None:

@@ -4,10 +4,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+import noidchecks
 from noidchecks import Range, State, TftpProbe, UsageError
 from noidchecks.address import AF_INET6
 from noidchecks.plugin.main import run
@@ -222,7 +224,8 @@ def test_start_is_cheap() -> None:
         "socket",
     ]
     program = (
-        "import sys; from noidchecks.plugin.main import run; "
+        f"import sys; sys.path.insert(0, {str(Path(noidchecks.__file__).parents[1])!r}); "
+        "from noidchecks.plugin.main import run; "
         f"code, _ = run('check_tftp', ['check_tftp', '127.0.0.1', '-p', '{dead_port()}']); "
         f"print(int(code), [name for name in {heavy!r} if name in sys.modules])"
     )
