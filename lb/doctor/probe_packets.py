@@ -71,7 +71,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             maybe=_perhaps(state),
             direction="original" if is_tracked else ABSENT,
             original_daddr=way.vip if is_tracked else ABSENT,
-            original_dport=(port and way.port) if is_tracked else ABSENT,
+            original_dport=(way.port if port else _EPHEMERAL) if is_tracked else ABSENT,
             marked=way.mask if is_translated or (is_tracked and state == "established") else 0,
         )
     for what, state, port in _answering(way.farm):
@@ -89,7 +89,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             maybe=frozenset({"snat", "dnat", "assured"}),
             direction=("reply" if port else "original") if is_tracked else ABSENT,
             original_daddr=(way.vip if port else None) if is_tracked else ABSENT,
-            original_dport=(way.port if port else None) if is_tracked else ABSENT,
+            original_dport=(way.port if port else _EPHEMERAL) if is_tracked else ABSENT,
             marked=way.mask if is_tracked else 0,
             is_reply=True,
         )
@@ -112,7 +112,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             maybe=_perhaps(state),
             direction="original",
             original_daddr=way.vip,
-            original_dport=port and way.port,
+            original_dport=way.port if port else _EPHEMERAL,
             marked=way.mask,
         )
     if way.is_local:
@@ -133,7 +133,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             maybe=frozenset({"snat", "dnat", "assured"}),
             direction="reply" if port else "original",
             original_daddr=way.vip if port else None,
-            original_dport=way.port if port else None,
+            original_dport=way.port if port else _EPHEMERAL,
             marked=way.mask,
             is_reply=True,
         )

@@ -153,11 +153,12 @@ def test_clients_that_come_by_one_interface_are_enough() -> None:
     assert [one.level for one in look(text, clients=(None,))] == ["warn"]
 
 
-def test_data_connections_that_are_dropped_are_a_fault() -> None:
-    text = chain("ct state established accept", "tcp dport 21 accept", policy="drop")
+@pytest.mark.parametrize("rule", ["tcp dport 21 accept", "meta l4proto tcp ct original proto-dst 21 accept"])
+def test_data_connections_that_are_dropped_are_a_fault(rule: str) -> None:
+    text = chain("ct state established accept", rule, policy="drop")
     (found,) = look(text)
     assert "turns away passive data connections and active data connections of farm ftp" in found.text
-    assert look(text.replace("dport 21", "dport 22"), SFTP) == []
+    assert look(text.replace(" 21 ", " 22 "), SFTP) == []
     (found,) = look(chain("ct state established accept", "udp dport 69 accept", policy="drop"), TFTP)
     assert "turns away transfers of farm tftp" in found.text
 
