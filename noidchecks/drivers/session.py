@@ -24,7 +24,7 @@ from __future__ import annotations
 from time import monotonic
 
 from ..dialogue.operations import SendTo, Sleep
-from ..errors import DeadlineExceeded, LocalError, ProbeError
+from ..errors import DeadlineExceeded, LocalError, ProbeError, forget_frames
 from ..timings import Timings
 from .perform import PERFORM
 from .resolver import LookUp
@@ -142,8 +142,10 @@ class Session:
                 if self.transcript is not None:
                     self.transcript.add(self.clock() - self._started, operation, error or answer)
                 goes_on = self._resume(answer, error)
-                # This frame is in its traceback; held by it, it would wait for the collector of cycles.
-                error = None
+                if error is not None:
+                    # Frames in its traceback may hold it: such a cycle would wait for the collector.
+                    forget_frames(error)
+                    error = None
                 if not goes_on:
                     return False
                 if now > turn_ends:
