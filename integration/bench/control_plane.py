@@ -42,7 +42,7 @@ def part(result):
     return result
 import noidlb.cli.main
 part(None)
-from lb import kernel
+from noidlb.nft import nft as kernel
 from noidlb.config.load import parse
 from noidlb.nft.compile import compile_table
 from noidlb.nft.table import render

@@ -18,9 +18,9 @@ from noidlb.nft import netlink as nfnetlink
 pytestmark = pytest.mark.root
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
-HOLD = "from lb import lock; held = lock.take(); print('held', flush=True); input()"
-TAKE = "from lb import lock; lock.take(); print('taken')"
-ASK = "from lb import lock; print(lock.holder())"
+HOLD = "from noidlb.guardian import lock; held = lock.take(); print('held', flush=True); input()"
+TAKE = "from noidlb.guardian import lock; lock.take(); print('taken')"
+ASK = "from noidlb.guardian import lock; print(lock.holder())"
 
 
 def run(script: str, *before: str) -> str:
@@ -84,7 +84,7 @@ def test_nobody_removes_it() -> None:
     # Where there is nothing else that the flush would remove.
     nft = "import subprocess; nft = lambda *words: subprocess.run(['nft', *words], stderr=-3).returncode"
     remove = "print(nft('flush', 'ruleset'), nft('delete', 'table', 'inet', lock.NAME), lock.holder() != '')"
-    assert run(f"{nft}; from lb import lock; held = lock.take(); {remove}", "unshare", "--net") == "0 1 True"
+    assert run(f"{nft}; from noidlb.guardian import lock; held = lock.take(); {remove}", "unshare", "--net") == "0 1 True"
 
 
 def test_each_network_namespace_has_its_own() -> None:
