@@ -84,7 +84,8 @@ def test_nobody_removes_it() -> None:
     # Where there is nothing else that the flush would remove.
     nft = "import subprocess; nft = lambda *words: subprocess.run(['nft', *words], stderr=-3).returncode"
     remove = "print(nft('flush', 'ruleset'), nft('delete', 'table', 'inet', lock.NAME), lock.holder() != '')"
-    assert run(f"{nft}; from noidlb.guardian import lock; held = lock.take(); {remove}", "unshare", "--net") == "0 1 True"
+    program = f"{nft}; from noidlb.guardian import lock; held = lock.take(); {remove}"
+    assert run(program, "unshare", "--net") == "0 1 True"
 
 
 def test_each_network_namespace_has_its_own() -> None:
