@@ -129,7 +129,7 @@ def _named(error: FarmError, document: Mapping[str, object]) -> FarmError:
     """Returns the error with the name of the backend that its path leads to, when it has one that can be printed."""
     found = _BACKEND_PATH.match(error.path)
     try:
-        name = document["farms"][found[1]]["backends"][int(found[2])]["name"] if found else ""  # type: ignore[index]
+        name = document["farms"][found[1]]["backends"][int(found[2])]["name"] if found else ""  # type: ignore[index]  # a document of any shape
     except (LookupError, TypeError):
         name = ""
     is_new = not error.backend and isinstance(name, str) and is_name(name)
