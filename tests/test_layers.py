@@ -15,6 +15,7 @@ import noidlb
 import pytest
 
 import noidchecks
+from noidchecks.plugin.plugin import PLUGINS
 
 HOUSES = {"noidchecks": Path(noidchecks.__file__).parent, "noidlb": Path(noidlb.__file__).parent}
 
@@ -32,7 +33,8 @@ LAYERS = {
         ["probe"],
         ["plugin"],
         ["files"],
-        ["ftp", "ssh", "tftp"],
+        # The protocols.
+        sorted({module.split(".")[1] for module in PLUGINS.values()}),
         ["surveys"],
         ["install"],
         ["demo"],
