@@ -22,7 +22,17 @@ HOUSES = {"noidchecks": Path(noidchecks.__file__).parent, "noidlb": Path(noidlb.
 # room may have a row of its own.
 LAYERS = {
     "noidchecks": [
-        ["value", "duration", "timings", "regular", "atomic", "command_group", "status.state", "status.text"],
+        [
+            "value",
+            "duration",
+            "timings",
+            "regular",
+            "atomic",
+            "exposition",
+            "command_group",
+            "status.state",
+            "status.text",
+        ],
         ["address"],
         ["errors"],
         ["fields"],
