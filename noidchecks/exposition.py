@@ -1,4 +1,4 @@
-"""Metrics in the text format of Prometheus (0.0.4), for every page and file of metrics that noidchecks and noidlb write.
+"""Metrics in the text format of Prometheus (0.0.4): every page and file of metrics is written with this module.
 
 prometheus_client was measured and not taken: its import costs a guardian 73 ms and 145 modules, for what is 30 lines.
 """
@@ -13,7 +13,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def family(name: str, kind: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:
-    """Yields the lines of a family, one for each pair of labels (as label_pairs() writes them) and value; none for none.
+    """Yields the lines of a family: one for each pair of labels, as label_pairs() writes them, and value.
 
     kind is gauge or counter, text the help without its full stop.
     """
