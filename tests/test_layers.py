@@ -33,7 +33,7 @@ LAYERS = {
             "status.state",
             "status.text",
         ],
-        ["address"],
+        ["address", "page"],
         ["errors"],
         ["fields"],
         ["status", "server"],
