@@ -23,8 +23,18 @@ HOUSES = {"noidchecks": Path(noidchecks.__file__).parent, "noidlb": Path(noidlb.
 # room may have a row of its own.
 LAYERS = {
     "noidchecks": [
-        ["value", "duration", "timings", "regular", "atomic", "command_group", "status.state", "status.text"],
-        ["address"],
+        [
+            "value",
+            "duration",
+            "timings",
+            "regular",
+            "atomic",
+            "exposition",
+            "command_group",
+            "status.state",
+            "status.text",
+        ],
+        ["address", "page"],
         ["errors"],
         ["fields"],
         ["status", "server"],
