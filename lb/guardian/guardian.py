@@ -12,6 +12,7 @@ from functools import partial
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
+from ..config.load import Configuration
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..nft import conntrack
@@ -71,7 +72,7 @@ class Guardian:
 
     def __init__(
         self,
-        farms: tuple[Farm, ...],
+        farms: Configuration | tuple[Farm, ...],
         words: Overrides | None = None,
         *,
         applier: Applier | None = None,
@@ -80,10 +81,10 @@ class Guardian:
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
-        self._farms, self._words = farms, words or Overrides()
+        self._farms, self._words = _farms_of(farms), words or Overrides()
         self._is_alone = applier is None
         self._reconciler = Reconciler(
-            farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
+            self._farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
@@ -133,9 +134,10 @@ class Guardian:
                     self._timer.cancel()
                 await checks.close()
 
-    def configure(self, farms: tuple[Farm, ...], words: Overrides | None = None) -> None:
+    def configure(self, farms: Configuration | tuple[Farm, ...], words: Overrides | None = None) -> None:
         """Goes on with other farms or words; what is known of a command at an address stays known."""
-        self._farms, self._words = farms, words if words is not None else self._words
+        self._farms = farms = _farms_of(farms)
+        self._words = words if words is not None else self._words
         if self._loop is None:
             # Not running yet: run() comes back here.
             return
@@ -317,3 +319,7 @@ class Guardian:
             weight=self._reconciler.share(watch.farm, watch.backend),
             kept=watch.kept,
         )
+
+
+def _farms_of(given: Configuration | tuple[Farm, ...]) -> tuple[Farm, ...]:
+    return given.farms if isinstance(given, Configuration) else given
