@@ -7,25 +7,20 @@ from typing import Any
 
 import pytest
 from noidlb.config.farms import require_disjoint
-from noidlb.farm import Backend, Farm, FarmError, Protocol
+from noidlb.farm import Farm, FarmError, Protocol
+
+from tests.support.lb.farms import backend, farm as any_farm
 
 V4 = ip_address("192.0.2.10")
 V6 = ip_address("2001:db8::10")
 
 
-def backend(name: str = "b1", *addresses: str, **given: Any) -> Backend:
-    number = int(name[1:]) + 10 if name[1:].isdigit() else 10
-    own = addresses or (f"10.0.{number // 250 + 1}.{number % 250}", f"fd00:1::{number}")
-    return Backend(name=name, address=tuple(map(ip_address, own)), **given)
-
-
 def farm(name: str = "one", protocol: Protocol = Protocol.FTP, **given: Any) -> Farm:
-    settings: dict[str, Any] = {"name": name, "protocol": protocol, "vip": (V4,), "backends": (backend(),)}
-    return Farm(**settings | given)
+    return any_farm(name, **{"count": 1, "protocol": protocol, "vip": (V4,), **given})
 
 
 def ranged(name: str, low: int, high: int, **given: Any) -> Farm:
-    return farm(name, backends=(backend(), backend("b2", passive_ports=(low, high))), **given)
+    return farm(name, backends=(backend(1), backend(2, passive_ports=(low, high))), **given)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +49,7 @@ def ranged(name: str, low: int, high: int, **given: Any) -> Farm:
         ),
         (
             (
-                farm("one", backends=(backend(), backend("b2", "192.0.2.11"))),
+                farm("one", backends=(backend(1), backend(2, address=(V4 + 1,)))),
                 farm("two", vip=(ip_address("192.0.2.11"),)),
             ),
             "farms.one.backends[1].address: must not be a VIP, as 192.0.2.11 is of farm two",
