@@ -1,6 +1,6 @@
-"""What a node of a pair can tell of itself: who serves, what is synchronized, and whether its files are current.
+"""Examines this node of a pair: its role, the synchronization of flows, and whether its files are current.
 
-Of the other node it sees the messages of conntrackd alone; what must be equal on both is for the operator to compare.
+Of the other node it sees only conntrackd's messages; the operator compares what must be equal on both nodes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def examine_pair(
     is_here: Callable[[IPAddress], bool],
     root: Path = Path("/"),
 ) -> Iterator[Finding]:
-    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's."""
+    """Yields findings on this node; folder has the files of noidlb pair, is_here says whether an address is local."""
     farms, digest = configuration.farms, configuration.digest[:12]
     yield from look_at(pair, farms)
     node = this_node(pair, is_here)
@@ -121,7 +121,7 @@ def _counters(folder: Path) -> Finding:
 
 
 def judge_counters(code: int, text: str) -> Finding:
-    """Judges what conntrackd -s says."""
+    """Returns the finding on conntrackd's statistics, from exit code and output of `conntrackd -s`."""
     found = {name: int(match[1]) for name, pattern in _COUNTERS.items() if (match := pattern.search(text))}
     if code != 0 or len(found) < len(_COUNTERS):
         return Finding(FAULT, "synchronization", "conntrackd does not answer: no session survives a take-over")
@@ -134,7 +134,7 @@ def judge_counters(code: int, text: str) -> Finding:
 
 
 def _setting(root: Path, name: str, most: int, trouble: str) -> Finding:
-    """Looks at a setting of the kernel, named as sysctl does, with dots or with slashes."""
+    """Returns the finding on a sysctl that must be at most `most`; its name has dots or slashes."""
     path = name if "/" in name else name.replace(".", "/")
     try:
         value = (root / "proc/sys" / path).read_text().strip()
