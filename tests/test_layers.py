@@ -50,7 +50,6 @@ LAYERS = {
         ["pair"],
         ["status"],
         ["status_table", "service", "doctor"],
-        ["demo"],
         ["cli"],
     ],
 }
