@@ -52,6 +52,7 @@ from .guard import (
     speak_lines,
     state_option as _state,
 )
+from .names import backend_names, farm_names
 from .pair import pair
 from .status import status
 
@@ -141,8 +142,8 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
 
 def _word(name: str, state: BackendState, text: str) -> None:
     @commands.command(name, help=text)
-    @click.argument("farm")
-    @click.argument("backend")
+    @click.argument("farm", shell_complete=farm_names)
+    @click.argument("backend", shell_complete=backend_names)
     @_cut
     @_other_file
     @_socket
@@ -169,7 +170,7 @@ _word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flo
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_cut
 @_other_file
 @_socket
@@ -198,7 +199,7 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_other_file
 @_socket
 @_state

@@ -23,6 +23,7 @@ from ..pair.node import is_here
 from ..role import DEFAULT_RUN
 from ..service.operation import read_file
 from ..service.state import StateError
+from .names import node_names
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DEFAULT_FOLDER = "/etc/noidlb/pair"
@@ -36,7 +37,7 @@ _TIMEOUT = 30.0
 
 @click.command()
 @click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
-@click.option("--node", "name", help="Whose files they are: a name below pair.nodes.")
+@click.option("--node", "name", shell_complete=node_names, help="Whose files they are: a name below pair.nodes.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"The folder to write them to, as {DEFAULT_FOLDER}.")
 @click.option(
     "--run-dir",
