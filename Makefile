@@ -42,7 +42,7 @@ help:
 	@echo 'make fuzz         mutated input for all that reads what a peer says, a minute for each target'
 	@echo 'make integration  the tests against real servers, as root on Debian'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
-	@echo 'make docs         option tables of docs/, commands of nagios/icinga2/, manual pages, completion'
+	@echo 'make docs         option tables of docs/, executables and commands of nagios/, manual pages, completion'
 	@echo 'make clean        remove everything that was built'
 
 install: $(VENV)/installed

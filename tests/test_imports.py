@@ -17,6 +17,8 @@ from tests.support.peers import Peer
 
 ROOT = Path(noidchecks.__file__).parents[1]
 PACKAGE = ROOT / "noidchecks"
+# The folders of the protocols.
+PROTOCOLS = sorted({module.split(".")[1] for module in PLUGINS.values()})
 # Each of them costs a plugin more than its network traffic.
 EXPENSIVE = {
     *("asyncio", "ssl", "logging", "dataclasses", "typing", "click", "paramiko", "cryptography"),
@@ -56,13 +58,13 @@ def test_a_failing_check_imports_nothing_expensive() -> None:
     assert loaded & EXPENSIVE == set()
 
 
-@pytest.mark.parametrize("name", ["check_ftp", "check_tftp", "check_ssh", "check_sftp"])
+@pytest.mark.parametrize("name", PLUGINS)
 def test_a_plugin_imports_nothing_expensive_and_no_other_protocol(name: str) -> None:
     loaded = loaded_after(
         f"from noidchecks.plugin.main import run\ncode, text = run({name!r}, [{name!r}, '-V'])\nassert code == 3, text"
     )
     own = PLUGINS[name].rpartition(".")[0]
-    others = {f"noidchecks.{protocol}" for protocol in ("ftp", "tftp", "ssh")} - {own}
+    others = {f"noidchecks.{protocol}" for protocol in PROTOCOLS} - {own}
     assert loaded & EXPENSIVE == set()
     assert loaded & others == set()
 
@@ -114,7 +116,8 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "demo" not in path.relative_to(PACKAGE).parts)
-PROTOCOLS = [path for path in SOURCES if path.parent.name in ("ftp", "tftp", "ssh") or path.name == "dialogue.py"]
+# What knows no sockets.
+DIALOGUES = [path for path in SOURCES if path.parent.name in PROTOCOLS or path.name == "dialogue.py"]
 
 
 def names(path: Path) -> str:
@@ -131,7 +134,7 @@ def test_the_walk_sees_imports() -> None:
     assert "noidchecks.drivers.session" not in set(imports_of(PACKAGE / "drivers" / "aio.py"))
 
 
-@pytest.mark.parametrize("path", PROTOCOLS, ids=names)
+@pytest.mark.parametrize("path", DIALOGUES, ids=names)
 def test_a_protocol_imports_no_sockets(path: Path) -> None:
     # What paramiko gets, and what runs in a process of its own.
     allowed = (
@@ -158,5 +161,5 @@ def test_foreign_things_are_imported_in_one_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.parent.name == "drivers"], ids=names)
 def test_a_driver_knows_no_protocol(path: Path) -> None:
-    protocols = ("noidchecks.ftp", "noidchecks.tftp", "noidchecks.ssh")
-    assert not [module for module in imports_of(path) if module.startswith(protocols)]
+    protocols = {f"noidchecks.{protocol}" for protocol in PROTOCOLS}
+    assert not [module for module in imports_of(path) if ".".join(module.split(".")[:2]) in protocols]

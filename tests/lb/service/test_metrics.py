@@ -72,8 +72,8 @@ def test_the_page() -> None:
     labels = 'farm="ftp",backend="b1",address="192.0.2.1:21",probe="check_ftp -H HOST"'
     assert f"noidlb_backend_up{{{labels}}} 1" in lines
     assert f"noidlb_backend_flaps_total{{{labels}}} 2" in lines
-    assert f'noidlb_probe_duration_seconds{{{labels},phase="connect"}} 0.125000' in lines
-    assert f'noidlb_probe_duration_seconds{{{labels},phase="all"}} 0.250000' in lines
+    assert f'noidlb_probe_duration_seconds{{{labels},phase="connect"}} 0.125' in lines
+    assert f'noidlb_probe_duration_seconds{{{labels},phase="all"}} 0.25' in lines
     assert f'noidlb_info{{version="1.0",farms="{"0" * 64}",role="master"}} 1' in lines
     assert "noidlb_transactions_total 7" in lines
     assert "noidlb_hook_runs_total 5" in lines
@@ -123,10 +123,10 @@ def test_one_ip_version_that_refuses_is_told() -> None:
 
 def test_what_clients_get_of_a_backend() -> None:
     found = page(health("b1", "up", weight=50), conditions={("ftp", "b2"): DOWN})
-    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.500000' in found
+    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.5' in found
     assert 'noidlb_backend_weight{farm="ftp",backend="b2"} 0' in found
-    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b1"} 1.000000' in found
-    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b2"} 0.000000' in found
+    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b1"} 1.0' in found
+    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b2"} 0.0' in found
     assert 'noidlb_backend_connections_total{farm="ftp",backend="b1"} 0' in found
 
 
