@@ -30,7 +30,7 @@ async def test_a_guardian_needs_farms_alone(monkeypatch: pytest.MonkeyPatch) -> 
     kernel = Kernel()
     monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", lambda: kernel)
     with Peer(FTP) as peer:
-        guardian = noidlb.Guardian((watched(peer.port),))
+        guardian = noidlb.Guardian(noidlb.Configuration((watched(peer.port),)))
         events: list[noidlb.Event] = []
         guardian.events.subscribe(events.append)
         task = asyncio.create_task(guardian.run())

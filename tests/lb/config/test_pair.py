@@ -5,7 +5,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
-from noidlb.config.load import farms_of, pair_in, parse
+from noidlb.config.load import from_document, parse
 from noidlb.config.pair import Pair, with_sources
 from noidlb.farm import Farm, Mode, Protocol
 from noidlb.finding import FAULT, NOTE, OK, WARN
@@ -35,7 +35,7 @@ def test_reads_every_key() -> None:
         "[pair]\n",
         '[pair]\nrouter-ids = [1, 2]\nadvert-interval = "1s"\npreempt = true\npreempt-delay = "5s"\nsync-port = 4000\n',
     )
-    read = pair_in(text)
+    read = parse(text).pair
     assert read is not None
     assert (read.router_ids, read.advert_interval, read.preempt, read.preempt_delay) == ((1, 2), 1.0, True, 5.0)
     assert (read.sync_port, read.source) == (4000, (ip_address("10.20.0.100"),))
@@ -44,7 +44,7 @@ def test_reads_every_key() -> None:
 
 
 def test_there_need_not_be_a_pair() -> None:
-    assert pair_in(VALID[VALID.index("[farms") :]) is None
+    assert parse(VALID[VALID.index("[farms") :]).pair is None
 
 
 def test_knows_its_nodes() -> None:
@@ -56,7 +56,7 @@ def test_knows_its_nodes() -> None:
 
 
 def test_farms_get_the_moving_source() -> None:
-    (one,) = parse(VALID)
+    (one,) = parse(VALID).farms
     assert one.source == (ip_address("10.20.0.100"),)
     own = replace(ftp(), source=(ip_address("10.20.0.99"),))
     assert with_sources((own,), pair()) == (own,)
@@ -73,8 +73,8 @@ def test_ids_and_marks_do_not_depend_on_the_node() -> None:
     )
     document = tomllib.loads(text)
     # The file of the other node may list everything in another order.
-    farms = farms_of(document)
-    other = farms_of({"farms": dict(reversed(document["farms"].items())), "pair": document["pair"]})
+    farms = from_document(document).farms
+    other = from_document({"farms": dict(reversed(document["farms"].items())), "pair": document["pair"]}).farms
     marks = {one.name: Marks(farms).farm(one) for one in farms}
     assert marks == {one.name: Marks(other).farm(one) for one in other}
     assert compile_table(farms).elements == compile_table(other).elements
