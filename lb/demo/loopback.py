@@ -57,7 +57,7 @@ class Loopback:
         self.hosts = tuple(Host(host.number, _free_ports()) for host in HOSTS)
         self.cast = Cast(folder, lambda host, words: words, lambda host: LOOPBACK)
         self.paper = Paper()
-        self._farms = parse(farms(self.hosts, commands(LOOPBACK, "PORT")))
+        self._farms = parse(farms(self.hosts, commands(LOOPBACK, "PORT"))).farms
         self._loop = asyncio.new_event_loop()
         self._guardian = Guardian(
             self._farms, Overrides(), applier=self.paper, events=EventLog(), count=lambda: dict[int, int]()

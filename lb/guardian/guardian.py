@@ -19,6 +19,7 @@ from functools import partial
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
+from ..config.load import Configuration
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..nft import conntrack
@@ -79,7 +80,7 @@ class Guardian:
 
     def __init__(
         self,
-        farms: tuple[Farm, ...],
+        farms: Configuration | tuple[Farm, ...],
         words: Overrides | None = None,
         *,
         applier: Applier | None = None,
@@ -88,10 +89,10 @@ class Guardian:
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
-        self._farms, self._words = farms, words or Overrides()
+        self._farms, self._words = _farms_of(farms), words or Overrides()
         self._is_alone = applier is None
         self._reconciler = Reconciler(
-            farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
+            self._farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
@@ -141,9 +142,10 @@ class Guardian:
                     self._timer.cancel()
                 await checks.close()
 
-    def configure(self, farms: tuple[Farm, ...], words: Overrides | None = None) -> None:
+    def configure(self, farms: Configuration | tuple[Farm, ...], words: Overrides | None = None) -> None:
         """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
-        self._farms, self._words = farms, words if words is not None else self._words
+        self._farms = farms = _farms_of(farms)
+        self._words = words if words is not None else self._words
         if self._loop is None:
             # Not running yet; run() calls this again.
             return
@@ -325,3 +327,7 @@ class Guardian:
             weight=self._reconciler.share(watch.farm, watch.backend),
             kept=watch.kept,
         )
+
+
+def _farms_of(given: Configuration | tuple[Farm, ...]) -> tuple[Farm, ...]:
+    return given.farms if isinstance(given, Configuration) else given

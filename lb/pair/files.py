@@ -9,8 +9,8 @@ from pathlib import Path
 from noidchecks.atomic import write_atomic
 from noidchecks.regular import NotRegular, open_regular
 
+from ..config.load import Configuration
 from ..config.pair import Node, Pair
-from ..farm import Farm
 from .conntrackd import conntrackd_conf, notify_script, sysctl_conf
 from .keepalived import keepalived_conf
 from .rules import control_ports, pair_rules
@@ -34,7 +34,7 @@ class ForeignFileError(RuntimeError):
 
 
 def files_of(
-    pair: Pair, node: Node, farms: tuple[Farm, ...], digest: str, folder: Path, run: Path
+    pair: Pair, node: Node, configuration: Configuration, folder: Path, run: Path
 ) -> dict[str, tuple[str, int]]:
     """Returns text and mode of each file by name; folder will hold them, run the daemons' sockets.
 
@@ -42,7 +42,9 @@ def files_of(
     """
     _require_plain(folder, "the folder of the files", _LONGEST)
     _require_plain(run, "the folder of lock, socket and role", _LONGEST_OF_SOCKETS)
-    head = f"{SIGN} for {node.name}, from the farms file {digest[:12]}: change that one, and write this anew.\n"
+    farms = configuration.farms
+    source = f"from the farms file {configuration.digest[:12]}"
+    head = f"{SIGN} for {node.name}, {source}: change that one, and write this anew.\n"
     first, _, rest = notify_script(folder, run, control_ports(farms)).partition("\n")
     return {
         "keepalived.conf": (head + keepalived_conf(pair, node, farms, folder), 0o644),

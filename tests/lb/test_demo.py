@@ -43,7 +43,7 @@ def test_killed_it_leaves_no_server_behind(tmp_path: Path) -> None:
 
 
 def test_its_farms_are_valid() -> None:
-    farms = parse(scene.farms())
+    farms = parse(scene.farms()).farms
     assert [farm.name for farm in farms] == ["ftp", "tftp", "sftp"]
     assert all(farm.guardian is not None for farm in farms)
 
