@@ -16,7 +16,7 @@ from noidchecks.plugin.plugin import PLUGINS
 from noidchecks.status.state import State
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = {name: ROOT / "nagios" / name for name in PLUGINS}
+PROGRAMS = {name: ROOT / "nagios" / "plugins" / name for name in PLUGINS}
 
 
 class Said(list[str]):

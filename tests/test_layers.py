@@ -15,6 +15,7 @@ import noidlb
 import pytest
 
 import noidchecks
+from noidchecks.plugin.plugin import PLUGINS
 
 HOUSES = {"noidchecks": Path(noidchecks.__file__).parent, "noidlb": Path(noidlb.__file__).parent}
 
@@ -22,8 +23,18 @@ HOUSES = {"noidchecks": Path(noidchecks.__file__).parent, "noidlb": Path(noidlb.
 # room may have a row of its own.
 LAYERS = {
     "noidchecks": [
-        ["value", "duration", "timings", "regular", "atomic", "command_group", "status.state", "status.text"],
-        ["address"],
+        [
+            "value",
+            "duration",
+            "timings",
+            "regular",
+            "atomic",
+            "exposition",
+            "command_group",
+            "status.state",
+            "status.text",
+        ],
+        ["address", "page"],
         ["errors"],
         ["fields"],
         ["status", "server"],
@@ -32,7 +43,8 @@ LAYERS = {
         ["probe"],
         ["plugin"],
         ["files"],
-        ["ftp", "ssh", "tftp"],
+        # The protocols.
+        sorted({module.split(".")[1] for module in PLUGINS.values()}),
         ["surveys"],
         ["install"],
         ["demo"],

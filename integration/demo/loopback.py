@@ -75,7 +75,7 @@ class OnLoopback:
         key = host_key(folder)
         self.table = InMemoryTable()
         self.backends = [BackendProcess(_place(folder, n), key, _free_ports(), LOOPBACK) for n in (1, 2, 3)]
-        self._farms = parse(farms(self.backends, LOOPBACK))
+        self._farms = parse(farms(self.backends, LOOPBACK)).farms
         self._guardian = Guardian(self._farms, Overrides(), applier=self.table, count=lambda: dict[int, int]())
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_until_complete, args=(self._guardian.run(),), daemon=True).start()

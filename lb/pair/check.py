@@ -1,4 +1,4 @@
-"""What cannot work in a pair, what it costs, and what to write instead; looks at values alone."""
+"""Checks farms and pair for what fails or loses sessions at a take-over, and says what to write instead; pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..config.pair import Pair
 from ..farm import Farm, IPAddress, Mode, Protocol
 from ..finding import FAULT, NOTE, OK, WARN, Finding
 
-# The only length at which the kernel's way of writing an IPv6 address in an EPRT changes nothing.
+# Characters of an IPv6 address as the kernel writes it into an EPRT: all eight groups with four digits.
 _LONGEST = 39
 
 
 def look_at(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
-    """Judges farms and pair; a fault keeps something from working, a warning costs sessions at a take-over."""
+    """Yields findings on farms and pair: a fault does not work at all, a warning loses sessions at a take-over."""
     found = [*_links(pair)]
     for farm in farms:
         found += [*_sources(pair, farm), *_sticky(farm), *_texts(farm), *_networks(pair, farm)]

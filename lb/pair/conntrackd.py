@@ -1,4 +1,4 @@
-"""conntrackd.conf, the notify script and the kernel settings of one node: values in, text out."""
+"""Writes conntrackd.conf, the notify script and the kernel settings of one node: values in, text out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..config.pair import Node, Pair
 from .rules import LOST
 
 SOLICIT_AGAIN = 100
-"""Milliseconds; after three times without an answer the kernel gives up until the next packet."""
+"""Milliseconds between neighbour solicitations; after three without an answer the kernel waits for the next packet."""
 
 
 def conntrackd_conf(pair: Pair, node: Node, run: Path) -> str:
-    """Returns the configuration; run is where its lock and its socket will be."""
+    """Returns conntrackd.conf; run is the folder of its lock and socket."""
     here, there = node.sync.address[0].ip, pair.peer(node).sync.address[0].ip
     family = f"IPv{here.version}"
-    # The nodes' own flows, the probes of the guardian for one, mean nothing on the other node.
+    # The nodes' own flows, such as the checks of the guardian, are useless on the other node.
     own = sorted({address for one in pair.nodes for address in one.addresses}, key=lambda one: (one.version, int(one)))
     ignored = "\n".join(f"                IPv{one.version}_address {one}" for one in own)
     port = "IPv4_Destination_Address" if here.version == 4 else "IPv6_Destination_Address"
@@ -77,7 +77,7 @@ General {{
 
 
 def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
-    """Returns the script that keepalived runs as root when this node's role changes; paths of plain characters."""
+    """Returns the script that keepalived runs as root when this node's role changes; both paths must be plain."""
     forget = "\n".join(
         f"    conntrack -D -f {family} -p tcp --orig-port-dst {port} -m {lost:#x}/{lost:#x} >/dev/null 2>&1"
         for port in control_ports
@@ -130,13 +130,13 @@ esac
 
 
 def neighbour_settings(node: Node) -> list[str]:
-    """Returns the settings that must be SOLICIT_AGAIN; with slashes, for the name of an interface may hold a dot."""
+    """Returns the sysctls to be set to SOLICIT_AGAIN; with slashes, because an interface's name may contain a dot."""
     legs = [leg.interface for leg in (node.service, node.backend) if leg.address_of(6)]
     return [f"net/ipv6/neigh/{name}/retrans_time_ms" for name in dict.fromkeys(legs)]
 
 
 def sysctl_conf(node: Node) -> str:
-    """Returns the kernel settings of a node, in the form of sysctl.d."""
+    """Returns the kernel settings of a node, as a file for sysctl.d."""
     again = "".join(f"{name} = {SOLICIT_AGAIN}\n" for name in neighbour_settings(node))
     reason = """\
 # The kernel asks for its neighbours from an IPv6 address that has just come here, but takes packets to it only a moment

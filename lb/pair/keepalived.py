@@ -1,4 +1,4 @@
-"""keepalived.conf of one node: farms and pair in, text out."""
+"""Writes keepalived.conf of one node: farms and pair in, text out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..farm import Farm, IPAddress
 
 
 def keepalived_conf(pair: Pair, node: Node, farms: tuple[Farm, ...], folder: Path) -> str:
-    """Returns the configuration; folder is where the notify script will stand."""
+    """Returns keepalived.conf; folder will hold the notify script."""
     peer = pair.peer(node)
     vips = sorted({vip for farm in farms for vip in farm.vip}, key=_order)
-    # A farm may have a source of its own; it has to move as well.
+    # A farm's own source addresses move too.
     sources = sorted({*pair.source, *(one for farm in farms for one in farm.source)} - {*vips}, key=_order)
     sides = [_instance("service", pair, node, peer, vips, 0)]
     if sources:
@@ -49,7 +49,7 @@ vrrp_sync_group noidlb {{
 def _instance(side: str, pair: Pair, node: Node, peer: Node, addresses: Sequence[IPAddress], number: int) -> str:
     leg: Leg = getattr(node, side)
     other: Leg = getattr(peer, side)
-    # VRRP speaks one family, that of the first address; the others are announced by ARP and neighbour discovery alone.
+    # An instance speaks VRRP in the family of its first address; it announces the others by ARP or neighbour discovery.
     version = next((one.version for one in addresses if one.version in leg.versions), leg.versions[0])
     ordered = sorted(addresses, key=lambda one: (one.version != version, _order(one)))
     here, there = leg.address_of(version), other.address_of(version)
@@ -90,7 +90,7 @@ vrrp_instance noidlb_{side} {{
 
 
 def _at(address: IPAddress, leg: Leg) -> str:
-    # As a host: it must not become a second route to the network, nor the source of our own connections.
+    # With a host's prefix, so that the address adds no route and is not chosen as source of this machine's connections.
     return f"{address}/{address.max_prefixlen} dev {leg.interface}"
 
 

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from noidchecks.exposition import CONTENT_TYPE
+
 from ..guardian.lock import GuardError
-from .metrics import CONTENT_TYPE
 
 _MAX_REQUEST = 8192
 # Seconds for a request to come, and for each piece of the answer to be read.

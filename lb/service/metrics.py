@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from noidchecks.exposition import family, label_pairs
+
 from ..guardian.guardian import Counts
 from ..guardian.health import Health
 from ..nft.fullness import Fullness
 from ..status import FarmStatus
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-# Labels as they are written, and the value.
-Samples = Iterable[tuple[str, float]]
 _FARM_STATES = ("serving", "refusing", "stopped", "absent")
 _BACKEND_STATES = ("up", "drain", "down", "standby", "stopped", "absent")
 # Lines that go out as one piece.
@@ -46,7 +44,7 @@ def write(view: MetricsSnapshot) -> Iterator[bytes]:
 
 
 def _lines(view: MetricsSnapshot) -> Iterator[str]:
-    yield from _family("noidlb_info", "gauge", "What this guardian is", [(_written(view.info), 1)])
+    yield from family("noidlb_info", "gauge", "What this guardian is", [(label_pairs(view.info), 1)])
     yield from _farms(view.statuses)
     yield from _places(view)
     yield from _backends(view.health)
@@ -57,9 +55,9 @@ def _lines(view: MetricsSnapshot) -> Iterator[str]:
 def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
     farms = []
     for one in statuses:
-        farms.append((_written({"farm": one.name}), one))
+        farms.append((label_pairs({"farm": one.name}), one))
         yield ""
-    yield from _family(
+    yield from family(
         "noidlb_farm_state",
         "gauge",
         "What a farm does with new clients of an IP version: 1 for the state that it is in",
@@ -70,7 +68,7 @@ def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
             for state in _FARM_STATES
         ),
     )
-    yield from _family(
+    yield from family(
         "noidlb_farm_connections",
         "gauge",
         "Current flows of a farm, data connections included",
@@ -80,7 +78,7 @@ def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
             if any(each.current is not None for each in one.backends)
         ),
     )
-    yield from _family(
+    yield from family(
         "noidlb_farm_backends",
         "gauge",
         "Backends of a farm by state",
@@ -97,20 +95,20 @@ def _places(view: MetricsSnapshot) -> Iterator[str]:
     places = []
     for farm in view.statuses:
         for one in farm.backends:
-            places.append((_written({"farm": farm.name, "backend": one.name}), farm, one))
+            places.append((label_pairs({"farm": farm.name, "backend": one.name}), farm, one))
             # What nothing is written for takes its time too.
             yield ""
     percent = {}
     for each in view.health:
         percent[each.farm, each.backend] = each.weight or 100
         yield ""
-    yield from _family(
+    yield from family(
         "noidlb_backend_state",
         "gauge",
         "What the kernel does with a backend: always 1, with the state that it is in",
         ((f'{labels},state="{one.state}"', 1) for labels, _, one in places),
     )
-    yield from _family(
+    yield from family(
         "noidlb_backend_weight",
         "gauge",
         "The weight that a backend has at the moment, 0 while it gets no new clients",
@@ -119,19 +117,19 @@ def _places(view: MetricsSnapshot) -> Iterator[str]:
             for labels, farm, one in places
         ),
     )
-    yield from _family(
+    yield from family(
         "noidlb_backend_share_ratio",
         "gauge",
         "The part of its farm's new clients that a backend gets",
         ((labels, float(one.share)) for labels, _, one in places),
     )
-    yield from _family(
+    yield from family(
         "noidlb_connections",
         "gauge",
         "Current flows of a backend, data connections included",
         ((labels, one.current) for labels, _, one in places if one.current is not None),
     )
-    yield from _family(
+    yield from family(
         "noidlb_backend_connections_total",
         "counter",
         "Connections that a backend got since it was last put in the table, without data connections",
@@ -144,20 +142,20 @@ def _backends(found: Sequence[Health]) -> Iterator[str]:
     for one in found:
         health.append((_labels_of(one), one))
         yield ""
-    yield from _family(
+    yield from family(
         "noidlb_backend_up",
         "gauge",
         "Whether the guardian sees a backend up (1) or down (0), absent until the first result",
         ((labels, one.state == "up") for labels, one in health if one.state != "unknown"),
     )
-    yield from _family(
+    yield from family(
         "noidlb_backend_flaps_total",
         "counter",
         "Changes between up and down",
         ((labels, one.flaps) for labels, one in health),
     )
-    yield from _family("noidlb_probes_total", "counter", "Results", ((labels, one.probes) for labels, one in health))
-    yield from _family(
+    yield from family("noidlb_probes_total", "counter", "Results", ((labels, one.probes) for labels, one in health))
+    yield from family(
         "noidlb_probe_duration_seconds",
         "gauge",
         "How long the last probe took, by phase and as a whole",
@@ -171,8 +169,7 @@ def _backends(found: Sequence[Health]) -> Iterator[str]:
 
 
 def _labels_of(one: Health) -> str:
-    labels = {"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command}
-    return _written(labels)
+    return label_pairs({"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command})
 
 
 def _shared(view: MetricsSnapshot) -> Iterable[str]:
@@ -182,10 +179,8 @@ def _shared(view: MetricsSnapshot) -> Iterable[str]:
         ("noidlb_sticky_clients", "Clients of sticky farms that are remembered", sticky),
         ("noidlb_expectations", "Data connections that the kernel expects, of all farms and others", expected),
     ):
-        yield from _family(name, "gauge", text, [(labels, one.count) for labels, one in found])
-        yield from _family(
-            f"{name}_limit", "gauge", f"{text}: the most", [(labels, one.limit) for labels, one in found]
-        )
+        yield from family(name, "gauge", text, [(labels, one.count) for labels, one in found])
+        yield from family(f"{name}_limit", "gauge", f"{text}: the most", [(labels, one.limit) for labels, one in found])
 
 
 def _service(view: MetricsSnapshot) -> Iterable[str]:
@@ -198,30 +193,10 @@ def _service(view: MetricsSnapshot) -> Iterable[str]:
         ("noidlb_probes_discarded_total", "Failures that this machine is to blame for", counts.discarded),
         *((f"noidlb_{name}_total", name.replace("_", " ").capitalize(), value) for name, value in view.others.items()),
     ):
-        yield from _family(name, "counter", text, [("", value)])
+        yield from family(name, "counter", text, [("", value)])
     for name, text, number in (
         ("noidlb_probes_running", "Probes under way", counts.running),
         ("noidlb_conntrack_entries", "Connections that the kernel tracks", counts.flows),
         ("noidlb_conntrack_entries_limit", "Connections that the kernel has room for", counts.flows_most),
     ):
-        yield from _family(name, "gauge", text, [("", number)] if number is not None else [])
-
-
-def _family(name: str, kind: str, text: str, samples: Samples) -> Iterator[str]:
-    """Writes a family of samples, each with its labels and its value; nothing when there is none."""
-    head = f"# HELP {name} {text}.\n# TYPE {name} {kind}\n"
-    for labels, value in samples:
-        yield f"{head}{name}{{{labels}}} {_number(value)}\n" if labels else f"{head}{name} {_number(value)}\n"
-        head = ""
-
-
-def _written(labels: Mapping[str, str]) -> str:
-    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _number(value: float) -> str:
-    return f"{value:.6f}" if isinstance(value, float) else str(int(value))
+        yield from family(name, "gauge", text, [("", number)] if number is not None else [])

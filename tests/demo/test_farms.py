@@ -57,7 +57,7 @@ def test_killed_it_leaves_no_server_behind(tmp_path: Path) -> None:
 
 
 def test_its_farms_are_valid(tmp_path: Path) -> None:
-    found = parse(farms(backends(tmp_path)))
+    found = parse(farms(backends(tmp_path))).farms
     assert [farm.name for farm in found] == ["ftp", "tftp", "sftp"]
     assert all(farm.guardian is not None for farm in found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ...atomic import write_atomic
+from ...exposition import head, label_pairs, sample
 from ..destination import Outcome, Report
 
 TYPE_CHECKING = False
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from .record import Record
 
 _FAMILIES = (
-    ("noidchecks_state", "State of the service: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."),
-    ("noidchecks_duration_seconds", "Seconds that the check took."),
-    ("noidchecks_last_check_timestamp_seconds", "When the check ended, in seconds since 1970."),
-    ("noidchecks_performance", "A value of the performance data, in the unit that the plugin gives."),
+    ("noidchecks_state", "State of the service: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"),
+    ("noidchecks_duration_seconds", "Seconds that the check took"),
+    ("noidchecks_last_check_timestamp_seconds", "When the check ended, in seconds since 1970"),
+    ("noidchecks_performance", "A value of the performance data, in the unit that the plugin gives"),
 )
 _SINGLE = len(_FAMILIES) - 1
 
@@ -36,34 +37,31 @@ class PrometheusFile(Report):
 
     def pack(self, record: Record) -> bytes:
         """Returns a line with the labels, and one for each sample."""
-        labels = f'host="{_label(record.host)}",service="{_label(record.service)}"'
+        service = _labels(record.host, record.service)
         values = [int(record.state), record.finished - record.started, record.finished]
-        lines = [f"{{{labels}}}"]
-        lines += [f"{name}{{{labels}}} {value}" for (name, _), value in zip(_FAMILIES, values, strict=False)]
+        lines = [f"{{{service}}}\n"]
+        lines += [sample(name, service, value) for (name, _), value in zip(_FAMILIES, values, strict=False)]
         for label, value, unit in record.values:
             if value is not None and math.isfinite(value):
-                more = f'{labels},label="{_label(label)}",unit="{_label(unit)}"'
-                lines.append(f"{_FAMILIES[_SINGLE][0]}{{{more}}} {value}")
-        return "\n".join(lines).encode(errors="backslashreplace")
+                more = f"{service},{label_pairs({'label': label, 'unit': unit})}"
+                lines.append(sample(_FAMILIES[_SINGLE][0], more, value))
+        return "".join(lines).rstrip("\n").encode()
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
         """Takes the samples, and writes the file when it would be complete; OSError."""
         expected = self._expected
         for record in records:
-            labels, *lines = self.pack(record).split(b"\n")
-            self._samples[labels] = lines
+            service, *lines = self.pack(record).split(b"\n")
+            self._samples[service] = lines
         self._is_written = False
         if expected <= self._samples.keys():
-            self._samples = {labels: lines for labels, lines in self._samples.items() if labels in expected}
+            self._samples = {service: lines for service, lines in self._samples.items() if service in expected}
             self._write()
         return Outcome()
 
     def expect(self, names: Collection[tuple[str, str]]) -> None:
         """What is not among the names vanishes from the file."""
-        self._expected = frozenset(
-            f'{{host="{_label(host)}",service="{_label(service)}"}}'.encode(errors="backslashreplace")
-            for host, service in names
-        )
+        self._expected = frozenset(f"{{{_labels(host, service)}}}".encode() for host, service in names)
 
     def close(self) -> None:
         """Writes what there is."""
@@ -73,7 +71,7 @@ class PrometheusFile(Report):
     def _write(self) -> None:
         parts: list[bytes] = []
         for number, (name, help_text) in enumerate(_FAMILIES):
-            parts.append(f"# HELP {name} {help_text}\n# TYPE {name} gauge".encode())
+            parts.append(head(name, "gauge", help_text).encode().rstrip())
             for lines in self._samples.values():
                 # All samples of a family must stand together.
                 parts += lines[number : None if number == _SINGLE else number + 1]
@@ -81,5 +79,5 @@ class PrometheusFile(Report):
         self._is_written = True
 
 
-def _label(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+def _labels(host: str, service: str) -> str:
+    return label_pairs({"host": host, "service": service})

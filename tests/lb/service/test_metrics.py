@@ -1,62 +1,16 @@
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
-from noidlb.farm import BackendState, Condition, Farm
-from noidlb.guard import Guard
-from noidlb.guardian.guardian import Counts
+from noidlb.farm import BackendState, Condition
 from noidlb.guardian.health import Health
-from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
-from noidlb.overrides import Overrides
 from noidlb.service.metrics import MetricsSnapshot, write
-from noidlb.status import survey
 
-from noidchecks.status.result import Result
-from noidchecks.status.state import State
-from noidchecks.timings import Timings
 from tests.support.lb.farms import farm
-
-V4 = (ip_address("10.10.0.100"),)
-FARM = farm("ftp", count=2, guardian=Guard(), vip=V4)
-COUNTS = Counts(
-    transactions=7, failed_transactions=1, flips=3, targets=2, started=9, running=2, overdue=0, latest=0.001
-)
+from tests.support.lb.metrics import FARM, health, view
 
 DOWN = Condition(BackendState.DOWN)
-INFO = {"version": "1.0", "farms": "0" * 64, "role": "master"}
-
-
-def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight: int | None = None) -> Health:
-    last = Result(State.OK, "FTP OK", timings=Timings(0.25, {"connect": 0.125}))
-    return Health(
-        farm="ftp",
-        backend=backend,
-        address="192.0.2.1:21",
-        command=command,
-        state=state,
-        note="",
-        since=None,
-        last=last if state != "unknown" else None,
-        streak=1,
-        flaps=2,
-        probes=4,
-        weight=weight,
-    )
-
-
-def view(
-    *found: Health,
-    flows: dict[int, int] | None = None,
-    conditions: dict[tuple[str, str], Condition] | None = None,
-    stopped: frozenset[str] = frozenset(),
-    one: Farm = FARM,
-) -> MetricsSnapshot:
-    table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
-    statuses = survey((one,), Overrides(), table, flows)
-    return MetricsSnapshot(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
 
 
 def written(view: MetricsSnapshot) -> str:
@@ -72,8 +26,8 @@ def test_the_page() -> None:
     labels = 'farm="ftp",backend="b1",address="192.0.2.1:21",probe="check_ftp -H HOST"'
     assert f"noidlb_backend_up{{{labels}}} 1" in lines
     assert f"noidlb_backend_flaps_total{{{labels}}} 2" in lines
-    assert f'noidlb_probe_duration_seconds{{{labels},phase="connect"}} 0.125000' in lines
-    assert f'noidlb_probe_duration_seconds{{{labels},phase="all"}} 0.250000' in lines
+    assert f'noidlb_probe_duration_seconds{{{labels},phase="connect"}} 0.125' in lines
+    assert f'noidlb_probe_duration_seconds{{{labels},phase="all"}} 0.25' in lines
     assert f'noidlb_info{{version="1.0",farms="{"0" * 64}",role="master"}} 1' in lines
     assert "noidlb_transactions_total 7" in lines
     assert "noidlb_hook_runs_total 5" in lines
@@ -123,10 +77,10 @@ def test_one_ip_version_that_refuses_is_told() -> None:
 
 def test_what_clients_get_of_a_backend() -> None:
     found = page(health("b1", "up", weight=50), conditions={("ftp", "b2"): DOWN})
-    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.500000' in found
+    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.5' in found
     assert 'noidlb_backend_weight{farm="ftp",backend="b2"} 0' in found
-    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b1"} 1.000000' in found
-    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b2"} 0.000000' in found
+    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b1"} 1.0' in found
+    assert 'noidlb_backend_share_ratio{farm="ftp",backend="b2"} 0.0' in found
     assert 'noidlb_backend_connections_total{farm="ftp",backend="b1"} 0' in found
 
 

@@ -19,7 +19,7 @@ from integration.lab.faults import REFUSE, fault
 from integration.lab.names import ask_often
 from integration.lb.balance import flows
 from integration.lb_guard.farms import guarded
-from integration.lb_guard.test_service import reached, traffic
+from integration.lb_guard.traffic import reached, traffic
 from integration.lb_service.serving import Serving
 from tests.support.waiting import until
 

@@ -6,20 +6,18 @@ import os
 import signal
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from noidlb.nft import nft as kernel
 
 from integration.lab import Lab, vip
 from integration.lab.faults import REFUSE, fault
-from integration.lab.names import ask, ask_often
 from integration.lb.farms import farm
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.guarding import Guarding
-from integration.repeating import repeating
+from integration.lb_guard.traffic import reached, traffic
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
@@ -27,22 +25,6 @@ pytestmark = pytest.mark.root
 Start = Callable[[str], Guarding]
 BACKENDS = ("b1", "b2", "b3")
 COMMAND = "check_ftp -H HOST -p 21"
-
-
-@contextmanager
-def traffic(lab: Lab, port: int) -> Iterator[Counter[str]]:
-    """Connects again and again until the block ends; counts who answers."""
-    answers: Counter[str] = Counter()
-
-    def work() -> None:
-        answers[ask(lab.client, vip(4), port)] += 1
-
-    with repeating(work):
-        yield answers
-
-
-def reached(lab: Lab, port: int) -> set[str]:
-    return set(ask_often(lab.client, vip(4), port, 9))
 
 
 def test_a_killed_guardian_disturbs_nobody_and_its_successor_trusts_the_table(
