@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from noidchecks.plugin.getopt import Option
-from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
+from noidchecks.plugin.plugin import PLUGINS, plugin_of
 
 from .roff import Page, bold, italic
 
-SUMMARIES = {
-    "check_ftp": "Nagios plugin that checks an FTP server",
-    "check_tftp": "Nagios plugin that checks a TFTP server",
-    "check_ssh": "Nagios plugin that checks an SSH server",
-    "check_sftp": "Nagios plugin that logs in to an SSH server and moves files by SFTP",
-}
-# The host stands last where the plugin takes it as a word of its own.
-_HOST = {"check_ftp": " -H HOST", "check_tftp": " HOST", "check_ssh": " HOST", "check_sftp": " HOST"}
+# A letter that is spoken with a vowel first.
+_ARTICLES = {"FTP": "an", "SSH": "an", "SFTP": "an"}
 EXAMPLES = {
     "check_ftp": "check_ftp -H ftp.example.net\ncheck_ftp -H ftp.example.net --starttls --verify -D 30,7\n"
     "check_ftp -H ftp.example.net --user monitor --password-file /etc/noidchecks/ftp.password --data both",
@@ -36,9 +30,16 @@ _STATES = (
 def page(name: str, *, date: str, version: str) -> Page:
     """Returns the page of one plugin."""
     plugin = plugin_of(name)
-    made = Page(name, 1, SUMMARIES[name], date=date, version=version)
+    protocol = name.removeprefix("check_").upper()
+    made = Page(
+        name,
+        1,
+        f"Nagios plugin that checks {_ARTICLES.get(protocol, 'a')} {protocol} server",
+        date=date,
+        version=version,
+    )
     made.section("SYNOPSIS")
-    _synopsis(made, plugin)
+    made.source(f"{bold(name)} [{italic('OPTIONS')}] {bold('-H')} {italic('HOST')}")
     made.section("DESCRIPTION")
     made.text(plugin.blurb.rstrip(".") + ".")
     made.text(
@@ -50,20 +51,11 @@ def page(name: str, *, date: str, version: str) -> Page:
     made.section("EXIT STATUS")
     made.items((bold(code), meaning) for code, meaning in _STATES)
     made.section("EXAMPLES")
-    made.lines(EXAMPLES[name])
+    made.lines(EXAMPLES.get(name, f"{name} -H host.example.net"))
     made.section("SEE ALSO")
     others = [f"`{other}`(1)" for other in (*PLUGINS, "noidchecks") if other != name]
     made.text(", ".join((*others, "`noidlb`(8)")))
     return made
-
-
-def _synopsis(made: Page, plugin: Plugin) -> None:
-    words = f"[OPTIONS]{_HOST[plugin.name]}"
-    made.source(f"{bold(plugin.name)} {_synopsis_words(words)}")
-
-
-def _synopsis_words(words: str) -> str:
-    return " ".join(bold(word) if word.startswith("-") else italic(word) for word in words.split())
 
 
 def _term(option: Option) -> str:

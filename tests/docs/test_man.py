@@ -6,7 +6,7 @@ import re
 
 import pytest
 from noidlb.cli.main import commands as noidlb
-from noidlb.config import load, pair_table
+from noidlb.config import farms as farms_keys, pair, service
 
 from docs.man import commands, farms, generate
 from docs.man.roff import Page
@@ -56,11 +56,11 @@ def test_each_variable_of_noidlb_is_explained() -> None:
 @pytest.mark.parametrize(
     ("table", "known"),
     [
-        (0, load._FARM),
-        (1, load._BACKEND),
-        (2, load._GUARD),
-        (3, load._SERVICE),
-        (4, pair_table._PAIR),
+        (0, farms_keys._FARM),
+        (1, farms_keys._BACKEND),
+        (2, farms_keys._GUARD),
+        (3, service._SERVICE),
+        (4, pair._PAIR),
     ],
 )
 def test_the_tables_explain_the_keys_that_the_file_may_have(table: int, known: dict[str, object]) -> None:
