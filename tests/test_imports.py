@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,9 @@ import pytest
 
 import noidchecks
 from noidchecks.plugin.plugin import PLUGINS
+from tests.support.loading import PACKAGE, ROOT, loaded_after
 from tests.support.peers import Peer
 
-ROOT = Path(noidchecks.__file__).parents[1]
-PACKAGE = ROOT / "noidchecks"
 # The folders of the protocols.
 PROTOCOLS = sorted({module.split(".")[1] for module in PLUGINS.values()})
 # Each of them costs a plugin more than its network traffic.
@@ -24,20 +21,6 @@ EXPENSIVE = {
     *("asyncio", "ssl", "logging", "dataclasses", "typing", "click", "paramiko", "cryptography"),
     *("enum", "re", "inspect", "socket", "selectors", "contextlib", "functools", "threading", "argparse", "json"),
 }
-
-
-def loaded_after(program: str) -> set[str]:
-    """Returns the modules that a fresh interpreter has loaded after the program, beyond those that it starts with."""
-    report = "import sys; before = set(sys.modules)\n{}\nprint(*sorted(set(sys.modules) - before))"
-    done = subprocess.run(
-        # -I -S: without site, whose .pth files load what they like.
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{report.format(program)}"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    return set(done.stdout.split())
 
 
 def test_a_plain_check_imports_nothing_expensive() -> None:

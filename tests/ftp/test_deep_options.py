@@ -9,8 +9,8 @@ import pytest
 from noidchecks import Active, File, FtpProbe, Listing, Login, Range, State, UsageError
 from noidchecks.plugin.main import run
 from tests.support.ftp_command_line import probe
+from tests.support.loading import loaded_after
 from tests.support.peers import Peer
-from tests.test_imports import loaded_after
 
 HEX = "ab" * 32
 

@@ -10,7 +10,7 @@ import pytest
 from noidlb.farm import BackendState
 from noidlb.guardian import lock
 
-from tests.lb.guardian.test_guardian import FTP, Kernel, watched
+from tests.support.lb.guardians import FTP, Kernel, watched
 from tests.support.lb.waiting import until
 from tests.support.peers import Peer
 

@@ -11,7 +11,7 @@ import pytest
 
 from noidchecks import File, Identity, Listing, Login, check
 from noidchecks.status.render import render
-from tests.properties.test_ssh_words import PHRASE, SECRET, check_output
+from tests.support.hostile_words import PHRASE, SECRET, check_output
 from tests.support.sftp import Conduct, hang_up, sftp_server, want_new_password
 from tests.support.ssh_logins import KEY, probe
 

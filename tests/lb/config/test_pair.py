@@ -7,28 +7,15 @@ from pathlib import Path
 
 from noidlb.config.load import from_document, parse
 from noidlb.config.pair import Pair, with_sources
-from noidlb.farm import Backend, Farm, Mode, Protocol
+from noidlb.farm import Farm, Mode, Protocol
 from noidlb.finding import FAULT, NOTE, OK, WARN
 from noidlb.nft.compile import compile_table
 from noidlb.nft.marks import Marks
 from noidlb.pair.check import look_at
 
-from tests.support.lb.pairs import leg, node, pair
+from tests.support.lb.pairs import backend, ftp, leg, node, pair
 
 VALID = (Path(__file__).parents[1] / "valid" / "pair.toml").read_text()
-
-
-def backend(name: str, *addresses: str) -> Backend:
-    return Backend(name=name, address=tuple(map(ip_address, addresses)))
-
-
-def ftp(**settings: object) -> Farm:
-    given: dict[str, object] = {
-        "vip": (ip_address("10.10.0.100"), ip_address("fd00:10::100")),
-        "backends": (backend("b1", "10.20.0.111", "fd00:20::111"),),
-        **settings,
-    }
-    return Farm(**{"name": "ftp", "protocol": Protocol.FTP, **given})  # type: ignore[arg-type]
 
 
 def sftp() -> Farm:

@@ -13,8 +13,7 @@ from noidlb.nft.run import Answer
 from noidlb.pair.files import files_of, write_files
 
 from noidchecks import __version__
-from tests.lb.config.test_pair import ftp
-from tests.support.lb.pairs import node, pair
+from tests.support.lb.pairs import ftp, node, pair
 
 COUNTERS = """\
 UDP traffic (active device=sync):

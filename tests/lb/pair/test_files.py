@@ -17,8 +17,7 @@ from noidlb.pair.files import SIGN, ForeignFileError, PathError, files_of, write
 from noidlb.pair.keepalived import keepalived_conf
 from noidlb.pair.rules import LOST, pair_rules
 
-from tests.lb.config.test_pair import ftp
-from tests.support.lb.pairs import node, pair
+from tests.support.lb.pairs import ftp, node, pair
 
 RUN = Path("/run/noidlb-pair")
 FOLDER = Path("/etc/noidlb/pair")
