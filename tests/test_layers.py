@@ -40,6 +40,7 @@ LAYERS = {
         ["dialogue"],
         ["contract", "drivers", "judging"],
         ["probe"],
+        ["batch"],
         ["plugin"],
         ["files"],
         ["ftp", "ssh", "tftp"],
