@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -51,6 +50,7 @@ from .guard import (
     speak_lines,
     state_option as _state,
 )
+from .names import backend_names, farm_names
 from .pair import pair
 from .status import status
 
@@ -141,8 +141,8 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
 
 def _word(name: str, state: BackendState, text: str) -> None:
     @commands.command(name, help=text)
-    @click.argument("farm")
-    @click.argument("backend")
+    @click.argument("farm", shell_complete=farm_names)
+    @click.argument("backend", shell_complete=backend_names)
     @_cut
     @_other_file
     @_socket
@@ -170,7 +170,7 @@ _word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flo
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_cut
 @_other_file
 @_socket
@@ -200,7 +200,7 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_other_file
 @_socket
 @_state
@@ -221,21 +221,6 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
 
 for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):
     commands.add_command(_command)
-
-
-@commands.command()
-@click.option("--loopback", is_flag=True, help="Do without namespaces, and print the table instead of loading it.")
-def demo(loopback: bool) -> int:
-    """Shows farms and guardian at work: backends that die, are left half dead and are healed, and a client.
-
-    Everything happens in network namespaces of its own and is gone afterwards; an ordinary user will do where the
-    kernel lets users have such. The exit code is 0 when everything was as it must be, and 2 when it was not.
-    """
-    from ..demo.show import run
-
-    # Told to end from elsewhere, it tidies up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return run(click.echo, loopback=loopback)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

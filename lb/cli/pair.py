@@ -20,6 +20,7 @@ from ..pair.check import look_at
 from ..pair.files import ForeignFileError, PathError, files_of, write_files
 from ..role import DEFAULT_RUN
 from ..service.state import StateError
+from .names import node_names
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DEFAULT_FOLDER = "/etc/noidlb/pair"
@@ -33,7 +34,7 @@ _TIMEOUT = 30.0
 
 @click.command()
 @click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
-@click.option("--node", "name", help="Whose files they are: a name below pair.nodes.")
+@click.option("--node", "name", shell_complete=node_names, help="Whose files they are: a name below pair.nodes.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"The folder to write them to, as {DEFAULT_FOLDER}.")
 @click.option(
     "--run-dir",

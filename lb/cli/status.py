@@ -20,11 +20,12 @@ from ..service.state import StateError, StateFolder
 from ..status import FarmStatus, from_document, survey, to_json
 from ..status_table import terminal, to_table
 from .guard import other_file_option, socket_option, speak, state_option
+from .names import farm_names
 from .pair import run_option
 
 
 @click.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @other_file_option
 @socket_option
 @state_option
