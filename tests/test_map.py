@@ -65,7 +65,6 @@ ELSEWHERE = (
     # They are run as commands.
     ("test_cli.py", "noidchecks/command_group", "the base of both commands"),
     ("demo/test_demo.py", "noidchecks/demo/*", "the demonstration is one thing"),
-    ("lb/test_demo.py", "lb/demo/*", "the demonstration is one thing"),
     ("lb/cli/test_main.py", "lb/cli/diff", "a command of ten lines"),
     (
         "lb/doctor/test_machine.py",
