@@ -62,7 +62,6 @@ LAYERS = {
         ["pair"],
         ["status"],
         ["status_table", "service", "doctor"],
-        ["demo"],
         ["cli"],
     ],
 }
