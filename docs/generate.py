@@ -1,4 +1,4 @@
-"""Writes the option table of each docs/check_*.md from the option table of the plugin.
+"""Writes the option table of each docs/check_*.md from that of the plugin, and begins a page that is missing.
 
 Run it as `make docs`; a test fails when a page and its plugin differ.
 """
@@ -35,8 +35,9 @@ def main() -> None:
     """Writes all tables."""
     for name in PLUGINS:
         page = FOLDER / f"{name}.md"
-        before = page.read_text(encoding="utf-8")
-        after = with_table(before, plugin_of(name))
+        plugin = plugin_of(name)
+        before = page.read_text(encoding="utf-8") if page.exists() else ""
+        after = with_table(before or f"# {name}\n\n{plugin.blurb}\n\n{BEGIN}\n{END}\n", plugin)
         if after != before:
             page.write_text(after, encoding="utf-8")
             print(f"{page.name}: options written")

@@ -1,6 +1,6 @@
-"""Writes nagios/icinga2/noidchecks-plugins.conf from the option tables of the plugins.
+"""Writes what a monitoring server needs of each plugin: its executable, its commands for Nagios and Icinga 2.
 
-Run it as `make docs`; a test fails when the file and a plugin differ.
+Run it as `make docs`; a test fails when a file and a plugin differ.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from pathlib import Path
 from noidchecks.plugin.getopt import Option
 from noidchecks.plugin.plugin import PLUGINS, Plugin, plugin_of
 
-TARGET = Path(__file__).parent / "icinga2" / "noidchecks-plugins.conf"
+FOLDER = Path(__file__).parent
+TARGET = FOLDER / "icinga2" / "noidchecks-plugins.conf"
+COMMANDS = FOLDER / "commands.cfg"
+BEGIN = "# Any options, one command for each plugin; written by `make docs`.\n"
+END = "# Commands for one question each.\n"
 
 # They end a plugin before it checks, or do nothing.
 LEFT_OUT = frozenset({"help", "version", "critical-codes", "warning-codes", "protocol"})
@@ -23,10 +27,31 @@ ITL_NAMES = {
     "warning": "wtime",
     "critical": "ctime",
 }
-# The Icinga Template Library has commands of these names; ours are told apart by a prefix.
-ITL_COMMANDS = frozenset({"ftp", "ssh"})
+# The Icinga Template Library and Debian's monitoring-plugins have commands of these names; ours are told apart by a
+# prefix in Icinga 2, and by `_options` in Nagios.
+FOREIGN_COMMANDS = frozenset({"ftp", "ssh"})
 # As in the Icinga Template Library, so that a command line does not change with the command.
 DEFAULTS = {"ftp": {"refuse": '"crit"', "mismatch": '"warn"', "ssl": "false", "timeout": "10"}}
+
+# Not pip's wrapper, which imports re; `#!python` is what the installer replaces.
+EXECUTABLE = """\
+#!python
+import gc
+
+# To look for garbage costs a check two milliseconds, and it ends before garbage matters.
+gc.disable()
+
+from noidchecks.plugin.main import main
+
+main("{name}")
+"""
+
+NAGIOS_COMMAND = """
+define command {{
+    command_name  {command}
+    command_line  $USER5$/{name} -H '$HOSTADDRESS$' $ARG1$
+}}
+"""
 
 HEAD = """\
 /* The plugins of noidchecks as check commands for Icinga 2.
@@ -68,6 +93,20 @@ def definitions() -> str:
     return "\n".join((HEAD, *(_command(plugin_of(name)) for name in PLUGINS)))
 
 
+def with_commands(page: str) -> str:
+    """Returns commands.cfg with the commands of all plugins between the markers; ValueError for a page without them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{COMMANDS.name} needs the lines {BEGIN!r} and {END!r}")
+    return "".join((before, begin, *map(_nagios_command, PLUGINS), "\n", end, after))
+
+
+def _nagios_command(name: str) -> str:
+    is_foreign = name.removeprefix("check_") in FOREIGN_COMMANDS
+    return NAGIOS_COMMAND.format(name=name, command=f"{name}_options" if is_foreign else name)
+
+
 def is_left_out(protocol: str, option: Option) -> bool:
     """Tells whether an option has no variable: check_tftp has other names for what has one already."""
     return option.name in LEFT_OUT or (protocol == "tftp" and option.name in ("connect", "get"))
@@ -80,7 +119,7 @@ def variable(protocol: str, option: Option) -> str:
 
 def _command(plugin: Plugin) -> str:
     protocol = plugin.name.removeprefix("check_")
-    name = f'NoidchecksPrefix + "{protocol}"' if protocol in ITL_COMMANDS else f'"{protocol}"'
+    name = f'NoidchecksPrefix + "{protocol}"' if protocol in FOREIGN_COMMANDS else f'"{protocol}"'
     lines = [f"object CheckCommand {name} {{", '\timport "noidchecks-address"', ""]
     lines += [f'\tcommand = [ NoidchecksDir + "/{plugin.name}" ]', "", "\targuments = {"]
     for option in plugin.options:
@@ -126,11 +165,19 @@ def _quoted(text: str) -> str:
 
 
 def main() -> None:
-    """Writes the file."""
-    after = definitions()
-    if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != after:
-        TARGET.write_text(after, encoding="utf-8")
-        print(f"{TARGET.name}: check commands written")
+    """Writes the files."""
+    _write(TARGET, definitions())
+    _write(COMMANDS, with_commands(COMMANDS.read_text(encoding="utf-8")))
+    for name in PLUGINS:
+        path = FOLDER / "plugins" / name
+        _write(path, EXECUTABLE.format(name=name))
+        path.chmod(0o755)
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(FOLDER)}: written")
 
 
 if __name__ == "__main__":

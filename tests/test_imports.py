@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,11 @@ import pytest
 
 import noidchecks
 from noidchecks.plugin.plugin import PLUGINS
+from tests.support.loading import PACKAGE, ROOT, loaded_after
 from tests.support.peers import Peer
 
-ROOT = Path(noidchecks.__file__).parents[1]
-PACKAGE = ROOT / "noidchecks"
+# The folders of the protocols.
+PROTOCOLS = sorted({module.split(".")[1] for module in PLUGINS.values()})
 # Each of them costs a plugin more than its network traffic.
 EXPENSIVE = {
     *("asyncio", "ssl", "logging", "dataclasses", "typing", "click", "paramiko", "cryptography"),
@@ -34,20 +33,6 @@ PLAIN = {
     "noidchecks.plugin": ("common", "getopt", "main", "plugin"),
     "noidchecks.status": ("perfdata", "result", "state", "text"),
 }
-
-
-def loaded_after(program: str) -> set[str]:
-    """Returns the modules that a fresh interpreter has loaded after the program, beyond those that it starts with."""
-    report = "import sys; before = set(sys.modules)\n{}\nprint(*sorted(set(sys.modules) - before))"
-    done = subprocess.run(
-        # -I -S: without site, whose .pth files load what they like.
-        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{report.format(program)}"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    return set(done.stdout.split())
 
 
 def test_a_plain_check_imports_nothing_expensive() -> None:
@@ -80,13 +65,13 @@ def test_a_failing_check_imports_nothing_expensive() -> None:
     assert loaded & EXPENSIVE == set()
 
 
-@pytest.mark.parametrize("name", ["check_ftp", "check_tftp", "check_ssh", "check_sftp"])
+@pytest.mark.parametrize("name", PLUGINS)
 def test_a_plugin_imports_nothing_expensive_and_no_other_protocol(name: str) -> None:
     loaded = loaded_after(
         f"from noidchecks.plugin.main import run\ncode, text = run({name!r}, [{name!r}, '-V'])\nassert code == 3, text"
     )
     own = PLUGINS[name].rpartition(".")[0]
-    others = {f"noidchecks.{protocol}" for protocol in ("ftp", "tftp", "ssh")} - {own}
+    others = {f"noidchecks.{protocol}" for protocol in PROTOCOLS} - {own}
     assert loaded & EXPENSIVE == set()
     assert loaded & others == set()
 
@@ -138,7 +123,8 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "demo" not in path.relative_to(PACKAGE).parts)
-PROTOCOLS = [path for path in SOURCES if path.parent.name in ("ftp", "tftp", "ssh") or path.name == "dialogue.py"]
+# What knows no sockets.
+DIALOGUES = [path for path in SOURCES if path.parent.name in PROTOCOLS or path.name == "dialogue.py"]
 
 
 def names(path: Path) -> str:
@@ -155,7 +141,7 @@ def test_the_walk_sees_imports() -> None:
     assert "noidchecks.drivers.session" not in set(imports_of(PACKAGE / "drivers" / "aio.py"))
 
 
-@pytest.mark.parametrize("path", PROTOCOLS, ids=names)
+@pytest.mark.parametrize("path", DIALOGUES, ids=names)
 def test_a_protocol_imports_no_sockets(path: Path) -> None:
     # What paramiko gets, and what runs in a process of its own.
     allowed = (
@@ -182,5 +168,5 @@ def test_foreign_things_are_imported_in_one_file(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if path.parent.name == "drivers"], ids=names)
 def test_a_driver_knows_no_protocol(path: Path) -> None:
-    protocols = ("noidchecks.ftp", "noidchecks.tftp", "noidchecks.ssh")
-    assert not [module for module in imports_of(path) if module.startswith(protocols)]
+    protocols = {f"noidchecks.{protocol}" for protocol in PROTOCOLS}
+    assert not [module for module in imports_of(path) if ".".join(module.split(".")[:2]) in protocols]

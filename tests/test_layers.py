@@ -15,6 +15,7 @@ import noidlb
 import pytest
 
 import noidchecks
+from noidchecks.plugin.plugin import PLUGINS
 
 HOUSES = {"noidchecks": Path(noidchecks.__file__).parent, "noidlb": Path(noidlb.__file__).parent}
 
@@ -33,7 +34,7 @@ LAYERS = {
             "status.state",
             "status.text",
         ],
-        ["address"],
+        ["address", "page"],
         ["errors"],
         ["fields"],
         ["status", "server"],
@@ -43,7 +44,8 @@ LAYERS = {
         ["batch"],
         ["plugin"],
         ["files"],
-        ["ftp", "ssh", "tftp"],
+        # The protocols.
+        sorted({module.split(".")[1] for module in PLUGINS.values()}),
         ["surveys"],
         ["install"],
         ["demo"],
@@ -61,7 +63,6 @@ LAYERS = {
         ["pair"],
         ["status"],
         ["status_table", "service", "doctor"],
-        ["demo"],
         ["cli"],
     ],
 }

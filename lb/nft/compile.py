@@ -1,4 +1,4 @@
-"""Farms and the condition of their backends compiled to the table: pure, deterministic, no I/O."""
+"""Compiles farms and the conditions of their backends to the nftables table: pure, deterministic, no I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _PICK = {
     Scheduler.RANDOM: "random",
     Scheduler.SOURCE_HASH: "hash",
 }
-# Where some FTP servers open active data connections from whatever their own port is; others use their port minus 1.
+# Source port of active FTP data connections: 20 with some servers whatever their control port, the control port minus 1
+# with others (RFC 959, section 3.2).
 _ACTIVE_PORT = 20
 
 
@@ -45,10 +46,10 @@ def compile_table(
 
 
 def compile_farm(marks: Marks, farm: Farm, conditions: Conditions) -> Table:
-    """Returns the part of the table that is one farm's.
+    """Returns the part of the table that belongs to one farm.
 
-    Its chains depend on the configuration alone, so that two such parts of one farm differ in elements only, and what
-    turns the one into the other is a single transaction that costs the same however many farms there are.
+    The chains depend on the configuration alone. Two such parts of the same farm therefore differ in map elements only,
+    and one transaction, whose size does not depend on the number of farms, turns one into the other.
     """
     draft = _Draft(marks, conditions)
     _add_farm(draft, farm, refused=False)
@@ -56,7 +57,7 @@ def compile_farm(marks: Marks, farm: Farm, conditions: Conditions) -> Table:
 
 
 def condition_of(farm: Farm, backend: Backend, conditions: Conditions) -> Condition:
-    """Returns the condition of a backend, which is the configured one unless another is known."""
+    """Returns the condition of a backend; the configured state where conditions has no entry."""
     return conditions.get((farm.name, backend.name)) or Condition(backend.state)
 
 
@@ -93,7 +94,7 @@ def _add_services(draft: _Draft, farm: Farm, *, refused: bool) -> None:
 
 
 def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "") -> None:
-    """Adds whose address the backends see of clients that have asked for this."""
+    """Adds the source address that backends see for connections to this VIP and port; nothing in mode dnat."""
     if farm.mode is not Mode.SNAT:
         return
     source = farm.source_of(version)
@@ -106,7 +107,7 @@ def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "
 def _add_backends(draft: _Draft, farm: Farm) -> None:
     for backend in farm.backends:
         mark = _hex(draft.marks.backend(farm, backend.name))
-        # Nothing tells the kernel that a transfer in UDP is over: finished ones would count for 30 s or 2 min.
+        # The kernel does not see the end of a UDP transfer: finished ones would count for another 30 s to 2 min.
         if farm.connection_limit is not None and farm.protocol.transport == "tcp":
             draft.elements["full"][mark] = str(farm.connection_limit)
         for address in backend.address:
@@ -121,7 +122,7 @@ def _add_backends(draft: _Draft, farm: Farm) -> None:
 
 
 def _add_data_ports(draft: _Draft, farm: Farm) -> None:
-    """Adds what FTPS needs for its data connections; a stopped farm too has sessions that open new ones."""
+    """Adds the elements for FTPS data connections; also for a stopped farm, whose open sessions may start new ones."""
     for backend in farm.backends:
         for vip in farm.vip:
             address = backend.address_of(vip.version)
@@ -141,7 +142,7 @@ def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, ad
     mark = _hex(draft.marks.backend(farm, backend.name))
     low, high = backend.passive_ports
     key = f"{vip} . {low}-{high}" if low < high else f"{vip} . {low}"
-    # The range of a down backend stays: its clients are refused, and never reach the balancer itself.
+    # The range of a down backend stays, so that its clients are refused and never reach a daemon of the balancer.
     draft.elements[f"range{vip.version}"][key] = f"goto passive{vip.version}"
     draft.elements[f"passive{vip.version}"][key] = mark
     _add_source(draft, farm, vip.version, key, "range")
@@ -153,7 +154,7 @@ def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, add
     if "active" not in farm.ftps:
         return
     for port in {_ACTIVE_PORT, (backend.port or farm.ports[0]) - 1} - {0}:
-        # The first VIP of a family is the one that data connections come from.
+        # Active data connections leave from the first VIP of the family.
         draft.elements[f"active{vip.version}"].setdefault(f"{address} . {port}", str(vip))
 
 
@@ -167,7 +168,7 @@ def _add_slots(draft: _Draft, farm: Farm, version: int) -> None:
     draft.chains[chain] = rule
     slots = fill(farm, serving_weights(farm.backends, weights), version)
     if not slots:
-        # Nothing to pick: without an element in the pick map the client is refused.
+        # No backend serves: a farm without an element in the pick map refuses its clients.
         return
     mark = _hex(draft.marks.farm(farm))
     draft.elements[f"pick{version}"][mark] = f"jump {chain}"

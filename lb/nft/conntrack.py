@@ -1,4 +1,4 @@
-"""The one file that runs conntrack: counting and cutting the flows of backends and farms."""
+"""Runs conntrack, as the only file that does: counts and deletes the flows of backends and farms."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .run import Answer, KernelError, find, run
 
 # A million flows are listed in 4 s.
 _TIMEOUT = 60.0
-# Named, because versions differ in what they take when none is, and the manual in what it says of it.
+# Always given: the default family differs between versions of conntrack.
 _FAMILIES = {4: "ipv4", 6: "ipv6"}
 _MARK = re.compile(rb" mark=([0-9]{1,10})")
-# What nft's `ct count` leaves out too: flows that are over, kept for late packets.
+# Flows that have ended and are kept for late packets; nft's `ct count` leaves them out too.
 _OVER = (b" TIME_WAIT ", b" CLOSE ")
 _DELETED = re.compile(r"(\d+) flow entries have been deleted")
-# Of a flow: what was asked, and who answers.
+# The destination of a flow's original direction: address and port that the client asked for.
 _ASKED = re.compile(rb"src=\S+ dst=(\S+) sport=\d+ dport=(\d+)")
 _SHOWN = 300
 
@@ -25,7 +25,7 @@ _SHOWN = 300
 def count() -> Counter[int]:
     """Counts the current flows by mark, in one pass over each family.
 
-    A flow's data connections have its mark, and count.
+    Data connections have the mark of their control connection and are counted with it.
     """
     counts: Counter[bytes] = Counter()
     rest = b""
@@ -46,7 +46,10 @@ def count() -> Counter[int]:
 
 
 def end(ending: Ending) -> int:
-    """Ends these flows and returns how many; what is done is taken out, so that after a KernelError it can go on."""
+    """Deletes these flows and returns their number.
+
+    Entries of ending are removed as they are done, so that a call after a KernelError continues where it failed.
+    """
     ended = 0
     while ending.marks:
         version, match = next(iter(ending.marks))
@@ -62,17 +65,17 @@ def end(ending: Ending) -> int:
         ending.services.discard(service)
     if ending.untranslated:
         for service in _untranslated(ending.untranslated):
-            # Not counted: they were of no farm.
+            # Not counted: these flows belong to no farm.
             _delete(_family_of(service), *_asking(service), "-r", service[0])
         ending.untranslated.clear()
     return ended
 
 
 def cut(matches: Iterable[Match]) -> int:
-    """Ends the flows of backends, or of all backends of farms, by mark; returns how many.
+    """Deletes the flows that match by mark, of single backends or of whole farms; returns their number.
 
-    Data connections have the mark of their control connection and end too, and so do the expectations of both. The
-    client's next packet is refused; the server is not told.
+    Data connections have the mark of their control connection, so they end too, and the kernel drops the expectations
+    of both. The client's next packet is refused; the server gets no RST.
     """
     return sum(_cut(version, match) for match in sorted(set(matches)) if match[0] for version in _FAMILIES)
 
@@ -85,14 +88,14 @@ def _cut(version: int, match: Match, *words: str) -> int:
 def _delete(family: str, *words: str) -> int:
     answer = run([_conntrack(), "-D", "-f", family, *words], timeout=_TIMEOUT, each=_forget)
     found = _DELETED.search(answer.errors)
-    # It ends with 1 when there was nothing to delete, which is as good.
+    # conntrack exits with 1 when no flow matched: not an error here.
     if answer.code and not found:
         raise KernelError(_explain(answer))
     return int(found[1]) if found else 0
 
 
 def _untranslated(services: Iterable[Service]) -> list[Service]:
-    """Returns those of the services that flows ask which were never sent to a backend."""
+    """Returns the services that have a flow without translation: one that began before the table existed."""
     wanted = {(vip.encode(), str(port).encode()): (vip, port) for vip, port in services}
     found: set[Service] = set()
     rest = b""
@@ -123,12 +126,12 @@ def _family_of(service: Service) -> str:
 
 
 def version() -> str:
-    """Returns what conntrack says about its version."""
+    """Returns the version line of conntrack."""
     return run([_conntrack(), "--version"], timeout=_TIMEOUT).output.decode(errors="replace").strip()[:_SHOWN]
 
 
 def _forget(_: bytes) -> None:
-    """Takes the list of what was deleted, which nobody reads."""
+    """Discards conntrack's list of the deleted flows."""
 
 
 def _conntrack() -> str:

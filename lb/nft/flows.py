@@ -1,4 +1,18 @@
-"""Which flows end with a change of the table: one decision, for the commands and for a guardian."""
+"""Decides which flows end with a change of the table; the commands and the guardian share this decision.
+
+A flow is an entry of the kernel's conntrack table. Its translation (DNAT to a backend) is decided by its first packet
+and then kept in the entry: a changed map changes nothing for flows that exist. That is right for TCP, whose sessions
+finish with the backend that they began with. It is wrong for UDP, where a client that asks again from the same port
+renews the old entry, and so meets the dead backend as long as it asks. Hence:
+
+    TCP   flows go on; with cut-connections = true in the farm's guardian, they end with their backend
+    UDP   flows end with their backend, with their farm, and with their service (VIP and port); also those that began
+          before the farm had a table or a backend, which have no translation at all
+    both  flows of a farm that the operator stops go on
+
+When every backend of a farm loses its flows, the farm is matched as a whole: one pass over all flows instead of one for
+each backend.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +23,7 @@ from typing import TypeAlias
 
 from .table import Table
 
-# A conntrack mark and the bits of it that count.
+# A conntrack mark and its mask.
 Match: TypeAlias = tuple[int, int]
 # A VIP and a UDP port.
 Service: TypeAlias = tuple[str, int]
@@ -18,11 +32,11 @@ _REFUSED = "goto refuse"
 
 @dataclass(slots=True)
 class Ending:
-    """The flows that end: of these marks, by IP version; in UDP, of those marks; and those that ask these UDP services.
+    """The flows that end: by IP version and mark (marks: all of them, udp: UDP flows only), or by UDP service.
 
-    untranslated are UDP services whose clients may have asked before there was a table: as long as such a client asks
-    from one port, its packets belong to that first flow and meet no rule. These flows are forgotten, so that the next
-    packet is balanced.
+    untranslated are UDP services whose clients may have asked before the table existed. While such a client asks from
+    the same port, its packets belong to that first flow and meet no rule; when the flow is deleted, its next packet is
+    balanced.
     """
 
     marks: set[tuple[int, Match]] = field(default_factory=set)
@@ -31,7 +45,7 @@ class Ending:
     untranslated: set[Service] = field(default_factory=set)
 
     def add(self, other: Ending) -> None:
-        """Adds what another one ends."""
+        """Adds the flows of another Ending."""
         self.marks |= other.marks
         self.udp |= other.udp
         self.services |= other.services
@@ -39,16 +53,15 @@ class Ending:
 
 
 def never(_: int) -> bool:
-    """Lets TCP flows go on, whatever farm they are of."""
+    """Cuts the flows of no farm."""
     return False
 
 
 def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = never) -> Ending:
-    """Returns what ends when the new table takes the place of the old one; cuts tells of which farms all flows do.
+    """Returns the flows that end when the new table replaces the old one.
 
-    Flows in TCP go on unless they are cut. Those in UDP end with their backend, their farm or their service: a client
-    that asks again from the same port would be sent where its flow leads as long as that lives, and unanswered requests
-    of TFTP fill the kernel's table of expectations. Those of a farm that is only stopped go on.
+    cuts says of a farm's mark whether TCP flows end too. Unanswered TFTP requests are one more reason to end UDP flows:
+    each holds a place in the kernel's table of expectations, which all farms share.
     """
     ending = Ending()
     before, after = _services(old), _services(new)
@@ -58,7 +71,7 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
         if key.startswith("udp") and farm and (not before.get(key) or _picks(new, farm) > _picks(old, farm))
     }
     if old is None or old.layout != new.layout:
-        # There are no flows with marks that mean anything here.
+        # No flow has a mark that this table understands.
         return ending
     layout = new.layout
     gone = _gone(old, new)
@@ -70,7 +83,7 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
         if farm in stopped and farm not in serving:
             continue
         targets = {key for key in _targets(old) if key[0] & layout.farm == farm and key[1] == version}
-        # One pass over all flows instead of one for each backend.
+        # The whole farm by one match, see above.
         whole = farm in removed or (bool(targets) and targets <= gone)
         marks = {farm} if whole else {mark for mark, _ in targets & gone}
         matches = {(version, layout.match(mark)) for mark in marks}
@@ -87,13 +100,13 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
 
 
 def _gone(old: Table, new: Table) -> set[tuple[int, int]]:
-    """Returns the backends, by mark and IP version, that get no packets from now on, or at another address."""
+    """Returns mark and IP version of each backend that the new table lacks or has at another address."""
     after = _targets(new)
     return {key for key, target in _targets(old).items() if not _is_same(target, after.get(key))}
 
 
 def _targets(table: Table) -> dict[tuple[int, int], tuple[str, str]]:
-    """Returns address and port of each backend by mark and IP version; the port is "" where the client's is kept."""
+    """Returns address and port of each backend by mark and IP version; port "" keeps the port that the client asked."""
     found = {}
     for version in (4, 6):
         for kind in ("host", "backend"):
@@ -108,7 +121,7 @@ def _is_same(one: tuple[str, str], other: tuple[str, str] | None) -> bool:
 
 
 def _services(table: Table | None) -> Mapping[str, int]:
-    """Returns the farm of each service, 0 where it refuses its clients."""
+    """Returns the mark of each service's farm, 0 for a service that refuses its clients."""
     if table is None:
         return {}
     return {
@@ -119,7 +132,7 @@ def _services(table: Table | None) -> Mapping[str, int]:
 
 
 def _picks(table: Table | None, farm: int) -> int:
-    """Returns in how many families a farm has a backend to pick."""
+    """Returns the number of IP families in which a farm has a backend to pick."""
     return 0 if table is None else sum(f"{farm:#010x}" in table.of(f"pick{version}") for version in (4, 6))
 
 

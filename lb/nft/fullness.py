@@ -1,4 +1,4 @@
-"""How full the tables are that all clients share: of clients that are remembered, and of expected connections."""
+"""Reads how full the two tables are that all farms share: sticky clients and conntrack's expectations."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _TABLE, _NAME, _COUNT = 1, 2, 20
 
 @dataclass(frozen=True, slots=True)
 class Fullness:
-    """How many there are, of how many that there can be."""
+    """The number of entries and the most that the table holds."""
 
     count: int
     limit: int
 
 
 def sticky() -> dict[int, Fullness]:
-    """Returns how many clients of sticky farms are remembered, by IP version; nothing when the kernel does not tell.
+    """Returns the remembered clients of sticky farms by IP version; {} before Linux 6.16.
 
-    A kernel before Linux 6.16 could only list them all, which takes it 2 s for 100,000: it is not asked to.
+    Older kernels do not report the count, and listing 100,000 clients takes 2 s.
     """
     found = {}
     for version in FAMILIES:
@@ -43,14 +43,14 @@ def sticky() -> dict[int, Fullness]:
 
 
 def expectations() -> Fullness | None:
-    """Returns how many data connections are expected of FTP and TFTP, of how many; None when the kernel does not tell.
+    """Returns the expected data connections of FTP and TFTP; None when /proc does not have the figures.
 
-    At the limit, no TFTP request and no FTP data connection of any client gets through.
+    At the limit, TFTP requests and FTP data connections of every client fail.
     """
     try:
         head, *rows = (line.split() for line in _STATISTICS.read_text().splitlines())
         made, ended = head.index("expect_create"), head.index("expect_delete")
-        # Each processor counts for itself, in 32 bits.
+        # One row for each processor, in 32 bits; a connection may be created on one and deleted on another.
         count = sum(int(row[made], 16) - int(row[ended], 16) for row in rows) & 0xFFFF_FFFF
         return Fullness(count, int(_MOST_EXPECTED.read_text()))
     except (OSError, ValueError, IndexError):

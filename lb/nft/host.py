@@ -1,4 +1,4 @@
-"""What this machine has: the kernel modules that farms need, and the routes to an address."""
+"""Asks this machine for the kernel modules that farms need and for its source address towards a backend."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _TIMEOUT = 30.0
 
 
 def nat_helpers(farms: Iterable[Farm]) -> list[str]:
-    """Returns the modules that rewrite addresses in the dialogues of these farms."""
+    """Returns the NAT helper modules of these farms, which rewrite addresses inside FTP and TFTP dialogues."""
     return sorted({f"nf_nat_{farm.helper}" for farm in farms if farm.helper})
 
 
 def load(names: Iterable[str]) -> list[str]:
-    """Loads those modules that this kernel has not got yet, and returns those that it has not got even then."""
+    """Loads modules with modprobe and returns those that are missing all the same."""
     missing = [name for name in names if is_there(name) is False]
     if missing:
         try:
             run([find("modprobe", "kmod"), "--quiet", "--all", *missing], timeout=_TIMEOUT)
         except KernelError:
-            # Containers have no modprobe; what counts is whether the module is there.
+            # A container has no modprobe, and its host may have loaded the modules: look again below.
             pass
     return [name for name in missing if is_there(name) is False]
 
 
 def is_there(name: str, root: Path = Path("/")) -> bool | None:
-    """Tells whether a module is loaded or built in; None when nothing tells."""
+    """Returns whether a module is loaded or built in; None when neither /sys, /lib/modules nor /proc says."""
     if (root / "sys/module" / name).exists():
         return True
     release = os.uname().release
@@ -50,7 +50,7 @@ def is_there(name: str, root: Path = Path("/")) -> bool | None:
 
 
 def source_of(address: IPAddress) -> str | None:
-    """Returns the address from which this machine would reach another one, or None; nothing is sent."""
+    """Returns this machine's source address on the route to address, or None without a route; sends nothing."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as sock:

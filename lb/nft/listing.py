@@ -1,4 +1,4 @@
-"""What nft lists of our table, read back into the value that it was written from."""
+"""Reads nft's listing of the noidlb table back into a Table value."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))
 _PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1,5}))")
 _STICKY = re.compile(r"sticky([46])-(\d{1,6})")
 _REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
-# How nft writes a mark, which stands in the table as a priority: both halves in hexadecimal.
+# Marks stand in the table as packet priorities, which nft prints as two hexadecimal halves (major:minor).
 _CLASSID = re.compile(r"([0-9a-f]{0,4}):([0-9a-f]{0,4})")
 _TRANSPORTS = {6: "tcp", 17: "udp"}
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The table as the kernel has it: the version of its skeleton, its contents, and new connections by mark.
+    """The kernel's table: version of the skeleton, contents, and the number of connections so far by mark.
 
-    version is None when it is not a whole table of ours; damage then says what is wrong with it.
+    version is None for a damaged or foreign table; damage then says what is wrong.
     """
 
     version: int | None
@@ -40,7 +40,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The table without its elements: the chains that vary with their rules, and what is wrong with the others."""
+    """The table without its elements: the chains beyond the skeleton with their rules; damage as in Snapshot."""
 
     version: int | None
     layout: Layout = field(default_factory=Layout)
@@ -49,7 +49,7 @@ class Outline:
 
 
 def read_outline(text: str) -> Outline | None:
-    """Reads a listing without elements; None when the table is not there."""
+    """Reads a listing without elements; None when it does not have the table."""
     lines = text.splitlines()
     try:
         begin = lines.index(f"table inet {TABLE} {{")
@@ -80,7 +80,7 @@ def _shape_of_chains(chains: Mapping[str, str]) -> dict[str, tuple[tuple[str, ..
 
 
 def _damage(found: Shape, wanted: Shape) -> str:
-    """Says in which part what is found differs, or nothing."""
+    """Names the first part that differs, "" when none does."""
     for name in wanted.keys() | found.keys():
         if found.get(name) != wanted.get(name):
             what = "is missing" if name not in found else "has other rules" if "chain" in name else "is another"
@@ -89,7 +89,7 @@ def _damage(found: Shape, wanted: Shape) -> str:
 
 
 def list_commands() -> str:
-    """Returns the commands that list every map, one a line; what clients leave behind is not asked for."""
+    """Returns the commands that list every map, one a line, except the maps of sticky clients."""
     kinds = {name: "set" if name in SETS else "map" for name in MAPS}
     return "".join(f"list {kind} inet {TABLE} {name}\n" for name, kind in kinds.items())
 
@@ -109,7 +109,7 @@ def read_elements(output: bytes) -> dict[str, list[Any]]:
 
 
 def to_snapshot(outline: Outline, listed: Mapping[str, list[Any]]) -> Snapshot:
-    """Makes the value of what was read; ValueError when it is not what nft lists of our table."""
+    """Builds the snapshot from outline and elements; ValueError when an element cannot be read."""
     elements: dict[str, dict[str, str]] = {}
     names: dict[str, str] = {}
     totals: dict[int, int] = {}
@@ -118,7 +118,7 @@ def to_snapshot(outline: Outline, listed: Mapping[str, list[Any]]) -> Snapshot:
             pairs = {key: value for item in listed[name] for key, value in _pairs(name, item)}
             if pairs:
                 elements[name] = pairs
-        # A backend that is in both kinds of map is in host for its FTPS data connections, which are not counted.
+        # A backend in both kinds of map is in host for its FTPS data connections, which are not counted as clients.
         for name in ("backend4", "backend6", "host4", "host6"):
             _add_details(listed[name], names, totals, counted=frozenset(names) if "host" in name else frozenset())
     except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -127,7 +127,7 @@ def to_snapshot(outline: Outline, listed: Mapping[str, list[Any]]) -> Snapshot:
 
 
 def _rules(name: str, layout: Layout) -> str:
-    """Returns the rules that the chain of a name has; they follow from it."""
+    """Returns the rules of a chain, which follow from its name."""
     if found := _PICK.fullmatch(name):
         if found[1]:
             return pick_chain("rr", int(found[2]), int(found[3]), int(found[4]))[1]
@@ -143,7 +143,7 @@ def _rules(name: str, layout: Layout) -> str:
 
 def _pairs(name: str, item: Any) -> Iterator[tuple[str, str]]:
     if name == "full":
-        # A set gives its limit to each element; -1 and the like are how 1.0.6 prints the largest numbers.
+        # nft 1.0.6 prints limits from 2**31 on as negative numbers.
         yield _plain(item["elem"]["val"]), str(item["elem"]["ct count"]["val"] & 0xFFFFFFFF)
     elif name in SETS:
         yield _words(item), ""
@@ -168,7 +168,7 @@ def _words(value: Any) -> str:
 
 
 def _first(value: Any, length: int) -> str:
-    # A number in front of an address and a port is the transport.
+    # In a key of three parts (transport, address, port) a leading number is the transport.
     return _TRANSPORTS[value] if length == 3 and isinstance(value, int) else _plain(value)
 
 

@@ -1,13 +1,14 @@
-"""Ids and conntrack marks of farms and backends, from the configuration alone.
+"""Computes the conntrack marks of farms and backends from the configuration alone.
 
-The mark of a connection says which farm and which backend it belongs to; conntrack -L -m and -D -m find it by that. A
-mark is 32 bits that all programs on the machine share, so mark_layout.py takes some of them:
+The mark of a connection holds its farm and its backend; `conntrack -L -m` and `-D -m` find connections by it. A mark
+has 32 bits that all programs on the machine share, so mark_layout.py takes some of them:
 
     bit 31 .. 16     pending | farm | backend     and, with many farms, down to bit 8; bits 29 and 30 are a pair's
 
-The number of a farm is a hash of its name, and the number of a backend a hash of its own within the farm; a number that
-is taken gives way to the next one. Two balancers with the same file, and a restart, therefore agree without a word
-between them, and a farm that is added or removed changes the numbers of few others or none.
+The number of a farm is a hash of its name, the number of a backend a hash of its name within the farm; where two names
+have the same hash, the second in alphabetical order takes the next free number. So two balancers with the same file,
+and one balancer before and after a restart, compute the same marks without exchanging anything, and adding or removing
+a farm changes the numbers of few others or none.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from zlib import crc32
 from ..farm import MAX_BACKENDS, Farm
 from ..mark_layout import Layout, layout_of
 
-# So many farms have a round-robin counter of their own; more of them share.
+# 64 round-robin counters; with more farms, some share one.
 LANES = 64
 
 
 def allocate(names: Iterable[str], size: int) -> dict[str, int]:
-    """Gives each name a number of 0..size-1, by its hash, so that another name coming or going moves few or none.
+    """Gives each name a number from 0 to size - 1 by its hash; the order of the names does not matter.
 
-    Numbers are distinct while there are no more names than numbers; the order of the names does not matter.
+    Adding or removing a name changes the numbers of few others or none. Numbers are distinct up to size names.
     """
     numbers: dict[str, int] = {}
     taken: set[int] = set()
@@ -43,13 +44,13 @@ def allocate(names: Iterable[str], size: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of a set of farms; two balancers with the same farms, and a restart, agree on them."""
+    """The marks of a set of farms, the same on every balancer with these farms."""
 
     farms: tuple[Farm, ...]
 
     @cached_property
     def layout(self) -> Layout:
-        """Where in a mark they are."""
+        """The bits of a mark that hold farm and backend."""
         return layout_of(self.farms)
 
     @cached_property
@@ -63,7 +64,7 @@ class Marks:
 
     @cached_property
     def _backend_numbers(self) -> dict[str, dict[str, int]]:
-        # Farm by farm as they are asked for: those of 10,000 backends at once would hold up all probes.
+        # Filled farm by farm on demand: numbering 10,000 backends at once would delay the guardian's probes.
         return {}
 
     @cached_property
@@ -71,7 +72,7 @@ class Marks:
         return {farm.name: farm for farm in self.farms}
 
     def farm(self, farm: Farm) -> int:
-        """Returns the mark of a farm, which that of each of its backends begins with."""
+        """Returns the mark of a farm: the farm bits that the marks of all its backends share."""
         return self._bases[farm.name]
 
     def backend(self, farm: Farm, name: str) -> int:
@@ -83,7 +84,7 @@ class Marks:
         return self._bases[farm.name] | self.layout.place(0, numbers[name] + 1)
 
     def flows(self, counts: Mapping[int, int]) -> dict[int, int]:
-        """Returns the counts of flows by our part of their marks; those that have none of it are left out."""
+        """Returns the counts of flows by farm and backend, without other programs' bits and flows of no farm."""
         found: dict[int, int] = {}
         for mark, number in counts.items():
             own = mark & self.layout.flow
@@ -92,7 +93,7 @@ class Marks:
         return found
 
     def busy(self, farms: Iterable[Farm], counts: Mapping[int, int]) -> list[tuple[int, int]]:
-        """Returns what the flows of those of the farms that have any are matched by, given counts of flows by mark."""
+        """Returns a match for each of the farms that has flows; counts are the flows by mark."""
         found = {mark & self.layout.farm for mark in counts}
         return [self.layout.match(mark) for farm in farms if (mark := self.farm(farm)) in found]
 

@@ -1,7 +1,7 @@
-"""Plans for one backend or one farm: what the kernel has of all others stays as it is.
+"""Plans the change of one backend or one farm, and leaves the rest of the kernel's table as it is.
 
-The table may hold more than the words say: what a guardian that has ended took out, or farms of a configuration whose
-apply was interrupted. A word about one backend is none about these.
+The table may differ from configuration and overrides: a guardian that no longer runs took backends out, or an apply
+was interrupted. An override of one backend must not undo that for the others.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .plan import Plan, compare
 from .skeleton import REMEMBER
 from .table import MAPS, Table
 
-# Which farm an element is of: its key begins with a mark, or is what clients ask for.
+# The maps whose keys begin with a mark; the keys of the others are VIPs and ports.
 _BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
 
 
 def plan_backend(farms: tuple[Farm, ...], words: Overrides, farm: Farm, backend: Backend) -> Plan:
-    """Plans what the words say of this backend, and no other change than that in who gets its farm's new clients."""
+    """Plans the override of this backend; of the others, only their shares of the farm's new clients change."""
     return _plan(farms, words, lambda old: _with_backend(old, farms, words, farm, backend))
 
 
 def plan_farm(farms: tuple[Farm, ...], words: Overrides, farm: Farm) -> Plan:
-    """Plans what the words say of this farm."""
+    """Plans the overrides of this farm."""
     return _plan(farms, words, lambda old: _with_farm(old, farms, words, farm))
 
 
@@ -39,7 +39,7 @@ def _with_backend(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: F
     marks = Marks(farms)
     base = marks.farm(farm)
     if f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}:
-        # Stopped, or not there: it holds when the farm serves.
+        # The farm is stopped or not in the table: the override takes effect when the farm serves.
         return old
     conditions = {**_conditions(old, marks, farm, words)}
     conditions[farm.name, backend.name] = Condition(words.states.get((farm.name, backend.name), backend.state))
@@ -49,7 +49,7 @@ def _with_backend(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: F
     def is_changed(name: str, key: str) -> bool:
         if name.startswith(("slot", "pick")):
             return int(key.partition(" ")[0], 16) == base
-        # It comes or it goes; where it is has not been asked.
+        # The element is added or removed; a changed address is left for apply.
         return name.startswith(("backend", "host")) and key == own and (key in old.of(name)) != (key in new.of(name))
 
     return _patched(old, new, new.chains, is_changed)
@@ -60,7 +60,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm
     conditions = {**words.conditions(), **_conditions(old, marks, farm, words)}
     stopped = words.stopped_of(farms) & {farm.name}
     new = compile_table(farms, conditions, stopped)
-    # All that is the farm's, whatever its state.
+    # Every element that the farm may have, whatever the states of its backends.
     part = compile_farm(marks, farm, {(farm.name, one.name): Condition(BackendState.UP) for one in farm.backends})
     layout, base = marks.layout, marks.farm(farm)
 
@@ -73,7 +73,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm
 
 
 def _conditions(old: Table, marks: Marks, farm: Farm, words: Overrides) -> Conditions:
-    """Returns how the kernel treats the backends of a farm; nothing when it does not serve it."""
+    """Returns the conditions of a farm's backends as the table has them; {} when it does not serve the farm."""
     base = f"{marks.farm(farm):#010x}"
     versions = [version for version in (4, 6) if base in old.of(f"farm{version}").values()]
     if not versions:
@@ -93,7 +93,7 @@ def _conditions(old: Table, marks: Marks, farm: Farm, words: Overrides) -> Condi
 
 
 def _patched(old: Table, new: Table, own: Collection[str], is_changed: Callable[[str, str], bool]) -> Table:
-    """Returns the old table with those of the new one's elements that change, and of the chains those of the farm."""
+    """Returns the old table with the changed elements and the farm's own chains taken from the new one."""
     elements = {}
     for name in MAPS:
         pairs = {key: value for key, value in old.of(name).items() if not is_changed(name, key)}
@@ -103,7 +103,7 @@ def _patched(old: Table, new: Table, own: Collection[str], is_changed: Callable[
     led_to = {value.partition(" ")[2] for name in elements for value in elements[name].values()}
     if "remember" in elements:
         led_to.add(REMEMBER)
-    # Those of a farm that serves are there whether it has backends or not.
+    # A farm that serves has its chains even when no backend does.
     chains = {name: rules for name, rules in old.chains.items() if name in led_to or name not in own}
     chains |= {name: new.chains[name] for name in own if name in new.chains}
     return Table(chains, elements, {**old.names, **new.names}, old.layout)

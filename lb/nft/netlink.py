@@ -1,4 +1,4 @@
-"""The kernel's nf_tables over netlink, for the few questions and changes that nft is too slow or short-lived for."""
+"""Speaks netlink to the kernel's nf_tables, where starting nft would be too slow or its socket too short-lived."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct("!BBH")
 _ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
-# A change waits for the one that is under way, and one of 5,000 farms takes seconds.
+# Seconds. The kernel runs one transaction at a time, and one of 5,000 farms takes seconds.
 _PATIENCE = 30.0
 # NFTA_GEN_ID
 _ID = 1
 
 
 def opened(number: int = 0, *, groups: int = 0) -> socket.socket:
-    """Opens a socket of that number, which no other of the network namespace has; 0: of any number. OSError.
+    """Opens a netlink socket with a port id, unique in the network namespace; 0 lets the kernel choose.
 
-    groups are those that it listens to, a bit each.
+    groups is a bit mask of the multicast groups to join. Raises OSError, for a port id in use too.
     """
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
     try:
@@ -45,13 +45,13 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def ask(netlink: socket.socket, kind: int, body: bytes = b"", *, family: int = 0) -> dict[int, bytes]:
-    """Asks for one thing and returns its attributes; OSError, such as FileNotFoundError or PermissionError."""
+    """Requests one object and returns its attributes; raises OSError, such as FileNotFoundError or PermissionError."""
     netlink.send(_message(kind, _REQUEST, body, family))
     return _read(netlink.recv(1 << 16))
 
 
 def generation() -> int | None:
-    """Returns the number of the last change to any table of this network namespace, in microseconds; None: unknown."""
+    """Returns the kernel's counter of ruleset changes in this network namespace in microseconds, or None."""
     try:
         with opened() as netlink:
             found = ask(netlink, GET_GENERATION).get(_ID, b"")
@@ -61,9 +61,9 @@ def generation() -> int | None:
 
 
 def create(netlink: socket.socket, kind: int, body: bytes, *, family: int) -> None:
-    """Makes what there must not be yet, in a transaction; OSError."""
+    """Creates an object in a transaction; raises OSError, FileExistsError when it exists already."""
     flags = _REQUEST | _ACKNOWLEDGE | _EXCLUSIVE | _CREATE
-    # The family is that of the subsystem here, in the last field.
+    # In the messages around a transaction the last field is the subsystem.
     begin, end = (HEADER.pack(20, one, _REQUEST, 0, 0) + _FAMILY.pack(0, 0, _TABLES >> 8) for one in (_BEGIN, _END))
     netlink.send(begin + _message(kind, flags, body, family) + end)
     _read(netlink.recv(1 << 16))
@@ -74,7 +74,7 @@ def _message(kind: int, flags: int, body: bytes, family: int) -> bytes:
 
 
 def _read(answer: bytes) -> dict[int, bytes]:
-    """Returns the attributes of an answer; none of one that only says that it is done."""
+    """Returns the attributes of an answer, {} for an acknowledgement; raises OSError for an error."""
     if len(answer) < HEADER.size + _CODE.size:
         return {}
     if HEADER.unpack_from(answer)[1] == _ERROR:
@@ -86,7 +86,7 @@ def _read(answer: bytes) -> dict[int, bytes]:
 
 
 def attributes(answer: bytes, begin: int) -> dict[int, bytes]:
-    """Returns the attributes from that byte on, by kind."""
+    """Returns the attributes that begin at that byte, by kind."""
     found = {}
     while begin + _ATTRIBUTE.size <= len(answer):
         length, kind = _ATTRIBUTE.unpack_from(answer, begin)

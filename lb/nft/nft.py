@@ -1,4 +1,8 @@
-"""The one file that runs nft: one transaction a call, and reading our table back."""
+"""Runs nft, as the only file that does: one transaction a call, and reading the noidlb table back.
+
+nft rather than libnftables through ctypes: a child that hangs or crashes can be killed at its deadline, a library call
+inside the guardian cannot.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +31,20 @@ __all__ = [
     "version",
 ]
 
-# An nft that does nothing for so many seconds hangs; one that is at work is waited for, minutes on a slow machine.
+# An nft that uses no processor time for 10 s hangs; a busy one is waited for, minutes on a slow machine.
 _IDLE = 10.0
-# What it says of a change is a complaint, a listing is 10 MB for 5,000 farms.
+# nft prints nothing for a change but its errors; a listing of 5,000 farms, which has a limit of its own, is 10 MB.
 _MOST_SAID = 1 << 20
-# What an operator reads of nft's complaint.
+# Characters of nft's error message that an operator is shown.
 _SHOWN = 300
-# nft answers this from its own memory, in one line: it marks the end of the answer to what came before.
+# nft prints nothing after a successful change. This command, which it answers in one line without asking the kernel,
+# follows each change and marks the end of the answer.
 _MARKER = b"describe iifname\n"
 _MARKED = b"meta expression, datatype ifname"
-# An nft that stays open remembers every line that it was given; after so many bytes another one takes its place.
+# An nft that stays open keeps every line in its history: after 8 MiB it is replaced by a new one.
 _RENEWED_AFTER = 8 << 20
 
-# What the table needs of the kernel, by the module that brings it; each is tried by itself when the whole fails.
+# What the table needs of the kernel, by module; each part is tried alone when all together fail.
 _CHECK = "table inet noidlb_check"
 _PARTS = {
     "nf_tables": "",
@@ -61,23 +66,23 @@ _PARTS = {
 
 
 def run(text: str) -> None:
-    """Runs nft text as one transaction: all of it, or KernelError and none."""
+    """Runs nft text as one transaction; after a KernelError nothing of it is applied."""
     answer = _nft(["-f", "-"], text, limit=_MOST_SAID)
     if answer.code:
         raise KernelError(_explain(answer))
 
 
 def check(text: str) -> None:
-    """Lets nft and the kernel check the text without doing anything; KernelError."""
+    """Has nft and the kernel check the text without applying it; raises KernelError."""
     answer = _nft(["-c", "-f", "-"], text)
     if answer.code:
         raise KernelError(_sentence(answer))
 
 
 def read() -> Snapshot | None:
-    """Reads our table, without what clients have left in it; None when there is none.
+    """Reads the noidlb table without the remembered sticky clients; None when it does not exist.
 
-    A table that is not of this version, or not whole, comes without contents.
+    A table of another version and a damaged one are returned without contents. Raises KernelError.
     """
     answer = _nft(["-s", "-t", "list", "ruleset", "inet"])
     if answer.code:
@@ -89,7 +94,7 @@ def read() -> Snapshot | None:
         return Snapshot(outline.version, damage=outline.damage)
     listed = _nft(["-n", "-j", "-i"], list_commands())
     if "No such file or directory" in listed.errors:
-        # Somebody has removed one of our maps: only a table made anew can be trusted.
+        # Another program removed a map: only replacing the whole table restores it.
         return Snapshot(None, damage="a map is missing")
     if "rror" in listed.errors:
         raise KernelError(_explain(listed))
@@ -100,7 +105,7 @@ def read() -> Snapshot | None:
 
 
 def ruleset() -> str:
-    """Returns all tables as text for nft_rules.parse_ruleset(): without elements of named sets, and counters."""
+    """Returns the whole ruleset as text for doctor: without counters and the elements of named sets."""
     answer = _nft(["-s", "-t", "-y", "list", "ruleset"])
     if answer.code:
         raise KernelError(_explain(answer))
@@ -108,20 +113,20 @@ def ruleset() -> str:
 
 
 def remove() -> None:
-    """Removes our table, if there is one.
+    """Removes the noidlb table, if it exists.
 
-    Flows that it has sent to backends lose their way when no other table translates addresses.
+    Established flows break when no other table of type nat is left, because the kernel then stops translating.
     """
     run(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
 
 
 def version() -> str:
-    """Returns what nft says about its version."""
+    """Returns the version line of nft."""
     return _nft(["--version"]).output.decode(errors="replace").strip()[:_SHOWN]
 
 
 def missing_parts() -> list[str]:
-    """Returns the modules without which this kernel refuses our table; it changes nothing."""
+    """Returns the missing modules that the table needs; changes nothing."""
     whole = "".join(f"{_CHECK}_{number} {{ {body}; }}\n" for number, body in enumerate(_PARTS.values()) if body)
     if not _nft(["-c", "-f", "-"], whole).code:
         return []
@@ -138,9 +143,9 @@ def missing_parts() -> list[str]:
 
 
 class NftSession:
-    """An nft that stays open on pipes: a change costs a fraction of a millisecond; for one thread at a time.
+    """An `nft -i` that stays open on pipes: a change takes a fraction of a millisecond instead of 15 ms.
 
-    It is started by the first change, and again by the next one after it has died.
+    Not thread-safe. The first change starts nft, and so does the first one after nft has died.
     """
 
     def __init__(self, *, idle: float = _IDLE) -> None:
@@ -159,15 +164,15 @@ class NftSession:
 
     @property
     def pid(self) -> int:
-        """The process id of the nft that is open, which is the number of its netlink socket too; 0 when none is."""
+        """The process id of the open nft, which is also the port id of its netlink socket; 0 when none is open."""
         return 0 if self._process is None else self._process.pid
 
     def run(self, text: str) -> None:
-        """Runs nft text as one transaction: all of it, or KernelError and none.
+        """Runs nft text as one transaction; after a KernelError nothing of it is applied.
 
-        After a time-out, or when nft has died, nobody knows which of the two: read() tells.
+        Except when nft hung or died: the transaction may have been applied then, and read() says whether it was.
         """
-        # A line is a transaction: what was written in lines is separated by semicolons.
+        # nft -i commits at each end of line, so the lines of one transaction are joined by semicolons.
         line = "; ".join(stripped for one in text.splitlines() if (stripped := one.strip()))
         if not line:
             return
@@ -180,7 +185,7 @@ class NftSession:
         process, self._process = self._process, None
         if process is None:
             return
-        # nft ends when nobody can write to it any more.
+        # nft ends at the end of its standard input.
         os.close(self._into)
         try:
             process.wait(1.0)
@@ -262,7 +267,7 @@ def _is_forbidden(errors: str) -> bool:
 
 
 def _explain(answer: Answer) -> str:
-    """Returns one sentence that says what is wrong and what helps."""
+    """Returns one sentence with the cause and the cure."""
     errors = answer.errors
     if _is_forbidden(errors):
         return "the kernel refuses nft: run it as root, or with the capability CAP_NET_ADMIN"

@@ -1,4 +1,4 @@
-"""What other programs do to our table, as the kernel's nf_tables tells it to all who listen."""
+"""Listens to the kernel's nf_tables notifications for changes that other programs make to the noidlb table."""
 
 from __future__ import annotations
 
@@ -20,18 +20,22 @@ from .skeleton import TABLE
 _GROUP = 1 << 6
 # NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME
 _PROCESS, _COMMAND = 2, 3
-# The name of a table is the first attribute of all messages about it and what is in it.
+# The table's name is the first attribute of every message about a table and its contents.
 _NAMED = nfnetlink.attribute(1, f"{TABLE}\0".encode())[: 4 + len(TABLE) + 1]
-# Others' transactions may be large, and come while our own one is under way.
+# Bytes. Other programs' transactions may be large, and arrive while the guardian waits for its own.
 _BUFFER = 4 << 20
 _SO_ATTACH_FILTER = 26
-# How long the end of a transaction may lag behind its parts, in seconds: it is sent right after them.
+# Seconds to wait for the message that ends a transaction; the kernel sends it right after the parts.
 _LAG = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What others did: whether the table was removed, who it was where the kernel tells, whether some was missed."""
+    """A change of the noidlb table by another program.
+
+    removed: the whole table; who: command and process id, where the kernel gives them; lost: notifications were
+    dropped, so that anything may have changed.
+    """
 
     removed: bool = False
     who: str = ""
@@ -44,9 +48,9 @@ class Notice:
 
 
 class Notices:
-    """Listens to the changes of all tables, and picks out those that others make to ours; for one thread at a time.
+    """A netlink socket that receives all changes of tables and filters those of other programs to the noidlb table.
 
-    Where the kernel lets nobody listen, works is False and nothing is ever noticed.
+    Not thread-safe. Without permission to listen, works is False and read() always returns None.
     """
 
     def __init__(self) -> None:
@@ -61,19 +65,19 @@ class Notices:
 
     @property
     def works(self) -> bool:
-        """Whether the kernel tells us."""
+        """Whether notifications are received."""
         return self._socket is not None
 
     def fileno(self) -> int:
-        """Returns the descriptor that becomes readable when somebody has changed a table; -1 when nobody tells."""
+        """Returns the descriptor that becomes readable when a program changes a table; -1 when works is False."""
         return -1 if self._socket is None else self._socket.fileno()
 
     def ignore(self, port: int) -> None:
-        """Does not listen to the netlink socket of that number, which is the process id of our own nft."""
+        """Ignores changes from the netlink socket with that port id, which is the process id of the guardian's nft."""
         if self._socket is None or port == self._ignored:
             return
         self._ignored = port
-        # The kernel drops what it would tell of our own changes: load the sender's number, compare, drop or keep.
+        # A BPF filter that drops these messages in the kernel: load the sender's port id, compare, drop or keep.
         code = ((0x20, 0, 0, 12), (0x15, 0, 1, socket.htonl(port)), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
         program = b"".join(struct.pack("=HBBI", *one) for one in code)
         held = ctypes.create_string_buffer(program, len(program))
@@ -83,7 +87,7 @@ class Notices:
             )
 
     def read(self) -> Notice | None:
-        """Returns what others have done to our table since the last call, or None."""
+        """Returns what other programs changed since the last call, or None."""
         removed = changed = lost = False
         who = ""
         is_open = False
@@ -93,7 +97,7 @@ class Notices:
                 continue
             for kind, message in _messages(data, self._ignored, hurry=not is_open):
                 if kind == NEW_GENERATION:
-                    # The end of a transaction, and whose it was.
+                    # The end of a transaction; it names the process.
                     if is_open:
                         who, is_open = _who(message), False
                 elif message[0] == INET and message.startswith(_NAMED, 4):
@@ -110,7 +114,7 @@ class Notices:
             self._socket = None
 
     def _receive(self, *, wait: bool) -> bytes | None:
-        """Returns a datagram, b"" when some were lost, None when there is none."""
+        """Returns a datagram, b"" when the kernel has dropped some, None when none is waiting."""
         if self._socket is None:
             return None
         if wait:
@@ -124,7 +128,7 @@ class Notices:
 
 
 def _messages(data: bytes, ignored: int, *, hurry: bool) -> Iterator[tuple[int, bytes]]:
-    """Yields kind and body of each message; to hurry, none of a datagram that does not name our table."""
+    """Yields kind and body of each message of other senders; hurry skips datagrams without the table's name."""
     if hurry and _NAMED not in data:
         return
     begin = 0

@@ -1,7 +1,7 @@
-"""What the kernel does with farms at the moment: the least that has to be known of our table, and the flows.
+"""Reads what the kernel does with the farms: a summary of the noidlb table, and the number of flows by mark.
 
-As a program it prints one of the two. A guardian of thousands of backends has it run, because a thread of its own would
-keep its probes waiting: reading 10 MB of JSON takes Python 0.2 s in which no other thread of the process runs.
+Run as a program, it prints one of the two as lines of JSON. The guardian starts it as a child process, because a thread
+would delay its probes: parsing nft's 10 MB of JSON for 5,000 farms holds Python's lock for 0.2 s.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .table import Table
 
 TABLE, FLOWS = "table", "flows"
 _FAMILIES = (4, 6)
-# In a line: it is read in a fraction of a millisecond.
+# Pairs in a line of JSON: the guardian parses one in a fraction of a millisecond between two probes.
 _IN_A_LINE = 200
-# Less than whoever probes, and than what balances.
+# Below the guardian, whose probes come first.
 _NICE = 10
 K = TypeVar("K")
 V = TypeVar("V")
@@ -31,10 +31,11 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What our table does: the verdict of each service, and of each backend by mark, in each IP version, its slots.
+    """A summary of the noidlb table.
 
-    shares are how many slots of how many of its farm it has; reachable holds those whose address is there. totals are
-    the connections that each has got. exists is False when there is no such table.
+    services: the verdict of each VIP and port. By IP version and mark of the backend: shares, its slots and its farm's;
+    reachable, whether the table has its address. totals: connections so far by mark. exists: the kernel has
+    the table.
     """
 
     exists: bool = False
@@ -45,7 +46,7 @@ class Facts:
 
 
 def facts_of(found: Snapshot | None) -> Facts:
-    """Returns what a table does that was read from the kernel."""
+    """Returns the summary of a table that was read from the kernel."""
     if found is None:
         return Facts()
     table = found.table
@@ -62,7 +63,7 @@ def facts_of(found: Snapshot | None) -> Facts:
 
 
 def read_table() -> Facts:
-    """Reads what our table does; KernelError."""
+    """Reads the summary of the noidlb table; raises KernelError."""
     return facts_of(kernel.read())
 
 
@@ -78,7 +79,7 @@ def _shares(table: Table, version: int) -> dict[int, tuple[int, int]]:
 
 
 def to_lines(facts: Facts) -> Iterator[str]:
-    """Writes it as lines of JSON, each of a name and some pairs."""
+    """Writes the summary as lines of JSON, each the name of a field and up to 200 pairs."""
     yield from _lines("exists", {0: facts.exists})
     yield from _lines("services", facts.services)
     yield from _lines("totals", facts.totals)
@@ -94,13 +95,13 @@ def _lines(name: str, pairs: Mapping[K, V]) -> Iterator[str]:
 
 
 class Reader:
-    """Reads the lines of to_lines() and of flows; each of them is taken in a fraction of a millisecond."""
+    """Reads the lines of to_lines() and of the flows."""
 
     def __init__(self) -> None:
         self._found: dict[str, dict[Any, Any]] = {}
 
     def take(self, lines: Iterable[bytes]) -> Iterator[None]:
-        """Reads line by line, as the iterator is asked to go on."""
+        """Reads one line for each step of the iterator, so that the caller can run probes in between."""
         for line in lines:
             name, pairs = json.loads(line)
             is_share = name.startswith("shares")
@@ -110,7 +111,7 @@ class Reader:
 
     @property
     def facts(self) -> Facts:
-        """What the lines say of the table."""
+        """The summary of the table."""
         found = {name: self._found.get(name, {}) for name in ("exists", "services", "totals")}
         return Facts(
             exists=found["exists"].get(0, False),
@@ -122,12 +123,12 @@ class Reader:
 
     @property
     def flows(self) -> Mapping[int, int]:
-        """What the lines say of the flows."""
+        """The number of flows by mark."""
         return self._found.get(FLOWS, {})
 
 
 def main(what: str) -> int:
-    """Prints it, and returns the exit code."""
+    """Prints the table's summary or the flows, and returns the exit code."""
     os.nice(_NICE)
     try:
         lines = to_lines(read_table()) if what == TABLE else _lines(FLOWS, conntrack.count())

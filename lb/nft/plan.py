@@ -1,4 +1,10 @@
-"""From the farms and the operator's words to the kernel: what has to change, and changing it."""
+"""Plans the change from the kernel's table to the one that farms and overrides want, and describes it in words.
+
+The whole of noidlb changes the kernel by this one comparison: compile the desired table, read the kernel's, and run the
+difference. Whoever was interrupted plans again and gets the rest, so no state is kept between two changes. A table of
+another version, with other mark bits or with changed rules cannot be compared element by element: it is replaced as a
+whole, in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +20,15 @@ from .marks import Marks
 from .skeleton import TABLE
 from .table import Table, render, transactions
 
-# Where the elements of backends are: mark -> address.
+# The maps from a backend's mark to its address.
 _BACKENDS = ("backend4", "backend6", "host4", "host6")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What makes the kernel's table the wanted one: transactions to be run in this order, none when it is already.
+    """The transactions, in order, that turn the kernel's table into the new one; none when they are equal.
 
-    old is None when there is no table of this version that is whole; foreign then says what another one is, if there
-    is one, that is to be replaced.
+    old is None when the kernel has no table that can be compared; foreign then says why an existing one is replaced.
     """
 
     old: Table | None
@@ -32,24 +37,25 @@ class Plan:
     foreign: str = ""
 
     def run(self) -> None:
-        """Makes the changes; KernelError, after which another plan finishes what was begun."""
+        """Runs the transactions; after a KernelError, another plan does what is left."""
         for batch in self.batches:
             kernel.run(batch)
 
 
 def plan(farms: tuple[Farm, ...], words: Overrides, conditions: Conditions | None = None) -> Plan:
-    """Compares the table that farms and words want with the one that the kernel has; it changes nothing.
+    """Compares the kernel's table with the one that farms and overrides want; changes nothing.
 
-    Conditions are given where a guardian has a say too.
+    conditions, where given, replace the states of the overrides: the guardian's merged ones.
     """
     wanted = words.conditions() if conditions is None else conditions
     return compare(kernel.read(), compile_table(farms, wanted, words.stopped_of(farms)))
 
 
 def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:
-    """Returns what turns the table that was found into the new one.
+    """Returns the plan from the found table to the new one.
 
-    A part makes of a table that can be changed element by element the one that is wanted instead of the new one.
+    part, where given, computes the wanted table from the found one, for changes of one backend or farm (narrow.py); the
+    new table is then used only when the found one must be replaced as a whole.
     """
     if found is None:
         return Plan(None, new, (render(new),))
@@ -60,7 +66,7 @@ def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] |
 
 
 def _foreign_of(found: Snapshot, new: Table) -> str:
-    """Says why the table that was found has to be replaced as a whole, or nothing."""
+    """Says why the found table must be replaced as a whole; "" when it can be changed."""
     if found.damage:
         return f"the table is not as noidlb has made it ({found.damage})"
     if found.version != kernel.VERSION:
@@ -89,7 +95,7 @@ def difference(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
 
 
 def shares(table: Table) -> dict[int, tuple[int, int]]:
-    """Returns how many slots each backend has, of how many of its farm, by mark; of the family where it has most."""
+    """Returns the slots of each backend and of its farm by mark, from the IP family where its share is largest."""
     found: dict[int, tuple[int, int]] = {}
     for name in ("slot4", "slot6"):
         counts: dict[int, int] = {}
@@ -154,7 +160,7 @@ def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
     lines = []
     for mark in before.keys() | after.keys() | shares_before.keys() | shares_after.keys():
         if mark & ~new.layout.backend not in serving:
-            # Farms that come, go or stop have their services told.
+            # Of a farm that is added, removed, stopped or started, the lines about its services say enough.
             continue
         name = names.get(mark, f"{mark:#010x}")
         changes = []

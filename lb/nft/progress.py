@@ -1,4 +1,8 @@
-"""Whether a program that takes long is at work or hangs: the processor time of it and its children, and its state."""
+"""Tells a busy program from one that hangs, by the processor time and state of it and its children.
+
+A fixed time limit would either end an nft that is at work on a large ruleset on a slow machine, or wait minutes for one
+that hangs. nft never sleeps while it is at work: it computes, or waits inside the kernel in state D.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +11,27 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-# A program that sleeps and uses no processor for so many seconds hangs: nothing that is asked of the kernel sleeps.
+# Seconds of sleep without processor time after which a program hangs.
 IDLE = 10.0
-# However busy it is, it is ended after so many seconds.
+# Seconds after which even a busy program is ended.
 LONGEST = 1800.0
 # Seconds between two looks.
 LOOK = 0.5
-# Of /proc/PID/stat behind the name: state, user and system time of it, and of its children that have ended.
+# Fields of /proc/PID/stat behind the name: the state; user and system time of the process and of its ended children.
 _STATE, _TIMES = 0, slice(11, 15)
-# On a processor or waiting for one; in the kernel, where a signal does not reach it.
+# R: on a processor or waiting for one; D: inside the kernel, in uninterruptible sleep.
 _AT_WORK = frozenset("RD")
-# When one was last looked at in this process.
+# Time (monotonic) of the last look, by any Progress of this process.
 _LAST = [float("-inf")]
 
 
 def last_look() -> float:
-    """Returns when (monotonic) a program that this process waits for was last looked at; each is given up in time."""
+    """Returns the time (monotonic) of the last look at a program; a wait that looks is bounded and does not hang."""
     return _LAST[0]
 
 
 class Progress:
-    """Looks at a process, whose executable is at a path; idle is after how many seconds of nothing it hangs."""
+    """Watches a process whose executable is at path; it hangs after idle seconds without processor time."""
 
     def __init__(self, pid: int, path: str, *, idle: float = IDLE, longest: float = LONGEST) -> None:
         self._pid = pid
@@ -41,14 +45,15 @@ class Progress:
 
     @property
     def look(self) -> float:
-        """The seconds after which to look again."""
+        """Seconds until the next look."""
         return min(LOOK, self._idle / 3)
 
     def trouble(self) -> str | None:
-        """Returns why it is not waited for any longer, None while it is at work."""
+        """Returns why the process is given up; None while it is at work."""
         _LAST[0] = now = time.monotonic()
         used, is_at_work = _look(self._pid)
-        # Where this process was stopped, the other one was perhaps stopped with it, and is not to blame.
+        # When this process was paused (SIGSTOP, a suspended machine), the other one may have been paused with it: a
+        # longer gap between two looks counts as two looks at most.
         slept, self._looked = min(now - self._looked, 2 * self.look), now
         self._slept = 0.0 if is_at_work or used != self._used else self._slept + slept
         self._used = used
@@ -69,7 +74,7 @@ def _identity(path: str) -> tuple[int, ...] | None:
 
 
 def _look(pid: int) -> tuple[int, bool]:
-    """Returns the processor time in ticks that a process and its descendants have used, and whether one is at work."""
+    """Returns the processor time of a process and its descendants in clock ticks, and whether one is at work."""
     used, is_at_work = 0, False
     pending = [pid]
     while pending:

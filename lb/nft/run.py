@@ -1,4 +1,4 @@
-"""Running a program: an argv list, a deadline, bounded output, and one sentence when it cannot be run."""
+"""Runs a program from an argv list with a deadline and bounded output; says in one sentence why it cannot."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from io import FileIO
 from ..errors import LbError
 from .progress import LOOK, Progress
 
-# Not on the path of ordinary users, who may ask too.
+# Appended to PATH: ordinary users lack these folders in theirs, and may run `noidlb check` too.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 _CHUNK = 1 << 18
 # What nft prints of 5,000 farms is 10 MB.
 LIMIT = 1 << 28
 _ERRORS = 1 << 16
-# A program that complains without end fills no disk.
+# Bytes of error output after which a program is ended, so that it cannot fill the disk.
 _MOST_ERRORS = 1 << 24
 
 
@@ -33,7 +33,7 @@ class KernelError(LbError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a program left: its exit code, its output, and the beginning of what it complained about."""
+    """Exit code, output, and the first 64 KiB of the error output."""
 
     code: int
     output: bytes
@@ -41,7 +41,7 @@ class Answer:
 
 
 def find(name: str, package: str) -> str:
-    """Returns the path of a program; KernelError naming its Debian package when there is none."""
+    """Returns the path of a program; raises KernelError, which names the Debian package, when it is missing."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}")
     if found is None:
         raise KernelError(f"the program {name} is missing: install the package {package}")
@@ -49,15 +49,12 @@ def find(name: str, package: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Returns our environment in the language in which messages are understood here.
-
-    There is no home in it: nft -i would write all that it was told to a history there.
-    """
+    """Returns the environment with English messages and HOME=/dev/null, where nft -i cannot write its history."""
     return {**os.environ, "LC_ALL": "C", "HOME": os.devnull}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a program at once, with all that it has started; it must lead a process group of its own."""
+    """Kills a program and its children at once; it must lead a process group of its own."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -73,21 +70,21 @@ def run(
     limit: int = LIMIT,
     each: Callable[[bytes], object] | None = None,
 ) -> Answer:
-    """Runs a program with the text on its standard input; each, where given, gets the output piece by piece.
+    """Runs a program with text on its standard input; each, where given, receives the output piece by piece.
 
-    KernelError when it cannot be started, takes longer than timeout seconds or prints more than limit bytes. With
-    at_work it may take longer as long as it is at work, and the seconds are those of doing nothing.
+    Raises KernelError when the program cannot be started, takes longer than timeout seconds or prints more than limit
+    bytes. With at_work, timeout is the seconds without processor time instead (progress.py).
     """
     name = os.path.basename(argv[0])
     pieces: list[bytes] = []
-    # Files rather than pipes for all but the output: nobody has to read and write at the same time.
+    # Input and errors are files, so that a full pipe of one cannot block the other.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
         given.write(text.encode())
         given.seek(0)
         out, taken = os.pipe()
         with open(out, "rb", buffering=0) as output:
             try:
-                process = subprocess.Popen(  # noqa: S603 - a list of words, the first a path that find() returned
+                process = subprocess.Popen(  # noqa: S603 - an argv list whose program is a path from find()
                     argv, stdin=given, stdout=taken, stderr=errors, env=environment(), process_group=0
                 )
             except OSError as error:
@@ -123,7 +120,7 @@ def _read(
     every: float,
     deadline: float,
 ) -> None:
-    """Reads to the end, and looks now and then whether there will be one."""
+    """Reads the output to its end; calls look every that many seconds, which raises when the program is given up."""
     total = 0
     looked = time.monotonic()
     poll = select.poll()

@@ -1,8 +1,8 @@
-"""The shape of the table: which rules stand in which chain, in what nft lists and in what it was given.
+"""Reduces nft text to its shape, so that the text that was loaded and the text that nft lists can be compared.
 
-nft prints a rule in other words than it was written in, and another nft in others again. What stays is compared: how
-many rules a chain has and in which order, what each of them refers to and does; the hook and the policy of a chain; the
-flags of maps; the helpers. Numbers are not compared.
+nft prints a rule differently from how it was written, and each version of nft differently again. The shape keeps what
+all of them print: the number and order of a chain's rules, the maps and chains that each names, and its actions; hook,
+priority and policy of a base chain; flags and sizes of maps; helpers. It drops expressions and numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
-# By what it is, such as "chain nat4": what each line of it says.
+# Kind and name, such as "chain nat4", to the reduced lines.
 Shape: TypeAlias = Mapping[str, tuple[tuple[str, ...], ...]]
 
 _OPENING = re.compile(r"(chain|map|set|ct helper) (\S+) \{")
@@ -19,7 +19,7 @@ _WORDS = re.compile(r'@[\w-]+|"[^"]*"|[\w-]+')
 _KEPT = frozenset(("jump", "goto", "return", "accept", "drop", "reject", "masquerade", "snat", "dnat", "redirect"))
 _KEPT |= {"tproxy", "notrack", "counter", "log", "limit", "quota", "queue", "dup", "fwd", "synproxy", "flow"}
 _KEPT |= {"update", "add", "delete", "helper", "set", "map", "vmap", "numgen", "jhash", "symhash"}
-# What follows these words is kept too.
+# The word behind these, a chain's name, is kept too.
 _NAMED = frozenset(("jump", "goto"))
 _HOOK = re.compile(r"type (\w+) hook (\w+)( device [^;]*)? priority ([^;]+);(?: policy (\w+);)?")
 _PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
@@ -77,5 +77,5 @@ def _priority(text: str) -> int | str:
 def _declared(kind: str, line: str) -> list[tuple[str, ...]]:
     if kind == "ct helper":
         return [(found[1], found[2]) for found in re.finditer(r'type "(\w+)" protocol (\w+)', line)]
-    # Sets that rules write to are always dynamic, which some versions do not print.
+    # Some versions of nft do not print the flag dynamic.
     return [tuple(sorted(set((found[1] or found[2]).split(",")) - {"dynamic"})) for found in _FLAGS.finditer(line)]

@@ -1,35 +1,45 @@
 """The constant part of the table: maps, sets and chains, the same for every configuration with the same marks.
 
-The way of a connection; chains and maps of IPv4 end in 4, those of IPv6 in 6:
+Rules are written once and never changed; everything that varies is an element of a map. The cost of a change therefore
+does not depend on the number of farms, and no packet meets a table that is half loaded.
+
+The way of a new connection through hooks (left), chains and maps (right). Names for IPv4 end in 4, for IPv6 in 6:
 
     from the network               from this machine
     prerouting, nat, dstnat        output, nat, -100         both jump to dispatch
             |                              |
-            +---------- dispatch ----------+                 helpers: ftp4, tftp4; FTPS data ports: range4
-                           |  service4: VIP and port -> chain
+            +---------- dispatch ----------+                 sets ftp4, tftp4: assign the conntrack helper
+                           |                                 map range4: FTPS data port -> passive4
+                           |                                 map service4: VIP and port -> one of the four chains
             plain4, sticky chain, passive4 or refuse
-                           |  farm4: VIP and port -> farm; pick4: farm -> chain rr, random or hash
-                    pick chain                               writes farm . slot -> backend, from slot4
+                           |                                 map farm4: VIP and port -> farm
+                           |                                 map pick4: farm -> pick chain
+              pick chain: rr, random or hash                 map slot4: farm and slot number -> backend
                            |
-                         nat4                                full: refuse; mark-flow; dnat to backend4 or host4
+                         nat4                                set full: refuse beyond the connection limit
+                           |                                 mark-flow: priority -> conntrack mark
+                           |                                 map backend4 or host4: backend -> address, for dnat
+               routing, other forward chains
                            |
-              routing, others' forward chains
-                           |
-    postrouting, nat, srcnat                                 source4, masq4: whose address the backend sees
-    remember, filter, postrouting 0                          sticky farms alone: learns a client from its first ACK
+    postrouting, nat, srcnat                                 map source4, set masq4: source address towards the backend
+    remember, filter, postrouting 0                          map sticky4: client -> backend, at the client's first ACK
 
-Chains of type nat see the first packet of a connection; conntrack translates all others and the answers by itself, so
-the cost of a rule is paid once for each connection. Clients on this machine pass no prerouting, hence output.
-remember is of type filter because the first packet that proves a client's address, its ACK, is not the first of the
-connection.
+Why these hooks:
 
-Each look-up goes by the result of the one before, which has to stand somewhere between two rules. It does not stand in
-the conntrack mark, which is shared: no nft before 1.1 can write some bits of a mark from a map and leave the others.
-It stands in the packet's priority, which ip_forward() overwrites before a queue reads it. At the end its bits are
-copied to the mark one by one, and the bits of other programs stay.
+    nat chains   The kernel asks them for the first packet of a connection only; conntrack translates the others and the
+                 replies. So the rules cost nothing per packet, and established connections survive every change.
+    output       Packets of clients on this machine do not pass prerouting.
+    helper       Assigned before dnat, because it goes by the VIP; afterwards the destination is the backend's.
+    remember     A SYN can be forged, so a sticky client is remembered at its first ACK. That is not the first packet of
+                 the connection, hence a chain of type filter, which exists only while a farm is sticky.
 
-How a connection leaves (masquerade, a fixed source) goes by the VIP and port that the client asked for, not by the
-mark: other rules may save or restore whole marks in between.
+Between two look-ups the result must be kept with the packet. The conntrack mark would be the obvious place, but other
+programs use bits of it, and before nft 1.1 no rule can write some bits from a map and keep the others. The result is
+kept in the packet's priority instead, which ip_forward() overwrites before a queueing discipline reads it. mark-flow
+then copies it to noidlb's bits of the mark, one rule a bit, and leaves the other bits alone.
+
+Postrouting decides by the VIP and port of the client's request (`ct original`), not by the mark, because rules of other
+programs may save and restore whole marks in between.
 """
 
 from __future__ import annotations
@@ -39,15 +49,15 @@ from ..mark_layout import Layout
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.
 VERSION = 2
-# Any number will do, but always the same one: without a seed each load of the rules would deal the clients anew.
+# A constant: without a seed, jhash gets a random one at each load, and every client would move to another backend.
 SEED = 0x1B0AD
 STICKY_SIZE = 262144
 # nft 1.0.6 cannot use an IPv6 address and a mark together as the key of a map that rules write to.
 _CLIENT6 = f"jhash ip6 saddr mod 4294967295 seed {SEED:#x}"
-# The base chain that exists while a farm is sticky; only then is there a rule that every packet meets.
+# The base chain of sticky farms. It is the only one that sees every packet, so it exists only while a farm is sticky.
 REMEMBER = "remember"
 
-# The families of the packet path: IP version -> (the expression of the protocol, the type of its addresses).
+# IP version -> (nft's protocol expression, nft's type of its addresses)
 FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
 
 
@@ -101,25 +111,25 @@ table inet {TABLE} {{
 
 
 def pick_chain(scheduler: str, version: int, slots: int, lane: int) -> tuple[str, str]:
-    """Returns name and rule of the chain that picks a slot: scheduler is rr, random or hash."""
+    """Returns name and rule of the chain that picks a slot; scheduler is rr, random or hash."""
     protocol = FAMILIES[version][0]
     number = {
         "rr": f"numgen inc mod {slots}",
         "random": f"numgen random mod {slots}",
         "hash": f"jhash {protocol} saddr mod {slots} seed {SEED:#x}",
     }[scheduler]
-    # Each round-robin chain counts for itself: with one counter, two farms that take turns would each see every
-    # second number, and with it every second backend.
+    # A counter for each lane: two farms whose clients alternate on one counter would each get every second number, and
+    # so only every second backend.
     name = f"{scheduler}{version}-{slots}-{lane}" if scheduler == "rr" else f"{scheduler}{version}-{slots}"
     return name, f"meta priority set meta priority . {number} map @slot{version}"
 
 
 def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
-    """Returns name and rules of the chain for sticky farms with that time.
+    """Returns name and rules of the chain for sticky farms that remember a client for that many seconds.
 
-    A client is remembered when its TCP connection is established, not at its SYN, which anybody can forge. A request in
-    UDP is remembered at once: most of TFTP's are answered from another port, and never become an established flow.
-    Where the map is full, a client is served all the same.
+    TCP clients are remembered by the chain remember. UDP clients are remembered at their first packet: TFTP servers
+    answer from another port, so most requests never become an established flow. When the map is full, new clients are
+    served without being remembered.
     """
     client = _client(version)
     key = f"meta priority and {layout.farm:#010x} . {client}"
@@ -136,7 +146,8 @@ def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
         f"meta priority set meta priority . {client} map @sticky{version}",
         f"meta priority and {layout.backend:#010x} == 0 meta priority vmap @pick{version}",
         *serve,
-        # Reached only when the remembered backend is gone: forget it (an update keeps the old data) and pick anew.
+        # Reached only when the remembered backend has no address: delete the entry, because `update` would keep its old
+        # data, and pick another backend.
         f"delete @sticky{version} {{ {key} : meta priority }}",
         f"meta priority set meta priority and {layout.farm:#010x}",
         f"meta priority vmap @pick{version}",
@@ -146,7 +157,7 @@ def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
 
 
 def remember_chains(seconds: int, layout: Layout) -> dict[str, str]:
-    """Returns names and rules of the chains that remember the clients of TCP farms that are sticky for that time."""
+    """Returns names and rules of the chains that remember TCP clients of farms with that sticky time in seconds."""
     updates = (
         f"update @sticky{version} {{ meta priority and {layout.farm:#010x} . {_client(version)} "
         f"timeout {seconds}s : meta priority }}"
@@ -155,7 +166,7 @@ def remember_chains(seconds: int, layout: Layout) -> dict[str, str]:
     return {
         REMEMBER: "type filter hook postrouting priority 0; policy accept;\n\t\t"
         f"ct mark and {layout.pending:#010x} == {layout.pending:#010x} ct direction original ct state established "
-        # A SYN that is sent again, after an answer, is of the state established too.
+        # A SYN that is repeated after the server's answer has the state established too.
         "tcp flags & (syn | ack) == ack jump remembered",
         f"{REMEMBER}-{seconds}": "\n\t\t".join(updates),
     }
@@ -170,7 +181,7 @@ def _farm_of(version: int) -> str:
 
 
 def _copy(source: str, target: str, layout: Layout) -> str:
-    """Returns the rules that copy farm and backend, a bit each."""
+    """Returns the rules that copy farm and backend, one for each bit."""
     bits = (bit for bit in layout.bits if bit & layout.flow)
     hexes = (f"{bit:#010x}" for bit in bits)
     return "\n".join(f"\t\t{source} and {bit} == {bit} {target} set {target} or {bit}" for bit in hexes)
@@ -181,7 +192,7 @@ def _to_backend(version: int) -> str:
 
 
 def _to_host(version: int) -> str:
-    # Without a port: the client's stays.
+    # Without a port in the map, dnat keeps the port that the client asked for.
     return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to meta priority map @host{version}"
 
 
@@ -246,7 +257,7 @@ def _dispatch(version: int) -> str:
 def _postrouting(version: int) -> str:
     protocol, _ = FAMILIES[version]
     asked = f"ct original {protocol} daddr . ct original proto-dst"
-    # Without a transport before it, nft does not know the type of proto-dst.
+    # nft knows the type of proto-dst only behind a match of the transport.
     services = "\n".join(
         f"""\
 		ct status dnat meta l4proto {transport} snat {protocol} to meta l4proto . {asked} map @source{version}

@@ -1,13 +1,13 @@
-"""Which backend each slot of a farm belongs to: weights, tiers and source hashing as a table of names.
+"""Assigns the slots of a farm to its backends: weights, backup tiers and source hashing as a table of names.
 
-A rule of nft can pick a number (a counter, a random one, a hash of the client's address) but knows no weights. So each
-farm has a fixed number of slots, a backend owns slots in proportion to its weight, and the kernel picks a slot:
+A rule of nft can pick a number (a counter, a random number, a hash of the client's address) but knows no weights. So
+each farm has a fixed number of slots, a backend owns slots in proportion to its weight, and the kernel picks a slot:
 
     weights b1 = 2, b2 = 1      b1 b2 b1 b1 b2 b1 ...      60 slots, 40 of b1 and 20 of b2
 
-The number of slots never changes while the farm serves, for each number has its own pick chain. Every slot is always
-filled: the slots of a backend that goes down are given to the others, which is a change of map elements and of no rule.
-With source-hash a slot whose owner serves never moves, so that the clients of the other backends stay where they are.
+The number of slots depends on the configuration alone, because it stands in the rule of the farm's pick chain. Every
+slot is always filled: the slots of a backend that goes down are given to the others, which changes map elements and no
+rule. With source-hash, a slot whose owner serves never moves, so that clients of the other backends keep their backend.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import ParamSpec
 
 from ..farm import Backend, Farm, Scheduler
 
-# As many slots as divide evenly among the backends of a small farm, whichever of them are down.
+# 12 divides evenly by 1 to 4 backends, whichever are down, and 60 also by 5 and 6.
 _FEW = 12
 _MANY = 60
-# Slots that are remembered of each kind, 8 bytes each: those of a few thousand small farms, or of a few large ones.
+# Slots kept by each cache, at 8 bytes each: those of a few thousand small farms, or of a few large ones.
 _REMEMBERED = 1 << 19
 
 P = ParamSpec("P")
@@ -32,7 +32,7 @@ Slots = tuple[str, ...]
 
 
 def _remembered(make: Callable[P, Slots]) -> Callable[P, Slots]:
-    """Remembers what was made last, as much as is affordable; arguments must be hashable, and given by position."""
+    """Caches the latest results up to a total of 524,288 slots; arguments must be hashable and positional."""
     known: OrderedDict[Hashable, Slots] = OrderedDict()
     size = 0
 
@@ -53,11 +53,7 @@ def _remembered(make: Callable[P, Slots]) -> Callable[P, Slots]:
 
 
 def slot_count(farm: Farm) -> int:
-    """Returns how many slots a farm has: a multiple of its total weight, so that weights are exact.
-
-    It depends on the configuration alone; health and weights at run time change what the slots hold, not how many
-    there are.
-    """
+    """Returns the number of slots of a farm: a multiple of its total weight, so that weights are exact."""
     total = max(_weight_of(farm, backup=False), _weight_of(farm, backup=True))
     even = {backend.weight for backend in farm.backends} == {1}
     if even and total <= 4 and farm.scheduler in (Scheduler.ROUND_ROBIN, Scheduler.RANDOM):
@@ -66,9 +62,9 @@ def slot_count(farm: Farm) -> int:
 
 
 def fill(farm: Farm, weights: Mapping[str, int], version: int) -> tuple[str, ...]:
-    """Returns the backend of each slot; () when there is none to serve.
+    """Returns the backend of each slot; () when no backend serves.
 
-    weights holds the serving backends of one tier, with an address of the IP version, and their weights now.
+    weights holds the current weights of the serving backends of one tier that have an address of the IP version.
     """
     serving = {name: weight for name, weight in weights.items() if weight > 0}
     if not serving:
@@ -85,7 +81,7 @@ def fill(farm: Farm, weights: Mapping[str, int], version: int) -> tuple[str, ...
 
 
 def serving_weights(backends: Sequence[Backend], weights: Mapping[str, int]) -> dict[str, int]:
-    """Returns the weights of the tier that serves: the backups only when no other backend does."""
+    """Returns the weights of the tier that serves: the backups only while no other backend serves."""
     for backup in (False, True):
         tier = {one.name: weights[one.name] for one in backends if one.backup is backup and weights.get(one.name)}
         if tier:
@@ -98,7 +94,7 @@ def _weight_of(farm: Farm, *, backup: bool) -> int:
 
 
 def _shares(weights: Sequence[tuple[str, int]], count: int) -> dict[str, int]:
-    """Splits count by largest remainder, giving everyone at least one where there is one for everyone."""
+    """Splits count by largest remainder; each gets at least one slot if there are as many slots as backends."""
     total = sum(weight for _, weight in weights)
     exact = {name: weight * count / total for name, weight in weights}
     shares = {name: int(share) for name, share in exact.items()}
@@ -114,7 +110,7 @@ def _shares(weights: Sequence[tuple[str, int]], count: int) -> dict[str, int]:
 
 @_remembered
 def _interleaved(weights: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
-    """Smooth weighted round robin: each backend's slots as far apart as they can be."""
+    """Smooth weighted round robin (nginx's): spreads the slots of each backend as evenly as possible."""
     shares = _shares(weights, count)
     credit = dict.fromkeys(shares, 0)
     slots = []
@@ -129,9 +125,9 @@ def _interleaved(weights: tuple[tuple[str, int], ...], count: int) -> tuple[str,
 
 @_remembered
 def _hashed(members: tuple[tuple[str, int], ...], serving: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
-    """Rendezvous hashing within exact shares; a slot whose backend does not serve goes to the best one that does.
+    """Rendezvous hashing with exact shares; a slot whose owner is down goes to the best-scored backend that serves.
 
-    So a backend that comes or goes moves no client of the others, and finds its own clients again.
+    A backend that goes down or recovers therefore moves no client of the others, and gets its own clients back.
     """
     owners = _owners(members, count)
     able = dict(serving)

@@ -1,4 +1,13 @@
-"""The contents of the table as a value, and the nft text that turns one into another."""
+"""The table as a value, and the smallest nft transactions that turn one table into another.
+
+Every change is a difference of map elements, usually one transaction of a few hundred bytes. The kernel applies a
+transaction as a whole, but a packet that is under way sees each rule as it reaches it. Order therefore matters twice:
+
+    between transactions   new chains, then elements, then the removal of chains that lost their last element
+    within one             deletions from the service maps down to the address maps, additions the other way round
+
+A packet can so never reach an element whose target is missing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +17,7 @@ from dataclasses import dataclass, field
 from ..mark_layout import Layout
 from .skeleton import TABLE, skeleton
 
-# In the order in which they are written: what is pointed at before what points at it.
+# In the order of additions: a map stands behind those that packets reach through it.
 _MAPS = (
     "full",
     "source",
@@ -28,7 +37,7 @@ _MAPS = (
     "range",
     "service",
 )
-# Those of both families at once, by mark.
+# Keyed by mark alone, so one map serves both IP families.
 _SHARED = ("full", "remember")
 MAPS = tuple(
     name if name in _SHARED else f"{name}{version}"
@@ -42,10 +51,10 @@ _PER_COMMAND = 2000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What the table holds: chains by name with their rules, and the elements of each map as key -> value.
+    """Chains by name with their rules, and the elements of each map as key -> value.
 
-    Keys and values are nft text; sets have the value "". names says which backend a mark belongs to, layout what the
-    bits of the marks mean.
+    Keys and values are nft text; elements of sets have the value "". names has farm/backend by mark, for comments;
+    layout is the meaning of the mark's bits.
     """
 
     chains: Mapping[str, str] = field(default_factory=dict)
@@ -64,11 +73,7 @@ def render(table: Table) -> str:
 
 
 def transactions(old: Table, new: Table) -> list[str]:
-    """Returns the smallest transactions, to be run in this order, that turn the one table into the other.
-
-    Usually it is one, and for nothing none. Chains are made in a transaction before the one that points at them, and
-    removed in one after: a packet that is under way could otherwise meet an element without its chain.
-    """
+    """Returns the smallest transactions, in order, that turn old into new: usually one, none when they are equal."""
     made = {name: rules for name, rules in new.chains.items() if name not in old.chains}
     gone = [name for name in old.chains if name not in new.chains]
     batches = (
@@ -91,7 +96,7 @@ def _change(old: Table, new: Table) -> Iterator[str]:
         before, after = old.of(name), new.of(name)
         if before == after:
             continue
-        # An element cannot be overwritten: one that changes is deleted and added.
+        # nft cannot overwrite an element: a changed one is deleted and added.
         removed[name] = sorted(key for key, value in before.items() if after.get(key) != value)
         added[name] = {key: value for key, value in after.items() if before.get(key) != value}
     for name in reversed(MAPS):

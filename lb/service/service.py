@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.load import parse_settings
+from ..config.load import Configuration, load
 from ..config.service import Settings
 from ..events import Event, EventLog
 from ..farm import Farm
@@ -31,7 +31,6 @@ from .hook import Hook
 from .http import MetricsServer
 from .keeper import StateStore
 from .metrics import write
-from .operation import read_file
 from .paced import paced
 from .requests import RequestHandler
 from .running import Operations, count
@@ -89,7 +88,8 @@ class Service:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
-            text, farms, settings = self._read(beginning=True)
+            configuration = self._read(beginning=True)
+            farms, settings = configuration.farms, self._options.over(configuration.settings)
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
             stack.enter_context(lock.take())
@@ -98,7 +98,7 @@ class Service:
             self._load_modules(farms)
             keeper = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, words, applier=self._applier, events=self._events)
-            running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
+            running = self._running = Operations(guardian, keeper, self._events, configuration, words)
             stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
@@ -128,17 +128,17 @@ class Service:
         async with self._one_reload:
             self._notifier.reloading()
             try:
-                text, farms, settings = await asyncio.to_thread(self._read)
+                configuration = await asyncio.to_thread(self._read)
             except Exception as error:
                 file, why = self._options.file, str(error)
                 where = why if why.startswith(file) else f"{file}: {why}"
                 self._tell("reload-failed", f"{where}; the farms stay as they were")
                 raise
             else:
-                self._load_modules(farms)
-                await self._set(settings)
-                self._tell("reload", f"{self._options.file}: {count(farms)}")
-                return await running.adopt(text, farms, cut=cut)
+                self._load_modules(configuration.farms)
+                await self._set(self._options.over(configuration.settings))
+                self._tell("reload", f"{self._options.file}: {count(configuration.farms)}")
+                return await running.adopt(configuration, cut=cut)
             finally:
                 self._notifier.ready()
 
@@ -178,17 +178,17 @@ class Service:
             self._notifier.ready()
         await running.keep()
 
-    def _read(self, *, beginning: bool = False) -> tuple[str, tuple[Farm, ...], Settings]:
-        text, farms = read_file(self._options.file)
+    def _read(self, *, beginning: bool = False) -> Configuration:
+        configuration = load(self._options.file)
         # As `noidlb check` does.
-        compile_table(farms)
-        if beginning and text == self._options.folder.applied():
+        compile_table(configuration.farms)
+        if beginning and configuration.text == self._options.folder.applied():
             # What is missing since must not keep the farms from being served: their backends stay as they are.
-            for complaint in complaints(farms):
+            for complaint in complaints(configuration.farms):
                 self._tell("note", f"cannot be checked: {complaint}")
         else:
-            require_usable(farms)
-        return text, farms, self._options.over(parse_settings(text))
+            require_usable(configuration.farms)
+        return configuration
 
     def _words(self) -> Overrides:
         folder = self._options.folder

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import noidchecks
+from noidchecks.plugin.plugin import PLUGINS
 
 
 @pytest.mark.skipif(not sys.flags.safe_path, reason="started without -P, to test the checkout")
@@ -19,7 +20,7 @@ def test_the_package_under_test_is_the_installed_one() -> None:
 
 
 @pytest.mark.skipif(not sys.flags.safe_path, reason="started without -P, to test the checkout")
-@pytest.mark.parametrize("name", ["check_ftp", "check_tftp", "check_ssh", "check_sftp", "noidchecks"])
+@pytest.mark.parametrize("name", [*PLUGINS, "noidchecks"])
 def test_the_executables_run_on_the_interpreter_under_test(name: str) -> None:
     program = Path(sysconfig.get_path("scripts"), name)
     assert program.stat().st_mode & 0o111 == 0o111

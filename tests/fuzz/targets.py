@@ -26,6 +26,7 @@ from noidchecks import (
 )
 from noidchecks.dialogue.certificate import judge_days
 from noidchecks.dialogue.x509 import fingerprints, read
+from noidchecks.plugin.plugin import PLUGINS
 from noidchecks.ssh import kexinit
 from tests.fuzz import sftp
 from tests.fuzz.stage import SECRET, Finding, play
@@ -106,7 +107,7 @@ def _values(raw: bytes) -> None:
         Range.parse(text)
     except ValueError:
         pass
-    for plugin in ("check_ftp", "check_tftp", "check_ssh", "check_sftp"):
+    for plugin in PLUGINS:
         # Not those options that read a file.
         if any(word in text for word in ("file", "ext", "@", "known", "-i", "-I", "key")):
             continue

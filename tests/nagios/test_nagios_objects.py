@@ -10,7 +10,7 @@ import pytest
 
 from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, parse_line
-from tests.support.nagios_scripts import ROOT
+from tests.support.nagios_scripts import ROOT, load
 
 FILES = ("commands.cfg", "commands-debian.cfg")
 DEBIAN = ("check_ftp", "check_ftp_4", "check_ssh", "check_ssh_port", "check_ssh_4", "check_ssh_port_4")
@@ -54,6 +54,11 @@ def test_the_command_line_is_understood(name: str, line: str, tmp_path: Path) ->
     filled = filled.replace("$ARG3$", "")
     assert "$" not in filled
     assert getattr(parse_line(filled).probe, "host", "") == "192.0.2.1"
+
+
+def test_the_commands_of_all_plugins_are_what_the_list_says() -> None:
+    text = (ROOT / "nagios" / "commands.cfg").read_text(encoding="utf-8")
+    assert load("nagios/generate.py").with_commands(text) == text, "run `make docs`"
 
 
 def test_every_plugin_takes_any_options() -> None:

@@ -17,7 +17,7 @@ from tests.support.peers import Peer, unused_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
-FTP = (sys.executable, str(ROOT / "nagios" / "check_ftp"))
+FTP = (sys.executable, str(ROOT / "nagios" / "plugins" / "check_ftp"))
 SHELL = ("sh", "-c")
 
 
@@ -44,7 +44,7 @@ def peer() -> Iterator[Peer]:
 @pytest.mark.parametrize("name", PLUGINS)
 def test_an_executable_is_a_few_lines_that_name_the_plugin(name: str) -> None:
     """Not pip's wrapper, which imports re; `#!python` is what the installer replaces."""
-    path = ROOT / "nagios" / name
+    path = ROOT / "nagios" / "plugins" / name
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("# ")]
     assert lines == [
         *("#!python", "import gc", "gc.disable()"),
@@ -53,9 +53,13 @@ def test_an_executable_is_a_few_lines_that_name_the_plugin(name: str) -> None:
     assert os.access(path, os.X_OK)
 
 
+def test_every_plugin_has_an_executable_and_nothing_else_is_installed_as_one() -> None:
+    assert sorted(path.name for path in (ROOT / "nagios" / "plugins").iterdir()) == sorted(PLUGINS), "run `make docs`"
+
+
 @pytest.mark.parametrize("name", PLUGINS)
 def test_an_executable_prints_its_version(name: str) -> None:
-    done = run(sys.executable, str(ROOT / "nagios" / name), "-V")
+    done = run(sys.executable, str(ROOT / "nagios" / "plugins" / name), "-V")
     text = f"{name} v{__version__} (noidchecks {__version__})\n"
     assert (done.returncode, done.stdout, done.stderr) == (3, text.encode(), b"")
 

@@ -28,7 +28,7 @@ from noidlb.service.service import Options, Service
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.systemd import Notifier
 
-from tests.lb.guardian.test_guardian import Kernel
+from tests.support.lb.guardians import Kernel
 from tests.support.lb.served import Served, running, text
 from tests.support.lb.waiting import until
 
