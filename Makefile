@@ -51,7 +51,7 @@ install: $(VENV)/installed
 demo: $(VENV)/installed-demo
 	@$(BIN)/noidchecks demo
 	@[ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || integration/prepare --demo || true
-	@$(BIN)/noidlb demo
+	@$(BIN)/python -P -m integration.demo
 
 test: lint both
 	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
@@ -121,17 +121,16 @@ $(VENV)/installed: $(VENV)/ready $(SOURCES)
 	@$(PIP) install --compile .
 	@touch $@
 
+# checkout.pth puts the checkout behind the installed packages: `tests` and `integration` are found there, and only they.
 $(VENV)/installed-demo: $(VENV)/ready $(SOURCES)
 	@echo 'Installing noidchecks and the servers of its demonstration in $(VENV) ...'
 	@$(PIP) install --compile '.[demo]'
+	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $(VENV)/installed $@
 
-# The last line puts the checkout behind the installed packages: `tests` and `integration` are found there, and only
-# they.
 $(VENV)/installed-tools: $(VENV)/ready pyproject.toml
 	@echo 'Installing the test tools ...'
 	@$(PIP) install --compile --group test --group lint
-	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
 
 $(FLOORS)/installed: $(VENV)/ready $(SOURCES) tests/floors.py

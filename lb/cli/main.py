@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -222,21 +221,6 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
 
 for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):
     commands.add_command(_command)
-
-
-@commands.command()
-@click.option("--loopback", is_flag=True, help="Do without namespaces, and print the table instead of loading it.")
-def demo(loopback: bool) -> int:
-    """Shows farms and guardian at work: backends that die, are left half dead and are healed, and a client.
-
-    Everything happens in network namespaces of its own and is gone afterwards; an ordinary user will do where the
-    kernel lets users have such. The exit code is 0 when everything was as it must be, and 2 when it was not.
-    """
-    from ..demo.show import run
-
-    # Told to end from elsewhere, it tidies up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return run(click.echo, loopback=loopback)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

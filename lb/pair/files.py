@@ -44,7 +44,7 @@ def files_of(
     _require_plain(run, "the folder of lock, socket and role", _LONGEST_OF_SOCKETS)
     farms = configuration.farms
     source = f"from the farms file {configuration.digest[:12]}"
-    head = f"{SIGN} for {node.name}, {source}: change that one, and write this anew.\n"
+    head = f"{SIGN} for {node.name}, {source}: change that file, and run noidlb pair again.\n"
     first, _, rest = notify_script(folder, run, control_ports(farms)).partition("\n")
     return {
         "keepalived.conf": (head + keepalived_conf(pair, node, farms, folder), 0o644),

@@ -43,18 +43,18 @@ def pair_rules(farms: tuple[Farm, ...], number: int) -> str:
 table inet {TABLE}
 delete table inet {TABLE}
 table inet {TABLE} {{
-{chains}	# All eight groups of a client's address have four digits: the text is as long as the kernel's.
+{chains}	# All eight groups of the client's address have four digits: its text has 39 characters, as the kernel's.
 	chain longest6 {{
 		{" ".join(f"@nh,{64 + 16 * group},16 >= 0x1000" for group in range(8))} return
 		{mark}
 	}}
 	chain dialogue {{
-		# Here rather than by the notify script alone: a word may come before that has run.
+		# The notify script deletes these flows too, but a command of the client may arrive before it has run.
 		ct mark and {others:#x} == {others:#x} reject with tcp reset
 {ordered}
 	}}
 	chain forwarded {{
-		# Before the helper, which rewrites as the packet leaves.
+		# Before the helper, which rewrites the packet in the hook postrouting.
 		type filter hook forward priority -1; policy accept;
 		{entry}
 	}}

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
-import click
-import noidlb
 import pytest
 from noidlb.config.load import parse
-from noidlb.demo import play, scene, show, stage
-from noidlb.demo.cast import Cast
 
+from integration.demo import __main__ as launcher, script
+from integration.demo.backends import BackendProcess, farms
 from tests.support.processes import environment, processes
 from tests.support.waiting import until
 
-ROOT = Path(noidlb.__file__).parents[1]
-COMMAND = [sys.executable, "-c", "from noidlb.cli.main import main; main()", "demo", "--loopback"]
-PATIENCE = 90
+COMMAND = [sys.executable, "-P", "-m", "integration.demo", "--loopback"]
+PATIENCE = 240
+
+
+def backends(folder: Path) -> list[BackendProcess]:
+    places = []
+    for number in (1, 2, 3):
+        files = folder / f"b{number}" / "files"
+        files.mkdir(parents=True)
+        places.append(
+            SimpleNamespace(
+                name=f"b{number}",
+                files=files,
+                entered=nullcontext,
+                address=f"10.20.{number}.{{}}".format,
+            )
+        )
+    return [BackendProcess(place, folder / "key") for place in places]
 
 
 def test_on_loopback_all_is_as_expected_and_nothing_is_left(tmp_path: Path) -> None:
@@ -42,38 +56,31 @@ def test_killed_it_leaves_no_server_behind(tmp_path: Path) -> None:
     until(lambda: not processes(tmp_path), PATIENCE)
 
 
-def test_its_farms_are_valid() -> None:
-    farms = parse(scene.farms()).farms
-    assert [farm.name for farm in farms] == ["ftp", "tftp", "sftp"]
-    assert all(farm.guardian is not None for farm in farms)
-
-
-def test_without_its_servers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "_REQUIRED", ("pyftpdlib", "no_such_server"))
-    with pytest.raises(click.UsageError, match=r"no_such_server.*pip install 'noidchecks\[demo\]'"):
-        show.run(lambda line: None)
+def test_its_farms_are_valid(tmp_path: Path) -> None:
+    found = parse(farms(backends(tmp_path))).farms
+    assert [farm.name for farm in found] == ["ftp", "tftp", "sftp"]
+    assert all(farm.guardian is not None for farm in found)
 
 
 def test_without_nft_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_PROGRAMS", (("no-such-program", "no-such-package"),))
-    assert stage.obstacle() == "the program no-such-program is missing: install the package no-such-package"
+    monkeypatch.setattr(launcher, "_PROGRAMS", {"no-such-program": "no-such-package"})
+    assert launcher.obstacle() == "the program no-such-program is missing: install the package no-such-package"
 
 
 def test_where_namespaces_are_refused_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_PROGRAMS", ())
-    monkeypatch.setattr(stage, "_enter", lambda: ["/bin/sh", "-c", "echo no, not here >&2; exit 1"])
-    assert stage.obstacle() == "namespaces of its own are refused here: no, not here"
+    monkeypatch.setattr(launcher, "_PROGRAMS", {})
+    monkeypatch.setattr(launcher, "inside", lambda: ["/bin/sh", "-c", "echo no, not here >&2; exit 1"])
+    assert launcher.obstacle() == "namespaces of its own are refused here: no, not here"
 
 
 def test_the_half_dead_backend_fails_for_its_data_ports_and_is_not_restarted(tmp_path: Path) -> None:
-    (tmp_path / "b2").mkdir()
-    theatre = SimpleNamespace(hosts=scene.HOSTS, cast=Cast(tmp_path, lambda _, words: words, lambda _: "127.0.0.1"))
-    half, healed = play.acts(theatre)[-2:]
+    shown = backends(tmp_path)
+    half, healed = script.steps(shown)[-2:]
     half.happens()
-    assert scene.half_dead(tmp_path / "b2").exists()
+    assert shown[1].half_dead.exists()
     assert (half.because, half.down) == ("data", frozenset({("ftp", "b2")}))
     healed.happens()
-    assert not scene.half_dead(tmp_path / "b2").exists()
+    assert not shown[1].half_dead.exists()
 
 
 @pytest.mark.parametrize("height", [3, 50])
@@ -82,6 +89,6 @@ def test_the_table_is_redrawn_in_its_place_where_it_fits(
 ) -> None:
     monkeypatch.setenv("LINES", str(height))
     monkeypatch.setenv("COLUMNS", "80")
-    play._redraw(["one", "two", "three"])
+    script._redraw(["one", "two", "three"])
     # To the beginning of the first line, two above; where it would scroll, nothing is drawn.
     assert capsys.readouterr().out == ("\x1b[Jone\ntwo\nthree\x1b[2F" if height == 50 else "")

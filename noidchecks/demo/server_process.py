@@ -27,21 +27,20 @@ class ServerFailed(Exception):
     """A server did not start; the message is the last thing that it said."""
 
 
-class Servant:
-    """A server module in a process of its own, running until its `with` block ends."""
+class ServerProcess:
+    """A server module of a package in a process of its own, running until its `with` block ends."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, package: str = "noidchecks.demo") -> None:
         self._module = module
         self._port = 0
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # stop() closes it
-        package = Path(__file__).parents[2]
         # -P, because the current folder may hold a file named like a module that the server needs.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", f"noidchecks.demo.{module}", *arguments],
+            [sys.executable, "-P", "-m", f"{package}.{module}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": str(package)},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             # Ctrl-C at the terminal is for the demonstration alone, which then ends its servers.
             start_new_session=True,
         )

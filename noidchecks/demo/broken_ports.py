@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import contextmanager
 
-from .servant import LOOPBACK
+from .server_process import LOOPBACK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

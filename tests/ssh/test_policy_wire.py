@@ -13,7 +13,7 @@ import pytest
 
 import noidchecks
 from noidchecks import NotConnected, PeerError, Result, SshProbe, State, check
-from noidchecks.demo.servant import Servant
+from noidchecks.demo.server_process import ServerProcess
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.plugin.plugin import parse
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
@@ -234,7 +234,7 @@ def test_json_has_the_lists() -> None:
 def test_a_server_of_paramiko(run: Check) -> None:
     import paramiko
 
-    with Servant("ssh", "lab_1") as server:
+    with ServerProcess("ssh", "lab_1") as server:
         result = run(SshProbe("127.0.0.1", port=server.port, algorithms=True, require=("hostkey:ecdsa-*",)))
     assert result.text == "SSH OK - lab_1 (protocol 2.0)"
     algorithms = result.facts["algorithms"]
