@@ -202,6 +202,19 @@ class Operations:
             text += f"; not in the kernel: {self.guardian.failure}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
 
+    @property
+    def troubles(self) -> list[str]:
+        """What keeps this guardian itself from its work, a sentence each."""
+        counts, found = self.guardian.counts, []
+        if self.guardian.failure:
+            found.append(f"The kernel has not taken the last change: {self.guardian.failure}")
+        if counts.is_full:
+            full = f"The kernel's table of connections is full: {counts.flows} of {counts.flows_most}"
+            found.append(f"{full}; probes that get no answer are no verdict")
+        if self._keeper.trouble:
+            found.append(f"What the operator says is not written to disk: {self._keeper.trouble}")
+        return found
+
     async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
         is_new = words != self.words
         if is_new:
