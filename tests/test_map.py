@@ -89,9 +89,9 @@ ELSEWHERE = (
     # The guardian and its service, which run as a whole.
     ("lb/guardian/test_guardian.py", "lb/guardian/reconciler lb/nft/progress", "desired against what is there"),
     ("lb/guardian/test_checks.py", "lb/guardian/worker", "a thread for what may take long"),
-    ("lb/service/test_server.py", "lb/service/client lb/service/request", "both ends of one socket"),
-    ("lb/service/test_service.py", "lb/service/requests lb/service/running lb/service/observer", "parts of it"),
-    ("lb/service/test_keeper.py", "lb/service/state", "it keeps what is kept there"),
+    ("lb/service/test_server.py", "lb/service/client lb/service/protocol", "both ends of one socket"),
+    ("lb/service/test_service.py", "lb/service/requests lb/service/operations lb/service/observer", "parts of it"),
+    ("lb/service/test_state_store.py", "lb/service/state", "it keeps what is kept there"),
 )
 # Tests that go over the modules of the whole house, or over what is no module.
 OF_NO_MODULE = {

@@ -18,7 +18,7 @@ from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
-from noidlb.service.running import sights
+from noidlb.service.operations import sights
 from noidlb.status import FarmStatus, survey
 
 from integration.demo.backends import PORTS, BackendProcess, farms, host_key

@@ -6,9 +6,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from noidlb.config.pair import Pair, with_sources
+from noidlb.doctor.finding import FAULT, NOTE, OK, WARN
+from noidlb.doctor.takeover import look_at
 from noidlb.farm import Farm, Mode, Protocol
-from noidlb.finding import FAULT, NOTE, OK, WARN
-from noidlb.pair.check import look_at
 
 from tests.support.lb.pairs import backend, ftp, leg, pair
 
