@@ -25,10 +25,11 @@ ELSEWHERE = (
     ("files/test_login.py", "noidchecks/files/settings", "values, which a login fills"),
     (
         "ftp/test_options_login.py",
-        "noidchecks/ftp/active noidchecks/files/options",
+        "noidchecks/ftp/active noidchecks/files/options noidchecks/ftp/login_options",
         "rows and values of the command line",
     ),
-    ("ftp/test_verdict.py", "noidchecks/ftp/findings noidchecks/ftp/deep_findings noidchecks/ftp/facts", "the judged"),
+    ("ftp/test_options.py", "noidchecks/ftp/tls_options", "more rows of the same table"),
+    ("ftp/test_verdict.py", "noidchecks/ftp/findings noidchecks/ftp/deep_findings", "the judged"),
     ("ftp/test_verdict.py", "noidchecks/files/judge noidchecks/files/findings", "the judgement needs its findings"),
     ("ssh/test_verdict.py", "noidchecks/ssh/findings noidchecks/ssh/facts noidchecks/ssh/transfer", "the judged"),
     ("ssh/test_judge.py", "noidchecks/ssh/versions noidchecks/judging", "a version is read in order to be judged"),
@@ -95,8 +96,8 @@ ELSEWHERE = (
 OF_NO_MODULE = {
     *("test_imports.py", "test_layers.py", "test_map.py", "test_new_protocol.py", "test_portable.py"),
     *("lb/test_imports.py", "plugin/test_executables.py"),
-    # The public functions: noidchecks.survey(), noidlb.Guardian.
-    *("test_survey.py", "lb/test_library.py"),
+    # The public name noidlb.Guardian.
+    "lb/test_library.py",
     # The unit for systemd, and the commands drain, up, down and stop.
     *("lb/service/test_unit.py", "lb/cli/test_overrides.py"),
 }

@@ -93,7 +93,7 @@ async def test_a_word_for_one_that_is_down_says_so(served: Served) -> None:
         ({"do": "say", "farm": "g", "backend": "b1", "state": "up"}, "no farm 'g'"),
         ({"do": "say", "farm": "f", "backend": "b3", "state": "up"}, "no backend 'b3'"),
         ({"do": "say", "farm": "f", "backend": 3, "state": "up"}, "backend must be a name"),
-        ({"do": "say", "farm": "x" * 64, "backend": "b1", "state": "up"}, "farm must be a name"),
+        ({"do": "say", "farm": "x" * 64, "backend": "b1", "state": "up"}, "no farm 'xxx"),
         ({"do": "stop", "cut": "yes"}, "cut must be"),
         ({"do": "events", "limit": -1}, "limit must be"),
         ({"do": "events", "limit": True}, "limit must be"),
@@ -216,6 +216,12 @@ async def test_the_hook_and_the_metrics_of_the_file(served: Served, tmp_path: Pa
         page = (await reader.read()).decode()
         writer.close()
         assert 'noidlb_backend_up{farm="f",backend="b1"' in page
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        page = (await reader.read()).decode()
+        writer.close()
+        assert "Content-Security-Policy: default-src 'none';" in page
+        assert "1 farm, 2 backends" in page
         await until(lambda: file.exists() and len(file.read_text().splitlines()) >= 3)
         # Without the settings, neither is there any more.
         served.file.write_text(text())
