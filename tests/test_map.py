@@ -90,6 +90,7 @@ ELSEWHERE = (
     ("lb/guardian/test_checks.py", "lb/guardian/worker", "a thread for what may take long"),
     ("lb/service/test_server.py", "lb/service/client lb/service/request", "both ends of one socket"),
     ("lb/service/test_service.py", "lb/service/requests lb/service/running lb/service/observer", "parts of it"),
+    ("lb/service/test_page.py", "lb/service/page_farm lb/service/verdict", "rows and words of one page"),
     ("lb/service/test_keeper.py", "lb/service/state", "it keeps what is kept there"),
 )
 # Tests that go over the modules of the whole house, or over what is no module.
