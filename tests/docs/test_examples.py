@@ -63,6 +63,9 @@ def _farms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", PlayedKernel)
     monkeypatch.setattr(PlayedKernel, "told", [])
     monkeypatch.setattr("noidlb.guardian.lock.take", contextlib.nullcontext)
+    monkeypatch.setattr("noidlb.nft.nft.read", lambda: None)
+    monkeypatch.setattr("noidlb.nft.nft.run", lambda text: None)
+    monkeypatch.setattr("noidlb.nft.conntrack.end", lambda ending: 0)
 
 
 @pytest.mark.usefixtures("_names", "_farms")

@@ -93,7 +93,7 @@ async def test_a_word_for_one_that_is_down_says_so(served: Served) -> None:
         ({"do": "say", "farm": "g", "backend": "b1", "state": "up"}, "no farm 'g'"),
         ({"do": "say", "farm": "f", "backend": "b3", "state": "up"}, "no backend 'b3'"),
         ({"do": "say", "farm": "f", "backend": 3, "state": "up"}, "backend must be a name"),
-        ({"do": "say", "farm": "x" * 64, "backend": "b1", "state": "up"}, "farm must be a name"),
+        ({"do": "say", "farm": "x" * 64, "backend": "b1", "state": "up"}, "no farm 'xxx"),
         ({"do": "stop", "cut": "yes"}, "cut must be"),
         ({"do": "events", "limit": -1}, "limit must be"),
         ({"do": "events", "limit": True}, "limit must be"),
