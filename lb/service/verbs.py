@@ -1,6 +1,6 @@
 """The operator's verbs: what up, drain, down, stop and start make of the overrides, and which flows they end.
 
-`noidlb` sends each of them as a request to the guardian that runs (operations.py); when none does it carries the request
+`noidlb` sends each of them as a request to a running guardian (operations.py); when none runs it carries the request
 out itself (direct.py). Both resolve it here.
 """
 
