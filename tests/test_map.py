@@ -91,7 +91,6 @@ ELSEWHERE = (
     ("lb/service/test_server.py", "lb/service/client lb/service/protocol", "both ends of one socket"),
     ("lb/service/test_service.py", "lb/service/requests lb/service/operations lb/service/observer", "parts of it"),
     ("lb/service/test_page.py", "lb/service/page_farm lb/service/verdict", "rows and words of one page"),
-    ("lb/service/test_state_store.py", "lb/service/state", "it keeps what is kept there"),
 )
 # Tests that go over the modules of the whole house, or over what is no module.
 OF_NO_MODULE = {

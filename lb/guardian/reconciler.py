@@ -182,12 +182,8 @@ class Reconciler:
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
-<<<<<<< HEAD
-            self._events.report("applied", f"{applied.transactions} transactions after {after}")
-=======
             plural = "" if applied.transactions == 1 else "s"
-            self._tell("applied", reason=f"{applied.transactions} transaction{plural} after {after}")
->>>>>>> main
+            self._events.report("applied", f"{applied.transactions} transaction{plural} after {after}")
         if applied.trouble:
             self._events.report("apply-failed", applied.trouble)
 

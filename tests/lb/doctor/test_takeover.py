@@ -61,5 +61,5 @@ def test_a_sync_link_that_is_shared() -> None:
 
 def test_a_finding_is_one_line() -> None:
     lines = [str(one) for one in look_at(pair("fd00:20::100"), (ftp(sticky=60),))]
-    assert [line for line in lines if line.startswith("fault  farms.ftp: masquerades in IPv4: ")]
+    assert [line for line in lines if line.startswith("fault  farms.ftp: masquerades in IPv4 ")]
     assert all("\n" not in line for line in lines)
