@@ -67,6 +67,7 @@ ELSEWHERE = (
     ("test_cli.py", "noidchecks/command_group", "the base of both commands"),
     ("demo/test_demo.py", "noidchecks/demo/*", "the demonstration is one thing"),
     ("lb/cli/test_main.py", "lb/cli/diff", "a command of ten lines"),
+    ("lb/cli/test_status.py", "lb/status", "the command prints what it puts together"),
     (
         "lb/doctor/test_machine.py",
         "lb/doctor/host lb/doctor/routes lb/nft/narrow",
