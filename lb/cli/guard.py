@@ -13,11 +13,11 @@ import click
 from ..events import Event, from_dict, to_json, to_text
 from ..guardian.lock import GuardError
 from ..service.client import NoGuardian, ask, follow, require_nobody
-from ..service.request import Answer, Request, socket_path
+from ..service.protocol import Answer, Request, socket_path
 from ..service.state import DEFAULT_FOLDER, StateFolder
+from .names import DEFAULT_FILE, backend_names, farm_names
 from .pair import run_option
 
-DEFAULT_FILE = "/etc/noidlb/farms.toml"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 state_option = click.option(
@@ -146,8 +146,8 @@ def reload(cut: bool, socket: str | None, folder: StateFolder) -> int:
 
 
 @click.command()
-@click.argument("farm", required=False)
-@click.argument("backend", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
+@click.argument("backend", required=False, shell_complete=backend_names)
 @click.option("--follow", "-f", "follows", is_flag=True, help="Then print each new event, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for programs.")
 @click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="So many at most.")

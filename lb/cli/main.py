@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -15,31 +15,18 @@ from noidchecks.command_group import CommandGroup, HelpWanted
 from noidchecks.status.text import printable
 
 from ..config.hints import faults, hints
-from ..config.load import load, pair_in
+from ..config.load import load
+from ..doctor.finding import FAULT, NOTE, OK, Finding
 from ..doctor.host import obstacles
 from ..errors import LbError
 from ..farm import BackendState, FarmError
-from ..finding import FAULT, NOTE, OK, Finding
 from ..guardian.commands import require_usable
-from ..nft import conntrack, nft as kernel
 from ..nft.compile import compile_table
-from ..nft.marks import Marks
-from ..nft.narrow import plan_backend, plan_farm
-from ..nft.plan import plan
 from ..nft.table import render
-from ..service.operation import (
-    carry_out,
-    current,
-    find_backend,
-    find_farm,
-    load_modules,
-    number,
-    read_file,
-    read_words,
-    remind,
-    tell,
-)
+from ..service import direct
+from ..service.protocol import Request
 from ..service.state import StateFolder
+from ..service.verbs import size_of
 from . import guard as cli_guard
 from .diff import diff
 from .doctor import doctor, json_option, print_findings, to_finding
@@ -52,6 +39,7 @@ from .guard import (
     speak_lines,
     state_option as _state,
 )
+from .names import backend_names, farm_names
 from .pair import pair
 from .status import status
 
@@ -76,7 +64,7 @@ def commands() -> None:
 def check(file: str, as_json: bool) -> int:
     """Validates a configuration, and prints all that is wrong with it; touches nothing."""
     try:
-        farms = load(file)
+        farms = load(file).farms
         compile_table(farms)
         require_usable(farms)
     except FarmError as error:
@@ -86,8 +74,7 @@ def check(file: str, as_json: bool) -> int:
         return FOUND
     wrong = faults(farms)
     hinted = [line for line in hints(farms) if line not in wrong]
-    backends = sum(len(farm.backends) for farm in farms)
-    sound = f"{number(len(farms), 'farm')}, {number(backends, 'backend')}: valid"
+    sound = f"{size_of(farms)}: valid"
     if as_json:
         found = [to_finding(FAULT, line) for line in wrong] + [to_finding(NOTE, line) for line in hinted]
         return print_findings(found if wrong else [*found, Finding(OK, file, sound)], as_json=True)
@@ -106,8 +93,8 @@ def check(file: str, as_json: bool) -> int:
 @_state
 def show(file: str, folder: StateFolder) -> int:
     """Prints the nft text that apply would load into an empty kernel."""
-    farms = load(file)
-    words = read_words(folder)
+    farms = load(file).farms
+    words = direct.read_words(folder)
     click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
     return DONE
 
@@ -122,45 +109,37 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
 
     With --cut, the flows of backends that are no longer used end; otherwise they go on.
     """
-    text, farms = read_file(file)
+    configuration = load(file)
+    farms = configuration.farms
     require_usable(farms)
     require_no_guardian(folder, socket)
-    with folder.locked():
-        words = read_words(folder, put_aside=True).about(farms)
-        change = plan(farms, words)
-        if change.old is None:
-            load_modules(farms)
-        for line in hints(farms):
-            tell(f"noidlb: warning: {line}", err=True)
-        for finding in obstacles(farms, in_pair=pair_in(text) is not None):
-            tell(f"noidlb: warning: {finding.subject}: {finding.text}: {finding.cure}", err=True)
-        carry_out(change, folder, text, words, farms, cut=cut)
-    remind(words, farms)
+    found = obstacles(farms, in_pair=configuration.pair is not None)
+    direct.apply(
+        configuration,
+        folder,
+        chain(hints(farms), (f"{one.subject}: {one.text}: {one.cure}" for one in found)),
+        cut=cut,
+    )
+    return DONE
+
+
+def _operate(request: Request, folder: StateFolder, socket: str | None, file: str | None) -> int:
+    if not speak_lines(folder, socket, request, file=file):
+        direct.operate(request, folder, file)
     return DONE
 
 
 def _word(name: str, state: BackendState, text: str) -> None:
     @commands.command(name, help=text)
-    @click.argument("farm")
-    @click.argument("backend")
+    @click.argument("farm", shell_complete=farm_names)
+    @click.argument("backend", shell_complete=backend_names)
     @_cut
     @_other_file
     @_socket
     @_state
     def command(farm: str, backend: str, cut: bool, file: str | None, socket: str | None, folder: StateFolder) -> int:
         request = {"do": "say", "farm": farm, "backend": backend, "state": state.value, "cut": cut}
-        if speak_lines(folder, socket, request, file=file):
-            return DONE
-        with folder.locked():
-            text, farms = current(folder, file)
-            chosen = find_farm(farms, farm)
-            one = find_backend(chosen, backend)
-            words = read_words(folder, put_aside=True).about(farms).saying(farm, backend, state, one.state)
-            change = plan_backend(farms, words, chosen, one)
-            marks = Marks(farms)
-            cuts = [marks.layout.match(marks.backend(chosen, backend))] if cut else []
-            carry_out(change, folder, text, words, farms, only_change=True, marks=cuts)
-        return DONE
+        return _operate(request, folder, socket, file)
 
 
 _word("up", BackendState.UP, "Lets a backend get new clients again.")
@@ -169,7 +148,7 @@ _word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flo
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_cut
 @_other_file
 @_socket
@@ -179,60 +158,21 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 
     With --cut they end, and without FARM the table is removed as well, unless a guardian runs.
     """
-    if speak_lines(folder, socket, {"do": "stop", "farm": farm, "cut": cut}, file=file):
-        return DONE
-    with folder.locked():
-        text, farms = current(folder, file)
-        chosen = farms if farm is None else (find_farm(farms, farm),)
-        words = read_words(folder, put_aside=True).about(farms).stopping(farm)
-        change = plan(farms, words) if farm is None else plan_farm(farms, words, chosen[0])
-        carry_out(change, folder, text, words, farms, only_change=True)
-        if cut:
-            ended = conntrack.cut(Marks(farms).busy(chosen, conntrack.count()))
-            if farm is None:
-                kernel.remove()
-            tell(f"ended {number(ended, 'flow')}")
-            if farm is None:
-                tell("the table is removed")
-    return DONE
+    return _operate({"do": "stop", "farm": farm, "cut": cut}, folder, socket, file)
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_other_file
 @_socket
 @_state
 def start(farm: str | None, file: str | None, socket: str | None, folder: StateFolder) -> int:
     """Lets one farm, or all of them, serve again."""
-    if speak_lines(folder, socket, {"do": "start", "farm": farm}, file=file):
-        return DONE
-    with folder.locked():
-        text, farms = current(folder, file)
-        words = read_words(folder, put_aside=True).about(farms).starting(farm, farms)
-        change = plan(farms, words) if farm is None else plan_farm(farms, words, find_farm(farms, farm))
-        if change.old is None:
-            load_modules(farms)
-        carry_out(change, folder, text, words, farms)
-    return DONE
+    return _operate({"do": "start", "farm": farm}, folder, socket, file)
 
 
 for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):
     commands.add_command(_command)
-
-
-@commands.command()
-@click.option("--loopback", is_flag=True, help="Do without namespaces, and print the table instead of loading it.")
-def demo(loopback: bool) -> int:
-    """Shows farms and guardian at work: backends that die, are left half dead and are healed, and a client.
-
-    Everything happens in network namespaces of its own and is gone afterwards; an ordinary user will do where the
-    kernel lets users have such. The exit code is 0 when everything was as it must be, and 2 when it was not.
-    """
-    from ..demo.show import run
-
-    # Told to end from elsewhere, it tidies up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return run(click.echo, loopback=loopback)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

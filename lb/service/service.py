@@ -6,13 +6,12 @@ import asyncio
 import gc
 import resource
 import signal
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.load import parse_settings
+from ..config.load import Configuration, load
 from ..config.service import Settings
 from ..events import Event, EventLog
 from ..farm import Farm
@@ -20,24 +19,25 @@ from ..guardian import lock
 from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
+from ..guardian.health import Health
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
-from ..nft import host as modules, nft as kernel
+from ..nft import nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
-from .keeper import StateStore
-from .metrics import write
-from .operation import read_file
-from .paced import paced
+from .metrics import MetricsSnapshot
+from .operations import Operations
+from .pages import Pages
 from .requests import RequestHandler
-from .running import Operations, count
 from .server import ControlServer
 from .state import StateError, StateFolder
+from .state_store import StateStore
 from .systemd import Notifier
+from .verbs import load_modules, size_of
 
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
 _BEAT = 10.0
@@ -83,22 +83,24 @@ class Service:
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
         self._endpoint: tuple[str, int] | None = None
+        self._pages = Pages(self._look, self._health, self._troubles, events)
         self._running: Operations | None = None
 
     async def run(self) -> int:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
-            text, farms, settings = self._read(beginning=True)
+            configuration = self._read(beginning=True)
+            farms, settings = configuration.farms, self._options.over(configuration.settings)
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
             stack.enter_context(lock.take())
             _raise_descriptors()
             words = self._words().about(farms)
             self._load_modules(farms)
-            keeper = StateStore(self._options.folder, self._events)
+            store = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, words, applier=self._applier, events=self._events)
-            running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
+            running = self._running = Operations(guardian, store, self._events, configuration, words)
             stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
@@ -106,9 +108,10 @@ class Service:
             stack.push_async_callback(control.close)
             self._hook.start()
             stack.push_async_callback(self._hook.close)
+            stack.push_async_callback(self._pages.close)
             stack.push_async_callback(self._close_metrics)
             await self._set(settings)
-            stack.push_async_callback(keeper.close)
+            stack.push_async_callback(store.close)
             self._events.subscribe(self._take)
             with self._signals():
                 return await self._guard(guardian, running)
@@ -128,17 +131,17 @@ class Service:
         async with self._one_reload:
             self._notifier.reloading()
             try:
-                text, farms, settings = await asyncio.to_thread(self._read)
+                configuration = await asyncio.to_thread(self._read)
             except Exception as error:
                 file, why = self._options.file, str(error)
                 where = why if why.startswith(file) else f"{file}: {why}"
-                self._tell("reload-failed", f"{where}; the farms stay as they were")
+                self._events.report("reload-failed", f"{where}; the farms stay as they were")
                 raise
             else:
-                self._load_modules(farms)
-                await self._set(settings)
-                self._tell("reload", f"{self._options.file}: {count(farms)}")
-                return await running.adopt(text, farms, cut=cut)
+                self._load_modules(configuration.farms)
+                await self._set(self._options.over(configuration.settings))
+                self._events.report("reload", f"{self._options.file}: {size_of(configuration.farms)}")
+                return await running.adopt(configuration, cut=cut)
             finally:
                 self._notifier.ready()
 
@@ -147,10 +150,10 @@ class Service:
         watching.add_done_callback(lambda _: self._ended.set())
         # Until it has begun there is nothing to settle.
         await asyncio.sleep(0)
-        self._tell("start", f"{self._options.file}: {count(running.farms)}")
+        self._events.report("start", f"{self._options.file}: {size_of(running.farms)}")
         if stopped := sorted(running.words.stopped_of(running.farms)):
             which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
-            self._tell("note", f"{which}, and refuse their clients: noidlb start lets them serve")
+            self._events.report("note", f"{which}, and refuse their clients: noidlb start lets them serve")
         beating = asyncio.create_task(self._beat(watching, running))
         beginning = asyncio.create_task(self._begin(guardian, running))
         await self._ended.wait()
@@ -158,7 +161,9 @@ class Service:
         for task in (beginning, beating, *self._reloads):
             task.cancel()
         failure = watching.exception() if watching.done() and not watching.cancelled() else None
-        self._tell("stop", f"the guardian has failed: {_cause(failure)}" if failure else "the table stays as it is")
+        self._events.report(
+            "stop", f"the guardian has failed: {_cause(failure)}" if failure else "the table stays as it is"
+        )
         watching.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await watching
@@ -178,17 +183,17 @@ class Service:
             self._notifier.ready()
         await running.keep()
 
-    def _read(self, *, beginning: bool = False) -> tuple[str, tuple[Farm, ...], Settings]:
-        text, farms = read_file(self._options.file)
+    def _read(self, *, beginning: bool = False) -> Configuration:
+        configuration = load(self._options.file)
         # As `noidlb check` does.
-        compile_table(farms)
-        if beginning and text == self._options.folder.applied():
+        compile_table(configuration.farms)
+        if beginning and configuration.text == self._options.folder.applied():
             # What is missing since must not keep the farms from being served: their backends stay as they are.
-            for complaint in complaints(farms):
-                self._tell("note", f"cannot be checked: {complaint}")
+            for complaint in complaints(configuration.farms):
+                self._events.report("note", f"cannot be checked: {complaint}")
         else:
-            require_usable(farms)
-        return text, farms, self._options.over(parse_settings(text))
+            require_usable(configuration.farms)
+        return configuration
 
     def _words(self) -> Overrides:
         folder = self._options.folder
@@ -198,15 +203,15 @@ class Service:
         except StateError as error:
             # The disk may be full, which is no reason to leave the farms alone; but the words must be readable.
             words = folder.words()
-            self._tell("save-failed", str(error))
+            self._events.report("save-failed", str(error))
         for warning in folder.warnings:
-            self._tell("note", warning)
+            self._events.report("note", warning)
         folder.warnings.clear()
         return words
 
     def _load_modules(self, farms: tuple[Farm, ...]) -> None:
-        for name in modules.load(modules.nat_helpers(farms)):
-            self._tell("note", f"the kernel lacks {name}, so data connections will fail: modprobe {name}")
+        for complaint in load_modules(farms):
+            self._events.report("note", complaint)
 
     async def _set(self, settings: Settings) -> None:
         self._hook.configure(settings.hook, settings.hook_timeout)
@@ -215,25 +220,32 @@ class Service:
         await self._close_metrics()
         if settings.endpoint is None:
             return
-        server = MetricsServer(self._page)
+        server = MetricsServer(self._pages.routes)
         try:
             await server.open(*settings.endpoint)
         except GuardError as error:
             # The farms matter more.
-            self._tell("metrics-failed", str(error))
+            self._events.report("metrics-failed", str(error))
             return
         self._metrics, self._endpoint = server, settings.endpoint
+        self._pages.start()
 
     async def _close_metrics(self) -> None:
         if self._metrics is not None:
             await self._metrics.close()
         self._metrics = self._endpoint = None
 
-    async def _page(self) -> Sequence[bytes]:
+    async def _look(self) -> MetricsSnapshot:
         if self._running is None:
             raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return await paced(write(await self._running.view(self._role(), others)))
+        return await self._running.view(self._role(), others)
+
+    def _health(self) -> Iterator[Health]:
+        return self._running.guardian.each_health() if self._running is not None else iter(())
+
+    def _troubles(self) -> list[str]:
+        return self._running.troubles if self._running is not None else []
 
     def _role(self) -> Role:
         return read_role(self._options.run_folder)
@@ -279,9 +291,6 @@ class Service:
         # Whatever is wrong has become an event.
         with suppress(Exception):
             await self.reload()
-
-    def _tell(self, kind: str, reason: str) -> None:
-        self._events.add(Event(time=time.time(), kind=kind, reason=reason))
 
 
 def _raise_descriptors() -> None:

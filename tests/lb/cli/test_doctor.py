@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from noidlb.cli import doctor as cli_doctor
 from noidlb.cli.main import DONE, FOUND, _run
+from noidlb.doctor.finding import FAULT, NOTE, OK, Finding
 from noidlb.farm import Farm
-from noidlb.finding import FAULT, NOTE, OK, Finding
 
 FARM = '[farms.f]\nprotocol = "ftp"\nvip = "192.0.2.1"\nbackends = [{ name = "b", address = "10.0.0.1" }]\n'
 Run = Callable[..., tuple[int, str]]
@@ -59,7 +59,7 @@ def test_a_pair_and_what_was_applied_are_told(
 
     monkeypatch.setattr(cli_doctor, "examine", examine)
     monkeypatch.setattr(cli_doctor, "examine_guardian", lambda *_: iter(()))
-    monkeypatch.setattr(cli_doctor, "examine_node", lambda *_: iter(()))
+    monkeypatch.setattr(cli_doctor, "examine_pair", lambda *_: iter(()))
     run("doctor", "--state-dir", tmp_path)
     (tmp_path / "farms.toml").write_text((Path(__file__).parents[1] / "valid" / "pair.toml").read_text())
     run("doctor", "--state-dir", tmp_path)
