@@ -56,7 +56,9 @@ def _sftp(lab: Lab, host: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder, "known_hosts")
         errand = Errand(get=("name", _FILE))
-        return _checked(lab, sftp(lab.client, Target(host=host, port=22), errand, key=lab.keys.user, known_hosts=known))
+        return _checked(
+            lab, sftp(lab.client, Target(host=host, port=22), errand, key=lab.keys.user, known_hosts=known, greeted=60)
+        )
 
 
 def _checked(lab: Lab, visit: Visit, name: str = _FILE) -> str:

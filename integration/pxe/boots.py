@@ -1,4 +1,7 @@
-"""PXE clients boot through a TFTP farm: one, ten at once, and while a backend dies."""
+"""PXE clients boot through a TFTP farm: one, ten at once, and while a backend dies.
+
+The file has no name that pytest collects by itself: ten emulated machines need the processors for minutes.
+"""
 
 from __future__ import annotations
 
