@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..farm import Farm, Mode
-from ..finding import FAULT, NOTE, OK, WARN, Finding, some
 from ..nft import fullness, host as nft_host
+from .finding import FAULT, NOTE, OK, WARN, Finding, some
 
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096

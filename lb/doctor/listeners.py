@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from ..farm import Farm, IPAddress, Protocol
-from ..finding import FAULT, WARN, Finding
+from .finding import FAULT, WARN, Finding
 from .routes import Local
 
 _SSH = 22

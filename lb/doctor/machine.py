@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ..config.mark_layout import layout_of
 from ..farm import Farm, IPAddress
-from ..finding import FAULT, NOTE, OK, WARN, Finding
-from ..mark_layout import layout_of
 from ..nft import conntrack, host, nft as kernel
 from ..nft.run import KernelError
 from ..nft.skeleton import TABLE
 from . import routes
+from .finding import FAULT, NOTE, OK, WARN, Finding
 from .firewall import examine_firewall, ways_of
 from .host import examine_host, read_file
 from .iptables import saved, with_targets

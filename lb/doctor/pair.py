@@ -14,13 +14,13 @@ from noidchecks import __version__
 from ..config.load import Configuration
 from ..config.pair import Node, Pair
 from ..farm import Farm, IPAddress
-from ..finding import FAULT, NOTE, OK, WARN, Finding
+from ..nft.host import source_of
 from ..nft.run import KernelError, find, run
-from ..pair.check import look_at
 from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
 from ..pair.files import SIGN
-from ..pair.node import this_node
 from ..role import Role, read_role
+from .finding import FAULT, NOTE, OK, WARN, Finding
+from .takeover import look_at
 
 _TIMEOUT = 10.0
 _COUNTERS = {
@@ -66,6 +66,16 @@ def examine_pair(
     for name in neighbour_settings(node):
         yield _setting(root, name, SOLICIT_AGAIN, _SLOW)
     yield _clock(root)
+
+
+def is_here(address: IPAddress) -> bool:
+    """Tells whether an address is this machine's."""
+    return source_of(address) == str(address)
+
+
+def this_node(pair: Pair, is_here: Callable[[IPAddress], bool]) -> Node | None:
+    """Returns the node that has any of its addresses on this machine."""
+    return next((one for one in pair.nodes if any(map(is_here, one.addresses))), None)
 
 
 def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:

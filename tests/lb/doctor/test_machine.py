@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from noidlb.doctor import routes
+from noidlb.doctor.finding import Finding
 from noidlb.doctor.machine import examine
 from noidlb.farm import Farm, Mode, Protocol
-from noidlb.finding import Finding
 from noidlb.nft import host as modules, nft as kernel
 from noidlb.nft.listing import Snapshot
 from noidlb.nft.run import KernelError
