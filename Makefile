@@ -89,7 +89,7 @@ fuzz: $(VENV)/installed-demo $(VENV)/installed-tools
 
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
-	integration/halves $(PYTEST)
+	integration/parallel $(BIN)/python integration
 
 bench: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
