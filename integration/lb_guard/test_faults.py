@@ -133,7 +133,7 @@ def test_a_foreign_address_in_the_227(lab: Lab, guard: Start) -> None:
         settle(lambda: by_ftp(lab), OTHERS)
         guarding.stop()
         seen = len(guarding.events)
-        guarding.restart()
+        guarding.start()
         event = guarding.wait("down", "b2", after=seen)
         assert "10.9.9.9" in event.reason
         assert "10.20.2.2" in event.reason

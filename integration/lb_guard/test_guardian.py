@@ -39,7 +39,7 @@ def test_a_killed_guardian_disturbs_nobody_and_its_successor_trusts_the_table(
             guarding.kill()
             time.sleep(0.3)
             seen = len(guarding.events)
-            guarding.restart()
+            guarding.start()
             guarding.wait_all("up", "b1", "b3", after=seen)
             guarding.wait("down", "b2", after=seen)
             time.sleep(0.3)
