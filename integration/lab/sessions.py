@@ -7,6 +7,7 @@ import hashlib
 import io
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -55,14 +56,7 @@ class FtpSession:
 
     def outcome(self) -> str:
         """Fetches, and says how that went: a backend's name, "reset", "timeout", or the server's refusal."""
-        try:
-            return self.fetch()
-        except TimeoutError:
-            return "timeout"
-        except (ConnectionError, EOFError):
-            return "reset"
-        except ftplib.Error as error:
-            return str(error)
+        return _outcome(self.fetch)
 
     def is_alive(self) -> bool:
         """Whether a file still comes."""
@@ -106,15 +100,7 @@ class Transfer:
 
     def outcome(self) -> str:
         """Moves the rest, and says how that went: "done", "reset", "timeout", or the server's refusal."""
-        try:
-            self.finish()
-        except TimeoutError:
-            return "timeout"
-        except (ConnectionError, EOFError):
-            return "reset"
-        except ftplib.Error as error:
-            return str(error)
-        return "done"
+        return _outcome(lambda: "done" if self.finish() else "")
 
     def _run(self) -> None:
         try:
@@ -138,6 +124,17 @@ class Transfer:
             left -= len(block)
             if not self._is_told.is_set():
                 self._is_told.wait(_PAUSE)
+
+
+def _outcome(act: Callable[[], str]) -> str:
+    try:
+        return act()
+    except TimeoutError:
+        return "timeout"
+    except (ConnectionError, EOFError):
+        return "reset"
+    except ftplib.Error as error:
+        return str(error)
 
 
 class _Ftp(ftplib.FTP):

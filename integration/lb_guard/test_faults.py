@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from functools import partial
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_killed_server(lab: Lab, guard: Start) -> None:
         assert "Connection refused" in event.reason
         settle(lambda: by_ftp(lab), OTHERS)
     finally:
-        backend.add("vsftpd", servers.vsftpd(backend.place("vsftpd"), backend.passive_ports)).wait()
+        backend.exchange("vsftpd", partial(servers.vsftpd, passive=backend.passive_ports))
     guarding.wait("up", "b2", after=guarding.events.index(event))
 
 
@@ -107,20 +107,11 @@ def test_a_half_dead_ftp_server(lab: Lab, guard: Start) -> None:
 def announcing(lab: Lab, address: str) -> Iterator[None]:
     """Lets the FTP server of b2 announce another address for its data connections."""
     backend = lab.backends[1]
-    backend.remove("vsftpd")
-    place = backend.place("vsftpd")
-    first = servers.vsftpd(place, backend.passive_ports)
-    first.wait()
-    first.kill()
-    options = [f"-opasv_address={address}", "-olisten=YES", "-olisten_ipv6=NO"]
-    argv: list[str | Path] = ["/usr/sbin/vsftpd", place.folder / "vsftpd.conf", *options]
-    strange = servers.Server(place, argv, lambda daemon: daemon.wait_for_tcp(["127.0.0.1"], 21))
+    backend.exchange("vsftpd", partial(servers.vsftpd, passive=backend.passive_ports, announce=address))
     try:
-        strange.wait()
         yield
     finally:
-        strange.kill()
-        backend.add("vsftpd", servers.vsftpd(backend.place("vsftpd"), backend.passive_ports)).wait()
+        backend.exchange("vsftpd", partial(servers.vsftpd, passive=backend.passive_ports))
 
 
 def test_a_foreign_address_in_the_227(lab: Lab, guard: Start) -> None:
@@ -172,17 +163,7 @@ def test_a_dead_tftp_server_leaves_no_flows_behind(lab: Lab, guard: Start) -> No
 
 def test_sshd_that_is_too_busy(lab: Lab, guard: Start) -> None:
     backend = lab.backends[1]
-    backend.remove("sshd")
-    place = backend.place("sshd")
-    first = servers.sshd(place, lab.keys)
-    first.wait()
-    first.kill()
-    file = place.folder / "sshd_config"
-    file.write_text(file.read_text().replace("MaxStartups 100", "MaxStartups 2:100:2"))
-    argv: list[str | Path] = ["/usr/sbin/sshd", "-D", "-e", "-f", file]
-    busy = servers.Server(place, argv, lambda daemon: daemon.wait_for_tcp(["127.0.0.1"], 22))
-    backend.add("sshd", busy)
-    busy.wait()
+    backend.exchange("sshd", partial(servers.sshd, keys=lab.keys, max_startups="2:100:2"))
     guarding = guard(guarded(lab, "sftp", settings={"on-warning": "down"}))
     guarding.wait_all("up", *BACKENDS)
     try:
@@ -196,8 +177,7 @@ def test_sshd_that_is_too_busy(lab: Lab, guard: Start) -> None:
             assert "MaxStartups" in event.reason
         guarding.wait("up", "b2", after=guarding.events.index(event))
     finally:
-        backend.remove("sshd")
-        backend.add("sshd", servers.sshd(backend.place("sshd"), lab.keys)).wait()
+        backend.exchange("sshd", partial(servers.sshd, keys=lab.keys))
 
 
 def test_flapping_below_the_thresholds_changes_nothing(lab: Lab, guard: Start) -> None:

@@ -136,5 +136,17 @@ def cover(folder: Path) -> None:
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, place], check=True)
 
 
+def follow(module: str, page: Path, folder: Path, *namespaces: str) -> None:
+    """Runs a module that walks through a page in namespaces of its own; AssertionError with what it printed."""
+    own = ("/usr/bin/unshare", "--mount", "--uts", "--pid", *namespaces, "--fork", "--kill-child", "--mount-proc", "--")
+    # Process 1 reaps the daemons: one that was told to end would seem to live on.
+    parent = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+    words = (sys.executable, "-P", "-m", module, page, folder)
+    done = subprocess.run(
+        [*own, *parent, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
 if __name__ == "__main__":
     walk(Path(sys.argv[1]), Path(sys.argv[2]))
