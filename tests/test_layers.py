@@ -41,6 +41,7 @@ LAYERS = {
         ["dialogue"],
         ["contract", "drivers", "judging"],
         ["probe"],
+        ["batch"],
         ["plugin"],
         ["files"],
         # The protocols.

@@ -7,7 +7,7 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,10 @@ from ..guardian import lock
 from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
+from ..guardian.health import Health
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
-from ..nft import host as modules, nft as kernel
+from ..nft import nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
@@ -30,13 +31,14 @@ from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
 from .keeper import StateStore
-from .metrics import write
-from .paced import paced
+from .metrics import MetricsSnapshot
+from .pages import Pages
 from .requests import RequestHandler
-from .running import Operations, count
+from .running import Operations
 from .server import ControlServer
 from .state import StateError, StateFolder
 from .systemd import Notifier
+from .verbs import load_modules, size_of
 
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
 _BEAT = 10.0
@@ -82,6 +84,7 @@ class Service:
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
         self._endpoint: tuple[str, int] | None = None
+        self._pages = Pages(self._look, self._health, self._troubles, events)
         self._running: Operations | None = None
 
     async def run(self) -> int:
@@ -106,6 +109,7 @@ class Service:
             stack.push_async_callback(control.close)
             self._hook.start()
             stack.push_async_callback(self._hook.close)
+            stack.push_async_callback(self._pages.close)
             stack.push_async_callback(self._close_metrics)
             await self._set(settings)
             stack.push_async_callback(keeper.close)
@@ -137,7 +141,7 @@ class Service:
             else:
                 self._load_modules(configuration.farms)
                 await self._set(self._options.over(configuration.settings))
-                self._tell("reload", f"{self._options.file}: {count(configuration.farms)}")
+                self._tell("reload", f"{self._options.file}: {size_of(configuration.farms)}")
                 return await running.adopt(configuration, cut=cut)
             finally:
                 self._notifier.ready()
@@ -147,7 +151,7 @@ class Service:
         watching.add_done_callback(lambda _: self._ended.set())
         # Until it has begun there is nothing to settle.
         await asyncio.sleep(0)
-        self._tell("start", f"{self._options.file}: {count(running.farms)}")
+        self._tell("start", f"{self._options.file}: {size_of(running.farms)}")
         if stopped := sorted(running.words.stopped_of(running.farms)):
             which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
             self._tell("note", f"{which}, and refuse their clients: noidlb start lets them serve")
@@ -205,8 +209,8 @@ class Service:
         return words
 
     def _load_modules(self, farms: tuple[Farm, ...]) -> None:
-        for name in modules.load(modules.nat_helpers(farms)):
-            self._tell("note", f"the kernel lacks {name}, so data connections will fail: modprobe {name}")
+        for complaint in load_modules(farms):
+            self._tell("note", complaint)
 
     async def _set(self, settings: Settings) -> None:
         self._hook.configure(settings.hook, settings.hook_timeout)
@@ -215,7 +219,7 @@ class Service:
         await self._close_metrics()
         if settings.endpoint is None:
             return
-        server = MetricsServer(self._page)
+        server = MetricsServer(self._pages.routes)
         try:
             await server.open(*settings.endpoint)
         except GuardError as error:
@@ -223,17 +227,24 @@ class Service:
             self._tell("metrics-failed", str(error))
             return
         self._metrics, self._endpoint = server, settings.endpoint
+        self._pages.start()
 
     async def _close_metrics(self) -> None:
         if self._metrics is not None:
             await self._metrics.close()
         self._metrics = self._endpoint = None
 
-    async def _page(self) -> Sequence[bytes]:
+    async def _look(self) -> MetricsSnapshot:
         if self._running is None:
             raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return await paced(write(await self._running.view(self._role(), others)))
+        return await self._running.view(self._role(), others)
+
+    def _health(self) -> Iterator[Health]:
+        return self._running.guardian.each_health() if self._running is not None else iter(())
+
+    def _troubles(self) -> list[str]:
+        return self._running.troubles if self._running is not None else []
 
     def _role(self) -> Role:
         return read_role(self._options.run_folder)

@@ -21,7 +21,7 @@ from noidchecks.cli import commands
 from noidchecks.drivers import perform as grants
 from noidchecks.plugin.main import run
 from noidchecks.plugin.plugin import PLUGINS, parse_line
-from tests.support.docs_balancer import FARMS, PlayedKernel
+from tests.support.docs_balancer import FARMS, InterruptingKernel
 from tests.support.docs_blocks import PAGES, ROOT, Block, blocks_of
 from tests.support.docs_hosts import SFTP_LOGIN, Ask, example_hosts
 
@@ -47,7 +47,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ask, Path]
 @pytest.fixture
 def _names(hosts: tuple[Ask, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     look_up, certificate = hosts
-    monkeypatch.setattr(grants, "look_up", look_up)
+    monkeypatch.setattr("noidchecks.drivers.resolver.look_up", look_up)
     # An address is looked up like a name: no example may reach a machine that is not ours.
     monkeypatch.setattr(grants, "literal", lambda host, *_: literal(host, *_) if host.startswith("/") else None)
     # The system's authorities, as far as the examples are concerned.
@@ -60,9 +60,12 @@ def _farms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of farms in the current folder, and a kernel that is not this machine's."""
     (tmp_path / "farms.toml").write_text(FARMS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", PlayedKernel)
-    monkeypatch.setattr(PlayedKernel, "told", [])
+    monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", InterruptingKernel)
+    monkeypatch.setattr(InterruptingKernel, "told", [])
     monkeypatch.setattr("noidlb.guardian.lock.take", contextlib.nullcontext)
+    monkeypatch.setattr("noidlb.nft.nft.read", lambda: None)
+    monkeypatch.setattr("noidlb.nft.nft.run", lambda text: None)
+    monkeypatch.setattr("noidlb.nft.conntrack.end", lambda ending: 0)
 
 
 @pytest.mark.usefixtures("_names", "_farms")
@@ -91,7 +94,7 @@ def _try_python(block: Block) -> None:
         try:
             exec(compile("\n".join(block.lines), str(block), "exec"), {"__name__": "__main__"})
         except KeyboardInterrupt:
-            if not PlayedKernel.told:
+            if not InterruptingKernel.told:
                 raise
         else:
             assert "run()" not in "".join(block.lines), f"{block}: its guardian has ended by itself"

@@ -1,4 +1,4 @@
-"""survey() and survey_async(): many probes under each driver."""
+"""Tests of noidchecks.batch: survey() and survey_async()."""
 
 from __future__ import annotations
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from noidchecks import FtpProbe, Login, Result, State, UsageError
-from noidchecks.dialogue.tls import TlsSettings
+from noidchecks import FtpProbe, Login, Result, State
 from tests.conftest import Check, NewPeer
 from tests.support.certificates import Chain
 from tests.support.ftp import FtpServer
@@ -124,25 +123,3 @@ def test_without_the_chain_the_servers_own_certificate_counts(
     monkeypatch.setattr("noidchecks.dialogue.tls.TlsLayer._chain", lambda layer: [layer._object.getpeercert(True)])
     result = ask(check, server, certificate_days=(30, 14))
     assert result.text.startswith("OK - Certificate 'good.example' will expire on "), result.text
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"tls_min": "1.1", "tls": "implicit"}, "TLS version must be 1.2 or 1.3, not '1.1'"),
-        ({"tls_min": "1.2"}, "A version of TLS can only be demanded with TLS"),
-        ({"tls_pins": ("x",), "tls": "explicit"}, "TLS pin must be a SHA-256, 64 hexadecimal digits, not 'x'"),
-        ({"tls_pins": (OTHER,)}, "A certificate can only be checked with TLS"),
-    ],
-)
-def test_impossible_settings(settings: dict[str, Any], text: str) -> None:
-    with pytest.raises(UsageError, match=text):
-        FtpProbe("h", **settings)
-
-
-def test_tls_settings_are_refused_alike() -> None:
-    assert TlsSettings(pins=(OTHER.upper(),)).pins == (OTHER,)
-    with pytest.raises(UsageError, match="TLS pin must be"):
-        TlsSettings(pins=("g" * 64,))
-    with pytest.raises(UsageError, match="TLS version must be"):
-        TlsSettings(minimum="1")

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from noidchecks import DeadlineExceeded, NotConnected, PeerError, Range, Result, SshProbe, State, check_async, survey
-from noidchecks.drivers import poll
-from noidchecks.drivers.session import Session
+from noidchecks.drivers.session import Session, run
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
 from tests.support.ssh import HOLD, LISTEN, RESET, Step, refused_port, serve
 from tests.support.waiting import DEADLINES, LONG
@@ -220,7 +219,7 @@ def test_reset_before_the_connection_was_looked_at(said: bytes, text: str | None
         peer.sendall(said)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()
-        poll.run(session)
+        run(session)
     result = probe.judge(session.value, session.timings)
     assert "connect to address" not in result.text
     assert text is None or line_of(result) == text

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from noidchecks import File, Identity, Login, SshProbe, State, UsageError
+from noidchecks import Identity, Login, State
 from tests.support.sftp import Conduct, sftp_server, want_new_password
 from tests.support.ssh_logins import BOB, FINE, KEY, Check, probe
 
@@ -193,18 +193,3 @@ def test_refused(run: Check, folder: Path, login: Login, conduct: Conduct, why: 
     assert result.failure is not None
     assert result.failure.phase == "login"
     assert "wrong" not in str(result) + repr(result)
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"sftp": True}, "An SFTP session needs a user to log in as"),
-        ({"get": File("x")}, "An SFTP session needs a user to log in as"),
-        ({"agent": True}, "An identity or an agent needs a user to log in as"),
-        ({"login": Login("bob", "")}, "User bob needs an identity, an agent or a password"),
-        ({"login": BOB, "put": "a\nb"}, "Directory must not hold line ends or NUL"),
-    ],
-)
-def test_settings_that_make_no_sense(settings: dict[str, Any], text: str) -> None:
-    with pytest.raises(UsageError, match=text):
-        SshProbe("127.0.0.1", **settings)
