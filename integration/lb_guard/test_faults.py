@@ -91,7 +91,7 @@ def test_a_hung_server_that_a_tcp_check_would_take_for_healthy(lab: Lab, guard: 
 def test_a_half_dead_ftp_server(lab: Lab, guard: Start) -> None:
     """Control answers, the data ports are closed: a look at the greeting alone would not find it out."""
     plain = guarded(lab, "ftp", name="plain", ports=[2121], every={"port": 21})
-    deep = guarded(lab, "ftp", command=DEEP, settings={"timeout": "2s"})
+    deep = guarded(lab, "ftp", command=DEEP)
     guarding = guard(plain + deep)
     guarding.wait_all("up", *BACKENDS)
     with fault(lab.backends[1], NO_PASSIVE_DATA):
@@ -115,7 +115,7 @@ def announcing(lab: Lab, address: str) -> Iterator[None]:
 
 
 def test_a_foreign_address_in_the_227(lab: Lab, guard: Start) -> None:
-    text = guarded(lab, "ftp", command=DEEP, settings={"timeout": "2s"})
+    text = guarded(lab, "ftp", command=DEEP)
     guarding = guard(text)
     guarding.wait_all("up", *BACKENDS)
     with announcing(lab, "10.9.9.9"):

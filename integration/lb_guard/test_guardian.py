@@ -49,7 +49,8 @@ def test_a_killed_guardian_disturbs_nobody_and_its_successor_trusts_the_table(
 
 
 def test_a_reload_under_load_disturbs_nobody(lab: Lab, guard: Start, names: int) -> None:
-    text = guarded(lab, "tcp", ports=[names], command=COMMAND)
+    # None is down because the machine is slow.
+    text = guarded(lab, "tcp", ports=[names], command=COMMAND, settings={"timeout": "20s"})
     guarding = guard(text)
     guarding.wait_all("up", *BACKENDS)
     until(lambda: reached(lab, names) == set(BACKENDS))

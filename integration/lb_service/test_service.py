@@ -18,6 +18,7 @@ from integration.lab import Lab, vip
 from integration.lab.faults import REFUSE, fault
 from integration.lab.names import ask_often
 from integration.lb.balance import flows
+from integration.lb.farms import Value
 from integration.lb_guard.farms import guarded
 from integration.lb_guard.traffic import reached, traffic
 from integration.lb_service.serving import Serving
@@ -37,8 +38,9 @@ NET_ADMIN = (
 )
 
 
-def text(lab: Lab, names: int, **settings: object) -> str:
-    return guarded(lab, "tcp", ports=[names], command=COMMAND, **settings)  # type: ignore[arg-type]  # farm settings of any kind
+def text(lab: Lab, names: int, **settings: Value) -> str:
+    """A farm whose backends are never down because the machine is slow."""
+    return guarded(lab, "tcp", ports=[names], command=COMMAND, settings={"timeout": "20s", **settings})
 
 
 @pytest.fixture
@@ -222,7 +224,7 @@ def test_one_capability_is_enough(lab: Lab, names: int, serve: Serve) -> None:
     os.chown(before.state, 65534, 65534)
     os.chown(before.folder, 65534, 65534)
     udp = guarded(lab, "udp", name="udp", ports=[names], command=COMMAND)
-    one = serve(text(lab, names, settings={"cut-connections": True}) + udp, before=NET_ADMIN)
+    one = serve(text(lab, names, **{"cut-connections": True}) + udp, before=NET_ADMIN)
     one.wait_all("up", *BACKENDS)
     until(lambda: reached(lab, names) == set(BACKENDS))
     ask_often(lab.client, vip(4), names, 9)
