@@ -176,8 +176,8 @@ def test_new_connections_go_where_the_fewest_are(lab: Lab, guard: Start) -> None
         guarding.reload(guarded(lab, "ftp", scheduler="least-connections"))
         until(lambda: set(totals(lab)) == set(BACKENDS))
         # Some steps, of a few seconds each.
-        for _ in range(6):
-            time.sleep(10)
+        for _ in range(30):
+            time.sleep(2)
             before = totals(lab)
             for _ in range(60):
                 connect(lab).close()

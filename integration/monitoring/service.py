@@ -40,7 +40,7 @@ class Monitor(Protocol):
     def services(self) -> dict[Key, Service]: ...
 
 
-def wait_for_all(monitor: Monitor, names: Iterable[str], *, patience: float = 120.0) -> dict[str, Service]:
+def wait_for_all(monitor: Monitor, names: Iterable[str], *, patience: float = 180.0) -> dict[str, Service]:
     """Asks until each of these services of the host `lab` has a result, and returns them by name."""
     end = time.monotonic() + patience
     while True:
@@ -53,7 +53,7 @@ def wait_for_all(monitor: Monitor, names: Iterable[str], *, patience: float = 12
         time.sleep(0.1)
 
 
-def wait_for(monitor: Monitor, key: Key, condition: Callable[[Service], bool], *, patience: float = 60.0) -> Service:
+def wait_for(monitor: Monitor, key: Key, condition: Callable[[Service], bool], *, patience: float = 180.0) -> Service:
     """Asks until the service is as wanted and returns it; TimeoutError with what it is instead."""
     end = time.monotonic() + patience
     while True:

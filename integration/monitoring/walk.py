@@ -17,7 +17,7 @@ from integration.servers import UNPACKED
 from tests.support.docs_blocks import blocks_of
 
 # Seconds until what a page shows must be there.
-PATIENCE = 120
+PATIENCE = 600
 
 # The user that Debian's packages make. Here it is root by another name, because the checkout may be closed to others.
 _ACCOUNTS = (
@@ -48,14 +48,14 @@ done
 [ "$1" = restart ] || exit 1
 if [ -s /run/$2.started ]; then
     kill "$(cat /run/$2.started)"
-    for i in $(seq 400); do kill -0 "$(cat /run/$2.started)" 2>/dev/null || break; sleep 0.05; done
+    for i in $(seq 6000); do kill -0 "$(cat /run/$2.started)" 2>/dev/null || break; sleep 0.05; done
 fi
 case $2 in
 nagios4) nagios4 /etc/nagios4/nagios.cfg >/run/$2.out 2>&1 & ;;
 icinga2) /usr/lib/icinga2/prepare-dirs /usr/lib/icinga2/icinga2 && icinga2 daemon >/run/$2.out 2>&1 & ;;
 esac
 echo $! >/run/$2.started
-for i in $(seq 400); do
+for i in $(seq 6000); do
     case $2 in
     nagios4) [ -p /var/lib/nagios4/rw/nagios.cmd ] && exit 0 ;;
     icinga2) grep -qs 'Activated all objects' /run/icinga2.out && exit 0 ;;
