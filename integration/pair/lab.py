@@ -199,7 +199,7 @@ def paced(namespaces: list[Namespace], rate: str = "100mbit") -> Iterator[Callab
     def pace(rate: str, verb: str = "change") -> None:
         for namespace in namespaces:
             device = ("tc", "qdisc", verb, "dev", "eth0", "root")
-            namespace.run((*device, "tbf", "rate", rate, "burst", "64kb", "limit", "1mb"))
+            namespace.run((*device, "tbf", "rate", rate, "burst", "64kb", "limit", "256kb"))
 
     pace(rate, "add")
     try:
