@@ -42,13 +42,13 @@ class Plan:
             kernel.run(batch)
 
 
-def plan(farms: tuple[Farm, ...], words: Overrides, conditions: Conditions | None = None) -> Plan:
+def plan(farms: tuple[Farm, ...], overrides: Overrides, conditions: Conditions | None = None) -> Plan:
     """Compares the kernel's table with the one that farms and overrides want; changes nothing.
 
     conditions, where given, replace the states of the overrides: the guardian's merged ones.
     """
-    wanted = words.conditions() if conditions is None else conditions
-    return compare(kernel.read(), compile_table(farms, wanted, words.stopped_of(farms)))
+    wanted = overrides.conditions() if conditions is None else conditions
+    return compare(kernel.read(), compile_table(farms, wanted, overrides.stopped_of(farms)))
 
 
 def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:
