@@ -121,7 +121,7 @@ $(VENV)/installed: $(VENV)/ready $(SOURCES)
 
 $(VENV)/installed-demo: $(VENV)/ready $(SOURCES)
 	@echo 'Installing noidchecks and the servers of its demonstration in $(VENV) ...'
-	@$(PIP) install --compile '.[demo]'
+	@$(PIP) install --compile '.[demo,exporter]'
 	@touch $(VENV)/installed $@
 
 # The last line puts the checkout behind the installed packages: `tests` and `integration` are found there, and only
@@ -138,6 +138,6 @@ $(FLOORS)/installed: $(VENV)/ready $(SOURCES) tests/floors.py
 	@[ -x $(FLOORS)/bin/python ] || $(or $(NEWER),$(PYTHON)) -m venv --clear $(FLOORS)
 	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --upgrade 'pip>=25.1'
 	@$(BIN)/python tests/floors.py >$(FLOORS)/floors.txt
-	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo]'
+	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo,exporter]'
 	@$(FLOORS)/bin/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@

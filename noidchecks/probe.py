@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
+from .drivers.perform import PERFORM
 from .drivers.session import Session
 from .errors import LocalError, ProbeError, forget_frames
 from .status.perfdata import Metric
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from .contract import Probe as Probe
     from .dialogue.operations import Dialogue
+    from .drivers.perform import Performers
     from .drivers.poll import WaitUntil
 
     P = TypeVar("P", bound=Probe)
@@ -158,10 +160,13 @@ def _bounded(concurrency: int) -> int:
     return concurrency if soft == resource.RLIM_INFINITY else max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))
 
 
-def start(probe: Probe, *, transcript: bool = False) -> Session:
-    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails."""
+def start(probe: Probe, *, transcript: bool = False, perform: Performers = PERFORM) -> Session:
+    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails.
+
+    perform may have other performers of its operations than the drivers'.
+    """
     try:
-        return Session(probe.dialogue(), probe.timeout, transcript=transcript)
+        return Session(probe.dialogue(), probe.timeout, transcript=transcript, perform=perform)
     except Exception as defect:
         return Session(_fail(defect), 0)
 
