@@ -50,7 +50,7 @@ class _Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self.transport is not None:
-            self._unread = asyncio.get_running_loop().call_later(UNREAD, self.transport.abort)
+            self._unread = asyncio.get_running_loop().call_later(UNREAD, self._clients.drop, self)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
@@ -91,6 +91,9 @@ class Clients:
         self._silent: tuple[dict[_Client, None], dict[_Client, None]] = {}, {}
         self._listeners: list[tuple[socket.socket, asyncio.Task[None]]] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        # Requests under way, whose answers may be half written.
+        self._busy = 0
+        self._settled = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._arriving) + len(self._connected)
@@ -110,6 +113,12 @@ class Clients:
             await asyncio.gather(task, return_exceptions=True)
             listener.close()
         self._listeners.clear()
+
+    async def settle(self) -> None:
+        """Waits until no request is under way."""
+        self._settled.clear()
+        if self._busy:
+            await self._settled.wait()
 
     async def close(self) -> None:
         """Hangs up on everybody."""
@@ -134,12 +143,20 @@ class Clients:
             silent.pop(client, None)
         # Requests that it sends ahead of the answers wait in the kernel, not in our memory.
         client.transport.pause_reading()
+        self._busy += 1
         try:
             yield
         finally:
+            self._busy -= 1
+            # aiohttp writes the answer when this has returned.
+            self._loop.call_soon(self._settle_if_idle)
             if not client.transport.is_closing():
                 client.transport.resume_reading()
                 self._be_silent(client)
+
+    def _settle_if_idle(self) -> None:
+        if not self._busy:
+            self._settled.set()
 
     def take(self, client: _Client, transport: asyncio.Transport) -> None:
         """Gives a client its place."""
@@ -173,6 +190,8 @@ class Clients:
             task = asyncio.create_task(self._welcome(connection))
             self._arriving[task] = None
             task.add_done_callback(lambda done: self._arriving.pop(done, None))
+            # A full queue of connections would otherwise be accepted in one go, before any of them is served.
+            await asyncio.sleep(0)
 
     async def _welcome(self, connection: socket.socket) -> None:
         tls = self._tls()
@@ -190,20 +209,32 @@ class Clients:
 
     def _make_room(self) -> bool:
         """Hangs up on the client that has been silent longest, and tells whether there was one."""
-        if self._tls() is not None and self._arriving:
-            # A handshake that never ends is the silence of a client over TLS.
-            task = next(iter(self._arriving))
+        strangers, known = self._silent
+        # A handshake that never ends is the silence of a client over TLS.
+        shakes_hands = self._tls() is not None
+        return (
+            (shakes_hands and self._drop_arriving())
+            or self._drop_first(strangers)
+            or self._drop_arriving()
+            or self._drop_first(known)
+        )
+
+    def _drop_arriving(self) -> bool:
+        for task in self._arriving:
             del self._arriving[task]
             task.cancel()
             self._dropped()
             return True
-        for silent in self._silent:
-            for client in silent:
-                self._drop(client)
-                return True
         return False
 
-    def _drop(self, client: _Client) -> None:
+    def _drop_first(self, silent: dict[_Client, None]) -> bool:
+        for client in silent:
+            self.drop(client)
+            return True
+        return False
+
+    def drop(self, client: _Client) -> None:
+        """Hangs up on a client."""
         self._dropped()
         # At once, and not when the loop has told it: the next one counts places before that.
         self.release(client)
@@ -214,5 +245,5 @@ class Clients:
         now = self._loop.time()
         for silent, patience in zip(self._silent, (FIRST_REQUEST, NEXT_REQUEST), strict=True):
             while silent and now - (client := next(iter(silent))).silent_since > patience:
-                self._drop(client)
+                self.drop(client)
         self._sweeper = self._loop.call_later(_SWEEP, self._sweep)

@@ -133,6 +133,9 @@ def _facts(facts: Mapping[str, object]) -> Iterator[str]:
             yield from family(name, "gauge", f"{text}, in seconds since 1970", [("", _seconds(facts[fact]))])
     for name, text, labels in _INFOS:
         found = {label: str(facts[fact]) for label, fact in labels.items() if facts.get(fact)}
+        if "version" in found:
+            # OpenSSL writes TLSv1.3, blackbox_exporter TLS 1.3.
+            found["version"] = found["version"].replace("TLSv", "TLS ")
         if found:
             yield from family(
                 name, "gauge", text, [(label_pairs({label: found.get(label, "") for label in labels}), 1)]

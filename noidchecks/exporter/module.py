@@ -30,8 +30,8 @@ class Module(Value):
     """A plugin's command line that has been read once.
 
     timeout is its own deadline in seconds, None when its command line names none; phases are those that a healthy
-    server goes through. by_host says that the login depends on the host, fault why the module cannot be used, "" when
-    it can. template is the probe of no host in particular, None where the login depends on it.
+    server goes through. template is the probe of no host in particular, None where an auth file has a login for each
+    host. fault says why the module cannot be used, "" when it can.
     """
 
     name: str
@@ -40,7 +40,6 @@ class Module(Value):
     words: tuple[str, ...]
     timeout: float | None
     phases: tuple[str, ...]
-    by_host: bool
     fault: str
     template: Server | None
 
@@ -53,7 +52,6 @@ class Module(Value):
         words: tuple[str, ...] = (),
         timeout: float | None = None,
         phases: tuple[str, ...] = (),
-        by_host: bool = False,
         fault: str = "",
         template: Server | None = None,
     ) -> None:
@@ -63,15 +61,11 @@ class Module(Value):
         """Returns the probe of a target with a deadline in seconds; RequestError when the module cannot be used."""
         if self.fault:
             raise RequestError(f"module {self.name} cannot be used: {self.fault}")
-        if self.by_host:
-            try:
-                found = _parse(self.plugin, target.host, self.words)
-            except UsageError as error:
-                raise RequestError(f"module {self.name}: {error}") from None
-        else:
-            assert self.template is not None  # noqa: S101  # only a module by host has none
-            found = self.template
-        return found.replace(host=target.host, port=target.port or found.port, timeout=timeout)
+        try:
+            found = _parse(self.plugin, target.host, self.words) if self.template is None else self.template
+            return found.replace(host=target.host, port=target.port or found.port, timeout=timeout)
+        except UsageError as error:
+            raise RequestError(f"module {self.name}: {error}") from None
 
     @property
     def shown(self) -> str:
@@ -96,8 +90,7 @@ def read_module(name: str, line: str) -> Module:
             word for row, value in _STRICT.get(plugin.name, ()) if row not in names for word in (f"--{row}", value)
         ]
         arguments = (*strict, *arguments)
-        by_host = "auth-file" in names
-        probe = _validated(plugin.name, arguments, by_host=by_host)
+        probe = _validated(plugin.name, arguments, by_host="auth-file" in names)
     except InformationWanted:
         raise ConfigurationError(f"module {name}: the command line asks for help, not for a check") from None
     except UsageError as error:
@@ -112,8 +105,7 @@ def read_module(name: str, line: str) -> Module:
         words=arguments,
         timeout=timeout,
         phases=_phases(probe),
-        by_host=by_host,
-        template=probe,
+        template=None if "auth-file" in names else probe,
     )
 
 
