@@ -20,7 +20,7 @@ FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider $(PARALLEL
 
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
-	$(shell find noidchecks nagios lb -name __pycache__ -prune -o -print 2>/dev/null)
+	$(shell find noidchecks nagios lb packaging/share -name __pycache__ -prune -o -print 2>/dev/null)
 # Those that can be run; the others help them.
 BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py))))
 
@@ -42,7 +42,7 @@ help:
 	@echo 'make fuzz         mutated input for all that reads what a peer says, a minute for each target'
 	@echo 'make integration  the tests against real servers, as root on Debian'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
-	@echo 'make docs         the option tables of docs/, and the executables and commands of nagios/'
+	@echo 'make docs         option tables of docs/, executables and commands of nagios/, manual pages, completion'
 	@echo 'make clean        remove everything that was built'
 
 install: $(VENV)/installed
@@ -51,7 +51,7 @@ install: $(VENV)/installed
 demo: $(VENV)/installed-demo
 	@$(BIN)/noidchecks demo
 	@[ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || integration/prepare --demo || true
-	@$(BIN)/noidlb demo
+	@$(BIN)/python -P -m integration.demo
 
 test: lint both
 	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
@@ -95,9 +95,11 @@ bench: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
 	@for bench in $(BENCHES); do echo "== $$bench"; integration/run $(BIN)/python -P -m integration.bench.$$bench || exit; done
 
-docs: $(VENV)/installed
+docs: $(VENV)/installed $(VENV)/installed-tools
 	$(BIN)/python -P docs/generate.py
 	$(BIN)/python -P nagios/generate.py
+	$(BIN)/python -P -m docs.man.generate
+	$(BIN)/python -P -m docs.completion.generate
 
 clean:
 	rm -rf $(VENV) $(FLOORS) fuzz-findings build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -119,17 +121,16 @@ $(VENV)/installed: $(VENV)/ready $(SOURCES)
 	@$(PIP) install --compile .
 	@touch $@
 
+# checkout.pth puts the checkout behind the installed packages: `tests` and `integration` are found there, and only they.
 $(VENV)/installed-demo: $(VENV)/ready $(SOURCES)
 	@echo 'Installing noidchecks and the servers of its demonstration in $(VENV) ...'
 	@$(PIP) install --compile '.[demo,exporter]'
+	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $(VENV)/installed $@
 
-# The last line puts the checkout behind the installed packages: `tests` and `integration` are found there, and only
-# they.
 $(VENV)/installed-tools: $(VENV)/ready pyproject.toml
 	@echo 'Installing the test tools ...'
 	@$(PIP) install --compile --group test --group lint
-	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@
 
 $(FLOORS)/installed: $(VENV)/ready $(SOURCES) tests/floors.py

@@ -28,6 +28,11 @@ class Data(Enum):
     PORT = "PORT"
     EPRT = "EPRT"
 
+    @classmethod
+    def usual(cls, version: int, *, passive: bool) -> Data:
+        """Returns what clients without options take: the older command in IPv4, which RFC 2428 has replaced in IPv6."""
+        return (cls.PASV if passive else cls.PORT) if version == 4 else (cls.EPSV if passive else cls.EPRT)
+
     @property
     def is_passive(self) -> bool:
         """Whether the client makes the data connections."""

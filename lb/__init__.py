@@ -1,7 +1,7 @@
 """FTP, TFTP and SFTP farms on nftables.
 
 The core: farm.py, overrides.py, events.py, errors.py   what a farm is, and what the operator and the guardian say
-          config/      a TOML file -> farms
+          config/      a TOML file -> one Configuration: farms, settings, pair
           nft/         farms and the conditions of backends -> a table -> the smallest transaction
           guardian/    probes -> health (rise and fall) -> conditions -> the kernel, again and again
 The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, status.py, cli/.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config.load import load
+    from .config.load import Configuration, load
     from .errors import FarmError
     from .events import Event, EventLog
     from .guardian.applier import NftApplier
@@ -22,11 +22,23 @@ if TYPE_CHECKING:
     from .nft.run import KernelError
     from .overrides import Overrides
 
-__all__ = ["Guardian", "load", "Overrides", "NftApplier", "EventLog", "Event", "FarmError", "GuardError", "KernelError"]
+__all__ = [
+    "Guardian",
+    "load",
+    "Configuration",
+    "Overrides",
+    "NftApplier",
+    "EventLog",
+    "Event",
+    "FarmError",
+    "GuardError",
+    "KernelError",
+]
 
 _HOMES = {
     "Guardian": "noidlb.guardian.guardian",
     "load": "noidlb.config.load",
+    "Configuration": "noidlb.config.load",
     "Overrides": "noidlb.overrides",
     "NftApplier": "noidlb.guardian.applier",
     "EventLog": "noidlb.events",

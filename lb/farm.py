@@ -213,7 +213,7 @@ class Farm:
         require(bool(ports), "ports", f"must be given for protocol {self.protocol.value}")
         for port in ports:
             _require_port(port, "ports")
-        _require_distinct(ports, "ports")
+        require_distinct(ports, "ports")
         if self.protocol is Protocol.FTP and 20 in ports:
             # 20 is where active data connections come from; the helper sees to them, nobody connects to it.
             ports = tuple(port for port in ports if port != 20)
@@ -223,7 +223,7 @@ class Farm:
     def _require_vip(self) -> None:
         require(bool(self.vip), "vip", "must hold at least one address")
         require_hosts(self.vip, "vip")
-        _require_distinct(self.vip, "vip")
+        require_distinct(self.vip, "vip")
 
     def _require_families(self) -> None:
         errors = Errors()
@@ -241,7 +241,7 @@ class Farm:
         require(1 <= count <= MAX_BACKENDS, "backends", f"must be 1 to {MAX_BACKENDS} backends, not {count}")
         errors = Errors()
         with errors:
-            _require_distinct([backend.name for backend in self.backends], "backends", "name")
+            require_distinct([backend.name for backend in self.backends], "backends", "name")
         vips = set(self.vip)
         servers: dict[tuple[IPAddress, int], str] = {}
         for number, backend in enumerate(self.backends):
@@ -285,49 +285,6 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def require_disjoint(farms: tuple[Farm, ...]) -> None:
-    """Checks that no two farms have one name or claim the same VIP, transport and port; FarmError."""
-    errors = Errors()
-    with errors:
-        _require_distinct([farm.name for farm in farms], "farms", "name")
-    claims: dict[tuple[str, IPAddress, int], Farm] = {}
-    for farm in farms:
-        for transport, vip, port in farm.services:
-            if (owner := claims.setdefault((transport, vip, port), farm)) is not farm:
-                message = f"{transport} {vip} port {port} belongs to farm {owner.name}: it must not be claimed twice"
-                errors.add(FarmError(f"farms.{farm.name}.vip", message))
-    with errors:
-        _require_disjoint_backends(farms, claims)
-    errors.check()
-
-
-def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, IPAddress, int], Farm]) -> None:
-    errors = Errors()
-    vips = {vip: owner.name for (_, vip, _), owner in claims.items()}
-    ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
-    for farm in farms:
-        for number, backend in enumerate(farm.backends):
-            path = f"farms.{farm.name}.backends[{number}]"
-            for vip in backend.address:
-                # A packet is translated once: sent to a VIP, it would end at the balancer's own daemon.
-                message = f"must not be a VIP, as {vip} is of farm {vips.get(vip)}"
-                errors.require(vip not in vips, f"{path}.address", message)
-            if backend.passive_ports is None:
-                continue
-            path += ".passive-ports"
-            low, high = backend.passive_ports
-            for vip in farm.vip:
-                for start, end, other, _ in ranges.get(vip, []):
-                    overlap = other is not farm and low <= end and start <= high
-                    errors.require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
-                ranges.setdefault(vip, []).append((low, high, farm, path))
-    for (transport, vip, port), owner in claims.items():
-        for low, high, _, path in ranges.get(vip, []):
-            holds = transport == "tcp" and low <= port <= high
-            errors.require(not holds, path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
-    errors.check()
-
-
 def _require_name(name: str) -> None:
     require(is_name(name), "name", f"{NAME_RULE}, not {name[:64]!r}")
 
@@ -336,7 +293,8 @@ def _require_port(port: int, path: str) -> None:
     require(1 <= port <= 65535, path, f"must be 1 to 65535, not {port}")
 
 
-def _require_distinct(values: Iterable[object], path: str, what: str = "value") -> None:
+def require_distinct(values: Iterable[object], path: str, what: str = "value") -> None:
+    """Checks that no value stands there twice; FarmError."""
     seen: set[object] = set()
     for value in values:
         require(value not in seen, path, f"must not hold the {what} {value} twice")

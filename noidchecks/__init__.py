@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .batch import survey as survey, survey_async as survey_async
     from .contract import Probe as Probe
     from .errors import (
         DeadlineExceeded as DeadlineExceeded,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .ftp.active import Active as Active
     from .ftp.probe import FtpProbe as FtpProbe
     from .plugin.plugin import Command as Command, parse_line as parse_line
-    from .probe import check as check, check_async as check_async, survey as survey, survey_async as survey_async
+    from .probe import check as check, check_async as check_async
     from .ssh.identity import Identity as Identity
     from .ssh.probe import SshProbe as SshProbe
     from .status.perfdata import Metric as Metric
@@ -67,8 +68,8 @@ _PUBLIC = {
     "check_async": "probe",
     "parse_line": "plugin.plugin",
     "printable": "status.text",
-    "survey": "probe",
-    "survey_async": "probe",
+    "survey": "batch",
+    "survey_async": "batch",
     "worst": "status.state",
 }
 

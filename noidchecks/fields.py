@@ -71,19 +71,37 @@ class _Field:
 
 
 class _Declaration:
-    """What a class declares: all fields, those with text, those with tuples, and the types that were right before."""
+    """What a class declares: its fields by name, those with text, those with tuples, the types that were right before.
 
-    __slots__ = ("fields", "texts", "tuples", "values", "right")
+    A field is only made when a value of it is looked at: a plugin makes one probe, most of whose fields are as usual.
+    """
+
+    __slots__ = ("names", "texts", "tuples", "values", "right", "_annotations", "_fields")
 
     def __init__(self, kind: type[Value]) -> None:
-        annotations: dict[str, str] = {}
+        self.names = kind._fields
+        self._annotations: dict[str, str] = {}
         for base in reversed(kind.__mro__):
-            annotations |= getattr(base, "__annotations__", {})
-        self.fields = tuple(_Field(name, annotations[name]) for name in kind._fields)
-        self.texts = tuple(field.name for field in self.fields if str in field.plain)
-        self.tuples = tuple(field for field in self.fields if field.items is not None)
-        self.values = attrgetter(*kind._fields)
+            self._annotations |= getattr(base, "__annotations__", {})
+        self.texts = [name for name in self.names if "str" in self._annotations[name].split(" | ")]
+        self.tuples = [name for name in self.names if "tuple[" in self._annotations[name]]
+        self.values = attrgetter(*self.names)
         self.right: set[tuple[type, ...]] = set()
+        self._fields: dict[str, _Field] = {}
+
+    def takes(self, name: str, value: object) -> bool:
+        """Tells whether a field may have the value."""
+        annotation = self._annotations[name]
+        if annotation in _PLAIN and type(value) in _PLAIN[annotation][0]:
+            return True
+        return (value is None and annotation.endswith(" | None")) or self.field(name).takes(value)
+
+    def field(self, name: str) -> _Field:
+        """Returns what is declared of a field."""
+        field = self._fields.get(name)
+        if field is None:
+            field = self._fields[name] = _Field(name, self._annotations[name])
+        return field
 
 
 def require_types(value: Value) -> None:
@@ -97,10 +115,11 @@ def require_types(value: Value) -> None:
     # A survey makes thousands of probes, and nearly all of them have fields of the same types.
     types = tuple(map(type, declared.values(value)))
     is_known = types in declared.right
-    for field in declared.tuples if is_known else declared.fields:
-        found = getattr(value, field.name)
-        if not field.takes(found):
-            raise UsageError(f"{field.name} must be {field.words}, not {_type_words(field, found)}")
+    for name in declared.tuples if is_known else declared.names:
+        found = getattr(value, name)
+        if not declared.takes(name, found):
+            field = declared.field(name)
+            raise UsageError(f"{name} must be {field.words}, not {_type_words(field, found)}")
     if not is_known:
         declared.right.add(types)
     for name in declared.texts:

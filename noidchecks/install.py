@@ -20,18 +20,26 @@ if TYPE_CHECKING:
 
 # The line that every executable of ours has, in any installation.
 _MARK = b"from noidchecks.plugin.main import main\n"
+# Below the prefix of an installation; a distribution keeps them out of PATH, where another package has the same names.
+_PLUGIN_FOLDERS = ("bin", "lib/noidchecks/plugins")
 
 
 def executables() -> dict[str, Path]:
-    """Returns the path of each plugin in this installation; UsageError when there is none."""
-    files = _installed_files()
-    return {name: _only(path for path in files if path.name == name and path.parent.name == "bin") for name in PLUGINS}
+    """Returns the path of each plugin in this installation; UsageError when one is nowhere."""
+    listed = [path for path in _listed_files() if path.parent.name == "bin"]
+    folders = [prefix / place for prefix in _prefixes() for place in _PLUGIN_FOLDERS]
+    found = {}
+    for name in PLUGINS:
+        places = [*(path for path in listed if path.name == name), *(folder / name for folder in folders)]
+        found[name] = _first(places, _is_plugin, f"the plugin {name}")
+    return found
 
 
 def definitions() -> Path:
     """Returns the folder of the definitions for Nagios and Icinga 2; UsageError when they are not installed."""
-    files = _installed_files()
-    return _only(path.parent for path in files if path.parts[-3:] == ("noidchecks", "nagios", "commands.cfg"))
+    listed = [path.parent for path in _listed_files() if path.parts[-3:] == ("noidchecks", "nagios", "commands.cfg")]
+    places = [*listed, *(prefix / "share" / "noidchecks" / "nagios" for prefix in _prefixes())]
+    return _first(places, lambda folder: (folder / "commands.cfg").is_file(), "the definitions")
 
 
 def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str = "", dry_run: bool = False) -> State:
@@ -83,10 +91,7 @@ def is_ours(link: Path) -> bool:
     A copy is not ours: it may have been changed. Neither is a link that leads nowhere: nobody can tell any more.
     """
     try:
-        if not link.is_symlink():
-            return False
-        with open(open_regular(link), "rb") as file:
-            return _MARK in file.read(1000)
+        return link.is_symlink() and _is_plugin(link)
     except OSError:
         return False
 
@@ -129,7 +134,16 @@ def _closed_places(program: Path) -> Iterable[Path]:
             yield place
 
 
-def _installed_files() -> list[Path]:
+def _is_plugin(path: Path) -> bool:
+    try:
+        with open(open_regular(path), "rb") as file:
+            return _MARK in file.read(1000)
+    except OSError:
+        return False
+
+
+def _listed_files() -> list[Path]:
+    """Returns the files that the installer has listed; distributions strip the list from their packages."""
     try:
         listed = distribution("noidchecks").files or []
     except PackageNotFoundError:
@@ -138,8 +152,18 @@ def _installed_files() -> list[Path]:
     return [Path(os.path.abspath(path.locate())) for path in listed]
 
 
-def _only(found: Iterable[Path]) -> Path:
-    for path in found:
-        if path.exists():
-            return path
-    raise UsageError("noidchecks was not installed by pip: its plugins and definitions are not where they should be")
+def _prefixes() -> list[Path]:
+    """Returns the folders that may have bin/ and share/ of this installation, by where this file is.
+
+    PREFIX/lib/python3/dist-packages/noidchecks in a distribution's package, PREFIX/noidchecks after pip --target.
+    """
+    package = Path(os.path.abspath(__file__)).parent
+    return [package.parent, *(place.parent for place in package.parents if place.name in ("lib", "lib64"))][:2]
+
+
+def _first(places: list[Path], suits: Callable[[Path], bool], what: str) -> Path:
+    for place in places:
+        if suits(place):
+            return place
+    searched = ", ".join(str(place) for place in dict.fromkeys(places))
+    raise UsageError(f"{what} of this installation cannot be found: not in {searched}")

@@ -45,7 +45,7 @@ footer{margin-top:1rem;margin-bottom:2rem}
 .bad{color:var(--bad);background:var(--bad-bg)}.idle{color:var(--idle);background:var(--idle-bg)}
 .alert{border-radius:6px;padding:.4rem .7rem;margin:.5rem 0}
 table{width:100%;border-collapse:collapse;margin-top:.5rem}
-th{text-align:left;font-weight:500;padding:.15rem .6rem .15rem 0}
+th{text-align:left;font-weight:500;padding:.15rem .6rem .15rem 0;white-space:nowrap}
 td{border-top:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:top}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .name{font-weight:600}
@@ -53,6 +53,7 @@ td{border-top:1px solid var(--line);padding:.3rem .6rem .3rem 0;vertical-align:t
 form{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}
 input,button{font:inherit;color:inherit;background:var(--card);border:1px solid var(--muted);border-radius:5px;
 padding:.25rem .5rem;min-width:0}
+ul{margin:.4rem 0;padding-left:1.1rem}
 svg{display:block;max-width:100%}
 .trace{fill:none;stroke:var(--trace);stroke-width:1.3;vector-effect:non-scaling-stroke}
 .fall{fill:var(--fall)}.ground{stroke:var(--line);vector-effect:non-scaling-stroke}

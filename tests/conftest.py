@@ -15,7 +15,10 @@ from hypothesis import HealthCheck, settings
 
 import noidchecks
 from noidchecks import Result
+from noidchecks.address import Address
+from noidchecks.drivers import resolver
 from tests.support.peers import Peer, Step
+from tests.support.talk import Names
 from tests.support.waiting import LONG
 
 # A busy machine is slow, and no counterexample.
@@ -108,3 +111,15 @@ def nothing_left() -> Iterator[Callable[[], None]]:
 
     yield ask
     ask()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
+    """What names resolve to, in place of the machine's resolver; literals resolve as ever."""
+    known: Names = {}
+
+    def addresses(name: bytes, port: int, family: int, kind: int) -> tuple[Address, ...]:
+        return known[name]()
+
+    monkeypatch.setattr(resolver, "_addresses", addresses)
+    return known  # type: ignore[return-value]  # a plain value is a fixture too

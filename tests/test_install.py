@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -197,3 +198,60 @@ def test_the_installed_plugins_are_linked_and_run(folder: Path, capsys: pytest.C
     place = Path(capsys.readouterr().out.rstrip("\n"))
     for path in (ROOT / "nagios").rglob("*.c*f*"):
         assert (place / path.relative_to(ROOT / "nagios")).read_bytes() == path.read_bytes()
+
+
+DISTRIBUTED = "lib/python3/dist-packages"
+
+
+def strip(prefix: Path, site: str, plugins: str) -> Path:
+    """An installation below the prefix as a distribution makes it: without the list of its files."""
+    packages = prefix / site
+    source = Path(install.__file__).parent
+    shutil.copytree(source, packages / "noidchecks", ignore=shutil.ignore_patterns("__pycache__"))
+    (packages / "noidchecks-0.1.0.dist-info").mkdir()
+    (packages / "noidchecks-0.1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: noidchecks\n")
+    shutil.copytree(ROOT / "nagios", prefix / "share" / "noidchecks" / "nagios")
+    shutil.copytree(ROOT / "nagios" / "plugins", prefix / plugins)
+    return packages
+
+
+def run_there(packages: Path, *words: str) -> tuple[int, str]:
+    """The exit code and the output of noidchecks in that installation."""
+    script = "import sys; sys.path.insert(0, sys.argv.pop(1)); from noidchecks.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, str(packages), *words], capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("site", "plugins"), [(DISTRIBUTED, "lib/noidchecks/plugins"), (DISTRIBUTED, "bin"), (".", "bin")]
+)
+def test_an_installation_without_the_list_of_its_files_finds_them(
+    site: str, plugins: str, tmp_path: Path, folder: Path
+) -> None:
+    prefix = tmp_path / "prefix"
+    packages = strip(prefix, site, plugins)
+    assert run_there(packages, "definitions") == (0, f"{prefix}/share/noidchecks/nagios\n")
+    code, said = run_there(packages, "install-plugins", str(folder))
+    assert code in (State.OK, State.WARNING), said
+    for name in PLUGINS:
+        assert os.readlink(folder / name) == f"{prefix}/{plugins}/{name}"
+
+
+def test_another_program_of_the_name_is_no_plugin(tmp_path: Path, folder: Path) -> None:
+    packages = strip(tmp_path / "prefix", DISTRIBUTED, "bin")
+    (tmp_path / "prefix" / "bin" / "check_ftp").write_text("#!/bin/sh\n")
+    code, said = run_there(packages, "install-plugins", str(folder))
+    places = f"{packages}/bin/check_ftp, {packages}/lib/noidchecks/plugins/check_ftp, {tmp_path}/prefix/bin/check_ftp"
+    assert code == State.UNKNOWN
+    assert said.startswith(f"noidchecks: the plugin check_ftp of this installation cannot be found: not in {places}")
+    assert names(folder) == []
+
+
+def test_definitions_that_are_not_installed_are_told(tmp_path: Path) -> None:
+    packages = strip(tmp_path / "prefix", DISTRIBUTED, "bin")
+    shutil.rmtree(tmp_path / "prefix" / "share")
+    code, said = run_there(packages, "definitions")
+    assert code == State.UNKNOWN
+    assert said.startswith("noidchecks: the definitions of this installation cannot be found: not in ")

@@ -41,6 +41,7 @@ LAYERS = {
         ["dialogue"],
         ["contract", "drivers", "judging"],
         ["probe"],
+        ["batch"],
         ["plugin"],
         ["files"],
         # The protocols.
@@ -62,7 +63,6 @@ LAYERS = {
         ["pair"],
         ["status"],
         ["status_table", "service", "doctor"],
-        ["demo"],
         ["cli"],
     ],
 }

@@ -30,6 +30,7 @@ class Installation:
     def __init__(self, tree: Path, prefix: Path) -> None:
         self.tree = tree
         self.bin = prefix / "bin"
+        self.share = prefix / "share"
         (self.packages,) = prefix.glob("lib/python*/site-packages")
 
     def run(self, *words: str | Path, code: int = 0) -> str:
@@ -55,7 +56,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     prefix = tmp_path_factory.mktemp("prefix")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
-    for name in ("noidchecks", "nagios", "lb", "docs"):
+    for name in ("noidchecks", "nagios", "lb", "docs", "packaging"):
         shutil.copytree(ROOT / name, tree / name, ignore=IGNORED)
     # One folder, one name.
     shutil.copytree(ROOT / "tests" / "support" / "toy", tree / "noidchecks" / "toy", ignore=IGNORED)
@@ -65,9 +66,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     table.write_text(text.replace(BEFORE, BEFORE + NAME), encoding="utf-8")
     pip = ("-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile")
     # --ignore-installed, or pip would remove the package under test.
+    # What `make docs` runs, and what `make install` does.
     for words in (
         ("docs/generate.py",),
         ("nagios/generate.py",),
+        ("-m", "docs.man.generate"),
+        ("-m", "docs.completion.generate"),
         (*pip, "--disable-pip-version-check", "--ignore-installed", "--prefix", str(prefix), "."),
     ):
         done = run(sys.executable, *words, packages=tree, cwd=tree)
@@ -110,6 +114,8 @@ def test_it_stands_in_the_definitions(house: Installation) -> None:
     assert "command_line  $USER5$/check_toy -H '$HOSTADDRESS$' $ARG1$\n" in (folder / "commands.cfg").read_text()
     page = (house.tree / "docs" / "check_toy.md").read_text()
     assert "| `--name` | `NAME` |" in page
+    assert "name" in (house.share / "man" / "man1" / "check_toy.1").read_text()
+    assert "--name" in (house.share / "bash-completion" / "completions" / "check_toy").read_text()
 
 
 def test_it_is_linked_for_a_monitoring_server(house: Installation, tmp_path: Path) -> None:

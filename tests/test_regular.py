@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from noidlb.config.load import load
 from noidlb.farm import FarmError
-from noidlb.service.operation import read_file
 from noidlb.service.state import StateError, StateFolder
 
 from noidchecks import FtpProbe, UsageError, check
@@ -124,7 +123,6 @@ READERS: dict[str, Callable[[str], object]] = {
         "icinga2=https://h", icinga_ca=path, icinga_credentials=credentials_beside(path)
     ),
     "farms file": load,
-    "farms file of an operator": read_file,
     "state folder": lambda path: StateFolder(linked(path, "words.json")).words(),
     "applied": lambda path: StateFolder(linked(path, "farms.toml")).applied(),
 }

@@ -109,7 +109,7 @@ def _configure(lab: Lab, folder: Path, kind: int) -> Configuration:
     text = "\n".join(lines)
     file = folder / f"{kind}.toml"
     file.write_text(text)
-    farms = parse(text)
+    farms = parse(text).farms
     downs = ({("f0", backend.name): Condition(BackendState.DOWN)} for backend in farms[0].backends)
     return Configuration(file, compile_table(farms), tuple(compile_table(farms, down) for down in downs))
 

@@ -120,7 +120,7 @@ def _start_haproxy(farm: Service, balancer: Namespace, folder: Path) -> int:
 
 
 def _compiled(services: list[Service]) -> str:
-    return render(compile_table(parse(noidlb_text(services))))
+    return render(compile_table(parse(noidlb_text(services)).farms))
 
 
 def _by_hand(farm: Service) -> str:

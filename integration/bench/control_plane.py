@@ -46,7 +46,7 @@ from noidlb.nft import nft as kernel
 from noidlb.config.load import parse
 from noidlb.nft.compile import compile_table
 from noidlb.nft.table import render
-farms = part(parse(Path(sys.argv[1]).read_text()))
+farms = part(parse(Path(sys.argv[1]).read_text()).farms)
 table = part(compile_table(farms))
 text = part(render(table))
 part(kernel.read())
@@ -114,7 +114,7 @@ def _print_apply(times: Milliseconds, goal: float) -> None:
 
 def _print_change(folder: Path, count: int) -> None:
     ours, theirs = _write(folder, count, 3)
-    up, down = _tables(parse(ours.read_text()))
+    up, down = _tables(parse(ours.read_text()).farms)
     batches = {"down": _only(transactions(up, down)), "up": _only(transactions(down, up))}
     times: Milliseconds = defaultdict(list)
     with _network() as one, _network() as another, _network() as third:
@@ -140,7 +140,7 @@ def _print_change(folder: Path, count: int) -> None:
 def _print_session(counts: tuple[int, ...], peer: int) -> None:
     print(f"\none backend down or up on an nft that stays open, medians of {CHANGES}")
     for count in counts:
-        farms = parse(noidlb_text(fleet(count, 3)))
+        farms = parse(noidlb_text(fleet(count, 3))).farms
         up, down = _tables(farms)
         batches = _only(transactions(up, down)), _only(transactions(down, up))
         times: Milliseconds = defaultdict(list)

@@ -76,7 +76,7 @@ def _farms(port: int, count: int, interval: float) -> tuple[Farm, ...]:
             address = f"10.{64 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
             lines.append(f'{{ name = "b{number}", address = "{address}", port = {port} }},')
         lines += ["]", f"guardian = {{ interval = {interval}, fast-interval = {min(1.0, interval)} }}"]
-    return parse("\n".join(lines))
+    return parse("\n".join(lines)).farms
 
 
 async def _child(port: int, count: int, interval: float, seconds: float, *, real: bool) -> None:

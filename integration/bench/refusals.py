@@ -18,9 +18,9 @@ from statistics import median
 from typing import TypeAlias
 
 from integration.clients import Data
+from integration.lab.sessions import FtpSession
 from integration.pair.farms import everything
 from integration.pair.lab import PairLab
-from integration.pair.sessions import Session
 from integration.pair.topology import SHORT_CLIENT, SHORT_VIP, VIP
 
 CRASHES = 10
@@ -68,8 +68,8 @@ def _crash(lab: PairLab, mode: str, moment: str) -> dict[str, tuple[float, str]]
 def _actions(lab: PairLab, mode: str, opened: ExitStack) -> dict[str, Action]:
     """Makes a session for each case that docs/pair.md calls impossible."""
 
-    def session(data: Data, host: str, source: str = "") -> Session:
-        return opened.enter_context(Session(lab.client, host, data, source=source))
+    def session(data: Data, host: str, source: str = "") -> FtpSession:
+        return opened.enter_context(FtpSession(lab.client, host, data, source=source))
 
     moved = {
         "PASV of another length": session(Data.PASV, SHORT_VIP[4]),
@@ -93,7 +93,7 @@ def _timed(action: Action) -> tuple[float, str]:
     return time.monotonic() - begin, said
 
 
-def _next_word(session: Session) -> str:
+def _next_word(session: FtpSession) -> str:
     connection = session.ftp.sock
     assert connection is not None
     connection.settimeout(PATIENCE)

@@ -34,7 +34,7 @@ def pure_ftpd(scene: Scene) -> Callable[[Place], Server]:
     return lambda place: servers.pure_ftpd(place, scene.backend.passive_ports, PORT)
 
 
-@breaks("FTP", "Nobody listens")
+@breaks("FTP", "No server listens")
 def nobody_listens(scene: Scene) -> Stages:
     with scene.server(pure_ftpd(scene)):
         yield FTP
@@ -57,7 +57,7 @@ def the_daemon_hangs(scene: Scene) -> Stages:
         yield FTP
 
 
-@breaks("FTP", "It accepts and closes")
+@breaks("FTP", "The server accepts and closes")
 def it_accepts_and_closes(scene: Scene) -> Stages:
     """ProFTPD says nothing to those for whom it has no process left."""
     with scene.server(proftpd(scene, "MaxInstances 1")):
@@ -66,7 +66,7 @@ def it_accepts_and_closes(scene: Scene) -> Stages:
             yield FTP
 
 
-@breaks("FTP", "Full house")
+@breaks("FTP", "The server has too many clients")
 def full_house(scene: Scene) -> Stages:
     with scene.server(vsftpd(scene, max_clients=1)):
         yield FTP
@@ -74,7 +74,7 @@ def full_house(scene: Scene) -> Stages:
             yield FTP
 
 
-@breaks("FTP", "Nobody may log in")
+@breaks("FTP", "All logins are refused")
 def nobody_may_log_in(scene: Scene) -> Stages:
     with scene.server(vsftpd(scene)):
         yield FTP
@@ -146,7 +146,7 @@ def file_changed(scene: Scene) -> Stages:
     return a_file(scene, lambda path: path.write_bytes(REPORT[:-1] + b"y"))
 
 
-@breaks("FTP", "The file is cut off")
+@breaks("FTP", "The file is truncated")
 def file_cut_off(scene: Scene) -> Stages:
     return a_file(scene, lambda path: os.truncate(path, 2048))
 
@@ -177,7 +177,7 @@ def no_inode(scene: Scene) -> Stages:
     return a_disk(scene, "nr_inodes=1")
 
 
-@breaks("FTP", "The quota is used up")
+@breaks("FTP", "The quota is exhausted")
 def quota(scene: Scene) -> Stages:
     folder = scene.folder("quota")
     limit, tally = folder / "limit", folder / "tally"

@@ -33,7 +33,7 @@ def password_changed(scene: Scene) -> Stages:
             yield where
 
 
-@breaks(SECTION, "The key is not accepted any more")
+@breaks(SECTION, "The key is no longer accepted")
 def key_refused(scene: Scene) -> Stages:
     others = Keys.make(scene.folder("keys"))
     for authorized in (scene.lab.keys.user, others.user):
@@ -41,14 +41,14 @@ def key_refused(scene: Scene) -> Stages:
             yield with_key(scene)
 
 
-@breaks(SECTION, "The account may not run SFTP")
+@breaks(SECTION, "The account may not use SFTP")
 def no_sftp(scene: Scene) -> Stages:
     for lines in ((), ("ForceCommand /bin/false",)):
         with scene.server(sshd(scene.lab.keys, *lines)):
             yield with_key(scene)
 
 
-@breaks(SECTION, "The chroot may be written to by others")
+@breaks(SECTION, "Other users can write to the chroot")
 def chroot_broken(scene: Scene) -> Stages:
     # Its parents must belong to root alone too.
     root = scene.folder("chroot")

@@ -20,7 +20,7 @@ def sshd(keys: Keys, *lines: str, max_startups: str = "100") -> Callable[[Place]
     return lambda place: servers.sshd(place, keys, PORT, lines, max_startups=max_startups)
 
 
-@breaks(SECTION, "Nobody listens")
+@breaks(SECTION, "No server listens")
 def nobody_listens(scene: Scene) -> Stages:
     with scene.server(sshd(scene.lab.keys)):
         yield SSH
@@ -43,7 +43,7 @@ def the_daemon_hangs(scene: Scene) -> Stages:
         yield SSH
 
 
-@breaks(SECTION, "Too many are logging in")
+@breaks(SECTION, "Too many clients are logging in")
 def max_startups(scene: Scene) -> Stages:
     with scene.server(sshd(scene.lab.keys, max_startups="3:100:3")):
         yield SSH
@@ -81,7 +81,7 @@ def weak_algorithms(scene: Scene) -> Stages:
             yield SSH
 
 
-@breaks(SECTION, "The key exchange that clients need is gone")
+@breaks(SECTION, "The key exchange that clients need is missing")
 def exchange_gone(scene: Scene) -> Stages:
     for lines in ((), ("KexAlgorithms ecdh-sha2-nistp256",)):
         with scene.server(sshd(scene.lab.keys, *lines)):

@@ -27,7 +27,7 @@ def atftpd(place: Place) -> Server:
     return servers.atftpd(place, PORT)
 
 
-@breaks("TFTP", "Nobody listens")
+@breaks("TFTP", "No server listens")
 def nobody_listens(scene: Scene) -> Stages:
     with scene.server(hpa):
         yield TFTP
@@ -94,7 +94,7 @@ def disk_read_only(scene: Scene) -> Stages:
     return a_disk(scene, atftpd, "ro")
 
 
-@breaks("TFTP", "The disk is full, and the server says nothing of it")
+@breaks("TFTP", "The disk is full, and the server does not report it")
 def disk_full(scene: Scene) -> Stages:
     return a_disk(scene, hpa, "size=4k", full=True)
 
@@ -104,7 +104,7 @@ def no_inode(scene: Scene) -> Stages:
     return a_disk(scene, hpa, "nr_inodes=1")
 
 
-@breaks("TFTP", "It answers from another address")
+@breaks("TFTP", "The server answers from another address")
 def another_address(scene: Scene) -> Stages:
     with scene.server(hpa):
         yield TFTP

@@ -38,17 +38,17 @@ def verified(scene: Scene, bad: Certificate) -> Stages:
     return two_certificates(scene, scene.certificates.good, bad, where)
 
 
-@breaks("FTP", "The certificate is about to end")
+@breaks("FTP", "The certificate expires soon")
 def certificate_ends(scene: Scene) -> Stages:
     return two_chains(scene, 5, 365)
 
 
-@breaks("FTP", "The certificate of the issuer is about to end")
+@breaks("FTP", "The issuer's certificate expires soon")
 def issuer_ends(scene: Scene) -> Stages:
     return two_chains(scene, 365, 20)
 
 
-@breaks("FTP", "The certificate has ended")
+@breaks("FTP", "The certificate has expired")
 def certificate_ended(scene: Scene) -> Stages:
     return verified(scene, scene.certificates.expired)
 
@@ -58,12 +58,12 @@ def another_name(scene: Scene) -> Stages:
     return verified(scene, scene.certificates.other_name)
 
 
-@breaks("FTP", "Nobody vouches for the certificate")
+@breaks("FTP", "The certificate is self-signed")
 def untrusted(scene: Scene) -> Stages:
     return verified(scene, scene.certificates.self_signed)
 
 
-@breaks("FTP", "It is not the certificate that we know")
+@breaks("FTP", "The certificate is not the pinned one")
 def another_certificate(scene: Scene) -> Stages:
     return two_chains(scene, 365, 365)
 

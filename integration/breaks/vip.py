@@ -10,7 +10,7 @@ SECTION = "Only through the VIP"
 NOTHING_TO_CLIENTS = "ip daddr 10.10.0.0/16 drop"
 
 
-@breaks(SECTION, "The servers have no way back to the clients (mode `dnat`)")
+@breaks(SECTION, "The servers have no route back to the clients (mode `dnat`)")
 def no_way_back(scene: Scene) -> Stages:
     where = Where(port=ftp.PORT, mode="dnat")
     with scene.server(ftp.vsftpd(scene)):

@@ -7,6 +7,7 @@ from re import escape
 import pytest
 
 from integration.contract.compare import Difference, assert_same, both, filled, peer
+from integration.contract.words import MODULO, NO_TLS, NUMBER, OWN, RANGE, TIMEOUT_STATE, VERBOSE, lines
 from tests.support.peers import Step, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root
@@ -75,13 +76,6 @@ BARE = {
     """,
 }
 
-RANGE = "a range of the guidelines is read as one (3.1)"
-NUMBER = "a threshold that is no number is an error, not 0"
-TIMEOUT_STATE = "-t SECONDS:STATE is ours"
-VERBOSE = "-v prints behind the status line (2.5.12)"
-NO_TLS = "no library internals, no death by SIGPIPE (2.5.1, 2.5.7)"
-OWN = "our own version and help"
-MODULO = "no silent port modulo 65536"
 
 DONE = r"FTP \w+ - T3 second response time on 127\.0\.0\.1 port \d+ \[220 Fake FTP ready\]\|time=T6s;"
 NO_NUMBER = r"check_ftp: (Warning|Critical) threshold must be a number of seconds or a range: \S+"
@@ -112,11 +106,6 @@ DIFFERENT: list[tuple[str, str, int, str, str]] = [
     ("a folder is no file of options", "ready", 3, "Can't read config file: Is a directory", "--extra-opts=@/etc"),
     (MODULO, "none", 3, "check_ftp: Port must be a positive integer, at most 65535", "-p 65536 / -p 70000"),
 ]  # fmt: skip
-
-
-def lines(text: str, before: str = "") -> list[str]:
-    """Returns the command lines of a table, which slashes and line ends part."""
-    return [f"{before}{line}".strip() for row in text.strip().splitlines() for line in row.strip().split(" / ")]
 
 
 ALIKE = [(kind, line) for kind, text in SAME.items() for line in lines(text, "-H {h} -p {p} ")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integration.contract.compare import Difference, assert_same, both, filled, peer
-from integration.contract.test_ftp_words import MODULO, OWN, TIMEOUT_STATE, VERBOSE, lines
+from integration.contract.words import MODULO, OWN, TIMEOUT_STATE, VERBOSE, lines
 from tests.support.peers import Step, close, half_close, reset, silent
 
 pytestmark = pytest.mark.root

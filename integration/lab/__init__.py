@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -109,8 +110,9 @@ class Lab:
             built.callback(shutil.rmtree, self.folder)
             self.folder.chmod(0o755)
             self._make_networks(built)
-            self._make_files()
-            self._start_servers()
+            if any(self._programs):
+                self._make_files()
+                self._start_servers()
             self._exit = built.pop_all()
         return self
 
@@ -133,6 +135,11 @@ class Lab:
     def big(self) -> Path:
         """The 50 MB that are to come out of a `get`, and to upload in a `put`."""
         return self.backends[0].files / "big"
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The host key of every sshd, and the key that lets root in."""
+        return Keys.make(self.folder)
 
     def _make_networks(self, built: ExitStack) -> None:
         self.client = self._make(built, Namespace("client"))
@@ -158,7 +165,6 @@ class Lab:
             backend.add(program, servers.FTP[program](backend.place(program), backend.passive_ports))
         for backend, program in zip(self.backends, tftp, strict=False):
             backend.add(program, servers.TFTP[program](backend.place(program)))
-        self.keys = Keys.make(self.folder)
         if ssh:
             for backend in self.backends:
                 backend.add("sshd", servers.sshd(backend.place("sshd"), self.keys))

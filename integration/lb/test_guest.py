@@ -13,9 +13,9 @@ import pytest
 
 from integration.lab import Lab, vip
 from integration.lab.names import Asked, ask, name_servers
+from integration.lab.sessions import FtpSession
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
-from integration.lb.visits import FtpSession
 
 pytestmark = pytest.mark.root
 
@@ -174,7 +174,7 @@ def test_data_connections_that_are_dropped(lab: Lab, balance: Balance) -> None:
     lab.balancer.nft(own_chain(*rules, head=f"{FORWARD} drop;").replace("ct original", "meta l4proto tcp ct original"))
     (found,) = faults(balance, "firewall")
     assert "passive data connections" in found["text"]
-    with FtpSession(lab.client, vip(4)) as session:
+    with FtpSession(lab.client, vip(4), patience=SOON) as session:
         assert not session.is_alive()
     follow(lab, balance, found["cure"])
     assert faults(balance) == []

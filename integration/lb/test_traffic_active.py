@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import ftplib
-import io
-import socket
 from collections.abc import Iterator
 
 import pytest
 
+from integration.clients import Data
 from integration.lab import Lab, servers, vip
+from integration.lab.sessions import FtpSession
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
 
 pytestmark = pytest.mark.root
 
 PORT = 40001
-
-
-class Frugal(ftplib.FTP):
-    """A client with one port for all of its data connections."""
-
-    def makeport(self) -> socket.socket:
-        assert self.sock is not None
-        host = self.sock.getsockname()[0]
-        listener = socket.create_server((host, PORT), family=self.af)
-        listener.settimeout(self.timeout)
-        self.sendeprt(host, PORT)
-        return listener
 
 
 @pytest.fixture
@@ -41,13 +29,8 @@ def from_port_20(lab: Lab) -> Iterator[int]:
 
 
 def fetch(lab: Lab, version: int) -> str:
-    content = io.BytesIO()
-    with lab.client.entered(), Frugal(timeout=20) as ftp:
-        ftp.connect(vip(version), 21)
-        ftp.login()
-        ftp.set_pasv(False)
-        ftp.retrbinary("RETR name", content.write)
-    return content.getvalue().decode()
+    with FtpSession(lab.client, vip(version), Data.EPRT, data_port=PORT) as session:
+        return session.fetch()
 
 
 @pytest.mark.parametrize("scheduler", ["round-robin", "source-hash"])

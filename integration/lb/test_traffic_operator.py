@@ -13,9 +13,9 @@ import pytest
 from integration.clients import TIMED_OUT, Data, Errand, Target, Visit, curl_ftp, sha256
 from integration.lab import Backend, Lab, vip
 from integration.lab.names import Asked, ask_often
+from integration.lab.sessions import FtpSession
 from integration.lb.balance import Balance, flows, forget_ended
 from integration.lb.farms import farm
-from integration.lb.visits import FtpSession
 
 pytestmark = pytest.mark.root
 
@@ -54,14 +54,14 @@ def test_ftp_goes_on(lab: Lab, balance: Balance, mode: str, version: int, word: 
         sessions = sessions_on(lab, backend, version, opened)
         transfers = transfers_on(lab, balance, backend, version, pool)
         word(balance, "farm", backend.name)
-        assert [one.backend() for one in sessions] == [backend.name] * 2
+        assert [one.fetch() for one in sessions] == [backend.name] * 2
         wanted = sha256(lab.big)
         for transfer in transfers:
             visit = transfer.result()
             assert visit.code == 0, visit.output
         assert transfers[0].result().sha256["big"] == wanted
         assert [sha256(upload) for upload in (backend.files / "upload").iterdir()] == [wanted]
-        assert [one.backend() for one in sessions] == [backend.name] * 2
+        assert [one.fetch() for one in sessions] == [backend.name] * 2
 
 
 @pytest.mark.parametrize("word", [Balance.drain, Balance.down])
@@ -105,9 +105,9 @@ def sessions_on(lab: Lab, backend: Backend, version: int, opened: ExitStack) -> 
     for passive in (True, False):
         while True:
             forget_ended(lab.balancer)
-            session = FtpSession(lab.client, vip(version), passive=passive)
+            session = FtpSession(lab.client, vip(version), Data.usual(version, passive=passive))
             opened.enter_context(session)
-            if session.backend() == backend.name:
+            if session.fetch() == backend.name:
                 break
         found.append(session)
     return found

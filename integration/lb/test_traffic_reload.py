@@ -12,9 +12,10 @@ import pytest
 from integration.clients import Data, Errand, Target, Visit, classic_ftp, curl_ftp, sha256
 from integration.lab import GATEWAY, Lab, vip
 from integration.lab.names import Asked, ask, name_servers
+from integration.lab.sessions import FtpSession
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
-from integration.lb.visits import FtpSession, visit_ftp
+from integration.lb.visits import visit_ftp
 
 pytestmark = pytest.mark.root
 
@@ -56,10 +57,10 @@ def test_nothing_breaks(lab: Lab, balance: Balance, mode: str, version: int) -> 
     balance(text)
     # Longer than all the changes below, however slow the machine is.
     seconds = max(8.0, 25 * (time.monotonic() - start))
-    passive = FtpSession(lab.client, host)
-    active = FtpSession(lab.client, host, passive=False)
+    passive = FtpSession(lab.client, host, Data.usual(version, passive=True))
+    active = FtpSession(lab.client, host, Data.usual(version, passive=False))
     with passive, active, busy(lab, host, seconds) as transfers:
-        were = passive.backend(), active.backend()
+        were = passive.fetch(), active.fetch()
         steps: list[Callable[[], None]] = [
             lambda: balance(text + other),
             lambda: balance(farm(lab, "ftp", mode=mode, of={"b1": {"weight": 7}}, scheduler="source-hash") + other),
@@ -73,10 +74,10 @@ def test_nothing_breaks(lab: Lab, balance: Balance, mode: str, version: int) -> 
         ]
         for step in steps:
             step()
-            assert (passive.backend(), active.backend()) == were
+            assert (passive.fetch(), active.fetch()) == were
         assert not all(transfer.done() for transfer in transfers), "they were to last longer than the changes"
         check(lab, transfers)
-        assert (passive.backend(), active.backend()) == were
+        assert (passive.fetch(), active.fetch()) == were
 
 
 def test_start_leaves_others_alone(lab: Lab, balance: Balance, names: int, version: int) -> None:

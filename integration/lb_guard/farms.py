@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from integration.lab import Lab, vip
-from integration.lb.farms import Value, farm
+from integration.lab import vip
+from integration.lb.farms import HasBackends, Value, farm, settings_lines
 
 QUICK: dict[str, Value] = {"interval": "500ms", "fast-interval": "100ms", "timeout": "2s", "rise": 2, "fall": 2}
 
 
 def guarded(
-    lab: Lab,
+    lab: HasBackends,
     protocol: str,
     *,
     command: str = "",
@@ -22,11 +22,5 @@ def guarded(
 ) -> str:
     """Writes an IPv4 farm with a guardian that is quick; settings are the guardian's, `of` the farm's."""
     guard = {**QUICK, **({"command": command} if command else {}), **(settings or {})}
-    lines = [f"[farms.{name}.guardian]", *(f"{key} = {_toml(value)}" for key, value in guard.items())]
+    lines = [f"[farms.{name}.guardian]", *settings_lines(guard)]
     return "\n".join((farm(lab, protocol, name=name, vips=[vip(4)], **of), *lines, ""))
-
-
-def _toml(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else f'"{value}"'

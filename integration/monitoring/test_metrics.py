@@ -10,7 +10,7 @@ from noidlb.service.metrics import write
 from integration.monitoring.promtool import complaints
 from noidchecks import Metric
 from noidchecks.surveys.report.prometheus import PrometheusFile
-from tests.lb.service.test_metrics import health, view
+from tests.support.lb.metrics import health, view
 from tests.support.records import record
 
 pytestmark = pytest.mark.root

@@ -1,4 +1,4 @@
-"""Every command of the pages that lead from nothing to a monitored farm, in their order, with the real daemons."""
+"""Runs every command of the pages about Nagios and Icinga 2, in their order, with the real daemons."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from integration.lb.farms import farm as lb_farm
 from integration.pair import topology
 
 PORTS = {"ftp": 21, "tftp": 69, "sftp": 22}
@@ -26,16 +28,23 @@ def pair_table(*, preempt: bool = False, versions: Sequence[int] = (4, 6)) -> st
     return "\n".join((*lines, ""))
 
 
+@dataclass(frozen=True, slots=True)
+class _Backend:
+    name: str
+    number: int
+
+    def address(self, version: int) -> str:
+        return topology.backend(self.number, version)
+
+
+class _Backends:
+    backends = tuple(_Backend(f"b{number}", number) for number in (1, 2, 3))
+
+
 def farm(protocol: str, *, name: str = "", vips: Sequence[str] = (), mode: str = "snat") -> str:
     """Writes a farm of all three backends; by default on the VIP of each family."""
     addresses = list(vips) or list(topology.VIP.values())
-    shown = ", ".join(f'"{one}"' for one in addresses)
-    lines = [f"[farms.{name or protocol}]", f'protocol = "{protocol}"', f"vip = [{shown}]", f'mode = "{mode}"']
-    lines.append('scheduler = "source-hash"')
-    for number in (1, 2, 3):
-        own = ", ".join(f'"{topology.backend(number, 6 if ":" in one else 4)}"' for one in addresses)
-        lines += [f"[[farms.{name or protocol}.backends]]", f'name = "b{number}"', f"address = [{own}]"]
-    return "\n".join((*lines, ""))
+    return lb_farm(_Backends(), protocol, name=name or protocol, vips=addresses, mode=mode, scheduler="source-hash")
 
 
 def everything(mode: str = "snat", *, preempt: bool = False, versions: Sequence[int] = (4, 6)) -> str:

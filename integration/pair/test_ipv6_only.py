@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import pytest
 
 from integration.clients import Data
+from integration.lab.sessions import FtpSession
 from integration.pair.farms import everything
 from integration.pair.lab import Node, PairLab, wait_for
-from integration.pair.sessions import Session
 from integration.pair.topology import VIP
 from integration.pair.transfers import KINDS, crash_amid_transfers
 
@@ -30,17 +30,17 @@ def test_a_graceful_change_a_return_and_a_crash(pair_lab: PairLab) -> None:
     for node in (first, second):
         assert " inet " not in node.run(("ip", "addr", "show", "scope", "global")).stdout
     with ExitStack() as opened:
-        sessions = [opened.enter_context(Session(pair_lab.client, VIP[6], data)) for data in (Data.EPSV, Data.EPRT)]
+        sessions = [opened.enter_context(FtpSession(pair_lab.client, VIP[6], data)) for data in (Data.EPSV, Data.EPRT)]
         names = [one.fetch() for one in sessions]
         first.leave()
         serve(pair_lab, second)
-        assert [one.fate() for one in sessions] == names
+        assert [one.outcome() for one in sessions] == names
         first.start_keepalived()
         wait_for(lambda: first.role == "backup", "lb1 to stand by")
         assert second.has_vips()
         second.crash()
         serve(pair_lab, first)
-        assert [one.fate() for one in sessions] == names
+        assert [one.outcome() for one in sessions] == names
 
 
 def test_running_transfers_survive(pair_lab: PairLab) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from integration.clients import Data
 from integration.lab.faults import fault
+from integration.lab.sessions import FtpSession
 from integration.pair.farms import everything
 from integration.pair.lab import Node, PairLab, wait_for
-from integration.pair.sessions import Session
 from integration.pair.topology import VIP, node_up
 
 pytestmark = pytest.mark.root
@@ -25,53 +25,53 @@ def test_a_graceful_change_and_back(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     first, second = pair_lab.nodes
     with ExitStack() as opened:
-        sessions = [opened.enter_context(Session(pair_lab.client, VIP[v], Data.EPSV)) for v in (4, 6)]
+        sessions = [opened.enter_context(FtpSession(pair_lab.client, VIP[v], Data.EPSV)) for v in (4, 6)]
         names = [one.fetch() for one in sessions]
         first.leave()
         pair_lab.wait_until_serves(second)
         assert not first.has_vips()
-        assert [one.fate() for one in sessions] == names
+        assert [one.outcome() for one in sessions] == names
         first.start_keepalived()
         wait_for(lambda: first.role == "backup", "lb1 to stand by")
         # It does not take back what it has left, until it is asked to.
         assert second.has_vips()
         second.leave()
         pair_lab.wait_until_serves(first)
-        assert [one.fate() for one in sessions] == names
+        assert [one.outcome() for one in sessions] == names
 
 
 def test_preemption_keeps_the_sessions(pair_lab: PairLab) -> None:
     pair_lab.boot(everything(preempt=True))
     first, second = pair_lab.nodes
-    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+    with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
         first.crash()
         pair_lab.wait_until_serves(second)
-        assert session.fate() == name
+        assert session.outcome() == name
         first.boot(pair_lab.folder / "farms.toml")
         pair_lab.wait_until_serves(first)
         wait_for(lambda: not second.has_vips(), "lb2 to let go")
-        assert session.fate() == name
+        assert session.outcome() == name
 
 
 def test_who_was_away_gets_what_it_missed(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     first, second = pair_lab.nodes
     second.crash()
-    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+    with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
         second.boot(pair_lab.folder / "farms.toml")
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
         first.crash()
         pair_lab.wait_until_serves(second)
-        assert session.fate() == name
+        assert session.outcome() == name
 
 
 def test_a_cut_sync_link_leaves_one_serving(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     first, second = pair_lab.nodes
     first.ip("link set sync down")
-    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+    with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
         # VRRP speaks on the sides that count, so nobody takes the wire between the nodes for a death.
         assert pair_lab.active is first
@@ -82,7 +82,7 @@ def test_a_cut_sync_link_leaves_one_serving(pair_lab: PairLab) -> None:
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
         first.crash()
         pair_lab.wait_until_serves(second)
-        assert session.fate() == name
+        assert session.outcome() == name
 
 
 @pytest.mark.parametrize("side", ["front", "back"])
@@ -177,7 +177,7 @@ def test_who_stands_by_keeps_what_it_was_sent(pair_lab: PairLab) -> None:
         (second.run_folder / left).unlink(missing_ok=True)
     second.start("conntrackd", "-C", configuration)
     wait_for((second.run_folder / "conntrackd.ctl").exists, "conntrackd")
-    with Session(pair_lab.client, VIP[4], Data.EPSV) as session:
+    with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")
         second.run((second.out / "notify", "GROUP", "noidlb", "BACKUP", "110"), env=second.environment)
@@ -185,4 +185,4 @@ def test_who_stands_by_keeps_what_it_was_sent(pair_lab: PairLab) -> None:
         assert any("dport=21 " in line for line in second.flows("-p", "tcp"))
         pair_lab.nodes[0].crash()
         pair_lab.wait_until_serves(second)
-        assert session.fate() == name
+        assert session.outcome() == name

@@ -75,12 +75,7 @@ class Transfer:
             get=(self._source.name,) if is_get else (),
             put={} if is_get else {f"upload/{self.name}": self._source},
         )
-        data = {
-            ("passive", 4): Data.PASV,
-            ("passive", 6): Data.EPSV,
-            ("active", 4): Data.PORT,
-            ("active", 6): Data.EPRT,
-        }.get((rest[0], self.version), Data.EPSV)
+        data = Data.usual(self.version, passive=rest[0] == "passive")
         target = Target(host=VIP[self.version], port=PORTS[protocol], data=data)
         lab = self.lab
         clients: dict[str, Callable[..., Visit]] = {

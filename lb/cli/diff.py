@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..config.load import load
 from ..nft.plan import difference, plan
-from ..service.operation import read_file, read_words
+from ..service.operation import read_words
 from ..service.state import StateFolder
 from .guard import file_argument, socket_option, speak, state_option
 
@@ -19,11 +20,11 @@ def diff(file: str, socket: str | None, folder: StateFolder) -> int:
 
     While a guardian runs it is what the guardian would change after reading FILE, with all that it sees.
     """
-    text, farms = read_file(file)
-    answer = speak(folder, socket, {"do": "diff", "text": text})
+    configuration = load(file)
+    answer = speak(folder, socket, {"do": "diff", "text": configuration.text})
     if answer is None:
-        change = plan(farms, read_words(folder))
-        found, lines = bool(change.batches), difference(change, farms)
+        change = plan(configuration.farms, read_words(folder))
+        found, lines = bool(change.batches), difference(change, configuration.farms)
     else:
         found, lines = answer["found"], answer["lines"]
     click.echo("\n".join(lines))

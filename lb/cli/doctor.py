@@ -11,17 +11,18 @@ import click
 
 from noidchecks.status.text import printable
 
-from ..config.load import pair_in
+from ..config.load import Configuration
 from ..doctor.guardian import examine_guardian
 from ..doctor.machine import examine
-from ..farm import Farm
+from ..doctor.pair import examine_pair
 from ..finding import FAULT, Finding
 from ..guardian.lock import holder
+from ..pair.node import is_here
 from ..service.operation import current, read_words
 from ..service.request import socket_path
 from ..service.state import StateFolder
 from .guard import other_file_option, socket_option, state_option
-from .pair import examine_node, pair_folders
+from .pair import pair_folders
 
 _DONE, _FOUND = 0, 1
 
@@ -38,16 +39,13 @@ def doctor(
     file: str | None, as_json: bool, socket: str | None, folder: StateFolder, pair_dir: Path, run_dir: Path
 ) -> int:
     """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
-    farms: tuple[Farm, ...] = ()
-    text = ""
     applied = folder.applied() is not None
-    if file is not None or applied:
-        text, farms = current(folder, file)
-    in_pair = bool(text) and pair_in(text) is not None
+    configuration = current(folder, file) if file is not None or applied else Configuration(())
+    farms, pair = configuration.farms, configuration.pair
     found = chain(
-        examine(farms, in_pair=in_pair, applied=applied and file is None),
+        examine(farms, in_pair=pair is not None, applied=applied and file is None),
         examine_guardian(farms, read_words(folder), socket_path(folder.path, socket), holder()),
-        examine_node(text, farms, pair_dir, run_dir),
+        () if pair is None else examine_pair(pair, configuration, pair_dir, run_dir, is_here),
     )
     return print_findings(found, as_json=as_json)
 

@@ -15,6 +15,7 @@ from ..guardian.lock import GuardError
 from ..service.client import NoGuardian, ask, follow, require_nobody
 from ..service.request import Answer, Request, socket_path
 from ..service.state import DEFAULT_FOLDER, StateFolder
+from .names import backend_names, farm_names
 from .pair import run_option
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
@@ -146,8 +147,8 @@ def reload(cut: bool, socket: str | None, folder: StateFolder) -> int:
 
 
 @click.command()
-@click.argument("farm", required=False)
-@click.argument("backend", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
+@click.argument("backend", required=False, shell_complete=backend_names)
 @click.option("--follow", "-f", "follows", is_flag=True, help="Then print each new event, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for programs.")
 @click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="So many at most.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -15,7 +14,7 @@ from noidchecks.command_group import CommandGroup, HelpWanted
 from noidchecks.status.text import printable
 
 from ..config.hints import faults, hints
-from ..config.load import load, pair_in
+from ..config.load import load
 from ..doctor.host import obstacles
 from ..errors import LbError
 from ..farm import BackendState, FarmError
@@ -34,7 +33,6 @@ from ..service.operation import (
     find_farm,
     load_modules,
     number,
-    read_file,
     read_words,
     remind,
     tell,
@@ -52,6 +50,7 @@ from .guard import (
     speak_lines,
     state_option as _state,
 )
+from .names import backend_names, farm_names
 from .pair import pair
 from .status import status
 
@@ -76,7 +75,7 @@ def commands() -> None:
 def check(file: str, as_json: bool) -> int:
     """Validates a configuration, and prints all that is wrong with it; touches nothing."""
     try:
-        farms = load(file)
+        farms = load(file).farms
         compile_table(farms)
         require_usable(farms)
     except FarmError as error:
@@ -106,7 +105,7 @@ def check(file: str, as_json: bool) -> int:
 @_state
 def show(file: str, folder: StateFolder) -> int:
     """Prints the nft text that apply would load into an empty kernel."""
-    farms = load(file)
+    farms = load(file).farms
     words = read_words(folder)
     click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
     return DONE
@@ -122,7 +121,8 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
 
     With --cut, the flows of backends that are no longer used end; otherwise they go on.
     """
-    text, farms = read_file(file)
+    configuration = load(file)
+    farms = configuration.farms
     require_usable(farms)
     require_no_guardian(folder, socket)
     with folder.locked():
@@ -132,17 +132,17 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
             load_modules(farms)
         for line in hints(farms):
             tell(f"noidlb: warning: {line}", err=True)
-        for finding in obstacles(farms, in_pair=pair_in(text) is not None):
+        for finding in obstacles(farms, in_pair=configuration.pair is not None):
             tell(f"noidlb: warning: {finding.subject}: {finding.text}: {finding.cure}", err=True)
-        carry_out(change, folder, text, words, farms, cut=cut)
+        carry_out(change, folder, configuration, words, cut=cut)
     remind(words, farms)
     return DONE
 
 
 def _word(name: str, state: BackendState, text: str) -> None:
     @commands.command(name, help=text)
-    @click.argument("farm")
-    @click.argument("backend")
+    @click.argument("farm", shell_complete=farm_names)
+    @click.argument("backend", shell_complete=backend_names)
     @_cut
     @_other_file
     @_socket
@@ -152,14 +152,15 @@ def _word(name: str, state: BackendState, text: str) -> None:
         if speak_lines(folder, socket, request, file=file):
             return DONE
         with folder.locked():
-            text, farms = current(folder, file)
+            configuration = current(folder, file)
+            farms = configuration.farms
             chosen = find_farm(farms, farm)
             one = find_backend(chosen, backend)
             words = read_words(folder, put_aside=True).about(farms).saying(farm, backend, state, one.state)
             change = plan_backend(farms, words, chosen, one)
             marks = Marks(farms)
             cuts = [marks.layout.match(marks.backend(chosen, backend))] if cut else []
-            carry_out(change, folder, text, words, farms, only_change=True, marks=cuts)
+            carry_out(change, folder, configuration, words, only_change=True, marks=cuts)
         return DONE
 
 
@@ -169,7 +170,7 @@ _word("down", BackendState.DOWN, "Gives a backend no clients at all; its TCP flo
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_cut
 @_other_file
 @_socket
@@ -182,11 +183,12 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
     if speak_lines(folder, socket, {"do": "stop", "farm": farm, "cut": cut}, file=file):
         return DONE
     with folder.locked():
-        text, farms = current(folder, file)
+        configuration = current(folder, file)
+        farms = configuration.farms
         chosen = farms if farm is None else (find_farm(farms, farm),)
         words = read_words(folder, put_aside=True).about(farms).stopping(farm)
         change = plan(farms, words) if farm is None else plan_farm(farms, words, chosen[0])
-        carry_out(change, folder, text, words, farms, only_change=True)
+        carry_out(change, folder, configuration, words, only_change=True)
         if cut:
             ended = conntrack.cut(Marks(farms).busy(chosen, conntrack.count()))
             if farm is None:
@@ -198,7 +200,7 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 
 
 @commands.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @_other_file
 @_socket
 @_state
@@ -207,32 +209,18 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: StateF
     if speak_lines(folder, socket, {"do": "start", "farm": farm}, file=file):
         return DONE
     with folder.locked():
-        text, farms = current(folder, file)
+        configuration = current(folder, file)
+        farms = configuration.farms
         words = read_words(folder, put_aside=True).about(farms).starting(farm, farms)
         change = plan(farms, words) if farm is None else plan_farm(farms, words, find_farm(farms, farm))
         if change.old is None:
             load_modules(farms)
-        carry_out(change, folder, text, words, farms)
+        carry_out(change, folder, configuration, words)
     return DONE
 
 
 for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):
     commands.add_command(_command)
-
-
-@commands.command()
-@click.option("--loopback", is_flag=True, help="Do without namespaces, and print the table instead of loading it.")
-def demo(loopback: bool) -> int:
-    """Shows farms and guardian at work: backends that die, are left half dead and are healed, and a client.
-
-    Everything happens in network namespaces of its own and is gone afterwards; an ordinary user will do where the
-    kernel lets users have such. The exit code is 0 when everything was as it must be, and 2 when it was not.
-    """
-    from ..demo.show import run
-
-    # Told to end from elsewhere, it tidies up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    return run(click.echo, loopback=loopback)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,18 +11,16 @@ import click
 
 from noidchecks.status.text import printable
 
-from ..config.load import pair_in
-from ..config.pair import Node, Pair, digest_of
-from ..doctor.pair import examine_pair
-from ..farm import Farm, FarmError
+from ..config.load import load
+from ..config.pair import Node, Pair
+from ..farm import FarmError
 from ..finding import FAULT, OK, WARN, Finding
 from ..nft.run import KernelError, find, run
 from ..pair.check import look_at
 from ..pair.files import ForeignFileError, PathError, files_of, write_files
-from ..pair.node import is_here
 from ..role import DEFAULT_RUN
-from ..service.operation import read_file
 from ..service.state import StateError
+from .names import node_names
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DEFAULT_FOLDER = "/etc/noidlb/pair"
@@ -36,7 +34,7 @@ _TIMEOUT = 30.0
 
 @click.command()
 @click.argument("file", envvar="NOIDLB_FILE", default=DEFAULT_FILE, type=click.Path())
-@click.option("--node", "name", help="Whose files they are: a name below pair.nodes.")
+@click.option("--node", "name", shell_complete=node_names, help="Whose files they are: a name below pair.nodes.")
 @click.option("--out", type=click.Path(path_type=Path), help=f"The folder to write them to, as {DEFAULT_FOLDER}.")
 @click.option(
     "--run-dir",
@@ -52,9 +50,12 @@ def pair(
     file: str, name: str | None, out: Path | None, run_dir: Path, check: bool, only_hash: bool, force: bool
 ) -> int:
     """Writes keepalived.conf, conntrackd.conf, the notify script and the kernel settings of one of two balancers."""
-    farms, both, digest = _read(file)
+    configuration = load(file)
+    both = configuration.pair
+    if both is None:
+        raise FarmError("pair", "is missing; docs/pair.md shows how it is written")
     if only_hash:
-        click.echo(digest)
+        click.echo(configuration.digest)
         return _DONE
     if name is None and not check:
         raise click.UsageError("name the node with --node, or ask with --check or --hash")
@@ -64,7 +65,7 @@ def pair(
             raise click.UsageError("name the folder for the files with --out")
         folder = out.resolve()
         try:
-            write_files(files_of(both, node, farms, digest, folder, run_dir), folder, force=force)
+            write_files(files_of(both, node, configuration, folder, run_dir), folder, force=force)
         except PathError as error:
             raise click.UsageError(str(error)) from error
         except (OSError, ForeignFileError) as error:
@@ -72,7 +73,7 @@ def pair(
         click.echo(f"{folder}: files of {node.name} written")
     if not check:
         return _DONE
-    findings = [*look_at(both, farms), *([_keepalived(out.resolve())] if out is not None else [])]
+    findings = [*look_at(both, configuration.farms), *([_keepalived(out.resolve())] if out is not None else [])]
     for finding in findings:
         click.echo(printable(str(finding)))
     return _FOUND if any(finding.level == FAULT for finding in findings) else _DONE
@@ -94,21 +95,6 @@ def pair_folders(command: Command) -> Command:
         "--pair-dir", default=DEFAULT_FOLDER, show_default=True, type=path, help="The --out of pair."
     )
     return written(run_option(command))
-
-
-def examine_node(text: str, farms: tuple[Farm, ...], folder: Path, run_folder: Path) -> Iterator[Finding]:
-    """Looks at this machine as a node of the pair in the text of a farms file, if there is one."""
-    both = pair_in(text) if text else None
-    if both is not None:
-        yield from examine_pair(both, farms, text, folder, run_folder, is_here)
-
-
-def _read(file: str) -> tuple[tuple[Farm, ...], Pair, str]:
-    text, farms = read_file(file)
-    found = pair_in(text)
-    if found is None:
-        raise FarmError("pair", "is missing; docs/pair.md shows how it is written")
-    return farms, found, digest_of(text)
 
 
 def _find(both: Pair, name: str) -> Node:

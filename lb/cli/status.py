@@ -9,22 +9,23 @@ import click
 
 from noidchecks.status.text import printable
 
-from ..config.pair import digest_of
+from ..config.load import digest_of, read_text
 from ..farm import FarmError
 from ..nft import conntrack, fullness, nft as kernel
 from ..nft.marks import Marks
 from ..nft.run import KernelError
 from ..role import Role, read_role
-from ..service.operation import current, named, read_file, read_words
+from ..service.operation import current, named, read_words
 from ..service.state import StateError, StateFolder
 from ..status import FarmStatus, from_document, survey, to_json
 from ..status_table import terminal, to_table
 from .guard import other_file_option, socket_option, speak, state_option
+from .names import farm_names
 from .pair import run_option
 
 
 @click.command()
-@click.argument("farm", required=False)
+@click.argument("farm", required=False, shell_complete=farm_names)
 @other_file_option
 @socket_option
 @state_option
@@ -100,7 +101,7 @@ def _show_status(
 def _remembered(folder: StateFolder, file: str | None) -> list[str]:
     """Says how full the maps of sticky clients are, where a farm is sticky and the kernel tells."""
     try:
-        _, farms = current(folder, file)
+        farms = current(folder, file).farms
     except (StateError, FarmError, click.UsageError):
         return []
     if not any(farm.sticky for farm in farms):
@@ -111,7 +112,7 @@ def _remembered(folder: StateFolder, file: str | None) -> list[str]:
 def _digest(folder: StateFolder, file: str | None) -> str | None:
     """Returns the hash of the farms file; None when it cannot be read, and the rest is shown."""
     try:
-        text = read_file(file)[0] if file is not None else folder.applied()
+        text = read_text(file) if file is not None else folder.applied()
     except (StateError, FarmError):
         return None
     return None if text is None else digest_of(text)
@@ -119,7 +120,7 @@ def _digest(folder: StateFolder, file: str | None) -> str | None:
 
 def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:
     """Looks at the kernel, as a running guardian would otherwise do for us."""
-    _, farms = current(folder, file)
+    farms = current(folder, file).farms
     words = read_words(folder)
     found = kernel.read()
     flows = None

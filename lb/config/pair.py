@@ -1,15 +1,17 @@
-"""Two balancers that stand in for each other: frozen values, validated on construction."""
+"""The table [pair]: two balancers that stand in for each other, as frozen values validated on construction."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, IPv6Interface
+from functools import partial
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TypeAlias
 
+from ..errors import require
 from ..farm import NAME_RULE, Farm, FarmError, IPAddress, Mode, is_name
+from .schema import Reader, addresses, build, duration, flag, integer, one_or_more, shown, table_of, text_of
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 
@@ -26,10 +28,10 @@ class Leg:
 
     def __post_init__(self) -> None:
         known = _INTERFACE.fullmatch(self.interface) is not None
-        _require(known, "interface", "must be the name of an interface: 1 to 15 letters, digits, '.', '_' or '-'")
-        _require(bool(self.address), "address", "must hold at least one address")
+        require(known, "interface", "must be the name of an interface: 1 to 15 letters, digits, '.', '_' or '-'")
+        require(bool(self.address), "address", "must hold at least one address")
         single = len({one.version for one in self.address}) == len(self.address)
-        _require(single, "address", "must hold at most one address of each family")
+        require(single, "address", "must hold at most one address of each family")
         _require_hosts((one.ip for one in self.address), "address")
 
     def address_of(self, version: int) -> IPInterface | None:
@@ -53,10 +55,10 @@ class Node:
     backend: Leg
 
     def __post_init__(self) -> None:
-        _require(is_name(self.name), "name", NAME_RULE)
+        require(is_name(self.name), "name", NAME_RULE)
         # 255 means an owner of the address, whom nobody can stand in for; 0 is how a node says that it leaves.
-        _require(1 <= self.priority <= 254, "priority", f"must be 1 to 254, not {self.priority}")
-        _require(len(self.sync.address) == 1, "sync.address", "must be one address: entries travel over one family")
+        require(1 <= self.priority <= 254, "priority", f"must be 1 to 254, not {self.priority}")
+        require(len(self.sync.address) == 1, "sync.address", "must be one address: entries travel over one family")
 
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
@@ -81,27 +83,27 @@ class Pair:
     sync_port: int = 3780
 
     def __post_init__(self) -> None:
-        _require(len(self.nodes) == 2, "nodes", f"must be two, not {len(self.nodes)}")
+        require(len(self.nodes) == 2, "nodes", f"must be two, not {len(self.nodes)}")
         first, second = self.nodes
         self._require_legs(first, second)
         distinct = first.priority != second.priority
-        _require(distinct, f"nodes.{second.name}.priority", f"must not be that of {first.name}: one of them has to win")
+        require(distinct, f"nodes.{second.name}.priority", f"must not be that of {first.name}: one of them has to win")
         twice = set(first.addresses) & set(second.addresses)
-        _require(not twice, f"nodes.{second.name}", f"must not have an address of {first.name}: {_listed(twice)}")
+        require(not twice, f"nodes.{second.name}", f"must not have an address of {first.name}: {_listed(twice)}")
         single = len({one.version for one in self.source}) == len(self.source)
-        _require(single, "source", "must hold at most one address of each family")
+        require(single, "source", "must hold at most one address of each family")
         _require_hosts(self.source, "source")
         fixed = set(self.source) & {*first.addresses, *second.addresses}
-        _require(not fixed, "source", f"must not be a node's own address, for it has to move: {_listed(fixed)}")
+        require(not fixed, "source", f"must not be a node's own address, for it has to move: {_listed(fixed)}")
         ids = self.router_ids
         sound = len(ids) == 2 and len(set(ids)) == 2 and all(1 <= one <= 255 for one in ids)
-        _require(sound, "router-ids", "must be two different numbers of 1 to 255")
+        require(sound, "router-ids", "must be two different numbers of 1 to 255")
         # VRRP counts in hundredths, in 12 bits; below a tenth a busy machine would look dead.
         bounded = 0.1 <= self.advert_interval <= 40
-        _require(bounded, "advert-interval", f"must be 100ms to 40s, not {self.advert_interval:g}s")
+        require(bounded, "advert-interval", f"must be 100ms to 40s, not {self.advert_interval:g}s")
         bounded = 0 <= self.preempt_delay <= 1000
-        _require(bounded, "preempt-delay", f"must be 0 to 1000s, not {self.preempt_delay:g}s")
-        _require(1 <= self.sync_port <= 65535, "sync-port", f"must be 1 to 65535, not {self.sync_port}")
+        require(bounded, "preempt-delay", f"must be 0 to 1000s, not {self.preempt_delay:g}s")
+        require(1 <= self.sync_port <= 65535, "sync-port", f"must be 1 to 65535, not {self.sync_port}")
 
     def node(self, name: str) -> Node | None:
         """Returns the node of a name."""
@@ -119,15 +121,10 @@ class Pair:
         for kind in ("sync", "service", "backend"):
             one, other = getattr(first, kind), getattr(second, kind)
             path = f"nodes.{second.name}.{kind}.address"
-            _require(one.versions == other.versions, path, f"must be of the families of {first.name}'s")
+            require(one.versions == other.versions, path, f"must be of the families of {first.name}'s")
             for version in one.versions:
                 here, there = one.address_of(version), other.address_of(version)
-                _require(here.network == there.network, path, f"must be in {here.network}, as {first.name}'s is")
-
-
-def digest_of(text: str) -> str:
-    """Returns the SHA-256 of a farms file, which must be the same on both nodes."""
-    return hashlib.sha256(text.encode()).hexdigest()
+                require(here.network == there.network, path, f"must be in {here.network}, as {first.name}'s is")
 
 
 def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
@@ -149,13 +146,61 @@ def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
 def _require_hosts(addresses: Iterable[IPAddress], path: str) -> None:
     for one in addresses:
         unusable = one.is_multicast or one.is_unspecified or one.is_loopback or getattr(one, "scope_id", None)
-        _require(not unusable, path, "must be an address of one host on the network, without a zone")
+        require(not unusable, path, "must be an address of one host on the network, without a zone")
 
 
 def _listed(addresses: set[IPAddress]) -> str:
     return ", ".join(sorted(map(str, addresses)))
 
 
-def _require(holds: bool, path: str, message: str) -> None:
-    if not holds:
+def pair_of(value: object) -> Pair:
+    """Reads the table [pair] as tomllib returns it; FarmError."""
+    return build(Pair, _PAIR, {"nodes": "[pair.nodes.lb1]"}, value, "pair")
+
+
+def _nodes(value: object, path: str) -> tuple[Node, ...]:
+    nodes = []
+    for name, table in table_of(value, path).items():
+        if not is_name(name):
+            raise FarmError(f"{path}.{shown(name)}", f"the name {NAME_RULE}")
+        nodes.append(build(partial(Node, name=name), _NODE, _NODE_EXAMPLES, table, f"{path}.{name}"))
+    return tuple(nodes)
+
+
+def _leg(value: object, path: str) -> Leg:
+    return build(Leg, _LEG, _LEG_EXAMPLES, value, path)
+
+
+def _interface_address(value: object, path: str, what: str) -> IPInterface:
+    text = text_of(value, path, what)
+    try:
+        found = ip_interface(text)
+    except ValueError:
+        found = None
+    if found is None or "/" not in text:
+        message = f'must be an address with its prefix, like "192.0.2.2/24", not {shown(text)}'
         raise FarmError(path, message)
+    return found
+
+
+_LEG: dict[str, Reader] = {
+    "interface": text_of,
+    "address": partial(one_or_more, _interface_address, "a string"),
+}
+_LEG_EXAMPLES = {"interface": 'interface = "eth0"', "address": 'address = "192.0.2.2/24"'}
+_NODE: dict[str, Reader] = {"priority": integer, "sync": _leg, "service": _leg, "backend": _leg}
+_NODE_EXAMPLES = {
+    "priority": "priority = 130",
+    "sync": 'sync = { interface = "eth2", address = "172.31.0.1/30" }',
+    "service": 'service = { interface = "eth0", address = "192.0.2.2/24" }',
+    "backend": 'backend = { interface = "eth1", address = "10.0.1.2/24" }',
+}
+_PAIR: dict[str, Reader] = {
+    "nodes": _nodes,
+    "source": addresses,
+    "router-ids": partial(one_or_more, integer, "an integer"),
+    "advert-interval": duration,
+    "preempt": flag,
+    "preempt-delay": duration,
+    "sync-port": integer,
+}

@@ -100,7 +100,7 @@ def require_known(table: Mapping[str, object], known: Mapping[str, object] | tup
     errors = Errors()
     for key in table:
         if key not in known:
-            errors.add(FarmError(path or "configuration", f"unknown key {shown(key)}{_nearest(key, known)}"))
+            errors.add(FarmError(path, f"unknown key {shown(key)}{_nearest(key, known)}"))
     errors.check()
 
 

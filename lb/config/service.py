@@ -1,4 +1,4 @@
-"""The settings of the guardian itself, which are about no farm: frozen values, validated on construction."""
+"""The table [service]: the settings of the guardian itself, as a frozen value validated on construction."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from ..errors import require
+from ..errors import FarmError, require
 from ..mark_layout import MIN_BITS, PAIR_MASK
+from .schema import Reader, build, duration, integer, read_each, text_of
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 _MAX_WORDS = 64
@@ -63,3 +64,17 @@ def _endpoint(text: str) -> tuple[str, int] | None:
         return str(ip_address(found[1] or found[2])), int(found[3])
     except ValueError:
         return None
+
+
+def settings_of(value: object) -> Settings:
+    """Reads the table [service] as tomllib returns it; FarmError."""
+    return build(Settings, _SERVICE, {}, value, "service")
+
+
+def _argv(value: object, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise FarmError(path, 'must be a list of words like ["/usr/local/bin/tell", "--now"]: there is no shell')
+    return read_each(text_of, value, path)
+
+
+_SERVICE: dict[str, Reader] = {"hook": _argv, "hook-timeout": duration, "metrics": text_of, "marks": integer}

@@ -1,4 +1,9 @@
-"""Rules of others that drop, do not track or translate what a farm's clients and backends send."""
+"""Finds rules of other programs that drop packets of a farm's connections or keep conntrack from following them.
+
+Nothing is sent: for each way from a VIP to a backend, the packets that would pass (probe_packets.py) are led through
+each base chain of the ruleset (packet_path.py). A rule's match holds, does not hold, or depends on the client
+(packet.py). A drop that holds for every client is a fault; one behind an exception that may hold is a warning.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from .packet_path import Done, Drop, lead
 from .probe_packets import NEW, Way, packets
 from .rules import Chain, Rule
 
-# So many ways of connections are led through all chains; more are like one of these.
+# VIP, port and backend combinations that are examined; further ones hardly meet other rules.
 _MOST_WAYS = 64
 _SHOWN = 120
 _TRACKED = "ct state established,related accept"
@@ -23,7 +28,7 @@ _STATES = "RELATED,ESTABLISHED,DNAT"
 
 @dataclass(slots=True)
 class _Hit:
-    """What a rule of somebody's does, and to what."""
+    """A rule or policy, what it does, and the packets to which it does so."""
 
     chain: Chain
     inside: Chain
@@ -49,10 +54,10 @@ def ways_of(
     client_sides: dict[IPAddress, Sequence[str | None]],
     own: frozenset[IPAddress] = frozenset(),
 ) -> list[list[Way]]:
-    """Returns the ways of the farms' connections, those together that differ in the client's interface alone.
+    """Returns the ways of the farms' connections, in groups that differ in the client's interface only.
 
-    sides are the interfaces that lead to backends, client_sides those by which a VIP's clients may come; own are
-    backends that are this machine.
+    sides are the interfaces towards backends, client_sides those on which a VIP's clients may arrive; own are the
+    backends on this machine.
     """
 
     mask = layout_of(tuple(farms)).mask
@@ -81,7 +86,7 @@ def ways_of(
 
 
 def examine_firewall(chains: Sequence[Chain], ways: Sequence[Sequence[Way]]) -> Iterator[Finding]:
-    """Leads the packets of these ways through the base chains of others, and tells which do not get through."""
+    """Yields a finding for each rule that stops packets of these ways or keeps them from conntrack."""
     drops: dict[tuple[int, int], _Hit] = {}
     effects: dict[tuple[int, str, bool], _Hit] = {}
     bases = [one for one in chains if one.hook and one.family in ("ip", "ip6", "inet", "netdev")]
@@ -104,7 +109,7 @@ def _pass(
         passages = [lead(packet, chain) for packet in variants]
         ends = [one.drop for one in passages if one.drop is not None]
         if len(ends) == len(passages):
-            # By whichever interface a client comes.
+            # Dropped on every interface on which clients may arrive.
             sure = min(ends, key=lambda one: len(one.exceptions))
             certain = all(not one.exceptions for one in ends)
             made = _Hit(chain, sure.inside, sure.rule, exceptions=sure.exceptions, is_certain=False)
@@ -114,7 +119,7 @@ def _pass(
         for passage in passages:
             for done in passage.done:
                 certain = done.is_certain
-                # Of other packets, what is not certain hangs on the client's own address.
+                # An uncertain effect is reported for new connections only; for later packets it depends on the client.
                 if (name := _harm(done)) and (certain or variants[0].what == NEW):
                     certain &= name != _UNCLEAR
                     made = _Hit(chain, chain, done.rule, name=name, is_certain=certain)
@@ -186,7 +191,7 @@ def _cure(hit: _Hit) -> str:
 
 
 def _before(hit: _Hit) -> str:
-    """Says how packets get past a chain that sees them before they are translated."""
+    """Returns the command that exempts the packets in a chain that sees them before their translation."""
     way = next(iter(hit.ways))
     chain = hit.chain
     family = "ip" if way.vip.version == 4 else "ip6"

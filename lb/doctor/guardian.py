@@ -1,4 +1,4 @@
-"""Whether a guardian watches the farms that ask for one, and whether the operator lets them serve."""
+"""Examines whether a guardian checks the farms that want one, and whether the operator has stopped farms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..overrides import Overrides
 
 
 def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, holder: str) -> Iterator[Finding]:
-    """Judges who holds the lock of the table, "" for nobody; socket is where a guardian is spoken to."""
+    """Yields findings; holder names the process with the guardian's lock ("": none), socket is its control socket."""
     if farms:
         yield from _stopped(farms, words)
     for complaint in complaints(farms):
@@ -22,7 +22,7 @@ def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, ho
     if holder:
         yield Finding(OK, "guardian", f"{holder} watches the farms")
     elif socket.is_socket():
-        # One that ends by itself removes it.
+        # A guardian that ends regularly removes its socket.
         yield Finding(
             FAULT,
             "guardian",

@@ -1,4 +1,4 @@
-"""What this machine's kernel settings and addresses keep from being balanced."""
+"""Examines this machine's kernel settings and addresses: forwarding, rp_filter, conntrack limits, VIPs, routes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NEARLY = 0.8
 
 
 def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) -> Iterator[Finding]:
-    """Looks at forwarding, the tables of conntrack, bridges and addresses; root holds proc and sys.
+    """Yields findings on forwarding, conntrack, bridges and addresses; root has the folders proc and sys.
 
-    in_pair: VIPs may be on another machine.
+    in_pair: a VIP may be on the other node.
     """
     yield from _forwarding(farms, root)
     yield _rp_filter(farms, root)
@@ -29,7 +29,7 @@ def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) 
 
 
 def obstacles(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
-    """Yields what keeps all clients of a farm away, of what takes no time to see: forwarding, and where VIPs are."""
+    """Yields the faults of forwarding and VIPs, which keep all clients away and are cheap to detect."""
     for finding in (*_forwarding(farms, Path("/")), *_vips(farms, in_pair=in_pair)):
         if finding.level == FAULT:
             yield finding
@@ -50,7 +50,7 @@ def _forwarding(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
 
 
 def _rp_filter(farms: tuple[Farm, ...], root: Path) -> Finding:
-    # What holds for an interface is the larger of its own value and that of "all".
+    # The kernel takes the larger one of the interface's value and that of "all".
     folder = root / "proc/sys/net/ipv4/conf"
     values = {path.parent.name: (read_file(path) or "").strip() for path in folder.glob("*/rp_filter")}
     strict = sorted(name for name, value in values.items() if value == "1" and name not in ("lo", "default"))
@@ -159,7 +159,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
 
 
 def read_file(path: Path) -> str | None:
-    """Returns the text of a file of the kernel's, or None where there is none."""
+    """Returns the text of a file in /proc or /sys, None when it cannot be read."""
     try:
         return path.read_text(errors="replace")
     except OSError:

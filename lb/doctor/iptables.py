@@ -1,4 +1,4 @@
-"""The one file that runs iptables-save: what nft cannot tell of the rules of iptables-nft."""
+"""Runs iptables-save, as the only file that does: nft lists some targets of iptables-nft without their options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CT_ZONE = re.compile(r"--zone(?:-orig|-reply)? (\w+)")
 
 
 def saved() -> dict[str, str]:
-    """Returns what iptables-save prints of table raw, by the family of nft; nothing where it is not installed."""
+    """Returns iptables-save's listing of table raw by nft family; {} when iptables is not installed."""
     found = {}
     for family, name in (("ip", "iptables-nft-save"), ("ip6", "ip6tables-nft-save")):
         try:
@@ -26,10 +26,7 @@ def saved() -> dict[str, str]:
 
 
 def with_targets(text: str, rules: Mapping[str, str]) -> str:
-    """Puts in the place of each `xt target CT`, which is all that nft tells of it, what it does.
-
-    rules are what saved() returns.
-    """
+    """Replaces each `xt target CT` in nft's listing by what the target does; rules come from saved()."""
     family = chain = ""
     targets: dict[tuple[str, str], Iterator[str]] = {}
     lines = []
@@ -50,5 +47,5 @@ def _targets_of(rules: str, chain: str) -> Iterator[str]:
         rule, _, options = line.partition(" -j CT ")
         if rule.startswith(f"-A {chain} ") and options and "--notrack" not in options:
             zone = _CT_ZONE.search(options)
-            # Anything else, as a helper, does not matter here.
+            # Other options, such as a helper, do not matter here.
             yield f"ct zone set {zone[1]}" if zone else "continue"

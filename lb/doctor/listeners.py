@@ -1,4 +1,4 @@
-"""Daemons of this machine that a farm hides, because it takes their port on the machine's own address."""
+"""Finds daemons of this machine that a farm hides, because it takes their port on the machine's own address."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..finding import FAULT, WARN, Finding
 from .routes import Local
 
 _SSH = 22
-# TCP_LISTEN, and TCP_CLOSE, which is what a bound UDP socket is in.
+# TCP_LISTEN; and TCP_CLOSE, the state of a bound UDP socket.
 _LISTENING = {"tcp": "0A", "udp": "07"}
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A socket that waits for clients; its address may be the unspecified one."""
+    """A listening socket; its address may be the unspecified one."""
 
     transport: str
     address: IPAddress
@@ -27,7 +27,7 @@ class Listener:
 
 
 def read_listeners(root: Path) -> list[Listener]:
-    """Reads the listening sockets of this network namespace; root holds proc."""
+    """Returns the listening sockets of this network namespace; root has the folder proc."""
     found = []
     for transport, version in ((one, six) for one in _LISTENING for six in ("", "6")):
         try:
@@ -48,10 +48,10 @@ def examine_listeners(
     locals_: Iterable[Local],
     source_of: Callable[[IPAddress], str | None],
 ) -> Iterator[Finding]:
-    """Looks for what listens where a farm takes all connections.
+    """Yields a finding for each service whose VIP and port are also a daemon's.
 
-    A daemon on all addresses is hidden only where the VIP is the machine's own address; on an additional one, the farm
-    is what is meant.
+    A daemon that listens on all addresses counts only when the VIP is the machine's own address: on an additional
+    address, clients mean the farm.
     """
     here = list(locals_)
     waiting = list(listeners)
@@ -80,14 +80,14 @@ def _hidden(farm: Farm, vip: IPAddress, port: int, here: list[Local], vips: set[
 def _takes(listener: Listener, vip: IPAddress) -> bool:
     if listener.address == vip:
         return True
-    # A socket of IPv6 takes both families, unless it was told otherwise, which cannot be seen.
+    # An IPv6 socket accepts both families unless IPV6_V6ONLY is set, which /proc does not show.
     return listener.address.is_unspecified and (listener.address.version == vip.version or vip.version == 4)
 
 
 def _is_own(
     vip: IPAddress, here: list[Local], vips: set[IPAddress], source_of: Callable[[IPAddress], str | None]
 ) -> bool:
-    """Tells whether an address is the one by which this machine is known, and not one that was added for a farm."""
+    """Returns whether an address is the machine's main one in its network, and not one that was added for a farm."""
     found = next((one for one in here if one.address.ip == vip), None)
     if found is None:
         return False
@@ -106,7 +106,7 @@ def _serves(local: Local, vip: IPAddress) -> bool:
 
 
 def _address(text: str) -> IPAddress:
-    """Reads an address as the kernel writes it: words of 32 bits, each in the byte order of the machine."""
+    """Reads an address of /proc/net: hexadecimal words of 32 bits in the machine's byte order."""
     data = b"".join(int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8))
     found = ip_address(data)
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None

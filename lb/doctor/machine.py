@@ -1,4 +1,4 @@
-"""What keeps this machine from balancing, and what to do about it; it only looks, and changes nothing."""
+"""Examines what keeps this machine from balancing, and says what helps; changes nothing."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from .probe_packets import Way
 from .rules import Chain, parse_ruleset
 
 _CAP_NET_ADMIN = 12
-# The priorities of our chains that translate.
+# The priorities of noidlb's nat chains by hook.
 _OURS = {"prerouting": -100, "output": -100, "postrouting": 100}
-# Interfaces that no client comes by.
+# Interfaces on which no client's packets arrive.
 _INTERNAL = ("lo", "dummy")
 
 
 def examine(
     farms: tuple[Farm, ...], root: Path = Path("/"), *, in_pair: bool = False, applied: bool = False
 ) -> Iterator[Finding]:
-    """Looks at everything that the farms need, or that any farm would; root holds proc, sys and lib.
+    """Yields findings on all that these farms need, or without farms, that any farm needs.
 
-    in_pair: VIPs may be on another machine; applied: these farms were applied, so that there must be a table.
+    root has the folders proc, sys and lib. in_pair: a VIP may be on the other node. applied: the farms have been
+    applied, so a missing table is a fault.
     """
     yield _program("nft", kernel.version)
     yield _program("conntrack", conntrack.version)
@@ -80,7 +81,7 @@ def _table(*, applied: bool) -> Iterator[Finding]:
     try:
         found = kernel.read()
     except KernelError:
-        # What is wrong with nft has been said.
+        # Reported by _program().
         return
     if found is None:
         text = "is not in the kernel: nothing is balanced"
@@ -121,7 +122,7 @@ def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
             text = with_targets(text, saved())
         chains = [one for one in parse_ruleset(text) if (one.family, one.table) != ("inet", TABLE)]
     except KernelError:
-        # What is wrong with nft has been said.
+        # Reported by _program().
         return
     for chain in chains:
         yield from _translating(chain)

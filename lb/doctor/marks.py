@@ -1,4 +1,4 @@
-"""Rules of others that write or copy those bits of a conntrack mark that tell farms and backends apart."""
+"""Finds rules of other programs that write or copy noidlb's bits of the conntrack mark."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .probe_packets import Way, packets
 from .rules import Chain, Effect, Match, Rule
 
 _ALL = 0xFFFF_FFFF
-# nft writes the second form where the rule is one of iptables-nft.
+# nft lists the second form for rules of iptables-nft.
 _PACKET_MARK = (("meta", "mark"), ("mark",))
 
 
 def examine_marks(
     chains: Sequence[Chain], ways: Sequence[Sequence[Way]], mask: int, rules: Iterable[Mapping[str, object]] = ()
 ) -> Iterator[Finding]:
-    """Looks for what changes or copies the bits of mask in marks of farms' connections.
+    """Yields a finding for each rule that changes or copies the bits of mask in marks of farms' connections.
 
-    rules are those of policy routing, as `ip -j rule` has them: they tell whether a copied mark is read by anybody.
+    rules are those of policy routing from `ip -j rule`: a copied mark that none of them reads is only a warning.
     """
     routing = [one for one in rules if "fwmark" in one]
     is_unread = bool(routing) and not any(_reads(one, mask) for one in routing)
@@ -37,7 +37,7 @@ def examine_marks(
 
 
 def bits_of(effect: Effect, *, of_iptables: bool) -> int:
-    """Returns the bits of a mark that an effect writes, or copies into the packet's mark."""
+    """Returns the bits of the connection's mark that an effect writes, or copies into the packet's mark."""
     words = [one.strip("()") for one in effect.words]
     if effect.name == "meta mark set":
         return _masked(words, 2) if words[:2] == ["ct", "mark"] else 0
@@ -45,7 +45,7 @@ def bits_of(effect: Effect, *, of_iptables: bool) -> int:
         return 0
     if words[:2] != ["ct", "mark"]:
         copied = next((len(one) for one in _PACKET_MARK if tuple(words[: len(one)]) == one), 0)
-        # A mask of iptables is that of both marks; one of nft clears the bits that are not in it.
+        # iptables applies its mask to both marks; nft's `and` clears the other bits of the result.
         return _masked(words, copied) if copied and of_iptables else _ALL
     changed = 0
     rest = words[2:]
@@ -76,9 +76,9 @@ def _judge(packet: Packet, done: Done, mask: int, *, is_unread: bool) -> Finding
         return None
     if effect.name == "ct mark set":
         if not packet.marked:
-            # The farm's mark is written over it.
+            # mark-flow writes the farm's mark later.
             return None
-        # For packets of one mark alone, as a tunnel's own, which clients' packets hardly have.
+        # A rule for packets with one certain mark, such as a tunnel's, hardly matches packets of clients.
         does, level = "overwrites", WARN if _asks_for_a_mark(done.rule) else FAULT
     elif packet.marked:
         does, level = "copies into the packet's mark", WARN if is_unread else FAULT
@@ -108,7 +108,7 @@ def _asks_for_a_mark(rule: Rule) -> bool:
 
 
 def _reads(rule: Mapping[str, object], mask: int) -> bool:
-    """Tells whether a rule of policy routing looks at any of these bits; one for all other marks is as good as none."""
+    """Returns whether a policy routing rule reads any of these bits; one with `not` matches nearly all marks."""
     if "not" in rule:
         return False
     try:

@@ -1,4 +1,4 @@
-"""What is known of a packet at a hook of netfilter, and whether a match of a rule holds for it."""
+"""A symbolic packet at a hook of netfilter, and whether the match of a rule holds for it: no, maybe or yes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..farm import IPAddress
 from .rules import Clause, Match, Unknown
 
 ABSENT = object()
-"""The value of a field that a packet does not have at that hook: a rule that reads it never matches."""
+"""The value of a field that the packet does not have at its hook: a match that reads it never holds."""
 
 _ALL = 0xFFFF_FFFF
 _ZERO = ("0x00000000", "0x0", "0")
 
 
 class Holds(IntEnum):
-    """Whether a match holds. Maybe: it depends on the client, or on what only the kernel knows."""
+    """Whether a match holds; MAYBE when it depends on the client, or on state that only the kernel has."""
 
     NO = 0
     MAYBE = 1
@@ -28,10 +28,10 @@ class Holds(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packet:
-    """A packet of a farm's connection; None where it depends on the client, ABSENT where there is no such thing.
+    """A packet of a farm's connection; fields are None when they depend on the client, ABSENT at hooks without them.
 
-    statuses are the flags that its connection has for certain, maybe those that it may have. marked are the bits of its
-    mark of which some are set, as they tell the farm.
+    statuses are the conntrack flags that its connection certainly has (None: it is not tracked yet), maybe those that
+    it may have. marked is the mask of bits of the mark, of which at least one is set.
     """
 
     what: str
@@ -54,7 +54,7 @@ class Packet:
 
 
 def holds(clause: Clause, packet: Packet) -> Holds:
-    """Tells whether the clause of a rule lets the packet on to the next clause."""
+    """Returns whether a clause lets the packet pass to the next clause of its rule."""
     if isinstance(clause, Unknown):
         return _guess(clause.text, packet)
     if not isinstance(clause, Match):
@@ -75,12 +75,12 @@ def holds(clause: Clause, packet: Packet) -> Holds:
 
 
 def any_of(fields: Sequence[str], values: Sequence[str], packet: Packet) -> Holds:
-    """Tells whether the fields have one of the values."""
+    """Returns whether the fields have one of the values."""
     return max((_all_of(fields, value, packet) for value in values), default=Holds.NO)
 
 
 def speaks(protocols: frozenset[str], packet: Packet) -> bool:
-    """Tells whether the packet is one of all these protocols."""
+    """Returns whether the packet belongs to all these protocols."""
     return protocols <= {"ip" if packet.version == 4 else "ip6", packet.transport}
 
 
@@ -181,7 +181,7 @@ def _compare(clause: Match, packet: Packet) -> Holds:
 
 
 def _guess(text: str, packet: Packet) -> Holds:
-    """Tells of an expression that is not understood whether another protocol than the packet's is its condition."""
+    """Returns NO for an unparsed expression that is about another protocol than the packet's, else MAYBE."""
     first = text.split()[0]
     if first in ("icmp", "icmpv6", "igmp", "esp", "ah", "sctp", "dccp", "arp", "rt", "vlan", "ether", "mh"):
         return Holds.NO if first not in ("ether", "vlan") else Holds.MAYBE

@@ -1,4 +1,4 @@
-"""A packet on its way through the chains of a hook: which rule ends it, and what is done to it before."""
+"""Leads a symbolic packet through the chains of a hook: which rule drops it, and which effects it meets before."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from .packet import Holds, Packet, any_of, holds, speaks
 from .rules import Chain, Effect, Rule, Unknown, Verdict, VerdictMap
 
-# nft refuses more levels of jumps than 16.
+# nft refuses jumps nested deeper than 16.
 _DEEPEST = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A packet that does not get past a chain; rule is None where it is the policy.
+    """The drop of a packet; rule is None when the chain's policy drops it.
 
-    exceptions are the rules that may accept it before, as far as can be told.
+    exceptions are the rules before it that may accept the packet.
     """
 
     chain: Chain
@@ -27,7 +27,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Something that a rule does to the packet, for certain or only maybe."""
+    """An effect of a rule on the packet; is_certain is False when the rule only may match."""
 
     chain: Chain
     rule: Rule
@@ -37,7 +37,7 @@ class Done:
 
 @dataclass(slots=True)
 class Passage:
-    """What happens to a packet in one base chain."""
+    """The drop and the effects that a packet meets in one base chain."""
 
     drop: Drop | None = None
     done: list[Done] = field(default_factory=list)
@@ -65,7 +65,7 @@ class _Walk:
         self._passage.drop = Drop(self._base, inside, rule, tuple(self._exceptions))
 
     def _chain(self, chain: Chain, depth: int, comes: Holds) -> str | None:
-        """Returns accept or drop, or None when the packet goes on behind the jump; comes: whether it comes here."""
+        """Returns accept, drop, or None for a return; comes says whether the packet reaches this chain at all."""
         for rule in chain.rules:
             found = Holds.YES
             for clause in rule.clauses:
@@ -99,7 +99,7 @@ class _Walk:
     def _verdict(
         self, chain: Chain, rule: Rule, verdict: Verdict, depth: int, found: Holds, comes: Holds
     ) -> tuple[bool, str | None]:
-        """Returns whether the packet's way through this chain ends here, and as what."""
+        """Returns whether the packet's way through this chain ends here, and with which outcome."""
         is_sure = found is Holds.YES
         if verdict.kind in ("accept", "queue"):
             if min(found, comes) is not Holds.YES:
@@ -110,7 +110,7 @@ class _Walk:
                 self._exceptions.append(rule)
             return is_sure, None
         if verdict.kind in ("drop", "reject"):
-            # Else it is for some clients alone: a list of those that are blocked, which is meant.
+            # Otherwise the rule drops some clients only, such as those on a blocklist: that is intended.
             if is_sure and comes is Holds.YES:
                 self._drop(chain, rule)
             return is_sure, "drop"

@@ -1,6 +1,6 @@
-"""What a node of a pair can tell of itself: who serves, what is synchronized, and whether its files are current.
+"""Examines this node of a pair: its role, the synchronization of flows, and whether its files are current.
 
-Of the other node it sees the messages of conntrackd alone; what must be equal on both is for the operator to compare.
+Of the other node it sees only conntrackd's messages; the operator compares what must be equal on both nodes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from noidchecks import __version__
 
-from ..config.pair import Node, Pair, digest_of
+from ..config.load import Configuration
+from ..config.pair import Node, Pair
 from ..farm import Farm, IPAddress
 from ..finding import FAULT, NOTE, OK, WARN, Finding
 from ..nft.run import KernelError, find, run
@@ -34,14 +35,14 @@ _SLOW = f"a take-over can leave IPv6 clients without service for that long; set 
 
 def examine_pair(
     pair: Pair,
-    farms: tuple[Farm, ...],
-    text: str,
+    configuration: Configuration,
     folder: Path,
     run_folder: Path,
     is_here: Callable[[IPAddress], bool],
     root: Path = Path("/"),
 ) -> Iterator[Finding]:
-    """Looks at this node; folder holds what noidlb pair wrote, is_here tells whether an address is this machine's."""
+    """Yields findings on this node; folder has the files of noidlb pair, is_here says whether an address is local."""
+    farms, digest = configuration.farms, configuration.digest[:12]
     yield from look_at(pair, farms)
     node = this_node(pair, is_here)
     if node is None:
@@ -54,9 +55,9 @@ def examine_pair(
     role = read_role(run_folder)
     yield _role(node, farms, role, is_here)
     same = f"must say the same on {pair.peer(node).name}"
-    yield Finding(NOTE, "farms file", f"{digest_of(text)[:12]}: noidlb pair --hash {same}")
+    yield Finding(NOTE, "farms file", f"{digest}: noidlb pair --hash {same}")
     yield Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
-    yield from _files(folder, text)
+    yield from _files(folder, digest)
     yield from _versions()
     yield _counters(folder)
     yield _setting(root, "net.netfilter.nf_conntrack_tcp_loose", 0, _LOOSE)
@@ -84,7 +85,7 @@ def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IP
     return Finding(OK, "role", said)
 
 
-def _files(folder: Path, text: str) -> Iterator[Finding]:
+def _files(folder: Path, digest: str) -> Iterator[Finding]:
     for name in ("keepalived.conf", "conntrackd.conf"):
         path = folder / name
         try:
@@ -94,7 +95,7 @@ def _files(folder: Path, text: str) -> Iterator[Finding]:
             continue
         if SIGN not in head:
             yield Finding(WARN, name, f"{path} was not written by noidlb pair: nobody knows whether it fits the farms")
-        elif digest_of(text)[:12] not in head:
+        elif digest not in head:
             yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
         else:
             yield Finding(OK, name, "is from this farms file")
@@ -120,7 +121,7 @@ def _counters(folder: Path) -> Finding:
 
 
 def judge_counters(code: int, text: str) -> Finding:
-    """Judges what conntrackd -s says."""
+    """Returns the finding on conntrackd's statistics, from exit code and output of `conntrackd -s`."""
     found = {name: int(match[1]) for name, pattern in _COUNTERS.items() if (match := pattern.search(text))}
     if code != 0 or len(found) < len(_COUNTERS):
         return Finding(FAULT, "synchronization", "conntrackd does not answer: no session survives a take-over")
@@ -133,7 +134,7 @@ def judge_counters(code: int, text: str) -> Finding:
 
 
 def _setting(root: Path, name: str, most: int, trouble: str) -> Finding:
-    """Looks at a setting of the kernel, named as sysctl does, with dots or with slashes."""
+    """Returns the finding on a sysctl that must be at most `most`; its name has dots or slashes."""
     path = name if "/" in name else name.replace(".", "/")
     try:
         value = (root / "proc/sys" / path).read_text().strip()

@@ -1,4 +1,4 @@
-"""The packets that a farm's clients and backends exchange, as they are at each hook of netfilter."""
+"""Builds the symbolic packets of a farm's connections, as they are at each hook of netfilter."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from ..mark_layout import FEW
 from .packet import ABSENT, Packet
 from .rules import Chain
 
-# Priorities of nf_conntrack, and of the chains that translate.
+# Priorities of nf_conntrack and of nat chains.
 _CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
 NEW = "new connections"
-"""What the first packets are called, which all others follow from."""
-# One of those that clients and servers take for themselves.
+"""The name of the first packets of connections."""
+# An example of a port that clients and servers choose dynamically.
 _EPHEMERAL = 50000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """The way of a farm's connections: what the client asks for, the backend that gets it, and the interfaces.
+    """The way of a farm's connections: VIP, backend, and the interfaces towards client and backend (None: unknown).
 
-    An interface is None where it is not known; is_local says that the backend is this machine. mask are the bits of
-    marks that are the farms'.
+    is_local: the backend is this machine. mask has noidlb's bits of the mark.
     """
 
     farm: Farm
@@ -41,11 +40,11 @@ class Way:
 
 
 def packets(way: Way, chain: Chain) -> Iterator[Packet]:
-    """Yields those packets of a way that come to a base chain, as they are there."""
+    """Yields the packets of a way that reach a base chain, with the fields that they have there."""
     if chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
         return
     if chain.type == "nat":
-        # Others' rules that translate are looked at by themselves.
+        # Nat chains of other programs are examined in machine.py.
         return
     if chain.hook in ("prerouting", "ingress"):
         yield from _before(way, chain)
@@ -116,7 +115,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             marked=way.mask,
         )
     if way.is_local:
-        # What this machine itself answers passes other hooks.
+        # Replies of this machine itself pass the hook output.
         return
     for what, state, port in _answering(way.farm):
         yield Packet(
@@ -140,7 +139,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
 
 
 def _asking(farm: Farm) -> Iterator[tuple[str, str, int | None]]:
-    """Yields what clients send: what it is, its state, and whether it goes to the farm's own port (None: any)."""
+    """Yields the packets of clients: name, conntrack state, and 1 for the farm's port or None for a data port."""
     yield NEW, "new", 1
     yield "established connections", "established", 1
     if farm.protocol is Protocol.FTP:
@@ -162,5 +161,5 @@ def _statuses(state: str, is_translated: bool) -> frozenset[str]:
 
 
 def _perhaps(state: str) -> frozenset[str]:
-    # The source is translated behind all these chains, so a new connection does not have it yet.
+    # The source is translated after all these chains, so a new connection does not have the flag yet.
     return frozenset() if state == "new" else frozenset({"snat", "assured"})

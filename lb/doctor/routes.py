@@ -1,4 +1,4 @@
-"""Where this machine's addresses are, and by which interface it reaches others; nothing is sent."""
+"""Asks ip(8) for this machine's addresses, routes and policy rules; sends nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..farm import IPAddress
 from ..nft.run import KernelError, find, run
 
 _TIMEOUT = 10.0
-# Of documentation (RFC 5737, RFC 3849): reached by the default route, if there is one.
+# Documentation addresses (RFC 5737, RFC 3849), which only a default route can reach.
 _ELSEWHERE = {4: "198.51.100.1", 6: "2001:db8::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """An address of this machine: its interface, and whether it is an additional one there."""
+    """An address of this machine, its interface, and whether it is a secondary address there."""
 
     interface: str
     address: IPv4Interface | IPv6Interface
@@ -26,7 +26,7 @@ class Local:
 
 
 def local_addresses() -> list[Local]:
-    """Returns the addresses of all interfaces; none where ip(8) does not tell."""
+    """Returns the addresses of all interfaces; [] when ip(8) fails."""
     try:
         answer = run([find("ip", "iproute2"), "-j", "address"], timeout=_TIMEOUT)
     except KernelError:
@@ -35,7 +35,7 @@ def local_addresses() -> list[Local]:
 
 
 def read_addresses(output: bytes) -> list[Local]:
-    """Reads what `ip -j address` prints."""
+    """Reads the output of `ip -j address`."""
     found = []
     for link in _documents(output):
         for one in link.get("addr_info", []):
@@ -46,7 +46,7 @@ def read_addresses(output: bytes) -> list[Local]:
 
 
 def interfaces_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, str]:
-    """Returns the interface by which each address is reached, as far as ip(8) tells."""
+    """Returns the interface of the route to each address; addresses without a route are missing."""
     wanted = list(addresses)
     found = {}
     for version in (4, 6):
@@ -58,12 +58,12 @@ def interfaces_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, str]:
 
 
 def default_interface(version: int) -> str:
-    """Returns the interface of the default route, or nothing."""
+    """Returns the interface of the default route, "" without one."""
     return next(iter(_ask(version, [_ELSEWHERE[version]])), "")
 
 
 def rules() -> list[dict[str, Any]]:
-    """Returns the rules of policy routing of both families, as `ip -j rule` has them."""
+    """Returns the policy routing rules of both families, as `ip -j rule` prints them."""
     try:
         argv = find("ip", "iproute2")
         return [

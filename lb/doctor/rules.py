@@ -1,6 +1,6 @@
-"""The rules of all tables, as nft lists them in text: parsed into clauses, so that a packet can be led through them.
+"""Parses nft's listing of all tables into clauses, so that a packet can be led through them.
 
-The text and not JSON: nft translates the rules of iptables-nft in text alone (docker, ufw and others write such).
+It reads text instead of JSON, because nft translates rules of iptables-nft (docker, ufw and others) only in text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HOOK = re.compile(
 )
 _TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
 VERDICTS = frozenset({"accept", "drop", "reject", "return", "jump", "goto", "queue", "continue"})
-# The words that begin an expression, the longest first, and the field of a packet that it reads.
+# The first words of an expression, the longest first, to the field of the packet that it reads.
 _FIELDS: dict[tuple[str, ...], str] = {
     ("ct", "original", "ip", "daddr"): "original-daddr",
     ("ct", "original", "ip6", "daddr"): "original-daddr",
@@ -48,19 +48,19 @@ _FIELDS: dict[tuple[str, ...], str] = {
 }
 _OF_IPTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _OPERATORS = frozenset({"==", "!=", "<", ">", "<=", ">="})
-# What may follow a match without being a part of it.
+# Words that begin the next statement behind a match.
 _STARTS = frozenset({"counter", "log", "comment", "limit", "notrack", "meta", "ct", "ip", "ip6", "tcp", "udp", "th"})
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Compares fields of a packet, one after the other where they are concatenated, with any of the values.
+    """A comparison of one field, or of several concatenated ones, with any of the values.
 
-    mask is what the field is taken with before ("ct mark & 0xff", "ct status dnat / snat,dnat"), or "".
+    mask is applied to the field first ("ct mark & 0xff", "ct status dnat / snat,dnat"); "" for none.
     """
 
     fields: tuple[str, ...]
-    # The protocols that they belong to, such as ip or tcp: another packet does not match, whatever the operator.
+    # The protocols of the fields, such as ip or tcp: packets of others do not match, whatever the operator.
     protocols: frozenset[str]
     operator: str
     values: tuple[str, ...]
@@ -69,14 +69,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Something that only the kernel can decide: a set's elements, a limit, an extension of iptables."""
+    """An expression that only the kernel can decide: elements of a set, a limit, an extension of iptables."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a packet goes; target is the chain of a jump or goto."""
+    """A verdict; target is the chain of a jump or goto."""
 
     kind: str
     target: str = ""
@@ -84,7 +84,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class VerdictMap:
-    """A verdict by the value of fields; none are known where the elements are those of a named map."""
+    """A verdict by the value of fields; verdicts is empty for a named map, whose elements are not listed."""
 
     fields: tuple[str, ...]
     protocols: frozenset[str]
@@ -93,7 +93,7 @@ class VerdictMap:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that is done to a packet or its connection, such as "notrack" or "ct mark set", and with what."""
+    """An action on the packet or its connection, such as "notrack" or "ct mark set", and its operands."""
 
     name: str
     words: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ Clause: TypeAlias = Match | Unknown | Verdict | VerdictMap | Effect
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, as nft writes it and as clauses."""
+    """A rule: nft's text, and its clauses."""
 
     text: str
     clauses: tuple[Clause, ...]
@@ -112,7 +112,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Chain:
-    """A chain; a base chain has a hook, to which packets come by themselves."""
+    """A chain; base chains have a hook, type and priority."""
 
     family: str
     table: str
@@ -123,12 +123,12 @@ class Chain:
     priority: int = 0
     policy: str = "accept"
     rules: list[Rule] = field(default_factory=list)
-    # All chains of its table by name, for jumps.
+    # All chains of its table by name, for jump and goto.
     siblings: Mapping[str, Chain] = field(default_factory=dict, repr=False)
 
     @property
     def is_of_iptables(self) -> bool:
-        """Whether it is one of the chains that iptables-nft knows: a mask in its rules is one of both marks."""
+        """Whether the chain belongs to iptables-nft, whose masks apply to both the packet's and connection's mark."""
         return self.family in ("ip", "ip6") and self.table in _OF_IPTABLES and self.name.isupper()
 
     def __str__(self) -> str:
@@ -136,7 +136,7 @@ class Chain:
 
 
 def parse_ruleset(text: str) -> list[Chain]:
-    """Reads what `nft -t -y list ruleset` prints: all chains of tables that are not dormant."""
+    """Parses the output of `nft -t -y list ruleset`: all chains of tables that are not dormant."""
     found: list[Chain] = []
     dormant: set[tuple[str, str]] = set()
     family = table = ""
@@ -168,7 +168,7 @@ def _clauses(tokens: Sequence[str]) -> Iterator[Clause]:
         if word in VERDICTS:
             target = tokens[at + 1] if word in ("jump", "goto") and at + 1 < len(tokens) else ""
             yield Verdict(word, target)
-            # What follows says how to reject, or is a comment.
+            # The rest is an option of reject, or a comment.
             return
         if word in ("comment", "counter", "log"):
             at = _skip(tokens, at)
@@ -242,7 +242,7 @@ def _expression(tokens: Sequence[str], at: int) -> tuple[Clause, int]:
 
 
 def _values(tokens: Sequence[str], at: int) -> tuple[tuple[str, ...], int]:
-    """Reads one value, one concatenated of several, or those in braces."""
+    """Reads one value, a concatenation, or a set in braces."""
     if tokens[at] == "{":
         end = _closing(tokens, at)
         inside = " ".join(tokens[at + 1 : end])
@@ -279,7 +279,7 @@ def _closing(tokens: Sequence[str], at: int) -> int:
 
 
 def _unknown(tokens: Sequence[str], at: int) -> tuple[Unknown, int]:
-    """Takes all words until something begins that is known again."""
+    """Collects all words up to the next known expression or statement."""
     end = at + 1
     while end < len(tokens) and not _begins(tokens, end):
         end = _closing(tokens, end) + 1 if tokens[end] == "{" else end + 1
@@ -291,7 +291,7 @@ def _begins(tokens: Sequence[str], at: int) -> bool:
 
 
 def _end_of_expression(tokens: Sequence[str], at: int) -> int:
-    """Returns where what is set ends: at a verdict, a counter or a comment; another expression is a part of it."""
+    """Returns the end of the value of a `set` statement: a verdict, counter, log, comment, or the end of the rule."""
     end = at + 1
     while end < len(tokens) and tokens[end] not in VERDICTS and tokens[end] not in ("counter", "comment", "log"):
         end = _closing(tokens, end) + 1 if tokens[end] == "{" else end + 1

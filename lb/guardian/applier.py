@@ -1,4 +1,4 @@
-"""Applies the conditions of backends to nftables in the smallest transactions. Blocking; for one thread."""
+"""Applies the conditions of backends to nftables in the smallest transactions. Blocking; not thread-safe."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ..role import Role, cuts_flows, read_role
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What was done: how many transactions, and how many flows were ended.
+    """The number of transactions and of flows that were ended (cut).
 
-    repaired tells that the table was not as it had been left, and why says what is known of that. trouble says in a
-    sentence why flows could not be ended; the next change tries again.
+    repaired: the table differed from what the applier had left there; why: what is known about the cause. trouble: one
+    sentence on why flows could not be ended; the next apply() tries again.
     """
 
     transactions: int = 0
@@ -35,7 +35,11 @@ class ApplyResult:
 
 
 class NftApplier:
-    """Keeps the kernel's table as conditions want it, through an nft that stays open."""
+    """Changes the kernel's table to match conditions, through an nft that stays open.
+
+    It remembers the conditions that it applied last, so that a change costs the difference and no reading. When another
+    program changes the table, or a call fails, it forgets them, and the next apply() reads the kernel's table first.
+    """
 
     def __init__(
         self,
@@ -50,28 +54,28 @@ class NftApplier:
         self._generation_of = generation_of
         self._notices = notices or Notices()
         self._why = ""
-        # The number of the last change of any table, when it was ours.
+        # The kernel's change counter after the last own transaction; None when unknown.
         self._expected: int | None = None
         self._farms: tuple[Farm, ...] = ()
         self._marks = Marks(())
         self._stopped: frozenset[str] = frozenset()
-        # What the table was made from; None while nobody knows what is in it.
+        # The conditions in the kernel's table; None: unknown, so that apply() reads the table first.
         self._conditions: Conditions | None = None
-        # What is still to be ended.
+        # Flows that are still to be ended.
         self._ending = Ending()
 
     def read(self) -> Snapshot | None:
-        """Reads the table as the kernel has it; KernelError."""
+        """Reads the kernel's table; raises KernelError."""
         return kernel.read()
 
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
-        """Makes the table that farms and conditions want, in the smallest transactions; KernelError.
+        """Changes the table to what farms and conditions want, in the smallest transactions.
 
-        After an error nothing is half applied: the next call reads the table and goes on from there.
+        Raises KernelError; the next call then reads the table and applies what is missing.
         """
         known, repaired = self._conditions, False
         number = self._generation_of()
-        # Until it has gone well, nobody knows.
+        # Unknown until every transaction has succeeded.
         self._conditions = None
         if known is None or farms != self._farms or stopped != self._stopped:
             self._farms, self._stopped, self._marks = farms, stopped, Marks(farms)
@@ -90,13 +94,13 @@ class NftApplier:
         return ApplyResult(len(batches), cut, repaired, why if repaired else "", trouble)
 
     def fileno(self) -> int:
-        """Returns the descriptor that becomes readable when somebody else has changed a table; -1: nobody tells."""
+        """Returns the descriptor that becomes readable when another program changes a table; -1 without notices."""
         return self._notices.fileno()
 
     def is_disturbed(self) -> bool:
-        """Tells whether somebody else has changed our table since; the next change then begins with a look at it.
+        """Returns whether another program has changed the table since apply(); the next apply() then reads it.
 
-        Changes of other tables count where the kernel does not tell which one was changed, or could not tell all.
+        Changes of other tables count too where the kernel sends no notices, or dropped some.
         """
         notice = self._notices.read()
         if self._notices.works and (notice is None or not notice.lost):
@@ -115,12 +119,12 @@ class NftApplier:
         self._notices.close()
 
     def _whole(self, conditions: Conditions) -> tuple[Sequence[str], Ending]:
-        """Returns what turns the kernel's table into the wanted one, and which flows end with it."""
+        """Returns the transactions from the kernel's table to the wanted one, and the flows that end with them."""
         change = compare(kernel.read(), compile_table(self._farms, conditions, self._stopped))
         return change.batches, ending_of(change.old, change.new, cuts=self._cuts())
 
     def _parts(self, known: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
-        """Does the same for the farms whose conditions change: what the others are like costs nothing."""
+        """Returns the same from the known conditions, for the farms whose conditions change; reads nothing."""
         batches: list[str] = []
         ending = Ending()
         for farm in self._farms:
@@ -131,11 +135,11 @@ class NftApplier:
             after = compile_farm(self._marks, farm, conditions)
             batches += transactions(before, after)
             ending.add(ending_of(before, after, cuts=self._cuts()))
-        # Elements alone change, so that all farms together are one transaction.
+        # Only elements change, so one transaction holds all farms.
         return ["".join(batches)] if batches else [], ending
 
     def _cuts(self) -> Callable[[int], bool]:
-        """Returns what tells of a farm, by its mark, whether its flows end with their backends."""
+        """Returns a predicate on a farm's mark: whether its TCP flows end with their backends (cut-connections)."""
         return frozenset(
             self._marks.farm(farm)
             for farm in self._farms
@@ -144,7 +148,7 @@ class NftApplier:
 
     def _cut(self) -> tuple[int, str]:
         if not cuts_flows(self._role_of()):
-            # Copies of the other balancer's flows, which ends them itself.
+            # On the standby node of a pair, flows are copies of the active node's, which ends them itself.
             self._ending = Ending()
         try:
             return conntrack.end(self._ending), ""

@@ -1,4 +1,4 @@
-"""Least connections: the share of each backend out of the connections that it has; pure."""
+"""Least connections: computes the shares of backends from their current connections; pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from ..farm import Backend
 
-# Percent of the configured weight: nobody starves, and nobody gets everything.
+# Bounds of a share, in percent of the configured weight.
 LEAST, MOST = 20, 300
-# A share moves by at most a quarter of itself in one step.
+# A share changes by at most a quarter of itself in one step.
 _SMOOTHNESS = 4
-# With fewer connections than these for each backend there is nothing to even out.
+# Below this average of connections for each backend, shares return to 100.
 _FEW = 2.0
 
 
 def step(backends: Sequence[Backend], counts: Mapping[str, int], shares: Mapping[str, int]) -> dict[str, int]:
     """Returns the next shares, in percent of the weights, of the backends that serve.
 
-    counts are their current connections by name, shares what they have at the moment (missing: 100). Who has more
-    connections for its weight than the others gets fewer new ones, until they are even.
+    counts are their current connections, shares their current percentages (missing: 100), both by name. A backend with
+    more connections for its weight than the average gets fewer new clients until it is at the average.
     """
     weights = {one.name: one.weight for one in backends}
     total = sum(counts.get(name, 0) for name in weights)
@@ -32,7 +32,7 @@ def step(backends: Sequence[Backend], counts: Mapping[str, int], shares: Mapping
 
 
 def _wanted(load: float, average: float) -> int:
-    # At the average 100, at twice that 50, and without a connection as much as anybody may have.
+    # 100 at the average, 50 at twice the average, the most without any connection.
     return round(100 * average / load) if load > 0 else MOST
 
 

@@ -1,4 +1,4 @@
-"""Runs the commands of guardians: our own plugins in this very process, all others as processes."""
+"""Runs the check commands of the guardian: noidchecks' plugins in this process, all others as processes."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from .process import ProcessPool
 if TYPE_CHECKING:
     from noidchecks.contract import Probe
 
-# Descriptors that are left to everybody else in the process.
+# Descriptors kept free for everything else in the process.
 _SPARE_DESCRIPTORS = 256
-# Processes at once; a machine that runs more of them reports its own load as the peers' response time.
+# Concurrent processes. With more, the load of this machine shows in the measured response times.
 MOST_PROCESSES = 128
 
 Done = Callable[[Result], object]
 
 
 class Check:
-    """The words of a command for one address, ready to be run with a deadline in seconds.
+    """A command line for one address, with a deadline in seconds.
 
-    A shorter deadline among the words holds. A bare name of one of our plugins is run in this process, a path never.
+    A shorter -t in the command line wins. check_ftp and the others run in this process when named without a path; a
+    path is always started as a process.
     """
 
     __slots__ = ("words", "timeout", "_probe", "_refusal")
@@ -46,17 +47,17 @@ class Check:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is run in this process."""
+        """Whether the check runs in this process."""
         return self.words[0] in PLUGINS
 
     @property
     def deadline(self) -> float:
-        """The seconds after which it has failed, by its own words where they say less."""
+        """The effective deadline in seconds: the shorter one of timeout and the command line's -t."""
         probe = self.probe() if self.is_ours else None
         return self.timeout if probe is None or isinstance(probe, Result) else probe.timeout
 
     def probe(self) -> Probe | Result:
-        """Returns what is to be run, or the result of words that cannot be; read at the first use, kept then."""
+        """Returns the parsed probe, or an UNKNOWN result when the command line is wrong; parsed once."""
         if self._probe is None and self._refusal is None:
             try:
                 probe = parse(self.words).probe
@@ -67,17 +68,17 @@ class Check:
             else:
                 own = probe.timeout
                 limit = min(own, self.timeout) if own > 0 else self.timeout
-                # Every probe of ours is a Value.
+                # The plugins' probes are Values, which the protocol Probe does not say.
                 self._probe = probe if own == limit else probe.replace(timeout=limit)  # type: ignore[attr-defined]
         return self._probe or self._refusal  # type: ignore[return-value]
 
     def _unknown(self, text: str) -> Result:
-        # Words that say nothing to us say nothing of a peer.
+        # A LocalError, so that a wrong command line takes no backend out.
         return Result(State.UNKNOWN, f"{self.words[0]} UNKNOWN - {text}", failure=LocalError(text))
 
 
 class CheckRunner:
-    """Runs checks on the running asyncio loop; thousands of ours share one descriptor in it."""
+    """Runs checks on the running asyncio loop; the checks in this process share one epoll descriptor in it."""
 
     def __init__(self, *, most: int | None = None, most_processes: int = MOST_PROCESSES) -> None:
         self._asyncio = asyncio.get_running_loop()
@@ -87,7 +88,7 @@ class CheckRunner:
         self._waiting: deque[tuple[Check, bool, Done]] = deque()
 
     def start(self, check: Check, done: Done, *, transcript: bool = False) -> None:
-        """Runs a check; done gets its result, never before this has returned."""
+        """Starts a check, or queues it at the limit; done gets its result, never before this method returns."""
         if not check.is_ours:
             self._foreign.start(check.words, check.timeout, done)
         elif len(self._loop) >= self._most:
@@ -96,7 +97,7 @@ class CheckRunner:
             self._begin(check, done, transcript=transcript)
 
     async def close(self) -> None:
-        """Ends everything that runs; nothing is reported any more."""
+        """Ends all checks without reporting their results."""
         self._waiting.clear()
         self._loop.close()
         await self._foreign.close()
@@ -117,8 +118,8 @@ class CheckRunner:
 
 
 def _room() -> int:
-    """Returns how many descriptors there are for probes."""
+    """Returns the number of concurrent checks that the limit of open files allows."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft = soft if soft != resource.RLIM_INFINITY else 1 << 20
-    # One that fetches over passive data connections has two.
+    # A check with a data connection uses two descriptors.
     return max(16, (soft - _SPARE_DESCRIPTORS) // 2)

@@ -1,19 +1,19 @@
-"""When the next change goes to the kernel: at once when it is alone, with others when many come; pure."""
+"""Decides when the next change goes to the kernel: a single one at once, many close together as one; pure."""
 
 from __future__ import annotations
 
-# A mass failure that probes find out within 5 seconds, the usual interval of thousands of them, is four transactions.
+# Seconds. With these gaps, a mass failure that the checks discover over 5 s is four transactions.
 _FIRST_GAP = 0.1
 _GROWTH = 10
 _LONGEST_GAP = 4.0
-# Changes that come farther apart from each other are no storm, as those of a backend that flaps.
+# Changes more than 0.5 s apart, such as those of a flapping backend, are not coalesced.
 _CLOSE = 0.5
 
 
 class Batching:
-    """The pauses between transactions: none at first, longer and longer while changes do not end.
+    """The pause before a transaction: none for the first change, then 0.1, 1 and 4 s while changes follow closely.
 
-    A change that can wait no longer ends a pause.
+    An urgent change ends the pause.
     """
 
     __slots__ = ("_gap", "_last", "_is_storm")
@@ -24,14 +24,15 @@ class Batching:
         self._is_storm = False
 
     def due(self, now: float, urgent: float) -> float:
-        """Returns when changes are to be made of which the first has come now, and the most urgent waits until urgent.
+        """Returns when to run the changes whose first was requested now; urgent is the latest time that all allow.
 
-        When it came counts, not when it could be made: a busy machine makes changes slower, not fewer.
+        Changes follow closely by the time of their request, not of their transaction: a slow machine applies the same
+        number of transactions, later.
         """
         self._is_storm = now - self._last <= _CLOSE
         return max(now, min(self._last + self._gap, urgent)) if self._is_storm else now
 
     def done(self, now: float) -> None:
-        """Takes note of a transaction."""
+        """Records a transaction."""
         self._gap = min(_LONGEST_GAP, self._gap * _GROWTH) if self._is_storm else _FIRST_GAP
         self._last = now

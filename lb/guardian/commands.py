@@ -1,4 +1,4 @@
-"""Whether the commands of guardians can be run on this machine, and look at the backend that they are run for."""
+"""Examines the check commands of a configuration: whether each can run on this machine and checks its own backend."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .executable import trouble
 
 _EXAMPLE = "192.0.2.1"
 _HOST = re.compile(r"\bHOST\b", re.ASCII)
-# HOST or PORT inside the marks by which Nagios, shells and templates tell their variables.
+# HOST or PORT written as a variable of Nagios ($HOST$), a shell (${HOST}) or a template ({{ HOST }}).
 _MARKED = re.compile(
     r"(?:\$\{|\{\{ *|[%@<{])(HOST|PORT)(?: *\}\}|[%@>}])|\$(HOST|PORT)\b\$?|(?<!\w)(HOST|PORT)\$", re.ASCII
 )
-# What follows the usual option for a peer, and what Nagios writes for an address.
+# The usual option for the host with its value, and the macros of Nagios for an address.
 _PEER = re.compile(r"(?<!\S)(?:-H *|--host(?:name)?[ =])[^\s-]\S*")
 _ANY_MACRO = re.compile(r"\$[A-Z][A-Z0-9_]*\$", re.ASCII)
 _MACRO = re.compile(r"\$(?:HOST|SERVICE)?(?:ADDRESS6?|NAME|address6?)\$", re.ASCII)
 _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*)(?![\w.:])")
-# What only a shell would understand; a lone & may stand in a URL.
+# Operators of a shell; a single & inside a word may belong to a URL.
 _SHELL = re.compile(r"&&|\|\||\$\(|[0-9]?>>?(?:&[0-9])?|<<?|[|;`]|(?<!\S)&(?!\S)|&\s*$")
 
 
 def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
-    """Yields what is wrong with the commands of these farms, one by one."""
+    """Yields an error for each command of these farms that is wrong."""
     for farm in farms:
         guard = farm.guardian
         if guard is None:
@@ -42,12 +42,12 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
                 if message is not None:
                     yield FarmError(path, f"{message}, in {printable(command, 200)!r}")
                     break
-    # What a file holds now says nothing of the next time.
+    # The program may be installed before the next call.
     _trouble.cache_clear()
 
 
 def require_usable(farms: tuple[Farm, ...]) -> None:
-    """Raises FarmError for the commands that cannot be run here, or do not look at their backend."""
+    """Raises FarmError for all commands that cannot run on this machine or do not check their backend."""
     errors = Errors()
     for complaint in complaints(farms):
         errors.add(complaint)
@@ -55,7 +55,10 @@ def require_usable(farms: tuple[Farm, ...]) -> None:
 
 
 def misuse(command: str, *, shared: bool = False) -> str | None:
-    """Says in a sentence why a command would not look at its backend; shared: it need not name it."""
+    """Says in a sentence why a command would not check its backend; None when it does.
+
+    shared: one result is meant for all backends, so the command need not contain HOST.
+    """
     words = words_of(command)
     if found := next(filter(None, map(_MARKED.search, words)), None):
         token = found[1] or found[2] or found[3]
@@ -79,13 +82,13 @@ def misuse(command: str, *, shared: bool = False) -> str | None:
 
 
 def _elsewhere(command: str, words: list[str]) -> str | None:
-    """Says that one of our own plugins takes something else than HOST for the peer."""
+    """Says that a noidchecks plugin would check another host than HOST."""
     if any(word.startswith("--extra-opts") for word in words):
         return None
     try:
         peer = str(getattr(parse(fill_in(command, _EXAMPLE, 1)).probe, "host", _EXAMPLE))
     except (UsageError, InformationWanted):
-        # The configuration has said it, or will.
+        # Reported by the reader of the configuration.
         return None
     if peer == _EXAMPLE:
         return None
@@ -94,7 +97,7 @@ def _elsewhere(command: str, words: list[str]) -> str | None:
 
 
 def _form(command: str) -> str:
-    """Returns the command as it was probably meant."""
+    """Returns the command as it was probably meant, with HOST in the place of the host."""
     text = _MARKED.sub(lambda found: str(found[1] or found[2] or found[3]), command)
     for pattern, meant in ((_PEER, "-H HOST"), (_MACRO, "HOST"), (_ADDRESS, "HOST"), (re.compile(r"$"), " -H HOST")):
         if not _HOST.search(text):
@@ -103,7 +106,7 @@ def _form(command: str) -> str:
 
 
 def _unquoted(command: str) -> str:
-    """Returns the command with a letter in the place of everything that is quoted."""
+    """Returns the command with x for each quoted character."""
     shown = []
     quote = ""
     characters = iter(command)

@@ -1,4 +1,4 @@
-"""The guardian's verdicts and the operator's words become the conditions of the backends; pure."""
+"""Computes the desired conditions of backends from verdicts of the checks and overrides of the operator; pure."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .health import BackendHealth
 
 # A backend of a farm at its address of one IP version.
 Place = tuple[str, str, int]
-# What comes back begins with so many percent of its weight, and gains as much with every step.
+# Slow start: a recovered backend begins with 10 % of its weight and gains 10 % with each step.
 _STEP = 10
 _WHOLE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What all watches of a backend at one address together say; times are those of the caller's clock.
+    """The combined health of a backend at one address by all its commands; times are those of the caller's clock.
 
-    up is None while one of them has no result yet and none is down. since is the time of the last change, recovered
-    that of the last return from down, tried tells that each watch has had a result, though perhaps no verdict.
+    up is None while one command has no verdict yet and none says down. since is the time of the last change, recovered
+    that of the last change from down to up. tried: each command has had a result, though perhaps no verdict.
     """
 
     up: bool | None = None
@@ -34,9 +34,9 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The conditions of a farm's backends; floored are left in service by the floor alone.
+    """The conditions of a farm's backends; floored are those that min-backends alone keeps in service.
 
-    shares are the percentages of their weights where those are not 100. until is when slow start goes on, None when no
+    shares are the percentages of weights other than 100. until is the time of the next step of slow start, None when no
     backend is in it.
     """
 
@@ -47,7 +47,7 @@ class Desired:
 
 
 def verdict(watches: Iterable[BackendHealth]) -> Verdict:
-    """Puts together what the watches of one backend at one address say: it serves when all of them let it."""
+    """Combines the commands' health of one backend at one address: it is up when all say up, down when one does."""
     found = list(watches)
     up: bool | None = True
     if any(watch.up.value is False for watch in found):
@@ -63,7 +63,7 @@ def verdict(watches: Iterable[BackendHealth]) -> Verdict:
 
 
 def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[BackendHealth]]) -> dict[Place, Verdict]:
-    """Returns the verdicts about those backends of a farm that are watched."""
+    """Returns the verdicts on the backends of a farm that are checked."""
     places = ((farm.name, one.name, version) for one in farm.backends for version in (4, 6))
     return {place: verdict(found) for place in places if (found := watches.get(place))}
 
@@ -74,7 +74,7 @@ def versions_of(farm: Farm) -> tuple[int, ...]:
 
 
 def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
-    """Returns which backends the kernel's table sends connections to, for the farms that it serves already."""
+    """Returns whether the kernel's table has an address for each backend, of the farms in the table."""
     marks = Marks(farms)
     found = {}
     for farm in farms:
@@ -92,9 +92,10 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
 def standing(
     farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[BackendHealth]], present: Mapping[Place, bool]
 ) -> dict[Place, bool]:
-    """Returns which backends serve as far as the guardian is concerned; what it knows nothing of is missing.
+    """Returns whether each backend serves by health alone; backends without any knowledge are missing.
 
-    What is checked in another way from now on stays like this until the first result.
+    The reconciler keeps it as present when the farms change, so that a backend with a new command stays as it is until
+    the first result.
     """
     found = {}
     for farm in farms:
@@ -117,11 +118,12 @@ def merge(
     *,
     balance: Mapping[str, int] | None = None,
 ) -> Desired:
-    """Merges verdicts and words for one farm.
+    """Merges the verdicts and overrides of one farm.
 
-    The operator's down and drain hold whatever the guardian says; his up lifts his own word alone. A backend without a
-    verdict is as present says that the kernel has it, and not scheduled where that knows nothing of it, except that one
-    that nobody could look at serves. balance holds percentages of weights by backend.
+    An override down or drain wins over every verdict; an override up only replaces the configured state, and health
+    still decides. A backend without a verdict stays as present says; where present does not know it, it stays out until
+    its first result, and serves when that result is no verdict (its check cannot run). balance has the percentages of
+    weights by backend from least-connections.
     """
     wishes = {one.name: words.states.get((farm.name, one.name)) or one.state for one in farm.backends}
     if farm.guardian is None:
@@ -132,7 +134,7 @@ def merge(
         able = [one for one in farm.backends if one.address_of(version)]
         out = [one for one in able if not _serves((farm.name, one.name, version), verdicts, present)]
         kept = _kept(farm, version, able, out, wishes, verdicts)
-        # Those that nobody has looked at yet do not fail.
+        # A backend without a verdict is not reported as failed.
         places = ((farm.name, one.name, version) for one in kept)
         floored |= {place for place in places if verdicts.get(place, Verdict()).up is False}
         for one in out:
@@ -163,7 +165,7 @@ def _kept(
     wishes: Mapping[str, BackendState],
     verdicts: Mapping[Place, Verdict],
 ) -> list[Backend]:
-    """Returns those that the floor keeps in: of the failed ones that the operator lets serve, the last to fail."""
+    """Returns the backends that min-backends keeps in service: the last to fail of those without an override."""
     guard = farm.guardian
     if guard is None or not guard.min_backends:
         return []
@@ -197,7 +199,7 @@ def _weighed(
             share = max(1, share * balance.get(one.name, _WHOLE) // _WHOLE)
         if share != _WHOLE:
             shares[one.name] = share
-    # Slots know proportions only, so one that has less than its weight changes the numbers of all.
+    # Slots express proportions, so a backend with a reduced share changes the numbers of all; percent times weight.
     found_conditions = {
         (farm.name, one.name): Condition(
             conditions[one.name].state,
@@ -210,7 +212,7 @@ def _weighed(
 
 
 def slow_start(recovered: float | None, now: float, duration: float) -> tuple[int, float | None]:
-    """Returns the percentage of its weight that a backend has so long after its return, and when it gets more."""
+    """Returns the percentage of its weight that a backend has now, and the time of the next step or None."""
     if recovered is None or duration <= 0 or now >= recovered + duration:
         return _WHOLE, None
     steps = _WHOLE // _STEP

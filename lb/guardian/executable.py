@@ -1,4 +1,4 @@
-"""Programs that the configuration names: where they are, and why one cannot be run."""
+"""Finds the programs that the configuration names, and says why one cannot be run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ from pathlib import Path
 from noidchecks.plugin.plugin import PLUGINS
 from noidchecks.status.text import printable
 
-# Debian's, and those of an operator's own; a program that is in none of them is looked for on PATH.
+# Searched before PATH: Debian's folder of plugins and the operator's.
 _FOLDERS = "/usr/lib/nagios/plugins:/usr/local/lib/nagios/plugins"
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-# The kernel reads no more of a script to find its interpreter (BINPRM_BUF_SIZE).
+# Bytes of a script in which the kernel looks for the interpreter (BINPRM_BUF_SIZE).
 _FIRST_LINE = 256
 _ELF = b"\x7fELF"
 
 
 def find(name: str) -> str | None:
-    """Returns the path of a program: an absolute path is taken as it is, a name looked up; None when there is none."""
+    """Returns the path of a program: an absolute path unchanged, a name looked up; None when it cannot be executed."""
     if "/" in name:
         return name if os.path.isabs(name) and os.access(name, os.X_OK) and os.path.isfile(name) else None
     return shutil.which(name, path=_search_path())
 
 
 def trouble(name: str) -> str | None:
-    """Says in a sentence why a program cannot be run, None when nothing speaks against it.
-
-    A script whose interpreter is missing is one of those; what a program needs beyond that shows when it runs.
-    """
+    """Says in a sentence why a program cannot be run, a missing interpreter included; None when it can be started."""
     shown = printable(name, 100)
     path = find(name)
     if path is not None:
@@ -54,7 +51,7 @@ def _unreadable_by_kernel(path: str, shown: str) -> str | None:
         with open(path, "rb") as file:
             head = file.read(_FIRST_LINE)
     except OSError:
-        # It may be run by those who may not read it.
+        # Execute permission is enough to run a binary.
         return None
     if not head.startswith(b"#!"):
         return (
@@ -73,7 +70,7 @@ def _unreadable_by_kernel(path: str, shown: str) -> str | None:
 
 
 def _has_other_formats() -> bool:
-    """Tells whether this machine runs files of formats of its own (binfmt_misc)."""
+    """Returns whether this machine has additional executable formats registered (binfmt_misc)."""
     with suppress(OSError):
         return bool(set(os.listdir("/proc/sys/fs/binfmt_misc")) - {"register", "status"})
     return False

@@ -1,22 +1,22 @@
-"""Whether the kernel's table of connections is full, so that this machine drops packets of its own probes."""
+"""Detects a full conntrack table, because of which this machine drops the packets of its own probes."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
 
-# Looks at the kernel's files are at least so many seconds apart.
+# Seconds between two reads of the kernel's files, at least.
 _APART = 0.02
-# Packets are dropped for other reasons too (two of one flow at once); only above this share for want of room.
+# The drop counter has other causes too (two packets of a new flow at once); below 90 % the table is not blamed for it.
 _NEARLY = 0.9
-# After so many seconds without a sign of it, the table is no longer full: under a flood it is so many times a second.
+# Seconds without a sign before the table counts as no longer full; under a flood it fills many times a second.
 _QUIET = 10.0
 
 
 class FlowTable:
-    """The table of this network namespace; times are those of the caller's clock.
+    """The conntrack table of this network namespace; times are those of the caller's clock.
 
-    used and most are the flows in it and their limit, None where nobody tells.
+    used and most are the number of flows and their limit, None where /proc does not have them.
     """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
@@ -27,17 +27,17 @@ class FlowTable:
         self._looked = float("-inf")
         self._drops: int | None = None
         self._was_near = False
-        # When it was last seen to be full, or to have been so since the look before.
+        # Time of the last look that found the table full now, or full since the look before.
         self._full = float("-inf")
 
     def look(self, now: float) -> None:
-        """Looks, unless that has been done just now."""
+        """Reads the kernel's files, at most every 0.02 s."""
         if now - self._looked < _APART:
             return
         self._looked = now
         self.used, self.most = map(_number, self._counts)
         if not self.most or self.used is None:
-            # No limit, or no such table.
+            # No limit, or conntrack is not loaded.
             self._drops = None
             return
         before, self._drops = self._drops, self._dropped()
@@ -47,18 +47,18 @@ class FlowTable:
             self._full = now
 
     def was_full(self, since: float) -> bool:
-        """Tells whether it was full at any time since then, as far as the last look tells."""
+        """Returns whether the last look found the table full at any time after since."""
         return self._full >= since
 
     def is_full(self, now: float) -> bool:
-        """Tells whether it is full, or was a short while ago."""
+        """Returns whether the table was full within the last 10 s."""
         return now - self._full < _QUIET
 
     def __str__(self) -> str:
         return f"the connection-tracking table is full ({self.used} of {self.most} flows)"
 
     def _dropped(self) -> int | None:
-        """Returns how many packets were dropped by now; a line for each processor, in hexadecimal."""
+        """Returns the number of packets dropped so far; the file has a line for each processor, in hexadecimal."""
         with suppress(OSError, ValueError, IndexError):
             head, *lines = self._statistics.read_text().splitlines()
             column = head.split().index("drop")

@@ -1,4 +1,4 @@
-"""Predicts how a guardian would treat the backends of a configuration that it has not read yet; pure."""
+"""Predicts the conditions of backends under a configuration that the guardian has not loaded (noidlb diff); pure."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def forecast(
     shares: Mapping[str, Mapping[str, int]],
     now: float,
 ) -> Forecast:
-    """Returns what a guardian would make of these farms at the time now, of its own clock.
+    """Returns the conditions that a guardian would give the backends of these farms at the time now of its clock.
 
-    watches holds what it knows by probe, present which backends serve, shares the percentages of weights of farms with
-    the scheduler least-connections.
+    watches has its knowledge by target, present whether each backend serves, shares the percentages of weights of farms
+    with the scheduler least-connections.
     """
     places: dict[Place, list[BackendHealth]] = {}
     fresh = set()

@@ -1,4 +1,11 @@
-"""The guardian at work: probes that run when they are due, and what their results change."""
+"""The guardian: starts checks when they are due, and hands changes of health to the reconciler.
+
+    Schedule -> Target -> CheckRunner -> Result -> BackendHealth (rise/fall) -> Reconciler -> NftApplier -> kernel
+
+Everything up to the reconciler runs on one asyncio loop. A failed check must not be this machine's fault: a check that
+ran across a pause of this process (pulse.py) is repeated, and one without an answer while the conntrack table was full
+(flow_table.py) is no verdict.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +19,7 @@ from functools import partial
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
+from ..config.load import Configuration
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..nft import conntrack
@@ -28,23 +36,24 @@ from .schedule import Schedule
 from .targets import Target, Targets
 from .worker import Worker
 
-# Starts between two looks at what else there is to do: more of them would report our own queue as response time.
+# Checks started before the loop handles sockets again; more would add their own queue to the response times.
 _BURST = 8
-# A probe that failed is repeated when so much of its deadline is missing, and at least so many seconds; but not for
-# ever, for a machine that is always late must find out dead backends too.
+# A failed check is repeated when a pause took 20 % of its deadline or 1 s, whichever is less. At most 5 times in a row,
+# because a machine that always pauses must detect dead backends too.
 _LOST_SHARE, _LOST_MOST = 0.2, 1.0
 _REPEATS = 5
-# A pause of so many seconds is told; the table of connections is looked at every so many.
+# Seconds of a pause that is reported as an event; seconds between two looks at the conntrack table.
 _TOLD_PAUSE = 1.0
 _TABLE_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What a guardian has done so far; running are the probes at the moment, latest the latest start in seconds.
+    """Totals since the start, and the present state.
 
-    discarded counts the failures that were no verdict because of this machine. flows and flows_most are the kernel's
-    connections and their limit, None where it tells neither; is_full says that the limit is reached.
+    overdue counts starts more than 50 ms late, latest is the greatest delay in seconds. discarded counts failures that
+    were no verdict because of this machine. running are the checks under way. flows and flows_most are the entries of
+    conntrack and their limit, None where unknown; is_full: the limit was reached within the last 10 s.
     """
 
     transactions: int = 0
@@ -62,16 +71,16 @@ class Counts:
 
 
 class Guardian:
-    """Watches the backends of farms and keeps the kernel's table as their health and the operator want it.
+    """Checks the backends of farms and keeps the kernel's table in line with their health and the overrides.
 
-    It belongs to the loop that run() runs on. Without an applier it changes the kernel of this network namespace, and
-    is the only guardian that does. What happens is told to those who subscribe to its events. count is what counts
-    connections for farms that go by them.
+    All methods belong to the loop on which run() runs. Without an applier it changes the kernel of this network
+    namespace and holds its lock (lock.py). Changes of health are events; count returns connections by mark, for farms
+    with the scheduler least-connections.
     """
 
     def __init__(
         self,
-        farms: tuple[Farm, ...],
+        farms: Configuration | tuple[Farm, ...],
         words: Overrides | None = None,
         *,
         applier: Applier | None = None,
@@ -80,10 +89,10 @@ class Guardian:
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
-        self._farms, self._words = farms, words or Overrides()
+        self._farms, self._words = _farms_of(farms), words or Overrides()
         self._is_alone = applier is None
         self._reconciler = Reconciler(
-            farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
+            self._farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
@@ -98,7 +107,7 @@ class Guardian:
 
     @property
     def counts(self) -> Counts:
-        """What it has done so far."""
+        """The totals so far."""
         return Counts(
             transactions=self._reconciler.transactions,
             failed_transactions=self._reconciler.failed,
@@ -115,7 +124,7 @@ class Guardian:
         )
 
     async def run(self) -> None:
-        """Watches until it is cancelled; the table stays as it is then. GuardError when it has another guardian."""
+        """Runs until it is cancelled, and leaves the table as it is; raises GuardError when another guardian runs."""
         with ExitStack() as stack:
             if self._is_alone:
                 stack.enter_context(lock.take())
@@ -133,11 +142,12 @@ class Guardian:
                     self._timer.cancel()
                 await checks.close()
 
-    def configure(self, farms: tuple[Farm, ...], words: Overrides | None = None) -> None:
-        """Goes on with other farms or words; what is known of a command at an address stays known."""
-        self._farms, self._words = farms, words if words is not None else self._words
+    def configure(self, farms: Configuration | tuple[Farm, ...], words: Overrides | None = None) -> None:
+        """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
+        self._farms = farms = _farms_of(farms)
+        self._words = words if words is not None else self._words
         if self._loop is None:
-            # Not running yet: run() comes back here.
+            # Not running yet; run() calls this again.
             return
         for target in self._targets.configure(farms, self._loop.time()):
             self._schedule.put(target, None)
@@ -147,11 +157,11 @@ class Guardian:
         self._arm()
 
     def health(self) -> tuple[Health, ...]:
-        """Returns how each backend is at each address by each command."""
+        """Returns the health of each backend by address and command."""
         return tuple(self.each_health())
 
     def each_health(self, farm: str | None = None) -> Iterator[Health]:
-        """Yields the same one by one, of all farms or of one; those that are watched now, as they are then."""
+        """Yields the health of the backends that are checked now, of all farms or one; each as it is when yielded."""
         watched = [(target, target.watches) for target in self._targets]
         return (
             self._health(target, watch)
@@ -161,7 +171,7 @@ class Guardian:
         )
 
     def forecast(self, farms: tuple[Farm, ...]) -> Forecast:
-        """Returns what it would make of these farms, with all that it knows at the moment."""
+        """Returns the conditions that it would give these farms with its present knowledge."""
         known, now = self._reconciler, self._running_loop().time()
         return forecast(farms, self._words, self._targets.watches, known.standing(), known.shares, now)
 
@@ -172,11 +182,11 @@ class Guardian:
 
     @property
     def failure(self) -> str:
-        """Why the kernel has refused the last change; "" when it has not."""
+        """Why the last change failed; "" when it succeeded."""
         return str(self._reconciler.failure or "")
 
     async def settle(self) -> None:
-        """Waits until what is decided so far is in the kernel; KernelError when it refuses, and is tried again."""
+        """Waits until all changes so far are in the kernel; raises KernelError when one fails, which is retried."""
         if self._loop is not None:
             await self._reconciler.settle()
 
@@ -208,7 +218,7 @@ class Guardian:
         target.rhythm.started(now, pace)
         self._started += 1
         self._running += 1
-        # Only of what may take a backend out, for it costs time.
+        # Recorded only when the result may take a backend out, because recording costs time.
         transcript = pace.fast is not None or target.rhythm.running > 1 or target.is_decisive
         self._checks.start(target.check, partial(self._finished, target, now), transcript=transcript)
         self._schedule.put(target, target.rhythm.due(pace))
@@ -231,7 +241,7 @@ class Guardian:
         self._arm()
 
     async def _beat(self) -> None:
-        """Finds out when this process did not run, and whether the kernel has room for connections."""
+        """Detects pauses of this process every 0.1 s, and a full conntrack table every second."""
         loop = self._running_loop()
         while True:
             await asyncio.sleep(PERIOD)
@@ -259,13 +269,13 @@ class Guardian:
             self.events.add(Event(time=time.time(), kind="conntrack-free", reason=reason))
 
     def _ran_across_a_pause(self, target: Target, began: float, now: float) -> bool:
-        # The loop may hear of a result before it beats again.
+        # After a pause, the loop may deliver this result before the next beat.
         self._take_pulse(now)
         lost = self._pulse.lost(began)
         return 0 < lost >= min(_LOST_MOST, _LOST_SHARE * target.check.deadline) and target.repeats < _REPEATS
 
     def _excuse(self, result: Result, began: float, now: float) -> str:
-        """Returns what this machine lacked while a probe failed that got no answer; "" when nothing is known of it."""
+        """Says that the conntrack table was full while a check got no answer; "" when the failure counts."""
         if result.state == State.OK or was_refused(result):
             return ""
         self._look_at_flows(now)
@@ -317,3 +327,7 @@ class Guardian:
             weight=self._reconciler.share(watch.farm, watch.backend),
             kept=watch.kept,
         )
+
+
+def _farms_of(given: Configuration | tuple[Farm, ...]) -> tuple[Farm, ...]:
+    return given.farms if isinstance(given, Configuration) else given

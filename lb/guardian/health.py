@@ -1,4 +1,17 @@
-"""What the results of probes make of a backend: pure, without clock or I/O."""
+"""Derives the health of a backend from the results of its checks (rise and fall): pure, without clock or I/O.
+
+The first verdict decides at once. From then on a backend goes down after `fall` failures in a row and up after `rise`
+successes in a row; a single result that agrees with the state ends the streak:
+
+    fall = 3, rise = 2     result   +   -   -   +   -   -   -     -     +     +
+                           state    up  up  up  up  up  up  down  down  down  up
+
+While a streak lasts, or before the first verdict, the backend is doubtful, and its checks run at the fast interval, so
+that a failure is confirmed within fall * fast-interval rather than fall * interval.
+
+Not every result is a verdict. UNKNOWN with on-unknown = "keep", and any failure of this machine (no descriptors, its
+own firewall, a missing program), change neither state nor streak.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +27,7 @@ from noidchecks.status.text import printable
 from ..guard import Guard, OnUnknown, OnWarning
 from .schedule import Pace
 
-# This machine refuses with these, by its firewall or for want of something; no peer and no router can.
+# Errors that only this machine causes, by its firewall or for want of resources; no peer or router can.
 _OURS = frozenset(
     (
         *(errno.EPERM, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
@@ -25,11 +38,12 @@ _OURS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How a backend is at one of its addresses, by one command; since is in Unix seconds.
+    """The health of a backend at one address by one command; since is in Unix seconds.
 
-    state is unknown, up or down. note says what keeps it doubtful: the last WARNING, or what contradicts the state.
-    streak counts the results in a row that contradict it, flaps the changes since the first result. weight is its share
-    in percent of the configured one, None while that is 100. kept says why the last probe was no verdict, else "".
+    state is unknown, up or down. note is the text of a WARNING of a backend that serves, or of the failure that
+    contradicts the state. streak is the number of contradicting results in a row, flaps the number of changes since the
+    first verdict. weight is the share in percent of the configured weight, None while 100. kept says why the last
+    result was no verdict, else "".
     """
 
     farm: str
@@ -49,10 +63,10 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a result has changed: kind is up, down, note or keep.
+    """The effect of a result: kind is up, down, note (a text changed) or keep (no verdict).
 
-    since is when the first result of the streak that decided came; hold is for how many seconds the change could wait
-    before its backend had been served longer than one that does not answer at all.
+    since is the time of the first result of the deciding streak. hold is the number of seconds by which applying the
+    change may be delayed: a backend that fails fast may stay in service as long as one that fails by time-out.
     """
 
     kind: str
@@ -63,7 +77,7 @@ class Change:
 
 
 class RiseFall:
-    """A fact that the first answer decides, and that so many contrary answers in a row turn round."""
+    """A boolean set by the first answer and changed by rise or fall contrary answers in a row."""
 
     __slots__ = ("value", "streak", "streak_since")
 
@@ -73,7 +87,7 @@ class RiseFall:
         self.streak_since = 0.0
 
     def take(self, answer: bool, *, rise: int, fall: int, now: float) -> bool:
-        """Takes one answer and tells whether the value has changed by it."""
+        """Takes one answer and returns whether it changed the value."""
         if self.value is answer:
             self.streak = 0
             return False
@@ -88,7 +102,7 @@ class RiseFall:
 
 
 class BackendHealth:
-    """One backend of a farm at one address, as one command sees it; times are those of the caller's clock."""
+    """The health of one backend of a farm at one address by one command; times are those of the caller's clock."""
 
     __slots__ = (
         *("farm", "backend", "version", "address", "command", "guard", "up"),
@@ -99,7 +113,7 @@ class BackendHealth:
         self.farm = farm
         self.backend = backend
         self.version = version
-        # As it is printed; the probe itself may be of another one, when its command names no HOST.
+        # For display; a command without HOST may check another address.
         self.address = address
         self.command = command
         self.guard = guard
@@ -108,21 +122,21 @@ class BackendHealth:
         self.flaps = 0
         self.note = ""
         self.last: Result | None = None
-        # Of the last change; and of the last one from down to up, which slow start counts from.
+        # Times of the last change, and of the last change from down to up, from which slow start counts.
         self.since: float | None = None
         self.recovered: float | None = None
-        # Why the last result was none, "" when it was one; and whether the last that let it serve was a WARNING.
+        # Why the last result was no verdict, else ""; and whether the last success was a WARNING.
         self.kept = ""
         self.warned = False
 
     @property
     def key(self) -> tuple[str, str, int, str]:
-        """What it is about."""
+        """Identity: farm, backend, IP version, command."""
         return self.farm, self.backend, self.version, self.command
 
     @property
     def place(self) -> tuple[str, str, int]:
-        """Where the backend is: farm, name, IP version."""
+        """Farm, backend and IP version."""
         return self.farm, self.backend, self.version
 
     @property
@@ -132,11 +146,11 @@ class BackendHealth:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether results contradict the state, or there is none yet."""
+        """Whether the last results contradict the state, or no verdict exists yet."""
         return self.up.value is None or self.up.streak > 0
 
     def take(self, result: Result, now: float, excuse: str = "") -> Change | None:
-        """Takes a result and returns what it changes; with an excuse of this machine's, a failure is no verdict."""
+        """Takes a result and returns what it changes; excuse, when not "", says why a failure is no verdict."""
         self.probes += 1
         self.last = result
         reason = reason_of(result)
@@ -166,13 +180,13 @@ class BackendHealth:
         return self._heed(result, reason, now) or again
 
     def adopt(self, other: BackendHealth) -> None:
-        """Takes over what another watch of the same probe knows."""
+        """Copies the knowledge of another BackendHealth with the same check."""
         self.up = RiseFall(other.up.value)
         self.probes, self.flaps, self.note, self.last = other.probes, other.flaps, other.note, other.last
         self.since, self.recovered, self.kept, self.warned = other.since, other.recovered, other.kept, other.warned
 
     def _heed(self, result: Result, reason: str, now: float) -> Change | None:
-        """Notes a warning of a backend that stays up, and its end."""
+        """Records the begin and end of a WARNING of a backend that stays up."""
         if self.up.value is not True:
             return None
         was_warned, self.warned = self.warned, result.state != State.OK
@@ -182,9 +196,9 @@ class BackendHealth:
         return None
 
     def _weigh(self, result: Result) -> bool | None:
-        """Tells whether a result lets the backend serve; None when it is no verdict."""
+        """Returns whether a result is a success; None when it is no verdict."""
         if _is_ours(result):
-            # This machine could not probe, which takes no backend out.
+            # A failure of this machine takes no backend out.
             return None
         match result.state:
             case State.OK:
@@ -197,7 +211,7 @@ class BackendHealth:
 
 
 def was_refused(result: Result) -> bool:
-    """Tells whether a peer has refused a connection, which it can only when packets come and go."""
+    """Returns whether the peer refused the connection, which proves that packets pass in both directions."""
     return isinstance(result.failure, NotConnected) and result.failure.code == errno.ECONNREFUSED
 
 
@@ -207,7 +221,7 @@ def _is_ours(result: Result) -> bool:
 
 
 def pace_of(watches: Sequence[BackendHealth]) -> Pace:
-    """Returns how fast the probe is wanted that these watch; the most impatient of them decides."""
+    """Returns the pace of a check from the farms that share it: the shortest interval wins."""
     doubtful = [watch.guard.fast for watch in watches if watch.is_doubtful]
     serving = [watch.guard for watch in watches if watch.up.value]
     return Pace(
@@ -219,7 +233,7 @@ def pace_of(watches: Sequence[BackendHealth]) -> Pace:
 
 
 def reason_of(result: Result) -> str:
-    """Returns the words of a result behind "FTP CRITICAL - "."""
+    """Returns the text of a result without its prefix, such as "FTP CRITICAL - "."""
     line = result.text.partition("\n")[0]
     _, dash, words = line.partition(" - ")
     return printable(words if dash else line, 300)

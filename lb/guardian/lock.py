@@ -1,7 +1,8 @@
-"""One guardian for a table: a lock that lives as long as its process, in the network namespace of the table.
+"""The guardian's lock: one guardian in each network namespace, for as long as its process lives.
 
-It is an empty table of nf_tables with an owner. Only who may change tables can make one, so that nobody else is in a
-guardian's way; no other process can remove it, not even by `flush ruleset`; and the kernel removes it with its owner.
+The lock is an empty nf_tables table with an owner (Linux 5.12). It has what a lock file lacks: it belongs to the
+network namespace, as the noidlb table does; only a process that may change tables can create it; no other process can
+remove it, not even with `nft flush ruleset`; and the kernel removes it when its owner's netlink socket closes.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ NAME = "noidlb-guardian"
 # NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_OWNER; NFT_TABLE_F_OWNER
 _NAME, _FLAGS, _OWNER = 1, 2, 7
 _HAS_OWNER = 2
-# Sockets of netlink have numbers of their own, and anybody can see them: this one's tells the process. Process ids have
-# 22 bits, and the numbers that the kernel gives are process ids or negative.
+# The port id of the lock's netlink socket is this mark and the process id (22 bits), so that every user can see in
+# /proc which process holds the lock. Port ids that the kernel chooses are process ids or negative: none has the mark.
 _MARK = 0x7EC00000
 _PROCESS = (1 << 22) - 1
 _SOCKETS = Path("/proc/thread-self/net/netlink")
 
 
 class GuardError(LbError, RuntimeError):
-    """No guardian can be started or asked: it runs already, does not run, or does not answer."""
+    """The guardian runs already, does not run, or does not answer."""
 
 
 def take() -> socket.socket:
-    """Takes the lock, which is held until the socket is closed; GuardError naming the process that holds it."""
+    """Takes the lock and holds it until the socket is closed; raises GuardError, which names the holder."""
     held = None
     try:
         held = _opened()
@@ -44,11 +45,11 @@ def take() -> socket.socket:
 
 
 def holder() -> str:
-    """Says which process holds the lock, by its id in its own namespace of processes; "" when nobody does."""
+    """Names the process that holds the lock, by the id in its own PID namespace; "" when the lock is free."""
     try:
         number = _owner()
     except PermissionError:
-        # Who may not look at tables sees the socket; it could be anybody's, but is only told about.
+        # Without permission to read tables, /proc is the only hint; another program could use the same port id.
         number = next(iter(_marked()), None)
     except OSError:
         return ""
@@ -63,12 +64,12 @@ def _opened() -> socket.socket:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        # Numbers are free to everybody, and only tell who it is.
+        # Port ids are not reserved, and another program has this one; it only serves to name the process.
         return nfnetlink.opened()
 
 
 def _owner() -> int | None:
-    """Returns the number of the socket that holds the lock; OSError."""
+    """Returns the port id of the socket that owns the lock, None when the lock is free; raises OSError."""
     with nfnetlink.opened() as asking:
         try:
             found = nfnetlink.ask(asking, nfnetlink.GET_TABLE, _named(), family=nfnetlink.INET)
@@ -82,7 +83,7 @@ def _named() -> bytes:
 
 
 def _marked() -> list[int]:
-    """Returns the numbers of the sockets that look like one that holds a lock."""
+    """Returns the port ids of netlink sockets that have the lock's mark."""
     try:
         rows = [line.split() for line in _SOCKETS.read_text().splitlines()[1:]]
     except OSError:

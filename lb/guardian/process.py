@@ -1,4 +1,7 @@
-"""Any Nagios plugin as a probe: a list of words without a shell, in a process group that ends with it."""
+"""Runs any Nagios plugin as a process: an argv list without a shell, in a process group that ends with it.
+
+asyncio's own subprocesses are not used: before Python 3.12 they take a thread for each child.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ from noidchecks.timings import Timings
 
 from .executable import find, trouble
 
-# Of what a plugin prints so much is kept; Nagios keeps as much. The rest is read and forgotten.
+# Bytes that are kept of a plugin's output, as many as Nagios keeps; the rest is read and dropped.
 _KEPT = 8192
 _CHUNK = 65536
-# Pieces that are read at once of somebody who prints without end.
+# Reads from one pipe in a row, so that a plugin that prints without end does not block the loop.
 _PIECES = 4
-# Seconds between the request to end and the end.
+# Seconds between SIGTERM and SIGKILL.
 _GRACE = 1.0
-# What shells, env, nice and timeout say of a program that they cannot run.
+# Exit codes of shells, env, nice and timeout for a program that they cannot run.
 _NOT_RUN = {126: "a program that cannot be run", 127: "a program that does not exist"}
-# A program dies of these by itself or by this machine, whatever its peer is like; SIGALRM is a timeout of its own.
+# Signals of a crash, which says nothing about the peer. SIGALRM is not one: plugins use it for their own time-out.
 _CRASHES = frozenset(
     (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE)
 )
 
 
 class ProcessPool:
-    """Runs foreign plugins on the running asyncio loop, at most so many at once; the others wait for their turn."""
+    """Runs plugins on the running asyncio loop, at most `most` at a time; queues the others."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -53,9 +56,9 @@ class ProcessPool:
         given: bytes = b"",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Runs a plugin; done gets its result after at most timeout seconds, never before this has returned.
+        """Runs a plugin; done gets its result after at most timeout seconds, never before this method returns.
 
-        given is what it reads on its standard input, environment is added to ours.
+        given is its standard input; environment is added to the environment of this process.
         """
         run = _Run(words, timeout, done, self._ended, given=given, environment=environment or {})
         if len(self._running) < self._most:
@@ -64,7 +67,7 @@ class ProcessPool:
             self._waiting.append(run)
 
     async def close(self) -> None:
-        """Ends everything that runs; nothing is reported any more."""
+        """Kills all processes without reporting results, and waits up to a second for their end."""
         self._waiting.clear()
         for run in list(self._running):
             run.kill()
@@ -88,7 +91,7 @@ class ProcessPool:
 
 
 class _Run:
-    """One run of a plugin, until nothing of it is left."""
+    """One run of a plugin, from the start of its process until the whole process group has ended."""
 
     def __init__(
         self,
@@ -125,16 +128,16 @@ class _Run:
             self._spawn([path, *self._words[1:]])
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            # A missing interpreter is told by the code of a missing file, which would name the wrong one.
+            # For a missing interpreter the kernel says ENOENT, which would name the script instead.
             self._fail(trouble(name) or f"{printable(name, 100)} cannot be run: {reason}")
 
     def kill(self) -> None:
-        """Ends the process group, at once and without a result."""
+        """Kills the process group without reporting a result."""
         self._done = None
         self._signal(signal.SIGKILL)
 
     def forget(self) -> None:
-        """Lets go of a process that even SIGKILL does not end."""
+        """Stops watching a process that SIGKILL did not end."""
         self._release()
 
     def _spawn(self, argv: list[str]) -> None:
@@ -185,7 +188,7 @@ class _Run:
     def _exited(self, process: subprocess.Popen[bytes]) -> None:
         for descriptor in self._kept:
             self._read(descriptor)
-        # Before it is waited for: until then its number is nobody else's. What it has left running ends too.
+        # Kill the rest of the group before waiting: until then the kernel cannot reuse the group's number.
         self._signal(signal.SIGKILL)
         code = process.wait()
         took = monotonic() - self._began
@@ -198,7 +201,7 @@ class _Run:
             try:
                 os.killpg(self._process.pid, number)
             except (ProcessLookupError, PermissionError):
-                # All gone, or a plugin that has changed its user; its end of the pipes is closed all the same.
+                # The group has ended, or the plugin has changed its user: its pipes are closed in any case.
                 return
 
     def _release(self) -> None:
@@ -217,7 +220,7 @@ class _Run:
     def _fail(self, text: str) -> None:
         self._release()
         if self._process is not None and self._process.returncode is None:
-            # Started, but there was no descriptor left to watch it with.
+            # Started, but without a free descriptor to watch it.
             self._signal(signal.SIGKILL)
             self._process.wait()
         took = Timings(monotonic() - self._began)
@@ -232,7 +235,7 @@ class _Run:
 
 
 def _file_of(given: bytes) -> int:
-    """Returns what a process can read it from; a file in memory, so that nobody has to wait until it is read."""
+    """Returns a descriptor for standard input: a file in memory, because writing to a pipe could block."""
     if not given:
         return subprocess.DEVNULL
     descriptor = os.memfd_create("given", os.MFD_CLOEXEC)
@@ -246,10 +249,10 @@ def _pipes(process: subprocess.Popen[bytes]) -> Iterator[IO[bytes]]:
 
 
 def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: float) -> Result:
-    """Returns what exit code and first line say; a code beyond 0..3, and death by a signal, are UNKNOWN.
+    """Returns the result from exit code and first line; a code beyond 0 to 3 and death by a signal are UNKNOWN.
 
-    So is 1 without a line on standard output: a plugin that warns says of what, a script that breaks says nothing. A
-    program that did not run, or crashed, has looked at no peer: its failure is a LocalError.
+    Exit code 1 without standard output is UNKNOWN too: a plugin that warns prints why, a script that breaks does not. A
+    program that did not run or crashed checked no peer: its failure is a LocalError.
     """
     failure = None
     line = next((one for one in (output or errors).splitlines() if one.strip()), b"").partition(b"|")[0].strip()
@@ -262,7 +265,7 @@ def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: floa
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
         failure = LocalError(text)
     elif code and not output.strip() and (gone := trouble(name)):
-        # Taken away after it was started and before its interpreter had read it.
+        # The script was removed between its start and its reading by the interpreter.
         text, state = gone, State.UNKNOWN
         failure = LocalError(text)
     elif code > 3:

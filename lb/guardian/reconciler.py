@@ -1,15 +1,16 @@
 """Reconciles the kernel's table with the desired state: coalesces changes, retries failures.
 
-The desired state is a function of the farms, the operator's overrides and the health of the backends; desired.merge()
-computes it for one farm. A request names the farms in which something has changed. _apply() waits for requests,
-computes those farms again and gives all conditions to the applier, which finds the difference itself. Three rules hold:
+The desired state is a function of farms, overrides and health; desired.merge() computes it for one farm. A request
+names the farms in which something has changed. _apply() waits for requests, computes those farms again and gives all
+conditions to the applier, which finds the difference to the kernel's table. Three rules hold:
 
-- Coalescing: the first request of a quiet time is carried out at once, and requests that follow closely wait for each
-  other (coalesce.py), so that 1,000 backends that die together are a handful of transactions. settle() ends the wait.
-- Level, not edge: a request carries no change, only the names of farms. When the kernel refuses, the same names are
-  requested again after 0.2 s, up to 5 s, together with what has changed meanwhile; no change can be lost or doubled.
-- The table is trusted until it is not: _look() hears from the kernel when another program has changed a table, and
-  requests an empty set. The applier then compares the whole table and repairs it.
+- Coalescing: a request after a quiet time is carried out at once; requests that follow closely are carried out together
+  (coalesce.py), so that 1,000 backends that fail together are a handful of transactions. settle() ends the wait.
+- Level, not edge: a request carries the names of farms and no change. When the kernel refuses, the same names are
+  requested again after 0.2 s, then 0.4 s, up to 5 s, together with those that changed meanwhile. So no change is lost
+  or applied twice.
+- The table is assumed unchanged until the kernel reports otherwise: _look() waits for changes by other programs and
+  requests the empty set of farms. The applier then compares the whole table and repairs it.
 
 All calls that change the kernel run in one thread (worker.py), so that a slow nft delays no probe.
 """
@@ -61,11 +62,11 @@ def _descriptor_of(applier: Applier) -> int:
 
 
 class Reconciler:
-    """Keeps the kernel's table as farms, overrides and health want it.
+    """Keeps the kernel's table in line with farms, overrides and health.
 
-    count counts connections, for farms with the scheduler least-connections. transactions and failed are totals,
-    failure is the last refusal until a change succeeds. present says which backends served when the guardian started,
-    or before the last change of the farms; shares holds the percentages of weights of farms with least-connections.
+    count returns connections by mark, for farms with the scheduler least-connections. transactions and failed are
+    totals; failure is the last refusal until a change succeeds. present says which backends served when the guardian
+    started or before the last change of the farms; shares has the percentages of weights from least-connections.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Reconciler:
         self._settled = asyncio.Event()
 
     async def run(self) -> None:
-        """Works until it is cancelled; what is under way in the kernel is finished then."""
+        """Runs until it is cancelled; a transaction under way is finished first."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._apply())
@@ -109,7 +110,7 @@ class Reconciler:
     def configure(
         self, farms: tuple[Farm, ...], words: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
     ) -> None:
-        """Goes on with other farms, words and watches."""
+        """Replaces farms, overrides and health, and requests all farms."""
         if farms is not self._farms:
             self.present = self.standing()
         self._farms, self._words, self._watches = farms, words, watches
@@ -119,23 +120,23 @@ class Reconciler:
         self.request(names, 0.0)
 
     def request(self, farms: set[str], urgent: float) -> None:
-        """Looks at these farms again and changes the kernel, not later than urgent (of the loop's clock)."""
+        """Requests that these farms are computed again and applied, at urgent (the loop's clock) at the latest."""
         self._dirty |= farms
         self._urgent = min(self._urgent, urgent)
         self._settled.clear()
         self._wanted.set()
 
     def standing(self) -> dict[Place, bool]:
-        """Returns which backends serve at the moment as far as health decides it."""
+        """Returns whether each backend serves now by health alone."""
         return standing(self._farms, self._watches, self.present)
 
     def share(self, farm: str, backend: str) -> int | None:
-        """Returns a backend's percentage of its weight where that is not 100."""
+        """Returns a backend's percentage of its weight, None when it is 100."""
         merged = self._merged.get(farm)
         return merged.shares.get(backend) if merged else None
 
     async def settle(self) -> None:
-        """Waits until all that is wanted so far is in the kernel; KernelError when it refuses, and is tried again."""
+        """Waits until all requests so far are applied; raises KernelError when one fails, which is retried."""
         if not self._settled.is_set():
             self._hurry.set()
             await self._settled.wait()
@@ -157,7 +158,7 @@ class Reconciler:
                 self._tell("apply-failed", reason=str(error))
                 self._settle_waiters()
                 self._hurry.clear()
-                # The same farms are requested again, with those that change meanwhile.
+                # Request the same farms again, together with those that change meanwhile.
                 await self._pause(asyncio.get_running_loop().time() + retry)
                 retry = min(_RETRY_MOST, 2 * retry)
                 self.request(dirty, 0.0)
@@ -171,7 +172,7 @@ class Reconciler:
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
             snapshot = await self.worker.run(self._applier.read)
-            # The farms may have changed before the first look; what was known then is newer.
+            # configure() may have set present before this first reading, and is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
         farms, stopped = self._farms, self._words.stopped_of(self._farms)
@@ -203,7 +204,7 @@ class Reconciler:
             self._tell("floor", farm=farm.name, backend=backend, reason=reason)
 
     async def _pause(self, until: float) -> None:
-        """Waits until a time, or until a caller of settle() waits."""
+        """Waits until a time of the loop's clock, or until settle() is called."""
         if until > asyncio.get_running_loop().time():
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
@@ -214,10 +215,10 @@ class Reconciler:
         self._settled.set()
 
     async def _look(self) -> None:
-        """Repairs the table when another program has changed it: at the kernel's notice, and every 5 s in any case."""
+        """Requests a repair when another program has changed the table: looks at each notice, and every 5 s."""
         while True:
             await self._notice()
-            # Programs that change a table change it again: all of it is one look.
+            # A program that changes a table often does so several times in a row: one look for all.
             await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
                 if await self.worker.run(self._applier.is_disturbed):
@@ -239,14 +240,14 @@ class Reconciler:
                 loop.remove_reader(descriptor)
 
     async def _even_out(self) -> None:
-        """Rewrites the shares of farms that go by connections."""
+        """Adjusts the shares of farms with least-connections every 3 s."""
         while True:
             await asyncio.sleep(_BALANCE_EVERY)
             farms = [farm for farm in self._farms if farm.scheduler is Scheduler.LEAST_CONNECTIONS]
             if not farms:
                 continue
             try:
-                # Not in the thread of changes, which must not wait for a list of a million flows.
+                # Not in the worker thread: a change must not wait for the listing of a million flows.
                 counts = await asyncio.to_thread(self._count)
             except KernelError as error:
                 self._tell("apply-failed", reason=str(error))

@@ -1,4 +1,4 @@
-"""When probes start: evenly spread, from start to start, none because of another; pure, without clock or I/O."""
+"""Schedules the starts of checks: start to start, spread evenly over the interval; pure, without clock or I/O."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from itertools import count
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-# Multiples of the golden ratio fill a circle as evenly as can be, however many there are of them.
+# Multiples of the golden ratio, taken modulo 1, are spread evenly for every number of checks.
 _GOLDEN = 0.6180339887498949
 # A start that is later than this counts as overdue.
 LATE = 0.05
 
 
 def phase(number: int) -> float:
-    """Returns where in its interval the number-th probe starts: 0 up to 1, each far from all others."""
+    """Returns the place of the number-th check in its interval, from 0 up to 1."""
     return number * _GOLDEN % 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How fast a probe is wanted at the moment, in seconds from start to start.
+    """The intervals of a check, in seconds from start to start.
 
-    fast is the interval while in doubt, None when nothing is. While a probe is under way for eager seconds already,
-    another one is started beside it, up to most at once: a peer that hangs is found out as soon as one that refuses.
+    fast is the interval while a backend is doubtful, None when none is. When a check runs longer than eager seconds,
+    another one is started beside it, up to most at a time: so a peer that hangs is detected as soon as one that
+    refuses, because its time-outs overlap.
     """
 
     interval: float
@@ -35,12 +36,12 @@ class Pace:
 
 
 class Rhythm:
-    """The starts of one probe: beats at the interval, and what doubt puts between them."""
+    """The start times of one check: beats at the interval, and faster starts between them while in doubt."""
 
     __slots__ = ("running", "_first", "_beat", "_last", "_ended", "_repeats")
 
     def __init__(self, number: int, now: float, *, interval: float, soon: float) -> None:
-        # The first round is run through within so many seconds; the beats after it are spread over the whole interval.
+        # soon: the seconds for the first check of every target; later beats are spread over the whole interval.
         self.running = 0
         soon = min(soon, interval)
         self._first = now + phase(number) * soon
@@ -50,25 +51,25 @@ class Rhythm:
         self._repeats = False
 
     def started(self, now: float, pace: Pace) -> None:
-        """Takes note of a start."""
+        """Records a start."""
         self.running += 1
         self._repeats = False
         self._last = now
         if self._beat <= now:
-            # Beats that a long pause has missed are not made up for.
+            # Beats missed in a long pause are skipped.
             self._beat += pace.interval * ((now - self._beat) // pace.interval + 1)
 
     def finished(self, now: float) -> None:
-        """Takes note of an end."""
+        """Records an end."""
         self.running -= 1
         self._ended = now
 
     def repeat(self) -> None:
-        """Wants another start at once, in the place of one that has told nothing."""
+        """Requests another start at once, because the last result said nothing about the peer."""
         self._repeats = True
 
     def due(self, pace: Pace) -> float | None:
-        """Returns when the next start is wanted, None when that depends on a probe that is under way."""
+        """Returns the time of the next start, None while it depends on a check under way."""
         if self._last is None:
             return self._first
         if self.running:
@@ -84,18 +85,18 @@ class Rhythm:
 
 
 class Schedule(Generic[K]):
-    """Who starts next; overdue counts the starts that were later than LATE, latest is the latest one in seconds."""
+    """A queue of keys by start time; overdue counts starts more than 50 ms late, latest is the greatest delay."""
 
     def __init__(self) -> None:
         self.overdue = 0
         self.latest = 0.0
         self._heap: list[tuple[float, int, K]] = []
-        # The entry of each key that counts; others in the heap are stale.
+        # The valid entry of each key; other entries in the heap are stale.
         self._current: dict[K, tuple[float, int]] = {}
         self._sequence = count()
 
     def put(self, key: K, due: float | None) -> None:
-        """Wants a start at that time, and no longer at another; None: not at all."""
+        """Schedules, reschedules or (None) cancels the start of a key."""
         present = self._current.get(key)
         if due is None:
             self._current.pop(key, None)
@@ -109,7 +110,7 @@ class Schedule(Generic[K]):
             self._heap = sorted((*entry, key) for key, entry in self._current.items())
 
     def next(self) -> float | None:
-        """Returns the time of the first start that is wanted."""
+        """Returns the time of the first start, None when none is scheduled."""
         while self._heap:
             due, number, key = self._heap[0]
             if self._current.get(key) == (due, number):
@@ -118,7 +119,7 @@ class Schedule(Generic[K]):
         return None
 
     def take(self, now: float) -> K | None:
-        """Takes the first one that is due away and returns it, None when there is none."""
+        """Removes and returns the first key that is due, None when none is."""
         due = self.next()
         if due is None or due > now:
             return None

@@ -1,4 +1,4 @@
-"""What is probed: one target for each distinct command, address and deadline, whoever watches it."""
+"""Keeps one target for each distinct command line and deadline, and hands its results to all farms that use it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .desired import Place, versions_of
 from .health import BackendHealth, Change, pace_of
 from .schedule import Pace, Rhythm
 
-# The words of a command for one address, and the deadline in seconds.
+# The command line for one address, as words, and the deadline in seconds.
 TargetKey = tuple[tuple[str, ...], float]
 
 
 class Target:
-    """A check, its rhythm, and the watches that its results go to; address is where it goes, as is printed.
+    """A check, its rhythm, and the watches (BackendHealth) that get its results.
 
-    A command without HOST goes to one place for all backends; address is that of the first of them then. repeats counts
-    its failures in a row that were repeated because this process did not run meanwhile.
+    address is for display; for a command without HOST, which is the same for all backends, it is that of the first one.
+    repeats counts the failures in a row that were repeated because this process had paused.
     """
 
     __slots__ = ("check", "address", "rhythm", "watches", "repeats", "_pace")
@@ -36,7 +36,7 @@ class Target:
 
     @property
     def pace(self) -> Pace:
-        """How fast it is wanted at the moment."""
+        """The present pace, which the watches decide."""
         if self._pace is None:
             self._pace = pace_of(self.watches)
         return self._pace
@@ -47,12 +47,12 @@ class Target:
         return any(watch.up.value and watch.guard.fall == 1 for watch in self.watches)
 
     def watch(self, watches: Sequence[BackendHealth]) -> None:
-        """Has these watch it from now on."""
+        """Replaces the watches."""
         self.watches = watches
         self._pace = None
 
     def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[BackendHealth, Change]]:
-        """Hands a result to those who watch, and returns what it changes; an excuse makes a failure no verdict."""
+        """Hands a result to the watches and returns the changes; excuse as in BackendHealth.take()."""
         is_steady = not self._is_doubtful()
         taken = ((watch, watch.take(result, now, excuse)) for watch in self.watches)
         changes = [(watch, change) for watch, change in taken if change is not None]
@@ -65,7 +65,7 @@ class Target:
 
 
 class Targets:
-    """All that is probed for some farms; known health and rhythm are kept when the farms change."""
+    """All targets of the farms; known health and rhythm are kept when the farms change."""
 
     def __init__(self) -> None:
         self._targets: dict[TargetKey, Target] = {}
@@ -80,7 +80,7 @@ class Targets:
 
     @property
     def watches(self) -> Mapping[TargetKey, Sequence[BackendHealth]]:
-        """The watches of each probe."""
+        """The watches of each target."""
         return {key: target.watches for key, target in self._targets.items()}
 
     @property
@@ -89,14 +89,14 @@ class Targets:
         return self._places
 
     def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
-        """Takes in the farms and returns the targets that there are no more."""
+        """Replaces the farms and returns the targets that are no longer needed."""
         old = self._targets
         found: dict[TargetKey, list[BackendHealth]] = {}
         self._places = {}
         for key, watch in inherit(farms, self.watches):
             found.setdefault(key, []).append(watch)
             self._places.setdefault(watch.place, []).append(watch)
-        # So fast, and no faster, goes the first round: a thousand starts in a second.
+        # The first round starts at most 1,000 checks a second.
         soon = len(found.keys() - old.keys()) / 1000
         self._targets = {}
         for key, watches in found.items():
@@ -116,12 +116,12 @@ class Targets:
 def inherit(
     farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[BackendHealth]]
 ) -> Iterator[tuple[TargetKey, BackendHealth]]:
-    """Yields what farms want to be watched, with what is known already of the same probes."""
-    # The same words with another deadline ask the same thing.
+    """Yields a BackendHealth for each check that the farms want, with the knowledge of equal checks copied."""
+    # Only the deadline differs: the knowledge still holds.
     by_words = {words: watches for (words, _), watches in known.items()}
     for key, farm, guard, name, address, port, command in _wanted(farms):
         watch = BackendHealth(farm, name, address.version, command, guard, _shown(address, port))
-        # One that comes new to a known address need not wait for its first result.
+        # A new farm or backend takes over the health of the same check, instead of waiting for a first result.
         previous = {one.key: one for one in known.get(key) or by_words.get(key[0], ())}
         adopted = previous.get(watch.key) or next(iter(previous.values()), None)
         if adopted is not None:

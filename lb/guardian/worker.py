@@ -1,4 +1,4 @@
-"""The thread in which a guardian changes the kernel, and for how long it has not moved (systemd's watchdog)."""
+"""Runs the guardian's kernel changes in one thread, and says how long it has made no progress (systemd's watchdog)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TypeVar
 from ..nft.progress import last_look
 
 T = TypeVar("T")
-# A thread that waits uses microseconds of the processor.
+# Seconds of processor time between two looks; a waiting thread uses microseconds.
 _COMPUTING = 0.05
 
 
 class Worker:
-    """Runs blocking calls in one thread, one after the other."""
+    """A thread that runs blocking calls one after another."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "kernel")
@@ -26,19 +26,19 @@ class Worker:
         self._used = self._seen_at_work = 0.0
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Returns what a call returns, or raises what it raises."""
+        """Runs a call in the thread and returns its result, or raises its exception."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._timed, call)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a call runs at the moment."""
+        """Whether a call is running."""
         return self._busy_since is not None
 
     def stalled(self) -> float:
-        """Returns for how many seconds the running call has made no progress; 0 when none runs.
+        """Returns the seconds since the running call last made progress; 0 when none runs.
 
-        A call that waits for nft looks at that process now and then, and ends one that hangs. A call that neither looks
-        nor uses the processor waits for something that will not come.
+        A call that waits for nft looks at that process twice a second and ends one that hangs (progress.py). A call
+        that neither looks nor uses processor time is stuck.
         """
         since = self._busy_since
         if since is None:
@@ -50,7 +50,7 @@ class Worker:
         return now - max(since, self._seen_at_work, last_look())
 
     def close(self) -> None:
-        """Ends the thread after the calls that wait."""
+        """Ends the thread after the queued calls."""
         self._executor.shutdown()
 
     def _timed(self, call: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""What cannot work in a pair, what it costs, and what to write instead; looks at values alone."""
+"""Checks farms and pair for what fails or loses sessions at a take-over, and says what to write instead; pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ..config.pair import Pair
 from ..farm import Farm, IPAddress, Mode, Protocol
 from ..finding import FAULT, NOTE, OK, WARN, Finding
 
-# The only length at which the kernel's way of writing an IPv6 address in an EPRT changes nothing.
+# Characters of an IPv6 address as the kernel writes it into an EPRT: all eight groups with four digits.
 _LONGEST = 39
 
 
 def look_at(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
-    """Judges farms and pair; a fault keeps something from working, a warning costs sessions at a take-over."""
+    """Yields findings on farms and pair: a fault does not work at all, a warning loses sessions at a take-over."""
     found = [*_links(pair)]
     for farm in farms:
         found += [*_sources(pair, farm), *_sticky(farm), *_texts(farm), *_networks(pair, farm)]
@@ -29,8 +29,8 @@ def _links(pair: Pair) -> Iterator[Finding]:
             yield Finding(
                 WARN,
                 f"pair.nodes.{node.name}.sync",
-                f"{node.sync.interface} carries the clients' traffic too: entries get lost when it is full, and with "
-                "them the sessions at a take-over; anybody on it can write entries: use a link of its own",
+                f"{node.sync.interface} carries the clients' traffic too: when it is full, copied flows are lost, and "
+                "their sessions at a take-over; and every host on it can forge flows: use a separate link",
             )
 
 
@@ -41,15 +41,15 @@ def _sources(pair: Pair, farm: Farm) -> Iterator[Finding]:
             yield Finding(
                 FAULT,
                 path,
-                f"masquerades in IPv{version}: the address of one node dies with it, so every session is lost at a "
-                f"take-over; write pair.source with an IPv{version} address, or a source of the farm, that moves",
+                f"masquerades in IPv{version} behind an address of one node, so a take-over loses every session; "
+                f"write pair.source, or a source of the farm, with an IPv{version} address, which then moves",
             )
         elif farm.mode is Mode.DNAT and pair.source_of(version) is None:
             yield Finding(
                 FAULT,
                 path,
-                f"has no IPv{version} address on the backends' side that moves: backends in mode dnat answer through "
-                "the node that is gone; write pair.source, and make it their default route",
+                f"has no IPv{version} address that moves on the backends' side: in mode dnat, backends would go on to "
+                "answer through the dead node; write pair.source, and make it their default route",
             )
 
 
@@ -58,8 +58,8 @@ def _sticky(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             WARN,
             f"farms.{farm.name}.sticky",
-            "is remembered by the serving node alone: after a take-over clients are dealt anew, their running "
-            'sessions stay; scheduler = "source-hash" gives the same backend on both nodes, without any memory',
+            "only the serving node remembers clients: after a take-over a client's new connections may get another "
+            'backend, running sessions stay; scheduler = "source-hash" gives the same backend on both nodes',
         )
 
 
@@ -77,9 +77,9 @@ def _texts(farm: Farm) -> Iterator[Finding]:
         yield Finding(
             WARN,
             f"farms.{farm.name}.backends",
-            f"VIP and address differ in length as text ({', '.join(differ[:3])}{more}): the kernel does not hand over "
-            "how far a rewritten 227 has moved the sequence numbers, so control sessions that have used PASV are reset "
-            "at a take-over; give them addresses of the same length, or have clients use EPSV",
+            f"VIP and address differ in length as text ({', '.join(differ[:3])}{more}): the other node does not know "
+            "by how much a rewritten 227 has shifted the sequence numbers, so control sessions that have used PASV are "
+            "reset at a take-over; give them addresses of the same length, or have clients use EPSV",
         )
     if farm.mode is Mode.SNAT and (source := farm.source_of(4)) is not None:
         yield _active(farm, source)

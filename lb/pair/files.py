@@ -1,4 +1,4 @@
-"""The files of one node of a pair, written where nobody else's stand."""
+"""Writes the files of one node of a pair, and never over a file of another program."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ from pathlib import Path
 from noidchecks.atomic import write_atomic
 from noidchecks.regular import NotRegular, open_regular
 
+from ..config.load import Configuration
 from ..config.pair import Node, Pair
-from ..farm import Farm
 from .conntrackd import conntrackd_conf, notify_script, sysctl_conf
 from .keepalived import keepalived_conf
 from .rules import control_ports, pair_rules
 
 SIGN = "# Written by noidlb pair"
-"""What the head of each file says: without it a file is somebody else's."""
+"""The mark in the first lines of each file; a file without it is not overwritten."""
 
-# What neither a shell nor the two configuration languages read as anything else.
+# Characters without a meaning in a shell and in the configurations of keepalived and conntrackd.
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9_.-]+)+")
 _LONGEST = 200
-# The kernel keeps the name of conntrackd's socket in 108 bytes.
+# The path of conntrackd's socket must fit into the kernel's 108 bytes.
 _LONGEST_OF_SOCKETS = 80
 
 
 class PathError(ValueError):
-    """A path that cannot be written into the files: one sentence."""
+    """A path that cannot be written into the files."""
 
 
 class ForeignFileError(RuntimeError):
-    """A file in the way that noidlb has not written: one sentence."""
+    """A file of another program has the name of a file to be written."""
 
 
 def files_of(
-    pair: Pair, node: Node, farms: tuple[Farm, ...], digest: str, folder: Path, run: Path
+    pair: Pair, node: Node, configuration: Configuration, folder: Path, run: Path
 ) -> dict[str, tuple[str, int]]:
-    """Returns name, text and mode of each file; folder is where they will stand, run where the daemons' sockets are.
+    """Returns text and mode of each file by name; folder will hold them, run the daemons' sockets.
 
-    PathError for a path with other characters than letters, digits, '.', '_' and '-', or one that is not absolute.
+    Raises PathError for a path that is not absolute or has other characters than letters, digits, '.', '_' and '-'.
     """
     _require_plain(folder, "the folder of the files", _LONGEST)
     _require_plain(run, "the folder of lock, socket and role", _LONGEST_OF_SOCKETS)
-    head = f"{SIGN} for {node.name}, from the farms file {digest[:12]}: change that one, and write this anew.\n"
+    farms = configuration.farms
+    source = f"from the farms file {configuration.digest[:12]}"
+    head = f"{SIGN} for {node.name}, {source}: change that file, and run noidlb pair again.\n"
     first, _, rest = notify_script(folder, run, control_ports(farms)).partition("\n")
     return {
         "keepalived.conf": (head + keepalived_conf(pair, node, farms, folder), 0o644),
@@ -54,7 +56,7 @@ def files_of(
 
 
 def write_files(files: Mapping[str, tuple[str, int]], folder: Path, *, force: bool = False) -> None:
-    """Writes them, each as a whole or not at all; ForeignFileError before the first one, OSError."""
+    """Writes the files, each atomically; raises ForeignFileError before writing any, and OSError."""
     for name in files:
         path = folder / name
         if not force and path.exists() and SIGN not in _head(path):

@@ -1,4 +1,4 @@
-"""keepalived.conf of one node: farms and pair in, text out."""
+"""Writes keepalived.conf of one node: farms and pair in, text out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..farm import Farm, IPAddress
 
 
 def keepalived_conf(pair: Pair, node: Node, farms: tuple[Farm, ...], folder: Path) -> str:
-    """Returns the configuration; folder is where the notify script will stand."""
+    """Returns keepalived.conf; folder will hold the notify script."""
     peer = pair.peer(node)
     vips = sorted({vip for farm in farms for vip in farm.vip}, key=_order)
-    # A farm may have a source of its own; it has to move as well.
+    # A farm's own source addresses move too.
     sources = sorted({*pair.source, *(one for farm in farms for one in farm.source)} - {*vips}, key=_order)
     sides = [_instance("service", pair, node, peer, vips, 0)]
     if sources:
@@ -23,19 +23,19 @@ def keepalived_conf(pair: Pair, node: Node, farms: tuple[Farm, ...], folder: Pat
 global_defs {{
     router_id {node.name}
     script_user root
-    # Scripts that others than root can write are not run.
+    # keepalived runs no script that another user than root can write.
     enable_script_security
-    # Version 3 is the one with intervals below a second.
+    # Version 3 allows intervals below a second.
     vrrp_version 3
-    # Until both sides have moved packets go in by one node and out by the other, and are lost: be quick about it.
+    # A high scheduling priority: while one side has moved and the other has not, packets are lost.
     vrrp_priority -20
-    # Switches and neighbours learn the new place of the addresses from these. One for each, for the other side waits
-    # until the first side has sent all of its own; as one may be lost, another one a second later.
+    # Gratuitous ARP and neighbour advertisements, from which switches and hosts learn the new place of an address. One
+    # for each address, because the second side waits until the first has sent all; repeated after 1 s, if one is lost.
     vrrp_garp_master_repeat 1
     vrrp_garp_master_delay 1
 }}
 
-# Both sides move together: with the VIPs here and the source there, answers would take the way of the other node.
+# Both sides move together: with the VIPs here and the source there, replies would arrive at the other node.
 vrrp_sync_group noidlb {{
     group {{
 {members}
@@ -49,35 +49,35 @@ vrrp_sync_group noidlb {{
 def _instance(side: str, pair: Pair, node: Node, peer: Node, addresses: Sequence[IPAddress], number: int) -> str:
     leg: Leg = getattr(node, side)
     other: Leg = getattr(peer, side)
-    # VRRP speaks one family, that of the first address; the others are announced by ARP and neighbour discovery alone.
+    # An instance speaks VRRP in the family of its first address; it announces the others by ARP or neighbour discovery.
     version = next((one.version for one in addresses if one.version in leg.versions), leg.versions[0])
     ordered = sorted(addresses, key=lambda one: (one.version != version, _order(one)))
     here, there = leg.address_of(version), other.address_of(version)
     preempt = f"    preempt_delay {pair.preempt_delay:g}\n" if pair.preempt else "    nopreempt\n"
     reason = (
-        "    # Not at once: who was away needs the flows first, which the other node sends when asked.\n"
+        "    # A node that returns first gets the flows from the other node, and takes over after this delay.\n"
         if pair.preempt
-        else "    # Who comes back stands by: each change costs the sessions that were just being made.\n"
+        else "    # A node that returns stays the backup: another change would cost sessions that just begin.\n"
     )
     shown = "\n".join(f"        {_at(one, leg)}" for one in ordered[:1])
     excluded = "".join(f"        {_at(one, leg)}\n" for one in ordered[1:])
     block = (
-        "    # An advertisement has room for few addresses, of one family; these move all the same.\n"
+        "    # These move too, but are not advertised: an advertisement holds few addresses, of one family.\n"
         f"    virtual_ipaddress_excluded {{\n{excluded}    }}\n"
         if excluded
         else ""
     )
     return f"""\
 vrrp_instance noidlb_{side} {{
-    # On both nodes: who serves follows from the priorities, not from who started first.
+    # BACKUP on both nodes: the priorities decide which node serves, not the order of starting.
     state BACKUP
 {reason}{preempt}    interface {leg.interface}
     virtual_router_id {pair.router_ids[number]}
     priority {node.priority}
-    # The other node takes over after three of these without a word and (256 - its priority) / 256 of one more; when
-    # this one takes its leave, after the latter alone.
+    # The other node takes over after three intervals without an advertisement, plus (256 - its priority) / 256 of an
+    # interval; when this node ends regularly, after the latter part only.
     advert_int {pair.advert_interval:g}
-    # Unicast: needs no multicast in the network, and nobody else joins.
+    # Unicast works in networks without multicast, and no third router takes part.
     unicast_src_ip {here.ip if here else ""}
     unicast_peer {{
         {there.ip if there else ""}
@@ -90,7 +90,7 @@ vrrp_instance noidlb_{side} {{
 
 
 def _at(address: IPAddress, leg: Leg) -> str:
-    # As a host: it must not become a second route to the network, nor the source of our own connections.
+    # With a host's prefix, so that the address adds no route and is not chosen as source of this machine's connections.
     return f"{address}/{address.max_prefixlen} dev {leg.interface}"
 
 

@@ -1,4 +1,4 @@
-"""Which node of a pair this machine is."""
+"""Finds the node of the pair that this machine is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..nft.host import source_of
 
 
 def is_here(address: IPAddress) -> bool:
-    """Tells whether an address is this machine's."""
+    """Returns whether an address belongs to this machine."""
     return source_of(address) == str(address)
 
 

@@ -1,4 +1,11 @@
-"""nft text that marks the control sessions which cannot be handed over, and resets those of the other node."""
+"""Writes the nft table that marks FTP control sessions which cannot be handed over, and resets them after a take-over.
+
+The FTP helper rewrites addresses inside 227 replies, PORT and EPRT. Where the new address is longer or shorter as text,
+the kernel shifts the sequence numbers of all later segments, and conntrackd does not transfer by how much. On the other
+node such a session would hang. So each node sets its own bit in the mark at the reply or command that changes the
+length, conntrackd copies the mark, and the other node answers such a session with a reset: the client then logs in
+again at once. Sessions whose text keeps its length, or that use EPSV, go on.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +15,20 @@ from ..farm import Farm, IPAddress, Mode, Protocol
 
 TABLE = "noidlb_pair"
 LOST = (0x4000_0000, 0x2000_0000)
-"""Bits 30 and 29 of the conntrack mark: sequence numbers have moved on the first node of the pair, or on the second,
-and the other does not know by how much."""
+"""Bits 30 and 29 of the conntrack mark: the first or the second node of the pair has shifted sequence numbers."""
 
 _DIGITS = {1: "0-9", 2: "10-99", 3: "100-255"}
-# The bit that tells small letters from capital ones: clients may write either.
+# Clears the bit that distinguishes small from capital letters; FTP commands may have either (RFC 959, section 5.3).
 _CAPITAL = 0xDFDF_DFDF
 
 
 def control_ports(farms: tuple[Farm, ...]) -> tuple[int, ...]:
-    """Returns the ports of all FTP farms."""
+    """Returns the control ports of all FTP farms."""
     return tuple(sorted({port for farm in farms if farm.protocol is Protocol.FTP for port in farm.ports}))
 
 
 def pair_rules(farms: tuple[Farm, ...], number: int) -> str:
-    """Returns the table of the pair's node of that number, 0 or 1."""
+    """Returns the table for node 0 or 1 of the pair."""
     own, others = LOST[number], LOST[1 - number]
     mark = f"ct mark set ct mark or {own:#x}"
     ftp = [farm for farm in farms if farm.protocol is Protocol.FTP]
@@ -30,25 +36,25 @@ def pair_rules(farms: tuple[Farm, ...], number: int) -> str:
     lengths = sorted({len(str(source)) for farm in ftp if (source := _source4(farm))})
     chains = "".join(_same_length(length, mark) for length in lengths)
     ports = ", ".join(map(str, control_ports(farms)))
-    # Not by the helper: nft's "ct helper" speaks of the connections that a helper has announced.
+    # By port, because nft's "ct helper" matches the data connections, not the control connection.
     entry = f"meta l4proto tcp ct original proto-dst {{ {ports} }} jump dialogue" if ports else ""
     ordered = "\n".join(f"\t\t{line}" for line in dict.fromkeys(lines))
     return f"""\
 table inet {TABLE}
 delete table inet {TABLE}
 table inet {TABLE} {{
-{chains}	# All eight groups of a client's address have four digits: the text is as long as the kernel's.
+{chains}	# All eight groups of the client's address have four digits: its text has 39 characters, as the kernel's.
 	chain longest6 {{
 		{" ".join(f"@nh,{64 + 16 * group},16 >= 0x1000" for group in range(8))} return
 		{mark}
 	}}
 	chain dialogue {{
-		# Here rather than by the notify script alone: a word may come before that has run.
+		# The notify script deletes these flows too, but a command of the client may arrive before it has run.
 		ct mark and {others:#x} == {others:#x} reject with tcp reset
 {ordered}
 	}}
 	chain forwarded {{
-		# Before the helper, which rewrites as the packet leaves.
+		# Before the helper, which rewrites the packet in the hook postrouting.
 		type filter hook forward priority -1; policy accept;
 		{entry}
 	}}
@@ -57,7 +63,7 @@ table inet {TABLE} {{
 
 
 def _passive(farm: Farm, mark: str) -> list[str]:
-    """Marks a session at its 227, where the VIP is longer or shorter than the backend's address as text."""
+    """Returns the rules that mark a session at its 227, for VIPs whose text length differs from a backend's address."""
     lines = []
     for vip in farm.vip:
         others = [
@@ -70,7 +76,7 @@ def _passive(farm: Farm, mark: str) -> list[str]:
 
 
 def _active(farm: Farm) -> list[str]:
-    """Marks a session at its PORT or EPRT, where the address in it changes its length."""
+    """Returns the rules that mark a session at its PORT or EPRT, where the rewritten address changes its length."""
     lines = []
     commands = f"@ih,0,32 & {_CAPITAL:#x} == {{ {_word('PORT')}, {_word('EPRT')} }}"
     for vip in farm.vip:
@@ -83,7 +89,7 @@ def _active(farm: Farm) -> list[str]:
 
 
 def _same_length(length: int, mark: str) -> str:
-    """Returns the chain that marks the sessions of clients whose address has not so many characters."""
+    """Returns the chain that marks sessions of clients whose IPv4 address has another text length."""
     rules = []
     for digits in product((1, 2, 3), repeat=4):
         if sum(digits) + 3 == length:

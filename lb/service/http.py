@@ -1,12 +1,12 @@
-"""The little HTTP that hands out the metrics: at most once a second they are made, and shared by all who ask."""
+"""The little HTTP that hands out the metrics and the page for people: a few paths, read only, a connection for each."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-
-from noidchecks.exposition import CONTENT_TYPE
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from ..guardian.lock import GuardError
 
@@ -16,8 +16,6 @@ _PATIENCE = 5.0
 # Seconds for the whole of it.
 _LONGEST = 60.0
 _CLIENTS = 16
-# Seconds for which a page is handed out again.
-_FRESH = 1.0
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -29,20 +27,47 @@ _REASONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a path answers with: header fields, and the body in pieces."""
+
+    headers: Mapping[str, str]
+    pieces: Sequence[bytes]
+
+
+# Makes the document of a path, given what stands behind the `?`.
+Route: TypeAlias = Callable[[str], Awaitable[Document]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request that was read: code is the status that it deserves as far as it goes by its head alone."""
+
+    code: int
+    path: str = ""
+    query: str = ""
+    is_head: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    code: int
+    document: Document
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
 class MetricsServer:
-    """Answers GET /metrics, and nothing else, on one TCP address.
+    """Answers GET and HEAD for the paths of its routes, and nothing else, on one TCP address.
 
     When there are too many clients, the one that has been silent for the longest time makes room.
     """
 
-    def __init__(self, write: Callable[[], Awaitable[Sequence[bytes]]]) -> None:
-        self._write = write
+    def __init__(self, routes: Mapping[str, Route]) -> None:
+        self._routes = routes
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         # Those that have not asked yet, in the order in which they came.
         self._silent: dict[asyncio.StreamWriter, None] = {}
-        self._page: asyncio.Task[Sequence[bytes]] | None = None
-        self._made = 0.0
 
     async def open(self, host: str, port: int) -> None:
         """Begins to listen; GuardError."""
@@ -63,9 +88,6 @@ class MetricsServer:
             self._server = None
         for client in self._clients:
             client.transport.abort()
-        if self._page is not None:
-            self._page.cancel()
-            await asyncio.gather(self._page, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= _CLIENTS and self._silent:
@@ -74,11 +96,10 @@ class MetricsServer:
         self._silent[writer] = None
         try:
             async with asyncio.timeout(_PATIENCE):
-                code = 503 if len(self._clients) > 2 * _CLIENTS else await _read(reader)
+                request = _Request(503) if len(self._clients) > 2 * _CLIENTS else await _read(reader)
             self._silent.pop(writer, None)
             async with asyncio.timeout(_LONGEST):
-                code, body = await self._answer(code)
-                await _send(writer, code, body)
+                await _send(writer, await self._answer(request), is_head=request.is_head)
         except (OSError, TimeoutError):
             # It went away, says nothing or does not read.
             pass
@@ -88,34 +109,26 @@ class MetricsServer:
             with suppress(RuntimeError):
                 writer.transport.abort()
 
-    async def _answer(self, code: int) -> tuple[int, Sequence[bytes]]:
+    async def _answer(self, request: _Request) -> _Answer:
+        code = request.code
         if code == 200:
+            route = self._routes.get(request.path)
             try:
-                return 200, await self._current()
+                if route is not None:
+                    return _Answer(200, await route(request.query))
+                code = 404
             except Exception:
                 code = 500
-        return code, (f"{_REASONS[code]}\n".encode(),)
-
-    async def _current(self) -> Sequence[bytes]:
-        """Returns the page that is being made or has just been made, or else makes one."""
-        if self._page is None or (self._page.done() and asyncio.get_running_loop().time() >= self._made + _FRESH):
-            self._page = asyncio.create_task(self._make())
-        # A client that goes away must not end it for the others.
-        return await asyncio.shield(self._page)
-
-    async def _make(self) -> Sequence[bytes]:
-        try:
-            return await self._write()
-        finally:
-            self._made = asyncio.get_running_loop().time()
+        text = Document({"Content-Type": "text/plain; charset=utf-8"}, (f"{_REASONS[code]}\n".encode(),))
+        return _Answer(code, text, {"Allow": "GET, HEAD"} if code == 405 else {})
 
 
-async def _send(writer: asyncio.StreamWriter, code: int, body: Sequence[bytes]) -> None:
-    length = sum(map(len, body))
-    allow = "Allow: GET\r\n" if code == 405 else ""
-    head = f"HTTP/1.1 {code} {_REASONS[code]}\r\nContent-Type: {CONTENT_TYPE}\r\n{allow}Content-Length: {length}\r\n"
-    writer.write(f"{head}Connection: close\r\n\r\n".encode())
-    for piece in body:
+async def _send(writer: asyncio.StreamWriter, answer: _Answer, *, is_head: bool) -> None:
+    pieces = answer.document.pieces
+    fields = {**answer.document.headers, **answer.extra, "Content-Length": str(sum(map(len, pieces)))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    writer.write(f"HTTP/1.1 {answer.code} {_REASONS[answer.code]}\r\n{head}Connection: close\r\n\r\n".encode())
+    for piece in () if is_head else pieces:
         writer.write(piece)
         async with asyncio.timeout(_PATIENCE):
             await writer.drain()
@@ -124,17 +137,17 @@ async def _send(writer: asyncio.StreamWriter, code: int, body: Sequence[bytes]) 
         await writer.wait_closed()
 
 
-async def _read(reader: asyncio.StreamReader) -> int:
-    """Reads a request and returns the status that it deserves."""
+async def _read(reader: asyncio.StreamReader) -> _Request:
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError:
-        return 400
+        return _Request(400)
     except asyncio.LimitOverrunError:
-        return 431
+        return _Request(431)
     words = head.partition(b"\r\n")[0].split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-        return 400
-    if words[0] != b"GET":
-        return 405
-    return 200 if words[1].partition(b"?")[0] == b"/metrics" else 404
+        return _Request(400)
+    if words[0] not in (b"GET", b"HEAD"):
+        return _Request(405)
+    path, _, query = words[1].decode(errors="replace").partition("?")
+    return _Request(200, path, query, words[0] == b"HEAD")

@@ -10,11 +10,10 @@ from typing import TypeVar
 
 import click
 
-from noidchecks.regular import read_regular
 from noidchecks.status.text import printable
 
-from ..config.load import MAX_SIZE, load, parse
-from ..farm import Backend, Farm, FarmError
+from ..config.load import Configuration, load, parse
+from ..farm import Backend, Farm
 from ..nft import conntrack, host as modules
 from ..nft.flows import Match, ending_of
 from ..nft.plan import Plan, describe
@@ -29,30 +28,14 @@ Named = TypeVar("Named", Farm, FarmStatus)
 _TOLD = 20
 
 
-def read_file(file: str) -> tuple[str, tuple[Farm, ...]]:
-    """Reads a configuration as text and as farms, of one and the same moment."""
-    try:
-        text = read_regular(file, MAX_SIZE).decode("utf-8-sig")
-    except (OSError, ValueError):
-        # Whatever is wrong with the file, the right words for it are there.
-        load(file)
-        raise
-    try:
-        return text, parse(text)
-    except FarmError as error:
-        if error.path != "configuration":
-            raise
-        raise FarmError(file, error.message, others=error.others) from None
-
-
-def current(folder: StateFolder, file: str | None) -> tuple[str, tuple[Farm, ...]]:
+def current(folder: StateFolder, file: str | None) -> Configuration:
     """Reads the configuration of the file, or else the one that was applied last; UsageError when there is none."""
     if file is not None:
-        return read_file(file)
+        return load(file)
     text = folder.applied()
     if text is None:
         raise click.UsageError("nothing has been applied yet: run noidlb apply FILE, or name the FILE with --file")
-    return text, parse(text)
+    return parse(text)
 
 
 def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
@@ -95,9 +78,8 @@ def _nearest(name: str, known: list[str]) -> str:
 def carry_out(
     plan: Plan,
     folder: StateFolder,
-    text: str,
+    configuration: Configuration,
     words: Overrides,
-    farms: tuple[Farm, ...],
     *,
     only_change: bool = False,
     cut: bool = False,
@@ -110,7 +92,7 @@ def carry_out(
     is kept is then never older than the table. A disk that takes nothing does not keep the farms from being served;
     StateError at the end.
     """
-    before, trouble = (folder.applied(), folder.words()), _keep(folder, text, words)
+    before, trouble = (folder.applied(), folder.words()), _keep(folder, configuration.text, words)
     if only_change and plan.old is None and not plan.foreign:
         tell("there is no table in the kernel: this will hold from the next noidlb apply or start on")
     else:
@@ -122,7 +104,7 @@ def carry_out(
                 _keep(folder, before[0], before[1])
             raise
         ended = end_flows(plan, cut=cut, marks=marks)
-        lines = describe(plan, farms)
+        lines = describe(plan, configuration.farms)
         for line in lines[:_TOLD]:
             tell(line)
         if len(lines) > _TOLD:

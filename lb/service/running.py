@@ -12,8 +12,7 @@ from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
 from ..config.hints import hints
-from ..config.load import parse
-from ..config.pair import digest_of
+from ..config.load import Configuration, parse
 from ..events import Event, EventLog
 from ..farm import BackendState, Farm
 from ..guardian.guardian import Guardian
@@ -49,18 +48,21 @@ class Operations:
         guardian: Guardian,
         keeper: StateStore,
         events: EventLog,
-        text: str,
-        farms: tuple[Farm, ...],
+        configuration: Configuration,
         words: Overrides,
     ) -> None:
         self.guardian = guardian
-        self.farms = farms
+        self.configuration = configuration
         self.words = words
         self._keeper = keeper
         self._events = events
-        self._text, self._digest = text, digest_of(text)
         self._one_at_a_time = asyncio.Lock()
         self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
+
+    @property
+    def farms(self) -> tuple[Farm, ...]:
+        """The farms of the configuration."""
+        return self.configuration.farms
 
     async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
         """Takes the operator's word about a backend, and returns what has come of it, in lines."""
@@ -97,14 +99,14 @@ class Operations:
             what = "all farms: started" if farm is None else f"farm {farm}: started"
             return await self._say(self.words.starting(farm, self.farms), what, farm or "", "", "start")
 
-    async def adopt(self, text: str, farms: tuple[Farm, ...], *, cut: bool = False) -> list[str]:
+    async def adopt(self, configuration: Configuration, *, cut: bool = False) -> list[str]:
         """Goes on with another configuration; health and words are kept where there is still something they are of.
 
         To cut, the flows of backends that are no longer used end.
         """
         async with self._one_at_a_time:
             before = await asyncio.to_thread(kernel.read) if cut else None
-            self._text, self._digest, self.farms = text, digest_of(text), farms
+            self.configuration, farms = configuration, configuration.farms
             self.words = self.words.about(farms)
             lines = [f"{count(farms)}: applied", *await self._carry_out()]
             if cut:
@@ -113,7 +115,7 @@ class Operations:
 
     async def diff(self, text: str) -> tuple[bool, list[str]]:
         """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
-        farms = await asyncio.to_thread(parse, text)
+        farms = (await asyncio.to_thread(parse, text)).farms
         foreseen = self.guardian.forecast(farms)
         change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
         lines = [
@@ -126,7 +128,7 @@ class Operations:
 
     async def keep(self) -> None:
         """Writes what a restart must find."""
-        await self._keeper.keep(self._text, self.words)
+        await self._keeper.keep(self.configuration.text, self.words)
 
     async def status(self) -> tuple[FarmStatus, ...]:
         """Looks at the kernel, and adds what the guardian sees."""
@@ -147,7 +149,7 @@ class Operations:
             statuses=statuses,
             health=health,
             counts=guardian.counts,
-            info={"version": __version__, "farms": self._digest, "role": role.value},
+            info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
             others=others,
             sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
             expectations=fullness.expectations(),
@@ -200,6 +202,19 @@ class Operations:
             text += f"; not in the kernel: {self.guardian.failure}"
         return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
 
+    @property
+    def troubles(self) -> list[str]:
+        """What keeps this guardian itself from its work, a sentence each."""
+        counts, found = self.guardian.counts, []
+        if self.guardian.failure:
+            found.append(f"The kernel has not taken the last change: {self.guardian.failure}")
+        if counts.is_full:
+            full = f"The kernel's table of connections is full: {counts.flows} of {counts.flows_most}"
+            found.append(f"{full}; probes that get no answer are no verdict")
+        if self._keeper.trouble:
+            found.append(f"What the operator says is not written to disk: {self._keeper.trouble}")
+        return found
+
     async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
         is_new = words != self.words
         if is_new:
@@ -210,7 +225,7 @@ class Operations:
     async def _carry_out(self) -> list[str]:
         """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
         self.guardian.configure(self.farms, self.words)
-        keeping = asyncio.create_task(self._keeper.keep(self._text, self.words))
+        keeping = asyncio.create_task(self._keeper.keep(self.configuration.text, self.words))
         try:
             await self.guardian.settle()
         except KernelError as error:

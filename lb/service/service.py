@@ -7,12 +7,12 @@ import gc
 import resource
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.load import parse_settings
+from ..config.load import Configuration, load
 from ..config.service import Settings
 from ..events import Event, EventLog
 from ..farm import Farm
@@ -20,6 +20,7 @@ from ..guardian import lock
 from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
+from ..guardian.health import Health
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
 from ..nft import host as modules, nft as kernel
@@ -30,9 +31,8 @@ from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
 from .keeper import StateStore
-from .metrics import write
-from .operation import read_file
-from .paced import paced
+from .metrics import MetricsSnapshot
+from .pages import Pages
 from .requests import RequestHandler
 from .running import Operations, count
 from .server import ControlServer
@@ -83,13 +83,15 @@ class Service:
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
         self._endpoint: tuple[str, int] | None = None
+        self._pages = Pages(self._look, self._health, self._troubles, events)
         self._running: Operations | None = None
 
     async def run(self) -> int:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
-            text, farms, settings = self._read(beginning=True)
+            configuration = self._read(beginning=True)
+            farms, settings = configuration.farms, self._options.over(configuration.settings)
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
             stack.enter_context(lock.take())
@@ -98,7 +100,7 @@ class Service:
             self._load_modules(farms)
             keeper = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, words, applier=self._applier, events=self._events)
-            running = self._running = Operations(guardian, keeper, self._events, text, farms, words)
+            running = self._running = Operations(guardian, keeper, self._events, configuration, words)
             stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
@@ -106,6 +108,7 @@ class Service:
             stack.push_async_callback(control.close)
             self._hook.start()
             stack.push_async_callback(self._hook.close)
+            stack.push_async_callback(self._pages.close)
             stack.push_async_callback(self._close_metrics)
             await self._set(settings)
             stack.push_async_callback(keeper.close)
@@ -128,17 +131,17 @@ class Service:
         async with self._one_reload:
             self._notifier.reloading()
             try:
-                text, farms, settings = await asyncio.to_thread(self._read)
+                configuration = await asyncio.to_thread(self._read)
             except Exception as error:
                 file, why = self._options.file, str(error)
                 where = why if why.startswith(file) else f"{file}: {why}"
                 self._tell("reload-failed", f"{where}; the farms stay as they were")
                 raise
             else:
-                self._load_modules(farms)
-                await self._set(settings)
-                self._tell("reload", f"{self._options.file}: {count(farms)}")
-                return await running.adopt(text, farms, cut=cut)
+                self._load_modules(configuration.farms)
+                await self._set(self._options.over(configuration.settings))
+                self._tell("reload", f"{self._options.file}: {count(configuration.farms)}")
+                return await running.adopt(configuration, cut=cut)
             finally:
                 self._notifier.ready()
 
@@ -178,17 +181,17 @@ class Service:
             self._notifier.ready()
         await running.keep()
 
-    def _read(self, *, beginning: bool = False) -> tuple[str, tuple[Farm, ...], Settings]:
-        text, farms = read_file(self._options.file)
+    def _read(self, *, beginning: bool = False) -> Configuration:
+        configuration = load(self._options.file)
         # As `noidlb check` does.
-        compile_table(farms)
-        if beginning and text == self._options.folder.applied():
+        compile_table(configuration.farms)
+        if beginning and configuration.text == self._options.folder.applied():
             # What is missing since must not keep the farms from being served: their backends stay as they are.
-            for complaint in complaints(farms):
+            for complaint in complaints(configuration.farms):
                 self._tell("note", f"cannot be checked: {complaint}")
         else:
-            require_usable(farms)
-        return text, farms, self._options.over(parse_settings(text))
+            require_usable(configuration.farms)
+        return configuration
 
     def _words(self) -> Overrides:
         folder = self._options.folder
@@ -215,7 +218,7 @@ class Service:
         await self._close_metrics()
         if settings.endpoint is None:
             return
-        server = MetricsServer(self._page)
+        server = MetricsServer(self._pages.routes)
         try:
             await server.open(*settings.endpoint)
         except GuardError as error:
@@ -223,17 +226,24 @@ class Service:
             self._tell("metrics-failed", str(error))
             return
         self._metrics, self._endpoint = server, settings.endpoint
+        self._pages.start()
 
     async def _close_metrics(self) -> None:
         if self._metrics is not None:
             await self._metrics.close()
         self._metrics = self._endpoint = None
 
-    async def _page(self) -> Sequence[bytes]:
+    async def _look(self) -> MetricsSnapshot:
         if self._running is None:
             raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return await paced(write(await self._running.view(self._role(), others)))
+        return await self._running.view(self._role(), others)
+
+    def _health(self) -> Iterator[Health]:
+        return self._running.guardian.each_health() if self._running is not None else iter(())
+
+    def _troubles(self) -> list[str]:
+        return self._running.troubles if self._running is not None else []
 
     def _role(self) -> Role:
         return read_role(self._options.run_folder)

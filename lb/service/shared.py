@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+# Seconds for which a thing counts as just made.
+_FRESH = 1.0
 
 
 class Shared(Generic[T]):
@@ -38,6 +40,35 @@ class Shared(Generic[T]):
             await asyncio.wait([before])
         self._running, self._next = self._next, None
         return await self._work()
+
+
+class Recent(Generic[T]):
+    """Hands out what was made within the last second; who asks later has it made, once for all who ask meanwhile."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
+        self._make = make
+        self._task: asyncio.Task[T] | None = None
+        self._made = 0.0
+
+    async def get(self) -> T:
+        """Returns it, or raises what making it has raised."""
+        if self._task is None or (self._task.done() and asyncio.get_running_loop().time() >= self._made + _FRESH):
+            self._task = asyncio.create_task(self._work())
+            self._task.add_done_callback(_look_at)
+        # A client that goes away must not end it for the others.
+        return await asyncio.shield(self._task)
+
+    async def close(self) -> None:
+        """Gives up what is being made."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _work(self) -> T:
+        try:
+            return await self._make()
+        finally:
+            self._made = asyncio.get_running_loop().time()
 
 
 async def in_own_thread(call: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
-from .servant import LOOPBACK, announce, begin_service
+from .server_process import LOOPBACK, announce, begin_service
 
 
 def main(folder: str, certificate: str) -> None:

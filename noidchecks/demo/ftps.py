@@ -6,7 +6,7 @@ import socketserver
 import ssl
 import sys
 
-from .servant import LOOPBACK, announce, begin_service
+from .server_process import LOOPBACK, announce, begin_service
 
 
 class Session(socketserver.StreamRequestHandler):

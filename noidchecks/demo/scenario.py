@@ -12,9 +12,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..status.state import State
+from .broken_ports import dead_tcp_port, dead_udp_port, hung_tcp_port, hung_udp_port
 from .certificate import write_certificate
-from .servant import LOOPBACK, Servant
-from .sick import dead_tcp_port, dead_udp_port, hung_tcp_port, hung_udp_port
+from .server_process import LOOPBACK, ServerProcess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def servers() -> Iterator[tuple[Step, ...]]:
         certificate = folder / "certificate.pem"
         write_certificate(certificate, LOOPBACK)
         # All are started before the first is waited for.
-        ftp = stack.enter_context(Servant("ftp", str(public), str(certificate)))
-        ftps = stack.enter_context(Servant("ftps", str(certificate)))
-        tftp = stack.enter_context(Servant("tftp", str(public)))
-        ssh = stack.enter_context(Servant("ssh", f"noidchecks_{__version__}"))
+        ftp = stack.enter_context(ServerProcess("ftp", str(public), str(certificate)))
+        ftps = stack.enter_context(ServerProcess("ftps", str(certificate)))
+        tftp = stack.enter_context(ServerProcess("tftp", str(public)))
+        ssh = stack.enter_context(ServerProcess("ssh", f"noidchecks_{__version__}"))
         dead_tcp = stack.enter_context(dead_tcp_port())
         dead_udp = stack.enter_context(dead_udp_port())
         hung_tcp = stack.enter_context(hung_tcp_port())

@@ -32,7 +32,7 @@ def run(say: Callable[[str], object]) -> State:
     began = time.monotonic()
     _require_servers()
     from .scenario import servers
-    from .servant import ServerFailed
+    from .server_process import ServerFailed
 
     wrong = 0
     try:

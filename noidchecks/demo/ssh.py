@@ -9,7 +9,7 @@ import threading
 from paramiko import ECDSAKey, ServerInterface, Transport
 from paramiko.ssh_exception import SSHException
 
-from .servant import LOOPBACK, announce, begin_service
+from .server_process import LOOPBACK, announce, begin_service
 
 _WAITING_CLIENTS = 64
 

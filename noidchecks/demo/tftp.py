@@ -7,7 +7,7 @@ import threading
 
 from tftpy import TftpServer
 
-from .servant import LOOPBACK, announce, begin_service
+from .server_process import LOOPBACK, announce, begin_service
 
 
 def main(folder: str) -> None:

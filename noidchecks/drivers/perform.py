@@ -28,7 +28,6 @@ from ..dialogue.operations import (
 )
 from ..errors import NotConnected, NotResolved, ProbeError
 from . import sockets
-from .resolver import look_up
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
@@ -79,6 +78,9 @@ def _resolve(session: Running, operation: Resolve) -> tuple[Address, ...]:
             raise NotResolved(str(error)) from None
         if found is not None:
             return found
+        # Here and not above, because most checks are of addresses.
+        from .resolver import look_up
+
         job = look_up(operation.host, operation.port, operation.family, operation.kind)
         session.progress = job
         session.opened.append(job)

@@ -1,10 +1,12 @@
-"""One dialogue or many on epoll, without asyncio."""
+"""Many dialogues at a time on epoll, without asyncio."""
 
 from __future__ import annotations
 
 import select
 from heapq import heapify, heappop, heappush
 from time import monotonic
+
+from .session import pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,28 +15,10 @@ if TYPE_CHECKING:
     from .session import Session
 
 _NEVER = float("inf")
-# poll(2) takes no more than 2**31 milliseconds; one needless wake-up a day costs nothing.
-_LONGEST_PAUSE = 86400.0
 _STALE_TIMERS = 64
 # New sessions between two looks at the running ones: more of them would wait in our own queue, and report that wait as
 # the peer's response time.
 _BURST = 4
-
-
-def run(session: Session) -> None:
-    """Runs one session to its end, also when it is interrupted."""
-    poll = select.poll()
-    try:
-        while session.advance():
-            milliseconds = _pause(session.until) * 1000
-            if session.fd < 0:
-                poll.poll(milliseconds)
-            else:
-                poll.register(session.fd, session.events)
-                poll.poll(milliseconds)
-                poll.unregister(session.fd)
-    finally:
-        session.close()
 
 
 class WaitUntil:
@@ -75,10 +59,6 @@ def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Itera
             yield from loop.ended()
     finally:
         loop.close()
-
-
-def _pause(until: float) -> float:
-    return min(max(0.0, until - monotonic()), _LONGEST_PAUSE)
 
 
 class _Task:
@@ -124,7 +104,7 @@ class Loop:
         """Waits for the first descriptor or timer, at most until the limit, and advances what is due."""
         if self._timers:
             limit = min(limit, self._timers[0][0])
-        for fd, _ in self._epoll.poll(_pause(limit)):
+        for fd, _ in self._epoll.poll(pause(limit)):
             task = self._by_fd.get(fd)
             if task is not None and task.session.fd == fd:
                 self._advance(task)

@@ -21,13 +21,13 @@ process needs: the import is this machine's time, not the peer's.
 
 from __future__ import annotations
 
+from select import poll
 from time import monotonic
 
-from ..dialogue.operations import SendTo, Sleep
+from ..dialogue.operations import Resolve, SendTo, Sleep
 from ..errors import DeadlineExceeded, LocalError, ProbeError, forget_frames
 from ..timings import Timings
 from .perform import PERFORM
-from .resolver import LookUp
 from .sockets import WAIT_READ, WouldBlock
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..dialogue.operations import Dialogue, Operation
     from .perform import Performers
+    from .resolver import LookUp
     from .transcript import Transcript
 
 # The most operations between two returns to the loop: a peer that is always ready must not starve the other sessions.
@@ -45,6 +46,29 @@ _BUDGET = 64
 _TURN = 0.002
 # The most operations that a dialogue may ask for after the end.
 _MOST_REFUSED = 16
+# poll(2) takes no more than 2**31 milliseconds; one needless wake-up a day costs nothing.
+_LONGEST_PAUSE = 86400.0
+
+
+def run(session: Session) -> None:
+    """Runs one session to its end, also when it is interrupted."""
+    waiting = poll()
+    try:
+        while session.advance():
+            milliseconds = pause(session.until) * 1000
+            if session.fd < 0:
+                waiting.poll(milliseconds)
+            else:
+                waiting.register(session.fd, session.events)
+                waiting.poll(milliseconds)
+                waiting.unregister(session.fd)
+    finally:
+        session.close()
+
+
+def pause(until: float) -> float:
+    """Returns the seconds from now to a monotonic time, as many of them as poll(2) takes."""
+    return min(max(0.0, until - monotonic()), _LONGEST_PAUSE)
 
 
 class Session:
@@ -210,8 +234,10 @@ class Session:
         if self._refused > _MOST_REFUSED:
             raise RuntimeError("the dialogue goes on after its deadline")
         error: ProbeError = DeadlineExceeded(self._timeout)
-        if isinstance(self.progress, LookUp) and self.progress.waited:
-            error = LocalError("this machine had no thread free for the look-up: too many names get no answer")
+        if isinstance(self._operation, Resolve) and self.progress is not None:
+            look_up: LookUp = self.progress
+            if look_up.waited:
+                error = LocalError("this machine had no thread free for the look-up: too many names get no answer")
         error.phase = self._phase
         return error
 

@@ -1,6 +1,8 @@
-"""What the conversation with an FTP server found."""
+"""What the conversation with an FTP server found, and the words for the server that the texts about it share."""
 
 from __future__ import annotations
+
+from ..status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -8,6 +10,7 @@ if TYPE_CHECKING:
     from ..dialogue.tls import TlsFacts
     from ..errors import ProbeError
     from .deep_findings import DeepFindings
+    from .settings import FtpSettings
     from .wire import Reply
 
 
@@ -24,3 +27,38 @@ class FtpFindings:
         self.address: Address | None = None
         self.deep: DeepFindings | None = None
         self.failure: ProbeError | None = None
+
+
+def peer(settings: FtpSettings) -> str:
+    """Returns what the probe connects to, for the long texts."""
+    host = printable(settings.host)
+    return host if host.startswith("/") else f"{host} on port {settings.port}"
+
+
+def place(settings: FtpSettings) -> str:
+    """Returns where the probe connects to, for the status line."""
+    if settings.host.startswith("/"):
+        return f"on socket {printable(settings.host)}"
+    return f"on {printable(settings.host)} port {settings.port}" if settings.show_host else f"on port {settings.port}"
+
+
+def facts_of(settings: FtpSettings, findings: FtpFindings) -> dict[str, object]:
+    """Returns what was seen of the server before the login, by name."""
+    facts: dict[str, object] = {}
+    if findings.address is not None:
+        facts["address"] = str(findings.address)
+    if findings.received and not settings.jail:
+        facts["greeting"] = settings.gate.words(findings.received.rstrip())
+    if findings.reply is not None:
+        facts["reply_code"] = findings.reply.code
+    if findings.tls is not None:
+        # Here and not above: a check without TLS does not need it.
+        from hashlib import sha256
+
+        facts["tls_version"] = findings.tls.version
+        facts["tls_cipher"] = findings.tls.cipher
+        facts["certificate_subject"] = printable(findings.tls.chain[0].subject, 200)
+        facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
+        facts["certificate_sha256"] = sha256(findings.tls.chain[0].der).hexdigest()
+        facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
+    return facts

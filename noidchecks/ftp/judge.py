@@ -9,8 +9,7 @@ from ..judging import failed, time_metrics, time_part, time_state
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
-from ..status.threshold import Range
-from .facts import facts_of, peer, place
+from .findings import facts_of, peer, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from ..timings import Timings
     from .findings import FtpFindings
     from .settings import FtpSettings
-
-_ZERO = Range(0.0, 0.0)
 
 
 def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Result:
@@ -100,4 +97,9 @@ def _with_certificate(part: Part, service: Result, *, deep: bool) -> Result:
 
 def _without_thresholds(time: Metric) -> Metric:
     # The C plugin prints zeros for the thresholds of an answer that did not match.
-    return time.replace(warning=time.warning and _ZERO, critical=time.critical and _ZERO)
+    if time.warning is None and time.critical is None:
+        return time
+    from ..status.threshold import Range
+
+    zero = Range(0.0, 0.0)
+    return time.replace(warning=time.warning and zero, critical=time.critical and zero)

@@ -1,10 +1,13 @@
-"""The option table of check_ftp."""
+"""The option table of check_ftp: the rows of the C plugin, and how all of them become a command.
+
+Most checks give no other option. The further rows are in tls_options.py and login_options.py, which are only loaded
+for a word that is none of these.
+"""
 
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..files.options import FILE_ROWS, PASSWORD_ROWS, files_of, login_of
-from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, integer, port, state, time_rows
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, integer, port, time_rows
 from ..plugin.getopt import Option
 from ..plugin.plugin import Plugin
 from ..status.state import State
@@ -13,13 +16,10 @@ from .probe import FtpProbe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from ..plugin.getopt import Scan
     from ..plugin.plugin import Command
 
 _ASK_FOR_TLS = frozenset(("certificate_days", "sni", "verify", "tls_min", "tls_pins"))
-_ASK_FOR_LOGIN = frozenset(("login", "data", "listing", "get", "put"))
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
@@ -55,25 +55,11 @@ def build(scan: Scan) -> Command:
         host = scan.rest[0] if scan.rest else first
         host = "127.0.0.1" if host is None else host
         settings["show_host"] = False
-    deep = [name for name in given.names if name in _DEEP]
-    if deep:
-        settings |= _behind_login(given.texts, host)
-        if _ASK_FOR_LOGIN.isdisjoint(settings):
-            raise UsageError(f"--{deep[0]} needs a check that logs in, as with --user, --data, --list or --get")
+    if scan.took_more:
+        from .login_options import login_settings
+
+        settings |= login_settings(given, host)
     return given.command(FtpProbe.of_any_host(host, **settings))
-
-
-def _behind_login(texts: dict[str, str], host: str) -> dict[str, Any]:
-    """Returns the settings that several options make together; UsageError."""
-    settings = files_of(texts)
-    login = login_of(texts, host)
-    if login is not None:
-        settings["login"] = login
-    if "active-ports" in texts or "active-address" in texts:
-        from .active import Active
-
-        settings["active"] = Active(texts.get("active-address", ""), _ports(texts.get("active-ports")))
-    return settings
 
 
 def _bytes(text: str, _title: str = "") -> bytes:
@@ -122,78 +108,7 @@ def _tls(before: str | None, wanted: str) -> str:
     return wanted
 
 
-def _version(value: str, _title: str) -> str:
-    from ..dialogue.certificate import require_version
-
-    require_version(value or "nothing")
-    return value
-
-
-def _pin(value: str, _title: str) -> str:
-    from ..dialogue.certificate import pin_of
-
-    return pin_of(value)
-
-
-def _readable(path: str, _title: str) -> str:
-    from ..dialogue.certificate import MOST_AUTHORITIES
-    from ..regular import require_regular
-
-    try:
-        require_regular(path, MOST_AUTHORITIES)
-    except OSError as error:
-        raise UsageError(f"Cannot read CA file {printable(path)}: {error.strerror}") from None
-    return path
-
-
-def _data(value: str, _title: str) -> str:
-    if not value:
-        raise UsageError("Data must be passive, active or both")
-    return value
-
-
-def _upper(value: str, _title: str) -> str:
-    return value.upper()
-
-
-def _foreign(value: str, _title: str) -> State:
-    return state(value, "Foreign PASV")
-
-
-def _ports(text: str | None) -> tuple[int, int]:
-    if text is None:
-        return 0, 0
-    low, dash, high = text.partition("-")
-    first, last = integer(low), integer(high if dash else low)
-    if first is None or last is None or not first:
-        raise UsageError(f"Active ports must be LOW-HIGH, not {printable(repr(text), 80)}")
-    return first, last
-
-
-_DEEP_ROWS = (
-    Option("user", extension=True, metavar="NAME", help="Log in as this user (anonymous, when data is asked for)"),
-    *PASSWORD_ROWS,
-    Option(
-        "data", extension=True, metavar="MODE", help="Try data connections with a listing: passive, active, both",
-        field="data", read=_data,
-    ),
-    Option(
-        "active-ports", extension=True, metavar="LOW-HIGH", help="Ports to be called back on in active mode (any)"
-    ),
-    Option("active-address", extension=True, metavar="ADDRESS", help="Address to be called back on in active mode"),
-    Option(
-        "foreign-pasv", extension=True, metavar="STATE",
-        help="State of a data address that is not the server's (critical)", field="foreign_pasv", read=_foreign,
-    ),
-    Option(
-        "data-protection", extension=True, metavar="LEVEL", help="Data connections with TLS: P, without: C (P)",
-        field="data_protection", read=_upper,
-    ),
-    *FILE_ROWS,
-)  # fmt: skip
-_DEEP = frozenset(row.name for row in _DEEP_ROWS)
-
-OPTIONS = (
+ROWS = (
     *HELP_ROWS,
     Option("hostname", "H", "ADDRESS", "Host name, address, or path of a unix socket (127.0.0.1)"),
     Option("port", "p", "PORT", "TCP port (21)", field="port", read=port),
@@ -225,28 +140,9 @@ OPTIONS = (
         field="certificate_days", read=_days,
     ),
     Option("ssl", "S", help="TLS from the first byte on (implicit)"),
-    Option("starttls", extension=True, help="TLS after AUTH TLS (explicit, RFC 4217)"),
     Option(
         "sni", metavar="NAME", help="Name sent as server name; with neither -S nor --starttls it means -S", field="sni"
     ),
-    Option(
-        "verify", extension=True, help="Verify the chain of the certificate and its name; with neither it means -S",
-        field="verify",
-    ),
-    Option(
-        "ca-file", extension=True, metavar="FILE", help="Authorities to verify with (PEM), in place of the system's",
-        field="ca_file", read=_readable,
-    ),
-    Option(
-        "tls-min", extension=True, metavar="VERSION", help="Oldest version of TLS that will do, 1.2 or 1.3 (means -S)",
-        field="tls_min", read=_version,
-    ),
-    Option(
-        "tls-pin", extension=True, metavar="HEX",
-        help="SHA-256 of the server's certificate or of its public key (means -S)", repeatable=True,
-        field="tls_pins", read=_pin,
-    ),
-    *_DEEP_ROWS,
     *time_rows(),
     *OUTPUT_ROWS,
     Option("critical-codes", "C", "STRING", "Accepted and ignored, as by the C plugin"),
@@ -261,11 +157,20 @@ check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send str
 [-t <timeout seconds>] [-r <refuse state>] [-M <mismatch state>] [-v] [-4] [-6] [-j]
 [-D <warn days cert expire>[,<crit days cert expire>]] [-S <use SSL>] [-E]"""
 
+
+def _more() -> tuple[Option, ...]:
+    from .login_options import LOGIN_ROWS
+    from .tls_options import TLS_ROWS
+
+    return (*TLS_ROWS, *LOGIN_ROWS)
+
+
 PLUGIN = Plugin(
     "check_ftp",
     blurb="This plugin tests FTP connections with the specified host (or unix socket).",
     usage=_USAGE,
-    usage_rows=tuple(row for row in OPTIONS if row.extension or row.name == "sni"),
-    options=OPTIONS,
+    in_usage=lambda row: row.extension or row.name == "sni",
+    rows=ROWS,
+    more=_more,
     build=build,
 )

@@ -9,7 +9,7 @@ from ..status.perfdata import Metric
 from ..status.result import Part, Result
 from ..status.state import State, worst
 from ..status.text import printable
-from .facts import facts_of, peer, place
+from .findings import facts_of, peer, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

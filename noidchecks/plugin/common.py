@@ -6,7 +6,6 @@ from ..address import AF_INET, AF_INET6
 from ..errors import UsageError
 from ..status.state import State
 from ..status.text import printable
-from ..status.threshold import Range
 from .getopt import Option
 from .plugin import Command, InformationWanted
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..contract import Probe
+    from ..status.threshold import Range
     from .plugin import Plugin
 
 # The C plugins' int.
@@ -48,6 +48,8 @@ def threshold(text: str, words: str) -> Range:
 
     `-w '5 -c 10'` in one word is what Debian's command definitions make of `!-w 5 -c 10`; the C plugin reads 5.
     """
+    from ..status.threshold import Range
+
     word = text.strip(" ").partition(" ")[0]
     try:
         if word.startswith("-") and ":" not in word:
@@ -146,7 +148,7 @@ class Given:
     settings are those of the probe, texts the values that the plugin reads itself, by the name of the option.
     """
 
-    __slots__ = ("settings", "texts", "names", "_output", "_plugin", "_rows")
+    __slots__ = ("settings", "texts", "names", "_output", "_plugin")
 
     def __init__(self, plugin: Plugin) -> None:
         self.settings: dict[str, Any] = {}
@@ -155,16 +157,15 @@ class Given:
         self.names: list[str] = []
         self._output: dict[str, Any] = {}
         self._plugin = plugin
-        self._rows = {row.name: row for row in plugin.options}
 
     def take(self, name: str, text: str) -> None:
         """Reads the value of one option as its row says; UsageError, InformationWanted."""
         self.names.append(name)
-        row = self._rows.get(name)
         if name in ("help", "version"):
             from .help import help_text, version_text
 
             raise InformationWanted((help_text if name == "help" else version_text)(self._plugin))
+        row = self._plugin.row(name)
         if row is None or not (row.field or row.read):
             self.texts[name] = text
             return

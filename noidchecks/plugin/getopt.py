@@ -65,13 +65,19 @@ class Scan:
 
     Parsing stops at the first word that is no option. Clusters, glued values, `--name=value` and unambiguous prefixes
     of long names are understood; a flag has the value "". UsageError in getopt's words.
+
+    A word that is none of the options is looked for in those that more() returns too; took_more tells whether it was.
     """
 
-    __slots__ = ("rest", "_options", "_words", "_ended")
+    __slots__ = ("rest", "took_more", "_options", "_more", "_words", "_ended")
 
-    def __init__(self, options: Sequence[Option], words: Sequence[str]) -> None:
+    def __init__(
+        self, options: Sequence[Option], words: Sequence[str], more: Callable[[], Sequence[Option]] = tuple
+    ) -> None:
         self.rest: list[str] = []
+        self.took_more = False
         self._options = options
+        self._more = more
         self._ended = False
         self._words = [_RESPELT.get(word, word) for word in words]
 
@@ -130,13 +136,12 @@ class Scan:
         return option.name, value
 
     def _match(self, name: str) -> Option:
-        found: dict[str, Option] = {}
         for option in self._options:
-            for known in (option.name, *option.aliases):
-                if known == name:
-                    return option
-                if known.startswith(name):
-                    found[known] = option
+            if name == option.name or name in option.aliases:
+                return option
+        if self._take_more():
+            return self._match(name)
+        found = {known: one for one in self._options for known in (one.name, *one.aliases) if known.startswith(name)}
         candidates = set(found.values())
         inherited = {option for option in candidates if not option.extension}
         if len(inherited or candidates) == 1:
@@ -149,11 +154,7 @@ class Scan:
     def _cluster(self, letters: str) -> Iterator[tuple[str, str]]:
         while letters:
             letter, letters = letters[0], letters[1:]
-            for option in self._options:
-                if option.letter == letter:
-                    break
-            else:
-                raise UsageError(f"invalid option -- '{printable(letter)}'")
+            option = self._with_letter(letter)
             if not option.metavar:
                 yield option.name, ""
                 continue
@@ -164,3 +165,19 @@ class Scan:
             else:
                 raise UsageError(f"option requires an argument -- '{letter}'")
             return
+
+    def _with_letter(self, letter: str) -> Option:
+        for option in self._options:
+            if option.letter == letter:
+                return option
+        if self._take_more():
+            return self._with_letter(letter)
+        raise UsageError(f"invalid option -- '{printable(letter)}'")
+
+    def _take_more(self) -> bool:
+        """Takes the further options in, and tells whether they were not there before."""
+        if self.took_more:
+            return False
+        self.took_more = True
+        self._options = (*self._options, *self._more())
+        return True

@@ -21,7 +21,7 @@ def version_text(plugin: Plugin) -> str:
 def usage_text(plugin: Plugin) -> str:
     """Returns the usage text that follows a usage error."""
     lines = ["Usage:", *plugin.usage.splitlines()]
-    for number, row in enumerate(plugin.usage_rows):
+    for number, row in enumerate(filter(plugin.in_usage, plugin.options)):
         word = _usage(row)
         if number and len(lines[-1]) + len(word) < _WIDTH:
             lines[-1] += f" {word}"

@@ -37,11 +37,12 @@ class Command(Value):
 class Plugin:
     """A plugin's option table, its words for the operator, and how its options become a command.
 
-    usage is the beginning of the usage text, usage_rows are the options that are named behind it.
+    more() returns the rows behind those in rows: it is only called for a word that is none of rows. usage is the
+    beginning of the usage text, in_usage tells of a row whether it is named behind it.
     build gets the scan of the words; UsageError out of it is printed with the usage text.
     """
 
-    __slots__ = ("name", "blurb", "usage", "usage_rows", "options", "build")
+    __slots__ = ("name", "blurb", "usage", "in_usage", "rows", "more", "build")
 
     def __init__(
         self,
@@ -49,16 +50,30 @@ class Plugin:
         *,
         blurb: str,
         usage: str,
-        usage_rows: tuple[Option, ...] = (),
-        options: tuple[Option, ...],
+        in_usage: Callable[[Option], bool] = lambda _: False,
+        rows: tuple[Option, ...],
+        more: Callable[[], tuple[Option, ...]] = tuple,
         build: Callable[[Scan], Command],
     ) -> None:
         self.name = name
         self.blurb = blurb
         self.usage = usage
-        self.usage_rows = usage_rows
-        self.options = options
+        self.in_usage = in_usage
+        self.rows = rows
+        self.more = more
         self.build = build
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The whole table."""
+        return (*self.rows, *self.more())
+
+    def row(self, name: str) -> Option | None:
+        """Returns the row of an option, by its long name."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        return next((row for row in self.more() if row.name == name), None)
 
 
 class InformationWanted(Exception):
@@ -102,7 +117,8 @@ def written_out(words: Sequence[str], *, stdin: bool = False) -> Sequence[str]:
 def scan(plugin: Plugin, arguments: Sequence[str]) -> Scan:
     """Returns the scan of words that are written out."""
     # Expanded by now; what abbreviates it, or stands in a file, is unknown, as to the C plugins.
-    return Scan([option for option in plugin.options if option.name != "extra-opts"], arguments)
+    rows = [row for row in plugin.rows if row.name != "extra-opts"]
+    return Scan(rows, arguments, plugin.more)
 
 
 def _without_nul(words: Sequence[str]) -> Sequence[str]:

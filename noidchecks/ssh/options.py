@@ -79,7 +79,7 @@ def _refuse_option(word: str, *begins: str) -> None:
         raise UsageError(f"Options must stand before the host - {printable(word)}")
 
 
-OPTIONS = (
+ROWS = (
     *HELP_ROWS,
     Option("hostname", "H", "ADDRESS", "Host name, IP address or unix socket (an absolute path)", aliases=("host",)),
     Option("port", "p", "INTEGER", "Port number (22)", field="port", read=_port),
@@ -177,6 +177,6 @@ PLUGIN = Plugin(
     "check_ssh",
     blurb="Try to connect to an SSH server at specified server and port",
     usage="check_ssh  [-4] [-6] [-t <timeout>] [-r <remote version>] [-p <port>] <host>",
-    options=OPTIONS,
+    rows=ROWS,
     build=_build,
 )

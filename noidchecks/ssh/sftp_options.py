@@ -7,7 +7,7 @@ from ..plugin.getopt import Option
 from ..plugin.plugin import Plugin
 from ..regular import read_regular
 from ..status.text import printable
-from .options import OPTIONS, build
+from .options import ROWS, build
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +93,6 @@ PLUGIN = Plugin(
     "check_sftp",
     blurb="Log in to an SSH server, open an SFTP session and move files",
     usage="check_sftp  [-4] [-6] [-t <timeout>] [-p <port>] --user <name> [--identity <file>] [--get <file>] <host>",
-    options=(*(option for option in OPTIONS if option.name != "sftp"), *_ROWS),
+    rows=(*(option for option in ROWS if option.name != "sftp"), *_ROWS),
     build=_build,
 )

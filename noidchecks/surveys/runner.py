@@ -6,8 +6,8 @@ import signal
 import sys
 import time
 
+from ..batch import survey_schedule
 from ..errors import UsageError
-from ..probe import survey_schedule
 from ..regular import read_regular
 from ..status.state import State
 from ..status.text import printable

@@ -118,7 +118,7 @@ def _bytes(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None
 
 
-OPTIONS = (
+ROWS = (
     *HELP_ROWS,
     Option("hostname", "H", "ADDRESS", "Host name or address; may also be given without -H"),
     Option("connect", metavar="HOST", help="Same as -H, for calls of older plugins of this name"),
@@ -179,7 +179,7 @@ PLUGIN = Plugin(
     "check_tftp",
     blurb="This plugin tests a TFTP server by reading a file, or by asking for one that does not exist.",
     usage="check_tftp [-H] <host> (or --connect <host>, or --get <host> <file> <size>)",
-    usage_rows=tuple(row for row in OPTIONS if row.name not in _TOLD),
-    options=OPTIONS,
+    in_usage=lambda row: row.name not in _TOLD,
+    rows=ROWS,
     build=build,
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from noidchecks.demo import scenario, show
-from noidchecks.demo.servant import Servant, ServerFailed
+from noidchecks.demo.server_process import ServerFailed, ServerProcess
 from noidchecks.errors import UsageError
 from noidchecks.status.state import State
 from tests.support.processes import environment, processes
@@ -74,5 +74,5 @@ def test_an_unexpected_state_is_told_and_fails_the_demonstration(monkeypatch: py
 
 
 def test_a_server_that_does_not_start_is_told() -> None:
-    with Servant("no_such_server") as server, pytest.raises(ServerFailed, match="no_such_server"):
+    with ServerProcess("no_such_server") as server, pytest.raises(ServerFailed, match="no_such_server"):
         _ = server.port

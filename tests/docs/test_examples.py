@@ -47,7 +47,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ask, Path]
 @pytest.fixture
 def _names(hosts: tuple[Ask, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     look_up, certificate = hosts
-    monkeypatch.setattr(grants, "look_up", look_up)
+    monkeypatch.setattr("noidchecks.drivers.resolver.look_up", look_up)
     # An address is looked up like a name: no example may reach a machine that is not ours.
     monkeypatch.setattr(grants, "literal", lambda host, *_: literal(host, *_) if host.startswith("/") else None)
     # The system's authorities, as far as the examples are concerned.

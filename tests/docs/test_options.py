@@ -31,7 +31,7 @@ def test_a_page_without_markers_is_refused(generator: ModuleType) -> None:
 
 def test_a_row_shows_all_names_and_is_one_row(generator: ModuleType) -> None:
     option = Option("host-name", "H", "A|B", "Say -x or --all | none", aliases=("host",), repeatable=True)
-    plugin = Plugin("check_ftp", blurb="", usage="", options=(option,), build=plugin_of("check_ftp").build)
+    plugin = Plugin("check_ftp", blurb="", usage="", rows=(option,), build=plugin_of("check_ftp").build)
     row = generator.table(plugin).splitlines()[2]
     expected = r"| `-H`, `--host-name`, `--host` | `A\|B` | Say `-x` or `--all` \| none (repeatable) |"
     assert row == expected

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from noidlb.config.load import pair_in, parse
-from noidlb.config.pair import digest_of
+from noidlb.config.load import parse
 from noidlb.pair.files import files_of
 
 from tests.support.docs_blocks import ROOT, blocks_of
@@ -18,10 +17,9 @@ NAMES = ("keepalived.conf", "conntrackd.conf", "notify", "noidlb_pair.nft", "noi
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_shows_what_is_written(name: str) -> None:
     (text,) = (text for text, language in BLOCKS if language == "toml")
-    pair = pair_in(text)
+    configuration = parse(text)
+    pair = configuration.pair
     assert pair is not None
-    made = files_of(
-        pair, pair.nodes[0], parse(text), digest_of(text), Path("/etc/noidlb/pair"), Path("/run/noidlb-pair")
-    )
+    made = files_of(pair, pair.nodes[0], configuration, Path("/etc/noidlb/pair"), Path("/run/noidlb-pair"))
     assert set(made) == set(NAMES)
     assert made[name][0] in [shown for shown, language in BLOCKS if language == "conf"]

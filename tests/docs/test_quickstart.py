@@ -22,7 +22,7 @@ def test_the_page_shows_the_example() -> None:
 
 
 def test_the_example_is_valid() -> None:
-    (farm,) = load(SOURCE)
+    (farm,) = load(SOURCE).farms
     assert farm.guardian is not None
     assert [backend.name for backend in farm.backends] == ["b1", "b2"]
 

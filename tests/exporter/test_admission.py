@@ -11,8 +11,7 @@ import pytest
 
 from noidchecks.address import AF_INET, STREAM, Address
 from noidchecks.dialogue.operations import Connect, Dialogue, Resolve
-from noidchecks.drivers import poll
-from noidchecks.drivers.session import Session
+from noidchecks.drivers.session import Session, run
 from noidchecks.errors import LocalError, NotConnected
 from noidchecks.exporter.admission import Admission
 from noidchecks.exporter.allowed import AllowList
@@ -129,7 +128,7 @@ def test_no_dialogue_connects_where_it_may_not(other: str, is_allowed: bool, new
         return ""
 
     session = Session(dialogue(), 60, perform=admission.performers)
-    poll.run(session)
+    run(session)
     assert session.value == ("" if is_allowed else f"{other} is not on the allow list")
     assert not admission.refused
     assert admission.address == Address(AF_INET, ("127.0.0.1", peer.port))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-import noidlb
 import pytest
+
+from tests.support.loading import loaded_after
 
 # A guardian needs these; a command that a person or a script waits for does not.
 OF_A_GUARDIAN = {"asyncio", "ssl", "logging", "concurrent.futures", "paramiko"}
-SITE = str(Path(noidlb.__file__).parents[1])
 FARM = """\
 [farms.ftp]
 protocol = "ftp"
@@ -19,16 +17,6 @@ vip = "192.0.2.10"
 backends = [{ name = "b1", address = "10.0.1.11" }]
 guardian = { command = "check_ftp -H HOST -p PORT" }
 """
-
-
-def loaded_after(program: str) -> set[str]:
-    """Returns the modules that a fresh interpreter has loaded after the program."""
-    paths = [SITE, *(path for path in sys.path if path.endswith("site-packages")), str(Path(__file__).parents[2])]
-    lines = (f"import sys; sys.path[:0] = {paths!r}", program, "print('loaded', *sys.modules)")
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True
-    )
-    return set(done.stdout.rpartition("loaded ")[2].split())
 
 
 def test_importing_the_package_loads_no_other_module_of_it() -> None:

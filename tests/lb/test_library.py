@@ -10,7 +10,7 @@ import pytest
 from noidlb.farm import BackendState
 from noidlb.guardian import lock
 
-from tests.lb.guardian.test_guardian import FTP, Kernel, watched
+from tests.support.lb.guardians import FTP, Kernel, watched
 from tests.support.lb.waiting import until
 from tests.support.peers import Peer
 
@@ -30,7 +30,7 @@ async def test_a_guardian_needs_farms_alone(monkeypatch: pytest.MonkeyPatch) -> 
     kernel = Kernel()
     monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", lambda: kernel)
     with Peer(FTP) as peer:
-        guardian = noidlb.Guardian((watched(peer.port),))
+        guardian = noidlb.Guardian(noidlb.Configuration((watched(peer.port),)))
         events: list[noidlb.Event] = []
         guardian.events.subscribe(events.append)
         task = asyncio.create_task(guardian.run())

@@ -74,7 +74,7 @@ def test_only_options_that_end_or_do_nothing_are_left_out(generator: ModuleType,
 def test_values_with_special_characters_are_quoted(generator: ModuleType) -> None:
     flag = Option("loud", "l", help='Say "so" \\n')
     many = Option("word", metavar="WORD", help="A word", repeatable=True)
-    plugin = Plugin("check_x", blurb="", usage="", options=(flag, many), build=plugin_of("check_ftp").build)
+    plugin = Plugin("check_x", blurb="", usage="", rows=(flag, many), build=plugin_of("check_ftp").build)
     command = generator._command(plugin)
     assert 'object CheckCommand "x" {' in command
     assert 'set_if = "$x_loud$"\n\t\t\tdescription = "Say \\"so\\" \\\\n"' in command

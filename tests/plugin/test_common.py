@@ -27,7 +27,7 @@ def test_a_row_reads_its_own_value() -> None:
         Option("pair", metavar="A:B", read=lambda text, _: dict(zip("ab", text.split(":"), strict=True))),
         Option("other", metavar="TEXT"),
     )
-    found = Given(Plugin("check_x", blurb="", usage="", options=rows, build=lambda _: Command(FtpProbe())))
+    found = Given(Plugin("check_x", blurb="", usage="", rows=rows, build=lambda _: Command(FtpProbe())))
     for word in ("calm=", "name=n", "put-size=1", "put-size=2", "pair=x:y", "other=o"):
         found.take(*word.split("="))
     sizes = (("Put size", "1"), ("Put size", "2"))

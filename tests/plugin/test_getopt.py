@@ -189,6 +189,27 @@ def test_words_are_taken_apart_as_pythons_getopt_does(words: list[str]) -> None:
     assert scan(*words) == ([(NAMES[name], value) for name, value in pairs], rest)
 
 
+@given(st.lists(likely_words, max_size=6), st.integers(0, len(OPTIONS)))
+def test_a_table_in_two_parts_reads_the_same(words: list[str], length: int) -> None:
+    def outcome(scanned: Scan) -> object:
+        try:
+            return list(scanned), scanned.rest
+        except UsageError as error:
+            return str(error)
+
+    assert outcome(Scan(OPTIONS[:length], words, lambda: OPTIONS[length:])) == outcome(Scan(OPTIONS, words))
+
+
+@pytest.mark.parametrize("words", [("-H", "a"), ("--hostname=a", "-j"), ("-jHa", "-x"), ("a", "-X")])
+def test_further_options_are_left_alone_while_no_word_needs_them(words: tuple[str, ...]) -> None:
+    def more() -> tuple[Option, ...]:
+        raise AssertionError("the table is complete")
+
+    scanned = Scan((*OPTIONS, Option("extra", "x")), words, more)
+    list(scanned)
+    assert not scanned.took_more
+
+
 def test_thousands_of_options_are_read() -> None:
     found, rest = scan(*["-jv", "-e", "x"] * 5000, "end")
     assert len(found) == 15000

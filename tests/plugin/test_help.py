@@ -21,7 +21,7 @@ def build(scan: Scan) -> object:
     raise NotImplementedError
 
 
-PLUGIN = Plugin("check_x", blurb="Tests x.", usage="check_x -j", options=TABLE, build=build)  # type: ignore[arg-type]  # never built
+PLUGIN = Plugin("check_x", blurb="Tests x.", usage="check_x -j", rows=TABLE, build=build)  # type: ignore[arg-type]  # never built
 
 
 def test_version() -> None:
@@ -33,7 +33,7 @@ def test_usage() -> None:
 
 
 def test_usage_names_rows_behind_the_plugins_own_words() -> None:
-    plugin = Plugin("check_x", blurb="", usage="check_x <host>", usage_rows=TABLE * 3, options=TABLE, build=build)  # type: ignore[arg-type]  # never built
+    plugin = Plugin("check_x", blurb="", usage="check_x <host>", in_usage=lambda _: True, rows=TABLE * 3, build=build)  # type: ignore[arg-type]  # never built
     head, own, *lines = usage_text(plugin).splitlines()
     assert (head, own) == ("Usage:", "check_x <host>")
     assert lines[0].startswith("[-j] [--sni <name>] [-e <string>]... [-x <value>] [-j] ")

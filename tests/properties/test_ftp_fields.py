@@ -15,7 +15,7 @@ from noidchecks.dialogue.certificate import Certificate
 from noidchecks.dialogue.tls import TlsFacts
 from noidchecks.drivers.transcript import Transcript
 from noidchecks.status.render import render
-from tests.status.test_perfdata import read_perfdata
+from tests.support.perfdata import read_perfdata
 from tests.support.rehearse import rehearse
 
 SECRET = "open sesame"

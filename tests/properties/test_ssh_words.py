@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -14,21 +13,12 @@ from noidchecks.dialogue.operations import Receive, Redact, Send
 from noidchecks.drivers.transcript import Transcript
 from noidchecks.ssh.kexinit import Kexinit
 from noidchecks.status.render import render
+from tests.support.hostile_words import HOSTILE, PHRASE, SECRET, check_output
 from tests.support.rehearse import rehearse
 from tests.support.ssh import MODERN, kexinit, packet
 
-SECRET = "hunter2secret"
-PHRASE = "pa|ss<phr4se"
-PIECES = (
-    *("|", "<script>", "</b>", "<img/src=x>", "x=1;2;3", "\x1b[2J", "\r\n", "\n", "\t", "\x00", "\u202e", "é"),
-    *(SECRET, PHRASE, SECRET[:-1], "SSH OK - fine", "a" * 95, "a" * 195, "a" * 600, "z" * 35000),
-)
-HOSTILE = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
 NAME = HOSTILE.map(lambda text: re.sub(r"[^!-+\--~]", "", text) or "x")
 FIELDS = ("software", "comment", "before", "disconnect", "debug", *MODERN)
-# Longer than this Nagios keeps nothing.
-LONGEST_LINE = 8192
-MOST_LINES = 600
 
 
 def steps(field: str, text: str) -> list[bytes]:
@@ -67,26 +57,6 @@ def outputs(probe: UpToTheKeys, sent: list[bytes]) -> list[str]:
     assert SECRET not in repr(result.facts) + repr(result.parts) + repr(result.failure)
     plain = result.replace(transcript=())
     return [str(plain), str(full), *(render(one, name)[1] for one in (plain, full) for name in ("multi-line", "json"))]
-
-
-def check_output(text: str) -> None:
-    assert SECRET not in text
-    assert "phr4se" not in text
-    if text.startswith("{"):
-        json.loads(text)
-        assert text.isprintable()
-        return
-    lines = text.split("\n")
-    assert len(lines) <= MOST_LINES
-    assert len(text.splitlines()) == len(lines)
-    assert max(map(len, lines)) <= LONGEST_LINE
-    assert len(text) < 100_000
-    assert all(line.lstrip("\t").isprintable() for line in lines)
-    assert not re.search(r"<[\w/!]", text)
-    assert text.count("|") == 1
-    labels = [word.partition("=")[0] for word in text.rpartition("|")[2].split("\n")[0].split()]
-    assert labels[0] == "time"
-    assert set(labels) <= {"time", "files", "size", "throughput", "retransmissions"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import example, given, strategies as st
 
 from noidchecks import FtpProbe, Range, Result, State
 from noidchecks.status.render import render
-from tests.status.test_perfdata import read_perfdata
+from tests.support.perfdata import read_perfdata
 from tests.support.rehearse import rehearse
 
 pieces = (

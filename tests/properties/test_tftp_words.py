@@ -11,7 +11,7 @@ from noidchecks import TftpProbe
 from noidchecks.dialogue.operations import Datagram, ReceiveFrom, SendTo
 from noidchecks.drivers.transcript import Transcript
 from noidchecks.status.render import render
-from tests.properties.test_ssh_words import HOSTILE, check_output
+from tests.support.hostile_words import HOSTILE, check_output
 from tests.support.rehearse import rehearse
 from tests.support.tftp_script import ANSWER
 

@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from noidchecks.address import AF_INET, DATAGRAM, STREAM, Address
+from noidchecks.demo.broken_ports import dead_tcp_port, dead_udp_port, hung_tcp_port, hung_udp_port
 from noidchecks.demo.certificate import write_certificate
-from noidchecks.demo.servant import LOOPBACK, Servant
-from noidchecks.demo.sick import dead_tcp_port, dead_udp_port, hung_tcp_port, hung_udp_port
+from noidchecks.demo.server_process import LOOPBACK, ServerProcess
 from noidchecks.drivers.resolver import LookUp, Resolver
 from noidchecks.errors import NotResolved
 from tests.support.sftp import Conduct, sftp_server
@@ -48,10 +48,10 @@ def example_hosts(folder: Path) -> Iterator[tuple[Ask, Path]]:
     certificate = folder / "certificate.pem"
     write_certificate(certificate, "ftp.example.net", "ftps.example.net")
     with ExitStack() as stack:
-        ftp = stack.enter_context(Servant("ftp", str(public), str(certificate)))
-        ftps = stack.enter_context(Servant("ftps", str(certificate)))
-        tftp = stack.enter_context(Servant("tftp", str(public)))
-        ssh = stack.enter_context(Servant("ssh", SSH_VERSION))
+        ftp = stack.enter_context(ServerProcess("ftp", str(public), str(certificate)))
+        ftps = stack.enter_context(ServerProcess("ftps", str(certificate)))
+        tftp = stack.enter_context(ServerProcess("tftp", str(public)))
+        ssh = stack.enter_context(ServerProcess("ssh", SSH_VERSION))
         ports = {
             ("ftp.example.net", STREAM): ftp.port,
             ("ftps.example.net", STREAM): ftps.port,

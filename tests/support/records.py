@@ -46,3 +46,8 @@ def record(
     timings.total = 0.25
     text = f"FTP {state} - [{printable(banner)}]{more}"
     return Record(target(host, service), Result(state, text, metrics=metrics, timings=timings), TIME)
+
+
+def some(count: int, length: int = 100) -> list[Record]:
+    """Returns records of services that are numbered."""
+    return [record(b"x" * length, service=str(number), metrics=()) for number in range(count)]

@@ -59,7 +59,7 @@ def test_a_pair_and_what_was_applied_are_told(
 
     monkeypatch.setattr(cli_doctor, "examine", examine)
     monkeypatch.setattr(cli_doctor, "examine_guardian", lambda *_: iter(()))
-    monkeypatch.setattr(cli_doctor, "examine_node", lambda *_: iter(()))
+    monkeypatch.setattr(cli_doctor, "examine_pair", lambda *_: iter(()))
     run("doctor", "--state-dir", tmp_path)
     (tmp_path / "farms.toml").write_text((Path(__file__).parents[1] / "valid" / "pair.toml").read_text())
     run("doctor", "--state-dir", tmp_path)

@@ -93,7 +93,7 @@ async def test_diff_shows_what_the_guardian_would_change(
     async with running(served):
         await until(lambda: served.kinds().count("down") == 2)
         await served.ask("say", farm="f", backend="b1", state="up")
-        table = compile_table(load(served.file), served.kernel.conditions[-1])
+        table = compile_table(load(served.file).farms, served.kernel.conditions[-1])
         monkeypatch.setattr(kernel, "read", lambda: Snapshot(kernel.VERSION, table))
         # A program that knew nothing of the guardian would let both backends serve.
         assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")

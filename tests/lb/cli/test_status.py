@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from noidlb.config.pair import digest_of
+from noidlb.config.load import digest_of
 from noidlb.role import Role
 
 from tests.support.lb.balancer import Balancer

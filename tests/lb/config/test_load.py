@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import hashlib
 import pickle
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import noidlb.config.farms
 import noidlb.config.load
 import pytest
 from hypothesis import given, settings, strategies as st
-from noidlb.config.load import farms_of, load, parse
+from noidlb.config.load import from_document, load, parse
 from noidlb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protocol, Scheduler, is_name
 
 HERE = Path(__file__).parents[1]
@@ -33,7 +35,35 @@ def test_says_what_is_wrong(path: Path) -> None:
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_reads_what_is_right(path: Path) -> None:
-    assert load(path) == parse(path.read_text()) == load(str(path)) != ()
+    text = path.read_text()
+    assert load(path) == parse(text) == load(str(path))
+    assert load(path).farms
+    assert load(path).text == text
+
+
+def test_a_file_is_read_once_and_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (HERE / "valid" / "pair.toml").read_text() + (HERE / "valid" / "service.toml").read_text().partition(
+        "[farms"
+    )[0]
+    file = tmp_path / "farms.toml"
+    file.write_text(text)
+    calls: list[str] = []
+    for module, name in ((noidlb.config.load, "read_regular"), (tomllib, "loads")):
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, of=original, told=name: (calls.append(told), of(*given))[1])
+    found = load(file)
+    assert calls == ["read_regular", "loads"]
+    assert found.pair is not None
+    assert found.settings.metrics == "[::1]:9190"
+    assert found.farms[0].source == found.pair.source
+    assert (found.text, found.digest) == (text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def test_an_error_about_the_whole_file_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "farms.toml"
+    file.write_text(f"{SMALLEST}\n[farm.ftp]\n")
+    with pytest.raises(FarmError, match=r"/farms\.toml: unknown key 'farm': did you mean 'farms'\?$"):
+        load(file)
 
 
 def test_has_files_to_read() -> None:
@@ -42,7 +72,7 @@ def test_has_files_to_read() -> None:
 
 
 def test_reads_every_key() -> None:
-    assert load(HERE / "valid" / "public-ftp.toml") == (
+    assert load(HERE / "valid" / "public-ftp.toml").farms == (
         Farm(
             name="public-ftp",
             protocol=Protocol.FTP,
@@ -79,21 +109,21 @@ def test_reads_every_key() -> None:
     ],
 )
 def test_reads_the_four_usual_farms(file: str, protocol: Protocol, port: int, command: str) -> None:
-    (farm,) = load(HERE / "valid" / f"{file}.toml")
+    (farm,) = load(HERE / "valid" / f"{file}.toml").farms
     assert (farm.protocol, farm.ports, farm.mode) == (protocol, (port,), Mode.SNAT)
     assert [backend.name for backend in farm.backends] == ["b1", "b2"]
     assert farm.guardian == Guard(commands=(command,), timeout=60)
 
 
 def test_reads_tls_and_port_ranges() -> None:
-    (farm,) = load(HERE / "valid" / "ftps.toml")
+    (farm,) = load(HERE / "valid" / "ftps.toml").farms
     assert farm.ftps == {"passive", "active"}
     assert [backend.passive_ports for backend in farm.backends] == [(50000, 50099), (50100, 50199)]
     assert (farm.mode, farm.sticky, farm.guardian) == (Mode.DNAT, 300, None)
 
 
 def test_keeps_the_order_of_the_file_and_what_shares_a_vip() -> None:
-    farms = load(HERE / "valid" / "one-vip.toml")
+    farms = load(HERE / "valid" / "one-vip.toml").farms
     assert [farm.name for farm in farms] == ["ftp.example.org", "control", "names", "boot"]
     assert farms[0].source == (ip_address("192.0.2.10"),)
     assert farms[0].guardian == Guard(
@@ -111,13 +141,13 @@ def test_keeps_the_order_of_the_file_and_what_shares_a_vip() -> None:
 def test_shows_an_example_that_works() -> None:
     with pytest.raises(FarmError, match="such as") as caught:
         parse("")
-    assert parse(caught.value.message.partition("such as ")[2]) == parse(SMALLEST)
+    assert parse(caught.value.message.partition("such as ")[2]).farms == parse(SMALLEST).farms
 
 
 def test_takes_a_byte_order_mark_and_foreign_line_ends(tmp_path: Path) -> None:
     file = tmp_path / "farms.toml"
     file.write_bytes(b"\xef\xbb\xbf# farms\r\n" + SMALLEST.replace("\n", "\r\n").encode())
-    assert load(file) == parse(SMALLEST)
+    assert load(file).farms == parse(SMALLEST).farms
 
 
 @pytest.mark.parametrize(
@@ -186,7 +216,7 @@ RANGES = st.sampled_from(["50000-50099", "1-65535", "50099-1", "0-99999"])
 GIVEN = st.integers(-1, 70000) | WORDS | ADDRESSES | RANGES | st.booleans() | ANYTHING
 
 
-KEYS = st.sampled_from(sorted({*noidlb.config.load._FARM, *noidlb.config.load._BACKEND, *noidlb.config.load._GUARD}))
+KEYS = st.sampled_from(sorted({*noidlb.config.farms._FARM, *noidlb.config.farms._BACKEND, *noidlb.config.farms._GUARD}))
 
 
 def places(value: object) -> list[tuple[Any, Any]]:
@@ -220,7 +250,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 def told(given: dict[str, Any] | str) -> tuple[Farm, ...] | str:
     """Returns the farms, or the error: one short line that begins with a path."""
     try:
-        return parse(given) if isinstance(given, str) else farms_of(given)
+        return (parse(given) if isinstance(given, str) else from_document(given)).farms
     except FarmError as error:
         return str(error)
 
@@ -266,11 +296,11 @@ def test_no_other_name_comes_through(name: str) -> None:
     backend = {"name": name, "address": "10.0.1.11"}
     for changed in ({name: document["farms"]["ftp"]}, {"ftp": document["farms"]["ftp"] | {"backends": [backend]}}):
         if is_name(name):
-            (farm,) = farms_of({"farms": changed})
+            (farm,) = from_document({"farms": changed}).farms
             assert name in (farm.name, farm.backends[0].name)
         else:
             with pytest.raises(FarmError, match="must be 1 to 63 letters"):
-                farms_of({"farms": changed})
+                from_document({"farms": changed})
 
 
 @pytest.mark.parametrize(

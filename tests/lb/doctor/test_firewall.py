@@ -1,29 +1,19 @@
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from noidlb.doctor.firewall import examine_firewall, ways_of
-from noidlb.doctor.probe_packets import Way
+from noidlb.doctor.firewall import examine_firewall
 from noidlb.doctor.rules import parse_ruleset
 from noidlb.farm import Farm, Protocol
 from noidlb.finding import Finding
 
+from tests.support.lb.doctor import FTP, TFTP, V4, ways
 from tests.support.lb.farms import farm
 
 RULESETS = Path(__file__).parents[1] / "rulesets"
-V4 = (ip_address("10.10.0.100"),)
-FTP = farm("ftp", 2, vip=V4)
-TFTP = farm("tftp", 2, vip=V4, protocol=Protocol.TFTP)
 SFTP = farm("sftp", 2, vip=V4, protocol=Protocol.SFTP)
 BOTH_FAMILIES = farm("ftp", 2)
-
-
-def ways(*farms: Farm, clients: tuple[str | None, ...] = ("eth0",), local: bool = False) -> list[list[Way]]:
-    backends = {address: "eth1" for one in farms for backend in one.backends for address in backend.address}
-    sides = {vip: clients for one in farms for vip in one.vip}
-    return ways_of(farms, backends, dict(sides), frozenset(backends) if local else frozenset())
 
 
 def look(text: str, *farms: Farm, clients: tuple[str | None, ...] = ("eth0",)) -> list[Finding]:

@@ -6,7 +6,7 @@ from noidlb.doctor.rules import Effect, parse_ruleset
 from noidlb.finding import Finding
 from noidlb.mark_layout import FEW
 
-from tests.lb.doctor.test_firewall import FTP, TFTP, ways
+from tests.support.lb.doctor import FTP, TFTP, ways
 
 
 def table(rule: str, hook: str = "postrouting", priority: int = -150, *, iptables: bool = False) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from noidlb.config.pair import digest_of, with_sources
+from noidlb.config.load import Configuration, digest_of
+from noidlb.config.pair import with_sources
 from noidlb.doctor import pair as pair_doctor
 from noidlb.doctor.pair import examine_pair, judge_counters
 from noidlb.finding import FAULT, NOTE, OK, WARN, Finding
@@ -12,8 +13,7 @@ from noidlb.nft.run import Answer
 from noidlb.pair.files import files_of, write_files
 
 from noidchecks import __version__
-from tests.lb.config.test_pair import ftp
-from tests.support.lb.pairs import node, pair
+from tests.support.lb.pairs import ftp, node, pair
 
 COUNTERS = """\
 UDP traffic (active device=sync):
@@ -49,7 +49,7 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         loose: str = "0\n",
         again: str = "100\n",
     ) -> dict[str, Finding]:
-        write_files(files_of(both, node(1), farms, digest_of(TEXT), tmp_path, tmp_path), tmp_path)
+        write_files(files_of(both, node(1), Configuration(farms, text=TEXT), tmp_path, tmp_path), tmp_path)
         if role:
             (tmp_path / "role").write_text(f"{role}\n")
         (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,8 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         for name in ("front", "back"):
             (tmp_path / f"proc/sys/net/ipv6/neigh/{name}").mkdir(parents=True, exist_ok=True)
             (tmp_path / f"proc/sys/net/ipv6/neigh/{name}/retrans_time_ms").write_text(again)
-        found = examine_pair(both, farms, text, tmp_path, tmp_path, lambda one: str(one) in here, tmp_path)
+        now = Configuration(farms, text=text)
+        found = examine_pair(both, now, tmp_path, tmp_path, lambda one: str(one) in here, tmp_path)
         return {one.subject: one for one in found}
 
     return examined

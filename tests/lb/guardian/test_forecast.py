@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from noidlb.farm import BackendState, Scheduler
 from noidlb.overrides import Overrides
 
-from tests.lb.guardian.test_guardian import FTP, Kernel, running, watched
+from tests.support.lb.guardians import FTP, Kernel, running, watched
 from tests.support.lb.waiting import until
 from tests.support.peers import Peer
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from noidlb.events import Event, EventLog
-from noidlb.farm import BackendState, Condition, Conditions, Farm, Scheduler
+from noidlb.events import EventLog
+from noidlb.farm import BackendState, Condition, Scheduler
 from noidlb.guard import Guard
-from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.flow_table import FlowTable
 from noidlb.guardian.guardian import Guardian
 from noidlb.nft.compile import compile_table
@@ -28,79 +24,15 @@ from noidlb.nft.nft import KernelError
 from noidlb.nft.skeleton import VERSION
 from noidlb.overrides import Overrides
 
-from tests.lb.guardian.test_flow_table import Proc
 from tests.support.lb.farms import farm
+from tests.support.lb.guardians import FTP, Kernel, running, watched
+from tests.support.lb.proc import Proc
 from tests.support.lb.waiting import until
 from tests.support.peers import Peer, close, silent
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
-FTP = b"220 ready\r\n"
 # It says nothing of whether packets came and went.
 OVERDUE = "sh -c 'sleep 60' HOST"
-
-
-class Kernel:
-    """Takes down what it is told; fails as often as asked for."""
-
-    def __init__(self, snapshot: Snapshot | None = None) -> None:
-        self.snapshot = snapshot
-        self.conditions: list[Conditions] = []
-        self.failures = 0
-        self.disturbed = False
-        self.closed = False
-
-    def read(self) -> Snapshot | None:
-        return self.snapshot
-
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
-        if self.failures:
-            self.failures -= 1
-            raise KernelError("nft refuses")
-        self.conditions.append(conditions)
-        return ApplyResult(1)
-
-    def is_disturbed(self) -> bool:
-        return self.disturbed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def state(self, backend: str, farm: str = "f") -> BackendState | None:
-        """Returns what it was told last; None when nothing has reached it yet."""
-        return self.conditions[-1][farm, backend].state if self.conditions else None
-
-
-def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: str = "f", **settings: Any) -> Farm:
-    """A farm of one backend for each port, which is looked for on loopback."""
-    given = {"interval": 0.2, "fast_interval": 0.05, "timeout": 5.0, "rise": 2, "fall": 2}
-    one = farm(name, count=len(ports), guardian=Guard(**{"commands": (command,), **given, **settings}))
-    backends = tuple(replace(backend, port=port) for backend, port in zip(one.backends, ports, strict=True))
-    return replace(one, backends=backends)
-
-
-@asynccontextmanager
-async def running(
-    *farms: Farm,
-    kernel: Kernel,
-    words: Overrides | None = None,
-    count: Mapping[int, int] | None = None,
-    flow_table: FlowTable | None = None,
-) -> AsyncIterator[tuple[Guardian, list[Event]]]:
-    log, events = EventLog(), list[Event]()
-    log.subscribe(events.append)
-    guardian = Guardian(
-        farms, words or Overrides(), applier=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
-    )
-    task = asyncio.create_task(guardian.run())
-    # Let it begin.
-    await asyncio.sleep(0)
-    try:
-        yield guardian, events
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-    assert kernel.closed
 
 
 async def test_the_first_result_decides_and_reaches_the_kernel() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
-from noidlb.mark_layout import FEW, MANY, PAIR_MASK, Layout, layout_of
+from noidlb.mark_layout import FEW, MANY, PAIR_MASK
 from noidlb.nft.marks import Marks, allocate
 
 from tests.support.lb.farms import farm
@@ -32,19 +32,7 @@ def test_a_new_farm_moves_no_other() -> None:
     assert moved == []
 
 
-LAYOUTS = [FEW, MANY, 0x0000_FFFF, 0x9540_3F7F]
-
-
-@pytest.mark.parametrize("mask", LAYOUTS)
-def test_each_bit_of_ours_is_of_one_kind(mask: int) -> None:
-    layout = Layout(mask)
-    assert layout.backend | layout.farm | layout.pending == mask
-    assert layout.backend.bit_count() == 8
-    assert layout.pending.bit_count() == 1
-    assert layout.backend < layout.farm < layout.pending
-
-
-@pytest.mark.parametrize("mask", LAYOUTS)
+@pytest.mark.parametrize("mask", [FEW, MANY, 0x0000_FFFF, 0x9540_3F7F])
 def test_marks_tell_farms_and_backends_apart(mask: int) -> None:
     marks = Marks(tuple(farm(name, marks=mask) for name in ("one", "two")))
     layout, (one, two) = marks.layout, marks.farms
@@ -53,18 +41,6 @@ def test_marks_tell_farms_and_backends_apart(mask: int) -> None:
     assert all(mark & layout.backend and not mark & ~layout.flow for mark in of_backends)
     assert {mark & layout.farm for mark in of_backends} == {marks.farm(one), marks.farm(two)}
     assert marks.names[marks.backend(two, "b2")] == "two/b2"
-
-
-def test_the_bits_of_a_pair_and_the_low_ones_are_others() -> None:
-    assert not (FEW | MANY) & (PAIR_MASK | 0xFF)
-    assert not FEW & 0xFFFF
-
-
-def test_many_farms_take_more_bits() -> None:
-    few = tuple(farm(f"f{number}") for number in range(Layout(FEW).farms))
-    assert layout_of(few).mask == FEW
-    assert layout_of((*few, farm("another"))).mask == MANY
-    assert Layout(MANY).farms > 5000
 
 
 def test_counts_are_summed_by_our_bits() -> None:

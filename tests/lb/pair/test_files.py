@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
+from noidlb.config.load import Configuration
 from noidlb.config.pair import Leg, with_sources
 from noidlb.farm import Mode
 from noidlb.pair.conntrackd import sysctl_conf
@@ -16,8 +17,7 @@ from noidlb.pair.files import SIGN, ForeignFileError, PathError, files_of, write
 from noidlb.pair.keepalived import keepalived_conf
 from noidlb.pair.rules import LOST, pair_rules
 
-from tests.lb.config.test_pair import ftp
-from tests.support.lb.pairs import node, pair
+from tests.support.lb.pairs import ftp, node, pair
 
 RUN = Path("/run/noidlb-pair")
 FOLDER = Path("/etc/noidlb/pair")
@@ -25,7 +25,7 @@ FOLDER = Path("/etc/noidlb/pair")
 
 def written(number: int = 1, **settings: object) -> dict[str, str]:
     both = pair(**settings)
-    made = files_of(both, both.nodes[number - 1], with_sources((ftp(),), both), "0" * 64, FOLDER, RUN)
+    made = files_of(both, both.nodes[number - 1], Configuration(with_sources((ftp(),), both)), FOLDER, RUN)
     return {name: text for name, (text, _) in made.items()}
 
 
@@ -88,7 +88,7 @@ def test_the_script_tells_the_role_and_moves_the_flows(tmp_path: Path, state: st
         program.write_text(f'#!/bin/sh\necho {name} "$@" >>{calls}\n')
         program.chmod(0o755)
     both = pair()
-    made = files_of(both, both.nodes[0], with_sources((ftp(),), both), "0" * 64, tmp_path, tmp_path / "run")
+    made = files_of(both, both.nodes[0], Configuration(with_sources((ftp(),), both)), tmp_path, tmp_path / "run")
     write_files(made, tmp_path)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run([tmp_path / "notify", "GROUP", "noidlb", state, "130"], env=environment, check=True)
@@ -112,7 +112,7 @@ def test_an_ipv6_neighbour_that_was_not_heard_is_asked_again_at_once() -> None:
 
 
 def test_files_of_others_stay(tmp_path: Path) -> None:
-    made = files_of(pair(), node(1), (ftp(),), "0" * 64, tmp_path, RUN)
+    made = files_of(pair(), node(1), Configuration((ftp(),)), tmp_path, RUN)
     (tmp_path / "keepalived.conf").write_text("vrrp_instance mine {}\n")
     with pytest.raises(ForeignFileError, match=r"keepalived\.conf was not written by noidlb"):
         write_files(made, tmp_path)
@@ -125,12 +125,12 @@ def test_files_of_others_stay(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = files_of(pair(), node(1), (ftp(),), "0" * 64, tmp_path, RUN)
+    made = files_of(pair(), node(1), Configuration((ftp(),)), tmp_path, RUN)
     write_files(made, tmp_path)
     before = {path.name: path.read_text() for path in tmp_path.iterdir()}
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        write_files(files_of(pair(), node(2), (ftp(),), "1" * 64, tmp_path, RUN), tmp_path)
+        write_files(files_of(pair(), node(2), Configuration((ftp(),)), tmp_path, RUN), tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
 
 
@@ -159,7 +159,7 @@ def test_each_node_resets_what_the_other_has_marked() -> None:
         assert dialogue[2].strip() == f"ct mark and {others} == {others} reject with tcp reset"
         assert f"ct mark set ct mark or {own}" in text
         assert f"ct mark set ct mark or {others}" not in text
-        made = files_of(both, both.nodes[number], with_sources((ftp(),), both), "0" * 64, Path("/x"), RUN)
+        made = files_of(both, both.nodes[number], Configuration(with_sources((ftp(),), both)), Path("/x"), RUN)
         assert text in made["noidlb_pair.nft"][0]
 
 
@@ -194,12 +194,12 @@ def test_nft_takes_the_rules() -> None:
 def test_paths_that_a_shell_or_a_configuration_reads_otherwise_are_refused(path: str) -> None:
     for folder, run in ((Path(path), RUN), (FOLDER, Path(path))):
         with pytest.raises(PathError, match="must be an absolute path of at most"):
-            files_of(pair(), node(1), (ftp(),), "0" * 64, folder, run)
+            files_of(pair(), node(1), Configuration((ftp(),)), folder, run)
 
 
 def test_the_socket_of_conntrackd_has_a_name_that_the_kernel_takes() -> None:
     with pytest.raises(PathError, match="at most 80 letters"):
-        files_of(pair(), node(1), (ftp(),), "0" * 64, FOLDER, Path("/" + "x" * 90))
+        files_of(pair(), node(1), Configuration((ftp(),)), FOLDER, Path("/" + "x" * 90))
 
 
 @pytest.mark.parametrize("link", ["role", "role.new", ".noidlb-role"])
@@ -209,7 +209,7 @@ def test_no_link_in_the_folder_of_the_role_is_followed(tmp_path: Path, link: str
     inside.mkdir()
     run = tmp_path / "run"
     run.mkdir()
-    write_files(files_of(pair(), node(1), (ftp(),), "0" * 64, tmp_path / "out", run), tmp_path / "out")
+    write_files(files_of(pair(), node(1), Configuration((ftp(),)), tmp_path / "out", run), tmp_path / "out")
     for target in (victim, inside, tmp_path / "missing"):
         (run / link).symlink_to(target)
         subprocess.run([tmp_path / "out" / "notify", "GROUP", "noidlb", "FAULT", "130"], check=True)
@@ -226,6 +226,6 @@ def test_no_link_in_the_folder_of_the_role_is_followed(tmp_path: Path, link: str
 def test_a_role_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "role" / "full").mkdir(parents=True)
-    write_files(files_of(pair(), node(1), (ftp(),), "0" * 64, tmp_path / "out", run), tmp_path / "out")
+    write_files(files_of(pair(), node(1), Configuration((ftp(),)), tmp_path / "out", run), tmp_path / "out")
     subprocess.run([tmp_path / "out" / "notify", "GROUP", "noidlb", "FAULT", "130"], check=True, capture_output=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "run"]

@@ -4,23 +4,37 @@ import asyncio
 
 import pytest
 from noidlb.service import http as scrape
-from noidlb.service.http import MetricsServer
+from noidlb.service.http import Document, MetricsServer
+
+TYPE = {"Content-Type": "text/plain", "X-Of-The-Document": "1"}
 
 
-async def page() -> list[bytes]:
-    return [b"a ", b"page\n"]
+async def page(query: str) -> Document:
+    return Document(TYPE, [b"a ", b"page\n"])
 
 
-async def broken() -> list[bytes]:
+async def echo(query: str) -> Document:
+    return Document(TYPE, [query.encode()])
+
+
+async def broken(query: str) -> Document:
     raise ValueError("a defect")
 
 
-async def fetch(server: MetricsServer, sent: bytes) -> tuple[int, bytes]:
+ROUTES = {"/metrics": page, "/": echo, "/broken": broken}
+
+
+async def exchange(server: MetricsServer, sent: bytes) -> tuple[bytes, bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(sent)
     writer.write_eof()
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
+    return head, body
+
+
+async def fetch(server: MetricsServer, sent: bytes) -> tuple[int, bytes]:
+    head, body = await exchange(server, sent)
     assert f"Content-Length: {len(body)}".encode() in head
     return int(head.split()[1]), body
 
@@ -30,9 +44,16 @@ async def fetch(server: MetricsServer, sent: bytes) -> tuple[int, bytes]:
     [
         (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200),
         (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", 200),
-        (b"GET / HTTP/1.1\r\n\r\n", 404),
+        (b"GET / HTTP/1.1\r\n\r\n", 200),
+        (b"GET /?q=%ff&\xff HTTP/1.1\r\n\r\n", 200),
         (b"GET /metrics/../x HTTP/1.1\r\n\r\n", 404),
+        (b"GET //metrics HTTP/1.1\r\n\r\n", 404),
+        (b"GET /favicon.ico HTTP/1.1\r\n\r\n", 404),
+        (b"GET /broken HTTP/1.1\r\n\r\n", 500),
         (b"POST /metrics HTTP/1.1\r\n\r\n", 405),
+        (b"DELETE / HTTP/1.1\r\n\r\n", 405),
+        (b"PUT /nowhere HTTP/1.1\r\n\r\n", 405),
+        (b"get / HTTP/1.1\r\n\r\n", 405),
         (b"hello\r\n\r\n", 400),
         (b"GET /metrics", 400),
         (b"", 400),
@@ -40,23 +61,37 @@ async def fetch(server: MetricsServer, sent: bytes) -> tuple[int, bytes]:
     ],
 )
 async def test_requests(sent: bytes, code: int) -> None:
-    server = MetricsServer(page)
+    server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
     assert (await fetch(server, sent))[0] == code
     assert await fetch(server, b"GET /metrics HTTP/1.1\r\n\r\n") == (200, b"a page\n")
     await server.close()
 
 
-async def test_a_page_that_cannot_be_written_is_500() -> None:
-    server = MetricsServer(broken)
+@pytest.mark.parametrize("path", [b"/metrics", b"/?x=1", b"/nowhere", b"/broken"])
+async def test_head_is_get_without_the_body(path: bytes) -> None:
+    server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
-    assert (await fetch(server, b"GET /metrics HTTP/1.1\r\n\r\n"))[0] == 500
+    got, body = await exchange(server, b"GET %b HTTP/1.1\r\n\r\n" % path)
+    assert body
+    assert await exchange(server, b"HEAD %b HTTP/1.1\r\n\r\n" % path) == (got, b"")
+    await server.close()
+
+
+async def test_what_the_head_of_an_answer_says() -> None:
+    server = MetricsServer(ROUTES)
+    await server.open("127.0.0.1", 0)
+    found, _ = await exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert b"X-Of-The-Document: 1\r\n" in found
+    refused, _ = await exchange(server, b"POST / HTTP/1.1\r\n\r\n")
+    assert b"Allow: GET, HEAD\r\n" in refused
+    assert (await fetch(server, b"GET /?a=b%20c HTTP/1.1\r\n\r\n"))[1] == b"a=b%20c"
     await server.close()
 
 
 async def test_one_who_sends_without_end_or_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_PATIENCE", 0.1)
-    server = MetricsServer(page)
+    server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     async with asyncio.timeout(20):
@@ -65,39 +100,20 @@ async def test_one_who_sends_without_end_or_nothing_is_let_go(monkeypatch: pytes
     await server.close()
 
 
-class Pages:
-    """Writes a page when it is allowed to, and counts."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.gate = asyncio.Event()
-
-    async def __call__(self) -> list[bytes]:
-        self.made += 1
-        await self.gate.wait()
-        return [b"x" * 100_000] * 50
+async def large(query: str) -> Document:
+    return Document(TYPE, [b"x" * 100_000] * 50)
 
 
 GET = b"GET /metrics HTTP/1.1\r\n\r\n"
 
 
-async def test_all_who_ask_within_a_second_share_one_page() -> None:
-    pages = Pages()
-    server = MetricsServer(pages)
-    await server.open("127.0.0.1", 0)
-    asked = [asyncio.create_task(fetch(server, GET)) for _ in range(12)]
-    while not pages.made:  # noqa: ASYNC110  # nothing tells
-        await asyncio.sleep(0.001)
-    pages.gate.set()
-    assert {code for code, _ in await asyncio.gather(*asked)} == {200}
-    assert pages.made == 1
-    await server.close()
-
-
 async def test_silent_clients_make_room_for_those_that_ask() -> None:
-    server = MetricsServer(page)
+    server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
     silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
+    for _, writer in silent[::2]:
+        # Half a request is no request.
+        writer.write(b"GET / HTTP/1.1\r\nHost:")
     async with asyncio.timeout(20):
         assert await fetch(server, GET) == (200, b"a page\n")
     assert len(server._clients) <= 2 * scrape._CLIENTS
@@ -108,9 +124,7 @@ async def test_silent_clients_make_room_for_those_that_ask() -> None:
 
 async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_PATIENCE", 0.3)
-    pages = Pages()
-    pages.gate.set()
-    server = MetricsServer(pages)
+    server = MetricsServer({"/metrics": large})
     await server.open("127.0.0.1", 0)
     _lazy, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(GET)

@@ -1,62 +1,16 @@
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 
-from noidlb.farm import BackendState, Condition, Farm
-from noidlb.guard import Guard
-from noidlb.guardian.guardian import Counts
+from noidlb.farm import BackendState, Condition
 from noidlb.guardian.health import Health
-from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
-from noidlb.overrides import Overrides
 from noidlb.service.metrics import MetricsSnapshot, write
-from noidlb.status import survey
 
-from noidchecks.status.result import Result
-from noidchecks.status.state import State
-from noidchecks.timings import Timings
 from tests.support.lb.farms import farm
-
-V4 = (ip_address("10.10.0.100"),)
-FARM = farm("ftp", count=2, guardian=Guard(), vip=V4)
-COUNTS = Counts(
-    transactions=7, failed_transactions=1, flips=3, targets=2, started=9, running=2, overdue=0, latest=0.001
-)
+from tests.support.lb.metrics import FARM, health, view
 
 DOWN = Condition(BackendState.DOWN)
-INFO = {"version": "1.0", "farms": "0" * 64, "role": "master"}
-
-
-def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight: int | None = None) -> Health:
-    last = Result(State.OK, "FTP OK", timings=Timings(0.25, {"connect": 0.125}))
-    return Health(
-        farm="ftp",
-        backend=backend,
-        address="192.0.2.1:21",
-        command=command,
-        state=state,
-        note="",
-        since=None,
-        last=last if state != "unknown" else None,
-        streak=1,
-        flaps=2,
-        probes=4,
-        weight=weight,
-    )
-
-
-def view(
-    *found: Health,
-    flows: dict[int, int] | None = None,
-    conditions: dict[tuple[str, str], Condition] | None = None,
-    stopped: frozenset[str] = frozenset(),
-    one: Farm = FARM,
-) -> MetricsSnapshot:
-    table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
-    statuses = survey((one,), Overrides(), table, flows)
-    return MetricsSnapshot(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
 
 
 def written(view: MetricsSnapshot) -> str:

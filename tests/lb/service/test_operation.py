@@ -33,11 +33,11 @@ def folder(tmp_path: Path) -> StateFolder:
 @pytest.fixture
 def change(monkeypatch: pytest.MonkeyPatch, conntrack: Played) -> Plan:
     monkeypatch.setattr(kernel, "read", lambda: None)
-    return plan(parse(AFTER), Overrides())
+    return plan(parse(AFTER).farms, Overrides())
 
 
 def carried_out(change: Plan, folder: StateFolder) -> None:
-    carry_out(change, folder, AFTER, Overrides(), parse(AFTER))
+    carry_out(change, folder, parse(AFTER), Overrides())
 
 
 def runs(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:

@@ -28,7 +28,7 @@ from noidlb.service.service import Options, Service
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.systemd import Notifier
 
-from tests.lb.guardian.test_guardian import Kernel
+from tests.support.lb.guardians import Kernel
 from tests.support.lb.served import Served, running, text
 from tests.support.lb.waiting import until
 
@@ -216,6 +216,12 @@ async def test_the_hook_and_the_metrics_of_the_file(served: Served, tmp_path: Pa
         page = (await reader.read()).decode()
         writer.close()
         assert 'noidlb_backend_up{farm="f",backend="b1"' in page
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        page = (await reader.read()).decode()
+        writer.close()
+        assert "Content-Security-Policy: default-src 'none';" in page
+        assert "1 farm, 2 backends" in page
         await until(lambda: file.exists() and len(file.read_text().splitlines()) >= 3)
         # Without the settings, neither is there any more.
         served.file.write_text(text())

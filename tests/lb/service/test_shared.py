@@ -5,7 +5,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from noidlb.service.shared import Shared, in_own_thread
+from noidlb.service import shared as shared_module
+from noidlb.service.shared import Recent, Shared, in_own_thread
 
 
 class Work:
@@ -85,3 +86,36 @@ async def test_the_threads_of_the_loop_stay_free() -> None:
         assert await asyncio.to_thread(lambda: 5) == 5
     gate.set()
     assert all(await asyncio.gather(*waiting))
+
+
+async def test_all_who_ask_within_a_second_share_what_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_module, "_FRESH", 1000.0)
+    work = Work()
+    recent = Recent(work)
+    asked = [asyncio.create_task(recent.get()) for _ in range(12)]
+    while not work.begun:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(0)
+    # One who hangs up ends it for nobody else.
+    asked.pop().cancel()
+    work.gate.set()
+    assert set(await asyncio.gather(*asked)) == {1}
+    assert await recent.get() == 1
+    monkeypatch.setattr(shared_module, "_FRESH", 0.0)
+    assert await recent.get() == 2
+    await recent.close()
+
+
+async def test_what_could_not_be_made_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_module, "_FRESH", 0.0)
+    answers = iter((ValueError("a defect"), None))
+
+    async def make() -> int:
+        if (error := next(answers)) is not None:
+            raise error
+        return 5
+
+    recent = Recent(make)
+    with pytest.raises(ValueError, match="a defect"):
+        await recent.get()
+    assert await recent.get() == 5
+    await recent.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_interface
 
 from noidlb.config.pair import Leg, Node, Pair
+from noidlb.farm import Backend, Farm, Protocol
 
 NAMES = ("lb1", "lb2")
 
@@ -30,3 +31,16 @@ def pair(*sources: str, **settings: object) -> Pair:
         source=tuple(ip_address(one) for one in sources or ("10.20.0.100", "fd00:20::100")),
         **settings,  # type: ignore[arg-type]
     )
+
+
+def backend(name: str, *addresses: str) -> Backend:
+    return Backend(name=name, address=tuple(map(ip_address, addresses)))
+
+
+def ftp(**settings: object) -> Farm:
+    given: dict[str, object] = {
+        "vip": (ip_address("10.10.0.100"), ip_address("fd00:10::100")),
+        "backends": (backend("b1", "10.20.0.111", "fd00:20::111"),),
+        **settings,
+    }
+    return Farm(**{"name": "ftp", "protocol": Protocol.FTP, **given})  # type: ignore[arg-type]

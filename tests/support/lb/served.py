@@ -17,7 +17,7 @@ from noidlb.service.service import Options, Service
 from noidlb.service.state import StateFolder
 from noidlb.service.systemd import Notifier
 
-from tests.lb.guardian.test_guardian import Kernel
+from tests.support.lb.guardians import Kernel
 from tests.support.lb.waiting import until
 
 

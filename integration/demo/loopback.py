@@ -1,0 +1,106 @@
+"""The demonstration where there can be no namespaces: backends on loopback, and the table printed, not applied."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from noidlb.config.load import parse
+from noidlb.farm import Conditions, Farm
+from noidlb.guardian.applier import ApplyResult
+from noidlb.guardian.guardian import Guardian
+from noidlb.nft.compile import compile_table
+from noidlb.nft.listing import Snapshot
+from noidlb.nft.table import render
+from noidlb.overrides import Overrides
+from noidlb.service.running import sights
+from noidlb.status import FarmStatus, survey
+
+from integration.demo.backends import PORTS, BackendProcess, farms, host_key
+from integration.demo.script import Fetched
+from integration.lab.topology import Link
+from noidchecks.demo.server_process import LOOPBACK
+
+
+class InMemoryTable:
+    """Keeps the table that the kernel would get."""
+
+    snapshot: Snapshot | None = None
+
+    def read(self) -> Snapshot | None:
+        return self.snapshot
+
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
+        self.snapshot = Snapshot(1, compile_table(farms, conditions, stopped))
+        return ApplyResult(transactions=1)
+
+    def is_disturbed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def text(self) -> str:
+        """Returns it as nft text."""
+        return "" if self.snapshot is None else render(self.snapshot.table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A backend that has its address only in the farms file, which takes none of loopback."""
+
+    link: Link
+    files: Path
+
+    @property
+    def name(self) -> str:
+        return f"b{self.link.number}"
+
+    def address(self, version: int) -> str:
+        return self.link.backend(version)
+
+    def entered(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class OnLoopback:
+    """Backends without rights; the guardian runs in a thread of this process, and ends with it."""
+
+    def __init__(self, folder: Path) -> None:
+        key = host_key(folder)
+        self.table = InMemoryTable()
+        self.backends = [BackendProcess(_place(folder, n), key, _free_ports(), LOOPBACK) for n in (1, 2, 3)]
+        self._farms = parse(farms(self.backends, LOOPBACK)).farms
+        self._guardian = Guardian(self._farms, Overrides(), applier=self.table, count=lambda: dict[int, int]())
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_until_complete, args=(self._guardian.run(),), daemon=True).start()
+
+    def status(self) -> tuple[FarmStatus, ...]:
+        return asyncio.run_coroutine_threadsafe(self._status(), self._loop).result()
+
+    def fetch(self) -> Mapping[str, Fetched]:
+        return {}
+
+    async def _status(self) -> tuple[FarmStatus, ...]:
+        return survey(self._farms, Overrides(), self.table.read(), {}, sights(self._guardian.health()))
+
+
+def _place(folder: Path, number: int) -> _Place:
+    place = _Place(Link(number), folder / str(number) / "files")
+    place.files.mkdir(parents=True)
+    (place.files / "name").write_text(place.name)
+    return place
+
+
+def _free_ports() -> dict[str, int]:
+    found = {}
+    for protocol in PORTS:
+        with socket.socket(type=socket.SOCK_DGRAM if protocol == "tftp" else socket.SOCK_STREAM) as one:
+            one.bind((LOOPBACK, 0))
+            found[protocol] = one.getsockname()[1]
+    return found

@@ -1,0 +1,62 @@
+"""The names that a shell completes: farms, backends and nodes of the farms file.
+
+Whatever keeps a name from being found completes nothing, without a word: it would stand in the middle of the line that
+the user types.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+
+import click
+
+from noidchecks.regular import read_regular
+
+from ..config.load import MAX_SIZE
+from ..farm import is_name
+from ..service.state import StateError, StateFolder
+
+DEFAULT_FILE = "/etc/noidlb/farms.toml"
+
+
+def farm_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Returns the farms whose names begin so."""
+    return _beginning(incomplete, _document(context).get("farms"))
+
+
+def backend_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Returns the backends of the farm that stands before, whose names begin so."""
+    farms = _document(context).get("farms")
+    farm = farms.get(context.params.get("farm")) if isinstance(farms, dict) else None
+    backends = farm.get("backends") if isinstance(farm, dict) else None
+    tables = backends if isinstance(backends, list) else ()
+    return _beginning(incomplete, [one.get("name") for one in tables if isinstance(one, dict)])
+
+
+def node_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Returns the nodes of the pair whose names begin so."""
+    pair = _document(context).get("pair")
+    return _beginning(incomplete, pair.get("nodes") if isinstance(pair, dict) else None)
+
+
+def _beginning(incomplete: str, names: object) -> list[str]:
+    if not isinstance(names, (dict, list)):
+        return []
+    return [name for name in names if isinstance(name, str) and is_name(name) and name.startswith(incomplete)]
+
+
+def _document(context: click.Context) -> dict[str, object]:
+    try:
+        return tomllib.loads(_text(context))
+    except (OSError, StateError, ValueError, RecursionError):
+        return {}
+
+
+def _text(context: click.Context) -> str:
+    """Returns the file that is named, else the one that was applied last, else the one that would be applied."""
+    named, folder = context.params.get("file"), context.params.get("folder")
+    applied = folder.applied() if not named and isinstance(folder, StateFolder) else None
+    if applied is not None:
+        return applied
+    return read_regular(named or os.environ.get("NOIDLB_FILE", DEFAULT_FILE), MAX_SIZE).decode("utf-8-sig")

@@ -1,0 +1,238 @@
+"""The tables [farms.NAME] of a farms file: read into farms, and what must hold between these."""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from noidchecks.errors import UsageError
+from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_command
+from noidchecks.status.text import printable
+
+from ..errors import Errors
+from ..farm import (
+    NAME_RULE,
+    Backend,
+    BackendState,
+    Farm,
+    FarmError,
+    Guard,
+    IPAddress,
+    Mode,
+    Protocol,
+    Scheduler,
+    is_name,
+    require_distinct,
+    require_hosts,
+)
+from ..guard import OnUnknown, OnWarning, fill_in, words_of
+from ..mark_layout import MANY, layout_of
+from .schema import (
+    Reader,
+    addresses,
+    build,
+    but,
+    duration,
+    flag,
+    integer,
+    one_of,
+    one_or_more,
+    port_range,
+    read_each,
+    shown,
+    table_of,
+    text_of,
+    whole_seconds,
+)
+
+
+def farm_of(name: str, value: object) -> Farm:
+    """Reads one table [farms.NAME] as tomllib returns it; FarmError."""
+    if not is_name(name):
+        raise FarmError(f"farms.{shown(name)}", f"the name {NAME_RULE}")
+    return build(partial(Farm, name=name), _FARM, _FARM_EXAMPLES, value, f"farms.{name}", judged_by=_FARM_JUDGED_BY)
+
+
+def require_disjoint(farms: tuple[Farm, ...]) -> None:
+    """Checks that no two farms have one name or claim the same VIP, transport and port; FarmError."""
+    errors = Errors()
+    with errors:
+        require_distinct([farm.name for farm in farms], "farms", "name")
+    claims: dict[tuple[str, IPAddress, int], Farm] = {}
+    for farm in farms:
+        for transport, vip, port in farm.services:
+            if (owner := claims.setdefault((transport, vip, port), farm)) is not farm:
+                message = f"{transport} {vip} port {port} belongs to farm {owner.name}: it must not be claimed twice"
+                errors.add(FarmError(f"farms.{farm.name}.vip", message))
+    with errors:
+        _require_disjoint_backends(farms, claims)
+    errors.check()
+
+
+def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, IPAddress, int], Farm]) -> None:
+    errors = Errors()
+    vips = {vip: owner.name for (_, vip, _), owner in claims.items()}
+    ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
+    for farm in farms:
+        for number, backend in enumerate(farm.backends):
+            path = f"farms.{farm.name}.backends[{number}]"
+            for vip in backend.address:
+                # A packet is translated once: sent to a VIP, it would end at the balancer's own daemon.
+                message = f"must not be a VIP, as {vip} is of farm {vips.get(vip)}"
+                errors.require(vip not in vips, f"{path}.address", message)
+            if backend.passive_ports is None:
+                continue
+            path += ".passive-ports"
+            low, high = backend.passive_ports
+            for vip in farm.vip:
+                for start, end, other, _ in ranges.get(vip, []):
+                    overlap = other is not farm and low <= end and start <= high
+                    errors.require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
+                ranges.setdefault(vip, []).append((low, high, farm, path))
+    for (transport, vip, port), owner in claims.items():
+        for low, high, _, path in ranges.get(vip, []):
+            holds = transport == "tcp" and low <= port <= high
+            errors.require(not holds, path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
+    errors.check()
+
+
+def require_marks(farms: tuple[Farm, ...]) -> None:
+    """Checks that the bits of the conntrack marks suffice for these farms; FarmError."""
+    layout = layout_of(farms)
+    if len(farms) > layout.farms:
+        message = f"are bits for {layout.farms} farms, and there are {len(farms)}: the most is {MANY:#x}"
+        raise FarmError("service.marks", message)
+
+
+def _hosts(value: object, path: str) -> tuple[IPAddress, ...]:
+    found = addresses(value, path)
+    require_hosts(found, path)
+    return found
+
+
+class _Ftps(Enum):
+    PASSIVE = "passive"
+    ACTIVE = "active"
+
+
+def _ftps(value: object, path: str) -> frozenset[str]:
+    return frozenset(one.value for one in one_or_more(partial(one_of, _Ftps), "a string", value, path))
+
+
+def _command(value: object, path: str) -> str:
+    text = text_of(value, path)
+    if not text.isprintable():
+        raise FarmError(path, f"must be one line without control characters, not {shown(text)}")
+    try:
+        words = words_of(text)
+    except ValueError as error:
+        message = f"must be words as a shell splits them: {str(error).lower()} in {shown(text)}"
+        raise FarmError(path, message) from None
+    if not words or not words[0]:
+        raise FarmError(path, f"must begin with a program, not {shown(text)}")
+    _require_ours(text, words, path)
+    return text
+
+
+def _require_ours(text: str, words: list[str], path: str) -> None:
+    """Reads the options of one of our own plugins, before a backend depends on them."""
+    if words[0] not in PLUGINS or any(word.startswith("--extra-opts") for word in words):
+        # What stands in a file is its own affair, and may change at any time.
+        return
+    try:
+        parse_command(fill_in(text, "192.0.2.1", 1))
+    except InformationWanted:
+        raise FarmError(path, f"must check something, not print a text: {shown(text)}") from None
+    except UsageError as error:
+        raise FarmError(path, f"{printable(str(error))}, in {shown(text)}") from None
+
+
+def _commands(value: object, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise FarmError(path, f"must be a list of strings, {but(value)}")
+    if not value:
+        raise FarmError(path, "must not be empty")
+    return read_each(_command, value, path)
+
+
+def _backends(value: object, path: str) -> tuple[Backend, ...]:
+    if not isinstance(value, list):
+        raise FarmError(path, f"must be a list of tables, each under [[{path}]], {but(value)}")
+    return read_each(partial(build, Backend, _BACKEND, _BACKEND_EXAMPLES), value, path, keep=True)
+
+
+def _guard(value: object, path: str) -> Guard:
+    table = table_of(value, path)
+    errors = Errors()
+    for key, advice in _REMOVED.items():
+        errors.require(key not in table, f"{path}.{key}", f"is no longer a setting: {advice}")
+    is_half = table.get("on-warning") == "half"
+    errors.require(not is_half, f"{path}.on-warning", 'can no longer be "half": write "up" or "down"')
+    is_twice = "command" in table and "commands" in table
+    errors.require(not is_twice, f"{path}.commands", "must not be given beside command")
+    said = {*_REMOVED, *(("on-warning",) if is_half else ()), *(("commands",) if is_twice else ())}
+    rest = {key: one for key, one in table.items() if key not in said}
+    with errors:
+        guard = build(_make_guard, _GUARD, {}, rest, path, judged_by=_GUARD_JUDGED_BY)
+    errors.check()
+    return guard
+
+
+def _make_guard(command: str | None = None, **fields: Any) -> Guard:
+    return Guard(**fields if command is None else {**fields, "commands": (command,)})
+
+
+# The keys of each table. What they are turned into is a field of the same name; the model checks what it may hold.
+_FARM: dict[str, Reader] = {
+    "protocol": partial(one_of, Protocol),
+    "vip": _hosts,
+    "ports": partial(one_or_more, integer, "an integer"),
+    "mode": partial(one_of, Mode),
+    "source": _hosts,
+    "scheduler": partial(one_of, Scheduler),
+    "sticky": whole_seconds,
+    "connection-limit": integer,
+    "ftps": _ftps,
+    "single-port": flag,
+    "backends": _backends,
+    "guardian": _guard,
+}
+# What is said of a farm whose backends or mode could not all be read would be wrong.
+_FARM_JUDGED_BY = {"backends": ("guardian.min-backends",), "mode": ("source", "ftps")}
+_FARM_EXAMPLES = {
+    "protocol": 'protocol = "ftp"',
+    "vip": 'vip = "192.0.2.10"',
+    "backends": 'backends = [{ name = "b1", address = "10.0.1.11" }]',
+}
+_BACKEND: dict[str, Reader] = {
+    "name": text_of,
+    "address": _hosts,
+    "port": integer,
+    "weight": integer,
+    "backup": flag,
+    "state": partial(one_of, BackendState),
+    "passive-ports": port_range,
+}
+_BACKEND_EXAMPLES = {"name": 'name = "b1"', "address": 'address = "10.0.1.11"'}
+# Keys of earlier versions, and what to do about them.
+_REMOVED = {
+    "jitter": "remove it, for probes are spread over the interval anyway",
+    "down-interval": "remove it, for backends that are down are probed at the interval",
+}
+_GUARD_JUDGED_BY = {"interval": ("fast-interval",)}
+_GUARD: dict[str, Reader] = {
+    "command": _command,
+    "commands": _commands,
+    "interval": duration,
+    "fast-interval": duration,
+    "timeout": duration,
+    "rise": integer,
+    "fall": integer,
+    "on-warning": partial(one_of, OnWarning),
+    "on-unknown": partial(one_of, OnUnknown),
+    "cut-connections": flag,
+    "slow-start": duration,
+    "min-backends": integer,
+    "shared-check": flag,
+}

@@ -1,1 +1,0 @@
-"""The demonstration: a balancer, its backends and a client in namespaces of their own."""

@@ -1,0 +1,64 @@
+"""What a reader of the page has chosen to see, as it stands behind the `?` of the address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+# Longer words are cut: no name of a farm or a backend has more, and no address.
+_LONGEST = 64
+_LAST_PAGE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """A word to look for in names and addresses, one farm, or only trouble; which page, and whether to fetch it again.
+
+    Whatever cannot be understood counts as not said.
+    """
+
+    text: str = ""
+    farm: str = ""
+    only_trouble: bool = False
+    page: int = 1
+    refresh: bool = True
+
+    @classmethod
+    def parse(cls, raw: str) -> PageQuery:
+        """Reads what a browser has sent."""
+        try:
+            found = dict(parse_qsl(raw, max_num_fields=20))
+        except ValueError:
+            return cls()
+        number = found.get("page", "")
+        page = int(number) if number.isascii() and number.isdecimal() and len(number) <= len(str(_LAST_PAGE)) else 1
+        return cls(
+            text=found.get("q", "").strip()[:_LONGEST],
+            farm=found.get("farm", "")[:_LONGEST],
+            only_trouble=found.get("show") == "trouble",
+            page=min(max(1, page), _LAST_PAGE),
+            refresh=found.get("refresh") != "off",
+        )
+
+    def but(self, **changes: Any) -> PageQuery:
+        """Returns it with something chosen otherwise."""
+        return replace(self, **changes)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What a form or a link to this choice sends."""
+        found = {
+            "q": self.text,
+            "farm": self.farm,
+            "show": "trouble" if self.only_trouble else "",
+            "page": str(self.page) if self.page > 1 else "",
+            "refresh": "" if self.refresh else "off",
+        }
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def link(self) -> str:
+        """The path to this choice; its text is quoted, but not yet escaped for HTML."""
+        found = urlencode(self.fields, errors="replace")
+        return f"/?{found}" if found else "/"

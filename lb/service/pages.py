@@ -1,0 +1,97 @@
+"""What the metrics address hands out: the metrics, and the page for people with the last hour of every backend."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+from noidchecks.exposition import CONTENT_TYPE
+from noidchecks.page import headers
+
+from ..events import EventLog
+from ..guardian.health import Health
+from .history import History
+from .http import Document, Route
+from .metrics import MetricsSnapshot, write
+from .paced import paced
+from .page import EVENTS, REFRESH, PageView, render
+from .page_query import PageQuery
+from .shared import Recent
+
+# Seconds between two looks at the response times: each minute of the history has two. The first is early, so that the
+# page of a guardian that has just begun shows something.
+_SAMPLE, _FIRST = 30.0, 5.0
+
+
+class Pages:
+    """The documents by their path.
+
+    look tells what there is to show, health how backends are at the moment, troubles what this guardian cannot do. The
+    kernel is asked at most once a second, whoever wants which document.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Awaitable[MetricsSnapshot]],
+        health: Callable[[], Iterable[Health]],
+        troubles: Callable[[], Sequence[str]],
+        events: EventLog,
+    ) -> None:
+        self._health = health
+        self._troubles = troubles
+        self._events = events
+        self._history = History()
+        self._look = Recent(look)
+        self._metrics = Recent(self._write_metrics)
+        self._one_at_a_time = asyncio.Lock()
+        self._sampling: asyncio.Task[None] | None = None
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """What MetricsServer needs."""
+        return {"/": self._page, "/metrics": self._metrics_page}
+
+    def start(self) -> None:
+        """Begins to keep the history."""
+        if self._sampling is None:
+            self._events.subscribe(self._history.take)
+            self._sampling = asyncio.create_task(self._sample())
+
+    async def close(self) -> None:
+        """Ends it."""
+        if self._sampling is not None:
+            self._events.unsubscribe(self._history.take)
+            self._sampling.cancel()
+            await asyncio.gather(self._sampling, return_exceptions=True)
+            self._sampling = None
+        await self._metrics.close()
+        await self._look.close()
+
+    async def _sample(self) -> None:
+        await asyncio.sleep(_FIRST)
+        while True:
+            await paced(self._history.sample(self._health()))
+            await asyncio.sleep(_SAMPLE)
+
+    async def _metrics_page(self, _query: str) -> Document:
+        return await self._metrics.get()
+
+    async def _write_metrics(self) -> Document:
+        return Document({"Content-Type": CONTENT_TYPE}, await paced(write(await self._look.get())))
+
+    async def _page(self, query: str) -> Document:
+        chosen = PageQuery.parse(query)
+        view = PageView(
+            snapshot=await self._look.get(),
+            history=self._history,
+            now=time.time(),
+            events=self._events.recent(limit=EVENTS),
+            troubles=self._troubles(),
+        )
+        # Each query is another page. One at a time, then a rest as long as the work: readers take half a core at most.
+        async with self._one_at_a_time:
+            began = time.thread_time()
+            pieces = await paced(piece.encode() for piece in render(view, chosen))
+            await asyncio.sleep(time.thread_time() - began)
+        return Document(headers(REFRESH if chosen.refresh else 0), pieces)

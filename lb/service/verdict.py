@@ -1,0 +1,81 @@
+"""What the page says about a farm or a backend in a word or two, and how much it matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..status import BackendStatus, FarmStatus
+
+if TYPE_CHECKING:
+    from noidchecks.page import Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A word and its colour; ok and idle need nothing done."""
+
+    word: str
+    tone: Tone
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether an operator wants to see it first."""
+        return self.tone in ("warn", "bad")
+
+
+_FARM: dict[str, Badge] = {
+    "serving": Badge("serving", "ok"),
+    "refusing": Badge("refusing its clients", "bad"),
+    "stopped": Badge("stopped by the operator", "warn"),
+    "absent": Badge("not in the kernel's table", "bad"),
+}
+_IDLE = {"standby": "standby", "stopped": "stopped with its farm"}
+
+
+def farm_badge(farm: FarmStatus) -> Badge:
+    """Says what a farm does with new clients."""
+    if farm.state in _FARM:
+        return _FARM[farm.state]
+    families = ", ".join(f"{name.replace('ip', 'IP')} {state}" for name, state in sorted(farm.families.items()))
+    return Badge(families or farm.state, "bad")
+
+
+def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Badge]:
+    """Says what a backend does, and beside it what the operator and the guardian have done about it.
+
+    kept says why it cannot be checked, weight is the percentage that slow start has reached, None for all of it.
+    """
+    badges = [_state(one)]
+    if kept:
+        badges.append(Badge("cannot be checked", "warn"))
+    if one.state == "up" and one.word == "up":
+        badges.append(Badge("up by the operator", "idle"))
+    if one.state == "down" and one.word == "down" and one.guardian is not None and one.guardian.state == "down":
+        badges.append(Badge("fails its check", "bad"))
+    if one.lost and one.state != "down":
+        families = ", ".join(family.replace("ip", "IP") for family in one.lost)
+        badges.append(Badge(f"no clients over {families}", "warn"))
+    if weight is not None and one.state == "up":
+        badges.append(Badge(f"slow start: {weight} %", "idle"))
+    return badges
+
+
+def _state(one: BackendStatus) -> Badge:
+    seen = one.guardian.state if one.guardian is not None else ""
+    match one.state:
+        case "up" if seen == "down":
+            return Badge("serves though it fails", "warn")
+        case "up" if seen == "unknown":
+            return Badge("serves, not yet checked", "warn")
+        case "up":
+            return Badge("up", "ok")
+        case "drain":
+            return Badge("drained by the operator" if one.word == "drain" else "drain", "warn")
+        case "down" if one.word == "down":
+            return Badge("down by the operator", "warn")
+        case "down" if seen == "unknown":
+            return Badge("not yet checked", "warn")
+        case "absent":
+            return Badge("not in the kernel's table", "bad")
+    return Badge(_IDLE.get(one.state, one.state), "idle" if one.state in _IDLE else "bad")

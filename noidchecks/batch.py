@@ -1,0 +1,132 @@
+"""Runs many probes: survey, survey_async."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from .drivers.poll import WaitUntil, run_many
+from .probe import finish_or_unknown, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+    from typing import TypeVar
+
+    from .contract import Probe
+    from .drivers.session import Session
+    from .status.result import Result
+
+    P = TypeVar("P", bound=Probe)
+    K = TypeVar("K")
+
+# Descriptors that a survey leaves to its caller.
+_SPARE_DESCRIPTORS = 64
+
+
+def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -> Iterator[tuple[P, Result]]:
+    """Runs many probes in this thread and yields (probe, result) as they finish.
+
+    At most concurrency run at once, fewer when the process may not open as many descriptors. With over, their starts
+    are spread evenly over that many seconds, which keeps the reported times free of our own queue. Probes are taken
+    from the iterable as they are started (all at once with over). A defective probe yields UNKNOWN. ValueError for a
+    concurrency below 1 or a negative over.
+    """
+    source, interval = _plan(probes, concurrency, over)
+
+    def schedule() -> Iterator[tuple[P, Probe] | WaitUntil]:
+        due = monotonic()
+        for probe in source:
+            if interval:
+                yield WaitUntil(due)
+                due += interval
+            yield probe, probe
+
+    return survey_schedule(schedule(), concurrency=concurrency)
+
+
+def survey_schedule(
+    schedule: Iterable[tuple[K, Probe] | WaitUntil], *, concurrency: int = 1000
+) -> Iterator[tuple[K, Result]]:
+    """Runs (key, probe) pairs as survey() does and yields (key, result); the schedule may be endless.
+
+    What the schedule raises ends the survey, and reaches the caller.
+    """
+    running: dict[Session, tuple[K, Probe]] = {}
+
+    def sessions() -> Iterator[Session | WaitUntil]:
+        for item in schedule:
+            if isinstance(item, WaitUntil):
+                yield item
+                continue
+            session = start(item[1])
+            running[session] = item
+            yield session
+
+    for session in run_many(sessions(), _bounded(concurrency)):
+        key, probe = running.pop(session)
+        yield key, finish_or_unknown(probe, session)
+
+
+async def survey_async(
+    probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0
+) -> AsyncIterator[tuple[P, Result]]:
+    """Runs many probes on the running asyncio loop; the twin of survey()."""
+    import asyncio
+
+    from .drivers.aio import AsyncLoop
+
+    source, interval = _plan(probes, concurrency, over)
+    loop = AsyncLoop()
+    room = asyncio.Semaphore(_bounded(concurrency))
+    running: dict[Session, P] = {}
+    # None, once, when nothing more is to be started.
+    finished: asyncio.Queue[Session | None] = asyncio.Queue()
+
+    def end(session: Session) -> None:
+        room.release()
+        finished.put_nowait(session)
+
+    async def start_all() -> None:
+        due = monotonic()
+        for probe in source:
+            await room.acquire()
+            await asyncio.sleep(max(0.0, due - monotonic()))
+            due += interval
+            session = start(probe)
+            running[session] = probe
+            loop.start(session, end)
+
+    starter = asyncio.create_task(start_all())
+    starter.add_done_callback(lambda _: finished.put_nowait(None))
+    try:
+        while running or not starter.done():
+            session = await finished.get()
+            if session is None:
+                # Raises what the caller's iterable has raised, which ends the survey.
+                await starter
+            else:
+                probe = running.pop(session)
+                yield probe, finish_or_unknown(probe, session)
+        await starter
+    finally:
+        starter.cancel()
+        await asyncio.gather(starter, return_exceptions=True)
+        loop.close()
+
+
+def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[P], float]:
+    if concurrency < 1:
+        raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+    if not 0 <= over < float("inf"):
+        raise ValueError(f"over must be seconds, 0 or more, not {over}")
+    if not over:
+        return probes, 0.0
+    listed = list(probes)
+    return listed, over / max(1, len(listed))
+
+
+def _bounded(concurrency: int) -> int:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return concurrency if soft == resource.RLIM_INFINITY else max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))

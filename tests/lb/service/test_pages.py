@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from noidlb.events import Event, EventLog
+from noidlb.guardian.health import Health
+from noidlb.service import pages as pages_module
+from noidlb.service.metrics import MetricsSnapshot
+from noidlb.service.pages import Pages
+
+from tests.support.lb.seen import backend, farm, health, seen
+from tests.support.lb.waiting import until
+
+
+class Guardian:
+    """What pages are made from, and how often it was asked."""
+
+    def __init__(self, count: int = 1) -> None:
+        self.events = EventLog()
+        self.looks = 0
+        self.watched: list[Health] = [health(f"b{one}") for one in range(count)]
+        self.farms = [farm(f"f{one}", *(backend(f"b{two}") for two in range(100))) for one in range(count // 100)]
+        self.farms = self.farms or [farm("f", backend("b0"))]
+
+    async def look(self) -> MetricsSnapshot:
+        self.looks += 1
+        return seen(*self.farms, watched=self.watched).snapshot
+
+
+@asynccontextmanager
+async def pages_of(guardian: Guardian) -> AsyncIterator[Pages]:
+    pages = Pages(guardian.look, lambda: guardian.watched, lambda: ["the disk is full"], guardian.events)
+    pages.start()
+    yield pages
+    await pages.close()
+
+
+async def get(pages: Pages, path: str, query: str = "") -> str:
+    document = await pages.routes[path](query)
+    return b"".join(document.pieces).decode()
+
+
+async def test_the_documents() -> None:
+    guardian = Guardian()
+    async with pages_of(guardian) as pages:
+        guardian.events.add(Event(time=1.0, kind="down", farm="f", backend="b0", reason="gone"))
+        html = await get(pages, "/")
+        assert "the disk is full" in html
+        assert "Last hour: down in 1 of 60 minutes" in html
+        assert "gone" in html
+        assert 'noidlb_backend_up{farm="f",backend="b0"' in await get(pages, "/metrics", "anything")
+        # One look at the kernel for all of it.
+        assert guardian.looks == 1
+        assert (await pages.routes["/"]("")).headers["Refresh"] == "15"
+        assert "Refresh" not in (await pages.routes["/"]("refresh=off")).headers
+    # What ended keeps nothing.
+    assert guardian.events._sinks == []
+
+
+async def test_response_times_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "_FIRST", 0.0)
+    monkeypatch.setattr(pages_module, "_SAMPLE", 0.0)
+    guardian = Guardian()
+    async with pages_of(guardian) as pages:
+        await until(lambda: any(pages._history.last_hour("f", "b0")))
+        assert "answered in 10 ms to 10 ms" in await get(pages, "/")
+        guardian.watched.clear()
+        await until(lambda: not any(pages._history.last_hour("f", "b0")))
+
+
+async def test_probes_start_while_a_page_of_ten_thousand_is_made() -> None:
+    guardian = Guardian(10_000)
+    async with pages_of(guardian) as pages:
+        steps = 0
+        making = asyncio.create_task(get(pages, "/"))
+        while not making.done():
+            steps += 1
+            await asyncio.sleep(0)
+        assert "100 farms, 10,000 backends" in making.result()
+        # A slice takes a millisecond.
+        assert steps > 20
+
+
+async def test_many_readers_of_different_pages_take_turns() -> None:
+    guardian = Guardian(1000)
+    async with pages_of(guardian) as pages:
+        found = await asyncio.gather(*(get(pages, "/", f"q=b{one}") for one in range(10, 30)))
+        assert len(set(found)) == 20
+        assert guardian.looks <= 2
