@@ -180,7 +180,14 @@ class _ProgressBar:
 
 
 @commands.command()
-@click.option("--listen", multiple=True, default=("127.0.0.1:9769",), show_default=True, metavar="ADDRESS:PORT")
+@click.option(
+    "--listen",
+    multiple=True,
+    default=("127.0.0.1:9769",),
+    show_default="127.0.0.1:9769",
+    metavar="ADDRESS:PORT",
+    help="Answer there; can be given several times.",
+)
 @click.option("--modules", default="", type=click.Path(), help="The modules file, which SIGHUP reads again.")
 @click.option(
     "--allow", multiple=True, metavar="NETWORK|PATTERN", help="Targets that may be probed, besides the file's."
