@@ -18,7 +18,7 @@ from ..doctor.pair import examine_pair
 from ..finding import FAULT, Finding
 from ..guardian.lock import holder
 from ..pair.node import is_here
-from ..service.operation import current, read_words
+from ..service.direct import current, read_words
 from ..service.request import socket_path
 from ..service.state import StateFolder
 from .guard import other_file_option, socket_option, state_option

@@ -20,9 +20,8 @@ from ..pair.check import look_at
 from ..pair.files import ForeignFileError, PathError, files_of, write_files
 from ..role import DEFAULT_RUN
 from ..service.state import StateError
-from .names import node_names
+from .names import DEFAULT_FILE, node_names
 
-DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DEFAULT_FOLDER = "/etc/noidlb/pair"
 _DONE, _FOUND = 0, 1
 

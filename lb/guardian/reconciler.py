@@ -183,7 +183,8 @@ class Reconciler:
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
-            self._tell("applied", reason=f"{applied.transactions} transactions after {after}")
+            plural = "" if applied.transactions == 1 else "s"
+            self._tell("applied", reason=f"{applied.transactions} transaction{plural} after {after}")
         if applied.trouble:
             self._tell("apply-failed", reason=applied.trouble)
 

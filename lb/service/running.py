@@ -14,11 +14,11 @@ from noidchecks.status.text import printable
 from ..config.hints import hints
 from ..config.load import Configuration, parse
 from ..events import Event, EventLog
-from ..farm import BackendState, Farm
+from ..farm import Farm
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..nft import conntrack, fullness, nft as kernel
-from ..nft.flows import Match, ending_of
+from ..nft.flows import ending_of
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.observed import Facts
@@ -30,9 +30,9 @@ from ..status import BackendView, FarmStatus, each_status
 from .keeper import StateStore
 from .metrics import MetricsSnapshot
 from .observer import Looks
-from .operation import find_backend, find_farm, number
 from .paced import paced
-from .request import RequestError
+from .request import Request, RequestError
+from .verbs import number, resolve, size_of
 
 # Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, whose
 # readers wait less.
@@ -64,40 +64,27 @@ class Operations:
         """The farms of the configuration."""
         return self.configuration.farms
 
-    async def say(self, farm: str, backend: str, state: BackendState, *, cut: bool = False) -> list[str]:
-        """Takes the operator's word about a backend, and returns what has come of it, in lines."""
+    async def operate(self, request: Request) -> list[str]:
+        """Carries out a request of one of the operator's verbs, and returns what has come of it, in lines."""
         async with self._one_at_a_time:
-            chosen = find_farm(self.farms, farm)
-            one = find_backend(chosen, backend)
-            words = self.words.saying(farm, backend, state, one.state)
-            lines = await self._say(words, f"backend {farm}/{backend}: {state.value}", farm, backend, state.value)
-            if cut:
-                marks = Marks(self.farms)
-                lines.append(await _cut([marks.layout.match(marks.backend(chosen, backend))]))
-            sight = sights(tuple(self.guardian.each_health(farm))).get((farm, backend))
-            if state is BackendState.UP and sight is not None and sight.state == "down":
-                lines.append(f"the guardian keeps it out, for it is down: {sight.reason}")
-            return lines
-
-    async def stop(self, farm: str | None, *, cut: bool = False) -> list[str]:
-        """Lets one farm, or all of them, refuse new clients."""
-        async with self._one_at_a_time:
-            chosen = self.farms if farm is None else (find_farm(self.farms, farm),)
-            what = "all farms: stopped" if farm is None else f"farm {farm}: stopped"
-            lines = await self._say(self.words.stopping(farm), what, farm or "", "", "stop")
-            if cut:
-                lines.append(await _cut(Marks(self.farms).busy(chosen, await _count())))
-                if farm is None:
+            operation = resolve(request, self.farms, self.words)
+            farm, backend = operation.place
+            is_new = operation.overrides != self.words
+            if is_new:
+                self.words = operation.overrides
+                self._events.add(
+                    Event(time=time.time(), kind="word", farm=farm, backend=backend, reason=operation.verb)
+                )
+            lines = [str(operation) if is_new else "nothing to change", *await self._carry_out()]
+            if operation.cut:
+                lines.append(f"ended {number(await asyncio.to_thread(operation.cut_flows), 'flow')}")
+                if not farm:
                     lines.append("the table stays, because the guardian does")
+            if operation.verb == "up":
+                seen = sights(tuple(self.guardian.each_health(farm))).get((farm, backend))
+                if seen is not None and seen.state == "down":
+                    lines.append(f"the guardian keeps it out, for it is down: {seen.reason}")
             return lines
-
-    async def start(self, farm: str | None) -> list[str]:
-        """Lets one farm, or all of them, serve again."""
-        async with self._one_at_a_time:
-            if farm is not None:
-                find_farm(self.farms, farm)
-            what = "all farms: started" if farm is None else f"farm {farm}: started"
-            return await self._say(self.words.starting(farm, self.farms), what, farm or "", "", "start")
 
     async def adopt(self, configuration: Configuration, *, cut: bool = False) -> list[str]:
         """Goes on with another configuration; health and words are kept where there is still something they are of.
@@ -108,7 +95,7 @@ class Operations:
             before = await asyncio.to_thread(kernel.read) if cut else None
             self.configuration, farms = configuration, configuration.farms
             self.words = self.words.about(farms)
-            lines = [f"{count(farms)}: applied", *await self._carry_out()]
+            lines = [f"{size_of(farms)}: applied", *await self._carry_out()]
             if cut:
                 lines.append(await asyncio.to_thread(_cut_gone, before))
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
@@ -191,7 +178,7 @@ class Operations:
 
         await paced(map(take, self.guardian.each_health()))
         states = Counter(worst.values())
-        text = f"{count(self.farms)}; of {number(len(worst), 'watched backend')} {states['up']} up"
+        text = f"{size_of(self.farms)}; of {number(len(worst), 'watched backend')} {states['up']} up"
         if states["unknown"]:
             text += f", {states['unknown']} not yet known"
         if kept:
@@ -214,13 +201,6 @@ class Operations:
         if self._keeper.trouble:
             found.append(f"What the operator says is not written to disk: {self._keeper.trouble}")
         return found
-
-    async def _say(self, words: Overrides, what: str, farm: str, backend: str, word: str) -> list[str]:
-        is_new = words != self.words
-        if is_new:
-            self.words = words
-            self._events.add(Event(time=time.time(), kind="word", farm=farm, backend=backend, reason=word))
-        return [what if is_new else "nothing to change", *await self._carry_out()]
 
     async def _carry_out(self) -> list[str]:
         """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
@@ -260,20 +240,6 @@ def _sight(ones: list[Health]) -> BackendView:
         seconds=round(max(took), 6) if took else None,
         flaps=sum(one.flaps for one in ones),
     )
-
-
-def count(farms: tuple[Farm, ...]) -> str:
-    """Returns how many farms and backends there are, in words."""
-    return f"{number(len(farms), 'farm')}, {number(sum(len(farm.backends) for farm in farms), 'backend')}"
-
-
-async def _count() -> dict[int, int]:
-    return dict(await asyncio.to_thread(conntrack.count))
-
-
-async def _cut(matches: list[Match]) -> str:
-    ended = await asyncio.to_thread(conntrack.cut, matches)
-    return f"ended {number(ended, 'flow')}"
 
 
 def _cut_gone(before: Snapshot | None) -> str:

@@ -23,7 +23,7 @@ from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
-from ..nft import host as modules, nft as kernel
+from ..nft import nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
@@ -34,10 +34,11 @@ from .keeper import StateStore
 from .metrics import MetricsSnapshot
 from .pages import Pages
 from .requests import RequestHandler
-from .running import Operations, count
+from .running import Operations
 from .server import ControlServer
 from .state import StateError, StateFolder
 from .systemd import Notifier
+from .verbs import load_modules, size_of
 
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
 _BEAT = 10.0
@@ -140,7 +141,7 @@ class Service:
             else:
                 self._load_modules(configuration.farms)
                 await self._set(self._options.over(configuration.settings))
-                self._tell("reload", f"{self._options.file}: {count(configuration.farms)}")
+                self._tell("reload", f"{self._options.file}: {size_of(configuration.farms)}")
                 return await running.adopt(configuration, cut=cut)
             finally:
                 self._notifier.ready()
@@ -150,7 +151,7 @@ class Service:
         watching.add_done_callback(lambda _: self._ended.set())
         # Until it has begun there is nothing to settle.
         await asyncio.sleep(0)
-        self._tell("start", f"{self._options.file}: {count(running.farms)}")
+        self._tell("start", f"{self._options.file}: {size_of(running.farms)}")
         if stopped := sorted(running.words.stopped_of(running.farms)):
             which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
             self._tell("note", f"{which}, and refuse their clients: noidlb start lets them serve")
@@ -208,8 +209,8 @@ class Service:
         return words
 
     def _load_modules(self, farms: tuple[Farm, ...]) -> None:
-        for name in modules.load(modules.nat_helpers(farms)):
-            self._tell("note", f"the kernel lacks {name}, so data connections will fail: modprobe {name}")
+        for complaint in load_modules(farms):
+            self._tell("note", complaint)
 
     async def _set(self, settings: Settings) -> None:
         self._hook.configure(settings.hook, settings.hook_timeout)

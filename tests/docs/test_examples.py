@@ -25,7 +25,7 @@ from noidchecks.exporter.web_config import WebConfigFile
 from noidchecks.plugin.main import run
 from noidchecks.plugin.plugin import PLUGINS, parse_line
 from tests.support.certificates import Chain
-from tests.support.docs_balancer import FARMS, PlayedKernel
+from tests.support.docs_balancer import FARMS, InterruptingKernel
 from tests.support.docs_blocks import PAGES, ROOT, Block, blocks_of
 from tests.support.docs_hosts import SFTP_LOGIN, Ask, example_hosts
 
@@ -64,9 +64,12 @@ def _farms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of farms in the current folder, and a kernel that is not this machine's."""
     (tmp_path / "farms.toml").write_text(FARMS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", PlayedKernel)
-    monkeypatch.setattr(PlayedKernel, "told", [])
+    monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", InterruptingKernel)
+    monkeypatch.setattr(InterruptingKernel, "told", [])
     monkeypatch.setattr("noidlb.guardian.lock.take", contextlib.nullcontext)
+    monkeypatch.setattr("noidlb.nft.nft.read", lambda: None)
+    monkeypatch.setattr("noidlb.nft.nft.run", lambda text: None)
+    monkeypatch.setattr("noidlb.nft.conntrack.end", lambda ending: 0)
 
 
 @pytest.mark.usefixtures("_names", "_farms")
@@ -95,7 +98,7 @@ def _try_python(block: Block) -> None:
         try:
             exec(compile("\n".join(block.lines), str(block), "exec"), {"__name__": "__main__"})
         except KeyboardInterrupt:
-            if not PlayedKernel.told:
+            if not InterruptingKernel.told:
                 raise
         else:
             assert "run()" not in "".join(block.lines), f"{block}: its guardian has ended by itself"

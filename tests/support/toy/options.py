@@ -25,7 +25,7 @@ def build(scan: Scan) -> Command:
     return given.command(ToyProbe(**given.settings))
 
 
-OPTIONS = (
+ROWS = (
     *HELP_ROWS,
     Option("hostname", "H", "ADDRESS", "Host name or address", field="host"),
     Option("port", "p", "PORT", "TCP port (7)", field="port", read=port),
@@ -35,5 +35,5 @@ OPTIONS = (
     *OUTPUT_ROWS,
 )
 PLUGIN = Plugin(
-    "check_toy", blurb="This plugin tests a TOY server.", usage="check_toy -H <host>", options=OPTIONS, build=build
+    "check_toy", blurb="This plugin tests a TOY server.", usage="check_toy -H <host>", rows=ROWS, build=build
 )

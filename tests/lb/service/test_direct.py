@@ -12,8 +12,9 @@ from noidlb.nft import nft as kernel
 from noidlb.nft.plan import Plan, plan
 from noidlb.nft.run import KernelError
 from noidlb.overrides import Overrides
-from noidlb.service.operation import carry_out
+from noidlb.service.direct import carry_out
 from noidlb.service.state import StateError, StateFolder
+from noidlb.service.verbs import Operation
 
 from tests.support.lb.balancer import BOTH, ONE
 from tests.support.lb.programs import Played
@@ -37,7 +38,8 @@ def change(monkeypatch: pytest.MonkeyPatch, conntrack: Played) -> Plan:
 
 
 def carried_out(change: Plan, folder: StateFolder) -> None:
-    carry_out(change, folder, parse(AFTER), Overrides())
+    configuration = parse(AFTER)
+    carry_out(change, folder, configuration, Operation("apply", configuration.farms, Overrides()))
 
 
 def runs(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
