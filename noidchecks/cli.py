@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+# No other exporter is known to have this port.
+_LISTEN = "127.0.0.1:9769"
+
+
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def commands() -> None:
@@ -180,14 +184,7 @@ class _ProgressBar:
 
 
 @commands.command()
-@click.option(
-    "--listen",
-    multiple=True,
-    default=("127.0.0.1:9769",),
-    show_default="127.0.0.1:9769",
-    metavar="ADDRESS:PORT",
-    help="Answer there; can be given several times.",
-)
+@click.option("--listen", multiple=True, metavar="ADDRESS:PORT", help=f"Answer there, and not on {_LISTEN}.")
 @click.option("--modules", default="", type=click.Path(), help="The modules file, which SIGHUP reads again.")
 @click.option(
     "--allow", multiple=True, metavar="NETWORK|PATTERN", help="Targets that may be probed, besides the file's."
@@ -229,7 +226,7 @@ def exporter(
     if min(concurrency, history) < 1:
         raise UsageError("--concurrency and --history must be at least 1")
     settings = Settings(
-        listen=tuple(map(_endpoint, listen)),
+        listen=tuple(map(_endpoint, listen or (_LISTEN,))),
         modules=modules,
         allow=allow,
         web_config=web_config,
