@@ -98,6 +98,7 @@ bench: $(VENV)/installed-demo $(VENV)/installed-tools
 docs: $(VENV)/installed $(VENV)/installed-tools
 	$(BIN)/python -P docs/generate.py
 	$(BIN)/python -P nagios/generate.py
+	$(BIN)/python -P -m nagios.dashboards.generate
 	$(BIN)/python -P -m docs.man.generate
 	$(BIN)/python -P -m docs.completion.generate
 

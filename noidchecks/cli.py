@@ -279,7 +279,7 @@ def install_plugins(prefix: str, uninstall: bool, dry_run: bool, folder: str) ->
 
 @commands.command()
 def definitions() -> int:
-    """Prints the folder with the definitions for Nagios and Icinga 2 and with examples for load balancers."""
+    """Prints the folder with the definitions for Nagios, Icinga 2, Prometheus and Grafana, and for load balancers."""
     from . import install
 
     click.echo(install.definitions())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from integration.bench.greeter import greeter
 from integration.bench.measure import BIN
-from integration.monitoring.prometheus import Prometheus
+from integration.monitoring.prometheus import Prometheus, probing
 from integration.servers import UNPACKED, free_port
 
 SECONDS = 60
@@ -35,25 +35,6 @@ modules:
       query_response:
         - expect: "^220 "
         - send: "QUIT"
-"""
-SCRAPE = """
-global:
-  scrape_interval: {interval}s
-  scrape_timeout: 10s
-scrape_configs:
-  - job_name: ftp
-    metrics_path: /probe
-    params:
-      module: [ftp]
-    static_configs:
-      - targets: [{targets}]
-    relabel_configs:
-      - source_labels: [__address__]
-        target_label: __param_target
-      - source_labels: [__param_target]
-        target_label: instance
-      - target_label: __address__
-        replacement: 127.0.0.1:{port}
 """
 
 
@@ -84,16 +65,16 @@ def _measured(name: str, command: object, folder: Path, targets: Sequence[str], 
     port = free_port()
     parent = folder / name.replace(" ", "-")
     parent.mkdir()
-    scrape = SCRAPE.format(interval=INTERVAL, targets=", ".join(f'"{target}"' for target in targets), port=port)
+    job = probing(f"127.0.0.1:{port}", "ftp", targets)
     with _running(command(port, parent), port) as pid:  # type: ignore[operator]  # one of the two above
         prometheus = parent / "prometheus"
         prometheus.mkdir()
-        with Prometheus(prometheus, scrape) as scraping:
+        with Prometheus(prometheus, {"ftp": job}, scrape_interval=f"{INTERVAL}s", scrape_timeout="10s") as scraping:
             time.sleep(INTERVAL + 5)
             before, began = _cpu(pid), time.monotonic()
             time.sleep(seconds)
             spent, took = _cpu(pid) - before, time.monotonic() - began
-            good = sum(scraping.query("probe_success").values())
+            good = sum(scraping.values("probe_success").values())
             assert good == len(targets), f"{name}: {good} of {len(targets)} probes succeeded"
         memory = _memory(pid)
     print(f"{name:23} {100 * spent / took:8.2f} % of a core {memory:8.1f} MiB")

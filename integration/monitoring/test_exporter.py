@@ -23,7 +23,7 @@ import pytest
 from integration import servers
 from integration.certificates import Certificates
 from integration.daemon import Daemon
-from integration.monitoring.prometheus import Prometheus
+from integration.monitoring.prometheus import Prometheus, plain, probing
 from integration.monitoring.promtool import complaints
 from integration.servers import HOST, UNPACKED, Server, free_port
 
@@ -171,38 +171,23 @@ def test_promtool_has_no_complaint(exporter: Exporter, vsftpd_explicit: Server, 
     assert complaints(exporter.ask("/metrics")[1].encode()) == ""
 
 
-SCRAPE = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: ftp
-    metrics_path: /probe
-    params: {{module: [data]}}
-    static_configs: [{{targets: [{targets}]}}]
-    relabel_configs:
-      - {{source_labels: [__address__], target_label: __param_target}}
-      - {{source_labels: [__param_target], target_label: instance}}
-      - {{target_label: __address__, replacement: "127.0.0.1:{port}"}}
-  - job_name: exporter
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
-
-
 def test_prometheus_scrapes_it(exporter: Exporter, vsftpd: Server, new_folder: Callable[[], Path]) -> None:
     alive, dead, foreign = f"{HOST}:{vsftpd.port}", f"{HOST}:1", "192.0.2.1"
-    targets = ", ".join(f'"{target}"' for target in (alive, dead, foreign))
-    with Prometheus(new_folder(), SCRAPE.format(targets=targets, port=exporter.port)) as prometheus:
-        exporter.daemon.wait_until(lambda: prometheus.query("probe_success") == {alive: 1, dead: 0}, "both results")
-        assert prometheus.query('up{job="ftp"}')[foreign] == 0
-        seconds = prometheus.query('noidchecks_phase_seconds{phase="data"}')
+    own = f"{HOST}:{exporter.port}"
+    jobs = {"ftp": probing(own, "data", (alive, dead, foreign)), "exporter": plain(own)}
+    with Prometheus(new_folder(), jobs) as prometheus:
+        exporter.daemon.wait_until(lambda: prometheus.values("probe_success") == {alive: 1, dead: 0}, "both results")
+        assert prometheus.values('up{job="ftp"}')[foreign] == 0
+        seconds = prometheus.values('noidchecks_phase_seconds{phase="data"}')
         assert seconds[alive] > 0
         assert seconds[dead] == 0
         # A scrape of a second leaves half of one.
-        assert prometheus.query("probe_timeout_seconds")[alive] == 0.5
-        own = f"127.0.0.1:{exporter.port}"
+        assert prometheus.values("probe_timeout_seconds")[alive] == 0.5
         exporter.daemon.wait_until(
-            lambda: prometheus.query("noidchecks_exporter_config_last_reload_successful") == {own: 1}, "its own metrics"
+            lambda: prometheus.values("noidchecks_exporter_config_last_reload_successful") == {own: 1},
+            "its own metrics",
         )
-        errors = {one["labels"]["instance"]: one["lastError"] for one in prometheus.targets()}
+        errors = {one["labels"]["instance"]: one["lastError"] for one in prometheus.ask("targets")["activeTargets"]}
         assert "403 Forbidden" in errors[foreign]
         assert errors[alive] == ""
 
@@ -211,9 +196,11 @@ def test_thousands_of_half_open_clients_lose_no_probe(
     exporter: Exporter, vsftpd: Server, new_folder: Callable[[], Path]
 ) -> None:
     alive = f"{HOST}:{vsftpd.port}"
-    scrape = SCRAPE.format(targets=f'"{alive}"', port=exporter.port).replace("scrape_timeout: 1s", "scrape_timeout: 1s")
-    with Prometheus(new_folder(), scrape) as prometheus, ExitStack() as opened:
-        exporter.daemon.wait_until(lambda: prometheus.query("probe_success") == {alive: 1}, "the first result")
+    with (
+        Prometheus(new_folder(), {"ftp": probing(f"{HOST}:{exporter.port}", "data", (alive,))}) as prometheus,
+        ExitStack() as opened,
+    ):
+        exporter.daemon.wait_until(lambda: prometheus.values("probe_success") == {alive: 1}, "the first result")
         for number in range(5000):
             client = opened.enter_context(socket.socket())
             client.connect((HOST, exporter.port))
@@ -221,7 +208,7 @@ def test_thousands_of_half_open_clients_lose_no_probe(
             if number % 250 == 0:
                 assert exporter.probe("data", vsftpd.port)["probe_success"] == 1
         time.sleep(3)
-        lost = prometheus.query(f'count_over_time(up{{instance="{alive}"}}[1m]) - sum_over_time(up[1m])')
+        lost = prometheus.values(f'count_over_time(up{{instance="{alive}"}}[1m]) - sum_over_time(up[1m])')
         assert lost == {alive: 0}
         metrics = dict(SAMPLE.findall(exporter.ask("/metrics")[1]))
         assert float(metrics["noidchecks_exporter_clients"]) <= 2048
@@ -265,14 +252,16 @@ def test_prometheus_with_tls_and_a_password(
     with exporting(folder, "--web-config", folder / "web.yml", context=context) as running:
         assert running.ask("/metrics")[0] == 401
         alive = f"{HOST}:{vsftpd.port}"
-        scrape = SCRAPE.format(targets=f'"{alive}"', port=running.port).replace(
-            "    metrics_path: /probe\n",
-            "    metrics_path: /probe\n    scheme: https\n    basic_auth: {username: prometheus, password: geheim}\n"
-            f"    tls_config: {{ca_file: {certificates.ca}, insecure_skip_verify: true}}\n",
+        job = probing(
+            f"{HOST}:{running.port}",
+            "ftp",
+            (alive,),
+            scheme="https",
+            basic_auth={"username": "prometheus", "password": "geheim"},
+            tls_config={"ca_file": str(certificates.ca), "insecure_skip_verify": True},
         )
-        scrape = scrape.replace("module: [data]", "module: [ftp]")
-        with Prometheus(new_folder(), scrape) as prometheus:
-            running.daemon.wait_until(lambda: prometheus.query("probe_success") == {alive: 1}, "a result over TLS")
+        with Prometheus(new_folder(), {"ftp": job}) as prometheus:
+            running.daemon.wait_until(lambda: prometheus.values("probe_success") == {alive: 1}, "a result over TLS")
 
 
 def test_behind_a_proxy(exporter: Exporter, vsftpd: Server, new_folder: Callable[[], Path]) -> None:
