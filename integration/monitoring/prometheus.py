@@ -14,7 +14,6 @@ from integration.daemon import PATIENCE, Daemon
 from integration.monitoring.promtool import PROMETHEUS
 from integration.servers import free_port
 
-
 Job = Mapping[str, Any]
 
 
