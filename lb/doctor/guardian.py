@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..farm import Farm
-from ..finding import FAULT, OK, WARN, Finding, some
 from ..guardian.commands import complaints
 from ..overrides import Overrides
+from .finding import FAULT, OK, WARN, Finding, some
 
 
 def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, holder: str) -> Iterator[Finding]:

@@ -254,19 +254,19 @@ class Guardian:
         gap = self._pulse.beat(now)
         if gap >= _TOLD_PAUSE:
             lost = f"this process did not run for {gap:.1f} seconds, or the clock was set"
-            reason = f"{lost}: what fails of the {self._running} probes under way is repeated"
-            self.events.add(Event(time=time.time(), kind="paused", reason=reason))
+            reason = f"{lost}: those of the {self._running} checks under way that fail are repeated"
+            self.events.report("paused", reason)
 
     def _look_at_flows(self, now: float) -> None:
         self._looked = now
         self._flow_table.look(now)
         was_full, self._is_full = self._is_full, self._flow_table.is_full(now)
         if self._is_full and not was_full:
-            advice = "probes that get no answer are no verdict; raise net.netfilter.nf_conntrack_max"
-            self.events.add(Event(time=time.time(), kind="conntrack-full", reason=f"{self._flow_table}: {advice}"))
+            advice = "checks without an answer do not count; raise net.netfilter.nf_conntrack_max"
+            self.events.report("conntrack-full", f"{self._flow_table}: {advice}")
         elif was_full and not self._is_full:
-            reason = f"{self._flow_table.used} of {self._flow_table.most} flows: probes decide again"
-            self.events.add(Event(time=time.time(), kind="conntrack-free", reason=reason))
+            reason = f"{self._flow_table.used} of {self._flow_table.most} flows: all checks count again"
+            self.events.report("conntrack-free", reason)
 
     def _ran_across_a_pause(self, target: Target, began: float, now: float) -> bool:
         # After a pause, the loop may deliver this result before the next beat.

@@ -18,13 +18,12 @@ All calls that change the kernel run in one thread (worker.py), so that a slow n
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from ..events import Event, EventLog
+from ..events import EventLog
 from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
@@ -155,7 +154,7 @@ class Reconciler:
             except KernelError as error:
                 self.failed += 1
                 self.failure = error
-                self._tell("apply-failed", reason=str(error))
+                self._events.report("apply-failed", str(error))
                 self._settle_waiters()
                 self._hurry.clear()
                 # Request the same farms again, together with those that change meanwhile.
@@ -184,9 +183,9 @@ class Reconciler:
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
             plural = "" if applied.transactions == 1 else "s"
-            self._tell("applied", reason=f"{applied.transactions} transaction{plural} after {after}")
+            self._events.report("applied", f"{applied.transactions} transaction{plural} after {after}")
         if applied.trouble:
-            self._tell("apply-failed", reason=applied.trouble)
+            self._events.report("apply-failed", applied.trouble)
 
     def _merge(self, farm: Farm) -> None:
         loop = asyncio.get_running_loop()
@@ -202,7 +201,7 @@ class Reconciler:
         for _, backend, _ in sorted(merged.floored - (before.floored if before else frozenset())):
             floor = farm.guardian.min_backends if farm.guardian else 0
             reason = f"stays in service though it fails: min-backends is {floor}"
-            self._tell("floor", farm=farm.name, backend=backend, reason=reason)
+            self._events.report("floor", reason, farm=farm.name, backend=backend)
 
     async def _pause(self, until: float) -> None:
         """Waits until a time of the loop's clock, or until settle() is called."""
@@ -251,7 +250,7 @@ class Reconciler:
                 # Not in the worker thread: a change must not wait for the listing of a million flows.
                 counts = await asyncio.to_thread(self._count)
             except KernelError as error:
-                self._tell("apply-failed", reason=str(error))
+                self._events.report("apply-failed", str(error))
                 continue
             marks = Marks(self._farms)
             counts = marks.flows(counts)
@@ -269,6 +268,3 @@ class Reconciler:
     def _is_serving(self, farm: str, backend: str) -> bool:
         condition = self._conditions.get((farm, backend))
         return condition is not None and condition.state is BackendState.UP
-
-    def _tell(self, kind: str, *, farm: str = "", backend: str = "", reason: str = "") -> None:
-        self._events.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))

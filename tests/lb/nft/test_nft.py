@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from noidlb.mark_layout import Layout
+from noidlb.config.mark_layout import Layout
 from noidlb.nft import nft as kernel, run as program
 from noidlb.nft.nft import KernelError, NftSession
 from noidlb.nft.skeleton import VERSION, skeleton

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from noidlb.config.mark_layout import Layout
 from noidlb.farm import BackendState, Conditions, Farm
 from noidlb.guardian.applier import ApplyResult, NftApplier
-from noidlb.mark_layout import Layout
 from noidlb.nft.compile import compile_table
 from noidlb.nft.flows import Ending
 from noidlb.nft.listing import Snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .farm import Farm
+from ..farm import Farm
 
 # The bits of a conntrack mark that noidlb uses unless the configuration says otherwise. The low half is left to others:
 # uplinks are marked with 1 and 2 in most instructions, and with 0x3f00 or 0xff00 by most programs.
