@@ -1,7 +1,7 @@
 """Plans the change from the kernel's table to the one that farms and overrides want, and describes it in words.
 
 The whole of noidlb changes the kernel by this one comparison: compile the desired table, read the kernel's, and run the
-difference. Whoever was interrupted plans again and gets the rest, so no state is kept between two changes. A table of
+difference. After an interruption the next plan contains the rest, so no state is kept between two changes. A table of
 another version, with other mark bits or with changed rules cannot be compared element by element: it is replaced as a
 whole, in one transaction.
 """
