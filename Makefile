@@ -129,7 +129,7 @@ $(VENV)/installed: $(VENV)/ready $(SOURCES)
 # checkout.pth puts the checkout behind the installed packages: `tests` and `integration` are found there, and only they.
 $(VENV)/installed-demo: $(VENV)/ready $(SOURCES)
 	@echo 'Installing noidchecks and the servers of its demonstration in $(VENV) ...'
-	@$(PIP) install --compile '.[demo]'
+	@$(PIP) install --compile '.[demo,exporter]'
 	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $(VENV)/installed $@
 
@@ -144,6 +144,6 @@ $(FLOORS)/installed: $(VENV)/ready $(SOURCES) tests/floors.py
 	@[ -x $(FLOORS)/bin/python ] || $(or $(NEWER),$(PYTHON)) -m venv --clear $(FLOORS)
 	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --upgrade 'pip>=25.1'
 	@$(BIN)/python tests/floors.py >$(FLOORS)/floors.txt
-	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo]'
+	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo,exporter]'
 	@$(FLOORS)/bin/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@

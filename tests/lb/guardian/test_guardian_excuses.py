@@ -30,7 +30,7 @@ async def test_a_clock_that_steps_changes_no_verdict(monkeypatch: pytest.MonkeyP
     """Days ahead and years back with every look: only the events' times may know of it."""
     clock = SimpleNamespace(time=cycle((2e9, 1e9, 3e9, 0.0)).__next__)
     monkeypatch.setattr("noidlb.guardian.guardian.time", clock)
-    monkeypatch.setattr("noidlb.guardian.reconciler.time", clock)
+    monkeypatch.setattr("noidlb.events.time", clock)
     kernel = FakeKernel()
     with Peer(FTP) as peer:
         async with running(watched(peer.port), kernel=kernel) as (guardian, events):
