@@ -14,7 +14,7 @@ from noidlb.config.load import parse
 from noidlb.guardian.guardian import Guardian
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
-from noidlb.service.running import sights
+from noidlb.service.operations import sights
 from noidlb.status import FarmStatus, survey
 
 from integration.demo.backends import PORTS, BackendProcess, farms, host_key

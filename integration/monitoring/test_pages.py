@@ -1,4 +1,4 @@
-"""Runs every command of the pages about Nagios and Icinga 2, in their order, with the real daemons."""
+"""Runs every command of the pages about Nagios, Icinga 2 and Prometheus, in their order, with the real daemons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.root
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("page", ["nagios.md", "icinga2.md"])
+@pytest.mark.parametrize("page", ["nagios.md", "icinga2.md", "prometheus.md"])
 @pytest.mark.usefixtures("farm")
 def test_the_page_leads_there(page: str, new_folder: Callable[[], Path]) -> None:
     follow("integration.monitoring.walk", DOCS / page, new_folder())

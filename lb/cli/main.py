@@ -16,15 +16,15 @@ from noidchecks.status.text import printable
 
 from ..config.hints import faults, hints
 from ..config.load import load
+from ..doctor.finding import FAULT, NOTE, OK, Finding
 from ..doctor.host import obstacles
 from ..errors import LbError
 from ..farm import BackendState, FarmError
-from ..finding import FAULT, NOTE, OK, Finding
 from ..guardian.commands import require_usable
 from ..nft.compile import compile_table
 from ..nft.table import render
 from ..service import direct
-from ..service.request import Request
+from ..service.protocol import Request
 from ..service.state import StateFolder
 from ..service.verbs import size_of
 from . import guard as cli_guard

@@ -19,10 +19,10 @@ from ..service.direct import current, read_words
 from ..service.state import StateError, StateFolder
 from ..service.verbs import find
 from ..status import FarmStatus, from_document, survey, to_json
-from ..status_table import terminal, to_table
 from .guard import other_file_option, socket_option, speak, state_option
 from .names import farm_names
 from .pair import run_option
+from .status_table import terminal, to_table
 
 
 @click.command()

@@ -27,7 +27,7 @@ from ..farm import (
     require_hosts,
 )
 from ..guard import OnUnknown, OnWarning, fill_in, words_of
-from ..mark_layout import MANY, layout_of
+from .mark_layout import MANY, layout_of
 from .schema import (
     Reader,
     addresses,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from ..errors import FarmError, require
-from ..mark_layout import MIN_BITS, PAIR_MASK
+from .mark_layout import MIN_BITS, PAIR_MASK
 from .schema import Reader, build, duration, integer, read_each, text_of
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")

@@ -16,7 +16,7 @@ from ..nft.narrow import plan_backend, plan_farm
 from ..nft.plan import Plan, describe, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
-from .request import Request
+from .protocol import Request
 from .state import StateError, StateFolder
 from .verbs import Operation, load_modules, number, resolve
 

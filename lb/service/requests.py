@@ -11,9 +11,9 @@ from ..events import EventLog, to_dict
 from ..farm import FarmError
 from ..nft.run import KernelError
 from ..status import VERSION, FarmStatus, backend_document, farm_document
+from .operations import Operations
 from .paced import paced
-from .request import Answer, Request, RequestError, Written
-from .running import Operations
+from .protocol import Answer, Request, RequestError, Written
 from .verbs import VERBS, find, flag_in, name_in
 
 _MOST_EVENTS = 1000

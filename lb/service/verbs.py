@@ -1,6 +1,6 @@
 """The operator's verbs: what up, drain, down, stop and start make of the overrides, and which flows they end.
 
-`noidlb` sends each of them as a request to the guardian that runs (running.py); when none does it carries the request
+`noidlb` sends each of them as a request to a running guardian (operations.py); when none runs it carries the request
 out itself (direct.py). Both resolve it here.
 """
 
@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeVar
 
+from ..config.pair import Node
 from ..farm import Backend, BackendState, Farm
 from ..nft import conntrack, host
 from ..nft.marks import Marks
 from ..overrides import Overrides
 from ..status import FarmStatus
-from .request import Request, RequestError
+from .protocol import Request, RequestError
 
-Named = TypeVar("Named", Farm, Backend, FarmStatus)
+Named = TypeVar("Named", Farm, Backend, FarmStatus, Node)
 
 VERBS = ("say", "stop", "start")
 _PAST = {"stop": "stopped", "start": "started"}
@@ -82,7 +83,7 @@ def _say(request: Request, farms: tuple[Farm, ...], overrides: Overrides, *, cut
 
 
 def find(items: Sequence[Named], name: str, complaint: str = "there is no farm") -> Named:
-    """Returns the farm, its status, or the backend of a name; RequestError with the nearest name."""
+    """Returns the farm, its status, the backend or the node of a name; RequestError with the nearest name."""
     found: Mapping[str, Named] = {item.name: item for item in items}
     if name in found:
         return found[name]

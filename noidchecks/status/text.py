@@ -127,7 +127,3 @@ def _bytes(text: bytes | str) -> bytes:
             char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")
             for char in text
         )
-
-
-def _byte(char: str) -> bytes:
-    return char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")

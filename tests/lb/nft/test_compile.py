@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from hypothesis import given, settings, strategies as st
+from noidlb.config.mark_layout import Layout
 from noidlb.farm import BackendState, Condition, Farm, Mode, Protocol, Scheduler
-from noidlb.mark_layout import Layout
 from noidlb.nft.compile import compile_farm, compile_table
 from noidlb.nft.marks import Marks
 from noidlb.nft.skeleton import skeleton

@@ -23,7 +23,7 @@ from noidlb.nft.run import KernelError
 from noidlb.overrides import Overrides
 from noidlb.role import Role
 from noidlb.service import service
-from noidlb.service.request import RequestError
+from noidlb.service.protocol import RequestError
 from noidlb.service.service import Options, Service
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.systemd import Notifier

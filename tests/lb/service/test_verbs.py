@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from noidlb.farm import BackendState
 from noidlb.overrides import Overrides
-from noidlb.service.request import RequestError
+from noidlb.service.protocol import RequestError
 from noidlb.service.verbs import resolve, size_of
 
 from tests.support.lb.farms import farm

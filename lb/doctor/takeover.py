@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..config.pair import Pair
 from ..farm import Farm, IPAddress, Mode, Protocol
-from ..finding import FAULT, NOTE, OK, WARN, Finding
+from .finding import FAULT, NOTE, OK, WARN, Finding
 
 # Characters of an IPv6 address as the kernel writes it into an EPRT: all eight groups with four digits.
 _LONGEST = 39

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +12,7 @@ from noidchecks.status.text import printable
 
 from ..config.hints import hints
 from ..config.load import Configuration, parse
-from ..events import Event, EventLog
+from ..events import EventLog
 from ..farm import Farm
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
@@ -27,11 +26,11 @@ from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
 from ..status import BackendView, FarmStatus, each_status
-from .keeper import StateStore
 from .metrics import MetricsSnapshot
 from .observer import Looks
 from .paced import paced
-from .request import Request, RequestError
+from .protocol import Request, RequestError
+from .state_store import StateStore
 from .verbs import number, resolve, size_of
 
 # Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, whose
@@ -46,7 +45,7 @@ class Operations:
     def __init__(
         self,
         guardian: Guardian,
-        keeper: StateStore,
+        store: StateStore,
         events: EventLog,
         configuration: Configuration,
         words: Overrides,
@@ -54,7 +53,7 @@ class Operations:
         self.guardian = guardian
         self.configuration = configuration
         self.words = words
-        self._keeper = keeper
+        self._store = store
         self._events = events
         self._one_at_a_time = asyncio.Lock()
         self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
@@ -72,9 +71,7 @@ class Operations:
             is_new = operation.overrides != self.words
             if is_new:
                 self.words = operation.overrides
-                self._events.add(
-                    Event(time=time.time(), kind="word", farm=farm, backend=backend, reason=operation.verb)
-                )
+                self._events.report("word", operation.verb, farm=farm, backend=backend)
             lines = [str(operation) if is_new else "nothing to change", *await self._carry_out()]
             if operation.cut:
                 lines.append(f"ended {number(await asyncio.to_thread(operation.cut_flows), 'flow')}")
@@ -115,7 +112,7 @@ class Operations:
 
     async def keep(self) -> None:
         """Writes what a restart must find."""
-        await self._keeper.keep(self.configuration.text, self.words)
+        await self._store.keep(self.configuration.text, self.words)
 
     async def status(self) -> tuple[FarmStatus, ...]:
         """Looks at the kernel, and adds what the guardian sees."""
@@ -187,7 +184,7 @@ class Operations:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
         if self.guardian.failure:
             text += f"; not in the kernel: {self.guardian.failure}"
-        return f"{text}; not written: {self._keeper.trouble}" if self._keeper.trouble else text
+        return f"{text}; not written: {self._store.trouble}" if self._store.trouble else text
 
     @property
     def troubles(self) -> list[str]:
@@ -198,14 +195,14 @@ class Operations:
         if counts.is_full:
             full = f"The kernel's table of connections is full: {counts.flows} of {counts.flows_most}"
             found.append(f"{full}; probes that get no answer are no verdict")
-        if self._keeper.trouble:
-            found.append(f"What the operator says is not written to disk: {self._keeper.trouble}")
+        if self._store.trouble:
+            found.append(f"What the operator says is not written to disk: {self._store.trouble}")
         return found
 
     async def _carry_out(self) -> list[str]:
         """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
         self.guardian.configure(self.farms, self.words)
-        keeping = asyncio.create_task(self._keeper.keep(self.configuration.text, self.words))
+        keeping = asyncio.create_task(self._store.keep(self.configuration.text, self.words))
         try:
             await self.guardian.settle()
         except KernelError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from noidlb.finding import some
+from noidlb.doctor.finding import some
 
 
 def test_only_some_of_many_are_named() -> None:

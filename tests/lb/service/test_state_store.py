@@ -6,8 +6,8 @@ import pytest
 from noidlb.events import Event, EventLog
 from noidlb.farm import BackendState
 from noidlb.overrides import Overrides
-from noidlb.service.keeper import StateStore
 from noidlb.service.state import StateError, StateFolder
+from noidlb.service.state_store import StateStore
 
 from tests.support.lb.waiting import until
 

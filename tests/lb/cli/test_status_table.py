@@ -6,12 +6,12 @@ import re
 from dataclasses import replace
 
 import pytest
+from noidlb.cli.status_table import Terminal, _columns, terminal, to_table
 from noidlb.farm import BackendState, Condition
 from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.overrides import Overrides
 from noidlb.status import BackendView, FarmStatus, survey
-from noidlb.status_table import Terminal, _columns, terminal, to_table
 
 from tests.support.lb.farms import farm
 

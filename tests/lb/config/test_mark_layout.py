@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from noidlb.mark_layout import FEW, MANY, PAIR_MASK, Layout, layout_of
+from noidlb.config.mark_layout import FEW, MANY, PAIR_MASK, Layout, layout_of
 
 from tests.support.lb.farms import farm
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 
-from ..events import Event, EventLog
+from ..events import EventLog
 from ..overrides import Overrides
 from .state import StateError, StateFolder
 
@@ -56,7 +55,9 @@ class StateStore:
                 await asyncio.to_thread(self._write, *wanted)
             except StateError as error:
                 if not self.trouble:
-                    self._tell("save-failed", f"{error}; what was said holds, and is written as soon as it can be")
+                    self._events.report(
+                        "save-failed", f"{error}; what was said holds, and is written as soon as it can be"
+                    )
                 self.trouble = str(error)
                 # One of the two may have been written.
                 self._written = None
@@ -64,7 +65,7 @@ class StateStore:
             self._written = wanted
             if self.trouble:
                 self.trouble = ""
-                self._tell("saved", "the operator's words and the configuration are written")
+                self._events.report("saved", "the operator's words and the configuration are written")
 
     async def _retry_until_written(self) -> None:
         while self.trouble:
@@ -77,6 +78,3 @@ class StateStore:
             # Overrides first: a configuration can be had again.
             self._folder.save_words(words)
             self._folder.save_applied(text)
-
-    def _tell(self, kind: str, reason: str) -> None:
-        self._events.add(Event(time=time.time(), kind=kind, reason=reason))

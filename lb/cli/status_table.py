@@ -12,8 +12,8 @@ import click
 
 from noidchecks.status.text import printable
 
-from .events import stamp
-from .status import BackendStatus, BackendView, FarmStatus
+from ..events import stamp
+from ..status import BackendStatus, BackendView, FarmStatus
 
 _HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN")
 _STATE, _WEIGHT, _SHARE, _CURRENT, _TOTAL, _GUARDIAN = range(3, 9)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from noidlb.config.pair import Pair, with_sources
+from noidlb.doctor.finding import FAULT, NOTE, OK, WARN
+from noidlb.doctor.takeover import look_at
 from noidlb.farm import Farm, Mode, Protocol
-from noidlb.finding import FAULT, NOTE, OK, WARN
-from noidlb.pair.check import look_at
 
 from tests.support.lb.pairs import backend, ftp, leg, pair
 
@@ -61,5 +61,5 @@ def test_a_sync_link_that_is_shared() -> None:
 
 def test_a_finding_is_one_line() -> None:
     lines = [str(one) for one in look_at(pair("fd00:20::100"), (ftp(sticky=60),))]
-    assert [line for line in lines if line.startswith("fault  farms.ftp: masquerades in IPv4: ")]
+    assert [line for line in lines if line.startswith("fault  farms.ftp: masquerades in IPv4 ")]
     assert all("\n" not in line for line in lines)
