@@ -116,9 +116,19 @@ async def test_basic_authentication(tmp_path: Path) -> None:
         assert (await running.get("/metrics", field("monitor:other"))).status == 200
 
 
+async def test_fields_of_every_answer(tmp_path: Path) -> None:
+    text = "http_server_config:\n  http2: false\n  headers: {Strict-Transport-Security: max-age=600}\n"
+    async with exporter(web_config=written(tmp_path, text)) as running:
+        for path in ("/", "/nothing", "/probe?module=ftp&target=127.0.0.1:1"):
+            assert (await running.get(path)).fields["strict-transport-security"] == "max-age=600"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("http_server_config: {x: 1}", "x is not understood here, only http2, headers"),
+        ("http_server_config: {headers: {Server: x}}", "Server is not understood here"),
+        ('http_server_config: {headers: {X-Frame-Options: "a\\nb"}}', "X-Frame-Options must be one line"),
         ("[", "is not YAML, line 1"),
         ("- a", "must have tls_server_config or basic_auth_users"),
         ("a: 1", "a is not understood here"),
