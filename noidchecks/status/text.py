@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Nagios keeps 8192 bytes of output, performance data included.
 LIMIT = 4000
 MASK = "****"
-# What is left around the mask of a shorter secret would tell it.
+# A mask in place of a shorter secret would reveal it: the text around it is guessable.
 _SHORT = 4
 
 
@@ -47,7 +47,7 @@ def _escape(char: str) -> str:
 
 
 class Gate:
-    """The way of a peer's text to whoever reads it: secrets are masked in all of it, then it is made printable.
+    """Masks the secrets in a peer's text, then makes it printable.
 
     A secret of less than four bytes takes the whole text with it.
     """
@@ -89,7 +89,7 @@ class Gate:
         return printable(self.masked(_bytes(raw)) if self.repeats(raw) else raw, limit)
 
     def conceal(self, failure: Failure) -> None:
-        """Masks the secrets in what an error says, which is ours and the peer's; a short one counts in the peer's."""
+        """Masks the secrets in the message of an error; a short one only if the peer's own words contain it."""
         received = getattr(failure, "received", b"")
         data = _bytes(failure.message)
         for secret in self._secrets:
