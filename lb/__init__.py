@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from .guardian.applier import NftApplier
     from .guardian.guardian import Guardian
     from .guardian.lock import GuardError
+    from .guardian.once import apply
     from .nft.run import KernelError
     from .overrides import Overrides
 
 __all__ = [
     "Guardian",
     "load",
+    "apply",
     "Configuration",
     "Overrides",
     "NftApplier",
@@ -38,6 +40,7 @@ __all__ = [
 _HOMES = {
     "Guardian": "noidlb.guardian.guardian",
     "load": "noidlb.config.load",
+    "apply": "noidlb.guardian.once",
     "Configuration": "noidlb.config.load",
     "Overrides": "noidlb.overrides",
     "NftApplier": "noidlb.guardian.applier",

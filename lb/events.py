@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -68,6 +69,10 @@ class EventLog:
         for sink in tuple(self._sinks):
             sink(event)
 
+    def report(self, kind: str, reason: str = "", *, farm: str = "", backend: str = "") -> None:
+        """Adds an event of now."""
+        self.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))
+
     def subscribe(self, sink: Sink) -> None:
         """Hands every event from now on to a sink."""
         self._sinks.append(sink)
@@ -127,9 +132,9 @@ def to_text(event: Event) -> str:
     return printable(text)
 
 
-def stamp(time: float) -> str:
+def stamp(seconds: float) -> str:
     """Writes a Unix time as RFC 3339 does, in UTC, to the millisecond."""
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _concerns(event: Event, farm: str | None, backend: str | None) -> bool:

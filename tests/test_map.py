@@ -67,6 +67,7 @@ ELSEWHERE = (
     ("test_cli.py", "noidchecks/command_group", "the base of both commands"),
     ("demo/test_demo.py", "noidchecks/demo/*", "the demonstration is one thing"),
     ("lb/cli/test_main.py", "lb/cli/diff", "a command of ten lines"),
+    ("lb/cli/test_status.py", "lb/status", "the command prints what it puts together"),
     (
         "lb/doctor/test_machine.py",
         "lb/doctor/host lb/doctor/routes lb/nft/narrow",
@@ -80,18 +81,17 @@ ELSEWHERE = (
     # The table is one text, and the kernel what takes it.
     ("lb/nft/test_compile.py", "lb/nft/skeleton lb/nft/table", "they are what is compiled"),
     ("lb/nft/test_listing.py", "lb/nft/shape", "what is listed has a shape"),
-    ("lb/nft/test_nft.py", "lb/nft/run", "nft is the program that is run"),
+    ("lb/nft/test_nft.py", "lb/nft/run lb/nft/progress", "nft is the program that is run"),
     (
         "lb/pair/test_files.py",
         "lb/pair/conntrackd lb/pair/keepalived lb/pair/rules",
         "the files of one node fit together",
     ),
     # The guardian and its service, which run as a whole.
-    ("lb/guardian/test_guardian.py", "lb/guardian/reconciler lb/nft/progress", "desired against what is there"),
     ("lb/guardian/test_checks.py", "lb/guardian/worker", "a thread for what may take long"),
-    ("lb/service/test_server.py", "lb/service/client lb/service/request", "both ends of one socket"),
-    ("lb/service/test_service.py", "lb/service/requests lb/service/running lb/service/observer", "parts of it"),
-    ("lb/service/test_keeper.py", "lb/service/state", "it keeps what is kept there"),
+    ("lb/service/test_server.py", "lb/service/client lb/service/protocol", "both ends of one socket"),
+    ("lb/service/test_service.py", "lb/service/requests lb/service/operations lb/service/observer", "parts of it"),
+    ("lb/service/test_page.py", "lb/service/page_farm lb/service/verdict", "rows and words of one page"),
 )
 # Tests that go over the modules of the whole house, or over what is no module.
 OF_NO_MODULE = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from noidlb.errors import FarmError
-from noidlb.service.request import RequestError
+from noidlb.service.protocol import RequestError
 
 import noidchecks
 from noidchecks import (

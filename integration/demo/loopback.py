@@ -11,43 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noidlb.config.load import parse
-from noidlb.farm import Conditions, Farm
-from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.guardian import Guardian
-from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
-from noidlb.service.running import sights
+from noidlb.service.operations import sights
 from noidlb.status import FarmStatus, survey
 
 from integration.demo.backends import PORTS, BackendProcess, farms, host_key
 from integration.demo.script import Fetched
 from integration.lab.topology import Link
 from noidchecks.demo.server_process import LOOPBACK
+from tests.support.lb.fake_nft import FakeKernel
 
 
-class InMemoryTable:
+class InMemoryTable(FakeKernel):
     """Keeps the table that the kernel would get."""
-
-    snapshot: Snapshot | None = None
-
-    def read(self) -> Snapshot | None:
-        return self.snapshot
-
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
-        self.snapshot = Snapshot(1, compile_table(farms, conditions, stopped))
-        return ApplyResult(transactions=1)
-
-    def is_disturbed(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def text(self) -> str:
         """Returns it as nft text."""
-        return "" if self.snapshot is None else render(self.snapshot.table)
+        return "" if self.nft.table is None else render(self.nft.table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from noidlb.cli.status_table import Terminal, terminal, to_table
 from noidlb.status import FarmStatus
-from noidlb.status_table import Terminal, terminal, to_table
 
 from integration.demo.backends import PORTS, BackendProcess
 

@@ -6,7 +6,7 @@ import click
 
 from ..config.load import load
 from ..nft.plan import difference, plan
-from ..service.operation import read_words
+from ..service.direct import read_words
 from ..service.state import StateFolder
 from .guard import file_argument, socket_option, speak, state_option
 

@@ -12,14 +12,13 @@ import click
 from noidchecks.status.text import printable
 
 from ..config.load import Configuration
+from ..doctor.finding import FAULT, Finding
 from ..doctor.guardian import examine_guardian
 from ..doctor.machine import examine
-from ..doctor.pair import examine_pair
-from ..finding import FAULT, Finding
+from ..doctor.pair import examine_pair, is_here
 from ..guardian.lock import holder
-from ..pair.node import is_here
-from ..service.operation import current, read_words
-from ..service.request import socket_path
+from ..service.direct import current, read_words
+from ..service.protocol import socket_path
 from ..service.state import StateFolder
 from .guard import other_file_option, socket_option, state_option
 from .pair import pair_folders

@@ -13,12 +13,11 @@ import click
 from ..events import Event, from_dict, to_json, to_text
 from ..guardian.lock import GuardError
 from ..service.client import NoGuardian, ask, follow, require_nobody
-from ..service.request import Answer, Request, socket_path
+from ..service.protocol import Answer, Request, socket_path
 from ..service.state import DEFAULT_FOLDER, StateFolder
-from .names import backend_names, farm_names
+from .names import DEFAULT_FILE, backend_names, farm_names
 from .pair import run_option
 
-DEFAULT_FILE = "/etc/noidlb/farms.toml"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 state_option = click.option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -15,29 +16,17 @@ from noidchecks.status.text import printable
 
 from ..config.hints import faults, hints
 from ..config.load import load
+from ..doctor.finding import FAULT, NOTE, OK, Finding
 from ..doctor.host import obstacles
 from ..errors import LbError
 from ..farm import BackendState, FarmError
-from ..finding import FAULT, NOTE, OK, Finding
 from ..guardian.commands import require_usable
-from ..nft import conntrack, nft as kernel
 from ..nft.compile import compile_table
-from ..nft.marks import Marks
-from ..nft.narrow import plan_backend, plan_farm
-from ..nft.plan import plan
 from ..nft.table import render
-from ..service.operation import (
-    carry_out,
-    current,
-    find_backend,
-    find_farm,
-    load_modules,
-    number,
-    read_words,
-    remind,
-    tell,
-)
+from ..service import direct
+from ..service.protocol import Request
 from ..service.state import StateFolder
+from ..service.verbs import size_of
 from . import guard as cli_guard
 from .diff import diff
 from .doctor import doctor, json_option, print_findings, to_finding
@@ -85,8 +74,7 @@ def check(file: str, as_json: bool) -> int:
         return FOUND
     wrong = faults(farms)
     hinted = [line for line in hints(farms) if line not in wrong]
-    backends = sum(len(farm.backends) for farm in farms)
-    sound = f"{number(len(farms), 'farm')}, {number(backends, 'backend')}: valid"
+    sound = f"{size_of(farms)}: valid"
     if as_json:
         found = [to_finding(FAULT, line) for line in wrong] + [to_finding(NOTE, line) for line in hinted]
         return print_findings(found if wrong else [*found, Finding(OK, file, sound)], as_json=True)
@@ -106,7 +94,7 @@ def check(file: str, as_json: bool) -> int:
 def show(file: str, folder: StateFolder) -> int:
     """Prints the nft text that apply would load into an empty kernel."""
     farms = load(file).farms
-    words = read_words(folder)
+    words = direct.read_words(folder)
     click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
     return DONE
 
@@ -125,17 +113,19 @@ def apply(file: str, cut: bool, socket: str | None, folder: StateFolder) -> int:
     farms = configuration.farms
     require_usable(farms)
     require_no_guardian(folder, socket)
-    with folder.locked():
-        words = read_words(folder, put_aside=True).about(farms)
-        change = plan(farms, words)
-        if change.old is None:
-            load_modules(farms)
-        for line in hints(farms):
-            tell(f"noidlb: warning: {line}", err=True)
-        for finding in obstacles(farms, in_pair=configuration.pair is not None):
-            tell(f"noidlb: warning: {finding.subject}: {finding.text}: {finding.cure}", err=True)
-        carry_out(change, folder, configuration, words, cut=cut)
-    remind(words, farms)
+    found = obstacles(farms, in_pair=configuration.pair is not None)
+    direct.apply(
+        configuration,
+        folder,
+        chain(hints(farms), (f"{one.subject}: {one.text}: {one.cure}" for one in found)),
+        cut=cut,
+    )
+    return DONE
+
+
+def _operate(request: Request, folder: StateFolder, socket: str | None, file: str | None) -> int:
+    if not speak_lines(folder, socket, request, file=file):
+        direct.operate(request, folder, file)
     return DONE
 
 
@@ -149,19 +139,7 @@ def _word(name: str, state: BackendState, text: str) -> None:
     @_state
     def command(farm: str, backend: str, cut: bool, file: str | None, socket: str | None, folder: StateFolder) -> int:
         request = {"do": "say", "farm": farm, "backend": backend, "state": state.value, "cut": cut}
-        if speak_lines(folder, socket, request, file=file):
-            return DONE
-        with folder.locked():
-            configuration = current(folder, file)
-            farms = configuration.farms
-            chosen = find_farm(farms, farm)
-            one = find_backend(chosen, backend)
-            words = read_words(folder, put_aside=True).about(farms).saying(farm, backend, state, one.state)
-            change = plan_backend(farms, words, chosen, one)
-            marks = Marks(farms)
-            cuts = [marks.layout.match(marks.backend(chosen, backend))] if cut else []
-            carry_out(change, folder, configuration, words, only_change=True, marks=cuts)
-        return DONE
+        return _operate(request, folder, socket, file)
 
 
 _word("up", BackendState.UP, "Lets a backend get new clients again.")
@@ -180,23 +158,7 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 
     With --cut they end, and without FARM the table is removed as well, unless a guardian runs.
     """
-    if speak_lines(folder, socket, {"do": "stop", "farm": farm, "cut": cut}, file=file):
-        return DONE
-    with folder.locked():
-        configuration = current(folder, file)
-        farms = configuration.farms
-        chosen = farms if farm is None else (find_farm(farms, farm),)
-        words = read_words(folder, put_aside=True).about(farms).stopping(farm)
-        change = plan(farms, words) if farm is None else plan_farm(farms, words, chosen[0])
-        carry_out(change, folder, configuration, words, only_change=True)
-        if cut:
-            ended = conntrack.cut(Marks(farms).busy(chosen, conntrack.count()))
-            if farm is None:
-                kernel.remove()
-            tell(f"ended {number(ended, 'flow')}")
-            if farm is None:
-                tell("the table is removed")
-    return DONE
+    return _operate({"do": "stop", "farm": farm, "cut": cut}, folder, socket, file)
 
 
 @commands.command()
@@ -206,17 +168,7 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 @_state
 def start(farm: str | None, file: str | None, socket: str | None, folder: StateFolder) -> int:
     """Lets one farm, or all of them, serve again."""
-    if speak_lines(folder, socket, {"do": "start", "farm": farm}, file=file):
-        return DONE
-    with folder.locked():
-        configuration = current(folder, file)
-        farms = configuration.farms
-        words = read_words(folder, put_aside=True).about(farms).starting(farm, farms)
-        change = plan(farms, words) if farm is None else plan_farm(farms, words, find_farm(farms, farm))
-        if change.old is None:
-            load_modules(farms)
-        carry_out(change, folder, configuration, words)
-    return DONE
+    return _operate({"do": "start", "farm": farm}, folder, socket, file)
 
 
 for _command in (cli_guard.guard, cli_guard.reload, cli_guard.events, diff, doctor, pair, status):

@@ -11,9 +11,7 @@ import tomllib
 
 import click
 
-from noidchecks.regular import read_regular
-
-from ..config.load import MAX_SIZE
+from ..config.load import read_text
 from ..farm import is_name
 from ..service.state import StateError, StateFolder
 
@@ -49,7 +47,7 @@ def _beginning(incomplete: str, names: object) -> list[str]:
 def _document(context: click.Context) -> dict[str, object]:
     try:
         return tomllib.loads(_text(context))
-    except (OSError, StateError, ValueError, RecursionError):
+    except (StateError, ValueError, RecursionError):
         return {}
 
 
@@ -59,4 +57,4 @@ def _text(context: click.Context) -> str:
     applied = folder.applied() if not named and isinstance(folder, StateFolder) else None
     if applied is not None:
         return applied
-    return read_regular(named or os.environ.get("NOIDLB_FILE", DEFAULT_FILE), MAX_SIZE).decode("utf-8-sig")
+    return read_text(named or os.environ.get("NOIDLB_FILE", DEFAULT_FILE))

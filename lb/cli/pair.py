@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,17 +11,16 @@ import click
 from noidchecks.status.text import printable
 
 from ..config.load import load
-from ..config.pair import Node, Pair
+from ..doctor.finding import FAULT, OK, WARN, Finding
+from ..doctor.takeover import look_at
 from ..farm import FarmError
-from ..finding import FAULT, OK, WARN, Finding
 from ..nft.run import KernelError, find, run
-from ..pair.check import look_at
 from ..pair.files import ForeignFileError, PathError, files_of, write_files
 from ..role import DEFAULT_RUN
 from ..service.state import StateError
-from .names import node_names
+from ..service.verbs import find as find_named
+from .names import DEFAULT_FILE, node_names
 
-DEFAULT_FILE = "/etc/noidlb/farms.toml"
 DEFAULT_FOLDER = "/etc/noidlb/pair"
 _DONE, _FOUND = 0, 1
 
@@ -60,7 +58,7 @@ def pair(
     if name is None and not check:
         raise click.UsageError("name the node with --node, or ask with --check or --hash")
     if name is not None:
-        node = _find(both, name)
+        node = find_named(both.nodes, name, "there is no node")
         if out is None:
             raise click.UsageError("name the folder for the files with --out")
         folder = out.resolve()
@@ -95,18 +93,6 @@ def pair_folders(command: Command) -> Command:
         "--pair-dir", default=DEFAULT_FOLDER, show_default=True, type=path, help="The --out of pair."
     )
     return written(run_option(command))
-
-
-def _find(both: Pair, name: str) -> Node:
-    node = both.node(name)
-    if node is None:
-        known = [one.name for one in both.nodes]
-        near = get_close_matches(name[:63], known, n=1)
-        raise click.UsageError(
-            f"there is no node {name!r}"
-            + (f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
-        )
-    return node
 
 
 def _keepalived(folder: Path) -> Finding:

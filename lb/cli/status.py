@@ -15,13 +15,14 @@ from ..nft import conntrack, fullness, nft as kernel
 from ..nft.marks import Marks
 from ..nft.run import KernelError
 from ..role import Role, read_role
-from ..service.operation import current, named, read_words
+from ..service.direct import current, read_words
 from ..service.state import StateError, StateFolder
+from ..service.verbs import find
 from ..status import FarmStatus, from_document, survey, to_json
-from ..status_table import terminal, to_table
 from .guard import other_file_option, socket_option, speak, state_option
 from .names import farm_names
 from .pair import run_option
+from .status_table import terminal, to_table
 
 
 @click.command()
@@ -81,7 +82,7 @@ def _show_status(
     else:
         statuses, remark = from_document(answer["status"]), ""
     role, digest = read_role(run_dir), _digest(folder, file)
-    statuses = statuses if farm is None else (named(statuses, farm),)
+    statuses = statuses if farm is None else (find(statuses, farm),)
     if as_json:
         click.echo(to_json(statuses, role, digest))
         return

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
 
+from ..config.mark_layout import layout_of
 from ..farm import Farm, IPAddress
-from ..finding import FAULT, WARN, Finding, some
-from ..mark_layout import layout_of
+from .finding import FAULT, WARN, Finding, some
 from .packet_path import Done, Drop, lead
 from .probe_packets import NEW, Way, packets
 from .rules import Chain, Rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
-from ..finding import FAULT, WARN, Finding
+from .finding import FAULT, WARN, Finding
 from .packet import Packet
 from .packet_path import Done, lead
 from .probe_packets import Way, packets

@@ -14,13 +14,13 @@ from noidchecks import __version__
 from ..config.load import Configuration
 from ..config.pair import Node, Pair
 from ..farm import Farm, IPAddress
-from ..finding import FAULT, NOTE, OK, WARN, Finding
+from ..nft.host import source_of
 from ..nft.run import KernelError, find, run
-from ..pair.check import look_at
 from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
 from ..pair.files import SIGN
-from ..pair.node import this_node
 from ..role import Role, read_role
+from .finding import FAULT, NOTE, OK, WARN, Finding
+from .takeover import look_at
 
 _TIMEOUT = 10.0
 _COUNTERS = {
@@ -29,7 +29,9 @@ _COUNTERS = {
     "errors": re.compile(r"(\d+) Error send"),
     "lost": re.compile(r"(\d+) Lost msgs"),
 }
-_LOOSE = "what a take-over has lost hangs instead of being reset; set it to 0, once the module nf_conntrack is loaded"
+_LOOSE = (
+    "connections lost in a take-over hang instead of being reset; set it to 0 after the module nf_conntrack is loaded"
+)
 _SLOW = f"a take-over can leave IPv6 clients without service for that long; set it to {SOLICIT_AGAIN}"
 
 
@@ -66,6 +68,16 @@ def examine_pair(
     yield _clock(root)
 
 
+def is_here(address: IPAddress) -> bool:
+    """Tells whether an address is this machine's."""
+    return source_of(address) == str(address)
+
+
+def this_node(pair: Pair, is_here: Callable[[IPAddress], bool]) -> Node | None:
+    """Returns the node that has any of its addresses on this machine."""
+    return next((one for one in pair.nodes if any(map(is_here, one.addresses))), None)
+
+
 def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:
     moving = {one for farm in farms for one in (*farm.vip, *farm.source)}
     here = {one for one in moving if is_here(one)}
@@ -94,7 +106,7 @@ def _files(folder: Path, digest: str) -> Iterator[Finding]:
             yield Finding(WARN, name, f"{path}: {error.strerror}: noidlb pair writes it")
             continue
         if SIGN not in head:
-            yield Finding(WARN, name, f"{path} was not written by noidlb pair: nobody knows whether it fits the farms")
+            yield Finding(WARN, name, f"{path} was not written by noidlb pair, so it may not match the farms")
         elif digest not in head:
             yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
         else:
@@ -127,7 +139,7 @@ def judge_counters(code: int, text: str) -> Finding:
         return Finding(FAULT, "synchronization", "conntrackd does not answer: no session survives a take-over")
     shown = ", ".join(f"{number} {name}" for name, number in found.items())
     if not found["received"]:
-        return Finding(FAULT, "synchronization", f"{shown}: nothing has ever come from the other node")
+        return Finding(FAULT, "synchronization", f"{shown}: no message has arrived from the other node")
     if found["errors"] or found["lost"]:
         return Finding(WARN, "synchronization", f"{shown} since conntrackd started: is the link or a buffer too small?")
     return Finding(OK, "synchronization", shown)
@@ -149,5 +161,7 @@ def _clock(root: Path) -> Finding:
     if (root / "run/systemd/timesync/synchronized").exists():
         return Finding(OK, "clock", "is synchronized")
     return Finding(
-        NOTE, "clock", "systemd-timesyncd does not keep it; whatever does, the nodes' logs are compared by time"
+        NOTE,
+        "clock",
+        "not synchronized by systemd-timesyncd: have another program do so, or the nodes' logs cannot be compared",
     )

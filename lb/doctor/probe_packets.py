@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..config.mark_layout import FEW
 from ..farm import Farm, IPAddress, Protocol
-from ..mark_layout import FEW
 from .packet import ABSENT, Packet
 from .rules import Chain
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 _TABLE = re.compile(r"table (\S+) (\S+) \{")
 _CHAIN = re.compile(r"\tchain (\S+) \{")
 _HOOK = re.compile(
-    r"\t\ttype (\S+) hook (\S+)(?: devices? (?:=? ?\{ ?)?(.*?)(?: ?\})?)? priority (-?\d+);(?: policy (\w+);)?"
+    r"\t\ttype (\S+) hook (\S+)(?: devices? (?:=? ?\{ ?)?.*?(?: ?\})?)? priority (-?\d+);(?: policy (\w+);)?"
 )
 _TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
 VERDICTS = frozenset({"accept", "drop", "reject", "return", "jump", "goto", "queue", "continue"})
@@ -119,7 +119,6 @@ class Chain:
     name: str
     type: str = ""
     hook: str = ""
-    device: str = ""
     priority: int = 0
     policy: str = "accept"
     rules: list[Rule] = field(default_factory=list)
@@ -154,8 +153,8 @@ def parse_ruleset(text: str) -> list[Chain]:
         elif line == "\t}":
             chain = None
         elif chain is not None and (hook := _HOOK.match(line)):
-            chain.type, chain.hook, chain.device = hook[1], hook[2], (hook[3] or "").strip('"')
-            chain.priority, chain.policy = int(hook[4]), hook[5] or "accept"
+            chain.type, chain.hook = hook[1], hook[2]
+            chain.priority, chain.policy = int(hook[3]), hook[4] or "accept"
         elif chain is not None and line.startswith("\t\t") and not line.startswith(("\t\tcomment ", "\t\tflags ")):
             chain.rules.append(Rule(line.strip(), tuple(_clauses(_TOKEN.findall(line)))))
     return [one for one in found if (one.family, one.table) not in dormant]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..farm import Conditions, Farm
-from ..nft import conntrack, nft as kernel
+from ..nft import conntrack
 from ..nft.compile import compile_farm, compile_table
 from ..nft.flows import Ending, ending_of
 from ..nft.listing import Snapshot
@@ -48,7 +48,9 @@ class NftApplier:
         generation_of: Callable[[], int | None] = generation,
         role_of: Callable[[], Role] = read_role,
         notices: Notices | None = None,
+        end: Callable[[Ending], int] = conntrack.end,
     ) -> None:
+        self._end = end
         self._session = session or NftSession()
         self._role_of = role_of
         self._generation_of = generation_of
@@ -66,7 +68,7 @@ class NftApplier:
 
     def read(self) -> Snapshot | None:
         """Reads the kernel's table; raises KernelError."""
-        return kernel.read()
+        return self._session.read()
 
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
         """Changes the table to what farms and conditions want, in the smallest transactions.
@@ -120,7 +122,7 @@ class NftApplier:
 
     def _whole(self, conditions: Conditions) -> tuple[Sequence[str], Ending]:
         """Returns the transactions from the kernel's table to the wanted one, and the flows that end with them."""
-        change = compare(kernel.read(), compile_table(self._farms, conditions, self._stopped))
+        change = compare(self._session.read(), compile_table(self._farms, conditions, self._stopped))
         return change.batches, ending_of(change.old, change.new, cuts=self._cuts())
 
     def _parts(self, known: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
@@ -151,6 +153,6 @@ class NftApplier:
             # On the standby node of a pair, flows are copies of the active node's, which ends them itself.
             self._ending = Ending()
         try:
-            return conntrack.end(self._ending), ""
+            return self._end(self._ending), ""
         except KernelError as error:
             return 0, str(error)

@@ -18,13 +18,12 @@ All calls that change the kernel run in one thread (worker.py), so that a slow n
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from ..events import Event, EventLog
+from ..events import EventLog
 from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
@@ -70,12 +69,12 @@ class Reconciler:
     """
 
     def __init__(
-        self, farms: tuple[Farm, ...], words: Overrides, *, applier: Applier, events: EventLog, count: Count
+        self, farms: tuple[Farm, ...], overrides: Overrides, *, applier: Applier, events: EventLog, count: Count
     ) -> None:
         self.transactions = 0
         self.failed = 0
         self.failure: KernelError | None = None
-        self._farms, self._words = farms, words
+        self._farms, self._overrides = farms, overrides
         self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
         self._applier = applier
         self._events = events
@@ -108,12 +107,12 @@ class Reconciler:
             self.worker.close()
 
     def configure(
-        self, farms: tuple[Farm, ...], words: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
+        self, farms: tuple[Farm, ...], overrides: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
     ) -> None:
         """Replaces farms, overrides and health, and requests all farms."""
         if farms is not self._farms:
             self.present = self.standing()
-        self._farms, self._words, self._watches = farms, words, watches
+        self._farms, self._overrides, self._watches = farms, overrides, watches
         names = {farm.name for farm in farms}
         self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
         self._merged = {name: one for name, one in self._merged.items() if name in names}
@@ -155,7 +154,7 @@ class Reconciler:
             except KernelError as error:
                 self.failed += 1
                 self.failure = error
-                self._tell("apply-failed", reason=str(error))
+                self._events.report("apply-failed", str(error))
                 self._settle_waiters()
                 self._hurry.clear()
                 # Request the same farms again, together with those that change meanwhile.
@@ -175,7 +174,7 @@ class Reconciler:
             # configure() may have set present before this first reading, and is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
-        farms, stopped = self._farms, self._words.stopped_of(self._farms)
+        farms, stopped = self._farms, self._overrides.stopped_of(self._farms)
         for farm in farms:
             if farm.name in dirty:
                 self._merge(farm)
@@ -183,14 +182,15 @@ class Reconciler:
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
-            self._tell("applied", reason=f"{applied.transactions} transactions after {after}")
+            plural = "" if applied.transactions == 1 else "s"
+            self._events.report("applied", f"{applied.transactions} transaction{plural} after {after}")
         if applied.trouble:
-            self._tell("apply-failed", reason=applied.trouble)
+            self._events.report("apply-failed", applied.trouble)
 
     def _merge(self, farm: Farm) -> None:
         loop = asyncio.get_running_loop()
         verdicts = verdicts_of(farm, self._watches)
-        merged = merge(farm, self._words, verdicts, self.present, loop.time(), balance=self.shares.get(farm.name))
+        merged = merge(farm, self._overrides, verdicts, self.present, loop.time(), balance=self.shares.get(farm.name))
         before = self._merged.get(farm.name)
         self._conditions.update(merged.conditions)
         self._merged[farm.name] = merged
@@ -201,7 +201,7 @@ class Reconciler:
         for _, backend, _ in sorted(merged.floored - (before.floored if before else frozenset())):
             floor = farm.guardian.min_backends if farm.guardian else 0
             reason = f"stays in service though it fails: min-backends is {floor}"
-            self._tell("floor", farm=farm.name, backend=backend, reason=reason)
+            self._events.report("floor", reason, farm=farm.name, backend=backend)
 
     async def _pause(self, until: float) -> None:
         """Waits until a time of the loop's clock, or until settle() is called."""
@@ -250,7 +250,7 @@ class Reconciler:
                 # Not in the worker thread: a change must not wait for the listing of a million flows.
                 counts = await asyncio.to_thread(self._count)
             except KernelError as error:
-                self._tell("apply-failed", reason=str(error))
+                self._events.report("apply-failed", str(error))
                 continue
             marks = Marks(self._farms)
             counts = marks.flows(counts)
@@ -268,6 +268,3 @@ class Reconciler:
     def _is_serving(self, farm: str, backend: str) -> bool:
         condition = self._conditions.get((farm, backend))
         return condition is not None and condition.state is BackendState.UP
-
-    def _tell(self, kind: str, *, farm: str = "", backend: str = "", reason: str = "") -> None:
-        self._events.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))

@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from itertools import takewhile
 from typing import Any
 
-from ..mark_layout import Layout
+from ..config.mark_layout import Layout
 from .shape import Shape, shape_of
 from .skeleton import REMEMBER, TABLE, VERSION, pick_chain, remember_chains, skeleton, sticky_chain
 from .table import MAPS, SETS, Table

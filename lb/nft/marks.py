@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
 
+from ..config.mark_layout import Layout, layout_of
 from ..farm import MAX_BACKENDS, Farm
-from ..mark_layout import Layout, layout_of
 
 # 64 round-robin counters; with more farms, some share one.
 LANES = 64

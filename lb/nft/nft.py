@@ -180,6 +180,10 @@ class NftSession:
         if answer.strip():
             raise KernelError(_explain(Answer(1, b"", answer)))
 
+    def read(self) -> Snapshot | None:
+        """Reads the noidlb table as read() does, by an nft of its own."""
+        return read()
+
     def close(self) -> None:
         """Ends nft; the table stays as it is."""
         process, self._process = self._process, None

@@ -44,7 +44,7 @@ programs may save and restore whole marks in between.
 
 from __future__ import annotations
 
-from ..mark_layout import Layout
+from ..config.mark_layout import Layout
 
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..mark_layout import Layout
+from ..config.mark_layout import Layout
 from .skeleton import TABLE, skeleton
 
 # In the order of additions: a map stands behind those that packets reach through it.

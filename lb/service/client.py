@@ -10,7 +10,7 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from ..guardian.lock import GuardError, holder
-from .request import Answer, Request, RequestError
+from .protocol import Answer, Request, RequestError
 
 # The status of 5,000 farms is 10 MB.
 _MAX_ANSWER = 256 << 20

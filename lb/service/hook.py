@@ -112,7 +112,7 @@ class Hook:
             return
         more = f" (and {self._untold} failures more since the last one that was told)" if self._untold else ""
         self._reported, self._untold = now, 0
-        self._events.add(Event(time=time.time(), kind="hook-failed", reason=f"{reason}{more}"))
+        self._events.report("hook-failed", f"{reason}{more}")
 
 
 def _environment(event: Event) -> dict[str, str]:

@@ -7,16 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
-import click
-
 from ..events import EventLog, to_dict
-from ..farm import BackendState, FarmError
+from ..farm import FarmError
 from ..nft.run import KernelError
 from ..status import VERSION, FarmStatus, backend_document, farm_document
-from .operation import find_farm
+from .operations import Operations
 from .paced import paced
-from .request import Answer, Request, RequestError, Written
-from .running import Operations
+from .protocol import Answer, Request, RequestError, Written
+from .verbs import VERBS, find, flag_in, name_in
 
 _MOST_EVENTS = 1000
 
@@ -37,9 +35,7 @@ class RequestHandler:
         self._verbs: dict[str, Callable[[Request], Awaitable[Answer | Written]]] = {
             "status": self._status,
             "diff": self._diff,
-            "say": self._say,
-            "stop": self._stop,
-            "start": self._start,
+            **dict.fromkeys(VERBS, self._operate),
             "events": self._recent,
             "reload": self._reread,
         }
@@ -52,8 +48,6 @@ class RequestHandler:
             raise RequestError(f"do must be one of {', '.join(self._verbs)}")
         try:
             return await known(request)
-        except click.UsageError as error:
-            raise RequestError(error.format_message()) from None
         except FarmError as error:
             raise RequestError(str(error)) from None
         except KernelError as error:
@@ -69,34 +63,21 @@ class RequestHandler:
         found, lines = await self._running.diff(text)
         return {"found": found, "lines": lines}
 
-    async def _say(self, request: Request) -> Answer:
-        farm, backend = _name(request, "farm"), _name(request, "backend")
-        try:
-            state = BackendState(request.get("state"))
-        except ValueError:
-            raise RequestError(f"state must be one of {', '.join(one.value for one in BackendState)}") from None
-        if farm is None or backend is None:
-            raise RequestError("farm and backend must be given")
-        return {"lines": await self._running.say(farm, backend, state, cut=_flag(request, "cut"))}
-
-    async def _stop(self, request: Request) -> Answer:
-        return {"lines": await self._running.stop(_name(request, "farm"), cut=_flag(request, "cut"))}
-
-    async def _start(self, request: Request) -> Answer:
-        return {"lines": await self._running.start(_name(request, "farm"))}
+    async def _operate(self, request: Request) -> Answer:
+        return {"lines": await self._running.operate(request)}
 
     async def _recent(self, request: Request) -> Written:
-        farm, backend, limit = _name(request, "farm"), _name(request, "backend"), request.get("limit", 100)
+        farm, backend, limit = name_in(request, "farm"), name_in(request, "backend"), request.get("limit", 100)
         if not isinstance(limit, int) or isinstance(limit, bool) or not 0 <= limit <= _MOST_EVENTS:
             raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
         found = self._events.recent(farm, backend, limit) if limit else []
         if not found and farm is not None:
             # Events of a farm that there is no more are shown; of one that never was there are none.
-            find_farm(self._running.farms, farm)
+            find(self._running.farms, farm)
         return Written(await paced(_listed(b'{"ok": true, "events": [', map(to_dict, found), b"]}\n")))
 
     async def _reread(self, request: Request) -> Answer:
-        return {"lines": await self._reload(cut=_flag(request, "cut"))}
+        return {"lines": await self._reload(cut=flag_in(request, "cut"))}
 
 
 def _status_lines(statuses: Iterable[FarmStatus]) -> Iterator[bytes]:
@@ -119,17 +100,3 @@ def _listed(head: bytes, items: Iterable[object], tail: bytes) -> Iterator[bytes
         yield comma + json.dumps(item).encode()
         comma = b", "
     yield tail
-
-
-def _name(request: Request, key: str) -> str | None:
-    value = request.get(key)
-    if value is not None and not (isinstance(value, str) and 1 <= len(value) <= 63):
-        raise RequestError(f"{key} must be a name of 1 to 63 characters")
-    return value
-
-
-def _flag(request: Request, key: str) -> bool:
-    value = request.get(key, False)
-    if not isinstance(value, bool):
-        raise RequestError(f"{key} must be true or false")
-    return value

@@ -16,7 +16,7 @@ from noidchecks.status.text import printable
 
 from ..events import Event, EventLog, to_dict
 from ..guardian.lock import GuardError
-from .request import MAX_REQUEST, Answer, Request, RequestError, Written
+from .protocol import MAX_REQUEST, Answer, Request, RequestError, Written
 
 _CLIENTS = 64
 _IDLE = 10.0

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import resource
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,21 +22,22 @@ from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
-from ..nft import host as modules, nft as kernel
+from ..nft import nft as kernel
 from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import DEFAULT_RUN, Role, read_role
 from .hook import Hook
 from .http import MetricsServer
-from .keeper import StateStore
 from .metrics import MetricsSnapshot
+from .operations import Operations
 from .pages import Pages
 from .requests import RequestHandler
-from .running import Operations, count
 from .server import ControlServer
 from .state import StateError, StateFolder
+from .state_store import StateStore
 from .systemd import Notifier
+from .verbs import load_modules, size_of
 
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
 _BEAT = 10.0
@@ -98,9 +98,9 @@ class Service:
             _raise_descriptors()
             words = self._words().about(farms)
             self._load_modules(farms)
-            keeper = StateStore(self._options.folder, self._events)
+            store = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, words, applier=self._applier, events=self._events)
-            running = self._running = Operations(guardian, keeper, self._events, configuration, words)
+            running = self._running = Operations(guardian, store, self._events, configuration, words)
             stack.push_async_callback(running.close)
             desk = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, desk.answer, self._events)
@@ -111,7 +111,7 @@ class Service:
             stack.push_async_callback(self._pages.close)
             stack.push_async_callback(self._close_metrics)
             await self._set(settings)
-            stack.push_async_callback(keeper.close)
+            stack.push_async_callback(store.close)
             self._events.subscribe(self._take)
             with self._signals():
                 return await self._guard(guardian, running)
@@ -135,12 +135,12 @@ class Service:
             except Exception as error:
                 file, why = self._options.file, str(error)
                 where = why if why.startswith(file) else f"{file}: {why}"
-                self._tell("reload-failed", f"{where}; the farms stay as they were")
+                self._events.report("reload-failed", f"{where}; the farms stay as they were")
                 raise
             else:
                 self._load_modules(configuration.farms)
                 await self._set(self._options.over(configuration.settings))
-                self._tell("reload", f"{self._options.file}: {count(configuration.farms)}")
+                self._events.report("reload", f"{self._options.file}: {size_of(configuration.farms)}")
                 return await running.adopt(configuration, cut=cut)
             finally:
                 self._notifier.ready()
@@ -150,10 +150,10 @@ class Service:
         watching.add_done_callback(lambda _: self._ended.set())
         # Until it has begun there is nothing to settle.
         await asyncio.sleep(0)
-        self._tell("start", f"{self._options.file}: {count(running.farms)}")
+        self._events.report("start", f"{self._options.file}: {size_of(running.farms)}")
         if stopped := sorted(running.words.stopped_of(running.farms)):
             which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
-            self._tell("note", f"{which}, and refuse their clients: noidlb start lets them serve")
+            self._events.report("note", f"{which}, and refuse their clients: noidlb start lets them serve")
         beating = asyncio.create_task(self._beat(watching, running))
         beginning = asyncio.create_task(self._begin(guardian, running))
         await self._ended.wait()
@@ -161,7 +161,9 @@ class Service:
         for task in (beginning, beating, *self._reloads):
             task.cancel()
         failure = watching.exception() if watching.done() and not watching.cancelled() else None
-        self._tell("stop", f"the guardian has failed: {_cause(failure)}" if failure else "the table stays as it is")
+        self._events.report(
+            "stop", f"the guardian has failed: {_cause(failure)}" if failure else "the table stays as it is"
+        )
         watching.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await watching
@@ -188,7 +190,7 @@ class Service:
         if beginning and configuration.text == self._options.folder.applied():
             # What is missing since must not keep the farms from being served: their backends stay as they are.
             for complaint in complaints(configuration.farms):
-                self._tell("note", f"cannot be checked: {complaint}")
+                self._events.report("note", f"cannot be checked: {complaint}")
         else:
             require_usable(configuration.farms)
         return configuration
@@ -201,15 +203,15 @@ class Service:
         except StateError as error:
             # The disk may be full, which is no reason to leave the farms alone; but the words must be readable.
             words = folder.words()
-            self._tell("save-failed", str(error))
+            self._events.report("save-failed", str(error))
         for warning in folder.warnings:
-            self._tell("note", warning)
+            self._events.report("note", warning)
         folder.warnings.clear()
         return words
 
     def _load_modules(self, farms: tuple[Farm, ...]) -> None:
-        for name in modules.load(modules.nat_helpers(farms)):
-            self._tell("note", f"the kernel lacks {name}, so data connections will fail: modprobe {name}")
+        for complaint in load_modules(farms):
+            self._events.report("note", complaint)
 
     async def _set(self, settings: Settings) -> None:
         self._hook.configure(settings.hook, settings.hook_timeout)
@@ -223,7 +225,7 @@ class Service:
             await server.open(*settings.endpoint)
         except GuardError as error:
             # The farms matter more.
-            self._tell("metrics-failed", str(error))
+            self._events.report("metrics-failed", str(error))
             return
         self._metrics, self._endpoint = server, settings.endpoint
         self._pages.start()
@@ -289,9 +291,6 @@ class Service:
         # Whatever is wrong has become an event.
         with suppress(Exception):
             await self.reload()
-
-    def _tell(self, kind: str, reason: str) -> None:
-        self._events.add(Event(time=time.time(), kind=kind, reason=reason))
 
 
 def _raise_descriptors() -> None:

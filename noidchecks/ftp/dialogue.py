@@ -201,5 +201,5 @@ def _secure(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dia
         name, verify=settings.verify, ca_file=settings.ca_file, minimum=settings.tls_min, pins=settings.tls_pins
     )
     layer = yield from start_tls(stream, tls)
-    if settings.certificate_days is not None:
+    if settings.reads_certificate:
         findings.tls = layer.facts(settings.gate)

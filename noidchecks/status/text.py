@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # Nagios keeps 8192 bytes of output, performance data included.
 LIMIT = 4000
+# Bytes of a status line, performance data included, without its end: of a plugin that has exited already, a worker of
+# Nagios 4 reads 4096 bytes and leaves the rest.
+LINE = 4095
 MASK = "****"
 # A mask in place of a shorter secret would reveal it: the text around it is guessable.
 _SHORT = 4
@@ -40,6 +43,12 @@ def printable(raw: bytes | str, limit: int = LIMIT) -> str:
         f"< {part}" if part[:1].isalnum() or part[:1] in ("_", "/", "!") else f"<{part}" for part in parts[1:]
     )
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
+
+
+def shortened(text: str, limit: int) -> str:
+    """Returns the text in at most limit bytes of UTF-8."""
+    raw = text.encode(errors="backslashreplace")
+    return text if len(raw) <= limit else raw[: limit - 3].decode(errors="ignore") + "..."
 
 
 def _escape(char: str) -> str:
@@ -118,7 +127,3 @@ def _bytes(text: bytes | str) -> bytes:
             char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")
             for char in text
         )
-
-
-def _byte(char: str) -> bytes:
-    return char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")

@@ -24,15 +24,7 @@ from tests.support.ftp_command_line import probe
         (["-H", "h", "", "-p", "99"], {"host": "h", "port": 21}),
         (["-H", "h", "stray", "words"], {"host": "h", "show_host": True}),
         (["-Hh", "-p22", "-jw1"], {"host": "h", "port": 22, "jail": True, "warning": Range(0, 1)}),
-        (["-H", "h", "-p", "22100 "], {"port": 22100}),
         (["--hostname=h", "--po", "7", "--ti", "5"], {"host": "h", "port": 7, "timeout": 5}),
-        (["-H", "h", "-wt", "300", "-ct", "600", "-to", "3"],
-         {"warning": Range(0, 300), "critical": Range(0, 600), "timeout": 3}),
-        (["-H", "h", "-w 5 -c 10"], {"warning": Range(0, 5), "critical": None}),
-        (["-H", "h", "-w", "1:2", "-c", "@3:4"], {"warning": Range(1, 2), "critical": Range(3, 4, inside=True)}),
-        (["-H", "h", "-w", "-1"], {"warning": Range(float("-inf"), -1)}),
-        (["-H", "h", "-t", "5:UNKNOWN"], {"timeout": 5, "timeout_state": State.UNKNOWN}),
-        (["-H", "h", "--timeout-state", "warning"], {"timeout_state": State.WARNING}),
         (["-H", "h", "-r", "okay", "-M", "critical"], {"refuse_state": State.OK, "mismatch_state": State.CRITICAL}),
         (["-H", "h", "-s", "HELP\\r\\n"], {"send": b"HELP\\r\\n"}),
         (["-H", "h", "-E", "-s", "HE\\tLP\\\\x\\q\\r\\n"], {"send": b"HE\tLP\\xq\r\n"}),
@@ -67,24 +59,11 @@ def test_words_become_settings(words: list[str], expected: dict[str, Any]) -> No
     [
         ([], "No arguments found"),
         (["-X"], "invalid option -- 'X'"),
-        (["-H"], "option requires an argument -- 'H'"),
-        (["--nosuch"], "unrecognized option '--nosuch'"),
         (["--jail=yes"], "option '--jail' doesn't allow an argument"),
         (["--h"], "option '--h' is ambiguous; possibilities: '--help' '--hostname'"),
         (["--warn", "5"], "option '--warn' is ambiguous; possibilities: '--warning' '--warning-codes'"),
-        (["-p", "abc"], "Port must be a positive integer"),
-        (["-p", "0"], "Port must be a positive integer"),
-        (["-p", "-5"], "Port must be a positive integer"),
-        (["-p", "1.5"], "Port must be a positive integer"),
-        (["-p", "99999"], "Port must be a positive integer, at most 65535"),
-        (["-p", "٢١"], "Port must be a positive integer"),
         (["-t", "0"], "Timeout interval must be a positive integer"),
         (["-t", "1.5"], "Timeout interval must be a positive integer"),
-        (["-t", "5:MAYBE"], "Timeout state must be one of ok, warning, critical, unknown: MAYBE"),
-        (["-w", "abc"], "Warning threshold must be a number of seconds or a range: abc"),
-        (["-c", "20:10"], "Critical threshold must be a number of seconds or a range: 20:10"),
-        (["-w", ""], "Warning threshold must be a number of seconds or a range: "),
-        (["-w", "nan"], "Warning threshold must be a number of seconds or a range: nan"),
         (["-r", "OK"], "Refuse must be one of ok, warn, crit"),
         (["-M", "unknown"], "Mismatch must be one of ok, warn, crit"),
         (["-m", "0"], "Maxbytes must be a positive integer"),
@@ -96,9 +75,6 @@ def test_words_become_settings(words: list[str], expected: dict[str, Any]) -> No
         (["-S", "--starttls"], "--starttls and -S exclude each other: TLS is either explicit or implicit"),
         (["-S", "--ca-file", "/nonexistent"], "Cannot read CA file /nonexistent: No such file or directory"),
         (["--ca-file", "/etc/passwd"], "A CA file is only used to verify the certificate (--verify)"),
-        (["--output-format", "xml"], "Invalid output format: xml"),
-        (["--source", "eth0"], "Source address must be an IPv4 or IPv6 address: eth0"),
-        (["-6", "--source", "127.0.0.1"], "Source address 127.0.0.1 is not of the address family asked for"),
     ],
 )
 def test_impossible_words_are_one_clear_line(words: list[str], message: str) -> None:
@@ -116,14 +92,6 @@ def test_a_path_that_is_too_long_is_told_as_by_the_c_plugin() -> None:
     with pytest.raises(UsageError):
         probe(*words)
     assert run("check_ftp", ["check_ftp", *words]) == (3, "Supplied path too long unix domain socket")
-
-
-def test_an_earlier_bad_value_wins_over_help_and_help_over_a_later_one() -> None:
-    assert run("check_ftp", ["check_ftp", "-p", "x", "-h"])[1].startswith("check_ftp: Port")
-    code, text = run("check_ftp", ["check_ftp", "-h", "-p", "x"])
-    assert code == 3
-    assert text.startswith("check_ftp v")
-    assert "--starttls" in text
 
 
 def test_a_probe_checks_its_values_also_without_a_command_line() -> None:

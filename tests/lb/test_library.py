@@ -10,7 +10,8 @@ import pytest
 from noidlb.farm import BackendState
 from noidlb.guardian import lock
 
-from tests.support.lb.guardians import FTP, Kernel, watched
+from tests.support.lb.fake_nft import FakeKernel
+from tests.support.lb.guardians import FTP, watched
 from tests.support.lb.waiting import until
 from tests.support.peers import Peer
 
@@ -27,7 +28,7 @@ def test_other_names_are_not() -> None:
 
 
 async def test_a_guardian_needs_farms_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = Kernel()
+    kernel = FakeKernel()
     monkeypatch.setattr("noidlb.guardian.guardian.NftApplier", lambda: kernel)
     with Peer(FTP) as peer:
         guardian = noidlb.Guardian(noidlb.Configuration((watched(peer.port),)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import Command, FtpProbe, Range, SshProbe, State, TftpProbe, UsageError
-from noidchecks.address import AF_INET, AF_INET6
 from noidchecks.plugin.common import Given, integer, port, state, threshold
 from noidchecks.plugin.getopt import Option
-from noidchecks.plugin.plugin import PLUGINS, InformationWanted, Plugin, parse, plugin_of
+from noidchecks.plugin.plugin import PLUGINS, Plugin, parse, plugin_of
 
 PROBES = {"check_ftp": FtpProbe, "check_tftp": TftpProbe, "check_ssh": SshProbe, "check_sftp": SshProbe}
 
@@ -115,49 +114,6 @@ def test_a_state_is_read_by_its_name() -> None:
         state("x", "Timeout state")
 
 
-@pytest.mark.parametrize(
-    ("words", "settings"),
-    [
-        (["-4"], {"family": AF_INET}),
-        (["-4", "-6"], {"family": AF_INET6}),
-        (["--use-ipv6", "--use-ipv4"], {"family": AF_INET}),
-        (["--source", "127.0.0.2"], {"source": "127.0.0.2"}),
-        (["-t", "3"], {"timeout": 3}),
-        (["-to", "3"], {"timeout": 3}),
-        (["-t", "3:unknown"], {"timeout": 3, "timeout_state": State.UNKNOWN}),
-        (["-t", "3", "--timeout-state", "warn"], {"timeout": 3, "timeout_state": State.WARNING}),
-        (["-w", "1", "-c", "2:"], {"warning": Range(0, 1), "critical": Range(2)}),
-        (["-wt", "300", "-ct", "600"], {"warning": Range(0, 300), "critical": Range(0, 600)}),
-        (["-w", "1", "-w", "2"], {"warning": Range(0, 2)}),
-        (["--phases"], {"show_phases": True}),
-    ],
-)
-def test_common_options_become_settings_of_the_probe(words: list[str], settings: dict[str, object]) -> None:
-    assert ftp(*words) == FtpProbe("localhost", **settings)  # type: ignore[arg-type]  # a table of any settings
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["-t", "0"], "Timeout interval must be a positive integer"),
-        (["-t", "-1"], "Timeout interval must be a positive integer"),
-        (["-t", "1.5"], "Timeout interval must be a positive integer"),
-        (["-t", "abc"], "Timeout interval must be a positive integer"),
-        (["-t", ":ok"], "Timeout interval must be a positive integer"),
-        (["-t", "3:"], "Timeout state must be one of ok, warning, critical, unknown: "),
-        (["-t", "3:bad"], "Timeout state must be one of ok, warning, critical, unknown: bad"),
-        (["--timeout-state", "bad"], "Timeout state must be one of ok, warning, critical, unknown: bad"),
-        (["-c", "x"], "Critical threshold must be a number of seconds or a range: x"),
-        (["--output-format", "xml"], "Invalid output format: xml"),
-        (["--output-format", "x\ny"], "Invalid output format: x y"),
-    ],
-)
-def test_wrong_values_are_named(words: list[str], message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        ftp(*words)
-    assert str(caught.value) == message
-
-
 @pytest.mark.parametrize("word", ["--extra-opt", "--extra-opt=section", "--extra", "--ext=x@/nowhere"])
 def test_extra_opts_that_are_not_spelt_out_are_not_ignored(word: str) -> None:
     """They are read before the options are, so that an abbreviation would never be."""
@@ -171,27 +127,6 @@ def test_extra_opts_that_are_not_spelt_out_are_not_ignored(word: str) -> None:
 )
 def test_abbreviations_that_the_c_plugin_understands_are_understood(word: str, settings: dict[str, object]) -> None:
     assert ftp(word, "3") == FtpProbe("localhost", **settings)  # type: ignore[arg-type]  # a table of any settings
-
-
-@pytest.mark.parametrize("name", ["multi-line", "json", "JSON"])
-def test_output_format_and_verbose_are_of_the_command(name: str) -> None:
-    probe = FtpProbe("localhost")
-    assert parse(["check_ftp", "-H", "localhost", "--output-format", name]) == Command(
-        probe, output_format=name.lower()
-    )
-    assert parse(["check_ftp", "-H", "localhost", "-v", "-v"]) == Command(probe, verbose=True)
-
-
-@pytest.mark.parametrize(("word", "start"), [("-h", "check_ftp v"), ("--version", "check_ftp v")])
-def test_help_and_version_stop_the_reading(word: str, start: str) -> None:
-    with pytest.raises(InformationWanted) as caught:
-        ftp(word, "-X")
-    assert str(caught.value).startswith(start)
-
-
-def test_what_stands_before_help_is_judged_first() -> None:
-    with pytest.raises(UsageError, match="Port must be"):
-        ftp("-p", "x", "-h")
 
 
 @pytest.mark.parametrize("word", ["warning", "Warn", "WARNING", "w", "1"])

@@ -9,6 +9,8 @@ from typing import ClassVar
 from noidlb.farm import Conditions, Farm
 from noidlb.guardian.applier import ApplyResult
 
+from tests.support.lb.fake_nft import FakeKernel
+
 FARMS = """\
 [farms.ftp]
 protocol = "ftp"
@@ -18,22 +20,14 @@ guardian = {}
 """
 
 
-class PlayedKernel:
-    """Takes the place of the guardian's applier: hears what to serve, and then presses Ctrl-C, as a user would."""
+class InterruptingKernel(FakeKernel):
+    """Takes the place of the guardian's applier, and presses Ctrl-C once it has served, as a user would."""
 
     told: ClassVar[list[Conditions]] = []
 
-    def read(self) -> None:
-        return None
-
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
+        result = super().apply(farms, conditions, stopped)
         assert {key[1] for key in conditions} == {"b1", "b2"}
         self.told.append(conditions)
         os.kill(os.getpid(), signal.SIGINT)
-        return ApplyResult(1)
-
-    def is_disturbed(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
+        return result

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from noidlb.cli import doctor as cli_doctor
 from noidlb.cli.main import DONE, FOUND, _run
+from noidlb.doctor.finding import FAULT, NOTE, OK, Finding
 from noidlb.farm import Farm
-from noidlb.finding import FAULT, NOTE, OK, Finding
 
 FARM = '[farms.f]\nprotocol = "ftp"\nvip = "192.0.2.1"\nbackends = [{ name = "b", address = "10.0.0.1" }]\n'
 Run = Callable[..., tuple[int, str]]

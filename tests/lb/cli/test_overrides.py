@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from noidlb.mark_layout import Layout
+from noidlb.config.mark_layout import Layout
 from noidlb.nft.table import MAPS
 
 from tests.support.lb.balancer import BOTH, ONE, Balancer

@@ -6,6 +6,7 @@ import tomllib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import noidlb.config.farms
 import noidlb.config.load
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from noidlb.config.load import from_document, load, parse
 from noidlb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protocol, Scheduler, is_name
+
+from noidchecks.regular import read_regular
 
 HERE = Path(__file__).parents[1]
 INVALID = sorted([*HERE.glob("invalid/*.toml"), *HERE.glob("invalid_pair/*.toml")])
@@ -47,12 +50,11 @@ def test_a_file_is_read_once_and_parsed_once(tmp_path: Path, monkeypatch: pytest
     )[0]
     file = tmp_path / "farms.toml"
     file.write_text(text)
-    calls: list[str] = []
-    for module, name in ((noidlb.config.load, "read_regular"), (tomllib, "loads")):
-        original = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *given, of=original, told=name: (calls.append(told), of(*given))[1])
+    read, parsed = Mock(wraps=read_regular), Mock(wraps=tomllib.loads)
+    monkeypatch.setattr(noidlb.config.load, "read_regular", read)
+    monkeypatch.setattr(tomllib, "loads", parsed)
     found = load(file)
-    assert calls == ["read_regular", "loads"]
+    assert (read.call_count, parsed.call_count) == (1, 1)
     assert found.pair is not None
     assert found.settings.metrics == "[::1]:9190"
     assert found.farms[0].source == found.pair.source

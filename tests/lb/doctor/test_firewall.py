@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from noidlb.doctor.finding import Finding
 from noidlb.doctor.firewall import examine_firewall
 from noidlb.doctor.rules import parse_ruleset
 from noidlb.farm import Farm, Protocol
-from noidlb.finding import Finding
 
 from tests.support.lb.doctor import FTP, TFTP, V4, ways
 from tests.support.lb.farms import farm

@@ -3,9 +3,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from noidlb.doctor.finding import Finding
 from noidlb.doctor.guardian import examine_guardian
 from noidlb.farm import Farm
-from noidlb.finding import Finding
 from noidlb.guard import Guard
 from noidlb.overrides import Overrides
 

@@ -5,10 +5,10 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
+from noidlb.doctor.finding import Finding
 from noidlb.doctor.listeners import Listener, examine_listeners, read_listeners
 from noidlb.doctor.routes import Local, read_addresses
 from noidlb.farm import Farm, IPAddress, Protocol
-from noidlb.finding import Finding
 
 from tests.support.lb.farms import farm
 

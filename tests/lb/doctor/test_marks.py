@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from noidlb.config.mark_layout import FEW
+from noidlb.doctor.finding import Finding
 from noidlb.doctor.marks import bits_of, examine_marks
 from noidlb.doctor.rules import Effect, parse_ruleset
-from noidlb.finding import Finding
-from noidlb.mark_layout import FEW
 
 from tests.support.lb.doctor import FTP, TFTP, ways
 

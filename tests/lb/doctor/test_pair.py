@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from noidlb.config.load import Configuration, digest_of
 from noidlb.config.pair import with_sources
 from noidlb.doctor import pair as pair_doctor
-from noidlb.doctor.pair import examine_pair, judge_counters
-from noidlb.finding import FAULT, NOTE, OK, WARN, Finding
+from noidlb.doctor.finding import FAULT, NOTE, OK, WARN, Finding
+from noidlb.doctor.pair import examine_pair, judge_counters, this_node
 from noidlb.nft.run import Answer
 from noidlb.pair.files import files_of, write_files
 
@@ -129,3 +130,8 @@ def test_a_kernel_that_asks_its_neighbours_seldom(look: Look) -> None:
 
 def test_a_kernel_that_takes_up_any_stream(look: Look) -> None:
     assert look(OWN, "backup", loose="1\n")["net.netfilter.nf_conntrack_tcp_loose"].level == WARN
+
+
+def test_a_node_is_known_by_any_of_its_addresses() -> None:
+    assert this_node(pair(), lambda one: one == ip_address("10.20.0.3")) == node(2)
+    assert this_node(pair(), lambda _: False) is None

@@ -34,8 +34,8 @@ table netdev n {
 }
 """
     base, other = parse_ruleset(text)
-    assert (base.family, base.table, base.name, base.type, base.hook, base.device, base.priority, base.policy) == (
-        "netdev", "n", "in", "filter", "ingress", "eth0", -500, "accept",
+    assert (base.family, base.table, base.name, base.type, base.hook, base.priority, base.policy) == (
+        "netdev", "n", "in", "filter", "ingress", -500, "accept",
     )  # fmt: skip
     assert str(base) == "table netdev n, chain in"
     assert other.hook == ""

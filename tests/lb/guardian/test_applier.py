@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 from noidlb.farm import BackendState, Condition, Conditions, Farm, Protocol
 from noidlb.guard import Guard
 from noidlb.guardian.applier import ApplyResult, NftApplier
-from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
-from noidlb.nft.nft import KernelError, NftSession
-from noidlb.nft.notices import Notice, Notices
-from noidlb.nft.skeleton import VERSION
+from noidlb.nft.nft import KernelError
+from noidlb.nft.notices import Notice
 from noidlb.role import Role
 
+from tests.support.lb.fake_nft import FakeNft, FakeNotices
 from tests.support.lb.farms import farm
 from tests.support.lb.programs import Played
 
@@ -27,54 +24,20 @@ FARMS = (FTP, CUT, TFTP)
 NONE: frozenset[str] = frozenset()
 
 
-class Told:
-    """What the kernel tells of others' changes: nothing, or what a test says; works is whether it tells at all."""
-
-    def __init__(self, *, works: bool = False) -> None:
-        self.works = works
-        self.notice: Notice | None = None
-        self.ignored = 0
-
-    def read(self) -> Notice | None:
-        notice, self.notice = self.notice, None
-        return notice
-
-    def ignore(self, port: int) -> None:
-        self.ignored = port
-
-    def fileno(self) -> int:
-        return -1
-
-    def close(self) -> None: ...
-
-
-class Held:
-    """What the kernel has; reads counts how often somebody looked."""
-
-    def __init__(self) -> None:
-        self.snapshot: Snapshot | None = None
-        self.reads = 0
-
-    def put(self, farms: tuple[Farm, ...], conditions: Conditions | None = None) -> None:
-        self.snapshot = Snapshot(VERSION, compile_table(farms, conditions))
-
-    def read(self) -> Snapshot | None:
-        self.reads += 1
-        return self.snapshot
+@pytest.fixture
+def nft() -> FakeNft:
+    return FakeNft()
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Held:
-    one = Held()
-    monkeypatch.setattr(kernel, "read", one.read)
-    return one
-
-
-@pytest.fixture
-def applier(nft: Played, conntrack: Played) -> Iterator[NftApplier]:
-    one = NftApplier(NftSession(idle=60), generation_of=lambda: 7, notices=cast("Notices", Told()))
+def applier(nft: FakeNft, conntrack: Played) -> Iterator[NftApplier]:
+    one = NftApplier(nft, generation_of=lambda: nft.generation, notices=FakeNotices())
     yield one
     one.close()
+
+
+def put(nft: FakeNft, farms: tuple[Farm, ...], conditions: Conditions | None = None) -> None:
+    nft.load(compile_table(farms, conditions))
 
 
 def down(*names: str, farm: str = "ftp") -> dict[tuple[str, str], Condition]:
@@ -86,75 +49,68 @@ def matched(marks: Marks, mark: int) -> str:
     return f"{value:#x}/{mask:#x}"
 
 
-def lines(nft: Played) -> list[str]:
-    return [call.given for call in nft.calls if call.arguments == ["-i"]]
-
-
-def test_without_a_table_one_transaction_makes_it(held: Held, nft: Played, applier: NftApplier) -> None:
+def test_without_a_table_one_transaction_makes_it(nft: FakeNft, applier: NftApplier) -> None:
     assert applier.apply(FARMS, {}, NONE) == ApplyResult(1, 0, repaired=True)
-    assert lines(nft)[0].startswith("table inet noidlb {")
+    assert nft.transactions[0].startswith("table inet noidlb {")
 
 
-def test_a_table_that_is_as_it_should_be_is_left_alone(held: Held, nft: Played, applier: NftApplier) -> None:
-    held.put(FARMS, down("b1"))
+def test_a_table_that_is_as_it_should_be_is_left_alone(nft: FakeNft, applier: NftApplier) -> None:
+    put(nft, FARMS, down("b1"))
     assert applier.apply(FARMS, down("b1"), NONE) == ApplyResult()
-    assert lines(nft) == []
+    assert nft.transactions == []
 
 
-def test_a_change_is_one_small_transaction_and_nobody_reads_the_table(
-    held: Held, nft: Played, applier: NftApplier
-) -> None:
-    held.put(FARMS)
+def test_a_change_is_one_small_transaction_and_nobody_reads_the_table(nft: FakeNft, applier: NftApplier) -> None:
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     assert applier.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 1
-    assert held.reads == 1
-    (line,) = lines(nft)
+    assert nft.reads == 1
+    (line,) = nft.transactions
     marks = Marks(FARMS)
     assert f"{marks.backend(FTP, 'b1'):#010x}" in line
     assert f"{marks.farm(TFTP):#010x}" not in line
     assert applier.apply(FARMS, down("b1") | down("b2", "b3", farm="cut"), NONE).transactions == 0
 
 
-def test_five_hundred_changes_are_one_transaction(held: Held, nft: Played, applier: NftApplier) -> None:
+def test_five_hundred_changes_are_one_transaction(nft: FakeNft, applier: NftApplier) -> None:
     farms = tuple(farm(f"f{number}", count=50, ports=(3000 + number,)) for number in range(10))
-    held.put(farms)
+    put(nft, farms)
     applier.apply(farms, {}, NONE)
     all_down = {(one.name, backend.name): DOWN for one in farms for backend in one.backends}
     assert applier.apply(farms, all_down, NONE).transactions == 1
-    assert len(lines(nft)) == 1
+    assert len(nft.transactions) == 1
 
 
-def test_after_a_refusal_the_table_is_read_and_finished(held: Held, nft: Played, applier: NftApplier) -> None:
-    held.put(FARMS)
+def test_after_a_refusal_the_table_is_read_and_finished(nft: FakeNft, applier: NftApplier) -> None:
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
-    nft.answer("-i", err="Error: Could not process rule: File exists\n", times=1)
-    with pytest.raises(KernelError, match="File exists"):
+    nft.failures = 1
+    with pytest.raises(KernelError, match="nft refuses"):
         applier.apply(FARMS, down("b1"), NONE)
     assert applier.apply(FARMS, down("b1"), NONE) == ApplyResult(1, 0, repaired=True)
-    assert held.reads == 2
+    assert nft.reads == 2
 
 
-def test_after_nft_has_died_nobody_knows_and_somebody_looks(held: Held, nft: Played, applier: NftApplier) -> None:
-    held.put(FARMS)
+def test_after_nft_has_died_nobody_knows_and_somebody_looks(nft: FakeNft, applier: NftApplier) -> None:
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
-    nft.answer("-i", code=1, times=1)
+    nft.ends = True
     with pytest.raises(KernelError, match="nft has ended"):
         applier.apply(FARMS, down("b1"), NONE)
     # It had come through before the end.
-    held.put(FARMS, down("b1"))
     assert applier.apply(FARMS, down("b1"), NONE) == ApplyResult()
-    assert held.reads == 2
+    assert nft.reads == 2
 
 
-def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, conntrack: Played) -> None:
+def test_somebody_elses_change_is_noticed_and_undone(nft: FakeNft, conntrack: Played) -> None:
     number = 7
-    applier = NftApplier(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", Told()))
-    held.put(FARMS)
+    applier = NftApplier(nft, generation_of=lambda: number, notices=FakeNotices())
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     assert not applier.is_disturbed()
     number = 8
     assert applier.is_disturbed()
-    held.put(FARMS, down("b2"))
+    put(nft, FARMS, down("b2"))
     assert applier.apply(FARMS, {}, NONE) == ApplyResult(1, 0, repaired=True)
     # Our own transaction counts; and where nobody tells, nobody is disturbed.
     number = 9
@@ -162,17 +118,17 @@ def test_somebody_elses_change_is_noticed_and_undone(held: Held, nft: Played, co
     applier.close()
 
 
-def test_what_the_kernel_tells_decides_who_looks(held: Held, nft: Played, conntrack: Played) -> None:
-    number, told = 7, Told(works=True)
-    applier = NftApplier(NftSession(idle=60), generation_of=lambda: number, notices=cast("Notices", told))
-    held.put(FARMS)
+def test_what_the_kernel_tells_decides_who_looks(nft: FakeNft, conntrack: Played) -> None:
+    number, told = 7, FakeNotices(works=True)
+    applier = NftApplier(nft, generation_of=lambda: number, notices=told)
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     number = 8
     # Somebody has changed a table of theirs.
     assert not applier.is_disturbed()
     told.notice = Notice(removed=True, who=" (nft, process 7)")
     assert applier.is_disturbed()
-    held.snapshot = None
+    nft.load(None)
     assert applier.apply(FARMS, {}, NONE) == ApplyResult(
         1, repaired=True, why="the table was removed by another program (nft, process 7)"
     )
@@ -182,22 +138,22 @@ def test_what_the_kernel_tells_decides_who_looks(held: Held, nft: Played, conntr
     applier.close()
 
 
-def test_other_farms_and_words_are_a_change_of_the_whole(held: Held, nft: Played, applier: NftApplier) -> None:
-    held.put(FARMS)
+def test_other_farms_and_words_are_a_change_of_the_whole(nft: FakeNft, applier: NftApplier) -> None:
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     # What pointed at its chain goes first, then the chain.
     assert applier.apply(FARMS[:2], {}, NONE).transactions == 2
-    assert held.reads == 2
-    held.put(FARMS[:2])
+    assert nft.reads == 2
+    put(nft, FARMS[:2])
     assert applier.apply(FARMS[:2], {}, frozenset({"ftp"})).transactions == 2
     # While a farm is stopped, its backends change nothing.
     assert applier.apply(FARMS[:2], down("b1"), frozenset({"ftp"})).transactions == 0
 
 
 def test_flows_end_where_they_must_and_where_it_is_asked_for(
-    held: Held, conntrack: Played, applier: NftApplier
+    nft: FakeNft, conntrack: Played, applier: NftApplier
 ) -> None:
-    held.put(FARMS)
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     conntrack.answer("ipv4", err="conntrack v1.4.7 (conntrack-tools): 2 flow entries have been deleted.\n")
     conditions = down("b1") | down("b1", farm="cut") | down("b1", farm="tftp")
@@ -209,20 +165,18 @@ def test_flows_end_where_they_must_and_where_it_is_asked_for(
     assert {"udp" in words for words in deleted if words[-1] == tftp} == {True}
 
 
-def test_a_whole_farm_ends_at_once(held: Held, conntrack: Played, applier: NftApplier) -> None:
-    held.put(FARMS)
+def test_a_whole_farm_ends_at_once(nft: FakeNft, conntrack: Played, applier: NftApplier) -> None:
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     applier.apply(FARMS, down("b1", "b2", "b3", farm="cut"), NONE)
     marks = Marks(FARMS)
     assert {call.arguments[-1] for call in conntrack.calls} == {matched(marks, marks.farm(CUT))}
 
 
-def test_who_stands_by_ends_no_flows(held: Held, nft: Played, conntrack: Played) -> None:
+def test_who_stands_by_ends_no_flows(nft: FakeNft, conntrack: Played) -> None:
     role = Role.BACKUP
-    one = NftApplier(
-        NftSession(idle=60), generation_of=lambda: 7, role_of=lambda: role, notices=cast("Notices", Told())
-    )
-    held.put(FARMS)
+    one = NftApplier(nft, generation_of=lambda: 7, role_of=lambda: role, notices=FakeNotices())
+    put(nft, FARMS)
     try:
         one.apply(FARMS, {}, NONE)
         one.apply(FARMS, down("b1", farm="tftp") | down("b1", farm="cut"), NONE)
@@ -238,9 +192,9 @@ def test_who_stands_by_ends_no_flows(held: Held, nft: Played, conntrack: Played)
 
 
 def test_flows_that_could_not_be_ended_are_ended_the_next_time(
-    held: Held, conntrack: Played, applier: NftApplier
+    nft: FakeNft, conntrack: Played, applier: NftApplier
 ) -> None:
-    held.put(FARMS)
+    put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
     conntrack.answer(err="conntrack v1.4.7: Operation not permitted\n", code=1, times=1)
     applied = applier.apply(FARMS, down("b1", farm="cut"), NONE)

@@ -6,7 +6,8 @@ from ipaddress import ip_address
 from noidlb.farm import BackendState, Scheduler
 from noidlb.overrides import Overrides
 
-from tests.support.lb.guardians import FTP, Kernel, running, watched
+from tests.support.lb.fake_nft import FakeKernel
+from tests.support.lb.guardians import FTP, running, watched
 from tests.support.lb.waiting import until
 from tests.support.peers import Peer
 
@@ -14,7 +15,7 @@ DOWN, UP = BackendState.DOWN, BackendState.UP
 
 
 async def test_the_forecast_is_what_the_guardian_does_then() -> None:
-    kernel = Kernel()
+    kernel = FakeKernel()
     with Peer(FTP) as peer:
         balanced = replace(watched(peer.port, peer.port, name="g"), scheduler=Scheduler.LEAST_CONNECTIONS)
         farms = (watched(peer.port, 1), balanced)

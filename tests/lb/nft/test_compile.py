@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from hypothesis import given, settings, strategies as st
+from noidlb.config.mark_layout import Layout
 from noidlb.farm import BackendState, Condition, Farm, Mode, Protocol, Scheduler
-from noidlb.mark_layout import Layout
 from noidlb.nft.compile import compile_farm, compile_table
 from noidlb.nft.marks import Marks
 from noidlb.nft.skeleton import skeleton
 from noidlb.nft.table import MAPS, Table, render, transactions
 
+from tests.support.lb.fake_nft import FakeNft
 from tests.support.lb.farms import backend, conditions, farm, farm_sets
 
 DOWN, DRAIN = Condition(BackendState.DOWN), Condition(BackendState.DRAIN)
@@ -190,49 +191,11 @@ def test_a_change_of_condition_is_one_transaction_of_its_farm_alone(
     assert len(small) <= 1
 
 
-class Kernel:
-    """A table that takes nft's element commands as strictly as nft does."""
-
-    def __init__(self) -> None:
-        self.chains: dict[str, str] = {}
-        self.elements: dict[str, dict[str, str]] = {name: {} for name in MAPS}
-
-    def run(self, batch: str) -> None:
-        for name, rules in re.findall(
-            r"table inet noidlb \{\n\tchain (\S+) \{\n\t\t(.*?)\n\t\}\n\}\n", batch, re.DOTALL
-        ):
-            assert name not in self.chains
-            self.chains[name] = rules
-        for verb, name, listed in re.findall(
-            r"^(add|delete) element inet noidlb (\S+) \{ (.*) \}$", batch, re.MULTILINE
-        ):
-            for element in listed.split(", "):
-                self._element(verb, name, re.sub(r' comment "[^"]*"', "", element))
-        for name in re.findall(r"^delete chain inet noidlb (\S+)$", batch, re.MULTILINE):
-            del self.chains[name]
-            verdicts = [value for values in self.elements.values() for value in values.values()]
-            assert not any(value.endswith(f" {name}") for value in verdicts), "a chain in use cannot be deleted"
-
-    def _element(self, verb: str, name: str, element: str) -> None:
-        key, _, value = element.partition(" ct count over " if name == "full" else " : ")
-        if verb == "delete":
-            del self.elements[name][key]
-        else:
-            assert key not in self.elements[name], "an element cannot be overwritten"
-            assert (
-                not value.startswith(("jump rr", "jump hash", "jump random", "goto sticky")) or value[5:] in self.chains
-            )
-            self.elements[name][key] = value
-
-    @property
-    def table(self) -> Table:
-        return Table(self.chains, {name: values for name, values in self.elements.items() if values})
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_sequence_of_changes_ends_where_a_cold_start_does(data: st.DataObject) -> None:
-    kernel = Kernel()
+    nft = FakeNft()
+    nft.run(skeleton(Layout()))
     now = Table()
     for _ in range(data.draw(st.integers(1, 4))):
         farms = data.draw(farm_sets())
@@ -240,12 +203,12 @@ def test_any_sequence_of_changes_ends_where_a_cold_start_does(data: st.DataObjec
             farms, data.draw(conditions(farms)), frozenset(data.draw(st.sets(st.just(farms[0].name))))
         )
         for batch in transactions(now, wanted):
-            kernel.run(batch)
-        assert kernel.table == wanted
+            nft.run(batch)
+        assert nft.table == wanted
         assert transactions(wanted, wanted) == []
         now = wanted
-    cold = Kernel()
-    cold.run(render(now).removeprefix(skeleton(now.layout)))
+    cold = FakeNft()
+    cold.run(render(now))
     assert cold.table == now
 
 

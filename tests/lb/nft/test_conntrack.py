@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from noidlb.mark_layout import Layout
+from noidlb.config.mark_layout import Layout
 from noidlb.nft import conntrack as flows
 from noidlb.nft.flows import Ending
 from noidlb.nft.run import KernelError

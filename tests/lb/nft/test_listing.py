@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from noidlb.mark_layout import MANY, Layout
+from noidlb.config.mark_layout import MANY, Layout
 from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Outline, list_commands, read_elements, read_outline, to_snapshot
 from noidlb.nft.skeleton import VERSION, skeleton

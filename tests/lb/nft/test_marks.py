@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
-from noidlb.mark_layout import FEW, MANY, PAIR_MASK
+from noidlb.config.mark_layout import FEW, MANY, PAIR_MASK
 from noidlb.nft.marks import Marks, allocate
 
 from tests.support.lb.farms import farm

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 import pytest
+from noidlb.config.mark_layout import MANY, Layout
 from noidlb.farm import BackendState, Farm, Mode, Protocol
-from noidlb.mark_layout import MANY, Layout
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot

@@ -13,7 +13,7 @@ from noidlb.events import Event, EventLog
 from noidlb.guardian.lock import GuardError, take
 from noidlb.service import server as control
 from noidlb.service.client import NoGuardian, ask, follow, require_nobody
-from noidlb.service.request import MAX_REQUEST, Answer, Request, RequestError, socket_path
+from noidlb.service.protocol import MAX_REQUEST, Answer, Request, RequestError, socket_path
 from noidlb.service.server import ControlServer
 
 from tests.support.lb.waiting import until

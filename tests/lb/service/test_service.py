@@ -23,12 +23,12 @@ from noidlb.nft.run import KernelError
 from noidlb.overrides import Overrides
 from noidlb.role import Role
 from noidlb.service import service
-from noidlb.service.request import RequestError
+from noidlb.service.protocol import RequestError
 from noidlb.service.service import Options, Service
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.systemd import Notifier
 
-from tests.support.lb.guardians import Kernel
+from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.served import Served, running, text
 from tests.support.lb.waiting import until
 
@@ -93,7 +93,7 @@ async def test_a_word_for_one_that_is_down_says_so(served: Served) -> None:
         ({"do": "say", "farm": "g", "backend": "b1", "state": "up"}, "no farm 'g'"),
         ({"do": "say", "farm": "f", "backend": "b3", "state": "up"}, "no backend 'b3'"),
         ({"do": "say", "farm": "f", "backend": 3, "state": "up"}, "backend must be a name"),
-        ({"do": "say", "farm": "x" * 64, "backend": "b1", "state": "up"}, "farm must be a name"),
+        ({"do": "say", "farm": "x" * 64, "backend": "b1", "state": "up"}, "no farm 'xxx"),
         ({"do": "stop", "cut": "yes"}, "cut must be"),
         ({"do": "events", "limit": -1}, "limit must be"),
         ({"do": "events", "limit": True}, "limit must be"),
@@ -250,7 +250,7 @@ def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pyt
 
 async def test_a_second_guardian_is_refused(served: Served) -> None:
     async with running(served):
-        second = Service(served.options, EventLog(), notifier=Notifier({}), applier=Kernel())
+        second = Service(served.options, EventLog(), notifier=Notifier({}), applier=FakeKernel())
         with pytest.raises(GuardError, match=f"another guardian watches this table already: process {os.getpid()}"):
             await second.run()
         await served.ask("status")
@@ -320,7 +320,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
     plugin.unlink()
     again = Served.__new__(Served)
     again.__dict__.update(served.__dict__)
-    again.service = Service(served.options, served.log, applier=Kernel())
+    again.service = Service(served.options, served.log, applier=FakeKernel())
     async with running(again):
         await until(lambda: served.kinds().count("keep") == 2)
     notes = [event.reason for event in served.events if event.kind == "note"]
@@ -328,7 +328,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
     # A file that was never applied is refused.
     served.file.write_text(text(f"{plugin} HOST", farm="other"))
     with pytest.raises(FarmError, match="check_own"):
-        await Service(served.options, served.log, applier=Kernel()).run()
+        await Service(served.options, served.log, applier=FakeKernel()).run()
 
 
 async def test_the_log_says_at_the_start_which_farms_are_stopped(served: Served) -> None:

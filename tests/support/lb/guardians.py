@@ -9,49 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 from noidlb.events import Event, EventLog
-from noidlb.farm import BackendState, Conditions, Farm
+from noidlb.farm import Farm
 from noidlb.guard import Guard
-from noidlb.guardian.applier import ApplyResult
 from noidlb.guardian.flow_table import FlowTable
 from noidlb.guardian.guardian import Guardian
-from noidlb.nft.listing import Snapshot
-from noidlb.nft.nft import KernelError
 from noidlb.overrides import Overrides
 
+from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.farms import farm
 
 FTP = b"220 ready\r\n"
-
-
-class Kernel:
-    """Takes down what it is told; fails as often as asked for."""
-
-    def __init__(self, snapshot: Snapshot | None = None) -> None:
-        self.snapshot = snapshot
-        self.conditions: list[Conditions] = []
-        self.failures = 0
-        self.disturbed = False
-        self.closed = False
-
-    def read(self) -> Snapshot | None:
-        return self.snapshot
-
-    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
-        if self.failures:
-            self.failures -= 1
-            raise KernelError("nft refuses")
-        self.conditions.append(conditions)
-        return ApplyResult(1)
-
-    def is_disturbed(self) -> bool:
-        return self.disturbed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def state(self, backend: str, farm: str = "f") -> BackendState | None:
-        """Returns what it was told last; None when nothing has reached it yet."""
-        return self.conditions[-1][farm, backend].state if self.conditions else None
 
 
 def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: str = "f", **settings: Any) -> Farm:
@@ -65,7 +32,7 @@ def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: 
 @asynccontextmanager
 async def running(
     *farms: Farm,
-    kernel: Kernel,
+    kernel: FakeKernel,
     words: Overrides | None = None,
     count: Mapping[int, int] | None = None,
     flow_table: FlowTable | None = None,

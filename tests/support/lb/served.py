@@ -17,7 +17,7 @@ from noidlb.service.service import Options, Service
 from noidlb.service.state import StateFolder
 from noidlb.service.systemd import Notifier
 
-from tests.support.lb.guardians import Kernel
+from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.waiting import until
 
 
@@ -36,7 +36,7 @@ class Served:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "farms.toml"
         self.folder = StateFolder(folder / "state")
-        self.kernel = Kernel()
+        self.kernel = FakeKernel()
         self.events: list[Event] = []
         self.told: list[str] = []
         self.log = EventLog()

@@ -1,0 +1,141 @@
+"""The operator's commands without a guardian: read the state folder, change the kernel, print what was changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import click
+
+from noidchecks.status.text import printable
+
+from ..config.load import Configuration, load, parse
+from ..guardian.once import end_flows
+from ..nft import nft as kernel
+from ..nft.narrow import plan_backend, plan_farm
+from ..nft.plan import Plan, describe, plan
+from ..nft.run import KernelError
+from ..overrides import Overrides
+from .protocol import Request
+from .state import StateError, StateFolder
+from .verbs import Operation, load_modules, number, resolve
+
+# Changes that are printed one by one.
+_MOST_LINES = 20
+# The verbs that make a table where there is none; the others are kept until then.
+_MAKERS = ("apply", "start")
+
+
+def current(folder: StateFolder, file: str | None) -> Configuration:
+    """Reads the configuration of the file, or else the one that was applied last; UsageError when there is none."""
+    if file is not None:
+        return load(file)
+    text = folder.applied()
+    if text is None:
+        raise click.UsageError("nothing has been applied yet: run noidlb apply FILE, or name the FILE with --file")
+    return parse(text)
+
+
+def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
+    """Reads the operator's overrides, and prints what is wrong with them."""
+    words = folder.words(put_aside=put_aside)
+    warn(folder.warnings)
+    folder.warnings.clear()
+    return words
+
+
+def operate(request: Request, folder: StateFolder, file: str | None) -> None:
+    """Carries out a request of one of the verbs."""
+    with folder.locked():
+        configuration = current(folder, file)
+        farms = configuration.farms
+        operation = resolve(request, farms, read_words(folder, put_aside=True).about(farms))
+        if operation.farm is None:
+            change = plan(farms, operation.overrides)
+        elif operation.backend is None:
+            change = plan_farm(farms, operation.overrides, operation.farm)
+        else:
+            change = plan_backend(farms, operation.overrides, operation.farm, operation.backend)
+        if change.old is None and operation.verb in _MAKERS:
+            warn(load_modules(farms))
+        carry_out(change, folder, configuration, operation)
+
+
+def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:
+    """Applies a configuration, prints the warnings where the table may change, and which farms stay stopped."""
+    farms = configuration.farms
+    with folder.locked():
+        words = read_words(folder, put_aside=True).about(farms)
+        change = plan(farms, words)
+        if change.old is None:
+            warn(load_modules(farms))
+        warn(warnings)
+        carry_out(change, folder, configuration, Operation("apply", farms, words, cut=cut))
+    stopped = sorted(words.stopped_of(farms))
+    if words.all_stopped:
+        tell("all farms are stopped: noidlb start lets them serve")
+    elif stopped:
+        tell(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
+
+
+def carry_out(change: Plan, folder: StateFolder, configuration: Configuration, operation: Operation) -> None:
+    """Keeps what a plan was made of, runs it, ends the flows that end with it, and then prints what was done.
+
+    In this order, because a command may be ended at any moment and its reader may leave: what is kept is then never
+    older than the table. A disk that takes nothing does not keep the farms from being served; StateError at the end.
+    """
+    before, trouble = (folder.applied(), folder.words()), _keep(folder, configuration.text, operation.overrides)
+    has_table = change.old is not None or bool(change.foreign)
+    is_applied, ended = operation.verb == "apply", 0
+    if not has_table and operation.verb not in _MAKERS:
+        tell("there is no table in the kernel: this will hold from the next noidlb apply or start on")
+    else:
+        try:
+            change.run()
+        except KernelError:
+            # What is kept must not become true by the next command.
+            if before[0] is not None:
+                _keep(folder, before[0], before[1])
+            raise
+        ended = end_flows(change, cut=is_applied and operation.cut)
+        lines = describe(change, configuration.farms)
+        for line in lines[:_MOST_LINES]:
+            tell(line)
+        if len(lines) > _MOST_LINES:
+            tell(f"... and {len(lines) - _MOST_LINES} more")
+        if not change.batches:
+            tell("nothing to change")
+    if operation.cut:
+        ended += 0 if is_applied else operation.cut_flows()
+        is_removed = operation.verb == "stop" and operation.farm is None
+        if is_removed:
+            kernel.remove()
+        tell(f"ended {number(ended, 'flow')}")
+        if is_removed:
+            tell("the table is removed")
+    if trouble:
+        raise StateError(f"{trouble}; the table is changed, but a restart will not know of it")
+
+
+def _keep(folder: StateFolder, text: str, words: Overrides) -> str:
+    try:
+        folder.save_applied(text)
+        folder.save_words(words)
+    except StateError as error:
+        return str(error)
+    return ""
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Prints warnings."""
+    for warning in warnings:
+        tell(f"noidlb: warning: {printable(warning)}", err=True)
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Prints a line; a reader that has left, or a full disk, ends nothing."""
+    try:
+        click.echo(text, err=err)
+    except OSError:
+        # Nor at the end, when the interpreter would try once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2 if err else 1)

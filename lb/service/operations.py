@@ -1,0 +1,246 @@
+"""What a running guardian works on, and what may be done with it: words, another configuration, a look at all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from noidchecks import __version__
+from noidchecks.status.state import State
+from noidchecks.status.text import printable
+
+from ..config.hints import hints
+from ..config.load import Configuration, parse
+from ..events import EventLog
+from ..farm import Farm
+from ..guardian.guardian import Guardian
+from ..guardian.health import Health
+from ..nft import conntrack, fullness, nft as kernel
+from ..nft.flows import ending_of
+from ..nft.listing import Snapshot
+from ..nft.marks import Marks
+from ..nft.observed import Facts
+from ..nft.plan import difference, plan
+from ..nft.run import KernelError
+from ..overrides import Overrides
+from ..role import Role
+from ..status import BackendView, FarmStatus, each_status
+from .metrics import MetricsSnapshot
+from .observer import Looks
+from .paced import paced
+from .protocol import Request, RequestError
+from .state_store import StateStore
+from .verbs import number, resolve, size_of
+
+# Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, whose
+# readers wait less.
+_PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
+_WORST = ("down", "unknown", "up")
+
+
+class Operations:
+    """A guardian with its configuration and the operator's words; one change is made at a time."""
+
+    def __init__(
+        self,
+        guardian: Guardian,
+        store: StateStore,
+        events: EventLog,
+        configuration: Configuration,
+        words: Overrides,
+    ) -> None:
+        self.guardian = guardian
+        self.configuration = configuration
+        self.words = words
+        self._store = store
+        self._events = events
+        self._one_at_a_time = asyncio.Lock()
+        self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
+
+    @property
+    def farms(self) -> tuple[Farm, ...]:
+        """The farms of the configuration."""
+        return self.configuration.farms
+
+    async def operate(self, request: Request) -> list[str]:
+        """Carries out a request of one of the operator's verbs, and returns what has come of it, in lines."""
+        async with self._one_at_a_time:
+            operation = resolve(request, self.farms, self.words)
+            farm, backend = operation.place
+            is_new = operation.overrides != self.words
+            if is_new:
+                self.words = operation.overrides
+                self._events.report("word", operation.verb, farm=farm, backend=backend)
+            lines = [str(operation) if is_new else "nothing to change", *await self._carry_out()]
+            if operation.cut:
+                lines.append(f"ended {number(await asyncio.to_thread(operation.cut_flows), 'flow')}")
+                if not farm:
+                    lines.append("the table stays, because the guardian does")
+            if operation.verb == "up":
+                seen = sights(tuple(self.guardian.each_health(farm))).get((farm, backend))
+                if seen is not None and seen.state == "down":
+                    lines.append(f"the guardian keeps it out, for it is down: {seen.reason}")
+            return lines
+
+    async def adopt(self, configuration: Configuration, *, cut: bool = False) -> list[str]:
+        """Goes on with another configuration; health and words are kept where there is still something they are of.
+
+        To cut, the flows of backends that are no longer used end.
+        """
+        async with self._one_at_a_time:
+            before = await asyncio.to_thread(kernel.read) if cut else None
+            self.configuration, farms = configuration, configuration.farms
+            self.words = self.words.about(farms)
+            lines = [f"{size_of(farms)}: applied", *await self._carry_out()]
+            if cut:
+                lines.append(await asyncio.to_thread(_cut_gone, before))
+            return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
+
+    async def diff(self, text: str) -> tuple[bool, list[str]]:
+        """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
+        farms = (await asyncio.to_thread(parse, text)).farms
+        foreseen = self.guardian.forecast(farms)
+        change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
+        lines = [
+            f"# farm {name}: a new command; what serves goes on serving until its first result"
+            for name in foreseen.unchecked
+        ]
+        if change.batches:
+            lines.append("# what the running guardian would change, had it read this file")
+        return bool(change.batches), [*lines, *difference(change, farms)]
+
+    async def keep(self) -> None:
+        """Writes what a restart must find."""
+        await self._store.keep(self.configuration.text, self.words)
+
+    async def status(self) -> tuple[FarmStatus, ...]:
+        """Looks at the kernel, and adds what the guardian sees."""
+        facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
+        return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
+
+    async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
+        """Puts together what there is to measure; others are counters by name."""
+        guardian = self.guardian
+        facts, flows = await asyncio.gather(
+            self._looks.table(), self._looks.flows(_PATIENCE_OF_PAGE), return_exceptions=True
+        )
+        health = await paced(guardian.each_health())
+        statuses: tuple[FarmStatus, ...] = ()
+        if isinstance(facts, Facts) and not isinstance(flows, BaseException):
+            statuses = await self._statuses(facts, flows, health)
+        return MetricsSnapshot(
+            statuses=statuses,
+            health=health,
+            counts=guardian.counts,
+            info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
+            others=others,
+            sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
+            expectations=fullness.expectations(),
+        )
+
+    async def close(self) -> None:
+        """Gives up the looks at the kernel that are under way."""
+        await self._looks.close()
+
+    async def _statuses(
+        self, facts: Facts, flows: Mapping[int, int] | None, health: Sequence[Health]
+    ) -> tuple[FarmStatus, ...]:
+        farms, words = self.farms, self.words
+        counted = None if flows is None else Marks(farms).flows(flows)
+        seen: dict[tuple[str, str], list[Health]] = {}
+
+        def group(one: Health) -> None:
+            seen.setdefault((one.farm, one.backend), []).append(one)
+
+        await paced(map(group, health))
+
+        def sight(farm: str, backend: str) -> BackendView | None:
+            found = seen.get((farm, backend))
+            return _sight(found) if found else None
+
+        found = await paced(each_status(farms, words, facts, counted, sight))
+        return tuple(one for one in found if one is not None)
+
+    async def summary(self) -> str:
+        """Says in one line how all of it is."""
+        worst: dict[tuple[str, str], str] = {}
+        kept: set[tuple[str, str]] = set()
+
+        def take(one: Health) -> None:
+            place = one.farm, one.backend
+            worst[place] = min(one.state, worst.get(place, one.state), key=_WORST.index)
+            if one.kept:
+                kept.add(place)
+
+        await paced(map(take, self.guardian.each_health()))
+        states = Counter(worst.values())
+        text = f"{size_of(self.farms)}; of {number(len(worst), 'watched backend')} {states['up']} up"
+        if states["unknown"]:
+            text += f", {states['unknown']} not yet known"
+        if kept:
+            text += f"; {len(kept)} cannot be checked"
+        if (counts := self.guardian.counts).is_full:
+            text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
+        if self.guardian.failure:
+            text += f"; not in the kernel: {self.guardian.failure}"
+        return f"{text}; not written: {self._store.trouble}" if self._store.trouble else text
+
+    @property
+    def troubles(self) -> list[str]:
+        """What keeps this guardian itself from its work, a sentence each."""
+        counts, found = self.guardian.counts, []
+        if self.guardian.failure:
+            found.append(f"The kernel has not taken the last change: {self.guardian.failure}")
+        if counts.is_full:
+            full = f"The kernel's table of connections is full: {counts.flows} of {counts.flows_most}"
+            found.append(f"{full}; probes that get no answer are no verdict")
+        if self._store.trouble:
+            found.append(f"What the operator says is not written to disk: {self._store.trouble}")
+        return found
+
+    async def _carry_out(self) -> list[str]:
+        """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
+        self.guardian.configure(self.farms, self.words)
+        keeping = asyncio.create_task(self._store.keep(self.configuration.text, self.words))
+        try:
+            await self.guardian.settle()
+        except KernelError as error:
+            raise RequestError(f"{error}; the guardian will try again", 2) from None
+        finally:
+            trouble = await keeping
+        return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
+
+
+def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:
+    """Returns what is seen of each backend, by all of its addresses and commands: the worst of it."""
+    found: dict[tuple[str, str], list[Health]] = {}
+    for one in health:
+        found.setdefault((one.farm, one.backend), []).append(one)
+    return {key: _sight(ones) for key, ones in found.items()}
+
+
+def _sight(ones: list[Health]) -> BackendView:
+    worst = min(ones, key=lambda one: _WORST.index(one.state))
+    took = [one.last.timings.total for one in ones if one.last is not None]
+    doubt = next((one.note for one in ones if one.note), "")
+    if worst.state == "down" and worst.last is not None and worst.last.state != State.OK:
+        doubt = printable(worst.last.text.partition("\n")[0], 200)
+    changes = [one.since for one in ones if one.since is not None]
+    if kept := next((one.kept for one in ones if one.kept), ""):
+        doubt = "; ".join(filter(None, (printable(f"cannot be checked: {kept}", 200), doubt)))
+    since = worst.since if worst.state == "down" else max(changes, default=None)
+    return BackendView(
+        state=worst.state,
+        reason=doubt,
+        since=since,
+        seconds=round(max(took), 6) if took else None,
+        flaps=sum(one.flaps for one in ones),
+    )
+
+
+def _cut_gone(before: Snapshot | None) -> str:
+    after = kernel.read()
+    if before is None or after is None or before.version is None:
+        return "ended no flows: there was no table to compare with"
+    return f"ended {number(conntrack.end(ending_of(before.table, after.table, cuts=lambda _: True)), 'flow')}"

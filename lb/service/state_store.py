@@ -1,0 +1,80 @@
+"""Keeping what a running guardian must find again after a restart, on a disk that may be full for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from ..events import EventLog
+from ..overrides import Overrides
+from .state import StateError, StateFolder
+
+_RETRY = 10.0
+
+
+class StateStore:
+    """Writes words and configuration to the state folder; what cannot be written is tried again until it is.
+
+    The first failure and the first success after it are events.
+    """
+
+    def __init__(self, folder: StateFolder, events: EventLog, *, retry: float = _RETRY) -> None:
+        self._folder = folder
+        self._events = events
+        self._retry = retry
+        self._wanted: tuple[str, Overrides] | None = None
+        self._written: tuple[str, Overrides] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._again: asyncio.Task[None] | None = None
+        # Why the last attempt failed, or "".
+        self.trouble = ""
+
+    async def keep(self, text: str, words: Overrides) -> str:
+        """Writes them, and returns "", or why they are not yet written."""
+        self._wanted = text, words
+        await self._attempt()
+        if self.trouble and self._again is None:
+            self._again = asyncio.create_task(self._retry_until_written())
+        return self.trouble
+
+    async def close(self) -> None:
+        """Tries a last time when there is something to write."""
+        if self._again is not None:
+            self._again.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._again
+            await self._attempt()
+
+    async def _attempt(self) -> None:
+        async with self._one_at_a_time:
+            wanted = self._wanted
+            if wanted is None or wanted == self._written:
+                return
+            try:
+                # Another noidlb may hold the folder, and a disk may be slow: probing goes on meanwhile.
+                await asyncio.to_thread(self._write, *wanted)
+            except StateError as error:
+                if not self.trouble:
+                    self._events.report(
+                        "save-failed", f"{error}; what was said holds, and is written as soon as it can be"
+                    )
+                self.trouble = str(error)
+                # One of the two may have been written.
+                self._written = None
+                return
+            self._written = wanted
+            if self.trouble:
+                self.trouble = ""
+                self._events.report("saved", "the operator's words and the configuration are written")
+
+    async def _retry_until_written(self) -> None:
+        while self.trouble:
+            await asyncio.sleep(self._retry)
+            await self._attempt()
+        self._again = None
+
+    def _write(self, text: str, words: Overrides) -> None:
+        with self._folder.locked():
+            # Overrides first: a configuration can be had again.
+            self._folder.save_words(words)
+            self._folder.save_applied(text)

@@ -1,0 +1,119 @@
+"""What reaches the table, and when: changes that come together, refusals, weights, the floor, others' changes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from noidlb.farm import BackendState, Scheduler
+from noidlb.nft.compile import compile_table
+from noidlb.nft.marks import Marks
+from noidlb.nft.nft import KernelError
+
+from tests.support.lb.fake_nft import FakeKernel
+from tests.support.lb.farms import farm
+from tests.support.lb.guardians import FTP, running, watched
+from tests.support.lb.waiting import until
+from tests.support.peers import Peer, close
+
+UP, DOWN = BackendState.UP, BackendState.DOWN
+
+UP, DOWN = BackendState.UP, BackendState.DOWN
+
+
+async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
+    kernel = FakeKernel()
+    kernel.failures = 3
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port), kernel=kernel) as (guardian, events):
+            await until(lambda: kernel.state("b1") is UP)
+            await guardian.settle()
+            assert guardian.counts.failed_transactions == 3
+    kinds = [event.kind for event in events]
+    assert kinds.count("apply-failed") == 3
+    assert "applied" in kinds[kinds.index("apply-failed") :]
+    assert next(event.reason for event in events if event.kind == "apply-failed") == "nft refuses"
+
+
+async def test_settle_raises_what_the_kernel_refuses_until_it_takes_it() -> None:
+    kernel = FakeKernel()
+    kernel.failures = 1000
+    async with running(watched(1), kernel=kernel) as (guardian, _):
+        async with asyncio.timeout(30):
+            with pytest.raises(KernelError) as raised:
+                await guardian.settle()
+        assert kernel.conditions == []
+        assert guardian.failure == str(raised.value)
+        kernel.failures = 0
+        await until(lambda: not guardian.failure)
+        await guardian.settle()
+        assert kernel.conditions
+
+
+async def test_failures_that_come_together_go_together() -> None:
+    kernel = FakeKernel()
+    peer = Peer(FTP)
+    farms = tuple(
+        replace(watched(*[peer.port] * 50, name=f"f{number}", command="check_ftp -H 127.0.0.1 -p PORT"), ports=(port,))
+        for number, port in enumerate(range(3000, 3010))
+    )
+    async with running(*farms, kernel=kernel) as (guardian, _):
+        await until(lambda: all(health.state == "up" for health in guardian.health()))
+        await guardian.settle()
+        before = len(kernel.conditions)
+        peer.close()
+        await until(lambda: all(health.state == "down" for health in guardian.health()))
+        await guardian.settle()
+        assert {one.state for one in kernel.conditions[-1].values()} == {DOWN}
+        assert len(kernel.conditions) - before <= 5
+
+
+async def test_the_floor_holds_and_is_told() -> None:
+    kernel = FakeKernel()
+    async with running(watched(1, 2, min_backends=1), kernel=kernel) as (guardian, events):
+        await until(lambda: all(health.state == "down" for health in guardian.health()))
+        await guardian.settle()
+        assert {kernel.state("b1"), kernel.state("b2")} == {UP, DOWN}
+    reasons = {event.reason for event in events if event.kind == "floor"}
+    assert reasons == {"stays in service though it fails: min-backends is 1"}
+
+
+async def test_a_recovered_backend_grows_into_its_weight() -> None:
+    kernel = FakeKernel()
+    with Peer(FTP) as well, Peer(close) as sick:
+        one = watched(well.port, sick.port, slow_start=2.0, rise=1)
+        async with running(one, kernel=kernel) as (guardian, _):
+            await until(lambda: {health.state for health in guardian.health()} == {"up", "down"})
+            sick._script = (FTP,)
+            await until(lambda: kernel.state("b2") is UP)
+            await until(lambda: kernel.conditions[-1]["f", "b2"].weight is None)
+    weights = [conditions["f", "b2"].weight for conditions in kernel.conditions if conditions["f", "b2"].state is UP]
+    seen = [weight for weight in weights if weight is not None]
+    assert seen == sorted(seen)
+    assert seen
+    assert seen[0] < 100
+
+
+async def test_least_connections_moves_new_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noidlb.guardian.reconciler._BALANCE_EVERY", 0.05)
+    kernel = FakeKernel()
+    with Peer(FTP) as peer:
+        one = replace(watched(peer.port, peer.port), scheduler=Scheduler.LEAST_CONNECTIONS)
+        crowded = Marks((one,)).backend(one, "b1")
+        async with running(one, kernel=kernel, count={crowded: 90}):
+            await until(lambda: bool(kernel.conditions) and (kernel.conditions[-1]["f", "b2"].weight or 0) == 300)
+            assert (kernel.conditions[-1]["f", "b1"].weight or 0) < 60
+
+
+async def test_somebody_elses_change_is_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noidlb.guardian.reconciler._LOOK_EVERY", 0.05)
+    kernel = FakeKernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port, interval=60.0), kernel=kernel) as (guardian, _):
+            await until(lambda: all(health.state == "up" for health in guardian.health()))
+            await guardian.settle()
+            mine = kernel.nft.table
+            for table in (None, compile_table((farm("theirs"),))):
+                kernel.nft.load(table)
+                await until(lambda: kernel.nft.table == mine)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from noidlb.events import Event, EventLog
+from noidlb.farm import BackendState
+from noidlb.overrides import Overrides
+from noidlb.service.state import StateError, StateFolder
+from noidlb.service.state_store import StateStore
+
+from tests.support.lb.waiting import until
+
+WORDS = Overrides({("ftp", "b1"): BackendState.DOWN})
+
+
+class FullFolder(StateFolder):
+    """A folder on a disk that may be full."""
+
+    full = True
+    attempts = 0
+
+    def save_words(self, words: Overrides) -> None:
+        self.attempts += 1
+        if self.full:
+            raise StateError("the state folder cannot be used: No space left on device")
+        super().save_words(words)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> FullFolder:
+    return FullFolder(tmp_path / "state")
+
+
+@pytest.fixture
+def log() -> tuple[EventLog, list[Event]]:
+    events = EventLog()
+    got: list[Event] = []
+    events.subscribe(got.append)
+    return events, got
+
+
+async def test_writes_words_and_configuration(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
+    folder.full = False
+    keeper = StateStore(folder, log[0])
+    assert await keeper.keep("text", WORDS) == ""
+    await keeper.close()
+    assert folder.words() == WORDS
+    assert folder.applied() == "text"
+    assert folder.attempts == 1
+    assert log[1] == []
+
+
+async def test_what_cannot_be_written_is_written_later(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
+    keeper = StateStore(folder, log[0], retry=0.01)
+    assert "No space left" in await keeper.keep("text", Overrides())
+    assert "No space left" in await keeper.keep("text", WORDS)
+    await until(lambda: folder.attempts >= 5)
+    folder.full = False
+    await until(lambda: not keeper.trouble)
+    assert folder.words() == WORDS
+    # However often it was tried.
+    assert [event.kind for event in log[1]] == ["save-failed", "saved"]
+    await keeper.close()
+
+
+async def test_the_end_tries_a_last_time(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
+    keeper = StateStore(folder, log[0], retry=1000)
+    await keeper.keep("text", WORDS)
+    folder.full = False
+    await keeper.close()
+    assert folder.words() == WORDS
+
+
+async def test_after_a_success_it_can_fail_again(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
+    keeper = StateStore(folder, log[0], retry=0.01)
+    for _ in range(2):
+        folder.full = True
+        await keeper.keep("text", WORDS)
+        await keeper.keep("other", Overrides())
+        folder.full = False
+        await until(lambda: not keeper.trouble)
+        assert folder.words() == Overrides()
+    assert [event.kind for event in log[1]] == ["save-failed", "saved"] * 2
+    await keeper.close()
