@@ -32,8 +32,9 @@ def program() -> Path:
 class Icinga:
     """One Icinga 2, in an empty folder; its configuration may change from start to start, its state is kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, notifies: bool = False) -> None:
         self.folder = folder
+        self._notifies = notifies
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.user, self.password = USER, PASSWORD
@@ -68,7 +69,7 @@ class Icinga:
         lines += ["include <itl>", *(["include <plugins>"] if library else [])]
         lines += [
             'object CheckerComponent "checker" { }',
-            'object IcingaApplication "app" { enable_notifications = false }',
+            f'object IcingaApplication "app" {{ enable_notifications = {str(self._notifies).lower()} }}',
             "object Endpoint NodeName { }",
             "object Zone ZoneName { endpoints = [ NodeName ] }",
             f'object ApiListener "api" {{ bind_host = "127.0.0.1", bind_port = {self.port} }}',
@@ -103,6 +104,10 @@ class Icinga:
         request.add_header("Authorization", f"Basic {login}")
         with urllib.request.urlopen(request, timeout=20, context=self._context) as answer:
             return json.load(answer)
+
+    def check_all(self) -> None:
+        """Lets it check every service at once, instead of at some time of its interval."""
+        self.ask("actions/reschedule-check", {"type": "Service", "filter": "true", "force": True})
 
     def services(self) -> dict[Key, Service]:
         """Asks the API for every service."""

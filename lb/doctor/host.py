@@ -74,7 +74,7 @@ def _tables(root: Path) -> Iterator[Finding]:
     else:
         share = used / most if most else 0
         level = FAULT if share >= 0.95 else WARN if share >= 0.7 else OK
-        cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, for a full table drops new clients"
+        cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, because a full table drops new clients"
         yield Finding(level, "nf_conntrack_max", f"{used} of {most} flows", cure)
     held = fullness.expectations()
     if held is not None and held.count >= _NEARLY * held.limit:
@@ -88,7 +88,7 @@ def _tables(root: Path) -> Iterator[Finding]:
     expected = _number(folder / "nf_conntrack_expect_max")
     if expected is not None:
         few = expected < _EXPECTATIONS
-        cure = f"at least {_EXPECTATIONS}, for unanswered TFTP requests hold one each" if few else ""
+        cure = f"at least {_EXPECTATIONS}, because each unanswered TFTP request holds one" if few else ""
         yield Finding(WARN if few else OK, "nf_conntrack_expect_max", str(expected), cure)
 
 
@@ -103,8 +103,8 @@ def _bridges(root: Path) -> Iterator[Finding]:
         yield Finding(
             WARN,
             "bridges",
-            f"{' and '.join(called)}: frames that are only bridged pass the farms too",
-            "set to 0 unless that is meant",
+            f"{' and '.join(called)}: bridged frames pass the farms' rules too",
+            "set it to 0 unless you want that",
         )
 
 
@@ -126,8 +126,8 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
         yield Finding(
             WARN if in_pair else FAULT,
             "VIPs",
-            f"{some(absent)}: on no interface of this machine, so it answers no client that asks for it",
-            "ip address add it, or let keepalived do so, or route it to the device lo",
+            f"{some(absent)}: on no interface of this machine, so it does not answer clients",
+            "add it with ip address add, have keepalived add it, or route it to the device lo",
         )
     else:
         yield Finding(OK, "VIPs", "all are addresses of this machine")
@@ -141,20 +141,20 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     cut_off = [str(one) for one, source in sources.items() if source is None]
     own = [str(one) for one, source in sources.items() if source == str(one)]
     if cut_off:
-        yield Finding(FAULT, "backends", f"{some(cut_off)}: no route leads there", "ip route add one")
+        yield Finding(FAULT, "backends", f"{some(cut_off)}: no route leads there", "add one with ip route add")
     if own:
         yield Finding(
             WARN, "backends", f"{some(own)}: this machine itself; farms in mode dnat cannot be tested from here"
         )
     if not cut_off and not own:
-        yield Finding(OK, "backends", "a route leads to every one")
+        yield Finding(OK, "backends", "a route leads to each of them")
     direct = sorted(farm.name for farm in farms if farm.mode is Mode.DNAT)
     if direct:
         yield Finding(
             NOTE,
             "return routes",
             f"{some(direct)}: in mode dnat, backends must answer clients through this machine (their default route), "
-            "and clients must not stand in a backend's own network; only the backends can tell",
+            "and clients must not be in a backend's own network; doctor cannot see that from here",
         )
 
 

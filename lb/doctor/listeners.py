@@ -72,7 +72,7 @@ def _hidden(farm: Farm, vip: IPAddress, port: int, here: list[Local], vips: set[
     return Finding(
         FAULT if is_ssh else WARN,
         f"farms.{farm.name}.vip",
-        f"{vip} port {port} is this machine's own: the farm takes its clients, and hides {what}",
+        f"{vip} is this machine's own address: the farm takes the connections to port {port}, and hides {what}",
         f"{reach}give the farm an address of its own (ip address add), or let the daemon listen on another port",
     )
 

@@ -85,7 +85,7 @@ def _table(*, applied: bool) -> Iterator[Finding]:
         return
     if found is None:
         text = "is not in the kernel: nothing is balanced"
-        yield Finding(FAULT if applied else NOTE, "table", text, "noidlb apply, unless a guardian is about to")
+        yield Finding(FAULT if applied else NOTE, "table", text, "noidlb apply, unless a guardian is starting")
     elif found.damage:
         yield Finding(FAULT, "table", f"is damaged: {found.damage}", "noidlb apply replaces it, or a guardian at once")
     elif found.version == kernel.VERSION:
@@ -100,7 +100,9 @@ def _nat_helpers(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
         if there:
             yield Finding(OK, name, "is loaded or built in")
         elif there is None:
-            yield Finding(WARN, name, "nothing tells whether the kernel has it", f"modprobe {name}, to be sure")
+            yield Finding(
+                WARN, name, "may be missing: /sys, /lib/modules and /proc do not say", f"modprobe {name}, to be sure"
+            )
         elif farms:
             advice = f"modprobe {name}, and write the name into /etc/modules-load.d/noidlb.conf"
             yield Finding(FAULT, name, "is not loaded, so data connections fail", f"noidlb apply tries, else {advice}")
@@ -148,11 +150,11 @@ def _translating(chain: Chain) -> Iterator[Finding]:
     if chain.type != "nat" or ours is None:
         return
     order = (
-        "at our priority: which comes first depends on who was loaded first"
+        "at noidlb's priority: the table that was loaded first comes first"
         if chain.priority == ours
-        else "before our chains"
+        else "before noidlb's chains"
         if chain.priority < ours
-        else "after our chains"
+        else "after noidlb's chains"
     )
     level = NOTE if chain.priority > ours else WARN
     yield Finding(level, "other NAT", f"{chain} is {order}; it must leave VIPs and backends alone")

@@ -29,7 +29,9 @@ _COUNTERS = {
     "errors": re.compile(r"(\d+) Error send"),
     "lost": re.compile(r"(\d+) Lost msgs"),
 }
-_LOOSE = "what a take-over has lost hangs instead of being reset; set it to 0, once the module nf_conntrack is loaded"
+_LOOSE = (
+    "connections lost in a take-over hang instead of being reset; set it to 0 after the module nf_conntrack is loaded"
+)
 _SLOW = f"a take-over can leave IPv6 clients without service for that long; set it to {SOLICIT_AGAIN}"
 
 
@@ -104,7 +106,7 @@ def _files(folder: Path, digest: str) -> Iterator[Finding]:
             yield Finding(WARN, name, f"{path}: {error.strerror}: noidlb pair writes it")
             continue
         if SIGN not in head:
-            yield Finding(WARN, name, f"{path} was not written by noidlb pair: nobody knows whether it fits the farms")
+            yield Finding(WARN, name, f"{path} was not written by noidlb pair, so it may not match the farms")
         elif digest not in head:
             yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
         else:
@@ -137,7 +139,7 @@ def judge_counters(code: int, text: str) -> Finding:
         return Finding(FAULT, "synchronization", "conntrackd does not answer: no session survives a take-over")
     shown = ", ".join(f"{number} {name}" for name, number in found.items())
     if not found["received"]:
-        return Finding(FAULT, "synchronization", f"{shown}: nothing has ever come from the other node")
+        return Finding(FAULT, "synchronization", f"{shown}: no message has arrived from the other node")
     if found["errors"] or found["lost"]:
         return Finding(WARN, "synchronization", f"{shown} since conntrackd started: is the link or a buffer too small?")
     return Finding(OK, "synchronization", shown)
@@ -159,5 +161,7 @@ def _clock(root: Path) -> Finding:
     if (root / "run/systemd/timesync/synchronized").exists():
         return Finding(OK, "clock", "is synchronized")
     return Finding(
-        NOTE, "clock", "systemd-timesyncd does not keep it; whatever does, the nodes' logs are compared by time"
+        NOTE,
+        "clock",
+        "not synchronized by systemd-timesyncd: have another program do so, or the nodes' logs cannot be compared",
     )

@@ -10,7 +10,7 @@ from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
 from noidchecks.status.text import printable
 
-from ..errors import Errors
+from ..errors import joined
 from ..farm import Farm, FarmError
 from ..guard import fill_in, words_of
 from .executable import trouble
@@ -48,10 +48,8 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
 
 def require_usable(farms: tuple[Farm, ...]) -> None:
     """Raises FarmError for all commands that cannot run on this machine or do not check their backend."""
-    errors = Errors()
-    for complaint in complaints(farms):
-        errors.add(complaint)
-    errors.check()
+    if found := [*complaints(farms)]:
+        raise joined(found)
 
 
 def misuse(command: str, *, shared: bool = False) -> str | None:
@@ -64,19 +62,19 @@ def misuse(command: str, *, shared: bool = False) -> str | None:
         token = found[1] or found[2] or found[3]
         return f"write {token} as it is, not {found[0]}: {_form(command)!r}"
     if found := next(filter(None, map(_ANY_MACRO.search, words)), None):
-        return f"nothing takes the place of {found[0]} here: HOST and PORT are what is filled in, as {_form(command)!r}"
+        return f"{found[0]} is not replaced here, only HOST and PORT are: write {_form(command)!r}"
     if any(word in ("HOST:PORT", "[HOST]:PORT") for word in words):
         return (
             "HOST and PORT must be words of their own, with the options that the program has for them: -H HOST -p PORT"
         )
     if sign := _SHELL.search(_unquoted(command)):
-        return f"there is no shell that understands {sign[0]!r}: put the commands into a script, or quote it as a word"
+        return f"no shell runs the command, so {sign[0]!r} does not work: put it into a script, or quote the word"
     if shared:
         return None
     if not any(_HOST.search(word) for word in words[1:]):
         return (
-            f"the command must say whom it checks: write {_form(command)!r}, or shared-check = true when one result "
-            "is meant for all backends"
+            f"the command does not contain HOST, so it does not check this backend: write {_form(command)!r}, or "
+            "shared-check = true when one result counts for all backends"
         )
     return _elsewhere(command, words) if words[0] in PLUGINS else None
 

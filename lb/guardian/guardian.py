@@ -81,7 +81,7 @@ class Guardian:
     def __init__(
         self,
         farms: Configuration | tuple[Farm, ...],
-        words: Overrides | None = None,
+        overrides: Overrides | None = None,
         *,
         applier: Applier | None = None,
         events: EventLog | None = None,
@@ -89,10 +89,10 @@ class Guardian:
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
-        self._farms, self._words = _farms_of(farms), words or Overrides()
+        self._farms, self._overrides = _farms_of(farms), overrides or Overrides()
         self._is_alone = applier is None
         self._reconciler = Reconciler(
-            self._farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
+            self._farms, self._overrides, applier=applier or NftApplier(), events=self.events, count=count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
@@ -133,7 +133,7 @@ class Guardian:
             self._pulse = Pulse(self._loop.time())
             beating = self._loop.create_task(self._beat())
             try:
-                self.configure(self._farms, self._words)
+                self.configure(self._farms, self._overrides)
                 await self._reconciler.run()
             finally:
                 beating.cancel()
@@ -142,10 +142,10 @@ class Guardian:
                     self._timer.cancel()
                 await checks.close()
 
-    def configure(self, farms: Configuration | tuple[Farm, ...], words: Overrides | None = None) -> None:
+    def configure(self, farms: Configuration | tuple[Farm, ...], overrides: Overrides | None = None) -> None:
         """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
         self._farms = farms = _farms_of(farms)
-        self._words = words if words is not None else self._words
+        self._overrides = overrides if overrides is not None else self._overrides
         if self._loop is None:
             # Not running yet; run() calls this again.
             return
@@ -153,7 +153,7 @@ class Guardian:
             self._schedule.put(target, None)
         for target in self._targets:
             self._schedule.put(target, target.rhythm.due(target.pace))
-        self._reconciler.configure(farms, self._words, self._targets.places)
+        self._reconciler.configure(farms, self._overrides, self._targets.places)
         self._arm()
 
     def health(self) -> tuple[Health, ...]:
@@ -173,7 +173,7 @@ class Guardian:
     def forecast(self, farms: tuple[Farm, ...]) -> Forecast:
         """Returns the conditions that it would give these farms with its present knowledge."""
         known, now = self._reconciler, self._running_loop().time()
-        return forecast(farms, self._words, self._targets.watches, known.standing(), known.shares, now)
+        return forecast(farms, self._overrides, self._targets.watches, known.standing(), known.shares, now)
 
     @property
     def worker(self) -> Worker:
@@ -254,7 +254,7 @@ class Guardian:
         gap = self._pulse.beat(now)
         if gap >= _TOLD_PAUSE:
             lost = f"this process did not run for {gap:.1f} seconds, or the clock was set"
-            reason = f"{lost}: what fails of the {self._running} probes under way is repeated"
+            reason = f"{lost}: those of the {self._running} checks under way that fail are repeated"
             self.events.report("paused", reason)
 
     def _look_at_flows(self, now: float) -> None:
@@ -262,10 +262,10 @@ class Guardian:
         self._flow_table.look(now)
         was_full, self._is_full = self._is_full, self._flow_table.is_full(now)
         if self._is_full and not was_full:
-            advice = "probes that get no answer are no verdict; raise net.netfilter.nf_conntrack_max"
+            advice = "checks without an answer do not count; raise net.netfilter.nf_conntrack_max"
             self.events.report("conntrack-full", f"{self._flow_table}: {advice}")
         elif was_full and not self._is_full:
-            reason = f"{self._flow_table.used} of {self._flow_table.most} flows: probes decide again"
+            reason = f"{self._flow_table.used} of {self._flow_table.most} flows: all checks count again"
             self.events.report("conntrack-free", reason)
 
     def _ran_across_a_pause(self, target: Target, began: float, now: float) -> bool:

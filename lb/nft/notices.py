@@ -43,7 +43,7 @@ class Notice:
 
     def __str__(self) -> str:
         if self.lost:
-            return "so much was changed that the kernel could not tell all of it"
+            return "other programs changed so many tables that the kernel dropped notices of it"
         return f"the table was {'removed' if self.removed else 'changed'} by another program{self.who}"
 
 

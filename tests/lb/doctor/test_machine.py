@@ -91,7 +91,7 @@ def test_a_healthy_machine(look: Examine) -> None:
         ("proc/sys/net/netfilter/nf_conntrack_count", "262144\n", "fault  nf_conntrack_max: 262144 of 262144 flows"),
         ("proc/sys/net/netfilter/nf_conntrack_max", None, "warn   nf_conntrack_max: cannot be read"),
         ("proc/sys/net/netfilter/nf_conntrack_expect_max", "64\n", "warn   nf_conntrack_expect_max: 64: at least 4096"),
-        ("sys/class/net/br0/bridge/bridge_id", "x", "warn   bridges: bridge-nf-call-iptables: frames"),
+        ("sys/class/net/br0/bridge/bridge_id", "x", "warn   bridges: bridge-nf-call-iptables: bridged frames"),
         ("sys/module/nf_conntrack_ftp/parameters/loose", "Y\n", "warn   nf_conntrack_ftp: loose is on"),
         (
             "proc/net/ip_tables_names",
@@ -159,9 +159,9 @@ def base(**changes: object) -> str:
 @pytest.mark.parametrize(
     ("other", "line"),
     [
-        (base(), "warn   other NAT: table ip t, chain c is at our priority"),
-        (base(priority=-150), "warn   other NAT: table ip t, chain c is before our chains"),
-        (base(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after our chains"),
+        (base(), "warn   other NAT: table ip t, chain c is at noidlb's priority"),
+        (base(priority=-150), "warn   other NAT: table ip t, chain c is before noidlb's chains"),
+        (base(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after noidlb's chains"),
     ],
 )
 def test_chains_of_others(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str, line: str) -> None:
@@ -200,8 +200,8 @@ def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "source_of", lambda one: sources.get(str(one), "10.0.0.1"))
     many = farm("many", 2, backends=(backend(1), backend(2), backend(3)))
     assert bad(look(many)) == [
-        "fault  VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so it answers no client that asks "
-        "for it: ip address add it, or let keepalived do so, or route it to the device lo",
-        "fault  backends: 10.20.1.2: no route leads there: ip route add one",
+        "fault  VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine, so it does not answer clients: "
+        "add it with ip address add, have keepalived add it, or route it to the device lo",
+        "fault  backends: 10.20.1.2: no route leads there: add one with ip route add",
         "warn   backends: 10.20.2.2: this machine itself; farms in mode dnat cannot be tested from here",
     ]
