@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Self
 
+from integration.daemon import PATIENCE
+
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / ".cache" / "axe-core" / "package" / "axe.min.js"
 
@@ -22,7 +24,7 @@ class Browser:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._number = 0
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
@@ -58,10 +60,14 @@ class Browser:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.kill()
-        self._process.wait()
+        # Without its pipes Chromium ends by itself, with all of its processes; killed, unshare would not wait for them.
         os.close(self._in)
         os.close(self._out)
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._folder.cleanup()
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -106,7 +112,9 @@ class Browser:
         """Returns what axe-core finds wrong with the page, by its rules and the first element."""
         # In a world of its own, because the page's own policy lets nothing run.
         self.run(f"{AXE.read_text()};0")
-        found = self.run("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
+        kinds = "{resultTypes: ['violations']}"
+        taken = "found => found.violations.map(one => [one.id, one.nodes[0].html])"
+        found = self.run(f"axe.run({kinds}).then({taken})")
         return [f"{rule}: {element}" for rule, element in found]
 
     def screenshot(self, path: Path) -> None:
