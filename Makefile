@@ -6,7 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # -P: the tests see the installed package, not the checkout that happens to be the current folder.
-PYTEST := $(BIN)/python -P -m pytest
+# It says which ten tests took longest, if they took three seconds.
+SLOWEST := --durations 10 --durations-min 3
+PYTEST := $(BIN)/python -P -m pytest $(SLOWEST)
 
 # The second environment: the oldest libraries that pyproject.toml allows, under Python 3.13 where there is one, as on
 # Debian 13.
@@ -16,11 +18,13 @@ NEWER = $(firstword $(shell for python in python3.13 "$$(pyenv prefix 3.13 2>/de
 # Without those that need the tools of lint, which are the same in both.
 # Most unit tests wait for something: more processes than cores pay.
 PARALLEL := -n 4 --dist loadfile
-FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider $(PARALLEL) --ignore=tests/docs/test_types.py tests
+FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider $(SLOWEST) $(PARALLEL) --ignore=tests/docs/test_types.py tests
 
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
 	$(shell find noidchecks nagios lb packaging/share -name __pycache__ -prune -o -print 2>/dev/null)
+# Stands before a command that does not say itself what it took, as pytest does.
+timed = tests/support/timed '$(1)'
 # Those that can be run; the others help them.
 BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py))))
 
@@ -62,9 +66,9 @@ test: lint both
 
 # With everything installed, because the types of what we use count too.
 lint: $(VENV)/installed-demo $(VENV)/installed-tools
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(call timed,ruff check) $(BIN)/ruff check
+	$(call timed,ruff format) $(BIN)/ruff format --check
+	$(call timed,mypy) $(BIN)/mypy
 
 # As -P, for the processes that pytest starts too.
 unit floors both: export PYTHONSAFEPATH := 1
@@ -89,7 +93,7 @@ fuzz: $(VENV)/installed-demo $(VENV)/installed-tools
 
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
-	integration/halves $(PYTEST)
+	integration/parallel $(BIN)/python integration
 
 bench: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
@@ -125,7 +129,7 @@ $(VENV)/installed: $(VENV)/ready $(SOURCES)
 # checkout.pth puts the checkout behind the installed packages: `tests` and `integration` are found there, and only they.
 $(VENV)/installed-demo: $(VENV)/ready $(SOURCES)
 	@echo 'Installing noidchecks and the servers of its demonstration in $(VENV) ...'
-	@$(PIP) install --compile '.[demo]'
+	@$(PIP) install --compile '.[demo,exporter]'
 	@$(BIN)/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $(VENV)/installed $@
 
@@ -140,6 +144,6 @@ $(FLOORS)/installed: $(VENV)/ready $(SOURCES) tests/floors.py
 	@[ -x $(FLOORS)/bin/python ] || $(or $(NEWER),$(PYTHON)) -m venv --clear $(FLOORS)
 	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --upgrade 'pip>=25.1'
 	@$(BIN)/python tests/floors.py >$(FLOORS)/floors.txt
-	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo]'
+	@$(FLOORS)/bin/python -m pip -qq --disable-pip-version-check install --compile -c $(FLOORS)/floors.txt --group test '.[demo,exporter]'
 	@$(FLOORS)/bin/python -c 'import sysconfig; open(sysconfig.get_path("purelib") + "/checkout.pth", "w").write("$(CURDIR)\n")'
 	@touch $@

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any, Self
 
-from integration.daemon import PATIENCE
+from integration.daemon import children
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / ".cache" / "axe-core" / "package" / "axe.min.js"
@@ -24,7 +25,7 @@ class Browser:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory()
         self._number = 0
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
@@ -60,14 +61,12 @@ class Browser:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        # Without its pipes Chromium ends by itself, with all of its processes; killed, unshare would not wait for them.
+        # Its first process and not unshare, which returns while others still write into the folder.
+        for chromium in children(self._process.pid):
+            os.kill(chromium, signal.SIGKILL)
+        self._process.wait()
         os.close(self._in)
         os.close(self._out)
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
         self._folder.cleanup()
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:

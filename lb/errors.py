@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -75,15 +75,15 @@ class Errors:
         """Adds an error, and those that were found together with it."""
         self.found += error.all
 
-    def require(self, holds: bool, path: str, message: str) -> None:
-        """Adds an error unless it holds."""
-        if not holds:
-            self.found.append(FarmError(path, message))
-
     def check(self) -> None:
         """Raises all errors as one; returns when there are none."""
-        if self.found:
-            raise joined(self.found)
+        raise_all(self.found)
+
+
+def raise_all(errors: Iterable[FarmError]) -> None:
+    """Raises all errors as one; returns when there are none."""
+    if found := list(errors):
+        raise joined(found)
 
 
 def joined(errors: Sequence[FarmError]) -> FarmError:

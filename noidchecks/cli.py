@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
+# No other exporter is known to have this port.
+_LISTEN = "127.0.0.1:9769"
+
+
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")
 def commands() -> None:
@@ -177,6 +181,78 @@ class _ProgressBar:
     def _clear(self) -> None:
         if self._bar is not None:
             click.echo("\r\033[K", nl=False, err=True)
+
+
+@commands.command()
+@click.option("--listen", multiple=True, metavar="ADDRESS:PORT", help=f"Answer there, and not on {_LISTEN}.")
+@click.option("--modules", default="", type=click.Path(), help="The modules file, which SIGHUP reads again.")
+@click.option(
+    "--allow", multiple=True, metavar="NETWORK|PATTERN", help="Targets that may be probed, besides the file's."
+)
+@click.option(
+    "--web-config", default="", type=click.Path(), help="Prometheus' web configuration: TLS, basic_auth_users."
+)
+@click.option("--concurrency", default=1000, show_default=True, help="Most probes at the same time.")
+@click.option(
+    "--timeout-offset", default="500ms", show_default=True, callback=_seconds, help="Kept of a scrape's time."
+)
+@click.option("--history", default=100, show_default=True, help="Last probes that the index page shows.")
+@click.option("--check", is_flag=True, help="Only read the files, and say whether they are in order.")
+def exporter(
+    listen: tuple[str, ...],
+    modules: str,
+    allow: tuple[str, ...],
+    web_config: str,
+    concurrency: int,
+    timeout_offset: float,
+    history: int,
+    check: bool,
+) -> int:
+    """Probes servers for Prometheus: GET /probe?target=HOST[:PORT]&module=NAME.
+
+    A module is a plugin's command line without the host; ftp, ftp_tls, tftp, ssh and sftp are built in. Without --allow
+    and without allow in the modules file only loopback may be probed. SIGHUP and POST /-/reload read the modules file
+    again, SIGTERM ends. docs/exporter.md has the file, the metrics and a unit for systemd.
+
+    The exit code is 0 when it was told to end, and 3 when a file is wrong or it cannot listen.
+    """
+    import asyncio
+
+    try:
+        from .exporter.service import Settings, serve
+        from .exporter.web_config import WebConfigFile
+    except ImportError as error:
+        raise UsageError(f"The exporter needs {error.name}: pip install 'noidchecks[exporter]'") from None
+    if min(concurrency, history) < 1:
+        raise UsageError("--concurrency and --history must be at least 1")
+    settings = Settings(
+        listen=tuple(map(_endpoint, listen or (_LISTEN,))),
+        modules=modules,
+        allow=allow,
+        web_config=web_config,
+        concurrency=concurrency,
+        timeout_offset=timeout_offset,
+        history=history,
+    )
+
+    def say(words: str) -> None:
+        click.echo(f"noidchecks: {printable(words)}", err=True)
+
+    if check:
+        found = settings.read()
+        WebConfigFile(web_config, say)
+        click.echo(f"{len(found.modules)} modules are in order")
+        return State.OK
+    asyncio.run(serve(settings, say))
+    return State.OK
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in host) != (bare != host):
+        raise UsageError(f"--listen must be ADDRESS:PORT or [ADDRESS]:PORT, not {printable(text)}")
+    return bare, int(port)
 
 
 @commands.command("install-plugins")

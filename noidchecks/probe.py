@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .drivers.perform import PERFORM
 from .drivers.session import Session, run
 from .errors import LocalError, ProbeError, forget_frames
 from .status.perfdata import Metric
@@ -13,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .contract import Probe as Probe
     from .dialogue.operations import Dialogue
+    from .drivers.perform import Performers
 
 
 def check(probe: Probe, *, transcript: bool = False) -> Result:
@@ -31,10 +33,13 @@ async def check_async(probe: Probe, *, transcript: bool = False) -> Result:
     return _conclude(probe, session)
 
 
-def start(probe: Probe, *, transcript: bool = False) -> Session:
-    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails."""
+def start(probe: Probe, *, transcript: bool = False, perform: Performers = PERFORM) -> Session:
+    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails.
+
+    perform may have other performers of its operations than the drivers'.
+    """
     try:
-        return Session(probe.dialogue(), probe.timeout, transcript=transcript)
+        return Session(probe.dialogue(), probe.timeout, transcript=transcript, perform=perform)
     except Exception as defect:
         return Session(_fail(defect), 0)
 

@@ -20,7 +20,7 @@ from tests.conftest import NewPeer
 from tests.support.peers import Peer, close, reset, unused_port
 from tests.support.surveys import Outcome, Survey
 from tests.support.talk import TalkProbe, greeting_of, open_to
-from tests.support.waiting import until
+from tests.support.waiting import LONG, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -54,7 +54,10 @@ def test_both_drivers_find_the_same(new_peer: NewPeer, host: str) -> None:
         raise ZeroDivisionError("a defect")
 
     probes = [
-        *(FtpProbe(host, port=peer.port, timeout=2) for peer in (ready, wrong, mute, gone, lost)),
+        *(
+            FtpProbe(host, port=peer.port, timeout=0.5 if peer is mute else LONG)
+            for peer in (ready, wrong, mute, gone, lost)
+        ),
         FtpProbe(host, port=dead),
         FtpProbe("[x]"),
         FtpProbe("192.0.2.1", source="192.0.2.2" if ":" in host else "127.0.0.1", timeout=0.2),
@@ -228,10 +231,9 @@ def test_descriptors_are_left_to_the_caller(
 
 def test_hundreds_of_silent_peers_end_at_their_deadline(run: Survey) -> None:
     with Peer() as peer:
-        began = time.monotonic()
-        outcomes = run.all([TalkProbe(greeting_of(peer.host, peer.port), timeout=0.2) for _ in range(300)])
-        # One after the other they would take a minute.
-        assert time.monotonic() - began < 30
+        outcomes = run.all([TalkProbe(greeting_of(peer.host, peer.port), timeout=2.0) for _ in range(300)])
+        # Not one after the other, which would take ten minutes.
+        assert peer.most > 20
         peer.settle()
     assert len(outcomes) == 300
     assert all(isinstance(result.failure, DeadlineExceeded) for _, result in outcomes)

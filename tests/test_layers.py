@@ -46,7 +46,7 @@ LAYERS = {
         ["files"],
         # The protocols.
         sorted({module.split(".")[1] for module in PLUGINS.values()}),
-        ["surveys"],
+        ["exporter", "surveys"],
         ["install"],
         ["demo"],
         ["cli"],

@@ -82,7 +82,7 @@ def test_the_page_of_a_guardian(lab: Lab, names: int, serve: Serve, tmp_path: Pa
     plugin.chmod(0o755)
     address = f"{vip(4, 1)}:9190"
     one = serve(guarded(lab, "tcp", ports=[names], command=f"{plugin} HOST"), "--metrics", address)
-    one.wait("up", "b1", "b3")
+    one.wait_all("up", "b1", "b3")
     one.wait("down", "b2")
     one.noidlb("drain", "farm", "b3")
     with lab.balancer.entered(), Browser() as browser:

@@ -14,16 +14,35 @@ from integration.daemon import PATIENCE, Daemon
 from integration.monitoring.promtool import PROMETHEUS
 from integration.servers import free_port
 
+Job = Mapping[str, Any]
+
+
+def plain(address: str, path: str = "/metrics") -> Job:
+    """Returns a job that scrapes a page of metrics."""
+    return {"metrics_path": path, "static_configs": [{"targets": [address]}]}
+
+
+def probing(exporter: str, module: str, targets: Iterable[str], **more: object) -> Job:
+    """Returns a job that has an exporter at an address probe targets, with the relabelling that its users write."""
+    return {
+        "metrics_path": "/probe",
+        "params": {"module": [module]},
+        "static_configs": [{"targets": [*targets]}],
+        "relabel_configs": [
+            {"source_labels": ["__address__"], "target_label": "__param_target"},
+            {"source_labels": ["__param_target"], "target_label": "instance"},
+            {"target_label": "__address__", "replacement": exporter},
+        ],
+        **more,
+    }
+
 
 class Prometheus:
-    """One Prometheus with an empty memory; it scrapes each job's address and path every second."""
+    """One Prometheus with an empty memory; it scrapes each job every second, or as the settings say."""
 
-    def __init__(self, folder: Path, jobs: Mapping[str, tuple[str, str]], rules: Iterable[Path] = ()) -> None:
-        scrapes = [
-            {"job_name": job, "metrics_path": path, "static_configs": [{"targets": [address]}]}
-            for job, (address, path) in jobs.items()
-        ]
-        every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    def __init__(self, folder: Path, jobs: Mapping[str, Job], rules: Iterable[Path] = (), **settings: str) -> None:
+        scrapes = [{"job_name": name, **job} for name, job in jobs.items()]
+        every = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s", **settings}
         # JSON is YAML.
         configuration = {"global": every, "rule_files": [str(path) for path in rules], "scrape_configs": scrapes}
         file = folder / "prometheus.yml"
@@ -52,6 +71,10 @@ class Prometheus:
         """Returns the series that a query gives at the moment; ValueError when it cannot be understood."""
         found: list[dict[str, Any]] = self.ask("query", query=text)["result"]
         return found
+
+    def values(self, text: str) -> dict[str, float]:
+        """Returns the values of a query by instance."""
+        return {one["metric"].get("instance", ""): float(one["value"][1]) for one in self.query(text)}
 
     def wait_for(self, text: str) -> list[dict[str, Any]]:
         """Returns the series that a query gives as soon as there is one."""

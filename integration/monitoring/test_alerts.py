@@ -18,7 +18,7 @@ from noidlb.farm import BackendState, Condition
 from noidlb.nft.marks import Marks
 from noidlb.service.metrics import write
 
-from integration.monitoring.prometheus import Prometheus
+from integration.monitoring.prometheus import Prometheus, plain
 from integration.monitoring.promtool import PROMTOOL
 from noidchecks import Metric, State
 from noidchecks.install import definitions
@@ -107,7 +107,7 @@ def prometheus(new_folder: Callable[[], Path]) -> Iterator[Prometheus]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         address = f"127.0.0.1:{server.server_port}"
-        jobs = {path.strip("/"): (address, path) for path in pages}
+        jobs = {path.strip("/"): plain(address, path) for path in pages}
         with Prometheus(folder, jobs, RULES) as running:
             # A rate needs two scrapes.
             for job in jobs:

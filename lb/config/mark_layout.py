@@ -1,4 +1,14 @@
-"""Which bits of a conntrack mark belong to noidlb, and what each of them holds."""
+"""Divides the conntrack mark: which of its 32 bits belong to noidlb, and what each of them holds.
+
+All programs on the machine share the mark of a connection, so noidlb writes its own bits only. The default layouts:
+
+    bit 31       pending: a sticky client, to be remembered when the connection is established
+    bits 30, 29  left out: a pair marks FTP sessions there (pair/rules.py)
+    bits 28..24  farm, 1 to 31; in the layout for more farms bits 28..16, 1 to 8,191
+    bits 23..16  backend, 1 to 255, or 0 in the mark of a whole farm; in the other layout bits 15..8
+    the rest     left to other programs: uplinks are marked with 1 and 2 in most instructions, and most programs use
+                 0x3f00 or 0xff00
+"""
 
 from __future__ import annotations
 
@@ -7,29 +17,27 @@ from functools import cached_property
 
 from ..farm import Farm
 
-# The bits of a conntrack mark that noidlb uses unless the configuration says otherwise. The low half is left to others:
-# uplinks are marked with 1 and 2 in most instructions, and with 0x3f00 or 0xff00 by most programs.
+# The default layouts, for up to 31 farms and for more.
 FEW, MANY = 0x9FFF_0000, 0x9FFF_FF00
-# Bits 29 and 30: pair/rules.py marks sessions there that cannot be handed over.
 PAIR_MASK = 0x6000_0000
 _BACKEND_BITS = 8
-# For three farms.
+# Enough for three farms: 8 bits of backends, 2 of farms, 1 pending.
 MIN_BITS = _BACKEND_BITS + 3
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which bits of a conntrack mark are ours, and what they hold.
+    """The bits of a conntrack mark that belong to noidlb (mask) and their meaning.
 
-    The lowest 8 of them are the backend's, the highest says that a sticky client is to be remembered, and those between
-    are the farm's. The other bits of a mark are somebody else's, and never changed.
+    Of the bits in mask, the lowest 8 hold the backend, the highest is the pending bit of sticky clients, and those
+    between hold the farm; they need not be adjacent. The other bits are never changed.
     """
 
     mask: int = FEW
 
     @cached_property
     def bits(self) -> tuple[int, ...]:
-        """Each of our bits, from the lowest on."""
+        """Each bit of mask, from the lowest on."""
         return tuple(1 << number for number in range(32) if self.mask >> number & 1)
 
     @cached_property
@@ -44,32 +52,32 @@ class Layout:
 
     @property
     def flow(self) -> int:
-        """The bits that tell whose a flow is: those of farm and backend."""
+        """The bits of farm and backend, which identify the backend of a flow."""
         return self.farm | self.backend
 
     @property
     def pending(self) -> int:
-        """The bit of a sticky client that is to be remembered when its connection is established."""
+        """The bit of a sticky client's connection that is not established yet."""
         return self.bits[-1]
 
     @property
     def farms(self) -> int:
-        """How many farms can be told apart."""
+        """The number of farms that fit."""
         return (1 << len(self.bits) - _BACKEND_BITS - 1) - 1
 
     def match(self, mark: int) -> tuple[int, int]:
-        """Returns what the flows of a backend, or of all of a farm's, have in their marks, and in which bits."""
+        """Returns value and mask that the marks of a backend's flows match, or of a farm's when mark has no backend."""
         mask = self.flow if mark & self.backend else self.farm
         return mark & mask, mask
 
     def place(self, farm: int, backend: int = 0) -> int:
-        """Returns the mark of a farm's number and a backend's."""
+        """Returns the mark for the numbers of a farm and a backend."""
         number = farm << _BACKEND_BITS | backend
         return sum(bit for position, bit in enumerate(self.bits[:-1]) if number >> position & 1)
 
 
 def layout_of(farms: tuple[Farm, ...]) -> Layout:
-    """Returns the layout of the marks of these farms: the configured one, or else one with bits enough."""
+    """Returns the layout for these farms: the configured one, or the smaller default that has enough bits."""
     chosen = next((farm.marks for farm in farms if farm.marks is not None), None)
     if chosen is not None:
         return Layout(chosen)

@@ -1,4 +1,4 @@
-"""What a look at the machine or at a configuration brought to light."""
+"""The finding of an examination: one line with a level, for doctor and the checks of a configuration."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 OK, NOTE, WARN, FAULT = "ok", "note", "warn", "fault"
-# So many names are listed one by one.
+# Names that some() lists; it counts the others.
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: how bad it is, what was looked at, what was found, and what helps if anything does."""
+    """One line: level, subject, what was found, and what helps ("" when nothing does)."""
 
     level: str
     subject: str
@@ -24,11 +24,11 @@ class Finding:
         return f"{self.level:<5}  {self.subject}: {self.text}{cure}"
 
     def to_document(self) -> dict[str, str]:
-        """Returns the members of a JSON object: level, subject, text and cure, of which the last may be empty."""
+        """Returns the finding as a JSON object: level, subject, text and cure."""
         return asdict(self)
 
 
 def some(names: Sequence[str]) -> str:
-    """Lists the first of the names, and says how many more there are."""
+    """Lists the first five names and counts the others."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -11,10 +11,10 @@ from ..overrides import Overrides
 from .finding import FAULT, OK, WARN, Finding, some
 
 
-def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, holder: str) -> Iterator[Finding]:
+def examine_guardian(farms: tuple[Farm, ...], overrides: Overrides, socket: Path, holder: str) -> Iterator[Finding]:
     """Yields findings; holder names the process with the guardian's lock ("": none), socket is its control socket."""
     if farms:
-        yield from _stopped(farms, words)
+        yield from _stopped(farms, overrides)
     for complaint in complaints(farms):
         text = f"backends cannot be checked: {complaint.message}"
         yield Finding(FAULT, complaint.path, text, "noidlb check FILE, then noidlb reload")
@@ -38,9 +38,9 @@ def examine_guardian(farms: tuple[Farm, ...], words: Overrides, socket: Path, ho
         )
 
 
-def _stopped(farms: tuple[Farm, ...], words: Overrides) -> Iterator[Finding]:
-    stopped = sorted(words.stopped_of(farms))
-    if words.all_stopped or len(stopped) == len(farms):
+def _stopped(farms: tuple[Farm, ...], overrides: Overrides) -> Iterator[Finding]:
+    stopped = sorted(overrides.stopped_of(farms))
+    if overrides.all_stopped or len(stopped) == len(farms):
         text = "all are stopped by the operator, and refuse every client"
         yield Finding(FAULT, "farms", text, "noidlb start lets them serve")
     elif stopped:

@@ -111,7 +111,7 @@ def standing(
 
 def merge(
     farm: Farm,
-    words: Overrides,
+    overrides: Overrides,
     verdicts: Mapping[Place, Verdict],
     present: Mapping[Place, bool],
     now: float,
@@ -125,7 +125,7 @@ def merge(
     its first result, and serves when that result is no verdict (its check cannot run). balance has the percentages of
     weights by backend from least-connections.
     """
-    wishes = {one.name: words.states.get((farm.name, one.name)) or one.state for one in farm.backends}
+    wishes = {one.name: overrides.states.get((farm.name, one.name)) or one.state for one in farm.backends}
     if farm.guardian is None:
         return _weighed(farm, {name: Condition(state) for name, state in wishes.items()}, {}, frozenset(), now, balance)
     lost: dict[str, set[int]] = {one.name: set() for one in farm.backends}

@@ -25,7 +25,7 @@ class Forecast:
 
 def forecast(
     farms: tuple[Farm, ...],
-    words: Overrides,
+    overrides: Overrides,
     watches: Mapping[TargetKey, Sequence[BackendHealth]],
     present: Mapping[Place, bool],
     shares: Mapping[str, Mapping[str, int]],
@@ -45,5 +45,5 @@ def forecast(
     conditions: dict[tuple[str, str], Condition] = {}
     for farm in farms:
         balance = shares.get(farm.name)
-        conditions |= merge(farm, words, verdicts_of(farm, places), present, now, balance=balance).conditions
+        conditions |= merge(farm, overrides, verdicts_of(farm, places), present, now, balance=balance).conditions
     return Forecast(conditions, tuple(farm.name for farm in farms if farm.name in fresh))

@@ -81,7 +81,7 @@ class Guardian:
     def __init__(
         self,
         farms: Configuration | tuple[Farm, ...],
-        words: Overrides | None = None,
+        overrides: Overrides | None = None,
         *,
         applier: Applier | None = None,
         events: EventLog | None = None,
@@ -89,10 +89,10 @@ class Guardian:
         flow_table: FlowTable | None = None,
     ) -> None:
         self.events = events or EventLog()
-        self._farms, self._words = _farms_of(farms), words or Overrides()
+        self._farms, self._overrides = _farms_of(farms), overrides or Overrides()
         self._is_alone = applier is None
         self._reconciler = Reconciler(
-            self._farms, self._words, applier=applier or NftApplier(), events=self.events, count=count
+            self._farms, self._overrides, applier=applier or NftApplier(), events=self.events, count=count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
@@ -133,7 +133,7 @@ class Guardian:
             self._pulse = Pulse(self._loop.time())
             beating = self._loop.create_task(self._beat())
             try:
-                self.configure(self._farms, self._words)
+                self.configure(self._farms, self._overrides)
                 await self._reconciler.run()
             finally:
                 beating.cancel()
@@ -142,10 +142,10 @@ class Guardian:
                     self._timer.cancel()
                 await checks.close()
 
-    def configure(self, farms: Configuration | tuple[Farm, ...], words: Overrides | None = None) -> None:
+    def configure(self, farms: Configuration | tuple[Farm, ...], overrides: Overrides | None = None) -> None:
         """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
         self._farms = farms = _farms_of(farms)
-        self._words = words if words is not None else self._words
+        self._overrides = overrides if overrides is not None else self._overrides
         if self._loop is None:
             # Not running yet; run() calls this again.
             return
@@ -153,7 +153,7 @@ class Guardian:
             self._schedule.put(target, None)
         for target in self._targets:
             self._schedule.put(target, target.rhythm.due(target.pace))
-        self._reconciler.configure(farms, self._words, self._targets.places)
+        self._reconciler.configure(farms, self._overrides, self._targets.places)
         self._arm()
 
     def health(self) -> tuple[Health, ...]:
@@ -173,7 +173,7 @@ class Guardian:
     def forecast(self, farms: tuple[Farm, ...]) -> Forecast:
         """Returns the conditions that it would give these farms with its present knowledge."""
         known, now = self._reconciler, self._running_loop().time()
-        return forecast(farms, self._words, self._targets.watches, known.standing(), known.shares, now)
+        return forecast(farms, self._overrides, self._targets.watches, known.standing(), known.shares, now)
 
     @property
     def worker(self) -> Worker:

@@ -69,12 +69,12 @@ class Reconciler:
     """
 
     def __init__(
-        self, farms: tuple[Farm, ...], words: Overrides, *, applier: Applier, events: EventLog, count: Count
+        self, farms: tuple[Farm, ...], overrides: Overrides, *, applier: Applier, events: EventLog, count: Count
     ) -> None:
         self.transactions = 0
         self.failed = 0
         self.failure: KernelError | None = None
-        self._farms, self._words = farms, words
+        self._farms, self._overrides = farms, overrides
         self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
         self._applier = applier
         self._events = events
@@ -107,12 +107,12 @@ class Reconciler:
             self.worker.close()
 
     def configure(
-        self, farms: tuple[Farm, ...], words: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
+        self, farms: tuple[Farm, ...], overrides: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
     ) -> None:
         """Replaces farms, overrides and health, and requests all farms."""
         if farms is not self._farms:
             self.present = self.standing()
-        self._farms, self._words, self._watches = farms, words, watches
+        self._farms, self._overrides, self._watches = farms, overrides, watches
         names = {farm.name for farm in farms}
         self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
         self._merged = {name: one for name, one in self._merged.items() if name in names}
@@ -174,7 +174,7 @@ class Reconciler:
             # configure() may have set present before this first reading, and is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
-        farms, stopped = self._farms, self._words.stopped_of(self._farms)
+        farms, stopped = self._farms, self._overrides.stopped_of(self._farms)
         for farm in farms:
             if farm.name in dirty:
                 self._merge(farm)
@@ -190,7 +190,7 @@ class Reconciler:
     def _merge(self, farm: Farm) -> None:
         loop = asyncio.get_running_loop()
         verdicts = verdicts_of(farm, self._watches)
-        merged = merge(farm, self._words, verdicts, self.present, loop.time(), balance=self.shares.get(farm.name))
+        merged = merge(farm, self._overrides, verdicts, self.present, loop.time(), balance=self.shares.get(farm.name))
         before = self._merged.get(farm.name)
         self._conditions.update(merged.conditions)
         self._merged[farm.name] = merged

@@ -21,28 +21,28 @@ from .table import MAPS, Table
 _BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
 
 
-def plan_backend(farms: tuple[Farm, ...], words: Overrides, farm: Farm, backend: Backend) -> Plan:
+def plan_backend(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, backend: Backend) -> Plan:
     """Plans the override of this backend; of the others, only their shares of the farm's new clients change."""
-    return _plan(farms, words, lambda old: _with_backend(old, farms, words, farm, backend))
+    return _plan(farms, overrides, lambda old: _with_backend(old, farms, overrides, farm, backend))
 
 
-def plan_farm(farms: tuple[Farm, ...], words: Overrides, farm: Farm) -> Plan:
+def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm) -> Plan:
     """Plans the overrides of this farm."""
-    return _plan(farms, words, lambda old: _with_farm(old, farms, words, farm))
+    return _plan(farms, overrides, lambda old: _with_farm(old, farms, overrides, farm))
 
 
-def _plan(farms: tuple[Farm, ...], words: Overrides, change: Callable[[Table], Table]) -> Plan:
-    return compare(kernel.read(), compile_table(farms, words.conditions(), words.stopped_of(farms)), change)
+def _plan(farms: tuple[Farm, ...], overrides: Overrides, change: Callable[[Table], Table]) -> Plan:
+    return compare(kernel.read(), compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)), change)
 
 
-def _with_backend(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm, backend: Backend) -> Table:
+def _with_backend(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, backend: Backend) -> Table:
     marks = Marks(farms)
     base = marks.farm(farm)
     if f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}:
         # The farm is stopped or not in the table: the override takes effect when the farm serves.
         return old
-    conditions = {**_conditions(old, marks, farm, words)}
-    conditions[farm.name, backend.name] = Condition(words.states.get((farm.name, backend.name), backend.state))
+    conditions = {**_conditions(old, marks, farm, overrides)}
+    conditions[farm.name, backend.name] = Condition(overrides.states.get((farm.name, backend.name), backend.state))
     own = f"{marks.backend(farm, backend.name):#010x}"
     new = compile_farm(marks, farm, conditions)
 
@@ -55,10 +55,10 @@ def _with_backend(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: F
     return _patched(old, new, new.chains, is_changed)
 
 
-def _with_farm(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm) -> Table:
+def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: Farm) -> Table:
     marks = Marks(farms)
-    conditions = {**words.conditions(), **_conditions(old, marks, farm, words)}
-    stopped = words.stopped_of(farms) & {farm.name}
+    conditions = {**overrides.conditions(), **_conditions(old, marks, farm, overrides)}
+    stopped = overrides.stopped_of(farms) & {farm.name}
     new = compile_table(farms, conditions, stopped)
     # Every element that the farm may have, whatever the states of its backends.
     part = compile_farm(marks, farm, {(farm.name, one.name): Condition(BackendState.UP) for one in farm.backends})
@@ -72,7 +72,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], words: Overrides, farm: Farm
     return _patched(old, new, part.chains, is_changed)
 
 
-def _conditions(old: Table, marks: Marks, farm: Farm, words: Overrides) -> Conditions:
+def _conditions(old: Table, marks: Marks, farm: Farm, overrides: Overrides) -> Conditions:
     """Returns the conditions of a farm's backends as the table has them; {} when it does not serve the farm."""
     base = f"{marks.farm(farm):#010x}"
     versions = [version for version in (4, 6) if base in old.of(f"farm{version}").values()]
@@ -83,7 +83,7 @@ def _conditions(old: Table, marks: Marks, farm: Farm, words: Overrides) -> Condi
     for backend in farm.backends:
         mark = f"{marks.backend(farm, backend.name):#010x}"
         reachable = {one for one in versions if mark in old.of(f"backend{one}") or mark in old.of(f"host{one}")}
-        said = words.states.get((farm.name, backend.name), backend.state)
+        said = overrides.states.get((farm.name, backend.name), backend.state)
         state = BackendState.DOWN
         if reachable:
             waits = backend.backup and said is BackendState.UP

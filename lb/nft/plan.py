@@ -1,7 +1,7 @@
 """Plans the change from the kernel's table to the one that farms and overrides want, and describes it in words.
 
 The whole of noidlb changes the kernel by this one comparison: compile the desired table, read the kernel's, and run the
-difference. Whoever was interrupted plans again and gets the rest, so no state is kept between two changes. A table of
+difference. After an interruption the next plan contains the rest, so no state is kept between two changes. A table of
 another version, with other mark bits or with changed rules cannot be compared element by element: it is replaced as a
 whole, in one transaction.
 """
@@ -42,13 +42,13 @@ class Plan:
             kernel.run(batch)
 
 
-def plan(farms: tuple[Farm, ...], words: Overrides, conditions: Conditions | None = None) -> Plan:
+def plan(farms: tuple[Farm, ...], overrides: Overrides, conditions: Conditions | None = None) -> Plan:
     """Compares the kernel's table with the one that farms and overrides want; changes nothing.
 
     conditions, where given, replace the states of the overrides: the guardian's merged ones.
     """
-    wanted = words.conditions() if conditions is None else conditions
-    return compare(kernel.read(), compile_table(farms, wanted, words.stopped_of(farms)))
+    wanted = overrides.conditions() if conditions is None else conditions
+    return compare(kernel.read(), compile_table(farms, wanted, overrides.stopped_of(farms)))
 
 
 def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:

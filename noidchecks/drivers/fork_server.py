@@ -103,7 +103,7 @@ class _Server:
                     self._forget(self._idle[-1])
             for descriptor, _ in ready:
                 if descriptor != self._control.fileno():
-                    # None where one that is idle was found to be gone meanwhile.
+                    # None when an idle worker turned out to have died.
                     worker = self._workers.get(descriptor)
                     if worker is not None:
                         self._hear(worker)
@@ -207,7 +207,7 @@ def _serve(serve: Serve, session: socket.socket) -> bool:
 def _load(module: str) -> Serve:
     serve: Serve = import_module(module).serve
     gc.collect()
-    # The pages of what is there already stay shared.
+    # Pages of memory that exist before the fork stay shared.
     gc.freeze()
     # The plugins begin without it.
     gc.enable()
@@ -232,7 +232,7 @@ def _detach() -> None:
 
 
 def _end_with(pipe: int) -> None:
-    """Has the kernel end this process when the last one that can write to the pipe is gone, however that ended."""
+    """Has the kernel end this process when the last process with the other end of the pipe has ended."""
     import fcntl
 
     signal.signal(signal.SIGIO, signal.SIG_DFL)

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 
 def _own(channel: operations.Channel) -> Channel:
-    """Returns a channel of an operation as what it is: one that this driver opened."""
+    """Returns the channel of an operation as the class of this driver, which opened it."""
     return channel  # type: ignore[return-value]  # a dialogue has no others
 
 

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from .resolver import LookUp
     from .transcript import Transcript
 
-# The most operations between two returns to the loop: a peer that is always ready must not starve the other sessions.
+# The most operations between two returns to the loop: a peer that always has data must not starve the other sessions.
 _BUDGET = 64
-# Nor one whose answers take long to read: after so many seconds the loop is given back too.
+# Nor a peer whose answers take long to parse: after this many seconds the session returns to the loop too.
 _TURN = 0.002
 # The most operations that a dialogue may ask for after the end.
 _MOST_REFUSED = 16
@@ -151,6 +151,8 @@ class Session:
                 answer: object = None
                 error: ProbeError | None = None
                 now = self.clock()
+                if not self.operation_began:
+                    self.operation_began = now
                 if now >= self._deadline and not self._is_farewell(operation):
                     error = self._expire()
                 else:
@@ -198,7 +200,7 @@ class Session:
             try:
                 self._dialogue.close()
             except Exception as defect:
-                # It tidies up, by operations that are not granted any more; what ended it before is the news.
+                # It tried to tidy up by operations, which are not performed any more; an earlier failure stands.
                 self.failure = self.failure or defect
             else:
                 return
@@ -215,7 +217,7 @@ class Session:
         except Exception as failure:
             self.failure = failure
         else:
-            self.operation_began = self.clock()
+            self.operation_began = 0.0
             return True
         self.close()
         return False

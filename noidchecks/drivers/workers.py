@@ -141,7 +141,7 @@ def ask_for(module: str) -> Worker | None:
     with _lock:
         if _own_worker is not None:
             worker, _own_worker = _own_worker, None
-            # Till now nobody waited for it: it loaded its module, and a server greeted slowly.
+            # Its time counts from now on: until now the check waited for the server, and the worker loaded its module.
             worker._asked = monotonic()
             return worker
         try:
@@ -168,7 +168,7 @@ def ask_for(module: str) -> Worker | None:
 
 
 class _Server:
-    """The process that forks workers; of the process that started it, not of one that was forked from that."""
+    """The process that forks workers; it belongs to the process that started it, not to a fork of that one."""
 
     def __init__(self, module: str) -> None:
         self.owner = os.getpid()
@@ -285,7 +285,7 @@ def _await_readable(descriptor: int) -> None:
 
 
 def _leave_to_parent() -> None:
-    """Forgets, in a process that was forked, what works for the other one; somebody there may hold the lock."""
+    """Drops, in a forked process, the workers of its parent; a thread of the parent may have held the lock."""
     global _lock, _own_worker, _server
     _lock = _thread.allocate_lock()
     if _server is not None:

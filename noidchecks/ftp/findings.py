@@ -52,9 +52,13 @@ def facts_of(settings: FtpSettings, findings: FtpFindings) -> dict[str, object]:
     if findings.reply is not None:
         facts["reply_code"] = findings.reply.code
     if findings.tls is not None:
+        # Here and not above: a check without TLS does not need it.
+        from hashlib import sha256
+
         facts["tls_version"] = findings.tls.version
         facts["tls_cipher"] = findings.tls.cipher
         facts["certificate_subject"] = printable(findings.tls.chain[0].subject, 200)
         facts["certificate_expires"] = findings.tls.chain[0].not_after.isoformat()
+        facts["certificate_sha256"] = sha256(findings.tls.chain[0].der).hexdigest()
         facts["chain_expires"] = min(certificate.not_after for certificate in findings.tls.chain).isoformat()
     return facts

@@ -24,7 +24,7 @@ class FtpProbe(FtpSettings):
             from ..dialogue import tls
             from . import control  # noqa: F401  # loaded for its effect
 
-            if self.certificate_days is not None or self.tls_pins:
+            if self.reads_certificate or self.tls_pins:
                 tls.load_x509()
         if self.is_deep:
             from . import session as deep  # noqa: F401  # for the same reason

@@ -27,7 +27,8 @@ class FtpSettings(Server):
     host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
     "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities), tls_min (the
     oldest version that will do, "1.2" or "1.3"), tls_pins (SHA-256 of which the server's certificate or its public key
-    must have one) and certificate_days (days left for WARNING and CRITICAL) need it. expect replaces the reply 220 by
+    must have one), certificate_days (days left for WARNING and CRITICAL) and certificate_facts (have the facts of the
+    certificate, without a judgement) need it. expect replaces the reply 220 by
     strings that must occur anywhere, any of them or with match_all every one. send is sent before reading, quit after
     it. Reading stops at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an
     unexpected answer, timeout_state for the deadline.
@@ -52,6 +53,7 @@ class FtpSettings(Server):
     tls_min: str
     tls_pins: tuple[str, ...]
     certificate_days: tuple[int, int] | None
+    certificate_facts: bool
     send: bytes
     expect: tuple[bytes, ...]
     match_all: bool
@@ -91,6 +93,7 @@ class FtpSettings(Server):
         tls_min: str = "",
         tls_pins: tuple[str, ...] = (),
         certificate_days: tuple[int, int] | None = None,
+        certificate_facts: bool = False,
         send: bytes = b"",
         expect: tuple[bytes, ...] = (),
         match_all: bool = False,
@@ -135,7 +138,7 @@ class FtpSettings(Server):
             raise UsageError(f"Server name (sni) must be a name or an address, not {printable(repr(self.sni), 80)}")
         if self.tls not in _TLS:
             raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
-        if not self.tls and (self.verify or self.certificate_days is not None or self.tls_pins):
+        if not self.tls and (self.verify or self.reads_certificate or self.tls_pins):
             raise UsageError("A certificate can only be checked with TLS, implicit or explicit")
         if not self.tls and self.tls_min:
             raise UsageError("A version of TLS can only be demanded with TLS, implicit or explicit")
@@ -172,6 +175,11 @@ class FtpSettings(Server):
     def moves(self) -> bool:
         """Whether data connections are asked for."""
         return bool(self.data) or self.put is not None or self.listing is not None or self.get is not None
+
+    @property
+    def reads_certificate(self) -> bool:
+        """Whether the findings have what the server's certificate says."""
+        return self.certificate_facts or self.certificate_days is not None
 
     @property
     def is_deep(self) -> bool:

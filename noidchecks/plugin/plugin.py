@@ -81,7 +81,7 @@ class InformationWanted(Exception):
 
 
 def plugin_of(program: str) -> Plugin:
-    """Returns the plugin for a program's name or path; UsageError for one that is none of ours.
+    """Returns the plugin for a program's name or path; UsageError for the name of another program.
 
     A prefix before `check_` is allowed, because install-plugins may link the plugins under one.
     """
@@ -101,14 +101,24 @@ def parse(words: Sequence[str], plugin_name: str = "", *, stdin: bool = False) -
     plugin_name is the plugin's own name where the program may be called anything; stdin allows --extra-opts=@-.
     """
     plugin = plugin_of(plugin_name or (words[0] if words else ""))
+    return plugin.build(scan(plugin, written_out(words, stdin=stdin)))
+
+
+def written_out(words: Sequence[str], *, stdin: bool = False) -> Sequence[str]:
+    """Returns the words behind the program with the options of an ini file in place of --extra-opts; UsageError."""
     arguments = _without_nul(words[1:])
     if any(word == "--extra-opts" or word.startswith("--extra-opts=") for word in arguments):
         from .extra_opts import expand
 
         arguments = _without_nul(expand(arguments, words[0].rpartition("/")[2], stdin=stdin))
+    return arguments
+
+
+def scan(plugin: Plugin, arguments: Sequence[str]) -> Scan:
+    """Returns the scan of words that are written out."""
     # Expanded by now; what abbreviates it, or stands in a file, is unknown, as to the C plugins.
     rows = [row for row in plugin.rows if row.name != "extra-opts"]
-    return plugin.build(Scan(rows, arguments, plugin.more))
+    return Scan(rows, arguments, plugin.more)
 
 
 def _without_nul(words: Sequence[str]) -> Sequence[str]:

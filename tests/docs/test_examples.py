@@ -8,6 +8,7 @@ import io
 import re
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from noidlb.config.load import parse as parse_farms
 from noidchecks.address import literal
 from noidchecks.cli import commands
 from noidchecks.drivers import perform as grants
+from noidchecks.exporter.configuration import read_configuration
+from noidchecks.exporter.web_config import WebConfigFile
 from noidchecks.plugin.main import run
 from noidchecks.plugin.plugin import PLUGINS, parse_line
+from tests.support.certificates import Chain
 from tests.support.docs_balancer import FARMS, InterruptingKernel
 from tests.support.docs_blocks import PAGES, ROOT, Block, blocks_of
 from tests.support.docs_hosts import SFTP_LOGIN, Ask, example_hosts
@@ -138,8 +142,27 @@ def _try_shell(block: Block) -> None:
                 group.commands[words[1]].make_context(words[1], words[2:])
 
 
-def _try_farms(block: Block) -> None:
-    assert parse_farms("\n".join(block.lines))
+def _try_toml(block: Block) -> None:
+    text = "\n".join(block.lines)
+    if "[modules]" not in block.lines:
+        assert parse_farms(text)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "ftp-password").write_text("secret\n")
+        path = Path(folder) / "modules.toml"
+        path.write_text(text.replace("/etc/noidchecks", folder))
+        assert read_configuration(str(path)).allowed.entries
+
+
+def _try_yaml(block: Block) -> None:
+    """Reads the web configuration of Prometheus' exporters, but for the files that it names."""
+    with tempfile.TemporaryDirectory() as folder:
+        chain = Chain(Path(folder), 100, 100)
+        path = Path(folder) / "web.yml"
+        path.write_text(re.sub(r"(?<=_file: )\S+", str(chain.pem), "\n".join(block.lines)))
+        found = WebConfigFile(str(path), pytest.fail).current()
+    assert found.tls
+    assert found.users
 
 
 def _try_ini(block: Block) -> None:
@@ -161,7 +184,8 @@ KINDS: dict[str, Callable[[Block], None]] = {
     "python": _try_python,
     "sh": _try_shell,
     "ini": _try_ini,
-    "toml": _try_farms,
+    "toml": _try_toml,
+    "yaml": _try_yaml,
     "conf": _only_show,
     "text": _refuse_text,
 }

@@ -16,6 +16,7 @@ from tests.support.nagios_scripts import ROOT
 
 UNITS = ROOT / "nagios" / "systemd"
 SERVICE, TIMER = UNITS / "noidchecks-survey.service", UNITS / "noidchecks-survey.timer"
+EXPORTER = UNITS / "noidchecks-exporter.service"
 
 
 def read(path: Path) -> configparser.RawConfigParser:
@@ -36,6 +37,16 @@ def test_the_command_has_the_options_that_the_survey_knows() -> None:
     assert context.params["files"] == ("/etc/noidchecks/targets",)
 
 
+def test_the_command_has_the_options_that_the_exporter_knows() -> None:
+    words = shlex.split(read(EXPORTER)["Service"]["ExecStart"])
+    (options,) = re.findall(r"^#   EXPORTER_OPTIONS=(.*)$", EXPORTER.read_text(), re.M)
+    arguments = [word for word in words[1:] if word != "$EXPORTER_OPTIONS"] + shlex.split(options)
+    assert arguments[0] == "exporter"
+    context = commands.commands["exporter"].make_context("exporter", arguments[1:])
+    assert context.params["modules"] == "/etc/noidchecks/exporter.toml"
+    assert context.params["listen"] == ("0.0.0.0:9769",)
+
+
 def test_the_timer_is_for_the_service() -> None:
     assert TIMER.stem == SERVICE.stem
     assert read(TIMER)["Install"]["WantedBy"] == "timers.target"
@@ -43,7 +54,7 @@ def test_the_timer_is_for_the_service() -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
-    for path in (SERVICE, TIMER):
+    for path in (SERVICE, TIMER, EXPORTER):
         # Neither the program nor the user is on this machine.
         text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/echo", path.read_text(), flags=re.M)
         (tmp_path / path.name).write_text(text.replace("User=nagios", "User=root"))

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +20,8 @@ from noidchecks import LocalError, PeerError, Result, SshProbe, State, UsageErro
 from noidchecks.plugin.main import run as run_plugin
 from noidchecks.plugin.plugin import parse
 from tests.support.ssh import HOLD, LISTEN, RESET, Step, kexinit, packet, serve
-from tests.support.waiting import until
+from tests.support.ssh_logins import late
+from tests.support.waiting import LONG, until
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1\r\n"
@@ -172,9 +172,8 @@ def test_hostile_servers(
     run: Check, host: str, steps: tuple[Step, ...], text: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve(*steps, host=host) as server:
-        began = time.monotonic()
-        result = run(SshProbe(host, port=server.port, timeout=5, fingerprints=(OTHER,)))
-        assert time.monotonic() - began < 2
+        # No failure of these is a deadline, which would say so.
+        result = run(SshProbe(host, port=server.port, timeout=LONG, fingerprints=(OTHER,)))
     assert result.text.startswith(FAILED + text)
     assert str(result).count("|") == 1
     assert str(result).isprintable()
@@ -202,10 +201,8 @@ def test_a_server_that_has_nothing_in_common_with_us_is_not_called_sick(
 def test_a_silent_server_is_a_timeout(run: Check, steps: tuple[Step, ...], capfd: pytest.CaptureFixture[str]) -> None:
     before, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with serve(*steps) as server:
-        began = time.monotonic()
-        result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.5, fingerprints=(OTHER,)))
-        assert 0.5 <= time.monotonic() - began < 0.7
-    assert result.text == "CRITICAL - Socket timeout after 0.5 seconds (kex)"
+        result = late("(kex)", run, SshProbe("127.0.0.1", port=server.port, fingerprints=(OTHER,)))
+    assert result.text.startswith("CRITICAL - Socket timeout after ")
     until(lambda: threading.active_count() <= before and len(os.listdir("/proc/self/fd")) <= files)
     assert capfd.readouterr() == ("", "")
 

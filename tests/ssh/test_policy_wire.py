@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from noidchecks.plugin.plugin import parse
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
 from noidchecks.ssh.kexinit import PACKET_LIMIT, Kexinit, PacketReader
 from tests.support.ssh import HOLD, LISTEN, PACKET, RESET, Step, kexinit, packet, serve
+from tests.support.ssh_logins import late
 from tests.support.waiting import LONG
 
 Check = Callable[[SshProbe], Result]
@@ -103,10 +103,8 @@ TABLE: list[tuple[str, tuple[Step, ...], dict[str, object], str]] = [
 @pytest.mark.parametrize(("steps", "settings", "text"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_table(run: Check, host: str, steps: tuple[Step, ...], settings: dict[str, object], text: str) -> None:
     with serve(*steps, host=host) as server:
-        probe = SshProbe(host, port=server.port, timeout=5, algorithms=True, **settings)  # type: ignore[arg-type]
-        began = time.monotonic()
+        probe = SshProbe(host, port=server.port, timeout=LONG, algorithms=True, **settings)  # type: ignore[arg-type]
         result = run(probe)
-        assert time.monotonic() - began < 1.5
         if "reset" not in text and "overloaded" not in text:
             assert server.heard() == OUR_IDENTIFICATION
     assert result.text == text
@@ -139,19 +137,16 @@ def test_a_server_that_waits_for_our_kexinit(
 
 def test_a_server_that_is_silent_after_both(run: Check) -> None:
     with serve(Q, PACKET, HOLD) as server:
-        result = run(SshProbe("127.0.0.1", port=server.port, timeout=1, algorithms=True))
-    assert "Socket timeout after 1 seconds (kexinit)" in result.text
+        late("seconds (kexinit)", run, SshProbe("127.0.0.1", port=server.port, algorithms=True))
 
 
 @pytest.mark.parametrize(
-    "steps", [(Q, HOLD), (Q, kexinit()[:40], HOLD), (Q, *((DEBUG, 0.1) * 10))], ids=["", "begun", "slow"]
+    "steps", [(Q, HOLD), (Q, kexinit()[:40], HOLD), (Q, *((DEBUG, 0.1) * 300))], ids=["", "begun", "slow"]
 )
 def test_the_deadline_covers_it(run: Check, steps: tuple[Step, ...]) -> None:
     with serve(*steps) as server:
-        began = time.monotonic()
-        result = run(SshProbe("127.0.0.1", port=server.port, timeout=0.4, algorithms=True))
-        assert 0.4 <= time.monotonic() - began < 0.6
-    assert result.text == "CRITICAL - Socket timeout after 0.4 seconds (kexinit)"
+        result = late("(kexinit)", run, SshProbe("127.0.0.1", port=server.port, algorithms=True))
+    assert result.text.startswith("CRITICAL - Socket timeout after ")
     assert result.facts["software"] == "OpenSSH_9.2p1"
 
 

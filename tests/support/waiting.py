@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # Longer than anything takes that is waited for.
 LONG = 60.0
 # Of a check that is to run into its deadline, and must have come to some point before: the next one is for a machine
 # that was too slow for the one before.
 DEADLINES = (0.5, 4.0, 20.0)
+
+
+def with_time_enough(attempt: Callable[[float], T], is_done: Callable[[T], object]) -> T:
+    """Returns what the first of the deadlines gives that has left time enough; the last one's, whatever it is."""
+    for timeout in DEADLINES:
+        result = attempt(timeout)
+        if is_done(result):
+            break
+    return result
 
 
 def until(holds: Callable[[], object], patience: float = LONG, told: Callable[[], object] = lambda: "") -> None:

@@ -21,7 +21,7 @@ from tests.support.tftp_serving import CANARY
 def test_canary_over_sockets(check: Check, host: str) -> None:
     kept: dict[bytes, bytes] = {}
     with Server(taking(kept, lose=1), host) as server:
-        result = check(TftpProbe(host, put="c", port=server.port, timeout=4))
+        result = check(TftpProbe(host, put="c", port=server.port, timeout=20))
     assert result.text.startswith("TFTP OK - Wrote 1024 bytes and read them back in "), str(result)
     assert kept == {b"c": CANARY}
     # More where the machine is busy.

@@ -30,7 +30,7 @@ async def test_a_clock_that_steps_changes_no_verdict(monkeypatch: pytest.MonkeyP
     """Days ahead and years back with every look: only the events' times may know of it."""
     clock = SimpleNamespace(time=cycle((2e9, 1e9, 3e9, 0.0)).__next__)
     monkeypatch.setattr("noidlb.guardian.guardian.time", clock)
-    monkeypatch.setattr("noidlb.guardian.reconciler.time", clock)
+    monkeypatch.setattr("noidlb.events.time", clock)
     kernel = FakeKernel()
     with Peer(FTP) as peer:
         async with running(watched(peer.port), kernel=kernel) as (guardian, events):
@@ -52,13 +52,13 @@ def pause(seconds: float) -> None:
 async def test_a_probe_that_ran_across_a_pause_of_this_process_is_repeated() -> None:
     kernel = FakeKernel()
     with Peer(0.3, FTP) as peer:
-        one = watched(peer.port, timeout=1.0, fall=1, interval=0.5)
+        one = watched(peer.port, timeout=2.0, fall=1, interval=0.5)
         async with running(one, kernel=kernel) as (guardian, events):
             await until(lambda: all(health.state == "up" for health in guardian.health()))
             for _ in range(3):
                 await until(lambda: guardian.counts.running > 0)
                 # As after SIGSTOP: the answer has come, and the deadline too.
-                pause(1.5)
+                pause(2.5)
                 probes = guardian.health()[0].probes
                 await until(lambda before=probes: guardian.health()[0].probes > before)  # type: ignore[misc]
         assert guardian.counts.discarded > 0

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -210,13 +209,13 @@ SLEEPS = "import time\ntime.sleep(1000)\n"
 
 
 def test_an_nft_that_is_at_work_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "_IDLE", 0.3)
+    monkeypatch.setattr(kernel, "_IDLE", 1.0)
     script(path, BUSY)
     kernel.run("x")
 
 
 def test_the_work_of_a_wrapper_is_that_of_its_children(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "_IDLE", 0.5)
+    monkeypatch.setattr(kernel, "_IDLE", 1.0)
     script(path, f"import subprocess, sys\nsubprocess.run([sys.executable, '-SE', '-c', {BUSY!r}])\n")
     kernel.run("x")
 
@@ -227,14 +226,12 @@ def test_an_nft_that_is_repaired_is_not_waited_for(path: Path, text: str, ask: C
     script(path, text)
     repair = threading.Timer(1.0, script, (path, "pass\n"))
     repair.start()
-    begin = time.monotonic()
+    # A minute idle or at work, and it would be ended for that, in other words.
     try:
         with pytest.raises(KernelError, match="was replaced by another program meanwhile"):
             ask("x")
     finally:
         repair.join()
-    # It would have been waited for 10 seconds idle, and half an hour at work.
-    assert time.monotonic() - begin < 9.0 or text is SPINS
     kernel.run("x")
 
 

@@ -1,0 +1,41 @@
+"""The last probes, for the index page: the newest ones, and behind them the newest of those that failed."""
+
+from __future__ import annotations
+
+from collections import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .metrics import Outcome
+
+
+class History:
+    """Keeps so many outcomes, each under a number that counts up; as many failures are kept when those are pushed out.
+
+    A fleet of a thousand healthy servers would otherwise push the one failure out within seconds.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._next = 0
+        self._newest: deque[tuple[int, Outcome]] = deque()
+        self._failures: deque[tuple[int, Outcome]] = deque(maxlen=most)
+
+    def add(self, outcome: Outcome) -> None:
+        """Takes an outcome in."""
+        self._newest.append((self._next, outcome))
+        self._next += 1
+        if len(self._newest) > self._most:
+            oldest = self._newest.popleft()
+            if not oldest[1].is_success:
+                self._failures.append(oldest)
+
+    def newest(self) -> Sequence[tuple[int, Outcome]]:
+        """Returns what is kept with its numbers, the newest first."""
+        return [*reversed(self._newest), *reversed(self._failures)]
+
+    def find(self, number: int) -> Outcome | None:
+        """Returns the outcome with that number, None when it is not kept any more."""
+        return next((outcome for found, outcome in self.newest() if found == number), None)

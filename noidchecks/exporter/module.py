@@ -1,0 +1,166 @@
+"""A module: the command line of a plugin, without a host, from which the probe of any target is made."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..plugin.plugin import InformationWanted, parse, plugin_of, scan, written_out
+from ..server import Server
+from ..status.text import Gate, printable
+from ..value import Value
+from .errors import ConfigurationError, RequestError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .target import Target
+
+# In place of a host until a target is known; RFC 2606 keeps the name free.
+_NO_HOST = "target.invalid"
+# What a plugin calls WARNING to be like the C plugin, though the service that it finds serves nobody. A module has its
+# WARNING for thresholds alone, unless its command line says otherwise.
+_STRICT = {
+    "check_ftp": (("mismatch", "crit"),),
+    "check_ssh": (("overload-state", "critical"),),
+    "check_sftp": (("overload-state", "critical"),),
+}
+
+
+class Module(Value):
+    """A plugin's command line that has been read once.
+
+    timeout is its own deadline in seconds, None when its command line names none; phases are those that a healthy
+    server goes through. template is the probe of no host in particular, None where an auth file has a login for each
+    host. fault says why the module cannot be used, "" when it can.
+    """
+
+    name: str
+    line: str
+    plugin: str
+    words: tuple[str, ...]
+    timeout: float | None
+    phases: tuple[str, ...]
+    fault: str
+    template: Server | None
+
+    def __init__(
+        self,
+        name: str,
+        line: str,
+        *,
+        plugin: str = "",
+        words: tuple[str, ...] = (),
+        timeout: float | None = None,
+        phases: tuple[str, ...] = (),
+        fault: str = "",
+        template: Server | None = None,
+    ) -> None:
+        self._fill(locals())
+
+    def probe(self, target: Target, timeout: float) -> Server:
+        """Returns the probe of a target with a deadline in seconds; RequestError when the module cannot be used."""
+        if self.fault:
+            raise RequestError(f"module {self.name} cannot be used: {self.fault}")
+        try:
+            found = _parse(self.plugin, target.host, self.words) if self.template is None else self.template
+            return found.replace(host=target.host, port=target.port or found.port, timeout=timeout)
+        except UsageError as error:
+            raise RequestError(f"module {self.name}: {error}") from None
+
+    @property
+    def shown(self) -> str:
+        """The command line for people, without passwords."""
+        gate: Gate = getattr(self.template, "gate", Gate())
+        return gate.words(self.line)
+
+
+def read_module(name: str, line: str) -> Module:
+    """Reads a plugin's command line without a host; ConfigurationError with one sentence that names the module."""
+    from shlex import split
+
+    try:
+        words = split(line)
+        plugin = plugin_of(words[0] if words else "")
+        arguments = tuple(written_out(words))
+        given = scan(plugin, arguments)
+        # All options, wherever the plugin itself would stop reading them.
+        names = {option for option, _ in given.anywhere()}
+        _require_no_host(names, given.rest)
+        strict = [
+            word for row, value in _STRICT.get(plugin.name, ()) if row not in names for word in (f"--{row}", value)
+        ]
+        arguments = (*strict, *arguments)
+        probe = _validated(plugin.name, arguments, by_host="auth-file" in names)
+    except InformationWanted:
+        raise ConfigurationError(f"module {name}: the command line asks for help, not for a check") from None
+    except UsageError as error:
+        raise ConfigurationError(f"module {name}: {error}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"module {name}: command line cannot be split: {str(error).lower()}") from None
+    timeout = probe.timeout if probe is not None and "timeout" in names and probe.timeout > 0 else None
+    return Module(
+        name,
+        line,
+        plugin=plugin.name,
+        words=arguments,
+        timeout=timeout,
+        phases=_phases(probe),
+        template=None if "auth-file" in names else probe,
+    )
+
+
+def _require_no_host(names: set[str], rest: list[str]) -> None:
+    if "hostname" in names:
+        raise UsageError("the command line names a host, which is for the target to do")
+    if "output-format" in names:
+        raise UsageError("--output-format is for what a plugin prints, and a module prints nothing")
+    if rest:
+        raise UsageError(f"unexpected word {printable(repr(rest[0]), 80)}; the host is for the target to name")
+
+
+def _parse(plugin: str, host: str, arguments: tuple[str, ...]) -> Server:
+    # The host stands first: nothing that follows can then be taken for one.
+    probe: Any = parse([plugin, "-H", host, *arguments]).probe
+    if probe.host != host:
+        raise UsageError("the command line names a host, which is for the target to do")
+    if getattr(probe, "tls", ""):
+        # What its certificate says is wanted even where no option judges it.
+        probe = probe.replace(certificate_facts=True)
+    server: Server = probe
+    return server
+
+
+def _validated(plugin: str, arguments: tuple[str, ...], *, by_host: bool) -> Server | None:
+    try:
+        return _parse(plugin, _NO_HOST, arguments)
+    except UsageError as error:
+        if by_host and str(error).endswith(_NO_HOST):
+            # An auth file that has entries for certain hosts alone.
+            return None
+        raise
+
+
+def _phases(probe: Any) -> tuple[str, ...]:
+    """Returns the phases of a probe of any protocol, in the order in which a healthy server goes through them."""
+    tls = getattr(probe, "tls", "")
+    asked = (
+        ("resolve", True),
+        # Datagrams need no connection.
+        ("connect", not hasattr(probe, "blksize")),
+        ("tls", tls == "implicit"),
+        ("greeting", True),
+        ("tls", tls == "explicit"),
+        ("kexinit", getattr(probe, "reads_kexinit", False)),
+        ("kex", getattr(probe, "exchanges_keys", False)),
+        ("login", getattr(probe, "login", None) is not None or getattr(probe, "is_deep", False)),
+        ("sftp", getattr(probe, "opens_sftp", False)),
+        ("data", getattr(probe, "moves", False)),
+        ("transfer", any(getattr(probe, name, None) for name in ("filename", "get", "listing")) or _puts(probe)),
+    )
+    return tuple(name for name, is_asked in asked if is_asked)
+
+
+def _puts(probe: Any) -> bool:
+    # The folder after the login is "", and TFTP's "" is no file.
+    put = getattr(probe, "put", None)
+    return bool(put) or (put is not None and hasattr(probe, "login"))

@@ -1,0 +1,178 @@
+"""The exporter as a daemon: it listens, reads its files again when it is told to, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from contextlib import suppress
+
+from aiohttp import web
+
+from ..errors import UsageError
+from ..status.text import printable
+from ..value import Value
+from .basic_auth import BasicAuth
+from .clients import Clients
+from .configuration import read_configuration
+from .errors import ConfigurationError
+from .history import History
+from .prober import Prober, room
+from .telemetry import Telemetry
+from .web import Exporter
+from .web_config import WebConfigFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .configuration import Configuration
+
+# Seconds for the requests under way to be answered when the exporter ends.
+_GRACE = 10.0
+
+
+class Settings(Value):
+    """What the exporter is told on its command line; listen are pairs of host and port."""
+
+    listen: tuple[tuple[str, int], ...]
+    modules: str
+    allow: tuple[str, ...]
+    web_config: str
+    concurrency: int
+    timeout_offset: float
+    history: int
+
+    def __init__(
+        self,
+        *,
+        listen: tuple[tuple[str, int], ...],
+        modules: str = "",
+        allow: tuple[str, ...] = (),
+        web_config: str = "",
+        concurrency: int = 1000,
+        timeout_offset: float = 0.5,
+        history: int = 100,
+    ) -> None:
+        self._fill(locals())
+
+    def read(self) -> Configuration:
+        """Reads the modules file; ConfigurationError."""
+        return read_configuration(self.modules, self.allow)
+
+
+class Service:
+    """An exporter that listens from open() to close(); say gets a sentence for what an operator must know."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], object]) -> None:
+        self._say = say
+        self._settings = settings
+        self._telemetry = Telemetry()
+        configuration = settings.read()
+        self._web_config = WebConfigFile(settings.web_config, say)
+        most_probes, self._most_clients = room(settings.concurrency)
+        self._prober = Prober(most_probes)
+        self.exporter = Exporter(
+            configuration,
+            prober=self._prober,
+            history=History(settings.history),
+            telemetry=self._telemetry,
+            web_config=self._web_config,
+            auth=BasicAuth(),
+            timeout_offset=settings.timeout_offset,
+            reload=settings.read,
+            say=say,
+        )
+        self._runner = web.AppRunner(
+            self.exporter.application(), access_log=None, keepalive_timeout=3600, lingering_time=1
+        )
+        self._clients: Clients | None = None
+        self.ports: tuple[int, ...] = ()
+
+    async def open(self) -> None:
+        """Begins to listen; UsageError."""
+        await self._runner.setup()
+        server = self._runner.server
+        assert server is not None  # noqa: S101  # what setup() makes
+        listeners = _all_bound(self._settings.listen)
+        self._clients = self.exporter.clients = Clients(
+            server, tls=lambda: self._web_config.current().tls, dropped=self._drop, most=self._most_clients
+        )
+        scheme = "https" if self._web_config.current().tls else "http"
+        for listener in listeners:
+            self._clients.listen(listener)
+            self._say(f"listening on {scheme}://{_shown(listener)}, {len(self.exporter.configuration.modules)} modules")
+        self.ports = tuple(listener.getsockname()[1] for listener in listeners)
+
+    async def close(self) -> None:
+        """Accepts nobody any more, answers the requests under way, for a bounded time, and hangs up."""
+        if self._clients is not None:
+            await self._clients.stop()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await self._prober.settle()
+                    await self._clients.settle()
+            await self._clients.close()
+        await self._runner.cleanup()
+        self._prober.close()
+
+    def _drop(self) -> None:
+        self._telemetry.dropped_clients += 1
+
+
+async def serve(settings: Settings, say: Callable[[str], object]) -> None:
+    """Serves until SIGTERM or SIGINT; UsageError when a file is wrong or an address cannot be listened on."""
+    service = Service(settings, say)
+    ended = asyncio.Event()
+
+    def reload() -> None:
+        # What is wrong has been said then.
+        with suppress(ConfigurationError):
+            service.exporter.reload()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await service.open()
+        await ended.wait()
+        say("ends")
+    finally:
+        await service.close()
+
+
+def _all_bound(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    made: list[socket.socket] = []
+    try:
+        for host, port in addresses:
+            made.append(_bound(host, port))
+    except UsageError:
+        for one in made:
+            one.close()
+        raise
+    return made
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    made = None
+    try:
+        name = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104  # what no address means
+        family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # The wildcard is that of both families, as other exporters have it.
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, name != "::")
+        made.bind(address)
+    except OSError as error:
+        if made is not None:
+            made.close()
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise UsageError(f"Cannot listen on {printable(place)}: {error.strerror or error}") from None
+    return made
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,172 @@
+"""Prometheus' web configuration file: TLS and basic authentication, in YAML, as every exporter reads it.
+
+https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md describes it. A change of the file,
+or of the certificate and key that it names, holds from the next connection on; a broken one leaves what was there.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+from ..regular import read_regular
+from ..status.text import printable
+from ..value import Value
+from .errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_MOST_BYTES = 1 << 20
+_SECTIONS = ("tls_server_config", "basic_auth_users")
+_TLS_KEYS = ("cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version")
+_VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
+_CLIENT_AUTH = {
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+
+
+class WebConfig(Value):
+    """What secures the HTTP server: a TLS context, None for none, and the bcrypt hashes of passwords by user."""
+
+    tls: ssl.SSLContext | None
+    users: dict[str, bytes]
+
+    def __init__(self, tls: ssl.SSLContext | None = None, users: Mapping[str, bytes] | None = None) -> None:
+        self._fill({"tls": tls, "users": dict(users or {})})
+
+
+class WebConfigFile:
+    """The file of a path, "" for none, read again when it or what it names has changed; ConfigurationError at first.
+
+    say gets a sentence for what is wrong later.
+    """
+
+    def __init__(self, path: str, say: Callable[[str], object]) -> None:
+        self._path = path
+        self._say = say
+        self._seen: tuple[object, ...] = ()
+        self._files: list[str] = []
+        self._current = WebConfig()
+        if path:
+            self._read()
+
+    def current(self) -> WebConfig:
+        """Returns what holds now."""
+        if self._path and self._stamps() != self._seen:
+            try:
+                self._read()
+            except ConfigurationError as error:
+                self._seen = self._stamps()
+                self._say(f"{error}; what it said before stays")
+        return self._current
+
+    def _read(self) -> None:
+        document = _document(self._path)
+        table = _table(self._path, document, "tls_server_config")
+        folder = Path(self._path).parent
+        self._files = [
+            str(folder / str(table[key])) for key in ("cert_file", "key_file", "client_ca_file") if key in table
+        ]
+        self._seen = self._stamps()
+        self._current = WebConfig(_tls(self._path, table, folder) if table else None, _users(self._path, document))
+
+    def _stamps(self) -> tuple[object, ...]:
+        return tuple(_stamp(path) for path in (self._path, *self._files))
+
+
+def _stamp(path: str) -> object:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _document(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(read_regular(path, _MOST_BYTES))
+    except OSError as error:
+        raise _wrong(path, f"cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # The context that YAML's own message shows may be a password's hash.
+        mark = getattr(error, "problem_mark", None)
+        raise _wrong(path, f"is not YAML{f', line {mark.line + 1}' if mark else ''}") from None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise _wrong(path, "must have tls_server_config or basic_auth_users")
+    _require_known(path, found, _SECTIONS)
+    return found
+
+
+def _table(path: str, document: dict[str, Any], name: str) -> dict[str, Any]:
+    found = document.get(name) or {}
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise _wrong(path, f"{name} must have keys and values")
+    return found
+
+
+def _require_known(path: str, table: dict[Any, Any], known: tuple[str, ...]) -> None:
+    for key in table:
+        if key not in known:
+            raise _wrong(path, f"{printable(str(key), 60)} is not understood here, only {', '.join(known)}")
+
+
+def _tls(path: str, table: dict[str, Any], folder: Path) -> ssl.SSLContext:
+    _require_known(path, table, _TLS_KEYS)
+    for key, value in table.items():
+        if not isinstance(value, str):
+            raise _wrong(path, f"tls_server_config: {key} must be text")
+    if "cert_file" not in table or "key_file" not in table:
+        raise _wrong(path, "tls_server_config needs cert_file and key_file")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.minimum_version = _VERSIONS[table.get("min_version", "TLS12")]
+        context.maximum_version = _VERSIONS[table.get("max_version", "TLS13")]
+        mode = _CLIENT_AUTH[table.get("client_auth_type", "NoClientCert")]
+    except KeyError as error:
+        raise _wrong(path, f"tls_server_config: {printable(str(error), 60)} is not understood") from None
+    if context.minimum_version > context.maximum_version:
+        raise _wrong(path, "tls_server_config: min_version is above max_version")
+    if (mode != ssl.CERT_NONE) != ("client_ca_file" in table):
+        raise _wrong(path, "tls_server_config: client_ca_file and a client_auth_type that verifies go together")
+    # Without a passphrase that OpenSSL would ask the terminal for.
+    _load(path, "certificate and key", lambda: context.load_cert_chain(
+        folder / table["cert_file"], folder / table["key_file"], password=lambda: b""
+    ))  # fmt: skip
+    if mode != ssl.CERT_NONE:
+        _load(path, "client_ca_file", lambda: context.load_verify_locations(folder / table["client_ca_file"]))
+        context.verify_mode = mode
+    return context
+
+
+def _load(path: str, what: str, load: Callable[[], object]) -> None:
+    try:
+        load()
+    except ssl.SSLError as error:
+        raise _wrong(path, f"tls_server_config: the {what} cannot be used: {error.reason or error}") from None
+    except OSError as error:
+        raise _wrong(path, f"tls_server_config: the {what} cannot be read: {error.strerror}") from None
+
+
+def _users(path: str, document: dict[str, Any]) -> dict[str, bytes]:
+    table = _table(path, document, "basic_auth_users")
+    users = {}
+    for name, found in table.items():
+        if not isinstance(found, str) or not found.startswith(("$2a$", "$2b$", "$2y$")) or len(found) != 60:
+            # The text is not repeated: it may be a password.
+            raise _wrong(path, f"basic_auth_users: {printable(name, 60)} must have the bcrypt hash of a password")
+        users[name] = found.encode(errors="replace")
+    return users
+
+
+def _wrong(path: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"{printable(path)}: {why}")

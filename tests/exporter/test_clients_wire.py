@@ -1,0 +1,144 @@
+"""Clients that say nothing, half of something, too much, or read nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from noidchecks.exporter import clients, prober, web
+from tests.conftest import NewPeer
+from tests.exporter.serving import Answer, Running, exporter
+from tests.exporter.test_web_wire import GREETING, shown
+from tests.support.peers import await_text
+
+HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+DROPPED = "noidchecks_exporter_clients_dropped_total"
+
+
+def connected(running: Running, opened: ExitStack, data: bytes = b"") -> socket.socket:
+    """Connects without waiting for the loop that this runs in."""
+    client = opened.enter_context(socket.create_connection(("127.0.0.1", running.port)))
+    client.sendall(data)
+    client.setblocking(False)
+    return client
+
+
+async def read(client: socket.socket) -> bytes:
+    async with asyncio.timeout(60):
+        return await asyncio.get_running_loop().sock_recv(client, 65536)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /probe?", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_half_open_clients_lose_no_probe(said: bytes, new_peer: NewPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober, "_MOST_CLIENTS", 16)
+    peer = new_peer(GREETING, await_text(b"QUIT"))
+    with ExitStack() as opened:
+        async with exporter() as running:
+            kept = connected(running, opened, HEALTHY)
+            assert (await read(kept)).startswith(b"HTTP/1.1 200")
+            for number in range(100):
+                connected(running, opened, said)
+                if not number % 20:
+                    answer = await running.get(f"/probe?module=ftp&target={shown(peer.host, peer.port)}")
+                    assert answer.samples["probe_success"] == 1
+            found = (await running.get("/metrics")).samples
+            assert found["noidchecks_exporter_clients"] <= 16
+            assert found[DROPPED] >= 84
+            # One that has asked before, such as Prometheus, keeps its connection.
+            kept.sendall(HEALTHY)
+            assert (await read(kept)).startswith(b"HTTP/1.1 200")
+
+
+async def test_one_that_never_asks_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "FIRST_REQUEST", 0.1)
+    monkeypatch.setattr(clients, "_SWEEP", 0.05)
+    with ExitStack() as opened:
+        async with exporter() as running:
+            silent, slow = connected(running, opened), connected(running, opened, b"GET / HT")
+            for client in (silent, slow):
+                assert await read(client) == b""
+            assert (await running.get("/metrics")).samples[DROPPED] == 2
+
+
+async def test_one_that_never_reads_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "UNREAD", 0.2)
+    # More than the buffers of the kernel take.
+    monkeypatch.setattr(web, "index_page", lambda *_: "x" * (1 << 25))
+    with ExitStack() as opened:
+        async with exporter() as running:
+            connected(running, opened, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await running.wait_for("noidchecks_exporter_clients", 2)
+            await running.wait_for("noidchecks_exporter_clients", 1)
+            assert (await running.get("/metrics")).samples[DROPPED] == 1
+
+
+async def test_one_that_sends_requests_and_never_reads_holds_nobody_up() -> None:
+    with ExitStack() as opened:
+        async with exporter() as running:
+            client = connected(running, opened)
+            sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(client, HEALTHY * 100_000))
+            for _ in range(5):
+                assert (await running.get("/-/healthy")).status == 200
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+async def test_what_is_sent_ahead_of_the_answers_is_answered_in_order(new_peer: NewPeer) -> None:
+    peer = new_peer(GREETING, await_text(b"QUIT"))
+    async with exporter() as running:
+        probe = f"GET /probe?module=ftp&target={shown(peer.host, peer.port)} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        last = b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = await running.send(probe * 20 + last)
+    assert answer.count(b"probe_success 1\n") == 20
+    assert answer.index(b"404 Not Found") > answer.rindex(b"probe_success 1\n")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"hello\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+        (b"GET /probe HTTP/9.9\r\n\r\n", 400),
+        (b"\x00\x01\x02\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20000 + b"\r\n\r\n", 400),
+        (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    ],
+)
+async def test_what_is_no_http(sent: bytes, status: int) -> None:
+    async with exporter() as running:
+        assert Answer(await running.send(sent)).status == status
+        assert (await running.get("/-/healthy")).status == 200
+
+
+async def test_a_body_that_never_comes_holds_nobody_up() -> None:
+    with ExitStack() as opened:
+        async with exporter() as running:
+            client = connected(running, opened, b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n")
+            assert (await read(client)).startswith(b"HTTP/1.1 200")
+            assert (await running.get("/-/healthy")).status == 200
+
+
+async def test_one_that_goes_away_costs_no_probe(new_peer: NewPeer) -> None:
+    peer = new_peer(GREETING, await_text(b"QUIT"))
+    probe = f"GET /probe?module=ftp&target={shown(peer.host, peer.port)} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    async with exporter() as running:
+        for _ in range(20):
+            with ExitStack() as opened:
+                connected(running, opened, probe)
+        await running.wait_for("noidchecks_exporter_clients", 1)
+        found = (await running.get("/metrics")).samples
+        assert found["noidchecks_exporter_probes_running"] == 0
+
+
+async def test_the_end_lets_requests_under_way_be_answered(new_peer: NewPeer) -> None:
+    peer = new_peer(await_text(b"never"))
+    async with exporter() as running:
+        path = f"/probe?module=ftp&target={shown(peer.host, peer.port)}"
+        waiting = asyncio.create_task(running.get(path, "X-Prometheus-Scrape-Timeout-Seconds: 2"))
+        await running.wait_for("noidchecks_exporter_probes_running", 1)
+    assert (await waiting).samples["probe_success"] == 0

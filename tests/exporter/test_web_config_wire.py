@@ -1,0 +1,161 @@
+"""Prometheus' web configuration: TLS and basic authentication."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+
+from noidchecks.exporter import clients
+from noidchecks.exporter.errors import ConfigurationError
+from noidchecks.exporter.web_config import WebConfigFile
+from tests.exporter.serving import Answer, exporter
+from tests.support.certificates import Chain
+
+HASH = bcrypt.hashpw(b"geheim", bcrypt.gensalt(4)).decode()
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return Chain(tmp_path_factory.mktemp("chain"), 400, 400)
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "web.yml"
+    path.write_text(text)
+    return str(path)
+
+
+def tls_text(chain: Chain, more: str = "") -> str:
+    return f"tls_server_config:\n  cert_file: {chain.pem}\n  key_file: {chain.pem}\n{more}"
+
+
+async def ask(port: int, context: ssl.SSLContext, path: str = "/-/healthy") -> Answer:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    async with asyncio.timeout(60):
+        answer = await reader.read()
+    writer.close()
+    return Answer(answer)
+
+
+async def test_tls(chain: Chain, tmp_path: Path) -> None:
+    context = ssl.create_default_context(cafile=str(chain.root))
+    async with exporter(web_config=written(tmp_path, tls_text(chain))) as running:
+        assert running.said[0].startswith("listening on https://127.0.0.1:")
+        assert (await ask(running.port, context)).status == 200
+        # In clear nothing is said.
+        assert await running.send(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+        assert (await ask(running.port, context, "/probe?module=ftp&target=127.0.0.1:1")).samples["probe_success"] == 0
+
+
+async def test_a_handshake_that_never_ends_makes_room(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noidchecks.exporter.prober._MOST_CLIENTS", 16)
+    monkeypatch.setattr(clients, "FIRST_REQUEST", 600.0)
+    context = ssl.create_default_context(cafile=str(chain.root))
+    async with exporter(web_config=written(tmp_path, tls_text(chain))) as running:
+        silent = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(60)]
+        assert (await ask(running.port, context)).status == 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_client_certificate(chain: Chain, tmp_path: Path) -> None:
+    more = f"  client_ca_file: {chain.root}\n  client_auth_type: RequireAndVerifyClientCert\n"
+    async with exporter(web_config=written(tmp_path, tls_text(chain, more))) as running:
+        context = ssl.create_default_context(cafile=str(chain.root))
+        # With TLS 1.3 a client learns of the refusal when it reads: as an alert, a reset or the end.
+        with pytest.raises((ssl.SSLError, ConnectionError, IndexError)):
+            await ask(running.port, context)
+        context.load_cert_chain(chain.pem)
+        assert (await ask(running.port, context)).status == 200
+
+
+async def test_another_certificate_holds_from_the_next_connection_on(chain: Chain, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    other = Chain(tmp_path / "new", 400, 400)
+    served = tmp_path / "served.pem"
+    served.write_bytes(chain.pem.read_bytes())
+    text = "tls_server_config: {cert_file: served.pem, key_file: served.pem}\n"
+    async with exporter(web_config=written(tmp_path, text)) as running:
+        assert (await ask(running.port, ssl.create_default_context(cafile=str(chain.root)))).status == 200
+        served.write_text("no certificate")
+        # A broken one leaves what was there, and is told once.
+        for _ in range(2):
+            assert (await ask(running.port, ssl.create_default_context(cafile=str(chain.root)))).status == 200
+        assert len([line for line in running.said if "what it said before stays" in line]) == 1
+        served.write_bytes(other.pem.read_bytes())
+        assert (await ask(running.port, ssl.create_default_context(cafile=str(other.root)))).status == 200
+
+
+async def test_basic_authentication(tmp_path: Path) -> None:
+    def field(words: str) -> str:
+        return f"Authorization: Basic {base64.b64encode(words.encode()).decode()}"
+
+    async with exporter(web_config=written(tmp_path, f"basic_auth_users:\n  monitor: {HASH}\n")) as running:
+        for path in ("/", "/metrics", "/probe?module=ftp&target=127.0.0.1:1", "/-/healthy", "/nothing", "/-/reload"):
+            answer = await running.get(path)
+            assert answer.status == 401, path
+            assert answer.fields["www-authenticate"].startswith("Basic")
+        for _ in range(2):
+            assert (await running.get("/metrics", field("monitor:geheim"))).status == 200
+            for words in ("monitor:wrong", "other:geheim", "monitor", ":", "monitor:" + "x" * 900):
+                assert (await running.get("/metrics", field(words))).status == 401, words
+        for wrong in ("Authorization: Basic !!!", "Authorization: Bearer x", "Authorization: Basic", "Authorization: "):
+            assert (await running.get("/metrics", wrong)).status == 401
+        users = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
+        written(tmp_path, f"basic_auth_users:\n  monitor: {users}\n")
+        assert (await running.get("/metrics", field("monitor:geheim"))).status == 401
+        assert (await running.get("/metrics", field("monitor:other"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[", "is not YAML, line 1"),
+        ("- a", "must have tls_server_config or basic_auth_users"),
+        ("a: 1", "a is not understood here"),
+        ("rate_limit: {burst: 1}", "rate_limit is not understood here"),
+        ("tls_server_config: x", "tls_server_config must have keys"),
+        ("tls_server_config: {cert: x}", "cert is not understood"),
+        ("tls_server_config: {cert_file: x}", "needs cert_file and key_file"),
+        ("tls_server_config: {cert_file: 1, key_file: 2}", "cert_file must be text"),
+        (
+            "tls_server_config: {cert_file: none, key_file: none}",
+            "the certificate and key cannot be read: No such file",
+        ),
+        ("tls_server_config: {cert_file: web.yml, key_file: web.yml}", "the certificate and key cannot be used"),
+        ("tls_server_config: {cert_file: x, key_file: x, min_version: TLS10}", "'TLS10' is not understood"),
+        ("tls_server_config: {cert_file: x, key_file: x, client_auth_type: Any}", "'Any' is not understood"),
+        ("tls_server_config: {cert_file: x, key_file: x, min_version: TLS13, max_version: TLS12}", "is above"),
+        ("tls_server_config: {cert_file: x, key_file: x, client_ca_file: x}", "go together"),
+        ("basic_auth_users: [a]", "basic_auth_users must have keys"),
+        ("basic_auth_users: {monitor: geheim}", "monitor must have the bcrypt hash"),
+        ("basic_auth_users: {monitor: 1}", "monitor must have the bcrypt hash"),
+    ],
+)
+def test_a_wrong_file_gets_one_sentence_without_secrets(text: str, words: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        WebConfigFile(path, print)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).isprintable()
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
+        WebConfigFile(str(tmp_path / "none"), print)
+
+
+def test_an_empty_file_secures_nothing(tmp_path: Path) -> None:
+    found: Any = WebConfigFile(written(tmp_path, ""), print).current()
+    assert found.tls is None
+    assert found.users == {}
