@@ -134,7 +134,7 @@ def test_five_thousand_half_open_clients_lose_no_probe(lab: Lab, names: int, ser
     address = str(vip(4, 1)), 9190
     url = f"{address[0]}:{address[1]}"
     one = serve(guarded(lab, "tcp", ports=[names], command="check_ftp -H HOST -p 21"), "--metrics", url)
-    one.wait("up", "b1", "b2", "b3")
+    one.wait_all("up", "b1", "b2", "b3")
 
     def get(path: str) -> str:
         with urllib.request.urlopen(f"http://{url}{path}", timeout=20) as answer:

@@ -15,7 +15,8 @@ _MAX_REQUEST = 8192
 _PATIENCE = 5.0
 # Seconds for the whole of it.
 _LONGEST = 60.0
-_CLIENTS = 16
+# From so many clients on, one that is waited for makes room. With twice as many, another is turned away.
+_CLIENTS = 64
 _REASONS = {
     200: "OK",
     400: "Bad Request",

@@ -108,7 +108,8 @@ async def large(query: str) -> Document:
 GET = b"GET /metrics HTTP/1.1\r\n\r\n"
 
 
-async def test_silent_clients_make_room_for_those_that_ask() -> None:
+async def test_silent_clients_make_room_for_those_that_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "_CLIENTS", 16)
     server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
     silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
@@ -139,6 +140,7 @@ async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyP
 
 async def test_those_who_do_not_read_make_room_for_those_who_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_PATIENCE", 1000.0)
+    monkeypatch.setattr(scrape, "_CLIENTS", 16)
     server = MetricsServer({"/metrics": large})
     await server.open("127.0.0.1", 0)
     lazy = [socket.socket() for _ in range(60)]
@@ -155,7 +157,8 @@ async def test_those_who_do_not_read_make_room_for_those_who_do(monkeypatch: pyt
     await server.close()
 
 
-async def test_many_who_come_at_once_turn_nobody_away() -> None:
+async def test_many_who_come_at_once_turn_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "_CLIENTS", 16)
     server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
     # All of them are accepted in one turn of the loop, before any of their tasks runs.
