@@ -25,7 +25,8 @@ class Browser:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        # Processes of Chromium that are being killed may still write into it.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._number = 0
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
