@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
 import re
@@ -52,9 +53,14 @@ VARIABLES = {"$__rate_interval": "5m", "$instance": ".*", "$farm": ".*", "$job":
 
 def of_exporter() -> str:
     """Returns the page of an exporter's probe that sees everything that a panel shows, and fails at last."""
-    facts = {"chain_expires": "2100-01-01T00:00:00+00:00", "software": "OpenSSH_9.2p1", "protocol": "2.0"}
+    facts: dict[str, object] = {
+        "chain_expires": "2100-01-01T00:00:00+00:00",
+        "software": "OpenSSH_9.2p1",
+        "protocol": "2.0",
+    }
     timings = Timings(0.25, {"connect": 0.1, "greeting": 0.15})
-    failure = NotConnected("data channel: Connection refused", phase="data")
+    failure = NotConnected("data channel: Connection refused", errno.ECONNREFUSED)
+    failure.phase = "data"
     metrics = (Metric("size", 3000, "B"),)
     result = Result(State.CRITICAL, "x", facts=facts, timings=timings, failure=failure, metrics=metrics)
     module = read_module("ftp", "check_ftp --data passive")
@@ -95,7 +101,12 @@ def of_survey(folder: Path) -> str:
 def prometheus(new_folder: Callable[[], Path]) -> Iterator[Prometheus]:
     """One that has scraped a guardian, an exporter and a survey, and something that does not answer, for a while."""
     folder = new_folder()
-    pages = {"/lb": of_guardian(), "/ftp": of_exporter(), "/exporter": of_exporter_itself(), "/survey": of_survey(folder)}
+    pages = {
+        "/lb": of_guardian(),
+        "/ftp": of_exporter(),
+        "/exporter": of_exporter_itself(),
+        "/survey": of_survey(folder),
+    }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
