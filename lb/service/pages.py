@@ -30,8 +30,8 @@ _KEPT = 16
 class Pages:
     """The documents by their path.
 
-    look tells what there is to show, health how backends are at the moment, troubles what this guardian cannot do. The
-    kernel is asked at most once a second, whoever wants which document.
+    look returns the status, health the health of the backends, troubles the failures of this guardian. The kernel is
+    read at most once a second for all documents.
     """
 
     def __init__(
