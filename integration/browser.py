@@ -25,7 +25,8 @@ class Browser:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        # Processes of Chromium that are being killed may still write into it.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._number = 0
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
@@ -111,7 +112,9 @@ class Browser:
         """Returns what axe-core finds wrong with the page, by its rules and the first element."""
         # In a world of its own, because the page's own policy lets nothing run.
         self.run(f"{AXE.read_text()};0")
-        found = self.run("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
+        kinds = "{resultTypes: ['violations']}"
+        taken = "found => found.violations.map(one => [one.id, one.nodes[0].html])"
+        found = self.run(f"axe.run({kinds}).then({taken})")
         return [f"{rule}: {element}" for rule, element in found]
 
     def screenshot(self, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -77,13 +77,8 @@ class Errors:
 
     def check(self) -> None:
         """Raises all errors as one; returns when there are none."""
-        raise_all(self.found)
-
-
-def raise_all(errors: Iterable[FarmError]) -> None:
-    """Raises all errors as one; returns when there are none."""
-    if found := list(errors):
-        raise joined(found)
+        if self.found:
+            raise joined(self.found)
 
 
 def joined(errors: Sequence[FarmError]) -> FarmError:

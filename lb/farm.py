@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import TypeAlias
 
-from .errors import FarmError as FarmError, raise_all
+from .errors import FarmError as FarmError, joined
 from .guard import Guard as Guard
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
@@ -112,7 +112,8 @@ class Backend:
     passive_ports: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        raise_all(self._errors())
+        if errors := [*self._errors()]:
+            raise joined(errors)
 
     def _errors(self) -> Iterator[FarmError]:
         yield from _name_errors(self.name)
@@ -161,7 +162,8 @@ class Farm:
         # Active data connections of FTP come from port 20, and the helper handles them; no client connects to it.
         unserved = 20 if self.protocol is Protocol.FTP else None
         object.__setattr__(self, "ports", tuple(port for port in ports if port != unserved))
-        raise_all(self._errors(ports))
+        if errors := [*self._errors(ports)]:
+            raise joined(errors)
 
     def _errors(self, given: tuple[int, ...]) -> Iterator[FarmError]:
         yield from _name_errors(self.name)
@@ -199,7 +201,7 @@ class Farm:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands that must hold for a backend to serve; () when nobody watches."""
+        """The check commands that must all succeed for a backend to serve; () without a guardian."""
         if self.guardian is None:
             return ()
         return self.guardian.commands or tuple(filter(None, (self.protocol.default_command,)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from .errors import FarmError, raise_all
+from .errors import FarmError, joined
 
 # Hundreds of farms share one command, and shlex is slow.
 words_of = lru_cache(maxsize=64)(shlex.split)
@@ -56,7 +56,8 @@ class Guard:
     shared_check: bool = False
 
     def __post_init__(self) -> None:
-        raise_all(self._errors())
+        if errors := [*self._errors()]:
+            raise joined(errors)
 
     def _errors(self) -> Iterator[FarmError]:
         if len(self.commands) > MAX_COMMANDS:

@@ -12,7 +12,7 @@ from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_command
 from noidchecks.status.text import printable
 
-from ..errors import Errors, raise_all
+from ..errors import Errors
 from ..farm import (
     NAME_RULE,
     Backend,
@@ -99,7 +99,8 @@ def require_marks(farms: tuple[Farm, ...]) -> None:
 
 def _hosts(value: object, path: str) -> tuple[IPAddress, ...]:
     found = addresses(value, path)
-    raise_all(islice(host_errors(found, path), 1))
+    for error in host_errors(found, path):
+        raise error
     return found
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from noidchecks.regular import TooLarge, read_regular
 from noidchecks.status.text import printable
 
-from ..errors import Errors, joined, raise_all
+from ..errors import Errors, joined
 from ..farm import Farm, FarmError, is_name
 from .farms import disjoint_errors, farm_of, require_marks
 from .pair import Pair, pair_of, with_sources
@@ -100,8 +100,8 @@ def from_document(document: Mapping[str, object], text: str = "", where: str = "
             with errors:
                 found.append(farm_of(name, value))
     farms = tuple(found if settings.marks is None else (replace(farm, marks=settings.marks) for farm in found))
-    with errors:
-        raise_all(disjoint_errors(farms))
+    for error in disjoint_errors(farms):
+        errors.add(error)
     with errors:
         require_marks(farms)
     with errors:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import islice
 
-from ..errors import FarmError, raise_all
+from ..errors import FarmError, joined
 from .mark_layout import MIN_BITS, PAIR_MASK
 from .schema import Reader, build, duration, integer, read_each, text_of
 
@@ -31,7 +31,8 @@ class Settings:
     marks: int | None = None
 
     def __post_init__(self) -> None:
-        raise_all(self._errors())
+        if errors := [*self._errors()]:
+            raise joined(errors)
 
     def _errors(self) -> Iterator[FarmError]:
         if len(self.hook) > _MAX_WORDS:

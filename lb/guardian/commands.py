@@ -10,7 +10,7 @@ from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
 from noidchecks.status.text import printable
 
-from ..errors import raise_all
+from ..errors import joined
 from ..farm import Farm, FarmError
 from ..guard import fill_in, words_of
 from .executable import trouble
@@ -48,7 +48,8 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
 
 def require_usable(farms: tuple[Farm, ...]) -> None:
     """Raises FarmError for all commands that cannot run on this machine or do not check their backend."""
-    raise_all(complaints(farms))
+    if found := [*complaints(farms)]:
+        raise joined(found)
 
 
 def misuse(command: str, *, shared: bool = False) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from noidlb.config.farms import disjoint_errors
-from noidlb.errors import raise_all
+from noidlb.errors import joined
 from noidlb.farm import Farm, FarmError, Protocol
 
 from tests.support.lb.farms import backend, farm as any_farm
@@ -59,7 +59,7 @@ def ranged(name: str, low: int, high: int, **given: Any) -> Farm:
 )
 def test_farms_keep_apart(farms: tuple[Farm, ...], message: str) -> None:
     with pytest.raises(FarmError) as caught:
-        raise_all(disjoint_errors(farms))
+        raise joined([*disjoint_errors(farms)])
     assert str(caught.value) == message
 
 
