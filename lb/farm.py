@@ -201,7 +201,7 @@ class Farm:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands that must hold for a backend to serve; () when nobody watches."""
+        """The check commands that must all succeed for a backend to serve; () without a guardian."""
         if self.guardian is None:
             return ()
         return self.guardian.commands or tuple(filter(None, (self.protocol.default_command,)))
