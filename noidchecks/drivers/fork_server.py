@@ -17,6 +17,8 @@ from importlib import import_module
 from resource import RLIMIT_DATA, RLIMIT_NOFILE, RUSAGE_SELF, getrlimit, getrusage, setrlimit
 from time import monotonic
 
+from ..errors import LocalError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +39,7 @@ _KEPT = 4
 _LULL = 10.0
 # What a library leaks must not add up for ever.
 _MOST_SESSIONS = 500
-_READY, _IDLE, _HELLO, _BROKEN = b"r", b"i", b"h", b"!"
+_READY, _IDLE, _HELLO, _BROKEN, _LACKING = b"r", b"i", b"h", b"!", b"l"
 _DESCRIPTOR = 4
 
 
@@ -215,8 +217,10 @@ def _load(module: str) -> Serve:
 
 
 def _tell(sock: socket.socket, error: Exception) -> None:
+    is_said = isinstance(error, LocalError)
+    kind, words = (_LACKING, str(error)) if is_said else (_BROKEN, f"{type(error).__name__}: {error}")
     try:
-        sock.send(_BROKEN + f"{type(error).__name__}: {error}".encode(errors="replace")[:500])
+        sock.send(kind + words.encode(errors="replace")[:500])
     except OSError:
         pass
 

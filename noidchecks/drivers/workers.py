@@ -66,8 +66,7 @@ class Worker(Channel):
         except OSError:
             data, ancillary = b"", []
         if not ancillary:
-            reason = printable(data[1:], 200) or "it ended before it began"
-            raise LocalError(f"no worker process: {reason}")
+            raise _failure(data, "no worker process: {}", "it ended before it began")
         self._pidfd = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
         self.waited = monotonic() - self._asked
 
@@ -210,9 +209,8 @@ class _Server:
         except OSError:
             answer = b""
         if answer[:1] != b"r":
-            reason = printable(answer[1:], 200) or "it does not come up"
             self.end()
-            raise LocalError(f"no worker processes: {reason}")
+            raise _failure(answer, "no worker processes: {}", "it does not come up")
         self._is_ready = True
         return True
 
@@ -269,6 +267,12 @@ def _fork(module: str) -> Worker:
         work_once(module, socket(fileno=theirs.detach()), life)
     finally:
         os._exit(1)
+
+
+def _failure(answer: bytes, words: str, silence: str) -> LocalError:
+    """Returns the error for what a process said in place of serving: what this machine lacks, or why it broke."""
+    said = printable(answer[1:], 200) or silence
+    return LocalError(said if answer[:1] == b"l" else words.format(said))
 
 
 def _pair(kind: int) -> tuple[_socket.socket, _socket.socket]:
