@@ -150,7 +150,7 @@ def reload(cut: bool, socket: str | None, folder: StateFolder) -> int:
 @click.argument("backend", required=False, shell_complete=backend_names)
 @click.option("--follow", "-f", "follows", is_flag=True, help="Then print each new event, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for programs.")
-@click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="At most this many events.")
+@click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="Events to print.")
 @socket_option
 @state_option
 def events(
