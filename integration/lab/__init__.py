@@ -116,9 +116,8 @@ class Lab:
             built.callback(shutil.rmtree, self.folder)
             self.folder.chmod(0o755)
             self._make_networks(built)
-            if any(self._programs):
-                self._make_files()
-                self._start_servers()
+            self._make_files()
+            self._start_servers()
             self._exit = built.pop_all()
         return self
 

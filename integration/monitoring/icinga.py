@@ -82,7 +82,7 @@ class Icinga:
 
     def verify(self) -> subprocess.CompletedProcess[str]:
         """Lets `icinga2 daemon -C` judge the configuration."""
-        return subprocess.run([*self._words(), "-C"], capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run([*self._words(), "-C"], capture_output=True, text=True, timeout=600, check=False)
 
     def restart(self) -> None:
         """Stops it in good order, if it runs, and starts it again with what it has kept."""
@@ -102,7 +102,7 @@ class Icinga:
         request = urllib.request.Request(f"{self.url}/v1/{path}", data, {"Accept": "application/json"})
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         request.add_header("Authorization", f"Basic {login}")
-        with urllib.request.urlopen(request, timeout=20, context=self._context) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=self._context) as answer:
             return json.load(answer)
 
     def check_all(self) -> None:

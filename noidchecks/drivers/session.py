@@ -10,13 +10,14 @@ before the end; the deadline then comes that much earlier:
 The operation that is under way at the deadline fails with DeadlineExceeded, which the dialogue may catch; from then on
 the deadline is the end, and its operations are performed again, now to tidy up. Without a reserve both are the same
 time. Every operation that is under way at the end, or asked for after it, fails with DeadlineExceeded and is not
-performed, with one exception: SendTo, which cannot block and lets TFTP tell the server that the transfer is over
-(RFC 1350 section 7: a server that hears nothing would repeat its block for minutes). A dialogue that still asks for
-operations after 16 refusals is defective, and ends with RuntimeError.
+performed, with one exception behind the first of these failures: SendTo, which cannot block and lets TFTP tell the
+server that the transfer is over (RFC 1350 section 7: a server that hears nothing would repeat its block for minutes).
+A dialogue that asks for more than 16 operations after the end is defective, and ends with RuntimeError.
 
-patience is shorter and belongs to one operation: when its seconds are over before the deadline, the answer is None and
-the dialogue goes on. The clock starts with the first operation, and once more when Prepare has loaded what a worker
-process needs: the import is this machine's time, not the peer's.
+patience is shorter and belongs to one operation, from the first time that it is tried: when its seconds are over before
+the deadline, the answer is None (of Connect: NotConnected) and the dialogue goes on. The clock starts with the first
+operation, and once more when Prepare has loaded what a worker process needs: the import is this machine's time, not the
+peer's.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # In place of a host until a target is known; RFC 2606 keeps the name free.
 _NO_HOST = "target.invalid"
-# What a plugin calls WARNING to be like the C plugin, though the service that it finds serves nobody. A module has its
-# WARNING for thresholds alone, unless its command line says otherwise.
+# What a plugin calls WARNING to be like the C plugin, though the server that it finds serves nobody. To a module it is
+# CRITICAL, unless its command line says otherwise.
 _STRICT = {
     "check_ftp": (("mismatch", "crit"),),
     "check_ssh": (("overload-state", "critical"),),
@@ -63,9 +63,14 @@ class Module(Value):
             raise RequestError(f"module {self.name} cannot be used: {self.fault}")
         try:
             found = _parse(self.plugin, target.host, self.words) if self.template is None else self.template
-            return found.replace(host=target.host, port=target.port or found.port, timeout=timeout)
+            named = {"sni": target.hostname} if self._takes_name(target) else {}
+            return found.replace(host=target.host, port=target.port or found.port, timeout=timeout, **named)
         except UsageError as error:
             raise RequestError(f"module {self.name}: {error}") from None
+
+    def _takes_name(self, target: Target) -> bool:
+        """Tells whether the target's name in TLS is wanted: the module has TLS, and names none itself."""
+        return bool(target.hostname) and "tls" in self.phases and not getattr(self.template, "sni", "")
 
     @property
     def shown(self) -> str:

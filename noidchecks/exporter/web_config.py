@@ -57,6 +57,11 @@ class WebConfig(Value):
     ) -> None:
         self._fill({"tls": tls, "users": dict(users or {}), "headers": dict(headers or {})})
 
+    @property
+    def knows_clients(self) -> bool:
+        """Whether clients must show who they are, by a password or a certificate."""
+        return bool(self.users) or (self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED)
+
 
 class WebConfigFile:
     """The file of a path, "" for none, read again when it or what it names has changed; ConfigurationError at first.
