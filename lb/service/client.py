@@ -1,4 +1,4 @@
-"""Speaking to a running guardian over its control socket; blocking."""
+"""The client of the control socket; blocking."""
 
 from __future__ import annotations
 
