@@ -53,7 +53,7 @@ def _farms(count: int, kind: str) -> tuple[Farm, ...]:
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write("\n".join((*lines, "")))
         file.flush()
-        return load(file.name)
+        return load(file.name).farms
 
 
 if __name__ == "__main__":
