@@ -31,7 +31,7 @@ BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/benc
 # An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help install demo test lint unit floors both fuzz integration bench docs clean
+.PHONY: help install demo test lint unit floors both fuzz integration bench docs deb dist clean
 .DELETE_ON_ERROR:
 # Two pips at a time would install over each other.
 .NOTPARALLEL:
@@ -47,6 +47,8 @@ help:
 	@echo 'make integration  the tests against real servers, as root on Debian'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
 	@echo 'make docs         option tables of docs/, executables and commands of nagios/, manual pages, completion'
+	@echo 'make deb          the packages for Debian 12 and 13, in chroots, as root on Debian'
+	@echo 'make dist         source distribution and wheel for a package index; URL=https://... is the repository'
 	@echo 'make clean        remove everything that was built'
 
 install: $(VENV)/installed
@@ -93,7 +95,7 @@ fuzz: $(VENV)/installed-demo $(VENV)/installed-tools
 
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
-	integration/halves $(PYTEST)
+	integration/parallel $(BIN)/python integration
 
 bench: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
@@ -105,6 +107,14 @@ docs: $(VENV)/installed $(VENV)/installed-tools
 	$(BIN)/python -P -m nagios.dashboards.generate
 	$(BIN)/python -P -m docs.man.generate
 	$(BIN)/python -P -m docs.completion.generate
+
+# RELEASES are bookworm and trixie, or one of them.
+deb: $(VENV)/installed-tools
+	packaging/deb $(RELEASES)
+
+# URL is the address of the repository.
+dist: $(VENV)/installed-tools
+	$(BIN)/python packaging/dist.py $(URL)
 
 clean:
 	rm -rf $(VENV) $(FLOORS) fuzz-findings build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any, Self
+
+from integration.daemon import children
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / ".cache" / "axe-core" / "package" / "axe.min.js"
@@ -22,7 +25,8 @@ class Browser:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        # Processes of Chromium that are being killed may still write into it.
+        self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._number = 0
         self._buffer = b""
         self.events: list[dict[str, Any]] = []
@@ -58,7 +62,9 @@ class Browser:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.kill()
+        # Its first process and not unshare, which returns while others still write into the folder.
+        for chromium in children(self._process.pid):
+            os.kill(chromium, signal.SIGKILL)
         self._process.wait()
         os.close(self._in)
         os.close(self._out)
@@ -106,7 +112,9 @@ class Browser:
         """Returns what axe-core finds wrong with the page, by its rules and the first element."""
         # In a world of its own, because the page's own policy lets nothing run.
         self.run(f"{AXE.read_text()};0")
-        found = self.run("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
+        kinds = "{resultTypes: ['violations']}"
+        taken = "found => found.violations.map(one => [one.id, one.nodes[0].html])"
+        found = self.run(f"axe.run({kinds}).then({taken})")
         return [f"{rule}: {element}" for rule, element in found]
 
     def screenshot(self, path: Path) -> None:

@@ -13,6 +13,11 @@ from integration import servers
 from integration.certificates import Certificates, make_certificates
 from integration.servers import Server, free_port
 
+_LONGEST = (
+    "test_passive.py", "test_service.py", "test_pages.py", "test_icinga.py", "test_nagios.py", "test_breaks.py",
+    "test_roles.py", "test_traffic_refused.py", "test_traffic_operator.py", "test_page.py", "test_demo.py",
+)  # fmt: skip
+
 Folders = Callable[[], Path]
 
 
@@ -28,6 +33,19 @@ def missing() -> str | None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") and (reason := missing()):
         pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first, and says what one worker of integration/parallel takes at a time.
+
+    That is a file, because its tests share servers; the rows of one page, which share nothing, go by their protocol.
+    """
+    for item in items:
+        group = item.path.name
+        if group == "test_breaks.py":
+            group += item.name.partition("[")[2].partition(":")[0]
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{group}"))
+    items.sort(key=lambda item: _LONGEST.index(item.path.name) if item.path.name in _LONGEST else len(_LONGEST))
 
 
 @pytest.fixture(scope="session")

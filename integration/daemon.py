@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a daemon may take to answer or to end; a healthy one takes hundredths."""
 
 
@@ -71,7 +71,7 @@ class Daemon:
         # others are gone. Ending unshare instead would return too early.
         if self._unshare.poll() is None:
             with suppress(ProcessLookupError):
-                for shell in _children(self._unshare.pid):
+                for shell in children(self._unshare.pid):
                     os.kill(shell, signal.SIGKILL)
         self._unshare.wait(PATIENCE)
 
@@ -89,8 +89,8 @@ class Daemon:
 
     def _family(self) -> list[int]:
         """Lists the program, the processes that it started, and the orphans of those."""
-        family = [pid for shell in _children(self._unshare.pid) for pid in _children(shell)]
-        return family + [pid for parent in family for pid in _children(parent)]
+        family = [pid for shell in children(self._unshare.pid) for pid in children(shell)]
+        return family + [pid for parent in family for pid in children(parent)]
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +99,8 @@ class Daemon:
         self.stop()
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Lists the processes that the main thread of a process has started."""
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except (FileNotFoundError, ProcessLookupError):

@@ -73,22 +73,7 @@ def vsftpd(
     `writable` gives it a folder `up` in which files can be stored and then be deleted, or must be kept.
     """
     files = _serve(folder)
-    empty = folder / "empty"
-    empty.mkdir()
-    settings: dict[str, str | int | Path] = {
-        "background": "NO",
-        "listen": "NO",
-        "listen_ipv6": "YES",
-        "listen_port": port,
-        "anonymous_enable": "YES",
-        "anon_root": files,
-        "secure_chroot_dir": empty,
-        "max_clients": max_clients,
-        # Namespaces cost each session milliseconds; the sandbox knows the system calls of 2015.
-        "isolate": "NO",
-        "isolate_network": "NO",
-        "seccomp_sandbox": "NO",
-    }
+    settings = vsftpd_settings(folder, files, port) | {"max_clients": max_clients}
     if writable:
         (files / "up").mkdir()
         ftp = pwd.getpwnam("ftp")
@@ -102,14 +87,8 @@ def vsftpd(
     if banner is not None:
         settings["banner_file"] = _write(folder / "banner", banner)
     if certificate := explicit or implicit:
-        settings |= {
-            "ssl_enable": "YES",
-            "implicit_ssl": "YES" if implicit else "NO",
-            "rsa_cert_file": certificate.path,
-            "rsa_private_key_file": certificate.key,
-            "allow_anon_ssl": "YES",
-            "require_ssl_reuse": "NO",
-        }
+        settings |= vsftpd_tls(certificate)
+        settings |= {"implicit_ssl": "YES" if implicit else "NO", "require_ssl_reuse": "NO"}
     settings |= more or {}
     configuration = _write(folder / "vsftpd.conf", "".join(f"{key}={value}\n" for key, value in settings.items()))
     with Daemon(["/usr/sbin/vsftpd", configuration], folder) as daemon:
@@ -135,31 +114,14 @@ def proftpd(
     """
     files = _serve(folder)
     lines = [
-        "ServerType standalone",
-        f"Port {port}",
-        "UseIPv6 on",
+        *proftpd_lines(folder, files, port),
         f"DefaultAddress {HOST} {HOST6}",
         "SocketBindTight on",
-        "User nobody",
-        "Group nogroup",
-        f"PidFile {folder}/pid",
-        f"ScoreboardFile {folder}/scoreboard",
-        f"SystemLog {folder}/log",
-        "TransferLog none",
-        "WtmpLog off",
-        "UseReverseDNS off",
-        "DelayEngine off",
-        f"<Anonymous {files}>",
-        "  User ftp",
-        "  UserAlias anonymous ftp",
-        "  RequireValidShell off",
-        "</Anonymous>",
     ]
     if banner is not None:
         lines.append(f"DisplayConnect {_write(folder / 'banner', banner)}")
     if certificate := explicit or implicit:
         lines += [
-            f"ModulePath {UNPACKED}/usr/lib/proftpd",
             "LoadModule mod_tls.c",
             "TLSEngine on",
             f"TLSRSACertificateFile {certificate.path}",
@@ -182,21 +144,10 @@ def pure_ftpd(
 ) -> Iterator[Server]:
     """Runs Pure-FTPd in an empty folder; it has no implicit TLS: 2 demands TLS of a login, 3 of the data too."""
     files = _serve(folder)
-    # It serves the home of the account "ftp" and no other folder, so that ours has to be mounted there.
-    home = pwd.getpwnam("ftp").pw_dir
-    mounted: list[str | Path] = [
-        "/bin/sh",
-        "-c",
-        'mount --bind "$1" "$2" && shift 2 && exec "$@"',
-        "mounted",
-        files,
-        home,
-    ]
-    argv: list[str | Path] = [UNPACKED / "usr/sbin/pure-ftpd", "--bind", str(port), "--anonymousonly", "--dontresolve"]
-    argv += ["--pidfile", folder / "pid"]
+    argv = pure_ftpd_words(folder, files, port)
     if explicit:
         argv += ["--tls", str(tls), "--certfile", f"{explicit.path},{explicit.key}"]
-    with Daemon([*mounted, *argv], folder) as daemon:
+    with Daemon(argv, folder) as daemon:
         daemon.wait_for_tcp((HOST, HOST6), port)
         yield Server(daemon=daemon, port=port, files=files)
 
@@ -254,22 +205,13 @@ def sshd(
     What more says comes first, and so counts; without sftp it has no SFTP but what more gives it.
     """
     files = _serve(folder)
-    # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
-    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    host_key = _ssh_key(folder / "host_key")
-    user_key = _ssh_key(folder / "user_key")
+    host_key = ssh_key(folder / "host_key")
+    user_key = ssh_key(folder / "user_key")
     lines = [
         *(line for line in more if not line.startswith("Match")),
-        f"Port {port}",
         f"ListenAddress {HOST}",
         f"ListenAddress {HOST6}",
-        f"HostKey {host_key}",
-        f"AuthorizedKeysFile {user_key}.pub",
-        "PermitRootLogin prohibit-password",
-        "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no",
-        "UsePAM no",
-        "PidFile none",
+        *sshd_lines(port, host_key, user_key),
     ]
     if sftp:
         lines.append(f"Subsystem sftp internal-sftp -d {files}")
@@ -284,6 +226,84 @@ def sshd(
         daemon.wait_for_tcp((HOST, HOST6), port)
         public = host_key.with_suffix(".pub")
         yield SshServer(daemon=daemon, port=port, files=files, host_key=public, user="root", user_key=user_key)
+
+
+def vsftpd_settings(folder: Path, files: Path, port: int) -> dict[str, str | int | Path]:
+    """Returns what vsftpd.conf(5) must say of a server of anonymous users that stays in the foreground."""
+    empty = folder / "empty"
+    empty.mkdir()
+    return {
+        "background": "NO",
+        "listen": "NO",
+        "listen_ipv6": "YES",
+        "listen_port": port,
+        "anonymous_enable": "YES",
+        "anon_root": files,
+        "secure_chroot_dir": empty,
+        # Namespaces cost each session milliseconds; the sandbox knows the system calls of 2015.
+        "isolate": "NO",
+        "isolate_network": "NO",
+        "seccomp_sandbox": "NO",
+    }
+
+
+def vsftpd_tls(certificate: Certificate) -> dict[str, str | int | Path]:
+    """Returns what vsftpd.conf(5) must say for TLS."""
+    return {
+        "ssl_enable": "YES",
+        "rsa_cert_file": certificate.path,
+        "rsa_private_key_file": certificate.key,
+        "allow_anon_ssl": "YES",
+    }
+
+
+def proftpd_lines(folder: Path, files: Path, port: int) -> list[str]:
+    """Returns what proftpd.conf(5) must say of a server of anonymous users."""
+    return [
+        "ServerType standalone",
+        f"Port {port}",
+        "UseIPv6 on",
+        "User nobody",
+        "Group nogroup",
+        f"PidFile {folder}/pid",
+        f"ScoreboardFile {folder}/scoreboard",
+        f"SystemLog {folder}/log",
+        "TransferLog none",
+        "WtmpLog off",
+        "UseReverseDNS off",
+        "DelayEngine off",
+        f"ModulePath {UNPACKED}/usr/lib/proftpd",
+        f"<Anonymous {files}>",
+        "  User ftp",
+        "  UserAlias anonymous ftp",
+        "  RequireValidShell off",
+        "</Anonymous>",
+    ]
+
+
+def pure_ftpd_words(folder: Path, files: Path, port: int) -> list[str | Path]:
+    """Returns the command that starts Pure-FTPd for anonymous users."""
+    # It serves the home of the account "ftp" and no other folder, so that ours has to be mounted there.
+    mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    words: list[str | Path] = ["/bin/sh", "-c", mount, "mount", files, pwd.getpwnam("ftp").pw_dir]
+    words += [UNPACKED / "usr/sbin/pure-ftpd", "--bind", str(port), "--anonymousonly", "--dontresolve"]
+    return [*words, "--pidfile", folder / "pid"]
+
+
+def sshd_lines(port: int, host_key: Path, user_key: Path) -> list[str]:
+    """Returns what sshd_config(5) must say of a server that lets root in with one key."""
+    # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    return [
+        f"Port {port}",
+        f"HostKey {host_key}",
+        f"AuthorizedKeysFile {user_key}.pub",
+        "PermitRootLogin prohibit-password",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "UsePAM no",
+        "PidFile none",
+    ]
 
 
 def _serve(folder: Path) -> Path:
@@ -302,7 +322,8 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _ssh_key(path: Path) -> Path:
+def ssh_key(path: Path) -> Path:
+    """Makes a key and its public half beside it."""
     subprocess.run(
         ["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path], check=True, timeout=60
     )

@@ -75,11 +75,6 @@ class Errors:
         """Adds an error, and those that were found together with it."""
         self.found += error.all
 
-    def require(self, holds: bool, path: str, message: str) -> None:
-        """Adds an error unless it holds."""
-        if not holds:
-            self.found.append(FarmError(path, message))
-
     def check(self) -> None:
         """Raises all errors as one; returns when there are none."""
         if self.found:

@@ -1,4 +1,4 @@
-"""What happened to farms and backends: events, the last of them, and the last failures of each backend."""
+"""Events of farms and backends: the log of the last ones, and the last failures of each backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import chain
 
 from noidchecks.status.text import printable
 
-# Of each of so many backends so many failures are kept; a farm of thousands that dies as a whole stays affordable.
+# Keeps the last 2 failures of up to 20,000 backends, which bounds the memory when a large farm fails.
 _BACKENDS = 20_000
 _FAILURES = 2
 _TRANSCRIPT = 4000
@@ -45,9 +45,9 @@ Sink = Callable[[Event], object]
 
 
 class EventLog:
-    """The last events, and for each backend its last failures, which stay when they are no longer among those.
+    """The last events, and the last failures of each backend, which are kept longer.
 
-    It belongs to one thread. Each new event is handed to every sink at once; a sink must neither wait nor raise.
+    Not thread-safe. Each new event is passed to every sink at once; a sink must neither block nor raise.
     """
 
     def __init__(self, limit: int = 1000) -> None:
@@ -56,7 +56,7 @@ class EventLog:
         self._sinks: list[Sink] = []
 
     def add(self, event: Event) -> None:
-        """Takes an event, and hands it on."""
+        """Adds an event and passes it to the sinks."""
         if event.transcript:
             event = _bounded(event)
         self._events.append(event)
@@ -70,21 +70,21 @@ class EventLog:
             sink(event)
 
     def report(self, kind: str, reason: str = "", *, farm: str = "", backend: str = "") -> None:
-        """Adds an event of now."""
+        """Adds an event with the current time."""
         self.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))
 
     def subscribe(self, sink: Sink) -> None:
-        """Hands every event from now on to a sink."""
+        """Adds a sink, which gets every later event."""
         self._sinks.append(sink)
 
     def unsubscribe(self, sink: Sink) -> None:
-        """Hands it no more."""
+        """Removes a sink."""
         self._sinks.remove(sink)
 
     def recent(self, farm: str | None = None, backend: str | None = None, limit: int = 100) -> list[Event]:
-        """Returns the last events, oldest first, of one farm or backend where it is named.
+        """Returns the last events, oldest first, of all farms, one farm or one backend.
 
-        Where a farm is named, the kept failures come in addition to the limit.
+        With a farm, its kept failures are added to the limit.
         """
         chosen = [event for event in self._events if _concerns(event, farm, backend)][-limit:]
         if farm is None:
@@ -99,7 +99,7 @@ class EventLog:
 
 
 def to_dict(event: Event) -> dict[str, object]:
-    """Returns an event as JSON has it, transcript last and only when there is one."""
+    """Returns an event as a JSON object, without an empty transcript."""
     made = asdict(event)
     if not event.transcript:
         del made["transcript"]
@@ -112,7 +112,7 @@ def to_json(event: Event) -> str:
 
 
 def from_dict(found: Mapping[str, object]) -> Event:
-    """Reads an event as another noidlb, perhaps of another version, has written it."""
+    """Reads an event that another process wrote, perhaps another version of noidlb."""
     known = {field.name for field in fields(Event)}
     values = {key: value for key, value in found.items() if key in known}
     lines = values.get("transcript")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 from typing import TypeAlias
 
-from .errors import Errors, FarmError as FarmError, require
+from .errors import FarmError as FarmError, joined
 from .guard import Guard as Guard
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
@@ -111,19 +112,19 @@ class Backend:
     passive_ports: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        errors = Errors()
-        with errors:
-            _require_name(self.name)
-        with errors:
-            _require_one_per_family(self.address, "address")
-        with errors:
-            if self.port is not None:
-                _require_port(self.port, "port")
-        errors.require(1 <= self.weight <= MAX_WEIGHT, "weight", f"must be 1 to {MAX_WEIGHT}, not {self.weight}")
+        if errors := [*self._errors()]:
+            raise joined(errors)
+
+    def _errors(self) -> Iterator[FarmError]:
+        yield from _name_errors(self.name)
+        yield from islice(_address_errors(self.address, "address"), 1)
+        yield from _port_errors(() if self.port is None else (self.port,), "port")
+        if not 1 <= self.weight <= MAX_WEIGHT:
+            yield FarmError("weight", f"must be 1 to {MAX_WEIGHT}, not {self.weight}")
         if self.passive_ports is not None:
             low, high = self.passive_ports
-            errors.require(1 <= low <= high <= 65535, "passive-ports", f"must be a range in 1-65535, not {low}-{high}")
-        errors.check()
+            if not 1 <= low <= high <= 65535:
+                yield FarmError("passive-ports", f"must be a range in 1-65535, not {low}-{high}")
 
     def address_of(self, version: int) -> IPAddress | None:
         """Returns its address of IP version 4 or 6, or None."""
@@ -157,34 +158,35 @@ class Farm:
     marks: int | None = None
 
     def __post_init__(self) -> None:
-        errors = Errors()
-        with errors:
-            _require_name(self.name)
-        with errors:
-            object.__setattr__(self, "ports", self._effective_ports())
-        with errors:
-            self._require_vip()
-            self._require_families()
-        with errors:
-            self._require_source()
-        with errors:
-            self._require_backends()
-        with errors:
-            self._require_ftps()
-        is_tftp = self.protocol is Protocol.TFTP
-        errors.require(is_tftp or not self.single_port, "single-port", "is only used by protocol tftp")
+        ports = self.ports or self.protocol.default_ports
+        # Active data connections of FTP come from port 20, and the helper handles them; no client connects to it.
+        unserved = 20 if self.protocol is Protocol.FTP else None
+        object.__setattr__(self, "ports", tuple(port for port in ports if port != unserved))
+        if errors := [*self._errors(ports)]:
+            raise joined(errors)
+
+    def _errors(self, given: tuple[int, ...]) -> Iterator[FarmError]:
+        yield from _name_errors(self.name)
+        yield from islice(self._port_errors(given), 1)
+        if error := next(self._vip_errors(), None):
+            yield error
+        else:
+            yield from self._family_errors()
+        yield from islice(self._source_errors(), 1)
+        yield from self._backend_errors()
+        yield from islice(self._ftps_errors(), 1)
+        if self.single_port and self.protocol is not Protocol.TFTP:
+            yield FarmError("single-port", "is only used by protocol tftp")
         if self.guardian is not None:
-            needed = f"must be given for protocol {self.protocol.value}"
-            errors.require(bool(self.commands), "guardian.command", needed)
+            if not self.commands:
+                yield FarmError("guardian.command", f"must be given for protocol {self.protocol.value}")
             floor, count = self.guardian.min_backends, len(self.backends)
-            errors.require(
-                floor <= count, "guardian.min-backends", f"must be at most the {count} backends, not {floor}"
-            )
-        if self.sticky is not None:
-            errors.require(1 <= self.sticky <= MAX_STICKY, "sticky", f"must be 1s to 7d, not {self.sticky}s")
-        if (limit := self.connection_limit) is not None:
-            errors.require(1 <= limit <= MAX_LIMIT, "connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
-        errors.check()
+            if floor > count:
+                yield FarmError("guardian.min-backends", f"must be at most the {count} backends, not {floor}")
+        if self.sticky is not None and not 1 <= self.sticky <= MAX_STICKY:
+            yield FarmError("sticky", f"must be 1s to 7d, not {self.sticky}s")
+        if (limit := self.connection_limit) is not None and not 1 <= limit <= MAX_LIMIT:
+            yield FarmError("connection-limit", f"must be 1 to {MAX_LIMIT}, not {limit}")
 
     @property
     def helper(self) -> str:
@@ -199,7 +201,7 @@ class Farm:
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """The commands that must hold for a backend to serve; () when nobody watches."""
+        """The check commands that must all succeed for a backend to serve; () without a guardian."""
         if self.guardian is None:
             return ()
         return self.guardian.commands or tuple(filter(None, (self.protocol.default_command,)))
@@ -208,76 +210,77 @@ class Farm:
         """Returns the fixed snat address for IP version 4 or 6, or None."""
         return next((address for address in self.source if address.version == version), None)
 
-    def _effective_ports(self) -> tuple[int, ...]:
-        ports = self.ports or self.protocol.default_ports
-        require(bool(ports), "ports", f"must be given for protocol {self.protocol.value}")
-        for port in ports:
-            _require_port(port, "ports")
-        require_distinct(ports, "ports")
-        if self.protocol is Protocol.FTP and 20 in ports:
-            # 20 is where active data connections come from; the helper sees to them, nobody connects to it.
-            ports = tuple(port for port in ports if port != 20)
-            require(bool(ports), "ports", "must hold a control port, 21 for one: 20 is only the source of active data")
-        return ports
+    def _port_errors(self, given: tuple[int, ...]) -> Iterator[FarmError]:
+        if not given:
+            yield FarmError("ports", f"must be given for protocol {self.protocol.value}")
+        yield from _port_errors(given, "ports")
+        yield from twice_errors(given, "ports")
+        if not self.ports:
+            yield FarmError("ports", "must hold a control port, 21 for one: 20 is only the source of active data")
 
-    def _require_vip(self) -> None:
-        require(bool(self.vip), "vip", "must hold at least one address")
-        require_hosts(self.vip, "vip")
-        require_distinct(self.vip, "vip")
+    def _vip_errors(self) -> Iterator[FarmError]:
+        if not self.vip:
+            yield FarmError("vip", "must hold at least one address")
+        yield from host_errors(self.vip, "vip")
+        yield from twice_errors(self.vip, "vip")
 
-    def _require_families(self) -> None:
-        errors = Errors()
+    def _family_errors(self) -> Iterator[FarmError]:
         for version in sorted({vip.version for vip in self.vip}) if self.backends else ():
-            reachable = any(backend.address_of(version) for backend in self.backends)
-            errors.require(reachable, "backends", f"must have an IPv{version} address for the IPv{version} VIP")
-        errors.check()
+            if not any(backend.address_of(version) for backend in self.backends):
+                yield FarmError("backends", f"must have an IPv{version} address for the IPv{version} VIP")
 
-    def _require_source(self) -> None:
-        _require_one_per_family(self.source, "source", empty=True)
-        require(not self.source or self.mode is Mode.SNAT, "source", "is only used in mode snat")
+    def _source_errors(self) -> Iterator[FarmError]:
+        yield from _address_errors(self.source, "source", empty=True)
+        if self.source and self.mode is not Mode.SNAT:
+            yield FarmError("source", "is only used in mode snat")
 
-    def _require_backends(self) -> None:
+    def _backend_errors(self) -> Iterator[FarmError]:
         count = len(self.backends)
-        require(1 <= count <= MAX_BACKENDS, "backends", f"must be 1 to {MAX_BACKENDS} backends, not {count}")
-        errors = Errors()
-        with errors:
-            require_distinct([backend.name for backend in self.backends], "backends", "name")
+        if not 1 <= count <= MAX_BACKENDS:
+            yield FarmError("backends", f"must be 1 to {MAX_BACKENDS} backends, not {count}")
+            return
+        yield from islice(twice_errors([backend.name for backend in self.backends], "backends", "name"), 1)
         vips = set(self.vip)
         servers: dict[tuple[IPAddress, int], str] = {}
         for number, backend in enumerate(self.backends):
             path = f"backends[{number}].address"
-            errors.require(vips.isdisjoint(backend.address), path, "must not be a VIP of the farm")
+            if not vips.isdisjoint(backend.address):
+                yield FarmError(path, "must not be a VIP of the farm")
             ports = self.ports if backend.port is None else (backend.port,)
             sockets = [(address, port) for address in backend.address for port in ports]
             # One server under two names gets twice its share, and goes down twice.
             twice = next((one for one in sockets if servers.get(one, backend.name) != backend.name), None)
             if twice is not None:
                 address, port = twice
-                errors.add(FarmError(path, f"must not be {address} port {port}, which is backend {servers[twice]}"))
+                yield FarmError(path, f"must not be {address} port {port}, which is backend {servers[twice]}")
             servers.update((one, backend.name) for one in sockets if one not in servers)
-        errors.check()
 
-    def _require_ftps(self) -> None:
+    def _ftps_errors(self) -> Iterator[FarmError]:
         is_ftp = self.protocol is Protocol.FTP
-        require(self.ftps <= {"passive", "active"}, "ftps", 'must be of "passive" and "active"')
-        require(is_ftp or not self.ftps, "ftps", "is only used by protocol ftp")
+        if not self.ftps <= {"passive", "active"}:
+            yield FarmError("ftps", 'must be of "passive" and "active"')
+        if self.ftps and not is_ftp:
+            yield FarmError("ftps", "is only used by protocol ftp")
         ranges: list[tuple[int, int, str]] = []
         for number, backend in enumerate(self.backends):
             path = f"backends[{number}].passive-ports"
             if backend.passive_ports is None:
-                require("passive" not in self.ftps, path, "must be given: ftps cannot be read by a helper")
+                if "passive" in self.ftps:
+                    yield FarmError(path, "must be given: ftps cannot be read by a helper")
                 continue
-            require(is_ftp, path, "are only used by protocol ftp")
+            if not is_ftp:
+                yield FarmError(path, "are only used by protocol ftp")
             low, high = backend.passive_ports
             for start, end, name in ranges:
-                require(high < start or end < low, path, f"must not overlap {name}'s: ports tell their clients apart")
+                if start <= high and low <= end:
+                    yield FarmError(path, f"must not overlap {name}'s: ports tell their clients apart")
             ranges.append((low, high, backend.name))
-        require(
-            "active" not in self.ftps or self.mode is Mode.DNAT,
-            "ftps",
-            "cannot be active in mode snat: the server refuses a PORT that is not its peer's address, and inside TLS "
-            "the balancer cannot rewrite it; use passive, or mode dnat",
-        )
+        if "active" in self.ftps and self.mode is not Mode.DNAT:
+            yield FarmError(
+                "ftps",
+                "cannot be active in mode snat: the server refuses a PORT that is not its peer's address, and inside "
+                "TLS the balancer cannot rewrite it; use passive, or mode dnat",
+            )
 
 
 def is_name(text: str) -> bool:
@@ -285,38 +288,45 @@ def is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def _require_name(name: str) -> None:
-    require(is_name(name), "name", f"{NAME_RULE}, not {name[:64]!r}")
+def _name_errors(name: str) -> Iterator[FarmError]:
+    if not is_name(name):
+        yield FarmError("name", f"{NAME_RULE}, not {name[:64]!r}")
 
 
-def _require_port(port: int, path: str) -> None:
-    require(1 <= port <= 65535, path, f"must be 1 to 65535, not {port}")
+def _port_errors(ports: tuple[int, ...], path: str) -> Iterator[FarmError]:
+    for port in ports:
+        if not 1 <= port <= 65535:
+            yield FarmError(path, f"must be 1 to 65535, not {port}")
 
 
-def require_distinct(values: Iterable[object], path: str, what: str = "value") -> None:
-    """Checks that no value stands there twice; FarmError."""
+def twice_errors(values: Iterable[object], path: str, what: str = "value") -> Iterator[FarmError]:
+    """Yields an error for each value that stands there a second time."""
     seen: set[object] = set()
     for value in values:
-        require(value not in seen, path, f"must not hold the {what} {value} twice")
+        if value in seen:
+            yield FarmError(path, f"must not hold the {what} {value} twice")
         seen.add(value)
 
 
-def _require_one_per_family(addresses: tuple[IPAddress, ...], path: str, *, empty: bool = False) -> None:
-    require(empty or bool(addresses), path, "must hold at least one address")
-    single = len({address.version for address in addresses}) == len(addresses)
-    require(single, path, "must hold at most one address of each family")
-    require_hosts(addresses, path)
+def _address_errors(addresses: tuple[IPAddress, ...], path: str, *, empty: bool = False) -> Iterator[FarmError]:
+    if not addresses and not empty:
+        yield FarmError(path, "must hold at least one address")
+    if len({address.version for address in addresses}) != len(addresses):
+        yield FarmError(path, "must hold at most one address of each family")
+    yield from host_errors(addresses, path)
 
 
-def require_hosts(addresses: tuple[IPAddress, ...], path: str) -> None:
-    """Checks that packets can be sent to each of these addresses as to one host; FarmError."""
+def host_errors(addresses: tuple[IPAddress, ...], path: str) -> Iterator[FarmError]:
+    """Yields an error for each address to which packets cannot be sent as to one host."""
     for address in addresses:
         if isinstance(address, IPv6Address):
             # A zone is free text, which must not reach nft, nor an error that prints the address.
-            require(address.scope_id is None, path, "must not have a zone ('%' and what follows)")
+            if address.scope_id is not None:
+                yield FarmError(path, "must not have a zone ('%' and what follows)")
             # The kernel takes it, and then cannot send anything there: EINVAL. IPv4 has no zones, so 169.254/16 works.
-            link_local = f"must not be link-local, as {address} is: nft cannot say on which link"
-            require(not address.is_link_local, path, f"{link_local}; take a global or unique local (fd00::/8) address")
+            elif address.is_link_local:
+                link_local = f"must not be link-local, as {address} is: nft cannot say on which link"
+                yield FarmError(path, f"{link_local}; take a global or unique local (fd00::/8) address")
         special = address.is_multicast or address.is_unspecified or address.is_loopback or address == _BROADCAST
         if special or getattr(address, "ipv4_mapped", None):
-            raise FarmError(path, f"must be the address of one host on the network, not {address}")
+            yield FarmError(path, f"must be the address of one host on the network, not {address}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from .errors import Errors, require
+from .errors import FarmError, joined
 
 # Hundreds of farms share one command, and shlex is slow.
 words_of = lru_cache(maxsize=64)(shlex.split)
@@ -55,27 +56,33 @@ class Guard:
     shared_check: bool = False
 
     def __post_init__(self) -> None:
-        errors = Errors()
-        errors.require(len(self.commands) <= MAX_COMMANDS, "commands", f"must be at most {MAX_COMMANDS}")
+        if errors := [*self._errors()]:
+            raise joined(errors)
+
+    def _errors(self) -> Iterator[FarmError]:
+        if len(self.commands) > MAX_COMMANDS:
+            yield FarmError("commands", f"must be at most {MAX_COMMANDS}")
         for number, command in enumerate(self.commands):
             where = "command" if len(self.commands) == 1 else f"commands[{number}]"
-            errors.require(bool(command.strip()), where, "must not be empty")
-            errors.require(self.commands.index(command) == number, where, f"must not be {command[:60]!r} twice")
-        with errors:
-            _require_interval(self.interval, "interval")
-        if self.fast_interval is not None:
-            with errors:
-                _require_interval(self.fast_interval, "fast-interval")
+            if not command.strip():
+                yield FarmError(where, "must not be empty")
+            if self.commands.index(command) != number:
+                yield FarmError(where, f"must not be {command[:60]!r} twice")
+        for path, value in (("interval", self.interval), ("fast-interval", self.fast_interval)):
+            if value is not None and not 0 < value <= _LONGEST:
+                yield FarmError(path, f"must be more than 0 and at most 1d, not {value:g}s")
+        if self.fast_interval is not None and not self.fast_interval <= self.interval:
             limit = f"must be at most the interval, {self.interval:g}s, not {self.fast_interval:g}s"
-            errors.require(self.fast_interval <= self.interval, "fast-interval", limit)
-        errors.require(
-            0 < self.timeout <= 3600, "timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s"
-        )
-        errors.require(1 <= self.rise <= 100, "rise", f"must be 1 to 100, not {self.rise}")
-        errors.require(1 <= self.fall <= 100, "fall", f"must be 1 to 100, not {self.fall}")
-        errors.require(0 <= self.slow_start <= 3600, "slow-start", f"must be at most 1h, not {self.slow_start:g}s")
-        errors.require(0 <= self.min_backends <= 255, "min-backends", f"must be 0 to 255, not {self.min_backends}")
-        errors.check()
+            yield FarmError("fast-interval", limit)
+        if not 0 < self.timeout <= 3600:
+            yield FarmError("timeout", f"must be more than 0 and at most 1h, not {self.timeout:g}s")
+        for path, number in (("rise", self.rise), ("fall", self.fall)):
+            if not 1 <= number <= 100:
+                yield FarmError(path, f"must be 1 to 100, not {number}")
+        if not 0 <= self.slow_start <= 3600:
+            yield FarmError("slow-start", f"must be at most 1h, not {self.slow_start:g}s")
+        if not 0 <= self.min_backends <= 255:
+            yield FarmError("min-backends", f"must be 0 to 255, not {self.min_backends}")
 
     @property
     def fast(self) -> float:
@@ -96,7 +103,3 @@ def _token(found: re.Match[str], host: str, port: int) -> str:
     if found[1] == "PORT":
         return f"{port}{colon}"
     return f"[{host}]{colon}" if colon and ":" in host else f"{host}{colon}"
-
-
-def _require_interval(value: float, path: str) -> None:
-    require(0 < value <= _LONGEST, path, f"must be more than 0 and at most 1d, not {value:g}s")

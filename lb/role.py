@@ -6,11 +6,11 @@ from enum import Enum
 from pathlib import Path
 
 DEFAULT_RUN = "/run/noidlb-pair"
-"""Root's own: keepalived and conntrackd write there as root, and it stays when the guardian's service ends."""
+"""A folder of root: keepalived and conntrackd write there as root, and it stays when the guardian's service ends."""
 
 
 class Role(Enum):
-    """Alone: no pair, or nobody has said anything yet. Fault: keepalived has seen a broken link, or has ended."""
+    """ALONE: no pair, or keepalived has not reported a role yet. FAULT: keepalived saw a broken link, or has ended."""
 
     ALONE = "alone"
     MASTER = "master"
@@ -19,7 +19,7 @@ class Role(Enum):
 
 
 def read_role(run: str | Path = DEFAULT_RUN) -> Role:
-    """Reads the role; alone when there is no file, fault when nobody can say what is in it."""
+    """Reads the role; ALONE when the file does not exist, FAULT when it cannot be read."""
     try:
         with open(Path(run) / "role", encoding="ascii", errors="replace") as file:
             return Role(file.read(64).strip())
@@ -30,5 +30,5 @@ def read_role(run: str | Path = DEFAULT_RUN) -> Role:
 
 
 def cuts_flows(role: Role) -> bool:
-    """Tells whether a guardian in this role ends flows: those of a node that stands by are copies of the other's."""
+    """Returns whether a guardian in this role ends flows; those of a standby are copies of the other node's."""
     return role in (Role.ALONE, Role.MASTER)

@@ -81,9 +81,9 @@ def survey(
     flows: Mapping[int, int] | None,
     sights: Mapping[tuple[str, str], BackendView] | None = None,
 ) -> tuple[FarmStatus, ...]:
-    """Puts together what is known; flows are by our part of their marks, None when nobody could count them.
+    """Returns the status of all farms; flows are counts by noidlb's bits of the mark, None when they are unknown.
 
-    sights are what a guardian sees, by farm and backend name.
+    sights are the guardian's views by farm and backend name.
     """
     each = each_status(farms, words, facts_of(found), flows, lambda *place: (sights or {}).get(place))
     return tuple(status for status in each if status is not None)
@@ -96,7 +96,7 @@ def each_status(
     flows: Mapping[int, int] | None,
     sight: Callable[[str, str], BackendView | None],
 ) -> Iterator[FarmStatus | None]:
-    """Puts together what is known of one farm after the other; None after each backend, where others may go on."""
+    """Yields the status of one farm after another, and None after each backend, so that the caller can run checks."""
     marks = Marks(farms)
     for farm in farms:
         states: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Writes files in one step: whoever reads one reads the old or the new one, whole."""
+"""Writes files in one step: a reader sees the old or the new contents, always whole."""
 
 from __future__ import annotations
 

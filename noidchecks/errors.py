@@ -85,7 +85,7 @@ class NotConnected(ProbeError):
 
 
 class LocalError(ProbeError):
-    """This machine could not do its part: no descriptor left, source address not ours, no permission."""
+    """This machine could not do its part: no descriptor left, a source address that it does not have, no permission."""
 
     state = State.UNKNOWN
 

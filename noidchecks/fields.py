@@ -92,9 +92,12 @@ class _Declaration:
     def takes(self, name: str, value: object) -> bool:
         """Tells whether a field may have the value."""
         annotation = self._annotations[name]
-        if annotation in _PLAIN and type(value) in _PLAIN[annotation][0]:
+        if value is None and annotation.endswith(" | None"):
             return True
-        return (value is None and annotation.endswith(" | None")) or self.field(name).takes(value)
+        kind = type(value)
+        if kind is tuple and not value and annotation.endswith(", ...]"):
+            return True
+        return (annotation in _PLAIN and kind in _PLAIN[annotation][0]) or self.field(name).takes(value)
 
     def field(self, name: str) -> _Field:
         """Returns what is declared of a field."""
@@ -115,6 +118,7 @@ def require_types(value: Value) -> None:
     # A survey makes thousands of probes, and nearly all of them have fields of the same types.
     types = tuple(map(type, declared.values(value)))
     is_known = types in declared.right
+    # A tuple is of a type that is right, and its items still are to be looked at.
     for name in declared.tuples if is_known else declared.names:
         found = getattr(value, name)
         if not declared.takes(name, found):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .timings import Timings
 
     class Settings(Protocol):
-        """The settings that every probe of ours has."""
+        """The settings that the probes of all protocols have."""
 
         @property
         def host(self) -> str: ...
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         def show_phases(self) -> bool: ...
 
 
-# The services whose C plugins ours replace.
+# The services for which there is a C plugin.
 _DROP_INS = ("FTP", "SSH")
 
 

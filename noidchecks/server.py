@@ -1,4 +1,4 @@
-"""What all probes are told about a server and the way to it, and what of that none can have."""
+"""The settings that the probes of all protocols share, and the values of them that no probe can have."""
 
 from __future__ import annotations
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, ClassVar, Self
 
 
 class _Fields(type):
-    """Makes the annotations of a class its slots; _fields are these behind those of its base."""
+    """Makes the annotations of a class its slots; _fields are these behind those of its base, _setters set them."""
 
     _fields: tuple[str, ...]
+    _setters: tuple[tuple[str, Callable[[object, object], None]], ...]
 
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Fields:
         own = namespace.setdefault("__slots__", tuple(namespace.get("__annotations__", ())))
         made = super().__new__(cls, name, bases, namespace)
         made._fields = (*(field for base in bases for field in getattr(base, "_fields", ())), *own)
+        # A survey fills eight values for each check, which takes object.__setattr__ twice as long as the slots.
+        made._setters = tuple((field, getattr(made, field).__set__) for field in made._fields)
         return made
 
 
@@ -27,10 +31,11 @@ class Value(metaclass=_Fields):
 
     __slots__ = ()
     _fields: ClassVar[tuple[str, ...]]
+    _setters: ClassVar[tuple[tuple[str, Callable[[object, object], None]], ...]]
 
     def _fill(self, values: dict[str, object]) -> None:
-        for name in self._fields:
-            object.__setattr__(self, name, values[name])
+        for name, set_field in self._setters:
+            set_field(self, values[name])
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")

@@ -16,7 +16,7 @@ from integration.lab.faults import disk
 from integration.lab.servers import Place, Server
 from integration.lb.balance import Balance
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 REPORT = b"x" * 3000
 
 

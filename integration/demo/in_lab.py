@@ -21,7 +21,7 @@ from integration.lab import Lab, vip
 from integration.lab.sessions import FtpSession
 from integration.lb_service.serving import Serving
 
-_PATIENCE = 5
+_PATIENCE = 20
 
 
 class InLab:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +69,12 @@ class Backend(Namespace):
         """Stops one server and forgets it."""
         self.server.pop(name).kill()
 
+    def exchange(self, name: str, start: Callable[[Place], Server]) -> None:
+        """Ends one server, if it runs, and starts another in its place; returns when that answers."""
+        if name in self.server:
+            self.remove(name)
+        self.add(name, start(self.place(name))).wait()
+
     def link_down(self) -> None:
         """Pulls its cable; its addresses and routes go too."""
         self.ip("link set eth0 down")
@@ -110,9 +116,8 @@ class Lab:
             built.callback(shutil.rmtree, self.folder)
             self.folder.chmod(0o755)
             self._make_networks(built)
-            if any(self._programs):
-                self._make_files()
-                self._start_servers()
+            self._make_files()
+            self._start_servers()
             self._exit = built.pop_all()
         return self
 

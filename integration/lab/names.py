@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from integration.lab.namespace import Namespace
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 _EVERYWHERE = {4: "0.0.0.0", 6: "::"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +12,15 @@ from pathlib import Path
 from integration.certificates import Certificate
 from integration.daemon import Daemon
 from integration.lab.namespace import Namespace
-from integration.servers import UNPACKED
+from integration.servers import (
+    UNPACKED,
+    proftpd_lines,
+    pure_ftpd_words,
+    ssh_key,
+    sshd_lines,
+    vsftpd_settings,
+    vsftpd_tls,
+)
 
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
@@ -79,36 +86,21 @@ def vsftpd(
 
     `announce` is the address in its answer to PASV, where that must not be its own; `extra` are of vsftpd.conf(5).
     """
-    empty = place.folder / "empty"
-    empty.mkdir()
     announced = announce if tls is None else tls.announce
     # With one socket for both families vsftpd would announce 0.0.0.0 in place of a configured address.
     both = announced is None
-    settings: dict[str, str | int | Path] = {
-        "background": "NO",
+    settings = vsftpd_settings(place.folder, place.files, port) | {
         "listen": "NO" if both else "YES",
         "listen_ipv6": "YES" if both else "NO",
-        "listen_port": port,
-        "anonymous_enable": "YES",
-        "anon_root": place.files,
-        "secure_chroot_dir": empty,
         "write_enable": "YES",
         "anon_upload_enable": "YES",
         "anon_umask": "022",
         "pasv_min_port": passive[0],
         "pasv_max_port": passive[1],
         "connect_from_port_20": "YES",
-        # Namespaces cost each session milliseconds; the sandbox knows the system calls of 2015.
-        "isolate": "NO",
-        "isolate_network": "NO",
-        "seccomp_sandbox": "NO",
     }
     if tls is not None:
-        settings |= {
-            "ssl_enable": "YES",
-            "rsa_cert_file": tls.certificate.path,
-            "rsa_private_key_file": tls.certificate.key,
-            "allow_anon_ssl": "YES",
+        settings |= vsftpd_tls(tls.certificate) | {
             "force_anon_logins_ssl": "YES",
             "force_anon_data_ssl": "YES",
             "require_ssl_reuse": "YES",
@@ -126,29 +118,12 @@ def proftpd(place: Place, passive: tuple[int, int], port: int = 21, extra: Itera
     `extra` are lines of proftpd.conf(5).
     """
     lines = [
-        "ServerType standalone",
-        f"Port {port}",
-        "UseIPv6 on",
         # Else it looks for the address of the name of this machine, which may have none.
         "DefaultAddress 127.0.0.1",
         "DefaultServer on",
         f"PassivePorts {passive[0]} {passive[1]}",
-        "User nobody",
-        "Group nogroup",
-        f"PidFile {place.folder}/pid",
-        f"ScoreboardFile {place.folder}/scoreboard",
-        f"SystemLog {place.folder}/log",
-        "TransferLog none",
-        "WtmpLog off",
-        "UseReverseDNS off",
-        "DelayEngine off",
-        f"ModulePath {UNPACKED}/usr/lib/proftpd",
+        *proftpd_lines(place.folder, place.files, port),
         *extra,
-        f"<Anonymous {place.files}>",
-        "  User ftp",
-        "  UserAlias anonymous ftp",
-        "  RequireValidShell off",
-        "</Anonymous>",
     ]
     configuration = _write(place, "proftpd.conf", lines)
     argv: list[str | Path] = [UNPACKED / "usr/sbin/proftpd", "--nodaemon", "--quiet", "--config", configuration]
@@ -157,12 +132,8 @@ def proftpd(place: Place, passive: tuple[int, int], port: int = 21, extra: Itera
 
 def pure_ftpd(place: Place, passive: tuple[int, int], port: int = 21) -> Server:
     """Starts Pure-FTPd."""
-    # It serves the home of the account "ftp" and no other folder, so that ours has to be mounted there.
-    home = pwd.getpwnam("ftp").pw_dir
-    mount = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-    argv: list[str | Path] = ["/bin/sh", "-c", mount, "mount", place.files, home]
-    argv += [UNPACKED / "usr/sbin/pure-ftpd", "--bind", str(port), "--anonymousonly", "--dontresolve"]
-    argv += ["--passiveportrange", f"{passive[0]}:{passive[1]}", "--pidfile", place.folder / "pid"]
+    argv = pure_ftpd_words(place.folder, place.files, port)
+    argv += ["--passiveportrange", f"{passive[0]}:{passive[1]}"]
     return Server(place, argv, _tcp(port))
 
 
@@ -198,29 +169,16 @@ class Keys:
     @classmethod
     def make(cls, folder: Path) -> Keys:
         """Makes both in a folder."""
-        keys = cls(folder / "host_key", folder / "user_key")
-        for path in (keys.host, keys.user):
-            argv: list[str | Path] = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path]
-            subprocess.run(argv, check=True, timeout=60)
-        return keys
+        return cls(ssh_key(folder / "host_key"), ssh_key(folder / "user_key"))
 
 
 def sshd(place: Place, keys: Keys, port: int = 22, extra: Iterable[str] = (), *, max_startups: str = "100") -> Server:
     """Starts sshd for SFTP alone; `extra` are lines of sshd_config(5), which go before its own."""
-    # Compiled in as the folder that its unprivileged process is locked in; /run is empty here.
-    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     lines = [
         # The first value of a keyword counts.
         *extra,
-        f"Port {port}",
-        f"HostKey {keys.host}",
-        f"AuthorizedKeysFile {keys.user}.pub",
-        "PermitRootLogin prohibit-password",
-        "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no",
-        "UsePAM no",
+        *sshd_lines(port, keys.host, keys.user),
         "UseDNS no",
-        "PidFile none",
         f"MaxStartups {max_startups}",
         f"Subsystem sftp internal-sftp -d {place.files}",
     ]

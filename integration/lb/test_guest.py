@@ -72,6 +72,14 @@ def follow(lab: Lab, balance: Balance, cure: str) -> None:
     lab.balancer.run(shlex.split(command[0]))
 
 
+def follow_all(lab: Lab, balance: Balance) -> None:
+    """Does what the cures say, one after the other, until doctor finds no fault."""
+    for _ in range(10):
+        if not (found := faults(balance)):
+            return
+        follow(lab, balance, found[0]["cure"])
+
+
 def own_chain(*rules: str, head: str) -> str:
     return f"table inet my {{ chain c {{ {head}\n" + "\n".join(rules) + "\n}\n}"
 
@@ -96,11 +104,7 @@ def test_rules_that_drop(lab: Lab, balance: Balance, farm_of_names: int, text: s
     assert faults(balance) == []
     lab.balancer.nft(text)
     assert not serves(lab, farm_of_names)
-    for _ in range(10):
-        found = faults(balance)
-        if not found:
-            break
-        follow(lab, balance, found[0]["cure"])
+    follow_all(lab, balance)
     assert serves(lab, farm_of_names)
 
 
@@ -108,11 +112,7 @@ def test_rules_that_drop(lab: Lab, balance: Balance, farm_of_names: int, text: s
 def test_rules_that_do_not_track(lab: Lab, balance: Balance, farm_of_names: int, rule: str) -> None:
     lab.balancer.nft(own_chain(rule, head=RAW))
     assert not serves(lab, farm_of_names)
-    for _ in range(10):
-        found = faults(balance)
-        if not found:
-            break
-        follow(lab, balance, found[0]["cure"])
+    follow_all(lab, balance)
     assert serves(lab, farm_of_names)
 
 

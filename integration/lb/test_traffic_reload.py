@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
-from integration.clients import Data, Errand, Target, Visit, classic_ftp, curl_ftp, sha256
+from integration.clients import Data, classic_ftp, sha256
 from integration.lab import GATEWAY, Lab, vip
 from integration.lab.names import Asked, ask, name_servers
-from integration.lab.sessions import FtpSession
+from integration.lab.sessions import FtpSession, Transfer
 from integration.lb.balance import Balance
 from integration.lb.farms import farm
 from integration.lb.visits import visit_ftp
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 
 
-@contextmanager
-def busy(lab: Lab, host: str, seconds: float) -> Iterator[list[Future[Visit]]]:
-    """Gets and puts 50 MB on each backend, for about so many seconds."""
-    rate = f"{lab.big.stat().st_size / seconds:.0f}"
-    with ThreadPoolExecutor(6) as pool:
-        target = Target(host=host, port=21, data=Data.EPSV)
-        transfers = []
-        for number in range(3):
-            put = {f"upload/{number}": lab.big}
-            transfers += [
-                pool.submit(curl_ftp, lab.client, target, Errand(listing=False, get=("name", "big"), rate=rate)),
-                pool.submit(curl_ftp, lab.client, target, Errand(listing=False, get=("name",), put=put, rate=rate)),
-            ]
-        while sum(len(list((backend.files / "upload").iterdir())) for backend in lab.backends) < 3:
-            assert not any(transfer.done() for transfer in transfers)
-            time.sleep(0.01)
-        yield transfers
+def busy(lab: Lab, host: str, opened: ExitStack) -> list[Transfer]:
+    """Starts three gets and three puts of 50 MB, one of each on every backend."""
+    transfers = []
+    for number in range(6):
+        session = opened.enter_context(FtpSession(lab.client, host))
+        transfers.append(Transfer(session, lab.big, put=f"upload/{number}" if number >= 3 else ""))
+    uploads = [backend.files / "upload" for backend in lab.backends]
+    until(lambda: all(any(one.stat().st_size for one in upload.iterdir()) for upload in uploads))
+    return transfers
 
 
-def check(lab: Lab, transfers: list[Future[Visit]]) -> None:
+def check(lab: Lab, transfers: list[Transfer]) -> None:
     """Checks that all came through, whole."""
     wanted = sha256(lab.big)
-    visits = [transfer.result() for transfer in transfers]
-    assert [visit.code for visit in visits] == [0] * 6, "\n".join(visit.output for visit in visits)
-    assert [visit.sha256["big"] for visit in visits[::2]] == [wanted] * 3
+    assert [transfer.finish() for transfer in transfers] == [wanted] * 6
     uploads = [upload for backend in lab.backends for upload in (backend.files / "upload").iterdir()]
     assert [sha256(upload) for upload in uploads] == [wanted] * 3
 
@@ -53,13 +42,11 @@ def test_nothing_breaks(lab: Lab, balance: Balance, mode: str, version: int) -> 
     host, other_vips = vip(version), [vip(4, 1), vip(6, 1)]
     text = farm(lab, "ftp", mode=mode)
     other = farm(lab, "ftp", name="other", mode=mode, vips=other_vips)
-    start = time.monotonic()
     balance(text)
-    # Longer than all the changes below, however slow the machine is.
-    seconds = max(8.0, 25 * (time.monotonic() - start))
     passive = FtpSession(lab.client, host, Data.usual(version, passive=True))
     active = FtpSession(lab.client, host, Data.usual(version, passive=False))
-    with passive, active, busy(lab, host, seconds) as transfers:
+    with passive, active, ExitStack() as opened:
+        transfers = busy(lab, host, opened)
         were = passive.fetch(), active.fetch()
         steps: list[Callable[[], None]] = [
             lambda: balance(text + other),
@@ -75,7 +62,6 @@ def test_nothing_breaks(lab: Lab, balance: Balance, mode: str, version: int) -> 
         for step in steps:
             step()
             assert (passive.fetch(), active.fetch()) == were
-        assert not all(transfer.done() for transfer in transfers), "they were to last longer than the changes"
         check(lab, transfers)
         assert (passive.fetch(), active.fetch()) == were
 

@@ -17,7 +17,7 @@ from integration.lb.visits import visit_ftp
 
 pytestmark = pytest.mark.root
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 from integration.lab import vip
 from integration.lb.farms import HasBackends, Value, farm, settings_lines
 
-QUICK: dict[str, Value] = {"interval": "500ms", "fast-interval": "100ms", "timeout": "2s", "rise": 2, "fall": 2}
+QUICK: dict[str, Value] = {"interval": "500ms", "fast-interval": "100ms", "timeout": "5s", "rise": 2, "fall": 2}
 
 
 def guarded(

@@ -33,12 +33,12 @@ def test_what_is_done_to_the_table_is_undone_and_told(lab: Lab, guard: Start, na
     # The table is made, and told of.
     guarding.wait("applied")
     guarding.wait_all("up", "b1", "b2", "b3")
-    until(lambda: served(lab, names), 20)
+    until(lambda: served(lab, names))
     seen = len(guarding.events)
     lab.balancer.nft(damage)
     event = guarding.wait("applied", after=seen)
     assert f"the table was {DAMAGE[damage]} by another program (nft, process " in event.reason
-    until(lambda: served(lab, names), 20)
+    until(lambda: served(lab, names))
 
 
 def test_changes_of_other_tables_are_nothing(lab: Lab, guard: Start, names: int) -> None:
@@ -46,7 +46,7 @@ def test_changes_of_other_tables_are_nothing(lab: Lab, guard: Start, names: int)
     # The table is made, and told of.
     guarding.wait("applied")
     guarding.wait_all("up", "b1", "b2", "b3")
-    until(lambda: served(lab, names), 20)
+    until(lambda: served(lab, names))
     seen = len(guarding.events)
     for _ in range(20):
         lab.balancer.nft("table ip other { chain c { counter; }; }\ndelete table ip other")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ def by_tftp(lab: Lab) -> str:
 
 def settle(look: Callable[[], str], wanted: set[str]) -> None:
     """Waits until clients find these and no others; the kernel follows an event within milliseconds."""
-    until(lambda: {look() for _ in range(6)} == wanted, 20)
+    until(lambda: {look() for _ in range(6)} == wanted)
     assert {look() for _ in range(6)} == wanted
 
 
@@ -72,7 +72,7 @@ def test_a_killed_server(lab: Lab, guard: Start) -> None:
         assert "Connection refused" in event.reason
         settle(lambda: by_ftp(lab), OTHERS)
     finally:
-        backend.add("vsftpd", servers.vsftpd(backend.place("vsftpd"), backend.passive_ports)).wait()
+        backend.exchange("vsftpd", partial(servers.vsftpd, passive=backend.passive_ports))
     guarding.wait("up", "b2", after=guarding.events.index(event))
 
 
@@ -91,7 +91,7 @@ def test_a_hung_server_that_a_tcp_check_would_take_for_healthy(lab: Lab, guard: 
 def test_a_half_dead_ftp_server(lab: Lab, guard: Start) -> None:
     """Control answers, the data ports are closed: a look at the greeting alone would not find it out."""
     plain = guarded(lab, "ftp", name="plain", ports=[2121], every={"port": 21})
-    deep = guarded(lab, "ftp", command=DEEP, settings={"timeout": "2s"})
+    deep = guarded(lab, "ftp", command=DEEP)
     guarding = guard(plain + deep)
     guarding.wait_all("up", *BACKENDS)
     with fault(lab.backends[1], NO_PASSIVE_DATA):
@@ -107,24 +107,15 @@ def test_a_half_dead_ftp_server(lab: Lab, guard: Start) -> None:
 def announcing(lab: Lab, address: str) -> Iterator[None]:
     """Lets the FTP server of b2 announce another address for its data connections."""
     backend = lab.backends[1]
-    backend.remove("vsftpd")
-    place = backend.place("vsftpd")
-    first = servers.vsftpd(place, backend.passive_ports)
-    first.wait()
-    first.kill()
-    options = [f"-opasv_address={address}", "-olisten=YES", "-olisten_ipv6=NO"]
-    argv: list[str | Path] = ["/usr/sbin/vsftpd", place.folder / "vsftpd.conf", *options]
-    strange = servers.Server(place, argv, lambda daemon: daemon.wait_for_tcp(["127.0.0.1"], 21))
+    backend.exchange("vsftpd", partial(servers.vsftpd, passive=backend.passive_ports, announce=address))
     try:
-        strange.wait()
         yield
     finally:
-        strange.kill()
-        backend.add("vsftpd", servers.vsftpd(backend.place("vsftpd"), backend.passive_ports)).wait()
+        backend.exchange("vsftpd", partial(servers.vsftpd, passive=backend.passive_ports))
 
 
 def test_a_foreign_address_in_the_227(lab: Lab, guard: Start) -> None:
-    text = guarded(lab, "ftp", command=DEEP, settings={"timeout": "2s"})
+    text = guarded(lab, "ftp", command=DEEP)
     guarding = guard(text)
     guarding.wait_all("up", *BACKENDS)
     with announcing(lab, "10.9.9.9"):
@@ -133,7 +124,7 @@ def test_a_foreign_address_in_the_227(lab: Lab, guard: Start) -> None:
         settle(lambda: by_ftp(lab), OTHERS)
         guarding.stop()
         seen = len(guarding.events)
-        guarding.restart()
+        guarding.start()
         event = guarding.wait("down", "b2", after=seen)
         assert "10.9.9.9" in event.reason
         assert "10.20.2.2" in event.reason
@@ -172,17 +163,7 @@ def test_a_dead_tftp_server_leaves_no_flows_behind(lab: Lab, guard: Start) -> No
 
 def test_sshd_that_is_too_busy(lab: Lab, guard: Start) -> None:
     backend = lab.backends[1]
-    backend.remove("sshd")
-    place = backend.place("sshd")
-    first = servers.sshd(place, lab.keys)
-    first.wait()
-    first.kill()
-    file = place.folder / "sshd_config"
-    file.write_text(file.read_text().replace("MaxStartups 100", "MaxStartups 2:100:2"))
-    argv: list[str | Path] = ["/usr/sbin/sshd", "-D", "-e", "-f", file]
-    busy = servers.Server(place, argv, lambda daemon: daemon.wait_for_tcp(["127.0.0.1"], 22))
-    backend.add("sshd", busy)
-    busy.wait()
+    backend.exchange("sshd", partial(servers.sshd, keys=lab.keys, max_startups="2:100:2"))
     guarding = guard(guarded(lab, "sftp", settings={"on-warning": "down"}))
     guarding.wait_all("up", *BACKENDS)
     try:
@@ -196,18 +177,21 @@ def test_sshd_that_is_too_busy(lab: Lab, guard: Start) -> None:
             assert "MaxStartups" in event.reason
         guarding.wait("up", "b2", after=guarding.events.index(event))
     finally:
-        backend.remove("sshd")
-        backend.add("sshd", servers.sshd(backend.place("sshd"), lab.keys)).wait()
+        backend.exchange("sshd", partial(servers.sshd, keys=lab.keys))
 
 
-def test_flapping_below_the_thresholds_changes_nothing(lab: Lab, guard: Start) -> None:
-    """One failure at a time: the probe between two of them is well."""
-    guarding = guard(guarded(lab, "sftp", settings={"fall": 50, "interval": "300ms"}))
+def test_flapping_below_the_thresholds_changes_nothing(lab: Lab, guard: Start, tmp_path: Path) -> None:
+    """One failure at a time: the check between two of them is well."""
+    plugin, begun, failed, runs = (tmp_path / name for name in ("check_every_second", "begun", "failed", "runs"))
+    plugin.write_text(
+        f"#!/bin/sh\n[ $1 = {lab.backends[1].address(4)} ] && [ -e {begun} ] || exit 0\necho >>{runs}\n"
+        f"mkdir {failed} 2>/dev/null && exit 2\nrmdir {failed}\n"
+    )
+    plugin.chmod(0o755)
+    guarding = guard(guarded(lab, "sftp", command=f"{plugin} HOST", settings={"timeout": "60s"}))
     guarding.wait_all("up", *BACKENDS)
-    for _ in range(6):
-        with fault(lab.backends[1], REFUSE):
-            time.sleep(0.4)
-        time.sleep(0.6)
+    begun.touch()
+    until(lambda: runs.exists() and len(runs.read_text()) > 30)
     assert [event for event in guarding.events if event.kind == "down"] == []
 
 

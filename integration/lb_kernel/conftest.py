@@ -24,7 +24,7 @@ table ip nat {
 
 def nft(*words: str, text: str = "") -> str:
     """Runs nft, not through the code under test."""
-    return subprocess.run(["nft", *words], input=text, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(["nft", *words], input=text, capture_output=True, text=True, check=True, timeout=600).stdout
 
 
 @pytest.fixture(autouse=True)

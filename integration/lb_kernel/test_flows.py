@@ -56,7 +56,7 @@ def noidlb(tmp_path: Path) -> Iterator[Noidlb]:
 
     def run(*words: str, code: int = 0) -> str:
         argv = [sys.executable, "-c", "from noidlb.cli.main import main; main()", *words]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
@@ -202,7 +202,7 @@ def test_two_at_once_do_not_interleave(noidlb: Noidlb, tmp_path: Path) -> None:
         for one in ("b1", "b2")
         for word in ("down", "drain")
     ]
-    outputs = [process.communicate(timeout=60)[0] for process in running]
+    outputs = [process.communicate(timeout=600)[0] for process in running]
     assert [process.returncode for process in running] == [0] * 8, outputs
     assert noidlb("diff", str(tmp_path / "farms.toml")) == "nothing to change\n"
 

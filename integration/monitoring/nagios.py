@@ -100,7 +100,7 @@ class Nagios:
     def verify(self) -> subprocess.CompletedProcess[str]:
         """Lets `nagios4 -v` judge the configuration."""
         words: list[str | Path] = [PROGRAM, "-v", self._configuration]
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
 
     def restart(self) -> None:
         """Stops it in good order, if it runs, and starts it again with what it has kept."""

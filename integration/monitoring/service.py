@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,7 +40,20 @@ class Monitor(Protocol):
     def services(self) -> dict[Key, Service]: ...
 
 
-def wait_for(monitor: Monitor, key: Key, condition: Callable[[Service], bool], *, patience: float = 60.0) -> Service:
+def wait_for_all(monitor: Monitor, names: Iterable[str], *, patience: float = 180.0) -> dict[str, Service]:
+    """Asks until each of these services of the host `lab` has a result, and returns them by name."""
+    end = time.monotonic() + patience
+    while True:
+        found = {name: one for (_, name), one in monitor.services().items()}
+        missing = [name for name in names if name not in found or not found[name].is_checked]
+        if not missing:
+            return found
+        if time.monotonic() > end:
+            raise TimeoutError(f"no result of {missing}")
+        time.sleep(0.1)
+
+
+def wait_for(monitor: Monitor, key: Key, condition: Callable[[Service], bool], *, patience: float = 180.0) -> Service:
     """Asks until the service is as wanted and returns it; TimeoutError with what it is instead."""
     end = time.monotonic() + patience
     while True:

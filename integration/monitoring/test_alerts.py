@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.server
 import json
 import re
@@ -20,9 +21,15 @@ from noidlb.service.metrics import write
 
 from integration.monitoring.prometheus import Prometheus, plain
 from integration.monitoring.promtool import PROMTOOL
-from noidchecks import Metric, State
+from noidchecks import Metric, Result, State
+from noidchecks.errors import NotConnected
+from noidchecks.exporter.metrics import Outcome, metrics_of
+from noidchecks.exporter.module import read_module
+from noidchecks.exporter.target import Target
+from noidchecks.exporter.telemetry import Telemetry
 from noidchecks.install import definitions
 from noidchecks.surveys.report.prometheus import PrometheusFile
+from noidchecks.timings import Timings
 from tests.support.lb.metrics import FARM, health, view
 from tests.support.records import record
 from tests.support.waiting import until
@@ -42,24 +49,29 @@ QUERIES = [
 ]
 # What Grafana puts in.
 VARIABLES = {"$__rate_interval": "5m", "$instance": ".*", "$farm": ".*", "$job": ".*"}
-# The exporter's page, as docs/exporter.md has it.
-EXPORTER = """\
-probe_success 1
-probe_duration_seconds 0.012
-probe_ssl_earliest_cert_expiry 4000000000
-noidchecks_state 2
-noidchecks_phase_seconds{phase="connect"} 0.001
-noidchecks_phase_seconds{phase="greeting"} 0.002
-noidchecks_failure_info{kind="TimedOut",phase="greeting"} 1
-noidchecks_ssh_version_info{software="OpenSSH_9.2p1",protocol="2.0",comment=""} 1
-noidchecks_performance{label="size",unit="B"} 3000
-"""
-OF_EXPORTER = """\
-noidchecks_exporter_probes_total{module="ftp",result="success"} 5
-noidchecks_exporter_probes_running 1
-noidchecks_exporter_probes_waiting 0
-noidchecks_exporter_config_last_reload_successful 1
-"""
+
+
+def of_exporter() -> str:
+    """Returns the page of an exporter's probe that sees everything that a panel shows, and fails at last."""
+    facts: dict[str, object] = {
+        "chain_expires": "2100-01-01T00:00:00+00:00",
+        "software": "OpenSSH_9.2p1",
+        "protocol": "2.0",
+    }
+    timings = Timings(0.25, {"connect": 0.1, "greeting": 0.15})
+    failure = NotConnected("data channel: Connection refused", errno.ECONNREFUSED)
+    failure.phase = "data"
+    metrics = (Metric("size", 3000, "B"),)
+    result = Result(State.CRITICAL, "x", facts=facts, timings=timings, failure=failure, metrics=metrics)
+    module = read_module("ftp", "check_ftp --data passive")
+    return metrics_of(Outcome(module, Target("h"), result, timeout=9.5, finished=0, address=None))
+
+
+def of_exporter_itself() -> str:
+    """Returns the exporter's own page after a probe."""
+    telemetry = Telemetry()
+    telemetry.probes["ftp", "success"] += 1
+    return "".join(telemetry.lines(running=1, waiting=0, clients=1, modules=5))
 
 
 def of_guardian() -> str:
@@ -89,7 +101,12 @@ def of_survey(folder: Path) -> str:
 def prometheus(new_folder: Callable[[], Path]) -> Iterator[Prometheus]:
     """One that has scraped a guardian, an exporter and a survey, and something that does not answer, for a while."""
     folder = new_folder()
-    pages = {"/lb": of_guardian(), "/ftp": EXPORTER, "/exporter": OF_EXPORTER, "/survey": of_survey(folder)}
+    pages = {
+        "/lb": of_guardian(),
+        "/ftp": of_exporter(),
+        "/exporter": of_exporter_itself(),
+        "/survey": of_survey(folder),
+    }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -15,7 +15,7 @@ import pytest
 from integration.monitoring.icinga import Icinga
 from integration.monitoring.nagios import Nagios
 from integration.monitoring.objects import PLAIN
-from integration.monitoring.service import Monitor, Service, wait_for
+from integration.monitoring.service import Monitor, Service, wait_for, wait_for_all
 from tests.support.peers import Peer
 from tests.support.records import BANNERS
 
@@ -219,9 +219,8 @@ def test_a_restart_of_the_server_loses_nothing(kind: str, peer: Peer, new_folder
             said = process.stderr.read()
             assert process.wait(PATIENCE) == 0, said
         assert ": 300 handed in\n" in said
-        for service in services:
-            found = wait_for(monitor, ("lab", service), lambda seen: seen.is_checked)
-            assert found.output.startswith("FTP OK")
+        found = wait_for_all(monitor, services)
+        assert all(found[service].output.startswith("FTP OK") for service in services)
 
 
 def test_a_command_file_that_comes_back_is_used(peer: Peer, new_folder: NewFolder) -> None:

@@ -17,7 +17,7 @@ from integration.servers import UNPACKED
 from tests.support.docs_blocks import blocks_of
 
 # Seconds until what a page shows must be there.
-PATIENCE = 120
+PATIENCE = 600
 
 # The user that Debian's packages make. Here it is root by another name, because the checkout may be closed to others.
 _ACCOUNTS = (
@@ -53,7 +53,7 @@ esac
 [ "$1" = restart ] || exit 1
 if [ -s /run/$2.started ]; then
     kill "$(cat /run/$2.started)"
-    for i in $(seq 400); do kill -0 "$(cat /run/$2.started)" 2>/dev/null || break; sleep 0.05; done
+    for i in $(seq 6000); do kill -0 "$(cat /run/$2.started)" 2>/dev/null || break; sleep 0.05; done
 fi
 case $2 in
 nagios4) nagios4 /etc/nagios4/nagios.cfg >/run/$2.out 2>&1 & ;;
@@ -65,7 +65,7 @@ noidchecks-exporter)
 icinga2) /usr/lib/icinga2/prepare-dirs /usr/lib/icinga2/icinga2 && icinga2 daemon >/run/$2.out 2>&1 & ;;
 esac
 echo $! >/run/$2.started
-for i in $(seq 400); do
+for i in $(seq 6000); do
     case $2 in
     nagios4) [ -p /var/lib/nagios4/rw/nagios.cmd ] && exit 0 ;;
     icinga2) grep -qs 'Activated all objects' /run/icinga2.out && exit 0 ;;
@@ -152,6 +152,18 @@ def cover(folder: Path) -> None:
         work.mkdir()
         options = f"lowerdir={':'.join(map(str, below))},upperdir={upper},workdir={work}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, place], check=True)
+
+
+def follow(module: str, page: Path, folder: Path, *namespaces: str) -> None:
+    """Runs a module that walks through a page in namespaces of its own; AssertionError with what it printed."""
+    own = ("/usr/bin/unshare", "--mount", "--uts", "--pid", *namespaces, "--fork", "--kill-child", "--mount-proc", "--")
+    # Process 1 reaps the daemons: one that was told to end would seem to live on.
+    parent = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
+    words = (sys.executable, "-P", "-m", module, page, folder)
+    done = subprocess.run(
+        [*own, *parent, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200, check=False
+    )
+    assert done.returncode == 0, done.stdout
 
 
 if __name__ == "__main__":

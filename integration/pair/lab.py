@@ -18,7 +18,7 @@ from integration.lb.balance import FIREWALL, NOIDLB
 from integration.pair import topology
 from integration.servers import UNPACKED
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 TFTP_FILE = 32 * 1024 * 1024
 _PROGRAMS = f"{UNPACKED}/usr/sbin:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -193,13 +193,17 @@ def wait_for(condition: Callable[[], bool], what: str, patience: float = PATIENC
 
 
 @contextmanager
-def paced(namespaces: list[Namespace], rate: str = "100mbit") -> Iterator[None]:
-    """Lets machines send no faster than a rate of tc(8), so that a transfer lasts long enough to be interrupted."""
-    for namespace in namespaces:
-        device = ("tc", "qdisc", "add", "dev", "eth0", "root")
-        namespace.run((*device, "tbf", "rate", rate, "burst", "64kb", "limit", "1mb"))
+def paced(namespaces: list[Namespace], rate: str = "100mbit") -> Iterator[Callable[[str], None]]:
+    """Lets machines send no faster than a rate of tc(8), which what it yields changes, until the block ends."""
+
+    def pace(rate: str, verb: str = "change") -> None:
+        for namespace in namespaces:
+            device = ("tc", "qdisc", verb, "dev", "eth0", "root")
+            namespace.run((*device, "tbf", "rate", rate, "burst", "64kb", "limit", "256kb"))
+
+    pace(rate, "add")
     try:
-        yield
+        yield pace
     finally:
         for namespace in namespaces:
             namespace.run(("tc", "qdisc", "del", "dev", "eth0", "root"))

@@ -80,6 +80,8 @@ def test_an_announced_port_is_refused(pair_lab: PairLab) -> None:
     pair_lab.boot(everything())
     with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as session:
         host, port = session.ftp.makepasv()
+        # Its answer is acknowledged then: sent again through lb2, it would make lb2 expect the connection after all.
+        session.ftp.voidcmd("NOOP")
         take_over(pair_lab)
         with pair_lab.client.entered(), socket.socket() as data:
             data.settimeout(5)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 # Seconds that a service may take to start or to end.
-PATIENCE = 60.0
+PATIENCE = 300.0
 # systemd.exec(5), "Executable search path", where /bin is not merged into /usr.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"))

@@ -19,7 +19,7 @@ from integration.monitoring.walk import PYTHON3, cover
 from tests.support.docs_blocks import Block, blocks_of
 
 # Seconds until what the page shows must be there.
-PATIENCE = 120.0
+PATIENCE = 600.0
 SECTION = "## Quickstart"
 EXAMPLE = Path("/opt/noidchecks/share/noidchecks/examples/farms.toml")
 

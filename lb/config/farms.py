@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from noidchecks.errors import UsageError
@@ -22,9 +24,9 @@ from ..farm import (
     Mode,
     Protocol,
     Scheduler,
+    host_errors,
     is_name,
-    require_distinct,
-    require_hosts,
+    twice_errors,
 )
 from ..guard import OnUnknown, OnWarning, fill_in, words_of
 from .mark_layout import MANY, layout_of
@@ -54,47 +56,37 @@ def farm_of(name: str, value: object) -> Farm:
     return build(partial(Farm, name=name), _FARM, _FARM_EXAMPLES, value, f"farms.{name}", judged_by=_FARM_JUDGED_BY)
 
 
-def require_disjoint(farms: tuple[Farm, ...]) -> None:
-    """Checks that no two farms have one name or claim the same VIP, transport and port; FarmError."""
-    errors = Errors()
-    with errors:
-        require_distinct([farm.name for farm in farms], "farms", "name")
+def disjoint_errors(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
+    """Yields what is wrong with farms of one name, or with a VIP, transport and port that two of them claim."""
+    yield from islice(twice_errors([farm.name for farm in farms], "farms", "name"), 1)
     claims: dict[tuple[str, IPAddress, int], Farm] = {}
     for farm in farms:
         for transport, vip, port in farm.services:
             if (owner := claims.setdefault((transport, vip, port), farm)) is not farm:
                 message = f"{transport} {vip} port {port} belongs to farm {owner.name}: it must not be claimed twice"
-                errors.add(FarmError(f"farms.{farm.name}.vip", message))
-    with errors:
-        _require_disjoint_backends(farms, claims)
-    errors.check()
-
-
-def _require_disjoint_backends(farms: tuple[Farm, ...], claims: dict[tuple[str, IPAddress, int], Farm]) -> None:
-    errors = Errors()
+                yield FarmError(f"farms.{farm.name}.vip", message)
     vips = {vip: owner.name for (_, vip, _), owner in claims.items()}
     ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
     for farm in farms:
         for number, backend in enumerate(farm.backends):
             path = f"farms.{farm.name}.backends[{number}]"
             for vip in backend.address:
-                # A packet is translated once: sent to a VIP, it would end at the balancer's own daemon.
-                message = f"must not be a VIP, as {vip} is of farm {vips.get(vip)}"
-                errors.require(vip not in vips, f"{path}.address", message)
+                if vip in vips:
+                    # A packet is translated once: sent to a VIP, it would end at the balancer's own daemon.
+                    yield FarmError(f"{path}.address", f"must not be a VIP, as {vip} is of farm {vips[vip]}")
             if backend.passive_ports is None:
                 continue
             path += ".passive-ports"
             low, high = backend.passive_ports
             for vip in farm.vip:
                 for start, end, other, _ in ranges.get(vip, []):
-                    overlap = other is not farm and low <= end and start <= high
-                    errors.require(not overlap, path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
+                    if other is not farm and low <= end and start <= high:
+                        yield FarmError(path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
                 ranges.setdefault(vip, []).append((low, high, farm, path))
     for (transport, vip, port), owner in claims.items():
         for low, high, _, path in ranges.get(vip, []):
-            holds = transport == "tcp" and low <= port <= high
-            errors.require(not holds, path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
-    errors.check()
+            if transport == "tcp" and low <= port <= high:
+                yield FarmError(path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
 
 
 def require_marks(farms: tuple[Farm, ...]) -> None:
@@ -107,7 +99,8 @@ def require_marks(farms: tuple[Farm, ...]) -> None:
 
 def _hosts(value: object, path: str) -> tuple[IPAddress, ...]:
     found = addresses(value, path)
-    require_hosts(found, path)
+    for error in host_errors(found, path):
+        raise error
     return found
 
 
@@ -164,15 +157,15 @@ def _backends(value: object, path: str) -> tuple[Backend, ...]:
 
 def _guard(value: object, path: str) -> Guard:
     table = table_of(value, path)
+    wrong = {key: f"is no longer a setting: {advice}" for key, advice in _REMOVED.items() if key in table}
+    if table.get("on-warning") == "half":
+        wrong["on-warning"] = 'can no longer be "half": write "up" or "down"'
+    if "command" in table and "commands" in table:
+        wrong["commands"] = "must not be given beside command"
     errors = Errors()
-    for key, advice in _REMOVED.items():
-        errors.require(key not in table, f"{path}.{key}", f"is no longer a setting: {advice}")
-    is_half = table.get("on-warning") == "half"
-    errors.require(not is_half, f"{path}.on-warning", 'can no longer be "half": write "up" or "down"')
-    is_twice = "command" in table and "commands" in table
-    errors.require(not is_twice, f"{path}.commands", "must not be given beside command")
-    said = {*_REMOVED, *(("on-warning",) if is_half else ()), *(("commands",) if is_twice else ())}
-    rest = {key: one for key, one in table.items() if key not in said}
+    for key, message in wrong.items():
+        errors.add(FarmError(f"{path}.{key}", message))
+    rest = {key: one for key, one in table.items() if key not in wrong}
     with errors:
         guard = build(_make_guard, _GUARD, {}, rest, path, judged_by=_GUARD_JUDGED_BY)
     errors.check()

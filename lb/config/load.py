@@ -15,9 +15,9 @@ from noidchecks.status.text import printable
 
 from ..errors import Errors, joined
 from ..farm import Farm, FarmError, is_name
-from .farms import farm_of, require_disjoint, require_marks
+from .farms import disjoint_errors, farm_of, require_marks
 from .pair import Pair, pair_of, with_sources
-from .schema import require_known, table_of
+from .schema import table_of, unknown_keys
 from .service import Settings, settings_of
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
@@ -87,8 +87,8 @@ def from_document(document: Mapping[str, object], text: str = "", where: str = "
     """Makes a configuration of what tomllib has read in a text; FarmError with all that is wrong."""
     errors = Errors()
     settings, pair, found = Settings(), None, list[Farm]()
-    with errors:
-        require_known(document, ("farms", "service", "pair"), where)
+    for error in unknown_keys(document, ("farms", "service", "pair"), where):
+        errors.add(error)
     is_misspelt = bool(errors.found) and "farms" not in document
     with errors:
         settings = settings_of(document.get("service", {}))
@@ -100,8 +100,8 @@ def from_document(document: Mapping[str, object], text: str = "", where: str = "
             with errors:
                 found.append(farm_of(name, value))
     farms = tuple(found if settings.marks is None else (replace(farm, marks=settings.marks) for farm in found))
-    with errors:
-        require_disjoint(farms)
+    for error in disjoint_errors(farms):
+        errors.add(error)
     with errors:
         require_marks(farms)
     with errors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import Enum
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from noidchecks.duration import seconds
 
-from ..errors import Errors, FarmError, joined
+from ..errors import FarmError, joined
 from ..farm import IPAddress
 
 T = TypeVar("T")
@@ -39,13 +39,11 @@ def build(
     examples are of the keys that it must have. judged_by names, by key, the paths that cannot be judged without it.
     """
     table = table_of(value, path)
-    errors = Errors()
-    with errors:
-        require_known(table, readers, path)
+    errors = list(unknown_keys(table, readers, path))
     misspelt = {_near(key, readers) for key in table if key not in readers}
     for key, example in examples.items():
         if key not in table and key not in misspelt:
-            errors.add(FarmError(f"{path}.{key}", f"is missing; write it like {example}"))
+            errors.append(FarmError(f"{path}.{key}", f"is missing; write it like {example}"))
     fields: dict[str, object] = {}
     unjudged: list[str] = []
     positions: dict[str, str] = {}
@@ -55,7 +53,7 @@ def build(
         try:
             fields[_field(key)] = readers[key](given, f"{path}.{key}")
         except FarmError as error:
-            errors.add(error)
+            errors += error.all
             unjudged += (key, *(judged_by or {}).get(key, ()))
             if error.partial is not None:
                 fields[_field(key)] = tuple(error.partial.values())
@@ -68,14 +66,13 @@ def build(
             for one in error.all:
                 head, dot, rest = one.path.partition(".")
                 if head in positions:
-                    errors.add(FarmError(f"{path}.{positions[head]}{dot}{rest}", one.message, backend=one.backend))
+                    errors.append(FarmError(f"{path}.{positions[head]}{dot}{rest}", one.message, backend=one.backend))
                 elif not any(re.match(rf"{re.escape(key)}(?![a-z-])", one.path) for key in unjudged):
-                    errors.add(FarmError(f"{path}.{one.path}", one.message, backend=one.backend))
+                    errors.append(FarmError(f"{path}.{one.path}", one.message, backend=one.backend))
         else:
-            errors.check()
-            return made
-    errors.check()
-    raise AssertionError("what could not be made has an error")
+            if not errors:
+                return made
+    raise joined(errors)
 
 
 def _field(key: str) -> str:
@@ -84,24 +81,26 @@ def _field(key: str) -> str:
 
 def read_each(read: Callable[[object, str], T], items: list[object], path: str, *, keep: bool = False) -> tuple[T, ...]:
     """Reads the items of a list; FarmError with all that is wrong and, to keep them, with those that could be read."""
-    errors, found = Errors(), dict[int, T]()
+    errors, found = list[FarmError](), dict[int, T]()
     for number, item in enumerate(items):
-        with errors:
+        try:
             found[number] = read(item, f"{path}[{number}]")
-    if errors.found:
-        error = joined(errors.found)
-        error.partial = found if keep else None
-        raise error
+        except FarmError as error:
+            errors += error.all
+    if errors:
+        whole = joined(errors)
+        whole.partial = found if keep else None
+        raise whole
     return tuple(found.values())
 
 
-def require_known(table: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], path: str) -> None:
-    """Refuses keys that are not known, each with the nearest one that is; FarmError."""
-    errors = Errors()
+def unknown_keys(
+    table: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], path: str
+) -> Iterator[FarmError]:
+    """Yields an error for each key that is not known, with the nearest one that is."""
     for key in table:
         if key not in known:
-            errors.add(FarmError(path, f"unknown key {shown(key)}{_nearest(key, known)}"))
-    errors.check()
+            yield FarmError(path, f"unknown key {shown(key)}{_nearest(key, known)}")
 
 
 def _nearest(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:

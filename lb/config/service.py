@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import islice
 
-from ..errors import FarmError, require
+from ..errors import FarmError, joined
 from .mark_layout import MIN_BITS, PAIR_MASK
 from .schema import Reader, build, duration, integer, read_each, text_of
 
@@ -29,17 +31,25 @@ class Settings:
     marks: int | None = None
 
     def __post_init__(self) -> None:
-        require(len(self.hook) <= _MAX_WORDS, "hook", f"must be at most {_MAX_WORDS} words")
-        require(not self.hook or bool(self.hook[0]), "hook", "must begin with a program")
-        require(all("\0" not in word for word in self.hook), "hook", "must not hold NUL")
-        limit = f"must be more than 0 and at most 1h, not {self.hook_timeout:g}s"
-        require(0 < self.hook_timeout <= 3600, "hook-timeout", limit)
-        wanted = f'must be an address and a port, like "127.0.0.1:9190" or "[::1]:9190", not {self.metrics[:60]!r}'
+        if errors := [*self._errors()]:
+            raise joined(errors)
+
+    def _errors(self) -> Iterator[FarmError]:
+        if len(self.hook) > _MAX_WORDS:
+            yield FarmError("hook", f"must be at most {_MAX_WORDS} words")
+        if self.hook and not self.hook[0]:
+            yield FarmError("hook", "must begin with a program")
+        if any("\0" in word for word in self.hook):
+            yield FarmError("hook", "must not hold NUL")
+        if not 0 < self.hook_timeout <= 3600:
+            yield FarmError("hook-timeout", f"must be more than 0 and at most 1h, not {self.hook_timeout:g}s")
         if self.marks is not None:
-            _require_marks(self.marks)
-        is_address = not self.metrics.startswith("sync:")
-        require(is_address, "metrics", 'can no longer be "sync": write an address, such as "0.0.0.0:9190"')
-        require(not self.metrics or _endpoint(self.metrics) is not None, "metrics", wanted)
+            yield from islice(_mark_errors(self.marks), 1)
+        if self.metrics.startswith("sync:"):
+            yield FarmError("metrics", 'can no longer be "sync": write an address, such as "0.0.0.0:9190"')
+        elif self.metrics and _endpoint(self.metrics) is None:
+            wanted = 'must be an address and a port, like "127.0.0.1:9190" or "[::1]:9190"'
+            yield FarmError("metrics", f"{wanted}, not {self.metrics[:60]!r}")
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
@@ -47,13 +57,14 @@ class Settings:
         return _endpoint(self.metrics)
 
 
-def _require_marks(marks: int) -> None:
-    shown = f"{marks:#x}"[:40]
-    require(0 < marks <= 0xFFFF_FFFF, "marks", f"must be bits of 32, such as 0x9fff0000, not {shown}")
-    taken = f"must not hold the bits {PAIR_MASK:#x}, which are those of a pair, and {shown} does"
-    require(not marks & PAIR_MASK, "marks", taken)
-    count = marks.bit_count()
-    require(count >= MIN_BITS, "marks", f"must be at least {MIN_BITS} bits, and {shown} is {count}")
+def _mark_errors(marks: int) -> Iterator[FarmError]:
+    shown, count = f"{marks:#x}"[:40], marks.bit_count()
+    if not 0 < marks <= 0xFFFF_FFFF:
+        yield FarmError("marks", f"must be bits of 32, such as 0x9fff0000, not {shown}")
+    if marks & PAIR_MASK:
+        yield FarmError("marks", f"must not hold the bits {PAIR_MASK:#x}, which are those of a pair, and {shown} does")
+    if count < MIN_BITS:
+        yield FarmError("marks", f"must be at least {MIN_BITS} bits, and {shown} is {count}")
 
 
 def _endpoint(text: str) -> tuple[str, int] | None:

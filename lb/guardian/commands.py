@@ -10,7 +10,7 @@ from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
 from noidchecks.status.text import printable
 
-from ..errors import Errors
+from ..errors import joined
 from ..farm import Farm, FarmError
 from ..guard import fill_in, words_of
 from .executable import trouble
@@ -48,10 +48,8 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
 
 def require_usable(farms: tuple[Farm, ...]) -> None:
     """Raises FarmError for all commands that cannot run on this machine or do not check their backend."""
-    errors = Errors()
-    for complaint in complaints(farms):
-        errors.add(complaint)
-    errors.check()
+    if found := [*complaints(farms)]:
+        raise joined(found)
 
 
 def misuse(command: str, *, shared: bool = False) -> str | None:

@@ -14,10 +14,10 @@ from . import lock
 def apply(
     farms: Configuration | tuple[Farm, ...], overrides: Overrides | None = None, *, cut: bool = False
 ) -> list[str]:
-    """Makes the kernel of this network namespace balance these farms; returns what it changed, in lines.
+    """Changes the table of this network namespace to these farms; returns the changes in words, a line each.
 
-    Flows of backends that are gone end if they are UDP; cut ends those in TCP too. GuardError when a guardian watches
-    the table or CAP_NET_ADMIN is missing, KernelError when the kernel refuses.
+    UDP flows of removed backends end; with cut, their TCP flows too. Raises GuardError when a guardian runs or
+    CAP_NET_ADMIN is missing, KernelError when the kernel refuses the change.
     """
     farms = farms.farms if isinstance(farms, Configuration) else farms
     with lock.take():
@@ -28,5 +28,5 @@ def apply(
 
 
 def end_flows(change: Plan, *, cut: bool) -> int:
-    """Ends the flows that end with a plan that was carried out, to cut also those in TCP; returns how many."""
+    """Ends the flows that a plan which was run makes obsolete, with cut those in TCP too; returns their number."""
     return conntrack.end(ending_of(change.old, change.new, cuts=lambda _: cut))

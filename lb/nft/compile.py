@@ -53,7 +53,7 @@ def compile_farm(marks: Marks, farm: Farm, conditions: Conditions) -> Table:
     """
     draft = _Draft(marks, conditions)
     _add_farm(draft, farm, refused=False)
-    return draft.table({marks.backend(farm, one.name): f"{farm.name}/{one.name}" for one in farm.backends})
+    return draft.table({mark: f"{farm.name}/{name}" for name, mark in marks.backends(farm).items()})
 
 
 def condition_of(farm: Farm, backend: Backend, conditions: Conditions) -> Condition:
@@ -105,8 +105,9 @@ def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "
 
 
 def _add_backends(draft: _Draft, farm: Farm) -> None:
+    marks = draft.marks.backends(farm)
     for backend in farm.backends:
-        mark = _hex(draft.marks.backend(farm, backend.name))
+        mark = _hex(marks[backend.name])
         # The kernel does not see the end of a UDP transfer: finished ones would count for another 30 s to 2 min.
         if farm.connection_limit is not None and farm.protocol.transport == "tcp":
             draft.elements["full"][mark] = str(farm.connection_limit)
@@ -123,6 +124,8 @@ def _add_backends(draft: _Draft, farm: Farm) -> None:
 
 def _add_data_ports(draft: _Draft, farm: Farm) -> None:
     """Adds the elements for FTPS data connections; also for a stopped farm, whose open sessions may start new ones."""
+    if not farm.ftps and not any(backend.passive_ports for backend in farm.backends):
+        return
     for backend in farm.backends:
         for vip in farm.vip:
             address = backend.address_of(vip.version)
@@ -172,7 +175,8 @@ def _add_slots(draft: _Draft, farm: Farm, version: int) -> None:
         return
     mark = _hex(draft.marks.farm(farm))
     draft.elements[f"pick{version}"][mark] = f"jump {chain}"
-    backends = {name: _hex(draft.marks.backend(farm, name)) for name in set(slots)}
+    marks = draft.marks.backends(farm)
+    backends = {name: _hex(marks[name]) for name in set(slots)}
     draft.elements[f"slot{version}"] |= {f"{mark} . {number}": backends[name] for number, name in enumerate(slots)}
 
 

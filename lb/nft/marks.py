@@ -63,7 +63,7 @@ class Marks:
         return allocate((farm.name for farm in self.farms), LANES)
 
     @cached_property
-    def _backend_numbers(self) -> dict[str, dict[str, int]]:
+    def _backend_marks(self) -> dict[str, Mapping[str, int]]:
         # Filled farm by farm on demand: numbering 10,000 backends at once would delay the guardian's probes.
         return {}
 
@@ -77,11 +77,17 @@ class Marks:
 
     def backend(self, farm: Farm, name: str) -> int:
         """Returns the mark of the flows of one backend."""
-        numbers = self._backend_numbers.get(farm.name)
-        if numbers is None:
-            names = (one.name for one in self._by_name[farm.name].backends)
-            numbers = self._backend_numbers[farm.name] = allocate(names, MAX_BACKENDS)
-        return self._bases[farm.name] | self.layout.place(0, numbers[name] + 1)
+        return self.backends(farm)[name]
+
+    def backends(self, farm: Farm) -> Mapping[str, int]:
+        """Returns the marks of the flows of all backends of a farm, by name."""
+        found = self._backend_marks.get(farm.name)
+        if found is None:
+            numbers = allocate((one.name for one in self._by_name[farm.name].backends), MAX_BACKENDS)
+            base, place = self._bases[farm.name], self.layout.place
+            found = {name: base | place(0, number + 1) for name, number in numbers.items()}
+            self._backend_marks[farm.name] = found
+        return found
 
     def flows(self, counts: Mapping[int, int]) -> dict[int, int]:
         """Returns the counts of flows by farm and backend, without other programs' bits and flows of no farm."""
@@ -104,8 +110,4 @@ class Marks:
     @cached_property
     def names(self) -> dict[int, str]:
         """The backends by mark, as farm/backend."""
-        return {
-            self.backend(farm, backend.name): f"{farm.name}/{backend.name}"
-            for farm in self.farms
-            for backend in farm.backends
-        }
+        return {mark: f"{farm.name}/{name}" for farm in self.farms for name, mark in self.backends(farm).items()}

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 from . import conntrack, nft as kernel
 from .listing import Snapshot
 from .run import KernelError
-from .table import Table
 
 TABLE, FLOWS = "table", "flows"
 _FAMILIES = (4, 6)
@@ -53,7 +52,7 @@ def facts_of(found: Snapshot | None) -> Facts:
     return Facts(
         exists=True,
         services={**table.of("service4"), **table.of("service6")},
-        shares={version: _shares(table, version) for version in _FAMILIES},
+        shares={version: table.shares(version) for version in _FAMILIES},
         reachable={
             version: {int(mark, 16): True for kind in ("backend", "host") for mark in table.of(f"{kind}{version}")}
             for version in _FAMILIES
@@ -65,17 +64,6 @@ def facts_of(found: Snapshot | None) -> Facts:
 def read_table() -> Facts:
     """Reads the summary of the noidlb table; raises KernelError."""
     return facts_of(kernel.read())
-
-
-def _shares(table: Table, version: int) -> dict[int, tuple[int, int]]:
-    counts: dict[int, int] = {}
-    totals: dict[int, int] = {}
-    for key, value in table.of(f"slot{version}").items():
-        base = int(key.partition(" ")[0], 16)
-        totals[base] = totals.get(base, 0) + 1
-        mark = int(value, 16)
-        counts[mark] = counts.get(mark, 0) + 1
-    return {mark: (count, totals.get(mark & ~table.layout.backend, count)) for mark, count in counts.items()}
 
 
 def to_lines(facts: Facts) -> Iterator[str]:

@@ -97,16 +97,8 @@ def difference(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
 def shares(table: Table) -> dict[int, tuple[int, int]]:
     """Returns the slots of each backend and of its farm by mark, from the IP family where its share is largest."""
     found: dict[int, tuple[int, int]] = {}
-    for name in ("slot4", "slot6"):
-        counts: dict[int, int] = {}
-        totals: dict[int, int] = {}
-        for key, value in table.of(name).items():
-            base = int(key.partition(" ")[0], 16)
-            totals[base] = totals.get(base, 0) + 1
-            mark = int(value, 16)
-            counts[mark] = counts.get(mark, 0) + 1
-        for mark, count in counts.items():
-            share = count, totals.get(mark & ~table.layout.backend, count)
+    for version in (4, 6):
+        for mark, share in table.shares(version).items():
             found[mark] = max(found.get(mark, (0, 1)), share)
     return found
 

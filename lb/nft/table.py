@@ -66,6 +66,17 @@ class Table:
         """Returns the elements of one map or set."""
         return self.elements.get(name, {})
 
+    def shares(self, version: int) -> dict[int, tuple[int, int]]:
+        """Returns the slots of each backend and of its farm in one IP version, by the backend's mark."""
+        counts: dict[int, int] = {}
+        totals: dict[int, int] = {}
+        for key, value in self.of(f"slot{version}").items():
+            base = int(key.partition(" ")[0], 16)
+            totals[base] = totals.get(base, 0) + 1
+            mark = int(value, 16)
+            counts[mark] = counts.get(mark, 0) + 1
+        return {mark: (count, totals.get(mark & ~self.layout.backend, count)) for mark, count in counts.items()}
+
 
 def render(table: Table) -> str:
     """Returns the whole table as one transaction that creates it."""

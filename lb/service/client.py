@@ -19,11 +19,11 @@ _PATIENCE = 150.0
 
 
 class NoGuardian(GuardError):
-    """Nobody listens: no guardian runs, or it has died and left its socket."""
+    """No process listens on the socket: no guardian runs, or it was killed and left its socket."""
 
 
 def ask(path: Path, request: Request, *, timeout: float = _PATIENCE) -> Answer | None:
-    """Returns the guardian's answer, or None when no guardian runs; GuardError, and RequestError when it refuses."""
+    """Returns the guardian's answer, None when no guardian runs; raises GuardError, and RequestError for a refusal."""
     try:
         with _connected(path, timeout) as connection, connection.makefile("rb") as answers:
             return _exchange(connection, answers, path, request)
@@ -32,17 +32,17 @@ def ask(path: Path, request: Request, *, timeout: float = _PATIENCE) -> Answer |
 
 
 def follow(path: Path, request: Request) -> Iterator[Answer]:
-    """Yields the answer and then one for each event, until the guardian ends; NoGuardian, GuardError, RequestError."""
+    """Yields the answer, then each event until the guardian ends; raises NoGuardian, GuardError or RequestError."""
     with _connected(path, _PATIENCE) as connection, connection.makefile("rb") as answers:
         yield _exchange(connection, answers, path, {**request, "follow": True})
-        # The next event may come next year.
+        # Events may be far apart.
         connection.settimeout(None)
         while line := answers.readline(_MAX_ANSWER):
             yield _checked(line, path)
 
 
 def require_nobody(path: Path) -> None:
-    """Raises GuardError when a guardian watches this table though nobody answers at the path."""
+    """Raises GuardError when a guardian runs whose socket is not at path."""
     if found := holder():
         raise GuardError(f"a guardian watches this table ({found}), but not at {path}: --socket names its socket")
 

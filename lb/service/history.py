@@ -57,7 +57,7 @@ class _Track:
 class History:
     """What was seen of each backend within the last hour; it belongs to one thread.
 
-    Events tell it of every failure as it happens, samples of the response times. 10,000 backends take 6 MiB.
+    Events tell it of every failure as it happens, samples of the response times. 10,000 backends take 5 MiB.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

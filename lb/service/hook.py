@@ -1,4 +1,4 @@
-"""The hook: a command of the operator's that is told every event."""
+"""The hook: a command of the operator that the guardian runs for each event."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from noidchecks.status.result import Result
 from ..events import Event, EventLog, stamp, to_json
 from ..guardian.process import ProcessPool
 
-# So many run at a time; each of these workers tells its events in their order.
+# Concurrent runs; a backend always has the same worker, which keeps its events in order.
 _WORKERS = 4
 _WAITING = 500
 # An hour of failures is one line a minute.
 _QUIET = 60.0
-# What is about the hook or could come of it by the hundred is not told to it.
+# The hook is not run for its own failures, which would loop.
 _UNTOLD = frozenset({"hook-failed"})
 
 
 class Hook:
-    """Runs a command for each event, those of one backend in their order, and never lets the guardian wait.
+    """Runs a command for each event, in order for each backend, without blocking the guardian.
 
     The command gets the event as JSON on its standard input and in its environment, as NOIDLB_KIND, NOIDLB_FARM and so
-    on. It runs without a shell in a process group of its own, which is killed after timeout seconds. What fails, and
-    what is dropped because too many wait, becomes an event.
+    on. It runs without a shell in its own process group, which is killed after timeout seconds. Failures, and events
+    that are dropped because 500 wait, are reported as an event, at most one a minute.
     """
 
     def __init__(self, events: EventLog, argv: Sequence[str] = (), timeout: float = 10.0) -> None:
@@ -42,17 +42,17 @@ class Hook:
         self.runs = self.failures = 0
 
     def configure(self, argv: Sequence[str], timeout: float) -> None:
-        """Takes another command; no words: no hook."""
+        """Replaces the command; an empty one disables the hook."""
         self._argv = tuple(argv)
         self._timeout = timeout
 
     def start(self) -> None:
-        """Begins to listen to the events."""
+        """Subscribes to the events."""
         self._workers = [asyncio.create_task(self._work(queue)) for queue in self._queues]
         self._events.subscribe(self.take)
 
     def take(self, event: Event) -> None:
-        """Takes an event, and returns at once."""
+        """Queues an event without blocking."""
         if not self._argv or event.kind in _UNTOLD:
             return
         queue = self._queues[crc32(f"{event.farm}/{event.backend}".encode()) % _WORKERS]

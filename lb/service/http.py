@@ -15,7 +15,8 @@ _MAX_REQUEST = 8192
 _PATIENCE = 5.0
 # Seconds for the whole of it.
 _LONGEST = 60.0
-_CLIENTS = 16
+# From so many clients on, one that is waited for makes room. With twice as many, another is turned away.
+_CLIENTS = 64
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -59,15 +60,16 @@ class _Answer:
 class MetricsServer:
     """Answers GET and HEAD for the paths of its routes, and nothing else, on one TCP address.
 
-    When there are too many clients, the one that has been silent for the longest time makes room.
+    When there are too many clients, the one that has kept the server waiting for the longest time makes room: one that
+    sends no request, or reads no answer.
     """
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self._routes = routes
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
-        # Those that have not asked yet, in the order in which they came.
-        self._silent: dict[asyncio.StreamWriter, None] = {}
+        # Those that are waited for, in the order in which that began.
+        self._awaited: dict[asyncio.StreamWriter, None] = {}
 
     async def open(self, host: str, port: int) -> None:
         """Begins to listen; GuardError."""
@@ -90,22 +92,26 @@ class MetricsServer:
             client.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._clients) >= _CLIENTS and self._silent:
-            next(iter(self._silent)).transport.abort()
+        if len(self._clients) >= _CLIENTS and self._awaited:
+            slowest = next(iter(self._awaited))
+            slowest.transport.abort()
+            # At once: many may come before its own task runs, and must not be turned away for it.
+            self._clients.discard(slowest)
+            del self._awaited[slowest]
         self._clients.add(writer)
-        self._silent[writer] = None
+        self._awaited[writer] = None
         try:
             async with asyncio.timeout(_PATIENCE):
                 request = _Request(503) if len(self._clients) > 2 * _CLIENTS else await _read(reader)
-            self._silent.pop(writer, None)
+            self._awaited.pop(writer, None)
             async with asyncio.timeout(_LONGEST):
-                await _send(writer, await self._answer(request), is_head=request.is_head)
+                await self._send(writer, await self._answer(request), is_head=request.is_head)
         except (OSError, TimeoutError):
             # It went away, says nothing or does not read.
             pass
         finally:
             self._clients.discard(writer)
-            self._silent.pop(writer, None)
+            self._awaited.pop(writer, None)
             with suppress(RuntimeError):
                 writer.transport.abort()
 
@@ -122,19 +128,23 @@ class MetricsServer:
         text = Document({"Content-Type": "text/plain; charset=utf-8"}, (f"{_REASONS[code]}\n".encode(),))
         return _Answer(code, text, {"Allow": "GET, HEAD"} if code == 405 else {})
 
-
-async def _send(writer: asyncio.StreamWriter, answer: _Answer, *, is_head: bool) -> None:
-    pieces = answer.document.pieces
-    fields = {**answer.document.headers, **answer.extra, "Content-Length": str(sum(map(len, pieces)))}
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    writer.write(f"HTTP/1.1 {answer.code} {_REASONS[answer.code]}\r\n{head}Connection: close\r\n\r\n".encode())
-    for piece in () if is_head else pieces:
-        writer.write(piece)
-        async with asyncio.timeout(_PATIENCE):
-            await writer.drain()
-    async with asyncio.timeout(_PATIENCE):
+    async def _send(self, writer: asyncio.StreamWriter, answer: _Answer, *, is_head: bool) -> None:
+        pieces = answer.document.pieces
+        fields = {**answer.document.headers, **answer.extra, "Content-Length": str(sum(map(len, pieces)))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        writer.write(f"HTTP/1.1 {answer.code} {_REASONS[answer.code]}\r\n{head}Connection: close\r\n\r\n".encode())
+        for piece in () if is_head else pieces:
+            writer.write(piece)
+            await self._wait_for(writer, writer.drain())
         writer.close()
-        await writer.wait_closed()
+        await self._wait_for(writer, writer.wait_closed())
+
+    async def _wait_for(self, writer: asyncio.StreamWriter, step: Awaitable[None]) -> None:
+        """Waits for a client that has to read, which may have to make room for others meanwhile."""
+        self._awaited[writer] = None
+        async with asyncio.timeout(_PATIENCE):
+            await step
+        self._awaited.pop(writer, None)
 
 
 async def _read(reader: asyncio.StreamReader) -> _Request:

@@ -1,4 +1,4 @@
-"""The log of the service: lines that a thread writes, so that a reader who is slow or gone delays nobody."""
+"""The log of the service: a thread writes the lines, so that a slow or closed pipe does not block the guardian."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PATIENCE = 2.0
 
 
 class LineWriter:
-    """Writes lines to a file descriptor; what does not fit into its queue is dropped, and the number is told."""
+    """Writes lines to a file descriptor; drops lines when 5,000 are waiting, and later logs their number."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -21,7 +21,7 @@ class LineWriter:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Takes a line, and returns at once."""
+        """Queues a line without blocking."""
         if self._lines.qsize() >= _WAITING:
             self._dropped += 1
             return
@@ -31,7 +31,7 @@ class LineWriter:
         self._lines.put(line)
 
     def close(self) -> None:
-        """Writes what waits, as far as it is taken soon."""
+        """Writes the queued lines, for at most 2 s."""
         self._lines.put(None)
         self._thread.join(_PATIENCE)
 
@@ -42,5 +42,5 @@ class LineWriter:
                 while unsent:
                     unsent = unsent[os.write(self._descriptor, unsent) :]
             except OSError:
-                # Nobody reads any more: guarding goes on.
+                # The reader has closed the pipe: the guardian goes on.
                 continue

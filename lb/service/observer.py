@@ -40,13 +40,13 @@ class Looks:
         self._counts = Shared(self._count_flows)
 
     async def table(self) -> Facts:
-        """Returns what the table does now; KernelError."""
+        """Returns the current summary of the table; raises KernelError."""
         return await self._tables.fresh()
 
     async def flows(self, patience: float) -> Mapping[int, int] | None:
-        """Returns the current flows by mark, or the last count when another takes more than so many seconds.
+        """Returns the current flows by mark, or the last count when a new one takes more than patience seconds.
 
-        None when they cannot be counted. The count goes on for who asks next.
+        None when they cannot be counted. A slow count goes on for the next caller.
         """
         try:
             async with asyncio.timeout(patience):

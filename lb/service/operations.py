@@ -1,4 +1,4 @@
-"""What a running guardian works on, and what may be done with it: words, another configuration, a look at all of it."""
+"""Operations on the running guardian: overrides, reload, status."""
 
 from __future__ import annotations
 
@@ -33,14 +33,13 @@ from .protocol import Request, RequestError
 from .state_store import StateStore
 from .verbs import number, resolve, size_of
 
-# Seconds that a count of flows may take until the last one is shown: to an operator, and on the page of metrics, whose
-# readers wait less.
+# Seconds to wait for a count of flows before the last one is shown: to an operator, and on the metrics page.
 _PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
 _WORST = ("down", "unknown", "up")
 
 
 class Operations:
-    """A guardian with its configuration and the operator's words; one change is made at a time."""
+    """A guardian with its configuration and overrides; changes run one after another."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class Operations:
         return self.configuration.farms
 
     async def operate(self, request: Request) -> list[str]:
-        """Carries out a request of one of the operator's verbs, and returns what has come of it, in lines."""
+        """Carries out one of the operator's verbs and returns the result in words, a line each."""
         async with self._one_at_a_time:
             operation = resolve(request, self.farms, self.words)
             farm, backend = operation.place

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from noidchecks.exposition import CONTENT_TYPE
 from noidchecks.page import headers
@@ -22,13 +23,15 @@ from .shared import Recent
 # Seconds between two looks at the response times: each minute of the history has two. The first is early, so that the
 # page of a guardian that has just begun shows something.
 _SAMPLE, _FIRST = 30.0, 5.0
+# Pages for people that are shared within the second in which they were made.
+_KEPT = 16
 
 
 class Pages:
     """The documents by their path.
 
-    look tells what there is to show, health how backends are at the moment, troubles what this guardian cannot do. The
-    kernel is asked at most once a second, whoever wants which document.
+    look returns the status, health the health of the backends, troubles the failures of this guardian. The kernel is
+    read at most once a second for all documents.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Pages:
         self._history = History()
         self._look = Recent(look)
         self._metrics = Recent(self._write_metrics)
+        # By what is shown, the one asked for last at the end.
+        self._people: dict[PageQuery, Recent[Document]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._sampling: asyncio.Task[None] | None = None
 
@@ -65,7 +70,8 @@ class Pages:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)
             self._sampling = None
-        await self._metrics.close()
+        for page in (*self._people.values(), self._metrics):
+            await page.close()
         await self._look.close()
 
     async def _sample(self) -> None:
@@ -82,6 +88,13 @@ class Pages:
 
     async def _page(self, query: str) -> Document:
         chosen = PageQuery.parse(query)
+        page = self._people.pop(chosen, None) or Recent(partial(self._render, chosen))
+        self._people[chosen] = page
+        if len(self._people) > _KEPT:
+            del self._people[next(iter(self._people))]
+        return await page.get()
+
+    async def _render(self, chosen: PageQuery) -> Document:
         view = PageView(
             snapshot=await self._look.get(),
             history=self._history,
@@ -89,7 +102,7 @@ class Pages:
             events=self._events.recent(limit=EVENTS),
             troubles=self._troubles(),
         )
-        # Each query is another page. One at a time, then a rest as long as the work: readers take half a core at most.
+        # One at a time, then a rest as long as the work: readers take half a core at most.
         async with self._one_at_a_time:
             began = time.thread_time()
             pieces = await paced(piece.encode() for piece in render(view, chosen))

@@ -37,8 +37,8 @@ class RequestError(LbError, Portable, ValueError):
 
 
 def socket_path(folder: Path, given: str | None = None) -> Path:
-    """Returns where the guardian with a state folder is spoken to."""
+    """Returns the path of the control socket of the guardian with this state folder."""
     if given is not None:
         return Path(given)
-    # Whoever keeps the state elsewhere has more than one guardian, in more than one network namespace.
+    # Another state folder means several guardians, one in each network namespace.
     return Path(DEFAULT_SOCKET) if folder == Path(DEFAULT_FOLDER) else folder / "control"

@@ -20,7 +20,7 @@ from .protocol import MAX_REQUEST, Answer, Request, RequestError, Written
 
 _CLIENTS = 64
 _IDLE = 10.0
-# What somebody who follows may leave unread.
+# Unread events after which a client with follow is dropped.
 _UNREAD = 1000
 
 Answering: TypeAlias = Callable[[Request], Awaitable[Answer | Written]]

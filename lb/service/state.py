@@ -120,17 +120,17 @@ class StateFolder:
             raise self._error(error) from error
 
     def _owner(self) -> tuple[int, int] | None:
-        """Returns whose the files must be, who is that of the folder: root's words are read by a service too."""
+        """Returns the owner that files must have, the folder's: the service's user must read what root writes."""
         folder = self.path.stat()
         return (folder.st_uid, folder.st_gid) if os.geteuid() == 0 and folder.st_uid else None
 
     def _open_lock(self) -> int:
-        # In a folder of somebody else's, root must not be led astray.
+        # The folder may belong to another user, who could place a link there for root to follow.
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             found, owner = os.fstat(descriptor), self._owner()
             if found.st_nlink != 1:
-                # A second name of a file of root's, which must not be given away.
+                # A hard link to a file of root, whose owner must not be changed.
                 raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
             if owner and found.st_uid != owner[0]:
                 os.fchown(descriptor, *owner)

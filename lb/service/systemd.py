@@ -1,4 +1,4 @@
-"""sd_notify: what the service manager is told about the guardian."""
+"""sd_notify(3): reports readiness, status and watchdog of the guardian to the service manager."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import MutableMapping
 
 from noidchecks.status.text import printable
 
-# Seconds by which a start may take longer each time that it is said to be at work.
+# Seconds by which each EXTEND_TIMEOUT_USEC extends the time for the start.
 _LONGER = 60
 
 
 class Notifier:
-    """Tells the service manager that started this process how it is; without one it says nothing.
+    """Sends notifications to the service manager that started this process; without one it does nothing.
 
-    It takes its words out of the environment, so that no program that is started from here speaks in its name.
+    It removes the variables of sd_notify from the environment, so that no child process notifies in its name.
     """
 
     def __init__(self, environment: MutableMapping[str, str] | None = None) -> None:
@@ -27,7 +27,7 @@ class Notifier:
         usec = given.pop("WATCHDOG_USEC", "")
         pid = given.pop("WATCHDOG_PID", "")
         is_ours = not pid or pid == str(os.getpid())
-        # Seconds within which the service manager wants to hear from us, or None.
+        # The watchdog's limit in seconds, or None.
         self.watchdog = int(usec) / 1e6 if usec.isdecimal() and int(usec) and is_ours else None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address[:1] in ("/", "@") else None
         if self._socket is not None:
@@ -36,16 +36,16 @@ class Notifier:
         self._is_ready = False
 
     def ready(self) -> None:
-        """The farms are applied, or applied anew."""
+        """Sends READY=1: the farms are applied, at the start or after a reload."""
         self._is_ready = True
         self._tell("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is being read again."""
+        """Sends RELOADING=1."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The end has begun."""
+        """Sends STOPPING=1."""
         self._tell("STOPPING=1")
 
     def status(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Ports of sick servers: one that nobody listens on, one where a client is let in and never answered."""
+"""Ports of broken servers: one refuses connections, the others accept a client or a datagram and never answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def dead_tcp_port() -> Iterator[int]:
-    """A port that refuses connections; bound, so that nobody else can get it meanwhile."""
+    """A port that refuses connections; it is bound, so that no other process can get it."""
     with socket.socket() as holder:
         holder.bind((LOOPBACK, 0))
         yield holder.getsockname()[1]
@@ -31,14 +31,14 @@ def dead_udp_port() -> Iterator[int]:
 
 @contextmanager
 def hung_tcp_port() -> Iterator[int]:
-    """A port where the kernel accepts connections and nobody ever takes them up."""
+    """A port where the kernel accepts connections and no process does."""
     with socket.create_server((LOOPBACK, 0)) as listener:
         yield listener.getsockname()[1]
 
 
 @contextmanager
 def hung_udp_port() -> Iterator[int]:
-    """A port where datagrams arrive and nobody ever reads them."""
+    """A port where datagrams arrive and no process reads them."""
     with socket.socket(type=socket.SOCK_DGRAM) as listener:
         listener.bind((LOOPBACK, 0))
         yield listener.getsockname()[1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_certificate(path: Path, *names: str, days: int = 90) -> None:
-    """Writes a new key and its self-signed certificate, valid for so many days and these names or addresses (PEM)."""
+    """Writes a new key and its self-signed certificate, valid for these days and names or addresses (PEM)."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.now(UTC)

@@ -2,7 +2,7 @@
 
 The server says its port on standard output and ends when its standard input does, so that it never outlives the
 demonstration, whatever ends that. A process of its own, because one bad datagram ends tftpy's server, and because its
-log lines are not ours to show.
+log lines do not belong in the output.
 """
 
 from __future__ import annotations

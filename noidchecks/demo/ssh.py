@@ -1,4 +1,4 @@
-"""The SSH server of the demonstration: paramiko, which lets nobody in."""
+"""The SSH server of the demonstration: paramiko, which refuses every login."""
 
 from __future__ import annotations
 

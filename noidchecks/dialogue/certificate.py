@@ -40,7 +40,7 @@ class Certificate(Value):
 def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now: float | None = None) -> Part:
     """Judges the whole days left: WARNING at warning or less, CRITICAL at critical or less or once expired.
 
-    The certificate that ends first decides; one that is not the server's own, the first, is told as being in its chain.
+    The certificate that expires first decides; the text names one behind the server's own, the first, as in the chain.
     """
     first = min(chain, key=lambda certificate: certificate.not_after)
     expires = first.not_after.timestamp()

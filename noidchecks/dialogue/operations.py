@@ -23,7 +23,7 @@ if TYPE_CHECKING:
             """The address of the peer or, of a listening channel, its own; None where there is none."""
 
     T = TypeVar("T")
-    # Two strings, because pyright reads none that is put together from parts.
+    # Two strings, because pyright reads no string that is put together from parts.
     _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive"
     _More: TypeAlias = "Prepare | Delegate | Redact | Decrypted | ReserveTime | Close"
     Operation: TypeAlias = "_Tcp | _More | OpenDatagram | SendTo | ReceiveFrom | Sleep"
@@ -101,7 +101,7 @@ class Send:
 
 
 class Receive:
-    """Receives what is there. Answer: 1..limit bytes, b"" at the end, None after patience seconds; NotConnected."""
+    """Receives the next bytes. Answer: 1..limit bytes, b"" at the end, None after patience seconds; NotConnected."""
 
     __slots__ = ("channel", "limit", "patience")
 
@@ -233,7 +233,7 @@ class ReserveTime:
 
 
 class Redact:
-    """Names a secret that the transcript must not show from now on, whoever says it. Answer: None."""
+    """Names a secret that the transcript masks from now on in the bytes of both sides. Answer: None."""
 
     __slots__ = ("secret",)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
             """Returns the layer for another stream to the same server, which resumes the session of this one."""
 
         def advance(self, channel: Channel) -> Dialogue[bool]:
-            """Goes on with the handshake as far as the received bytes allow, and tells whether it is over."""
+            """Continues the handshake with the bytes received so far, and tells whether it is complete."""
 
         def take(self, channel: Channel) -> Dialogue[None]:
             """Receives the next bytes of the handshake."""
@@ -45,7 +45,7 @@ class Stream:
         self.tls: Layer | None = None
 
     def send(self, data: bytes, shown: bytes = b"") -> Dialogue[None]:
-        """Sends all of the data; what is shown stands in a transcript in place of a secret."""
+        """Sends all of the data; a transcript shows the text shown, if any, in place of data that is secret."""
         if self.tls is None:
             yield Send(self.channel, data, shown)
         else:

@@ -91,7 +91,7 @@ class TlsLayer:
         try:
             self._object.unwrap()
         except ssl.SSLError:
-            # It waits for the peer's own; ours is written by now.
+            # OpenSSL wants to read the peer's close_notify; its own is written by now.
             pass
         return self._outgoing.read()
 
@@ -122,12 +122,12 @@ class TlsLayer:
             self._feed(data)
 
     def handshake(self, channel: Channel) -> Dialogue[None]:
-        """Shakes hands; TlsError with OpenSSL's reason, with what ended the connection, or with what was not as set."""
+        """Performs the handshake; TlsError with OpenSSL's reason, a lost connection, or the setting that is not met."""
         while not (yield from self.advance(channel)):
             yield from self.take(channel)
 
     def advance(self, channel: Channel) -> Dialogue[bool]:
-        """Goes on shaking hands as far as what has come allows, and tells whether that is done; TlsError."""
+        """Continues the handshake with the bytes received so far, and tells whether it is complete; TlsError."""
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
@@ -150,7 +150,7 @@ class TlsLayer:
         return True
 
     def take(self, channel: Channel) -> Dialogue[None]:
-        """Takes in what comes next of the handshake; TlsError when the connection is lost."""
+        """Receives the next bytes of the handshake; TlsError when the connection is lost."""
         try:
             data: bytes = yield Receive(channel)
         except NotConnected as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from cryptography import x509
@@ -35,12 +36,19 @@ def read(der: bytes, gate: Gate | None = None) -> Certificate:
         text = subject if isinstance(subject, str) else subject.decode("latin-1")
         if gate is not None and gate.repeats(text):
             text = gate.words(text)
-        return Certificate(text, certificate.not_valid_after_utc, der)
+        return Certificate(text, _end(certificate), der)
 
     try:
         return _of_a_peer(work)
     except _Unreadable as error:
         raise TlsError("Cannot read the server's certificate") from error
+
+
+def _end(certificate: x509.Certificate) -> datetime:
+    if hasattr(certificate, "not_valid_after_utc"):
+        return certificate.not_valid_after_utc
+    # cryptography before 42.
+    return certificate.not_valid_after.replace(tzinfo=UTC)
 
 
 def fingerprints(der: bytes) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from importlib import import_module
 from resource import RLIMIT_DATA, RLIMIT_NOFILE, RUSAGE_SELF, getrlimit, getrusage, setrlimit
 from time import monotonic
 
+from ..errors import LocalError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +39,7 @@ _KEPT = 4
 _LULL = 10.0
 # What a library leaks must not add up for ever.
 _MOST_SESSIONS = 500
-_READY, _IDLE, _HELLO, _BROKEN = b"r", b"i", b"h", b"!"
+_READY, _IDLE, _HELLO, _BROKEN, _LACKING = b"r", b"i", b"h", b"!", b"l"
 _DESCRIPTOR = 4
 
 
@@ -103,7 +105,7 @@ class _Server:
                     self._forget(self._idle[-1])
             for descriptor, _ in ready:
                 if descriptor != self._control.fileno():
-                    # None where one that is idle was found to be gone meanwhile.
+                    # None when an idle worker turned out to have died.
                     worker = self._workers.get(descriptor)
                     if worker is not None:
                         self._hear(worker)
@@ -207,7 +209,7 @@ def _serve(serve: Serve, session: socket.socket) -> bool:
 def _load(module: str) -> Serve:
     serve: Serve = import_module(module).serve
     gc.collect()
-    # The pages of what is there already stay shared.
+    # Pages of memory that exist before the fork stay shared.
     gc.freeze()
     # The plugins begin without it.
     gc.enable()
@@ -215,8 +217,10 @@ def _load(module: str) -> Serve:
 
 
 def _tell(sock: socket.socket, error: Exception) -> None:
+    is_said = isinstance(error, LocalError)
+    kind, words = (_LACKING, str(error)) if is_said else (_BROKEN, f"{type(error).__name__}: {error}")
     try:
-        sock.send(_BROKEN + f"{type(error).__name__}: {error}".encode(errors="replace")[:500])
+        sock.send(kind + words.encode(errors="replace")[:500])
     except OSError:
         pass
 
@@ -232,7 +236,7 @@ def _detach() -> None:
 
 
 def _end_with(pipe: int) -> None:
-    """Has the kernel end this process when the last one that can write to the pipe is gone, however that ended."""
+    """Has the kernel end this process when the last process with the other end of the pipe has ended."""
     import fcntl
 
     signal.signal(signal.SIGIO, signal.SIG_DFL)

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     class Running(Protocol):
         """What a session keeps for those that perform its operations.
 
-        progress is what a half-performed operation needs when it is tried again, operation_began since when the present
-        one is asked for, by the session's clock; what is in opened is closed in the end.
+        progress is what a half-performed operation needs when it is tried again, operation_began when the present
+        one was first tried, by the session's clock; what is in opened is closed in the end.
         """
 
         progress: Any
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 
 def _own(channel: operations.Channel) -> Channel:
-    """Returns a channel of an operation as what it is: one that this driver opened."""
+    """Returns the channel of an operation as the class of this driver, which opened it."""
     return channel  # type: ignore[return-value]  # a dialogue has no others
 
 

@@ -60,7 +60,7 @@ class LookUp:
 
     @property
     def waited(self) -> bool:
-        """Whether it lacked a thread for so long that being late is no fault of a name server."""
+        """Whether it waited for a thread so long that this machine, not a name server, is to blame for the delay."""
         return (self._begun or monotonic()) - self._asked > _LONG_WAIT
 
     def result(self) -> Any:

@@ -10,13 +10,14 @@ before the end; the deadline then comes that much earlier:
 The operation that is under way at the deadline fails with DeadlineExceeded, which the dialogue may catch; from then on
 the deadline is the end, and its operations are performed again, now to tidy up. Without a reserve both are the same
 time. Every operation that is under way at the end, or asked for after it, fails with DeadlineExceeded and is not
-performed, with one exception: SendTo, which cannot block and lets TFTP tell the server that the transfer is over
-(RFC 1350 section 7: a server that hears nothing would repeat its block for minutes). A dialogue that still asks for
-operations after 16 refusals is defective, and ends with RuntimeError.
+performed, with one exception behind the first of these failures: SendTo, which cannot block and lets TFTP tell the
+server that the transfer is over (RFC 1350 section 7: a server that hears nothing would repeat its block for minutes).
+A dialogue that asks for more than 16 operations after the end is defective, and ends with RuntimeError.
 
-patience is shorter and belongs to one operation: when its seconds are over before the deadline, the answer is None and
-the dialogue goes on. The clock starts with the first operation, and once more when Prepare has loaded what a worker
-process needs: the import is this machine's time, not the peer's.
+patience is shorter and belongs to one operation, from the first time that it is tried: when its seconds are over before
+the deadline, the answer is None (of Connect: NotConnected) and the dialogue goes on. The clock starts with the first
+operation, and once more when Prepare has loaded what a worker process needs: the import is this machine's time, not the
+peer's.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
     from .resolver import LookUp
     from .transcript import Transcript
 
-# The most operations between two returns to the loop: a peer that is always ready must not starve the other sessions.
+# The most operations between two returns to the loop: a peer that always has data must not starve the other sessions.
 _BUDGET = 64
-# Nor one whose answers take long to read: after so many seconds the loop is given back too.
+# Nor a peer whose answers take long to parse: after this many seconds the session returns to the loop too.
 _TURN = 0.002
 # The most operations that a dialogue may ask for after the end.
 _MOST_REFUSED = 16
@@ -151,6 +152,8 @@ class Session:
                 answer: object = None
                 error: ProbeError | None = None
                 now = self.clock()
+                if not self.operation_began:
+                    self.operation_began = now
                 if now >= self._deadline and not self._is_farewell(operation):
                     error = self._expire()
                 else:
@@ -198,7 +201,7 @@ class Session:
             try:
                 self._dialogue.close()
             except Exception as defect:
-                # It tidies up, by operations that are not granted any more; what ended it before is the news.
+                # It tried to tidy up by operations, which are not performed any more; an earlier failure stands.
                 self.failure = self.failure or defect
             else:
                 return
@@ -215,7 +218,7 @@ class Session:
         except Exception as failure:
             self.failure = failure
         else:
-            self.operation_began = self.clock()
+            self.operation_began = 0.0
             return True
         self.close()
         return False

@@ -61,14 +61,13 @@ class Channel:
 
     def connected(self) -> None:
         """Ends what connect() began."""
-        code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
-        if code in _LOST_SINCE:
-            return
-        self._check(code)
         try:
             self._socket.getpeername()
         except OSError:
-            raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
+            code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            if code not in _LOST_SINCE:
+                self._check(code)
+                raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
 
     def send(self, data: bytes) -> int:
         """Sends a part of the data and returns its length."""

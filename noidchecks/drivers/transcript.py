@@ -64,7 +64,7 @@ class Transcript:
         if isinstance(operation, Decrypted):
             return self._received(Receive(operation.channel), operation.data)
         if isinstance(operation, Send | Receive) and getattr(operation.channel, "is_internal", False):
-            # What processes of ours say to each other; the dialogue tells what it means.
+            # Bytes between two processes of this program; the dialogue describes what they mean.
             shown = operation.shown if isinstance(operation, Send) else b""
             return [describe(Send(operation.channel, b"", self._gate.masked(shown)), None)] if shown else []
         if isinstance(operation, Receive) and outcome and isinstance(outcome, bytes):
@@ -171,7 +171,7 @@ def _answer(operation: object, outcome: object) -> str:
 
 
 def _address(channel: object) -> str:
-    # One that was accepted and whose peer is gone has none.
+    # An accepted connection whose peer is gone has no address.
     address = getattr(channel, "address", None)
     return "" if address is None else str(address)
 

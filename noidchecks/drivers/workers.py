@@ -66,8 +66,7 @@ class Worker(Channel):
         except OSError:
             data, ancillary = b"", []
         if not ancillary:
-            reason = printable(data[1:], 200) or "it ended before it began"
-            raise LocalError(f"no worker process: {reason}")
+            raise _failure(data, "no worker process: {}", "it ended before it began")
         self._pidfd = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
         self.waited = monotonic() - self._asked
 
@@ -141,7 +140,7 @@ def ask_for(module: str) -> Worker | None:
     with _lock:
         if _own_worker is not None:
             worker, _own_worker = _own_worker, None
-            # Till now nobody waited for it: it loaded its module, and a server greeted slowly.
+            # Its time counts from now on: until now the check waited for the server, and the worker loaded its module.
             worker._asked = monotonic()
             return worker
         try:
@@ -168,7 +167,7 @@ def ask_for(module: str) -> Worker | None:
 
 
 class _Server:
-    """The process that forks workers; of the process that started it, not of one that was forked from that."""
+    """The process that forks workers; it belongs to the process that started it, not to a fork of that one."""
 
     def __init__(self, module: str) -> None:
         self.owner = os.getpid()
@@ -210,9 +209,8 @@ class _Server:
         except OSError:
             answer = b""
         if answer[:1] != b"r":
-            reason = printable(answer[1:], 200) or "it does not come up"
             self.end()
-            raise LocalError(f"no worker processes: {reason}")
+            raise _failure(answer, "no worker processes: {}", "it does not come up")
         self._is_ready = True
         return True
 
@@ -271,6 +269,12 @@ def _fork(module: str) -> Worker:
         os._exit(1)
 
 
+def _failure(answer: bytes, words: str, silence: str) -> LocalError:
+    """Returns the error for what a process said in place of serving: what this machine lacks, or why it broke."""
+    said = printable(answer[1:], 200) or silence
+    return LocalError(said if answer[:1] == b"l" else words.format(said))
+
+
 def _pair(kind: int) -> tuple[_socket.socket, _socket.socket]:
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, kind | _socket.SOCK_CLOEXEC)
     ours.setblocking(False)
@@ -285,7 +289,7 @@ def _await_readable(descriptor: int) -> None:
 
 
 def _leave_to_parent() -> None:
-    """Forgets, in a process that was forked, what works for the other one; somebody there may hold the lock."""
+    """Drops, in a forked process, the workers of its parent; a thread of the parent may have held the lock."""
     global _lock, _own_worker, _server
     _lock = _thread.allocate_lock()
     if _server is not None:

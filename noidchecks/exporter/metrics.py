@@ -70,7 +70,7 @@ class Outcome(Value):
 
     @property
     def is_success(self) -> bool:
-        """Whether the service works: WARNING too, which a module has for its own thresholds alone (module.py)."""
+        """Whether the service works: WARNING too, which a module is for servers that do (module.py)."""
         return self.result.state in (State.OK, State.WARNING)
 
 

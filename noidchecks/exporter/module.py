@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # In place of a host until a target is known; RFC 2606 keeps the name free.
 _NO_HOST = "target.invalid"
-# What a plugin calls WARNING to be like the C plugin, though the service that it finds serves nobody. A module has its
-# WARNING for thresholds alone, unless its command line says otherwise.
+# What a plugin calls WARNING to be like the C plugin, though the server that it finds serves nobody. To a module it is
+# CRITICAL, unless its command line says otherwise.
 _STRICT = {
     "check_ftp": (("mismatch", "crit"),),
     "check_ssh": (("overload-state", "critical"),),

@@ -24,8 +24,13 @@ REFRESH = 15
 _TONES: dict[State, Tone] = {State.OK: "ok", State.WARNING: "warn", State.CRITICAL: "bad", State.UNKNOWN: "idle"}
 
 
-def index_page(configuration: Configuration, outcomes: Sequence[tuple[int, Outcome]], reload_error: str) -> str:
-    """Returns the index; outcomes are numbered, the newest first, reload_error is a sentence or empty."""
+def index_page(
+    configuration: Configuration, outcomes: Sequence[tuple[int, Outcome]], reload_error: str, *, refresh: int = REFRESH
+) -> str:
+    """Returns the index; outcomes are numbered, the newest first, reload_error is a sentence or empty.
+
+    refresh is the seconds after which a browser fetches the page again, 0 for never.
+    """
     failed = sum(not outcome.is_success for _, outcome in outcomes)
     tone: Tone = "warn" if failed or reload_error else "ok"
     title = f"{failed} failed - noidchecks exporter" if failed else "noidchecks exporter"
@@ -38,7 +43,14 @@ def index_page(configuration: Configuration, outcomes: Sequence[tuple[int, Outco
             _form(configuration),
             _probes(outcomes),
             _modules(configuration),
-            closing(f'noidchecks {escape(__version__)} · <a href="metrics">metrics of the exporter</a>'),
+            closing(
+                f'noidchecks {escape(__version__)} · <a href="metrics">metrics of the exporter</a> · '
+                + (
+                    f'fetched again every {refresh} seconds (<a href="?refresh=off">stop</a>)'
+                    if refresh
+                    else f'<a href="?">Fetch again every {REFRESH} seconds</a>'
+                )
+            ),
         )
     )
 
@@ -72,7 +84,7 @@ def _row(number: int, outcome: Outcome) -> str:
         f'<td role="cell"><span class="label">module </span>{escape(outcome.module.name)}</td>'
         f'<td role="cell">{badge(result.state.name, _TONES[result.state])}</td>'
         f'<td role="cell" class="number"><span class="label">seconds </span>{result.timings.total:.3f}</td>'
-        f'<td role="cell"><span class="label">at </span>{hour:02d}:{minute:02d}:{second:02d}</td>'
+        f'<td role="cell" class="number"><span class="label">at </span>{hour:02d}:{minute:02d}:{second:02d}</td>'
         f'<td role="cell" class="wide"><a href="logs?id={number}">{escape(result.text)}</a></td></tr>\n'
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from contextlib import suppress
+from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -102,6 +103,8 @@ class Service:
         for listener in listeners:
             self._clients.listen(listener)
             self._say(f"listening on {scheme}://{_shown(listener)}, {len(self.exporter.configuration.modules)} modules")
+            if not self._web_config.current().knows_clients and not _is_loopback(listener):
+                self._say(f"whoever reaches {_shown(listener)} can probe what is allowed: see --web-config")
         self.ports = tuple(listener.getsockname()[1] for listener in listeners)
 
     async def close(self) -> None:
@@ -171,6 +174,10 @@ def _bound(host: str, port: int) -> socket.socket:
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         raise UsageError(f"Cannot listen on {printable(place)}: {error.strerror or error}") from None
     return made
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def _shown(listener: socket.socket) -> str:

@@ -105,6 +105,7 @@ class Exporter:
             answer = await self._answered(request, handler)
         self._telemetry.answers[answer.status] += 1
         answer.headers["Server"] = "noidchecks"
+        answer.headers.update(self._web_config.current().headers)
         return answer
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -144,9 +145,10 @@ class Exporter:
             return web.Response(body=debug_text(outcome).encode(errors="backslashreplace"), headers=_TEXT)
         return web.Response(body=metrics_of(outcome).encode(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def _index(self, _: web.Request) -> web.StreamResponse:
-        page = index_page(self.configuration, self._history.newest(), self._reload_error)
-        return web.Response(body=page.encode(errors="backslashreplace"), headers=headers(REFRESH))
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        refresh = 0 if request.query.get("refresh") == "off" else REFRESH
+        page = index_page(self.configuration, self._history.newest(), self._reload_error, refresh=refresh)
+        return web.Response(body=page.encode(errors="backslashreplace"), headers=headers(refresh))
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         text = _one(request, "id")

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_BYTES = 1 << 20
-_SECTIONS = ("tls_server_config", "basic_auth_users")
+_SECTIONS = ("tls_server_config", "basic_auth_users", "http_server_config")
 _TLS_KEYS = ("cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version")
+# The ones that other exporters let be configured.
+_HEADERS = (
+    "Content-Security-Policy",
+    "X-Frame-Options",
+    "X-Content-Type-Options",
+    "X-XSS-Protection",
+    "Strict-Transport-Security",
+)
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CLIENT_AUTH = {
     "NoClientCert": ssl.CERT_NONE,
@@ -32,13 +40,27 @@ _CLIENT_AUTH = {
 
 
 class WebConfig(Value):
-    """What secures the HTTP server: a TLS context, None for none, and the bcrypt hashes of passwords by user."""
+    """What secures the HTTP server: a TLS context, None for none, and the bcrypt hashes of passwords by user.
+
+    headers are fields that every answer has.
+    """
 
     tls: ssl.SSLContext | None
     users: dict[str, bytes]
+    headers: dict[str, str]
 
-    def __init__(self, tls: ssl.SSLContext | None = None, users: Mapping[str, bytes] | None = None) -> None:
-        self._fill({"tls": tls, "users": dict(users or {})})
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        users: Mapping[str, bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._fill({"tls": tls, "users": dict(users or {}), "headers": dict(headers or {})})
+
+    @property
+    def knows_clients(self) -> bool:
+        """Whether clients must show who they are, by a password or a certificate."""
+        return bool(self.users) or (self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED)
 
 
 class WebConfigFile:
@@ -74,7 +96,11 @@ class WebConfigFile:
             str(folder / str(table[key])) for key in ("cert_file", "key_file", "client_ca_file") if key in table
         ]
         self._seen = self._stamps()
-        self._current = WebConfig(_tls(self._path, table, folder) if table else None, _users(self._path, document))
+        self._current = WebConfig(
+            _tls(self._path, table, folder) if table else None,
+            _users(self._path, document),
+            _headers(self._path, document),
+        )
 
     def _stamps(self) -> tuple[object, ...]:
         return tuple(_stamp(path) for path in (self._path, *self._files))
@@ -166,6 +192,18 @@ def _users(path: str, document: dict[str, Any]) -> dict[str, bytes]:
             raise _wrong(path, f"basic_auth_users: {printable(name, 60)} must have the bcrypt hash of a password")
         users[name] = found.encode(errors="replace")
     return users
+
+
+def _headers(path: str, document: dict[str, Any]) -> dict[str, str]:
+    table = _table(path, document, "http_server_config")
+    # HTTP/2 is switched off with it or not: this server speaks HTTP/1.1.
+    _require_known(path, table, ("http2", "headers"))
+    headers = _table(path, table, "headers")
+    _require_known(path, headers, _HEADERS)
+    for name, value in headers.items():
+        if not isinstance(value, str) or not value.isprintable() or not value.isascii():
+            raise _wrong(path, f"http_server_config: {name} must be one line of ASCII text")
+    return headers
 
 
 def _wrong(path: str, why: str) -> ConfigurationError:

@@ -6,7 +6,7 @@ from os import urandom
 
 from .content import Content
 
-# So much of the deadline is kept for taking a canary away: a share of it, and so many seconds at most.
+# The time that is reserved for deleting the canary: this share of the timeout, at most these seconds.
 _SHARE, _LONGEST = 0.1, 2.0
 
 
@@ -16,7 +16,7 @@ def reserve(timeout: float) -> float:
 
 
 class Canary:
-    """A file with a name that nobody else has, and its contents."""
+    """A file with a random name and random contents."""
 
     __slots__ = ("name", "data")
 

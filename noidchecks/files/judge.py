@@ -81,7 +81,7 @@ def canary_words(found: FileFindings) -> list[str]:
 
 
 def metrics(asked: Asked, found: FileFindings, moved: int, timings: Timings) -> tuple[Metric, ...]:
-    """Returns how many files were listed, how big the one that was got is, and how fast so many bytes moved."""
+    """Returns the metrics of a transfer: number of listed files, size of the file read, bytes per second."""
     made = []
     if found.listed and found.counted:
         made.append(Metric("files", found.entries, minimum=0))

@@ -9,7 +9,9 @@ from ..value import Value
 
 
 class Active(Value):
-    """Where the server is to call back in active mode: the address that it is told ("" for our own) and our ports."""
+    """Where the server connects to in active mode: the address that PORT names ("" for that of the control connection)
+    and the local ports.
+    """
 
     address: str
     ports: tuple[int, int]

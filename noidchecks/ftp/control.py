@@ -42,7 +42,7 @@ class Control:
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes have come that belong to no reply taken so far."""
+        """Whether received bytes are left behind the last reply."""
         return self._reader.has_more
 
     def enter(self, phase: str) -> Dialogue[None]:
@@ -111,7 +111,7 @@ class Control:
     def first(self, channel: Channel) -> Dialogue[Reply | None]:
         """Waits for a reply and for the channel: returns the reply, or None when there is something on the channel."""
         while True:
-            # The channel first: its end is told by the reply that comes behind it.
+            # The channel first: the reply behind the data says how the transfer ended.
             if (yield Await((channel, self.stream.channel), 0.0)) is channel:
                 return None
             if (reply := (yield from self.poll(0.0))) is not None:
@@ -135,7 +135,7 @@ class Control:
         return PeerError(f"{what}: {self.words(reply)}", expected=expected, received=self.words(reply))
 
     def _pause(self) -> float | None:
-        """Returns how long the server has to be silent for what has come of a reply to be all of it, if it can be."""
+        """Returns after how many seconds of silence an unfinished reply counts as complete; None when it cannot be."""
         if self._reader.lacks_line_feed:
             return _LINE_PAUSE
         return _REPLY_PAUSE if self._reader.ends_otherwise else None
@@ -160,7 +160,7 @@ class Control:
 
 
 def encoded(text: str) -> bytes:
-    """Returns the bytes of a name, also of one that is no UTF-8."""
+    """Returns the bytes of a name; a name that is no UTF-8 gives back the bytes that it was read from."""
     return text.encode(errors="surrogateescape")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # How long the server may take to say why a data connection has ended.
 _REASON_PATIENCE = 1.0
-# After so long without data it is looked whether the server has ended the transfer on the control connection.
+# After this many seconds without data the control connection is read: the server may have ended the transfer there.
 _SILENCE = 2.0
 # The share of the deadline after which a data port that does not answer is given up while another way is left, and the
 # seconds when there is no deadline.
@@ -130,7 +130,7 @@ class DataConnection:
             yield from stream.send(data)
             if stream.tls is not None:
                 yield Send(stream.channel, stream.tls.end())
-                # Tickets of TLS 1.3 that nobody read would turn our end into a reset, and the reset destroys the data.
+                # Closing with unread TLS 1.3 tickets sends a reset, which destroys the data on its way.
                 while (yield Receive(stream.channel, patience=_REASON_PATIENCE)):
                     pass
         except (NotConnected, TlsError) as failure:

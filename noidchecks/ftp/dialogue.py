@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .settings import FtpSettings
     from .wire import Reply
 
-# As the C plugin: so long it waits for more after an answer that does not match yet.
+# Seconds that the C plugin waits for more after an answer that does not match yet.
 READ_GAP = 2.0
 # A last line without its line end is complete as soon as the peer pauses.
 _LINE_PAUSE = 0.25
@@ -89,7 +89,7 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
                 if findings.reply is not None and not settings.jail:
                     failure.message += f", but the server said {printable(findings.reply.raw.strip(), 100)}"
                 raise
-            # What has come is no greeting, however much time is left for another one.
+            # The received text is no greeting: waiting for the deadline would not make it one.
             return
         reader.feed(data or b"")
         while (reply := reader.next() or (None if data else reader.end())) is not None:

@@ -40,20 +40,20 @@ def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Res
 
 
 def _judge_answer(settings: FtpSettings, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
-    # As by the C plugin, of blanks alone nothing is shown.
-    is_shown = not settings.jail and bool(findings.received.rstrip())
-    answer = settings.gate.words(findings.received.rstrip()) if is_shown else ""
+    facts = facts_of(settings, findings)
+    # Nothing with --jail; and as by the C plugin, of blanks alone nothing is shown.
+    answer = facts.get("greeting", "")
     state = time_state(settings, seconds)
     metrics = time_metrics(settings, seconds, timings)
     if findings.matched:
         text = f"{seconds:.3f} second response time {place(settings)}"
-        text += f" [{answer}]" if is_shown else ""
+        text += f" [{answer}]" if answer else ""
         match = Part(State.OK, "The answer of the server matched the expectation")
     else:
         # A latency CRITICAL stands, a latency WARNING gives way: the C plugin's order.
         state = State.CRITICAL if state == State.CRITICAL else settings.mismatch_state
-        text = f"Unexpected response from host/socket{f': {answer}' if is_shown else f' {place(settings)}'}"
-        match = Part(settings.mismatch_state, f"Answer failed to match expectation{f': {answer}' if is_shown else ''}")
+        text = f"Unexpected response from host/socket{f': {answer}' if answer else f' {place(settings)}'}"
+        match = Part(settings.mismatch_state, f"Answer failed to match expectation{f': {answer}' if answer else ''}")
         metrics = (_without_thresholds(metrics[0]), *metrics[1:])
     return Result(
         state,
@@ -61,7 +61,7 @@ def _judge_answer(settings: FtpSettings, findings: FtpFindings, seconds: float, 
         parts=(Part(State.OK, f"Connection to {peer(settings)} was a SUCCESS"), match, time_part(settings, seconds)),
         summary="Connection succeeded",
         metrics=metrics,
-        facts=facts_of(settings, findings),
+        facts=facts,
         timings=timings,
     )
 

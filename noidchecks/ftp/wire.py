@@ -59,7 +59,7 @@ class ReplyReader:
 
     @property
     def begins_last_line(self) -> bool:
-        """Whether what is left can only be the last line of a reply that still lacks its line end."""
+        """Whether the unread bytes are the last line of a reply without its line end."""
         line = _bare(self._buffer[self._line :])
         if self._code:
             return line[:4] == self._code + b" "
@@ -67,7 +67,7 @@ class ReplyReader:
 
     @property
     def lacks_line_feed(self) -> bool:
-        """Whether what is left is a last line that ends in CR: with some servers that is all."""
+        """Whether the unread bytes are a last line that ends in CR, after which some servers send no LF."""
         return self._buffer.endswith(b"\r") and self._ends(_bare(self._buffer[self._line :])) is not None
 
     @property
@@ -77,12 +77,12 @@ class ReplyReader:
 
     @property
     def stray(self) -> bytes:
-        """What has come since the last reply and is none, or none yet."""
+        """The bytes received since the last reply, which are no complete reply."""
         return self.passed or bytes(self._buffer).strip()
 
     @property
     def has_more(self) -> bool:
-        """Whether bytes are left that belong to no reply taken so far."""
+        """Whether there are unread bytes."""
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
@@ -105,7 +105,7 @@ class ReplyReader:
         return None
 
     def end(self) -> Reply | None:
-        """Returns the reply that is complete if nothing more comes, or None."""
+        """Returns the reply that the unread bytes make if the server sends nothing more, or None."""
         line = _bare(self._buffer[self._line :])
         if (code := self._ends(line)) is not None:
             self._line = len(self._buffer)
@@ -116,7 +116,7 @@ class ReplyReader:
         return None
 
     def _end_of_line(self) -> int:
-        """Returns where the line behind the one that ends next begins, 0 when it has not ended yet."""
+        """Returns the offset behind the end of the present line, 0 while it lacks its end."""
         feed = self._buffer.find(b"\n", self._line)
         back = self._buffer.find(b"\r", self._line, feed if feed >= 0 else len(self._buffer))
         if back >= 0:

@@ -26,9 +26,9 @@ _PLACES = (
     "/usr/local/etc/nagios-plugins.ini",
     "/etc/opt/nagios-plugins.ini",
 )
-# An ini file of this size is somebody's mistake, a device perhaps.
+# No ini file is this large: the path is a mistake, perhaps a device.
 _SIZE_LIMIT = 1 << 20
-_PATIENCE = 5.0  # seconds for the end of standard input
+_PATIENCE = 5.0  # seconds until standard input must have ended
 
 
 def expand(words: Sequence[str], section: str, *, stdin: bool = True) -> list[str]:

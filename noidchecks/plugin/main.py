@@ -86,5 +86,5 @@ def _write(text: str) -> None:
         while data:
             data = data[os.write(1, data) :]
     except OSError:
-        # Nobody reads any more; the exit code is all that is left to say.
+        # The reader has closed the pipe; it still gets the exit code.
         pass

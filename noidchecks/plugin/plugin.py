@@ -81,7 +81,7 @@ class InformationWanted(Exception):
 
 
 def plugin_of(program: str) -> Plugin:
-    """Returns the plugin for a program's name or path; UsageError for one that is none of ours.
+    """Returns the plugin for a program's name or path; UsageError for the name of another program.
 
     A prefix before `check_` is allowed, because install-plugins may link the plugins under one.
     """

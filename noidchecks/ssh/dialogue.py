@@ -63,7 +63,7 @@ def converse(settings: SshSettings) -> Dialogue[SshFindings]:
             yield Phase("kexinit")
             findings.kexinit, is_used_up = yield from _read_kexinit(stream, findings.identification, rest, gate)
             if is_used_up and settings.exchanges_keys:
-                # paramiko begins with a KEXINIT of its own, which no server takes behind ours.
+                # paramiko sends a KEXINIT of its own, and no server accepts a second one.
                 yield Close(stream.channel)
                 stream, rest = yield from _open(settings, findings)
         if settings.exchanges_keys and findings.identification is not None:
@@ -120,7 +120,7 @@ def _read_kexinit(
     """Reads on to the server's KEXINIT and adds to seen; tells too whether it got ours, for which some wait; PeerError.
 
     Each side begins with its own (RFC 4253 section 7.1), and most servers have sent theirs before the pause is over.
-    We go without a DISCONNECT: sshd logs one line for a client that closes, and two for one that says so.
+    No DISCONNECT is sent: sshd logs one line for a client that closes, and two for a client that sends it.
     """
     from . import kexinit
 
@@ -161,7 +161,7 @@ def _go_on(stream: Stream, settings: SshSettings, findings: SshFindings, seen: b
     assert findings.identification is not None, "we are greeted"  # noqa: S101
     yield Phase("kex")
     if not seen:
-        # Servers begin by themselves, all but a few; one that is mute is not to take the place of others in a worker.
+        # Nearly all servers send first; a silent one must not occupy a worker.
         try:
             seen += (yield from stream.receive(_CHUNK, HEAD_START)) or b""
         except NotConnected:
@@ -171,7 +171,7 @@ def _go_on(stream: Stream, settings: SshSettings, findings: SshFindings, seen: b
     delegation = yield from delegate(stream.channel, settings, OUR_IDENTIFICATION, received)
     try:
         key = findings.host_key = yield from delegation.host_key()
-        # Before a password is sent, the server must have proved to be the one that was meant.
+        # Before a password is sent, the host key must have been verified.
         is_meant = key.is_one_of(settings.fingerprints) if settings.pins_host_key else not key.is_revoked
         if settings.login is not None and is_meant:
             yield from _log_in(delegation, settings, findings)

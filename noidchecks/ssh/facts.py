@@ -1,4 +1,4 @@
-"""What the judgements of an SSH check share: the words, the facts, and the parts about what comes before the login."""
+"""What the judgements of an SSH check share: words, facts, and the parts about the server before the login."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _judge_host_key(settings: SshSettings, found: HostKey) -> tuple[str, Part]:
 
 
 def _complaint(settings: SshSettings, found: Identification) -> str:
-    """Returns what is wrong with the versions, "" for nothing; the C plugin's order, then ours."""
+    """Returns what is wrong with the versions, "" for nothing; the C plugin's tests come first, in its order."""
     software, version = _text(found.software), _text(found.version)
     if settings.remote_version is not None and (
         not settings.remote_version or settings.remote_version not in (software, version)

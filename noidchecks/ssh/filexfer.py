@@ -42,7 +42,7 @@ class PacketReader:
 
     @property
     def rest(self) -> bytes:
-        """What is there of the next packet."""
+        """The received bytes of the next packet, which may lack its end."""
         return bytes(self._buffer)
 
     def feed(self, data: bytes) -> None:
@@ -64,7 +64,7 @@ class PacketReader:
 
 
 class Fields:
-    """The fields of a packet, one after the other; Malformed for one that is not there."""
+    """Reads the fields of a packet one after the other; Malformed when the packet ends too early."""
 
     __slots__ = ("_body", "_place", "_strings_left")
 

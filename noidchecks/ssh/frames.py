@@ -33,8 +33,8 @@ def pack_values(kind: bytes, *values: object) -> bytes:
 
 
 def values(contents: bytes) -> tuple[Any, ...]:
-    """Returns the values of a frame; only for what another process of ours wrote."""
-    found: tuple[Any, ...] = marshal.loads(contents)  # noqa: S302  # a pipe between two processes of ours
+    """Returns the values of a frame; only for frames from a process of this program."""
+    found: tuple[Any, ...] = marshal.loads(contents)  # noqa: S302  # a pipe between two processes of this program
     return found
 
 

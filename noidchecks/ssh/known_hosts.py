@@ -53,7 +53,7 @@ class KnownKeys(Value):
 
 
 def read(path: str, host: str, port: int) -> KnownKeys:
-    """Returns what the file says about the host; LocalError for one that cannot be read, or has over 16 MB."""
+    """Returns the keys that the file has for the host; LocalError for a file that cannot be read or has over 16 MB."""
     from ..regular import read_regular
 
     try:
@@ -147,7 +147,7 @@ def _is_any(pattern: bytes, names: frozenset[bytes]) -> bool:
     if not pattern or len(pattern) > _LONGEST_PATTERN:
         return False
     if b"*" in pattern or b"?" in pattern:
-        # Most are told by what must occur in the name, and fast.
+        # Fast, and enough for most patterns: the text between the wildcards must occur in the name.
         pieces = pattern.replace(b"?", b"*").split(b"*")
         return any(
             all(piece in name for piece in pieces) and matches(pattern, name) for name in map(bytes.lower, names)

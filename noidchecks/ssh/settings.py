@@ -162,6 +162,6 @@ class SshSettings(Server):
 
     @property
     def gate(self) -> Gate:
-        """What the server's text goes through before it is shown: no secret of ours comes out of it."""
+        """The mask for the server's text: password and passphrases are replaced before it is shown."""
         passwords = () if self.login is None else (self.login.password,)
         return Gate((*passwords, *(identity.passphrase for identity in self.identities)))

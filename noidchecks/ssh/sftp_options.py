@@ -47,7 +47,7 @@ def _build(scan: Scan) -> Command:
 
 
 class _Names:
-    """The scan with Checkmk's names replaced by ours."""
+    """The scan with Checkmk's option names replaced by those of check_ssh."""
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
@@ -63,7 +63,7 @@ class _Names:
             if name == "secret-reference":
                 yield "password", _referenced(value)
             elif name == "timeout" and value.replace(".", "", 1).isdigit() and "." in value:
-                # Checkmk writes 10.0; ours are whole seconds.
+                # Checkmk writes 10.0; check_ssh reads whole seconds.
                 yield name, str(max(1, round(float(value))))
             elif name in _IGNORED:
                 puts_own_file = puts_own_file or name == "put-local"

@@ -79,7 +79,7 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
 
 
 def remove(session: SftpSession, found: SftpFindings) -> Dialogue[None]:
-    """Deletes the canary; what failed before is the news, and that it may be left is told too."""
+    """Deletes the canary; an earlier failure stays the result, and the text says that the file may be left."""
     try:
         yield from session.remove(_raw(found.leftover))
     except Refused as refused:

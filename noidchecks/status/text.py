@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 # Nagios keeps 8192 bytes of output, performance data included.
 LIMIT = 4000
+# Bytes of a status line, performance data included, without its end: of a plugin that has exited already, a worker of
+# Nagios 4 reads 4096 bytes and leaves the rest.
+LINE = 4095
 MASK = "****"
-# What is left around the mask of a shorter secret would tell it.
+# A mask in place of a shorter secret would reveal it: the text around it is guessable.
 _SHORT = 4
 
 
@@ -42,12 +45,18 @@ def printable(raw: bytes | str, limit: int = LIMIT) -> str:
     return safe if len(safe) <= limit else safe[: limit - 3] + "..."
 
 
+def shortened(text: str, limit: int) -> str:
+    """Returns the text in at most limit bytes of UTF-8."""
+    raw = text.encode(errors="backslashreplace")
+    return text if len(raw) <= limit else raw[: limit - 3].decode(errors="ignore") + "..."
+
+
 def _escape(char: str) -> str:
     return " " if char in "\r\n\t\v\f" else ascii(char)[1:-1]
 
 
 class Gate:
-    """The way of a peer's text to whoever reads it: secrets are masked in all of it, then it is made printable.
+    """Masks the secrets in a peer's text, then makes it printable.
 
     A secret of less than four bytes takes the whole text with it.
     """
@@ -89,7 +98,7 @@ class Gate:
         return printable(self.masked(_bytes(raw)) if self.repeats(raw) else raw, limit)
 
     def conceal(self, failure: Failure) -> None:
-        """Masks the secrets in what an error says, which is ours and the peer's; a short one counts in the peer's."""
+        """Masks the secrets in the message of an error; a short one only if the peer's own words contain it."""
         received = getattr(failure, "received", b"")
         data = _bytes(failure.message)
         for secret in self._secrets:

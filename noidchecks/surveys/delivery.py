@@ -66,19 +66,19 @@ class DeliveryQueue:
                 self._changed.notify()
 
     def end(self, patience: float) -> None:
-        """Says that nothing more is posted, and that what is there may take so many seconds; does not wait for it."""
+        """Announces that no more records follow; the queued ones get patience seconds. Does not wait for them."""
         with self._changed:
             self._end = monotonic() + patience
             self._changed.notify()
 
     def finish(self, patience: float) -> None:
-        """Delivers what is there, until so many seconds after end(), and puts the rest into the journal."""
+        """Delivers the queued records until patience seconds after end(), and puts the rest into the journal."""
         if self._end is None:
             self.end(patience)
         self._thread.join(max(0.0, (self._end or 0.0) - monotonic()))
         with self._changed:
             if self._journal:
-                # Of a delivery that has not returned nobody knows whether it arrives.
+                # A delivery that has not returned may or may not arrive.
                 self._journal.store([*self._on_the_way, *self._box])
         if not self._thread.is_alive():
             try:

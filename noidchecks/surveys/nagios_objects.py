@@ -28,9 +28,9 @@ _FOR_A_SHELL = frozenset("|&;<>()$`\n")
 def add_services(
     found: TargetList, name: str, lines: Iterable[bytes], resources: Mapping[str, str], *, passive_only: bool = False
 ) -> None:
-    """Adds every service whose command is a plugin of ours to what was found.
+    """Adds every service whose command is one of these plugins to the targets.
 
-    Complains about those of ours that cannot be taken over: a macro that only Nagios knows, a command line for a shell.
+    Complains about those that cannot be taken over: a macro that only Nagios knows, a command line for a shell.
     resources are the macros of the resource files, USER1 and so on. With passive_only, what Nagios checks itself, or
     takes no results for, is passed over.
     """

@@ -130,7 +130,7 @@ class SurveyRunner:
         self._announce()
 
     def run(self) -> State:
-        """Checks until the schedule ends, or somebody ends it with SIGTERM or SIGINT; SIGHUP reads the targets anew."""
+        """Checks until the schedule ends, or SIGTERM or SIGINT comes; SIGHUP reads the targets again."""
         before = {
             number: signal.signal(number, handler)
             for number, handler in (
@@ -152,7 +152,7 @@ class SurveyRunner:
             for number in before:
                 # A second one must not cut off what the first one asked for; --patience bounds it.
                 signal.signal(number, signal.SIG_IGN)
-            # All at the same time: one that is slow has no part of the others' patience.
+            # All at the same time: a slow queue must not use up the seconds of the others.
             for queue in self._queues:
                 queue.end(self._patience)
             for queue in self._queues:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..status.state import State
     from .targets import Target
 
-# How soon a wish to end, or to read the targets anew, is heard.
+# Seconds after which a signal to end, or to read the targets again, takes effect at the latest.
 _TICK = 1.0
 
 
@@ -56,8 +56,8 @@ class Schedule:
     """Yields what survey_schedule() takes: ((round, target), probe), and times to wait for.
 
     over and every are seconds; with every the rounds go on for ever, each beginning so long after the one before began.
-    When a round could not start all its checks in that time, say is told, and the next one begins at once. load is
-    called before each round, and returns its targets.
+    When a round could not start all its checks in that time, say() reports it, and the next round begins at once.
+    load is called before each round, and returns its targets.
     """
 
     def __init__(

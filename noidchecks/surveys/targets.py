@@ -51,7 +51,7 @@ class MisconfiguredProbe(Value):
         self._fill({"message": message})
 
     def dialogue(self) -> Dialogue[None]:
-        """Asks nobody."""
+        """Ends at once, without an operation."""
         return
         yield
 

@@ -84,7 +84,7 @@ class Client:
                     yield from self._send(packet)
             elif not self._is_server(datagram.address):
                 yield from self._turn_away(datagram)
-                # The patience of a receive starts anew with each; halving it keeps strangers from putting off a
+                # The patience of a receive starts again with each; halving it keeps strangers from putting off a
                 # retransmission for ever.
                 patience = None if patience is None else patience / 2
             else:

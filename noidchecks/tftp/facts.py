@@ -15,7 +15,7 @@ def facts_of(settings: TftpSettings, made: tuple[Findings, ...], timings: Timing
     """Returns the facts of a check; when it made several transfers, those of each are a list."""
     facts: dict[str, object] = {"mode": settings.mode}
     if all(findings.answer is not None for findings in made) and sum(one.requests for one in made) == len(made):
-        # Of a request that was sent twice nobody knows which one was answered (Karn's algorithm).
+        # After a request that was sent twice it is unknown which one was answered (Karn's algorithm).
         facts["rtt"] = round(timings.phases.get("greeting", 0.0) / len(made), 6)
     if len(made) == 1:
         return facts | _transfer(settings, made[0])

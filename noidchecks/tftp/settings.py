@@ -118,7 +118,7 @@ class TftpSettings(Server):
 
     @property
     def write_options(self) -> dict[str, int]:
-        """The options to ask for when the canary is written: its size is told, not asked for."""
+        """The options of the write request for the canary; tsize states its size instead of asking for it."""
         return self.options | ({"tsize": self.put_size} if self.tsize else {})
 
     @property

@@ -18,7 +18,7 @@ class Transfer:
 
     awaited names what the server may send. last is what a silence makes us send again: the request, later the
     acknowledgement of the last block in order.
-    farewell is what the server is told when the conversation ends early, b"" when it has ended it itself.
+    farewell is the packet for the server when the dialogue ends early, b"" when the server has ended it.
     """
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Transfer:
 
     def silence(self) -> tuple[bytes, ...]:
         """Takes that nothing came in time and returns what to send again."""
-        # The server begins a new window after what it is told here.
+        # The server begins a new window behind this ACK.
         self._unacknowledged = 0
         return (self.last,)
 
@@ -167,7 +167,7 @@ BYE = wire.error(wire.NOT_DEFINED, "check ended")
 def judge_error(findings: Findings, packet: Error, wanted: str, *, explain: bool = False) -> None:
     """Takes an error packet, as the right answer or by raising PeerError; wanted is what a transfer needs.
 
-    With explain, the meaning of the code is told beside the server's own words.
+    With explain, the meaning of the code stands beside the server's own words.
     """
     findings.error = packet
     if packet.code in findings.good_errors:

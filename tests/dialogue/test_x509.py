@@ -56,6 +56,19 @@ def test_what_is_odd_about_a_peer_is_no_warning_of_ours() -> None:
         assert read(NEGATIVE).subject == "x"
 
 
+def test_a_library_that_knows_no_zones_of_times_gives_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cryptography before 42, as on Debian 12."""
+    end = read(DER).not_after
+
+    class Older:
+        subject = x509.load_der_x509_certificate(DER).subject
+        not_valid_after = end.replace(tzinfo=None)
+
+    monkeypatch.setattr(x509, "load_der_x509_certificate", lambda _: Older())
+    assert read(DER).not_after == end
+    assert end.tzinfo is UTC
+
+
 @pytest.mark.parametrize("failure", [OverflowError, TypeError, ValueError, RuntimeError, BaseException])
 def test_whatever_the_library_raises(monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]) -> None:
     def load(_: bytes) -> None:

@@ -10,7 +10,7 @@ import pytest
 from noidchecks import NotConnected
 from noidchecks.dialogue.operations import Accept, Await, Close, Connect, Dialogue, Listen, LocalAddress
 from tests.conftest import Check, NewPeer
-from tests.support.peers import close
+from tests.support.peers import await_text, close
 from tests.support.talk import TalkProbe, address_of, found, open_to
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_first_channel_that_has_something_is_told(check: Check, new_peer: NewPeer, host: str, first: int) -> None:
-    """Twice for the one that speaks, then for the end of the other."""
-    peers = [new_peer(*((0.05, b"x") if number == first else (0.2, close))) for number in range(2)]
+    """Twice for the one that speaks, then for the end of the other; each is asked for it, so that no clock decides."""
+    peers = [new_peer(await_text(b"go"), b"x" if number == first else close) for number in range(2)]
 
     def dialogue() -> Dialogue[list[object]]:
         streams = []
@@ -27,10 +27,12 @@ def test_the_first_channel_that_has_something_is_told(check: Check, new_peer: Ne
             streams.append((yield from open_to(host, peer.port)))
         channels = tuple(stream.channel for stream in streams)
         told: list[object] = []
+        yield from streams[first].send(b"go")
         told.append(channels.index((yield Await(channels))))
         told.append(channels.index((yield Await(channels, 0.0))))
         yield from streams[first].receive()
         told.append((yield Await((channels[first],), 0.01)))
+        yield from streams[1 - first].send(b"go")
         told.append(channels.index((yield Await(channels))))
         return told
 

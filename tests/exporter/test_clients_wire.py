@@ -65,7 +65,7 @@ async def test_one_that_never_asks_is_hung_up_on(monkeypatch: pytest.MonkeyPatch
 async def test_one_that_never_reads_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "UNREAD", 0.2)
     # More than the buffers of the kernel take.
-    monkeypatch.setattr(web, "index_page", lambda *_: "x" * (1 << 25))
+    monkeypatch.setattr(web, "index_page", lambda *_, **__: "x" * (1 << 25))
     with ExitStack() as opened:
         async with exporter() as running:
             connected(running, opened, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from noidchecks import Metric, Result, State
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.errors import NotConnected
+from noidchecks.exporter import metrics
 from noidchecks.exporter.metrics import Outcome, metrics_of
 from noidchecks.exporter.module import read_module
 from noidchecks.exporter.target import Target
+from noidchecks.exporter.telemetry import Telemetry
 from noidchecks.timings import Timings
 from tests.exporter.serving import SAMPLE
+from tests.support.docs_blocks import ROOT
 
 V4, V6 = Address(AF_INET, ("127.0.0.1", 21)), Address(AF_INET6, ("fe80::1%lo", 21, 0, 1))
 
@@ -96,6 +100,18 @@ def test_the_certificate() -> None:
     assert found['probe_tls_cipher_info{cipher="TLS_AES_256_GCM_SHA384"}'] == 1
     name = f'noidchecks_certificate_info{{subject="ftp.example.net",fingerprint_sha256="{"ab" * 32}"}}'
     assert found[name] == 1
+
+
+def test_every_metric_is_explained() -> None:
+    text = (ROOT / "docs" / "exporter.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"`([a-z_]+)(?:\{[a-z0-9_,]+\})?`", text))
+    written = "".join(Telemetry().lines(running=0, waiting=0, clients=0, modules=0))
+    own = {name.removeprefix("noidchecks_exporter") for name in re.findall(r"^# TYPE (\S+)", written, re.MULTILINE)}
+    assert {name for name in own if not name.startswith("process_")} - {"_build_info"} <= told
+    source = Path(metrics.__file__).read_text(encoding="utf-8")
+    names = set(re.findall(r'"((?:probe|noidchecks)_[a-z_]+)"', source))
+    assert len(names) > 15
+    assert names <= told
 
 
 def test_performance_data_without_a_number_has_no_sample() -> None:

@@ -190,6 +190,12 @@ async def test_the_index_shows_the_last_probes_and_nothing_of_a_peer_unescaped(n
     assert answer.text.index("tftp</td>") < answer.text.index("ftp</td>", answer.text.index("tftp</td>") + 9)
 
 
+async def test_the_index_is_fetched_again_unless_somebody_stops_it() -> None:
+    async with exporter() as running:
+        assert (await running.get("/")).fields["refresh"] == "15"
+        assert "refresh" not in (await running.get("/?refresh=off")).fields
+
+
 async def test_a_failure_outlives_many_successes(new_peer: NewPeer) -> None:
     peer = new_peer(GREETING, await_text(b"QUIT"))
     async with exporter(history=2) as running:

@@ -16,6 +16,16 @@ def test_a_result_prints_text_and_performance_data() -> None:
     assert str(Result(State.OK, "SSH OK - x", metrics=(TIME,), separator=" | ")) == "SSH OK - x | time=0.500000s"
 
 
+def test_text_is_cut_where_nagios_would_cut_performance_data() -> None:
+    """A worker of Nagios 4 reads 4096 bytes of a plugin that has exited before it reads, and no more."""
+    for text in ("A" * 5000, "\N{SNOWMAN}" * 3000):
+        line = str(Result(State.OK, text, metrics=(TIME, SIZE)))
+        assert 4090 <= len(f"{line}\n".encode()) <= 4096
+        assert line.endswith("...|time=0.500000s size=7B")
+    assert str(Result(State.OK, "A" * 4000, metrics=(TIME,))) == f"{'A' * 4000}|time=0.500000s"
+    assert str(Result(State.OK, "A" * 600, metrics=(SIZE,) * 1000)).startswith("A" * 497 + "...|size=7B ")
+
+
 def test_the_transcript_follows_the_status_line() -> None:
     result = Result(State.OK, "FTP OK - fine", metrics=(TIME,), transcript=("0.1 < hello", "0.2 > bye"))
     assert str(result) == "FTP OK - fine|time=0.500000s\n0.1 < hello\n0.2 > bye"

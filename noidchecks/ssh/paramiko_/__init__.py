@@ -5,10 +5,26 @@ from __future__ import annotations
 import logging
 import warnings
 
+from ...errors import LocalError
+
+# Older ones have no strict key exchange, and other private methods than those that we use.
+OLDEST = "3.5"
+
 with warnings.catch_warnings():
     # Of what its own libraries will drop one day; standard error is no place for that.
     warnings.simplefilter("ignore")
-    import paramiko as paramiko
+    try:
+        import paramiko as paramiko
+    except ModuleNotFoundError as error:
+        raise LocalError(f"this check needs paramiko {OLDEST} or later, and {error.name} is not installed") from error
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split(".")[:2] if number.isdecimal())
+
+
+if _release(paramiko.__version__) < _release(OLDEST):
+    raise LocalError(f"this check needs paramiko {OLDEST} or later, and {paramiko.__version__} is installed")
 
 # Without a handler, logging prints paramiko's tracebacks on standard error. A program that configures logging still
 # gets them.

@@ -174,7 +174,7 @@ class _Answers:
 
 
 def _methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names of methods without the empty one that an empty list has."""
+    """Returns the names of methods; an empty list, which splits into one empty name, has none."""
     return tuple(filter(None, names))
 
 
@@ -190,7 +190,7 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         self._failure = ""
 
     def connect(self, timeout: float, adopt: Callable[[Shuttable], None]) -> tuple[paramiko.AgentKey, ...]:
-        """Returns the keys, () also when there is no agent; LocalError for one that does not answer."""
+        """Returns the keys of the agent, () without an agent; LocalError when it does not answer."""
         path = os.environ.get("SSH_AUTH_SOCK", "")
         if not path:
             return ()

@@ -82,7 +82,7 @@ class Connection:
         transport = self._transport = Transport(self._socket)
         transport.local_version = self._ours
         transport.words = settings.gate.words
-        # The deadline is ours; paramiko's own limits are for those who have none.
+        # The deadline of the check ends the process; paramiko's own limits would come earlier.
         if self.settings.timeout > 0:
             limit = self.settings.timeout + 1
             transport.banner_timeout = transport.auth_timeout = limit
@@ -109,7 +109,7 @@ class Connection:
         except (paramiko.ChannelException, paramiko.SSHException, EOFError) as error:
             reason = self._transport.farewell or self.settings.gate.words(str(error), _SHOWN) or "the connection ends"
             raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
-        # Not a step of ours that waits without end: the deadline ends the process.
+        # Without a limit of its own: the deadline of the check ends the process.
         return channel
 
     @property

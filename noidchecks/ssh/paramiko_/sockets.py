@@ -40,7 +40,7 @@ class Shuttable:
 
 
 class Resumed(Shuttable):
-    """A socket whose first lines in both directions are over: what was received is received again, ours not sent."""
+    """A socket behind the identification strings: repeats the server's to paramiko and drops the client's."""
 
     def __init__(self, sock: socket.socket, seen: bytes) -> None:
         super().__init__(sock)

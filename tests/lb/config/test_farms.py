@@ -6,7 +6,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from noidlb.config.farms import require_disjoint
+from noidlb.config.farms import disjoint_errors
+from noidlb.errors import joined
 from noidlb.farm import Farm, FarmError, Protocol
 
 from tests.support.lb.farms import backend, farm as any_farm
@@ -58,18 +59,17 @@ def ranged(name: str, low: int, high: int, **given: Any) -> Farm:
 )
 def test_farms_keep_apart(farms: tuple[Farm, ...], message: str) -> None:
     with pytest.raises(FarmError) as caught:
-        require_disjoint(farms)
+        raise joined([*disjoint_errors(farms)])
     assert str(caught.value) == message
 
 
 def test_farms_that_keep_apart_may_share() -> None:
-    require_disjoint(())
-    require_disjoint(
-        (
-            ranged("ftp", 50000, 50099),
-            ranged("other-vip", 50000, 50099, vip=(V6,)),
-            ranged("next-range", 50100, 50199, ports=(2121,)),
-            farm("udp-inside-the-range", Protocol.UDP, ports=(50001, 21)),
-            farm("tftp", Protocol.TFTP),
-        )
+    assert not [*disjoint_errors(())]
+    together = (
+        ranged("ftp", 50000, 50099),
+        ranged("other-vip", 50000, 50099, vip=(V6,)),
+        ranged("next-range", 50100, 50199, ports=(2121,)),
+        farm("udp-inside-the-range", Protocol.UDP, ports=(50001, 21)),
+        farm("tftp", Protocol.TFTP),
     )
+    assert not [*disjoint_errors(together)]

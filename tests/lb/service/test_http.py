@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 from noidlb.service import http as scrape
@@ -107,7 +108,8 @@ async def large(query: str) -> Document:
 GET = b"GET /metrics HTTP/1.1\r\n\r\n"
 
 
-async def test_silent_clients_make_room_for_those_that_ask() -> None:
+async def test_silent_clients_make_room_for_those_that_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "_CLIENTS", 16)
     server = MetricsServer(ROUTES)
     await server.open("127.0.0.1", 0)
     silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
@@ -133,4 +135,39 @@ async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyP
         while server._clients:  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.01)
     writer.transport.abort()
+    await server.close()
+
+
+async def test_those_who_do_not_read_make_room_for_those_who_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "_PATIENCE", 1000.0)
+    monkeypatch.setattr(scrape, "_CLIENTS", 16)
+    server = MetricsServer({"/metrics": large})
+    await server.open("127.0.0.1", 0)
+    lazy = [socket.socket() for _ in range(60)]
+    for client in lazy:
+        # Less than the answer fits into the kernel.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", server.port))
+        await asyncio.get_running_loop().sock_sendall(client, GET)
+    async with asyncio.timeout(60):
+        assert (await fetch(server, GET))[0] == 200
+    for client in lazy:
+        client.close()
+    await server.close()
+
+
+async def test_many_who_come_at_once_turn_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrape, "_CLIENTS", 16)
+    server = MetricsServer(ROUTES)
+    await server.open("127.0.0.1", 0)
+    # All of them are accepted in one turn of the loop, before any of their tasks runs.
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(90)]
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(GET)
+        client.setblocking(False)
+        answer = await asyncio.get_running_loop().sock_recv(client, 100)
+    assert answer.startswith(b"HTTP/1.1 200 OK"), answer
+    for one in silent:
+        one.close()
     await server.close()

@@ -90,3 +90,12 @@ async def test_many_readers_of_different_pages_take_turns() -> None:
         found = await asyncio.gather(*(get(pages, "/", f"q=b{one}") for one in range(10, 30)))
         assert len(set(found)) == 20
         assert guardian.looks <= 2
+        # What was asked for long ago is not kept.
+        assert len(pages._people) == 16
+
+
+async def test_those_who_want_the_same_share_it() -> None:
+    guardian = Guardian()
+    async with pages_of(guardian) as pages:
+        one, other = await asyncio.gather(pages.routes["/"]("q=b0"), pages.routes["/"]("other=1&q=b0"))
+        assert one is other

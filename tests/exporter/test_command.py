@@ -1,0 +1,51 @@
+"""The command `noidchecks exporter` before it serves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from noidchecks.cli import _endpoint, commands
+from noidchecks.errors import UsageError
+from tests.exporter.serving import exporter
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [("127.0.0.1:9769", ("127.0.0.1", 9769)), ("[::1]:0", ("::1", 0)), (":9769", ("", 9769)), ("lo:1", ("lo", 1))],
+)
+def test_addresses_to_listen_on(text: str, endpoint: tuple[str, int]) -> None:
+    assert _endpoint(text) == endpoint
+
+
+@pytest.mark.parametrize("text", ["", "9769", "::1:9769", "[::1]", "a:", "a:x", "a:65536", "a:-1", "[a]:1"])
+def test_what_is_no_address_to_listen_on(text: str) -> None:
+    with pytest.raises(UsageError, match="--listen must be ADDRESS:PORT"):
+        _endpoint(text)
+
+
+def test_without_its_libraries_it_says_how_to_get_them() -> None:
+    script = "import sys; sys.modules['aiohttp'] = None; from noidchecks.cli import main; main(['exporter'])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    said = "noidchecks: The exporter needs aiohttp: pip install 'noidchecks[exporter]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, said, "")
+
+
+def test_only_a_look_at_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    path.write_text('[modules]\nx = "check_ftp"\n')
+    outcome = CliRunner().invoke(commands, ["exporter", "--check", "--modules", str(path)])
+    assert (outcome.exit_code, outcome.output) == (0, "6 modules are in order\n")
+    path.write_text('[modules]\nx = "check_http"\n')
+    outcome = CliRunner().invoke(commands, ["exporter", "--check", "--modules", str(path)])
+    assert isinstance(outcome.exception, UsageError)
+
+
+@pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("", True)])
+async def test_an_exporter_that_everybody_can_reach_is_pointed_out(host: str, is_warned: bool) -> None:
+    async with exporter(listen=((host, 0),)) as running:
+        assert any("see --web-config" in line for line in running.said) == is_warned
