@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integration.browser import AXE, Browser
-from integration.monitoring.test_exporter import exporting
+from integration.monitoring.exporting import exporting
 from integration.servers import HOST, Server
 from tests.support.peers import Peer, await_text
 
