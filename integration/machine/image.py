@@ -117,10 +117,13 @@ def _build(suite: str, folder: Path) -> None:
 
 
 def _mirror() -> str:
-    """Returns the archive that this machine installs from, else Debian's own."""
+    """Returns the archive of Debian that this machine installs from."""
     said = _run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages")
     found = (line for line in said.splitlines() if re.fullmatch(r"https?://.*/debian/?", line))
-    return next(found, "http://deb.debian.org/debian")
+    mirror = next(found, None)
+    if mirror is None:
+        raise SystemExit("apt on this machine has no archive of Debian")
+    return mirror
 
 
 def _unpack_kernel(root: Path, kernel: Path) -> None:
