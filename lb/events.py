@@ -121,7 +121,7 @@ def from_dict(found: Mapping[str, object]) -> Event:
 
 
 def to_text(event: Event) -> str:
-    """Writes an event as one line for people."""
+    """Writes an event as one line of text."""
     where = "/".join(filter(None, (event.farm, event.backend)))
     text = f"{stamp(event.time)} {f'{where} ' if where else ''}{event.kind}"
     if event.reason:

@@ -1,4 +1,4 @@
-"""The operator's words about backends and farms, as a value and as JSON."""
+"""The operator's overrides of backends and farms (up, drain, down, stop), as a value and as JSON."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class NewerError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the operator has said since the configuration was written; a word that agrees with it is not kept.
+    """What the operator has changed since the file was written; a state equal to the configured one is not kept.
 
-    states are by farm and backend name. stopped holds farms; all_stopped is for every farm, those to come included.
+    states are by farm and backend name. stopped names farms; all_stopped covers every farm, later ones too.
     """
 
     states: Mapping[tuple[str, str], BackendState] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Overrides:
     all_stopped: bool = False
 
     def conditions(self) -> Conditions:
-        """Returns the conditions of the backends that there is a word about."""
+        """Returns the conditions of the backends that have an override."""
         return {key: Condition(state) for key, state in self.states.items()}
 
     def stopped_of(self, farms: tuple[Farm, ...]) -> frozenset[str]:
@@ -35,23 +35,23 @@ class Overrides:
         return frozenset(farm.name for farm in farms if self.all_stopped or farm.name in self.stopped)
 
     def saying(self, farm: str, backend: str, state: BackendState, configured: BackendState) -> Overrides:
-        """Returns the words with another one about a backend."""
+        """Returns the overrides with this state for a backend, or without one if the configuration says the same."""
         states = {key: value for key, value in self.states.items() if key != (farm, backend)}
         if state is not configured:
             states[farm, backend] = state
         return replace(self, states=states)
 
     def stopping(self, farm: str | None) -> Overrides:
-        """Returns the words with this farm stopped, or with all of them."""
+        """Returns the overrides with this farm stopped, or with all farms stopped."""
         return replace(self, all_stopped=True) if farm is None else replace(self, stopped=self.stopped | {farm})
 
     def starting(self, farm: str | None, farms: tuple[Farm, ...]) -> Overrides:
-        """Returns the words with this one of the farms started, or with all of them."""
+        """Returns the overrides with this farm started, or with all farms started."""
         stopped = frozenset[str]() if farm is None else self.stopped_of(farms) - {farm}
         return replace(self, stopped=stopped, all_stopped=False)
 
     def about(self, farms: tuple[Farm, ...]) -> Overrides:
-        """Returns the words without those about farms and backends that there are no more, or that need no word."""
+        """Returns the overrides of these farms only, without those that agree with the configuration."""
         configured = {(farm.name, one.name): one.state for farm in farms for one in farm.backends}
         states = {
             key: state for key, state in self.states.items() if key in configured and configured[key] is not state
@@ -60,7 +60,7 @@ class Overrides:
 
 
 def to_json(words: Overrides) -> bytes:
-    """Writes the words."""
+    """Writes overrides as JSON."""
     backends: dict[str, dict[str, str]] = {}
     for (farm, backend), state in sorted(words.states.items()):
         backends.setdefault(farm, {})[backend] = state.value
@@ -74,7 +74,7 @@ def to_json(words: Overrides) -> bytes:
 
 
 def from_json(data: bytes) -> Overrides:
-    """Reads the words; ValueError when they are broken, NewerError when they are not broken but not for us."""
+    """Reads overrides; ValueError when they are broken, NewerError when a newer noidlb has written them."""
     try:
         document = json.loads(data)
     except RecursionError as error:

@@ -83,7 +83,7 @@ def _hook(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.command()
 @file_argument
 @click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How events look.")
-@click.option("--hook", metavar="COMMAND", callback=_hook, help="Is told every event; run without a shell.")
+@click.option("--hook", metavar="COMMAND", callback=_hook, help="Command to run for each event, without a shell.")
 @click.option("--metrics", metavar="ADDRESS:PORT", default="", help="Where Prometheus finds metrics.")
 @run_option
 @socket_option
@@ -150,7 +150,7 @@ def reload(cut: bool, socket: str | None, folder: StateFolder) -> int:
 @click.argument("backend", required=False, shell_complete=backend_names)
 @click.option("--follow", "-f", "follows", is_flag=True, help="Then print each new event, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for programs.")
-@click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="So many at most.")
+@click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="Events to print.")
 @socket_option
 @state_option
 def events(

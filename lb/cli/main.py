@@ -196,7 +196,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say(str(error))
         return error.exit_code
     except SystemExit:
-        # click's answer when nobody reads any more; the interpreter must not find that out again when it ends.
+        # click exits so when the output is closed; the interpreter must not flush to it again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except (click.Abort, KeyboardInterrupt):

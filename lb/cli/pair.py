@@ -100,7 +100,7 @@ def _keepalived(folder: Path) -> Finding:
         program = find("keepalived", "keepalived")
         answer = run([program, "-t", "-f", str(folder / "keepalived.conf")], timeout=_TIMEOUT)
     except KernelError as error:
-        return Finding(WARN, "keepalived -t", f"{error}: nobody has read the configuration")
+        return Finding(WARN, "keepalived -t", f"{error}: the configuration was not checked")
     if answer.code == 0:
         return Finding(OK, "keepalived -t", "takes the configuration")
     said = "; ".join(answer.errors.strip().splitlines()[-4:]) or "it gives no reason"

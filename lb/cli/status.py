@@ -100,7 +100,7 @@ def _show_status(
 
 
 def _remembered(folder: StateFolder, file: str | None) -> list[str]:
-    """Says how full the maps of sticky clients are, where a farm is sticky and the kernel tells."""
+    """Returns how full the maps of sticky clients are, if a farm is sticky and the kernel gives the numbers."""
     try:
         farms = current(folder, file).farms
     except (StateError, FarmError, click.UsageError):
@@ -120,7 +120,7 @@ def _digest(folder: StateFolder, file: str | None) -> str | None:
 
 
 def _look(folder: StateFolder, file: str | None) -> tuple[tuple[FarmStatus, ...], str]:
-    """Looks at the kernel, as a running guardian would otherwise do for us."""
+    """Reads the kernel, which a running guardian does otherwise."""
     farms = current(folder, file).farms
     words = read_words(folder)
     found = kernel.read()

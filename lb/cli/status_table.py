@@ -33,7 +33,7 @@ _COLORS = {
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What is written to: its width in columns, None where lines may have any length, and whether it has colours."""
+    """The terminal: its width in columns, None without a limit, and whether it shows colours."""
 
     width: int | None = None
     has_colors: bool = False

@@ -56,7 +56,7 @@ class Node:
 
     def __post_init__(self) -> None:
         require(is_name(self.name), "name", NAME_RULE)
-        # 255 means an owner of the address, whom nobody can stand in for; 0 is how a node says that it leaves.
+        # In VRRP, 255 is the owner of the address, which no other node replaces, and 0 says that a node leaves.
         require(1 <= self.priority <= 254, "priority", f"must be 1 to 254, not {self.priority}")
         require(len(self.sync.address) == 1, "sync.address", "must be one address: entries travel over one family")
 
@@ -110,7 +110,7 @@ class Pair:
         return next((node for node in self.nodes if node.name == name), None)
 
     def peer(self, node: Node) -> Node:
-        """Returns the other one."""
+        """Returns the other node."""
         return self.nodes[1] if node == self.nodes[0] else self.nodes[0]
 
     def source_of(self, version: int) -> IPAddress | None:

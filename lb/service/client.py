@@ -1,4 +1,4 @@
-"""Speaking to a running guardian over its control socket; blocking."""
+"""The client of the control socket; blocking."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _connected(path: Path, timeout: float) -> Iterator[socket.socket]:
         try:
             connection.connect(str(path))
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-            raise NoGuardian(f"no guardian runs: nobody listens at {path}") from None
+            raise NoGuardian(f"no guardian runs: no process listens at {path}") from None
         except OSError as error:
             # Python's own complaint about a path that is too long has no strerror.
             why = error.strerror or str(error)

@@ -79,10 +79,10 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
 
 
 def carry_out(change: Plan, folder: StateFolder, configuration: Configuration, operation: Operation) -> None:
-    """Keeps what a plan was made of, runs it, ends the flows that end with it, and then prints what was done.
+    """Saves configuration and overrides, runs the plan, ends the flows that end with it, and prints what changed.
 
-    In this order, because a command may be ended at any moment and its reader may leave: what is kept is then never
-    older than the table. A disk that takes nothing does not keep the farms from being served; StateError at the end.
+    In this order, because a command may be killed at any moment and its output closed: what is saved is then never
+    older than the table. When the disk is full the table is changed all the same, and StateError follows.
     """
     before, trouble = (folder.applied(), folder.words()), _keep(folder, configuration.text, operation.overrides)
     has_table = change.old is not None or bool(change.foreign)
@@ -93,7 +93,7 @@ def carry_out(change: Plan, folder: StateFolder, configuration: Configuration, o
         try:
             change.run()
         except KernelError:
-            # What is kept must not become true by the next command.
+            # The next command must not bring into the kernel what this one could not.
             if before[0] is not None:
                 _keep(folder, before[0], before[1])
             raise
@@ -133,9 +133,9 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def tell(text: str, *, err: bool = False) -> None:
-    """Prints a line; a reader that has left, or a full disk, ends nothing."""
+    """Prints a line; a closed pipe or a full disk ends no command."""
     try:
         click.echo(text, err=err)
     except OSError:
-        # Nor at the end, when the interpreter would try once more.
+        # The interpreter flushes the stream again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2 if err else 1)

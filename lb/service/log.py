@@ -26,7 +26,7 @@ class LineWriter:
             self._dropped += 1
             return
         if self._dropped:
-            self._lines.put(f"noidlb: {self._dropped} lines of the log were dropped: nobody read them")
+            self._lines.put(f"noidlb: {self._dropped} lines of the log were dropped, because the reader was too slow")
             self._dropped = 0
         self._lines.put(line)
 

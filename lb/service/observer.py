@@ -1,4 +1,4 @@
-"""How a guardian looks at the kernel for those who ask for its status or its metrics."""
+"""Reads the kernel's table and counts flows for status and metrics, off the guardian's loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEW_FLOWS = 10_000
 _FLOWS = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 # Seconds until a look is given up; a million flows are counted in 5 s.
 _TABLE_TIMEOUT, _FLOWS_TIMEOUT = 120.0, 60.0
-# A count that is older says nothing.
+# An older count is not shown.
 _OLDEST = 120.0
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Looks:
             return counted if time.monotonic() - when < _OLDEST else None
 
     async def close(self) -> None:
-        """Gives up what is under way."""
+        """Cancels the reads that are under way."""
         await self._tables.close()
         await self._counts.close()
 

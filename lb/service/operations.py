@@ -110,11 +110,11 @@ class Operations:
         return bool(change.batches), [*lines, *difference(change, farms)]
 
     async def keep(self) -> None:
-        """Writes what a restart must find."""
+        """Saves configuration and overrides for the next start."""
         await self._store.keep(self.configuration.text, self.words)
 
     async def status(self) -> tuple[FarmStatus, ...]:
-        """Looks at the kernel, and adds what the guardian sees."""
+        """Returns the state of each farm in the kernel, with the health that the guardian knows."""
         facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
         return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
 
@@ -139,7 +139,7 @@ class Operations:
         )
 
     async def close(self) -> None:
-        """Gives up the looks at the kernel that are under way."""
+        """Cancels the reads of the kernel that are under way."""
         await self._looks.close()
 
     async def _statuses(
@@ -162,7 +162,7 @@ class Operations:
         return tuple(one for one in found if one is not None)
 
     async def summary(self) -> str:
-        """Says in one line how all of it is."""
+        """Returns the state of all farms in one line."""
         worst: dict[tuple[str, str], str] = {}
         kept: set[tuple[str, str]] = set()
 

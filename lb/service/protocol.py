@@ -1,4 +1,4 @@
-"""What is said on the control socket: a request is one line of JSON, and so is the answer."""
+"""The protocol of the control socket: a request is one line of JSON, and so is the answer."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ Answer: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An answer that is written already: one line of JSON, in pieces."""
+    """An answer that is encoded already: one line of JSON, in pieces."""
 
     pieces: Sequence[bytes]
 
 
 class RequestError(LbError, Portable, ValueError):
-    """A request that cannot be carried out: one sentence, and the exit code that noidlb ends with."""
+    """A request that the guardian refuses: one sentence, and the exit code of the command."""
 
     def __init__(self, message: str, code: int = 3) -> None:
         super().__init__(message)

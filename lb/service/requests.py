@@ -1,4 +1,4 @@
-"""What a running guardian answers on its control socket."""
+"""Request handlers of the control socket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reload(Protocol):
 
 
 class RequestHandler:
-    """Reads requests and has them carried out; reload is what reads the configuration again."""
+    """Validates requests and calls the operation of each; reload reads the configuration file again."""
 
     def __init__(self, running: Operations, events: EventLog, reload: Reload) -> None:
         self._running = running
@@ -72,7 +72,7 @@ class RequestHandler:
             raise RequestError(f"limit must be 0 to {_MOST_EVENTS}")
         found = self._events.recent(farm, backend, limit) if limit else []
         if not found and farm is not None:
-            # Events of a farm that there is no more are shown; of one that never was there are none.
+            # A removed farm still has events; an unknown name is an error.
             find(self._running.farms, farm)
         return Written(await paced(_listed(b'{"ok": true, "events": [', map(to_dict, found), b"]}\n")))
 

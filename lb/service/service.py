@@ -1,4 +1,4 @@
-"""The command `noidlb guard`: a guardian in the foreground with everything around it, until SIGTERM."""
+"""The command `noidlb guard`: the guardian with control socket, hook, metrics and systemd, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Service:
         try:
             await guardian.settle()
         except KernelError:
-            # It has become an event, and the guardian tries again.
+            # The reconciler has logged it as an event, and tries again.
             refused = True
         # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
         gc.freeze()
@@ -224,7 +224,7 @@ class Service:
         try:
             await server.open(*settings.endpoint)
         except GuardError as error:
-            # The farms matter more.
+            # Farms are served even if metrics are not.
             self._events.report("metrics-failed", str(error))
             return
         self._metrics, self._endpoint = server, settings.endpoint
@@ -267,7 +267,7 @@ class Service:
     def _take(self, event: Event) -> None:
         self._news.set()
         if event.kind == "applied":
-            # What could not be brought into the kernel at the beginning is there now.
+            # The kernel has taken what it refused at the start.
             self._notifier.ready()
 
     @contextmanager
@@ -288,13 +288,13 @@ class Service:
         task.add_done_callback(self._reloads.discard)
 
     async def _reload_by_signal(self) -> None:
-        # Whatever is wrong has become an event.
+        # reload() has logged the error as an event.
         with suppress(Exception):
             await self.reload()
 
 
 def _raise_descriptors() -> None:
-    """Allows itself as many descriptors as it may: each probe under way needs one."""
+    """Raises the limit of open files to the maximum: each check under way needs a descriptor."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

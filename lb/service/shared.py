@@ -1,4 +1,4 @@
-"""Work that is done once for all who want its result at the same time."""
+"""One run of a piece of work for all callers that want its result at the same time."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Shared(Generic[T]):
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
             self._next.add_done_callback(_look_at)
-        # Who hangs up must not end it for the others.
+        # A caller that is cancelled must not cancel the work of the others.
         return await asyncio.shield(self._next)
 
     async def close(self) -> None:
-        """Gives up what is under way."""
+        """Cancels the work that is under way."""
         tasks = [task for task in (self._running, self._next) if task is not None]
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""What outlives a command: a folder with the operator's words and the configuration that was applied last."""
+"""The state folder: the operator's overrides, and the configuration that was applied last."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class StateError(LbError, RuntimeError):
 
 
 class StateFolder:
-    """The folder that keeps words and the last applied configuration."""
+    """The folder with overrides and the last applied configuration."""
 
     def __init__(self, path: str | Path = DEFAULT_FOLDER) -> None:
         self.path = Path(path)
-        # What a reader has to tell the operator, such as a broken file that was put aside.
+        # Complaints for the operator, such as a broken file that was put aside.
         self.warnings: list[str] = []
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps every other noidlb with this folder from changing anything, and makes the folder when there is none."""
+        """Holds the lock of the folder, which every noidlb takes before a change; makes the folder if needed."""
         try:
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
             descriptor = self._open_lock()
@@ -48,9 +48,9 @@ class StateFolder:
             os.close(descriptor)
 
     def words(self, *, put_aside: bool = False) -> Overrides:
-        """Reads the words; there are none when the file is missing or broken, which becomes a warning.
+        """Reads the overrides; none when the file is missing or, with a warning, when it is broken.
 
-        put_aside gives a broken file another name, so that the next words do not overwrite it; only under the lock.
+        put_aside renames a broken file, so that it is not overwritten; only under the lock.
         """
         path = self.path / "words.json"
         data = self._read("words.json")
@@ -59,17 +59,17 @@ class StateFolder:
         try:
             return from_json(data)
         except NewerError as error:
-            # An older noidlb must not undo what it says.
+            # An older noidlb must not overwrite what a newer one has written.
             raise StateError(f"{path} was {error}") from error
         except ValueError as error:
-            # Nothing of it may be lost, and the farms must serve all the same.
+            # The file is kept for the operator, and the farms are served without it.
             aside = f", and is kept as {self._put_aside(path)}" if put_aside else ""
             complaint = str(error).partition(": line")[0][:100]
             self.warnings.append(f"{path} is broken{aside}: every backend is as configured ({complaint})")
             return Overrides()
 
     def save_words(self, words: Overrides) -> None:
-        """Writes the words; only under the lock."""
+        """Writes the overrides; only under the lock."""
         self._write("words.json", to_json(words))
 
     def applied(self) -> str | None:

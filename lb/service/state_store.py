@@ -1,4 +1,4 @@
-"""Keeping what a running guardian must find again after a restart, on a disk that may be full for a while."""
+"""Saves overrides and the applied configuration for the next start; retries while the disk is full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _RETRY = 10.0
 
 
 class StateStore:
-    """Writes words and configuration to the state folder; what cannot be written is tried again until it is.
+    """Writes overrides and configuration to the state folder, and retries every 10 s until they are written.
 
     The first failure and the first success after it are events.
     """
@@ -38,7 +38,7 @@ class StateStore:
         return self.trouble
 
     async def close(self) -> None:
-        """Tries a last time when there is something to write."""
+        """Tries a last time if something is unwritten."""
         if self._again is not None:
             self._again.cancel()
             with suppress(asyncio.CancelledError):

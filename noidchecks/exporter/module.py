@@ -63,9 +63,14 @@ class Module(Value):
             raise RequestError(f"module {self.name} cannot be used: {self.fault}")
         try:
             found = _parse(self.plugin, target.host, self.words) if self.template is None else self.template
-            return found.replace(host=target.host, port=target.port or found.port, timeout=timeout)
+            named = {"sni": target.hostname} if self._takes_name(target) else {}
+            return found.replace(host=target.host, port=target.port or found.port, timeout=timeout, **named)
         except UsageError as error:
             raise RequestError(f"module {self.name}: {error}") from None
+
+    def _takes_name(self, target: Target) -> bool:
+        """Tells whether the target's name in TLS is wanted: the module has TLS, and names none itself."""
+        return bool(target.hostname) and "tls" in self.phases and not getattr(self.template, "sni", "")
 
     @property
     def shown(self) -> str:

@@ -43,7 +43,7 @@ class Prober:
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._made: dict[tuple[int, str, int, float], tuple[Module, Server]] = {}
+        self._made: dict[tuple[int, Target, float], tuple[Module, Server]] = {}
 
     @property
     def running(self) -> int:
@@ -84,7 +84,7 @@ class Prober:
 
     def _probe_of(self, module: Module, target: Target, timeout: float) -> Server:
         # By identity: modules of one name may be others after the file was read again.
-        key = id(module), target.host, target.port, timeout
+        key = id(module), target, timeout
         kept = self._made.get(key)
         if kept is not None and kept[0] is module:
             return kept[1]

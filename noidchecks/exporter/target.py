@@ -18,28 +18,34 @@ _FORMS = "write HOST, HOST:PORT, [IPV6] or [IPV6]:PORT"
 
 
 class Target(Value):
-    """A host, which is a name or an address, and a port; 0 stands for that of the module."""
+    """A host, which is a name or an address, and a port; 0 stands for that of the module.
+
+    hostname is the name that a server is to have in TLS, where the host is only its address; "" for the host itself.
+    """
 
     host: str
     port: int
+    hostname: str
 
-    def __init__(self, host: str, port: int = 0) -> None:
-        self._fill({"host": host, "port": port})
+    def __init__(self, host: str, port: int = 0, hostname: str = "") -> None:
+        self._fill({"host": host, "port": port, "hostname": hostname})
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
 
 
-def parse_target(text: str) -> Target:
+def parse_target(text: str, hostname: str = "") -> Target:
     """Reads a target; RequestError for everything else, paths of unix sockets and words that look like options too."""
+    if hostname and not (len(hostname) <= _MOST_NAME and _NAME.fullmatch(hostname)):
+        raise RequestError(f"hostname {printable(repr(hostname), 120)} is no host name")
     shown = printable(repr(text), 120)
     if text.startswith("/"):
         raise RequestError(f"target {shown} is the path of a unix socket, which is not probed over HTTP")
     if "://" in text:
         raise RequestError(f"target {shown} is a URL: {_FORMS}")
     host, port = _split(text, shown)
-    return Target(host, _port(port) if port is not None else 0)
+    return Target(host, _port(port) if port is not None else 0, hostname)
 
 
 def _split(text: str, shown: str) -> tuple[str, str | None]:

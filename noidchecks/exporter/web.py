@@ -135,7 +135,8 @@ class Exporter:
             raise RequestError(f"module {name[:60]!r} is unknown: there are {', '.join(configuration.modules)}")
         timeout = _timeout(request.headers.get(TIMEOUT_FIELD), module.timeout, self._offset)
         try:
-            outcome = await self._prober.probe(module, parse_target(target_text), timeout, configuration.allowed)
+            target = parse_target(target_text, request.query.get("hostname", ""))
+            outcome = await self._prober.probe(module, target, timeout, configuration.allowed)
         except RequestError:
             self._telemetry.probes[module.name, "refused"] += 1
             raise

@@ -63,6 +63,19 @@ def test_what_a_certificate_says_is_always_wanted() -> None:
     assert found.certificate_days is None
 
 
+def test_a_server_may_have_another_name_in_tls_than_its_target() -> None:
+    target = Target("192.0.2.1", hostname="ftp.example.net")
+    for line, sni in (
+        ("check_ftp --starttls --verify", "ftp.example.net"),
+        ("check_ftp --starttls --sni own.example.net", "own.example.net"),
+        ("check_ftp", ""),
+    ):
+        probe = read_module("m", line).probe(target, 1)
+        assert isinstance(probe, FtpProbe)
+        assert (probe.host, probe.sni) == ("192.0.2.1", sni)
+    assert read_module("m", "check_ssh").probe(target, 1).host == "192.0.2.1"
+
+
 def test_a_login_by_host(tmp_path: Path) -> None:
     entries = tmp_path / "auth"
     entries.write_text(

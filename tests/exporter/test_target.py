@@ -72,6 +72,13 @@ def test_what_is_no_target_gets_one_sentence(text: str, words: str) -> None:
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("name", ["a b", "-x", "[::1]", "a\nb", "x" * 300, "/x", "a:1"])
+def test_what_is_no_name_of_a_server(name: str) -> None:
+    with pytest.raises(RequestError, match="is no host name"):
+        parse_target("192.0.2.1", name)
+    assert parse_target("192.0.2.1:21", "a.example.net") == Target("192.0.2.1", 21, "a.example.net")
+
+
 @given(st.text(st.characters(codec=None), max_size=80) | st.from_regex(r"[\[\]:a-f0-9%.\-]{0,40}"))
 def test_any_text_is_a_target_or_refused(text: str) -> None:
     sentence = ""
