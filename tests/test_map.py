@@ -22,7 +22,6 @@ ELSEWHERE = (
     # Nothing happens in these: they declare what others make, fill and judge.
     ("test_fields.py", "noidchecks/contract noidchecks/timings noidchecks/server", "fields of all probes at once"),
     ("test_portable.py", "noidchecks/errors lb/errors", "all errors at once, copied and pickled"),
-    ("files/test_login.py", "noidchecks/files/settings", "values, which a login fills"),
     (
         "ftp/test_options_login.py",
         "noidchecks/ftp/active noidchecks/files/options noidchecks/ftp/login_options",
@@ -32,7 +31,7 @@ ELSEWHERE = (
     ("ftp/test_verdict.py", "noidchecks/ftp/findings noidchecks/ftp/deep_findings", "the judged"),
     ("ftp/test_verdict.py", "noidchecks/files/judge noidchecks/files/findings", "the judgement needs its findings"),
     ("ssh/test_verdict.py", "noidchecks/ssh/findings noidchecks/ssh/facts noidchecks/ssh/transfer", "the judged"),
-    ("ssh/test_judge.py", "noidchecks/ssh/versions noidchecks/judging", "a version is read in order to be judged"),
+    ("ssh/test_judge.py", "noidchecks/judging", "what all judgements share"),
     ("tftp/test_steps.py", "noidchecks/tftp/findings noidchecks/tftp/facts noidchecks/tftp/file", "the judged"),
     ("ssh/test_login_options.py", "noidchecks/ssh/sftp_options noidchecks/ssh/identity", "rows of both plugins"),
     (
@@ -41,7 +40,6 @@ ELSEWHERE = (
         "what is kept",
     ),
     ("surveys/report/test_standard_output.py", "noidchecks/surveys/report/choose", "chooses by a word"),
-    ("status/test_text.py", "noidchecks/status/plain", "its slow half"),
     ("lb/test_farm.py", "lb/guard", "a part of a farm"),
     ("lb/config/test_load.py", "lb/config/schema", "a file for each rule is read whole"),
     # What a dialogue asks for is seen by whoever grants it, under each driver.
@@ -50,9 +48,8 @@ ELSEWHERE = (
     ("drivers/test_workers.py", "noidchecks/drivers/fork_server", "it is a process, which workers start"),
     # A server that misbehaves is the test.
     ("ftp/test_probe_wire.py", "noidchecks/ftp/dialogue", "greetings"),
-    ("ftp/test_session_wire.py", "noidchecks/ftp/control", "replies at each step"),
     ("ftp/test_canary_wire.py", "noidchecks/files/canary", "names and bytes are random"),
-    ("ssh/test_sftp_session.py", "noidchecks/ssh/filexfer noidchecks/ssh/frames noidchecks/ssh/delegation", "answers"),
+    ("ssh/test_sftp_session.py", "noidchecks/ssh/filexfer noidchecks/ssh/delegation", "answers"),
     (
         "ssh/paramiko_/test_connection.py",
         "noidchecks/ssh/paramiko_/transport noidchecks/ssh/paramiko_/sockets noidchecks/ssh/paramiko_/worker",
@@ -63,6 +60,14 @@ ELSEWHERE = (
         "noidchecks/ssh/paramiko_/authentication noidchecks/ssh/paramiko_/questions",
         "a server decides what is asked",
     ),
+    (
+        "exporter/test_web_wire.py",
+        "noidchecks/exporter/errors noidchecks/exporter/history noidchecks/exporter/pages noidchecks/exporter/prober",
+        "an HTTP request is answered by all of it",
+    ),
+    ("exporter/test_web_config_wire.py", "noidchecks/exporter/basic_auth", "what the file of users is for"),
+    ("exporter/test_metrics.py", "noidchecks/exporter/telemetry", "the exporter's own metrics"),
+    ("exporter/test_clients_wire.py", "noidchecks/exporter/service", "the daemon behind the clients"),
     # They are run as commands.
     ("test_cli.py", "noidchecks/command_group", "the base of both commands"),
     ("demo/test_demo.py", "noidchecks/demo/*", "the demonstration is one thing"),

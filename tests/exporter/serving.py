@@ -7,10 +7,17 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 from noidchecks.exporter.service import Service, Settings
 
+GREETING = b"220 Ready.\r\n"
 SAMPLE = re.compile(r'([a-z_]+)(\{(?:[^"\\}]|"(?:[^"\\]|\\.)*")*\})? (\S+)')
+
+
+def shown(host: str, port: int) -> str:
+    """Returns host and port as the value of a query."""
+    return quote(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 class Answer:

@@ -10,8 +10,7 @@ import pytest
 
 from noidchecks.exporter import clients, prober, web
 from tests.conftest import NewPeer
-from tests.exporter.serving import Answer, Running, exporter
-from tests.exporter.test_web_wire import GREETING, shown
+from tests.exporter.serving import GREETING, Answer, Running, exporter, shown
 from tests.support.peers import await_text
 
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -2,20 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from noidchecks.exporter.web import TIMEOUT_FIELD
 from tests.conftest import NewPeer
-from tests.exporter.serving import exporter
+from tests.exporter.serving import GREETING, exporter, shown
 from tests.support.peers import await_text
-
-GREETING = b"220 Ready.\r\n"
-
-
-def shown(host: str, port: int) -> str:
-    return quote(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 async def test_a_probe(new_peer: NewPeer) -> None:

@@ -265,7 +265,9 @@ def speak_tls(pem: Path, *answers: bytes) -> Act:
 
 def test_implicit_tls(check: Check, new_peer: NewPeer, certificate: Path) -> None:
     peer = new_peer(speak_tls(certificate, READY))
-    result = check(FtpProbe(peer.host, port=peer.port, tls="implicit", certificate_days=(30, 14), show_phases=True))
+    result = check(
+        FtpProbe(peer.host, port=peer.port, timeout=LONG, tls="implicit", certificate_days=(30, 14), show_phases=True)
+    )
     assert result.ok, result.text
     assert result.text.splitlines()[0].startswith("OK - Certificate 'good.example' will expire on ")
     assert "tls" in result.timings.phases
@@ -276,13 +278,29 @@ def test_implicit_tls(check: Check, new_peer: NewPeer, certificate: Path) -> Non
 def test_explicit_tls(check: Check, new_peer: NewPeer, certificate: Path) -> None:
     peer = new_peer(b"220-a\r\n220 b\r\n", await_text(b"AUTH TLS\r\n"), b"234 go\r\n", speak_tls(certificate))
     verified = check(
-        FtpProbe(peer.host, port=peer.port, tls="explicit", verify=True, ca_file=str(certificate), sni="good.example")
+        FtpProbe(
+            peer.host,
+            port=peer.port,
+            timeout=LONG,
+            tls="explicit",
+            verify=True,
+            ca_file=str(certificate),
+            sni="good.example",
+        )
     )
     assert verified.ok, verified.text
-    strange = check(FtpProbe(peer.host, port=peer.port, tls="explicit", verify=True))
+    strange = check(FtpProbe(peer.host, port=peer.port, timeout=LONG, tls="explicit", verify=True))
     assert strange.text == "FTP CRITICAL - Cannot verify certificate: self-signed certificate"
     name = check(
-        FtpProbe(peer.host, port=peer.port, tls="explicit", verify=True, ca_file=str(certificate), sni="bad.example")
+        FtpProbe(
+            peer.host,
+            port=peer.port,
+            timeout=LONG,
+            tls="explicit",
+            verify=True,
+            ca_file=str(certificate),
+            sni="bad.example",
+        )
     )
     assert name.state == State.CRITICAL
     assert "Hostname mismatch" in name.text
@@ -315,7 +333,7 @@ def test_explicit_tls_refused(ask: Ask, script: list[Step], text: str) -> None:
 
 def test_an_unexpected_greeting_is_not_asked_for_tls(check: Check, new_peer: NewPeer) -> None:
     peer = new_peer(b"421 full\r\n")
-    result = check(FtpProbe(peer.host, port=peer.port, tls="explicit"))
+    result = check(FtpProbe(peer.host, port=peer.port, timeout=LONG, tls="explicit"))
     peer.settle()
     assert result.text == "FTP WARNING - Unexpected response from host/socket: 421 full"
     assert peer.received == [b"QUIT\r\n"]

@@ -133,12 +133,12 @@ def test_silence_at_every_step_is_a_timeout(run: Check, host: str, folder: Path,
 
     files = len(os.listdir("/proc/self/fd"))
     with sftp_server(folder, Conduct(troubles={step: hang}), host) as port:
-        result = late("(transfer)", run, probe(port, host, **ASKED.get(step, {"put": "in"})))
+        # A busy machine may not come to the step before the first deadline.
+        told = "may be left on the server" if step in ("write", "remove") else "(transfer)"
+        result = late(told, run, probe(port, host, **ASKED.get(step, {"put": "in"})))
         over.set()
     assert result.text.startswith("SFTP CRITICAL - Socket timeout after ")
     assert " seconds (transfer)" in result.text
-    if step in ("write", "remove"):
-        assert "may be left on the server" in result.text
     until(lambda: len(os.listdir("/proc/self/fd")) <= files)
 
 
