@@ -31,7 +31,7 @@ BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/benc
 # An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help install demo test lint unit floors both fuzz integration bench docs deb dist clean
+.PHONY: help install demo test lint unit floors both fuzz integration machine bench docs deb dist clean
 .DELETE_ON_ERROR:
 # Two pips at a time would install over each other.
 .NOTPARALLEL:
@@ -45,6 +45,7 @@ help:
 	@echo 'make floors       the same with the oldest libraries, under Python 3.13 where there is one'
 	@echo 'make fuzz         mutated input for all that reads what a peer says, a minute for each target'
 	@echo 'make integration  the tests against real servers, as root on Debian'
+	@echo 'make machine      the farms on Debian 12 and 13 with their own kernels, and PXE clients, in qemu: an hour'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
 	@echo 'make docs         option tables of docs/, executables and commands of nagios/, manual pages, completion'
 	@echo 'make deb          the packages for Debian 12 and 13, in chroots, as root on Debian'
@@ -96,6 +97,12 @@ fuzz: $(VENV)/installed-demo $(VENV)/installed-tools
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
 	integration/parallel $(BIN)/python integration
+
+# RELEASES is for some of the releases, as in RELEASES=12.
+machine: $(VENV)/installed-demo $(VENV)/installed-tools
+	@integration/prepare --machine
+	$(BIN)/python -P -m integration.machine $(RELEASES)
+	integration/run $(PYTEST) integration/pxe/boots.py
 
 bench: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare

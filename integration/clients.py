@@ -178,16 +178,26 @@ def classic_ftp(client: Namespace, target: Target, errand: Errand, *, timeout: f
 
 
 def sftp(
-    client: Namespace, target: Target, errand: Errand, *, key: Path, known_hosts: Path, timeout: float = PATIENCE
+    client: Namespace,
+    target: Target,
+    errand: Errand,
+    *,
+    key: Path,
+    known_hosts: Path,
+    greeted: int = 5,
+    timeout: float = PATIENCE,
 ) -> Visit:
-    """Runs sftp as root with a key; the host key is taken in on the first visit and must stay the same."""
+    """Runs sftp as root with a key; the host key is taken in on the first visit and must stay the same.
+
+    `greeted` is in how many seconds the server's greeting must have come.
+    """
     folder = _folder()
     lines = ["ls -l"] if errand.listing else []
     lines += [f"get {name} {folder}/{Path(name).name}" for name in errand.get]
     lines += [f"put {path} {name}" for name, path in errand.put.items()]
     options = {
         "BatchMode": "yes",
-        "ConnectTimeout": "5",
+        "ConnectTimeout": str(greeted),
         "IdentityFile": key,
         "IdentitiesOnly": "yes",
         "StrictHostKeyChecking": "accept-new",

@@ -95,6 +95,7 @@ class Lab:
     """Builds everything on entry and removes it on exit; needs root and the namespaces of integration/run.
 
     `ftp` and `tftp` name the server program of each backend; no `ftp`, `tftp` or `ssh` leaves those servers out.
+    `balancer` is a namespace that the lab does not end, in the place of one of its own.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class Lab:
         ftp: Sequence[str] = ("vsftpd", "proftpd", "pure-ftpd"),
         tftp: Sequence[str] = ("tftpd-hpa", "atftpd", "tftpd-hpa"),
         ssh: bool = True,
+        balancer: Namespace | None = None,
     ) -> None:
+        self._balancer = balancer
         self._programs = (ftp, tftp, ssh)
         self._mode: ReturnRoute = "snat"
         self._exit = ExitStack()
@@ -148,7 +151,7 @@ class Lab:
 
     def _make_networks(self, built: ExitStack) -> None:
         self.client = self._make(built, Namespace("client"))
-        self.balancer = self._make(built, Namespace("balancer"))
+        self.balancer = self._balancer or self._make(built, Namespace("balancer"))
         self.backends = [
             self._make(built, Backend(Link(number), self._subfolder(f"b{number}"))) for number in range(1, BACKENDS + 1)
         ]

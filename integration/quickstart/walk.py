@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from integration.lab.namespace import Namespace
@@ -23,15 +23,19 @@ PATIENCE = 600.0
 SECTION = "## Quickstart"
 EXAMPLE = Path("/opt/noidchecks/share/noidchecks/examples/farms.toml")
 
+SYSTEMCTL = f'#!/bin/sh\nexec "{sys.executable}" -P -m integration.quickstart.systemctl "$@"\n'
+"""The program that takes the place of systemctl on a host without systemd."""
+
 _STAND_INS = {
     "apt-get": """\
+#!/bin/sh
 case $1 in update) exit 0 ;; install) shift ;; *) exit 1 ;; esac
 for package; do
     [ "$package" = python3-venv ] || dpkg-query -W "$package" || exit 1
 done
 """,
-    "python3": PYTHON3,
-    "systemctl": f'exec "{sys.executable}" -P -m integration.quickstart.systemctl "$@"\n',
+    "python3": f"#!/bin/sh\n{PYTHON3}",
+    "systemctl": SYSTEMCTL,
 }
 # Its exit code is 1 when there is something to change, which the page says.
 _EXIT_CODES = {"noidlb diff": 1}
@@ -55,7 +59,7 @@ def walk(page: Path, folder: Path) -> None:
     stand_ins = folder / "stand-ins"
     stand_ins.mkdir()
     for name, text in _STAND_INS.items():
-        (stand_ins / name).write_text(f"#!/bin/sh\n{text}")
+        (stand_ins / name).write_text(text)
         (stand_ins / name).chmod(0o755)
     environment = {
         "PATH": f"{stand_ins}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -63,17 +67,33 @@ def walk(page: Path, folder: Path) -> None:
         "HOME": "/root",
         "LANG": "C.UTF-8",
     }
-    hosts = _network()
+    hosts = network(Namespace("balancer"))
     for block in section_of(page):
         print(f"{page.name}:{block.line}", flush=True)
-        if block.language == "toml":
-            if "\n".join((*block.lines, "")) != EXAMPLE.read_text():
-                sys.exit("the page shows another example than the one that is installed")
-        elif block.language == "sh":
-            for name in _HOSTS.get(block.lines[0], ("balancer",)):
-                _run(hosts[name], block, environment)
+        try:
+            follow(block, hosts, lambda host: environment)
+        except RuntimeError as error:
+            sys.exit(str(error))
     for host in hosts.values():
         host.close()
+
+
+def follow(
+    block: Block,
+    hosts: Mapping[str, Namespace],
+    environment_of: Callable[[Namespace], Mapping[str, str]],
+    patience: float = PATIENCE,
+) -> None:
+    """Does what a block of the page says, on the hosts that it names; RuntimeError when something else is shown.
+
+    `patience` is how many seconds its commands may take, and what they show may be waited for.
+    """
+    if block.language == "toml":
+        if "\n".join((*block.lines, "")) != EXAMPLE.read_text():
+            raise RuntimeError("the page shows another example than the one that is installed")
+    elif block.language == "sh":
+        for name in _HOSTS.get(block.lines[0], ("balancer",)):
+            _run(hosts[name], block, environment_of(hosts[name]), patience)
 
 
 def section_of(page: Path) -> Iterator[Block]:
@@ -84,8 +104,9 @@ def section_of(page: Path) -> Iterator[Block]:
     return (block for block in blocks_of(page) if begin < block.line < end)
 
 
-def _network() -> dict[str, Namespace]:
-    hosts = {name: Namespace(name) for name in ("balancer", "client", "b1", "b2")}
+def network(balancer: Namespace) -> dict[str, Namespace]:
+    """Makes the page's other hosts, and wires them with the balancer as the page draws it."""
+    hosts = {"balancer": balancer, **{name: Namespace(name) for name in ("client", "b1", "b2")}}
     for host in hosts.values():
         host.ip("link set lo up")
     hosts["balancer"].ip(
@@ -103,16 +124,15 @@ def _network() -> dict[str, Namespace]:
     return hosts
 
 
-def _run(host: Namespace, block: Block, environment: dict[str, str]) -> None:
+def _run(host: Namespace, block: Block, environment: Mapping[str, str], patience: float) -> None:
     text = "\n".join(block.lines)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while True:
-        done = host.run(("/bin/sh", "-eu", "-c", text), check=False, timeout=PATIENCE, env=environment)
+        done = host.run(("/bin/sh", "-eu", "-c", text), check=False, timeout=patience, env=environment)
         if done.returncode == _EXIT_CODES.get(text, 0) and _is_shown(done.stdout, block.output):
             return
         if block.output is None or time.monotonic() > end:
-            print(f"on {host.name}, exit code {done.returncode}:\n{done.stdout}{done.stderr}", flush=True)
-            sys.exit(1)
+            raise RuntimeError(f"on {host.name}, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
         time.sleep(0.5)
 
 

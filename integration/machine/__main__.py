@@ -1,0 +1,56 @@
+"""Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from integration.machine.boot import BootError, reports
+from integration.machine.image import RELEASES, Image, image
+from integration.machine.payload import pack
+
+# Seconds between two reports: a step that installs takes minutes on a busy machine.
+_PATIENCE = 1200.0
+
+
+def main(releases: list[str]) -> int:
+    """Returns the exit code."""
+    failed = 0
+    for release in releases or list(RELEASES):
+        begin = time.monotonic()
+        print(f"== Debian {release}: the image", flush=True)
+        found = image(release)
+        print(f"{time.monotonic() - begin:.0f} s, {found.disk.stat().st_blocks * 512 / 1e6:.0f} MB", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            payload = Path(folder, "payload.tar")
+            pack(found.python, payload)
+            begin = time.monotonic()
+            failed += _run(found, payload)
+            print(f"== Debian {release}: {time.monotonic() - begin:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+def _run(found: Image, payload: Path) -> int:
+    begin = time.monotonic()
+    failed, ended = 0, False
+    try:
+        for report in reports(found, payload, _PATIENCE):
+            ended = ended or report["name"] == "end"
+            good = report.get("failed") is None
+            failed += not good
+            mark = "ok  " if good else "FAIL"
+            print(f"{time.monotonic() - begin:7.1f}  {mark} {report['name']}  {report.get('said', '')}", flush=True)
+            if not good:
+                print(report["failed"], flush=True)
+    except BootError as error:
+        print(f"FAIL {error}")
+        return 1
+    if not ended:
+        print("FAIL the machine switched itself off before its programs had said all")
+    return failed + (not ended)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

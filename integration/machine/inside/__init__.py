@@ -1,0 +1,1 @@
+"""The programs that run in the machine, as root under its systemd."""
