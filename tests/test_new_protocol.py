@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # The name in the list.
 BEFORE = "PLUGINS = {\n"
 NAME = '    "check_toy": "noidchecks.toy.options",\n'
-IGNORED = shutil.ignore_patterns("__pycache__")
+IGNORED = shutil.ignore_patterns("__pycache__", ".cache")
 
 
 class Installation:

@@ -80,7 +80,7 @@ def storm(
     *,
     port: int = 69,
     name: str = "small",
-    patience: float = 10.0,
+    patience: float = 60.0,
     meanwhile: Sequence[tuple[float, Callable[[], None]]] = (),
 ) -> list[Reader]:
     """Lets many clients read a file at once, with the options blksize and tsize; returns them in their final state.

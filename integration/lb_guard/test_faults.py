@@ -184,11 +184,11 @@ def test_flapping_below_the_thresholds_changes_nothing(lab: Lab, guard: Start, t
     """One failure at a time: the check between two of them is well."""
     plugin, begun, failed, runs = (tmp_path / name for name in ("check_every_second", "begun", "failed", "runs"))
     plugin.write_text(
-        f"#!/bin/sh\n[ $1 = {lab.backends[1].address(4)} ] && [ -e {begun} ] || exit 0\necho >>{runs}\n"
-        f"mkdir {failed} 2>/dev/null && exit 2\nrmdir {failed}\n"
+        f"#!/bin/sh\n[ $1 = {lab.backends[1].address(4)} ] && [ -e {begun} ] || {{ echo OK; exit 0; }}\n"
+        f"echo >>{runs}\nmkdir {failed} 2>/dev/null && {{ echo CRITICAL; exit 2; }}\nrmdir {failed}\necho OK\n"
     )
     plugin.chmod(0o755)
-    guarding = guard(guarded(lab, "sftp", command=f"{plugin} HOST", settings={"timeout": "60s"}))
+    guarding = guard(guarded(lab, "sftp", command=f"{plugin} HOST", settings={"timeout": "60s", "fall": 4}))
     guarding.wait_all("up", *BACKENDS)
     begun.touch()
     until(lambda: runs.exists() and len(runs.read_text()) > 30)
