@@ -85,11 +85,11 @@ def test_what_serves_goes_on_serving_while_a_new_command_takes_its_time(lab: Lab
 
 
 def test_a_guardian_that_was_stopped_for_a_while_judges_nobody_by_that(lab: Lab, guard: Start) -> None:
-    guarding = guard(guarded(lab, "ftp", settings={"fall": 1, "timeout": "1s"}))
+    guarding = guard(guarded(lab, "ftp", settings={"fall": 1, "timeout": "4s"}))
     guarding.wait_all("up", *BACKENDS)
     for _ in range(3):
         guarding.send(signal.SIGSTOP)
-        time.sleep(2.5)
+        time.sleep(5)
         guarding.send(signal.SIGCONT)
         time.sleep(1)
     guarding.wait("paused")
@@ -99,12 +99,13 @@ def test_a_guardian_that_was_stopped_for_a_while_judges_nobody_by_that(lab: Lab,
 
 
 def test_a_full_table_of_connections_takes_nobody_out_but_who_refuses(lab: Lab, guard: Start) -> None:
-    guarding = guard(guarded(lab, "ftp", settings={"timeout": "1s", "cut-connections": True}))
+    guarding = guard(guarded(lab, "ftp", settings={"timeout": "5s", "cut-connections": True}))
     guarding.wait_all("up", *BACKENDS)
     with full_table(lab):
         assert "nf_conntrack_max" in guarding.wait("conntrack-full").reason
         guarding.wait_all("keep", *BACKENDS)
-        time.sleep(3)
+        # Long enough for the second probe of each to end, which would be the one that counts.
+        time.sleep(8)
         assert not [event for event in guarding.events if event.kind == "down"]
     until(lambda: serves(lab), 20)
     with fault(lab.backends[1], BLACKHOLE):
