@@ -109,7 +109,7 @@ def prove_after_boot(report: Report, lab: Lab) -> None:
     """Waits for the guardian that systemd starts at boot, and looks for what was remembered."""
     lab.mode = "dnat"
     with report.step("the farms are back after the boot, and the drained backend is drained") as say:
-        until(lambda: shown(UNIT, "ActiveState") == "active", "active")
+        until(_is_active, "active")
         until(lambda: states().get(_DRAINED) == "drain", "drained")
         _all_up(say, but=_DRAINED)
     with report.step("modules of the helpers are loaded at boot"):
@@ -142,13 +142,15 @@ def _helpers() -> None:
 
 def _dies(number: signal.Signals) -> None:
     """Sends a signal to the guardian, and waits for the next one."""
-    before = int(shown(UNIT, "MainPID"))
-    os.kill(before, number)
+    # Process 0 would be all of this program's own.
+    until(_is_active, "active")
+    before = shown(UNIT, "MainPID")
+    os.kill(int(before), number)
+    until(lambda: _is_active() and shown(UNIT, "MainPID") != before, "started again")
 
-    def holds() -> bool:
-        return shown(UNIT, "MainPID") not in ("0", str(before)) and shown(UNIT, "ActiveState") == "active"
 
-    until(holds, "started again")
+def _is_active() -> bool:
+    return shown(UNIT, "ActiveState") == "active" and shown(UNIT, "MainPID") != "0"
 
 
 def _exposure(unit: str) -> str:
