@@ -137,7 +137,7 @@ def test_prometheus_scrapes_it(exporter: Exporter, vsftpd: Server, new_folder: C
     jobs = {"ftp": probing(own, "data", (alive, dead, foreign)), "exporter": plain(own)}
     with Prometheus(new_folder(), jobs) as prometheus:
         exporter.daemon.wait_until(lambda: prometheus.values("probe_success") == {alive: 1, dead: 0}, "both results")
-        assert prometheus.values('up{job="ftp"}')[foreign] == 0
+        exporter.daemon.wait_until(lambda: prometheus.values('up{job="ftp"}').get(foreign) == 0, "the third one")
         seconds = prometheus.values('noidchecks_phase_seconds{phase="data"}')
         assert seconds[alive] > 0
         assert seconds[dead] == 0
