@@ -18,7 +18,10 @@ NEWER = $(firstword $(shell for python in python3.13 "$$(pyenv prefix 3.13 2>/de
 # Without those that need the tools of lint, which are the same in both.
 # Most unit tests wait for something: more processes than cores pay.
 PARALLEL := -n 4 --dist loadfile
-FLOORS_PYTEST = $(FLOORS)/bin/python -P -m pytest -p no:cacheprovider $(SLOWEST) $(PARALLEL) --ignore=tests/docs/test_types.py tests
+# What fails beside the others has the last word alone.
+TWICE := ALONE='--dist no -n 0' tests/support/twice .pytest_cache
+UNIT = $(TWICE)/unit $(PYTEST) $(PARALLEL) tests
+FLOORS_UNIT = $(TWICE)/floors $(FLOORS)/bin/python -P -m pytest $(SLOWEST) $(PARALLEL) --ignore=tests/docs/test_types.py tests
 
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
@@ -77,16 +80,16 @@ lint: $(VENV)/installed-demo $(VENV)/installed-tools
 unit floors both: export PYTHONSAFEPATH := 1
 
 unit: $(VENV)/installed-demo $(VENV)/installed-tools
-	$(PYTEST) $(PARALLEL) tests
+	$(UNIT)
 
 floors: $(FLOORS)/installed
-	$(FLOORS_PYTEST)
+	$(FLOORS_UNIT)
 
 # At the same time, because most tests wait for something; what the second says is printed when both are over.
 both: $(VENV)/installed-demo $(VENV)/installed-tools $(FLOORS)/installed
 	@said=$$(mktemp); trap 'rm -f "$$said"; kill $$other 2>/dev/null' EXIT; trap 'exit 1' HUP INT TERM; \
-	$(FLOORS_PYTEST) >"$$said" 2>&1 & other=$$!; \
-	$(PYTEST) $(PARALLEL) tests; first=$$?; wait $$other; second=$$?; other=; \
+	$(FLOORS_UNIT) >"$$said" 2>&1 & other=$$!; \
+	$(UNIT); first=$$?; wait $$other; second=$$?; other=; \
 	echo "== in $(FLOORS): $$($(FLOORS)/bin/python --version)"; cat "$$said"; exit $$((first | second))
 
 # SECONDS is for each target, TARGETS some of those in tests/fuzz/targets.py.
@@ -96,7 +99,7 @@ fuzz: $(VENV)/installed-demo $(VENV)/installed-tools
 
 integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
-	integration/parallel $(BIN)/python integration
+	tests/support/twice .pytest_cache/integration integration/parallel $(BIN)/python integration
 
 # RELEASES is for some of the releases, as in RELEASES=12.
 machine: $(VENV)/installed-demo $(VENV)/installed-tools
