@@ -61,7 +61,7 @@ def prove(report: Report, lab: Lab) -> None:
     with report.step("reload takes another file") as say:
         _FILE.write_text(farms(lab, weight=3))
         run("systemctl", "reload", UNIT)
-        until(lambda: "75 %" in run("noidlb", "status"), "another share")
+        until(lambda: "60 %" in run("noidlb", "status"), "another share")
         _all_up(say)
     with report.step("kill -9: it starts again, and clients see nothing of it") as say, _asking(lab, say):
         _dies(signal.SIGKILL)
