@@ -18,6 +18,7 @@ from integration.lab.faults import BLACKHOLE, FORBID, REFUSE, fault, slow
 from integration.lab.names import Asked, ask, ask_udp, name_servers
 from integration.lab.namespace import Namespace
 from integration.lab.servers import Place
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.root
 
@@ -150,8 +151,13 @@ def test_tftp_servers(lab: Lab) -> None:
         assert visit.code == 0, visit.output
         assert visit.backend == backend.name
         uploaded = backend.files / "upload/new"
-        assert sha256(uploaded) == visit.sha256["small"]
+        wait_for_content(uploaded, visit.sha256["small"])
         uploaded.unlink()
+
+
+def wait_for_content(path: Path, checksum: str) -> None:
+    """Waits until a file is what it should be: a TFTP server acknowledges the last block before it has written it."""
+    until(lambda: sha256(path) == checksum, 60)
 
 
 def test_ssh_servers_share_a_host_key(lab: Lab, version: int, tmp_path: Path) -> None:
