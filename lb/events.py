@@ -117,7 +117,7 @@ def from_dict(found: Mapping[str, object]) -> Event:
     values = {key: value for key, value in found.items() if key in known}
     lines = values.get("transcript")
     values["transcript"] = tuple(map(str, lines)) if isinstance(lines, list) else ()
-    return Event(**{"time": 0.0, "kind": "?", **values})  # type: ignore[arg-type]
+    return Event(**{"time": 0.0, "kind": "?", **values})  # type: ignore[arg-type]  # fields of an unknown version, as JSON has them
 
 
 def to_text(event: Event) -> str:

@@ -123,3 +123,17 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
 
     monkeypatch.setattr(resolver, "_addresses", addresses)
     return known  # type: ignore[return-value]  # a plain value is a fixture too
+
+
+@pytest.fixture
+def full_queue(host: str) -> Iterator[int]:
+    """A port that neither takes nor refuses connections."""
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket(full.family) for _ in range(4)]
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex((host, port))
+        yield port
+        for client in waiting:
+            client.close()

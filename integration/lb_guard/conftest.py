@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -39,12 +40,5 @@ def names(lab: Lab) -> Iterator[int]:
 @pytest.fixture
 def guard(lab: Lab) -> Iterator[Callable[[str], Guarding]]:
     """Starts guardians, and ends them after the test."""
-    started: list[Guarding] = []
-
-    def start(farms: str) -> Guarding:
-        started.append(Guarding(lab, farms))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
+    with ExitStack() as started:
+        yield lambda farms: started.enter_context(Guarding(lab, farms))

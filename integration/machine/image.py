@@ -59,14 +59,14 @@ WantedBy=multi-user.target
 """
 _INIT = """\
 #!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /root
+/bin/busybox mkdir -p /proc /sys /dev /disk
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sys /sys
 /bin/busybox mount -t devtmpfs dev /dev
 for module in /modules/*; do /bin/busybox insmod $module; done
-until /bin/busybox mount -t ext4 -o ro /dev/vda /root; do /bin/busybox sleep 1; done
-for folder in proc sys dev; do /bin/busybox mount --move /$folder /root/$folder; done
-exec /bin/busybox switch_root /root /sbin/init
+until /bin/busybox mount -t ext4 -o ro /dev/vda /disk; do /bin/busybox sleep 1; done
+for folder in proc sys dev; do /bin/busybox mount --move /$folder /disk/$folder; done
+exec /bin/busybox switch_root /disk /sbin/init
 """
 
 

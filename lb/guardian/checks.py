@@ -68,9 +68,8 @@ class Check:
             else:
                 own = probe.timeout
                 limit = min(own, self.timeout) if own > 0 else self.timeout
-                # The plugins' probes are Values, which the protocol Probe does not say.
-                self._probe = probe if own == limit else probe.replace(timeout=limit)  # type: ignore[attr-defined]
-        return self._probe or self._refusal  # type: ignore[return-value]
+                self._probe = probe if own == limit else probe.replace(timeout=limit)  # type: ignore[attr-defined]  # a Value
+        return self._probe or self._refusal  # type: ignore[return-value]  # one of the two has been set
 
     def _unknown(self, text: str) -> Result:
         # A LocalError, so that a wrong command line takes no backend out.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-
 import pytest
 
 from noidchecks import NotConnected
@@ -56,20 +53,6 @@ def test_a_listener_has_something_when_somebody_connects(check: Check, new_peer:
         return told
 
     assert found(check(TalkProbe(dialogue))) == [True, True, True]
-
-
-@pytest.fixture
-def full_queue(host: str) -> Iterator[int]:
-    """A port that neither takes nor refuses connections."""
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=0) as full:
-        port = full.getsockname()[1]
-        waiting = [socket.socket(full.family) for _ in range(4)]
-        for client in waiting:
-            client.setblocking(False)
-            client.connect_ex((host, port))
-        yield port
-        for client in waiting:
-            client.close()
 
 
 def test_a_connection_may_be_given_up_before_the_deadline(

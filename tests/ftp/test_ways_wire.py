@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,20 +19,6 @@ pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 REFUSALS = [425, 451, 500, 502, 504, 522, 530, 550, 552, 202, 227]
 HELLO = File("hello.txt", sha256=DIGEST)
 ALONE = "over IPv6 there is no PASV to try instead"
-
-
-@pytest.fixture
-def unanswered(host: str) -> Iterator[int]:
-    """A port whose queue is full: it neither takes nor refuses connections."""
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=0) as full:
-        port = full.getsockname()[1]
-        waiting = [socket.socket(full.family) for _ in range(4)]
-        for client in waiting:
-            client.setblocking(False)
-            client.connect_ex((host, port))
-        yield port
-        for client in waiting:
-            client.close()
 
 
 def dead(host: str) -> bytes:
@@ -80,23 +64,23 @@ def test_an_epsv_port_that_is_none_is_followed_by_pasv(
 
 
 def test_a_port_that_does_not_answer_leaves_time_for_pasv(
-    ask: Ask, new_server: NewServer, host: str, unanswered: int, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, new_server: NewServer, host: str, full_queue: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("noidchecks.ftp.data._SHARE", 0.3 / LONG)
-    server = new_server(EPSV=f"229 ok (|||{unanswered}|)\r\n".encode())
+    server = new_server(EPSV=f"229 ok (|||{full_queue}|)\r\n".encode())
     if ":" in host:
         result = with_time_enough(
             lambda timeout: ask(server, get=HELLO, timeout=timeout), lambda result: "EPSV" in result.text
         )
         assert "Socket timeout after " in result.text
-        assert f"EPSV {host} port {unanswered}" in result.text
+        assert f"EPSV {host} port {full_queue}" in result.text
         return
     result = ask(server, get=HELLO)
     assert result.ok, result.text
     assert "data PASV" in result.text
     data = result.facts["data"]
     assert isinstance(data, dict)
-    assert data["EPSV"].endswith(f"port {unanswered}: no answer within 0.3 seconds")
+    assert data["EPSV"].endswith(f"port {full_queue}: no answer within 0.3 seconds")
 
 
 def test_all_ways_that_fail_are_named(ask: Ask, new_server: NewServer, host: str) -> None:

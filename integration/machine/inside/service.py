@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from integration.lb.farms import Value, farm
 from integration.machine.inside import transfers
 from integration.machine.inside.report import Report
 from integration.machine.inside.system import Say, run, shown, states, until
+from integration.repeating import repeating
 
 UNIT = "noidlb-guard"
 _FILE = Path("/etc/noidlb/farms.toml")
@@ -171,19 +171,8 @@ def _ask(lab: Lab) -> str:
 def _asking(lab: Lab, say: Say, *, refused: bool = False) -> Iterator[None]:
     """Lets clients come all the time; RuntimeError if one found nothing, unless that may be."""
     answers: Counter[str] = Counter()
-    over = threading.Event()
-
-    def ask() -> None:
-        while not over.is_set():
-            answers[_ask(lab)] += 1
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
+    with repeating(lambda: answers.update((_ask(lab),))):
         yield
-    finally:
-        over.set()
-        thread.join()
     say(f"{answers.total()} clients, {answers['']} without an answer")
     if answers[""] and not refused:
         raise RuntimeError(f"clients got no answer: {dict(answers)}")
