@@ -47,7 +47,7 @@ help:
 	@echo 'make unit         the tests that need no root'
 	@echo 'make floors       the same with the oldest libraries, under Python 3.13 where there is one'
 	@echo 'make fuzz         mutated input for all that reads what a peer says, a minute for each target'
-	@echo 'make integration  the tests against real servers, as root on Debian'
+	@echo 'make integration  the tests against real servers, as root on Debian 12'
 	@echo 'make machine      the farms on Debian 12 and 13 with their own kernels, and PXE clients, in qemu: an hour'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
 	@echo 'make docs         option tables of docs/, executables and commands of nagios/, manual pages, completion'
@@ -64,10 +64,10 @@ demo: $(VENV)/installed-demo
 	@$(BIN)/python -P -m integration.demo
 
 test: lint both
-	@if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+	@if [ "$$(id -u)" -eq 0 ] && grep -qs '^VERSION_CODENAME=bookworm$$' /etc/os-release; then \
 		$(MAKE) --no-print-directory integration; \
 	else \
-		echo 'Left out: the integration tests, which need root on a Debian machine: run "make integration" there.'; \
+		echo 'Left out: the integration tests, which need root on a machine with Debian 12: run "make integration" there.'; \
 	fi
 
 # With everything installed, because the types of what we use count too.

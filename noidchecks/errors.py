@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from .status.state import State
 
 TYPE_CHECKING = False
@@ -12,12 +14,17 @@ if TYPE_CHECKING:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Takes the tracebacks off an error and off those that it comes from, and so lets go of what their frames hold."""
+    """Takes the tracebacks off an error and off those that it comes from, and so lets go of what their frames hold.
+
+    What the caller is handling stays as it is, though Python makes it the context of all that is raised meanwhile.
+    """
+    handled = sys.exception()
     pending = [error]
     while pending:
         one = pending.pop()
         one.__traceback__ = None
-        pending += [origin for origin in (one.__cause__, one.__context__) if origin and origin.__traceback__]
+        origins = (one.__cause__, one.__context__)
+        pending += [origin for origin in origins if origin and origin is not handled and origin.__traceback__]
 
 
 # What the C plugins say when a TLS handshake fails; the reason stands behind it, in parentheses.

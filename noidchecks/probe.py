@@ -70,12 +70,13 @@ def finish_or_unknown(probe: Probe, session: Session) -> Result:
     """Returns the result of a session that has ended, UNKNOWN when it is the probe that is defective."""
     try:
         return _conclude(probe, session)
-    except Exception as defect:
+    except Exception as error:
         # One defective probe must not take the results of all others with it.
-        forget_frames(defect)
-        text = f"{_name(probe)} UNKNOWN - internal error: {type(defect).__name__}: {printable(str(defect))}"
-        # No peer is to blame for it.
-        return Result(State.UNKNOWN, text, failure=LocalError(text))
+        defect = error
+    forget_frames(defect)
+    text = f"{_name(probe)} UNKNOWN - internal error: {type(defect).__name__}: {printable(str(defect))}"
+    # No peer is to blame for it.
+    return Result(State.UNKNOWN, text, failure=LocalError(text))
 
 
 def _failed(probe: Probe, failure: ProbeError, session: Session) -> Result:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).parents[1]
 TESTS = sorted(
     path
@@ -65,7 +67,6 @@ ELSEWHERE = (
         "noidchecks/exporter/errors noidchecks/exporter/history noidchecks/exporter/pages noidchecks/exporter/prober",
         "an HTTP request is answered by all of it",
     ),
-    ("exporter/test_web_config_wire.py", "noidchecks/exporter/basic_auth", "what the file of users is for"),
     ("exporter/test_metrics.py", "noidchecks/exporter/telemetry", "the exporter's own metrics"),
     ("exporter/test_clients_wire.py", "noidchecks/exporter/service", "the daemon behind the clients"),
     # They are run as commands.
@@ -156,20 +157,36 @@ def test_the_name_of_a_test_says_what_it_tests() -> None:
         assert path in mirrors or known, f"{'/'.join(place)} mirrors no module: call it test_<module>_<topic>.py"
 
 
-def imported_by(path: Path) -> set[str]:
-    """Returns the dotted names that a file imports, wherever in it."""
+def imported_tests(path: Path, text: str) -> set[str]:
+    """Returns the names of the modules of tests that a file imports, wherever in its text."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            found |= {word for alias in node.names for word in alias.name.split(".")}
+        elif isinstance(node, ast.ImportFrom):
+            words = node.module.split(".") if node.module else []
+            found |= set(words)
+            folder = path.parents[node.level - 1] if node.level else CHECKOUT
+            # What is imported from a package may be a module, from a module it is none.
+            found |= {alias.name for alias in node.names if folder.joinpath(*words, f"{alias.name}.py").exists()}
+    return {name for name in found if name.startswith("test_")}
 
 
 def test_no_test_imports_a_test() -> None:
     """What two tests need stands in tests/support, or beside the tests of integration/."""
     for path in TESTS:
-        for name in imported_by(path):
-            is_test = any(word.startswith("test_") for word in name.split(".")[:-1])
-            assert not is_test, f"{path.relative_to(CHECKOUT)} imports {name}"
+        assert not imported_tests(path, path.read_text(encoding="utf-8")), path.relative_to(CHECKOUT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from tests.test_layers import LAYERS",
+        "from tests import test_layers",
+        "import tests.test_layers",
+        "from . import test_layers",
+        "from .test_layers import LAYERS",
+    ],
+)
+def test_an_import_of_a_test_is_found(text: str) -> None:
+    assert imported_tests(Path(__file__), text) == {"test_layers"}

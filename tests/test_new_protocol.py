@@ -114,8 +114,11 @@ def test_it_stands_in_the_definitions(house: Installation) -> None:
     assert "command_line  $USER5$/check_toy -H '$HOSTADDRESS$' $ARG1$\n" in (folder / "commands.cfg").read_text()
     page = (house.tree / "docs" / "check_toy.md").read_text()
     assert "| `--name` | `NAME` |" in page
-    assert "name" in (house.share / "man" / "man1" / "check_toy.1").read_text()
-    assert "--name" in (house.share / "bash-completion" / "completions" / "check_toy").read_text()
+    assert r"\-\-name" in (house.share / "man" / "man1" / "check_toy.1").read_text()
+    # Between other options: a comment has --name=value.
+    assert " --name " in (house.share / "bash-completion" / "completions" / "check_toy").read_text()
+    assert "--name" in (house.share / "zsh" / "site-functions" / "_check_toy").read_text()
+    assert "-l name " in (house.share / "fish" / "vendor_completions.d" / "check_toy.fish").read_text()
 
 
 def test_it_is_linked_for_a_monitoring_server(house: Installation, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -163,3 +164,31 @@ def test_the_plain_functions_are_what_the_fixtures_run() -> None:
         yield Phase("never")
 
     assert check(TalkProbe(dialogue)).facts["found"] == 1
+
+
+def test_a_check_within_a_handler_leaves_the_exception_that_is_handled_as_it_is(check: Check) -> None:
+    def dialogue() -> Dialogue[None]:
+        yield Phase("greeting")
+        raise PeerError("no", expected="220", received=b"x")
+
+    def broken() -> Dialogue[None]:
+        yield Phase("greeting")
+        raise KeyError("x")
+
+    def handle(failing: Callable[[], Dialogue[None]]) -> None:
+        try:
+            raise_for_the_caller()
+        except ValueError:
+            # A defective probe is the caller's mistake, and raises.
+            with contextlib.suppress(KeyError):
+                check(TalkProbe(failing))
+            raise
+
+    for failing in (dialogue, broken):
+        with pytest.raises(ValueError, match="of the caller") as raised:
+            handle(failing)
+        assert [frame.name for frame in raised.traceback][-1] == "raise_for_the_caller"
+
+
+def raise_for_the_caller() -> None:
+    raise ValueError("of the caller")

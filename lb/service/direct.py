@@ -106,10 +106,15 @@ def carry_out(change: Plan, folder: StateFolder, configuration: Configuration, o
         if not change.batches:
             tell("nothing to change")
     if operation.cut:
-        ended += 0 if is_applied else operation.cut_flows()
         is_removed = operation.verb == "stop" and operation.farm is None
-        if is_removed:
-            kernel.remove()
+        try:
+            ended += 0 if is_applied else operation.cut_flows()
+            if is_removed:
+                kernel.remove()
+        except KernelError:
+            if trouble:
+                warn((trouble,))
+            raise
         tell(f"ended {number(ended, 'flow')}")
         if is_removed:
             tell("the table is removed")

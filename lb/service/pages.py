@@ -95,15 +95,15 @@ class Pages:
         return await page.get()
 
     async def _render(self, chosen: PageQuery) -> Document:
-        view = PageView(
-            snapshot=await self._look.get(),
-            history=self._history,
-            now=time.time(),
-            events=self._events.recent(limit=EVENTS),
-            troubles=self._troubles(),
-        )
         # One at a time, then a rest as long as the work: readers take half a core at most.
         async with self._one_at_a_time:
+            view = PageView(
+                snapshot=await self._look.get(),
+                history=self._history,
+                now=time.time(),
+                events=self._events.recent(limit=EVENTS),
+                troubles=self._troubles(),
+            )
             began = time.thread_time()
             pieces = await paced(piece.encode() for piece in render(view, chosen))
             await asyncio.sleep(time.thread_time() - began)

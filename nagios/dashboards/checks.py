@@ -15,7 +15,7 @@ _PANELS = (
     number("Services", f"count(noidchecks_state{{{_CHECK}}})", "Checked by an exporter or a survey.", bad=False),
     number(
         "Days of the first certificate",
-        f"min((probe_ssl_earliest_cert_expiry{{{_CHECK}}} - time()) / 86400)",
+        f"min((probe_ssl_earliest_cert_expiry{{{_CHECK}}} - time()) / 86400 {_OURS})",
         "Until the first certificate of any server ends.",
         unit="d",
         bad=False,

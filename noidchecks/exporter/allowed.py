@@ -8,6 +8,7 @@ itself and at no other time (admission.py).
 from __future__ import annotations
 
 import re
+from fnmatch import translate
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from ..status.text import printable
@@ -41,7 +42,8 @@ class AllowList(Value):
             if network is not None:
                 networks.append(network)
             elif _PATTERN.fullmatch(entry) and not _NUMBERS.fullmatch(entry.replace("*", "")) and entry.strip("."):
-                names.append(re.escape(entry.lower().rstrip(".")).replace(r"\*", ".*"))
+                # Its groups are atomic: the time that a name of a client takes grows with its length alone.
+                names.append(translate(entry.lower().rstrip(".")))
             else:
                 raise ConfigurationError(
                     f"allow: {printable(repr(entry), 80)} is no network such as 10.0.0.0/8, no address and no "
@@ -69,9 +71,13 @@ class AllowList(Value):
 def _network(entry: str) -> IPv4Network | IPv6Network | None:
     """Returns the network that an entry is, None for one that is none; ConfigurationError for a wrong one."""
     try:
-        return ip_network(entry)
+        network = ip_network(entry)
     except (AddressValueError, ValueError):
         pass
+    else:
+        if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped and network.prefixlen >= 96:
+            raise ConfigurationError(f"allow: {printable(entry)} stands for IPv4 addresses: write them as such")
+        return network
     try:
         right = ip_network(entry, strict=False)
     except ValueError:

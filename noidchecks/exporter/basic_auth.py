@@ -24,7 +24,9 @@ class BasicAuth:
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
-        self._known: dict[bytes, bool] = {}
+        # Apart, so that a flood of wrong passwords makes none of the right ones wait for its hash.
+        self._right: set[bytes] = set()
+        self._wrong: set[bytes] = set()
         self._lock = asyncio.Lock()
 
     async def accepts(self, field: str, users: Mapping[str, bytes]) -> bool:
@@ -35,15 +37,17 @@ class BasicAuth:
         expected = users.get(user)
         # Keyed, so that the memory of the process holds nothing that a password can be guessed with.
         known = hmac.digest(self._key, b"\0".join((user.encode(), expected or b"", password)), hashlib.sha256)
-        answer = self._known.get(known)
-        if answer is None:
-            async with self._lock:
-                is_right = await asyncio.to_thread(_matches, password, expected or _NO_USER)
-            answer = is_right and expected is not None
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[known] = answer
-        return answer
+        if known in self._right or known in self._wrong:
+            return known in self._right
+        async with self._lock:
+            # Another request may have waited for the same hash.
+            if known not in self._right and known not in self._wrong:
+                is_right = await asyncio.to_thread(_matches, password, expected or _NO_USER) and expected is not None
+                kept = self._right if is_right else self._wrong
+                if len(kept) >= _MOST_KNOWN:
+                    kept.clear()
+                kept.add(known)
+            return known in self._right
 
 
 def _credentials(field: str) -> tuple[str | None, bytes]:

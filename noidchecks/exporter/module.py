@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..files.login import first_machine
 from ..plugin.plugin import InformationWanted, parse, plugin_of, scan, written_out
 from ..server import Server
 from ..status.text import Gate, printable
@@ -30,8 +31,9 @@ class Module(Value):
     """A plugin's command line that has been read once.
 
     timeout is its own deadline in seconds, None when its command line names none; phases are those that a healthy
-    server goes through. template is the probe of no host in particular, None where an auth file has a login for each
-    host. fault says why the module cannot be used, "" when it can.
+    server goes through. names_sni says whether it names the server's name in TLS itself. template is the probe of no
+    host in particular, None where an auth file has a login for each host. fault says why the module cannot be used, ""
+    when it can.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Module(Value):
     timeout: float | None
     phases: tuple[str, ...]
     fault: str
+    names_sni: bool
     template: Server | None
 
     def __init__(
@@ -53,6 +56,7 @@ class Module(Value):
         timeout: float | None = None,
         phases: tuple[str, ...] = (),
         fault: str = "",
+        names_sni: bool = False,
         template: Server | None = None,
     ) -> None:
         self._fill(locals())
@@ -70,7 +74,7 @@ class Module(Value):
 
     def _takes_name(self, target: Target) -> bool:
         """Tells whether the target's name in TLS is wanted: the module has TLS, and names none itself."""
-        return bool(target.hostname) and "tls" in self.phases and not getattr(self.template, "sni", "")
+        return bool(target.hostname) and "tls" in self.phases and not self.names_sni
 
     @property
     def shown(self) -> str:
@@ -89,20 +93,21 @@ def read_module(name: str, line: str) -> Module:
         arguments = tuple(written_out(words))
         given = scan(plugin, arguments)
         # All options, wherever the plugin itself would stop reading them.
-        names = {option for option, _ in given.anywhere()}
+        values = dict(given.anywhere())
+        names = set(values)
         _require_no_host(names, given.rest)
         strict = [
             word for row, value in _STRICT.get(plugin.name, ()) if row not in names for word in (f"--{row}", value)
         ]
         arguments = (*strict, *arguments)
-        probe = _validated(plugin.name, arguments, by_host="auth-file" in names)
+        probe = _sample(plugin.name, arguments, values.get("auth-file"))
     except InformationWanted:
         raise ConfigurationError(f"module {name}: the command line asks for help, not for a check") from None
     except UsageError as error:
         raise ConfigurationError(f"module {name}: {error}") from None
     except ValueError as error:
         raise ConfigurationError(f"module {name}: command line cannot be split: {str(error).lower()}") from None
-    timeout = probe.timeout if probe is not None and "timeout" in names and probe.timeout > 0 else None
+    timeout = probe.timeout if "timeout" in names and probe.timeout > 0 else None
     return Module(
         name,
         line,
@@ -110,6 +115,7 @@ def read_module(name: str, line: str) -> Module:
         words=arguments,
         timeout=timeout,
         phases=_phases(probe),
+        names_sni="sni" in names,
         template=None if "auth-file" in names else probe,
     )
 
@@ -135,14 +141,15 @@ def _parse(plugin: str, host: str, arguments: tuple[str, ...]) -> Server:
     return server
 
 
-def _validated(plugin: str, arguments: tuple[str, ...], *, by_host: bool) -> Server | None:
+def _sample(plugin: str, arguments: tuple[str, ...], auth_file: str | None) -> Server:
+    """Returns the probe of some host, which an auth file has a login for; UsageError."""
     try:
         return _parse(plugin, _NO_HOST, arguments)
     except UsageError as error:
-        if by_host and str(error).endswith(_NO_HOST):
-            # An auth file that has entries for certain hosts alone.
-            return None
-        raise
+        host = first_machine(auth_file) if auth_file and str(error).endswith(_NO_HOST) else ""
+        if not host:
+            raise
+        return _parse(plugin, host, arguments)
 
 
 def _phases(probe: Any) -> tuple[str, ...]:

@@ -119,7 +119,8 @@ def _table(name: str, heads: Sequence[str], rows: str) -> str:
 def debug_text(outcome: Outcome) -> str:
     """Returns everything about one probe as plain text: result, dialogue, metrics and module, without secrets."""
     module, result = outcome.module, outcome.result
-    again = urlencode({"target": str(outcome.target), "module": module.name, "debug": "true"})
+    named = {"hostname": outcome.target.hostname} if outcome.target.hostname else {}
+    again = urlencode({"target": str(outcome.target), **named, "module": module.name, "debug": "true"})
     return "\n".join(
         (
             f"Result of module {module.name} for {outcome.target} within {outcome.timeout:g} s:",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections import deque
 
 from ..address import STREAM, literal
 from ..drivers.aio import AsyncLoop
@@ -39,7 +38,8 @@ class Prober:
     def __init__(self, concurrency: int) -> None:
         self._loop = AsyncLoop()
         self.concurrency = concurrency
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        # In the order in which they came.
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -53,7 +53,7 @@ class Prober:
     @property
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return sum(not one.done() for one in self._waiting)
+        return len(self._waiting)
 
     async def settle(self) -> None:
         """Waits until no probe is under way and no request waits for its turn."""
@@ -103,11 +103,12 @@ class Prober:
         if len(self._waiting) >= 10 * self.concurrency:
             raise RequestError(busy, 503)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting[turn] = None
         try:
             async with asyncio.timeout(deadline * _LONGEST_WAIT):
                 await turn
         except BaseException as error:
+            self._waiting.pop(turn, None)
             if turn.done() and not turn.cancelled():
                 self._give_turn()
             if isinstance(error, TimeoutError):
@@ -116,7 +117,8 @@ class Prober:
 
     def _give_turn(self) -> None:
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn = next(iter(self._waiting))
+            del self._waiting[turn]
             if not turn.done():
                 turn.set_result(None)
                 return
@@ -154,9 +156,10 @@ def _is_named(target: Target, allowed: AllowList) -> bool:
     except ValueError:
         raise RequestError(f"target {target} is neither a host name nor an address") from None
     if found is None:
-        if not allowed.has_name(target.host) and not allowed.networks:
+        is_named = allowed.has_name(target.host)
+        if not is_named and not allowed.networks:
             raise _not_allowed(target)
-        return allowed.has_name(target.host)
+        return is_named
     if not any(allowed.has_address(address.host) for address in found):
         raise _not_allowed(target)
     return False

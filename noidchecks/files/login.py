@@ -40,7 +40,21 @@ def first_line(what: str, name: str) -> str:
     return line
 
 
+def first_machine(name: str) -> str:
+    """Returns the first host that an auth file has a login for, "" where it has none; UsageError."""
+    return next((entry["machine"] for entry in _entries(name) if "machine" in entry), "")
+
+
 def _from_auth_file(name: str, host: str, user: str) -> Login:
+    for entry in _entries(name):
+        is_ours = entry.get("machine", host) == host and (not user or entry.get("login") == user)
+        if is_ours and "login" in entry and "password" in entry:
+            return Login(entry["login"], entry["password"])
+    who = f"user {printable(user)} at " if user else ""
+    raise UsageError(f"Auth file {printable(name)} has no login and password for {who}{printable(host)}")
+
+
+def _entries(name: str) -> list[dict[str, str]]:
     lines = (line for line in _read("auth file", name).splitlines() if not line.lstrip().startswith("#"))
     words = iter(" ".join(lines).split())
     entries: list[dict[str, str]] = []
@@ -54,12 +68,7 @@ def _from_auth_file(name: str, host: str, user: str) -> Login:
         else:
             # The word is not repeated: it may be a part of a password.
             raise UsageError(f"Auth file {printable(name)} must have lines: machine HOST login USER password PASSWORD")
-    for entry in entries:
-        is_ours = entry.get("machine", host) == host and (not user or entry.get("login") == user)
-        if is_ours and "login" in entry and "password" in entry:
-            return Login(entry["login"], entry["password"])
-    who = f"user {printable(user)} at " if user else ""
-    raise UsageError(f"Auth file {printable(name)} has no login and password for {who}{printable(host)}")
+    return entries
 
 
 def _read(what: str, name: str) -> str:

@@ -66,3 +66,14 @@ def test_a_wrong_entry_is_named(entry: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:
         AllowList((entry,))
     assert str(caught.value).isprintable()
+
+
+def test_a_name_of_a_client_costs_no_time() -> None:
+    # With backtracking this takes hours.
+    assert not AllowList(("*a*a*a*a*a*a*a*a*b",)).has_name("a" * 63 + "." + "a" * 63 + "." + "a" * 63)
+
+
+@pytest.mark.parametrize("entry", ["::ffff:10.0.0.0/104", "::ffff:10.0.0.1"])
+def test_a_mapped_network_is_refused(entry: str) -> None:
+    with pytest.raises(ConfigurationError, match="stands for IPv4 addresses"):
+        AllowList((entry,))

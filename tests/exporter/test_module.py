@@ -91,6 +91,19 @@ def test_a_login_by_host(tmp_path: Path) -> None:
     assert logins == [("one", "first"), ("two", "second")]
     with pytest.raises(RequestError, match=r"module m: Auth file .* has no login and password for c.example.net"):
         module.probe(Target("c.example.net"), 1)
+    entries.write_text("machine a.example.net login one password first\n")
+    module = read_module("m", f"check_ftp --auth-file {entries} --starttls -t 3 --get f")
+    assert module.timeout == 3
+    assert {"tls", "login", "data", "transfer"} <= set(module.phases)
+    probe = module.probe(Target("a.example.net", hostname="ftp.example.net"), 1)
+    assert isinstance(probe, FtpProbe)
+    assert probe.sni == "ftp.example.net"
+    entries.write_text("default login one password first\n")
+    probe = read_module("m", f"check_ftp --auth-file {entries} --starttls --sni own.example.net").probe(
+        Target("a.example.net", hostname="ftp.example.net"), 1
+    )
+    assert isinstance(probe, FtpProbe)
+    assert probe.sni == "own.example.net"
     with pytest.raises(ConfigurationError, match="module m: Cannot read auth file"):
         read_module("m", f"check_ftp --auth-file {tmp_path / 'none'}")
 

@@ -146,6 +146,10 @@ async def test_more_probes_than_may_run_wait_or_get_a_503(new_peer: NewPeer) -> 
         late = await running.get(path, f"{TIMEOUT_FIELD}: 0.8")
         assert late.status == 503
         assert "all 1 probes" in late.text
+        # Those that have given up hold no place in the queue.
+        for refused in await asyncio.gather(*(running.get(path, f"{TIMEOUT_FIELD}: 0.6") for _ in range(10))):
+            assert refused.status == 503
+        assert (await running.get("/metrics")).samples["noidchecks_exporter_probes_waiting"] == 0
         # One that has more time gets its turn, and what is left of its time.
         assert (await running.get(path, f"{TIMEOUT_FIELD}: 12")).samples["probe_success"] == 0
         assert (await first).samples["probe_success"] == 0

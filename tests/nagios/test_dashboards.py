@@ -62,3 +62,10 @@ def test_panels_have_their_own_ids_and_places(name: str) -> None:
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
         assert beside or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
     assert max(panel["gridPos"]["x"] + panel["gridPos"]["w"] for panel in panels) <= 24
+
+
+def test_metrics_that_another_exporter_has_too_are_narrowed_to_ours() -> None:
+    queries = [target["expr"] for panel in DASHBOARDS["noidchecks.json"]["panels"] for target in panel["targets"]]
+    shared = [query for query in queries if "probe_" in query]
+    assert shared
+    assert all("noidchecks_state" in query for query in shared), shared

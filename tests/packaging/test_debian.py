@@ -111,7 +111,11 @@ def test_the_commands_of_nagios_have_paths(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["deb", "deb-tools", "deb-build", "deb-try", "debian/tests/installed", "debian/noidlb.postrm"]
+    "name",
+    [
+        *("deb", "deb-tools", "deb-build", "deb-try", "debian/tests/installed"),
+        *("debian/noidlb.postrm", "debian/noidchecks.postrm"),
+    ],
 )
 def test_a_script_is_one_of_sh(name: str) -> None:
     done = subprocess.run(["sh", "-n", str(ROOT / "packaging" / name)], capture_output=True, text=True, timeout=60)

@@ -1,0 +1,53 @@
+"""Basic authentication: which passwords are hashed, and which are known."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import Counter
+
+import pytest
+
+from noidchecks.exporter import basic_auth
+from noidchecks.exporter.basic_auth import BasicAuth
+
+USERS = {"monitor": b"a hash"}
+
+
+def field(password: str) -> str:
+    return f"Basic {base64.b64encode(f'monitor:{password}'.encode()).decode()}"
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
+    """How often each password was hashed."""
+    found: Counter[bytes] = Counter()
+
+    def matches(password: bytes, expected: bytes) -> bool:
+        found[password] += 1
+        return password == b"right"
+
+    monkeypatch.setattr(basic_auth, "_matches", matches)
+    return found
+
+
+async def test_a_pair_is_hashed_once_though_many_ask_at_the_same_time(hashed: Counter[bytes]) -> None:
+    auth = BasicAuth()
+    assert all(await asyncio.gather(*(auth.accepts(field("right"), USERS) for _ in range(20))))
+    assert hashed == {b"right": 1}
+
+
+async def test_wrong_passwords_make_no_right_one_wait(hashed: Counter[bytes]) -> None:
+    auth = BasicAuth()
+    assert await auth.accepts(field("right"), USERS)
+    for number in range(300):
+        assert not await auth.accepts(field(str(number)), USERS)
+    assert await auth.accepts(field("right"), USERS)
+    assert hashed[b"right"] == 1
+
+
+async def test_another_hash_in_the_file_is_asked_again(hashed: Counter[bytes]) -> None:
+    auth = BasicAuth()
+    assert await auth.accepts(field("right"), USERS)
+    assert await auth.accepts(field("right"), {"monitor": b"another"})
+    assert hashed[b"right"] == 2
