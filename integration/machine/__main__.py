@@ -1,24 +1,30 @@
-"""Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed."""
+"""Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed.
+
+The first argument "pair" asks for the pair of two machines instead of the one machine.
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from integration.machine import pair
 from integration.machine.boot import BootError, reports
-from integration.machine.image import RELEASES, Image, image
+from integration.machine.image import RELEASES, image
 from integration.machine.payload import pack
 
 # Seconds between two reports: a step that installs takes minutes on a busy machine.
 _PATIENCE = 1200.0
 
 
-def main(releases: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Returns the exit code."""
+    is_pair = arguments[:1] == ["pair"]
     failed = 0
-    for release in releases or list(RELEASES):
+    for release in arguments[is_pair:] or list(RELEASES):
         begin = time.monotonic()
         print(f"== Debian {release}: the image", flush=True)
         found = image(release)
@@ -27,16 +33,16 @@ def main(releases: list[str]) -> int:
             payload = Path(folder, "payload.tar")
             pack(found.python, payload)
             begin = time.monotonic()
-            failed += _run(found, payload)
+            failed += _run(pair.reports(release, payload) if is_pair else reports(found, payload, _PATIENCE))
             print(f"== Debian {release}: {time.monotonic() - begin:.0f} s", flush=True)
     return 1 if failed else 0
 
 
-def _run(found: Image, payload: Path) -> int:
+def _run(reported: Iterator[dict[str, object]]) -> int:
     begin = time.monotonic()
     failed, ended = 0, False
     try:
-        for report in reports(found, payload, _PATIENCE):
+        for report in reported:
             ended = ended or report["name"] == "end"
             good = report.get("failed") is None
             failed += not good
@@ -48,7 +54,7 @@ def _run(found: Image, payload: Path) -> int:
         print(f"FAIL {error}")
         return 1
     if not ended:
-        print("FAIL the machine switched itself off before its programs had said all")
+        print("FAIL the programs ended before they had said all")
     return failed + (not ended)
 
 
