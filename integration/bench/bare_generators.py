@@ -62,7 +62,3 @@ def main() -> None:
     for state, _ in run((check(host.strip(), port) for host in sys.stdin), concurrency):
         states[state] = states.get(state, 0) + 1
     print(states, 0, 0)
-
-
-if __name__ == "__main__":
-    main()

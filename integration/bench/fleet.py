@@ -14,7 +14,7 @@ from integration.bench.measure import C_PLUGINS, Cost, medians, run
 TARGETS = 5000
 SILENT = 2000
 ROUNDS = 5
-BARE = Path(__file__).with_name("bare_generators.py")
+BARE = "from integration.bench.bare_generators import main; main()"
 
 SURVEY = """
 import sys
@@ -42,7 +42,7 @@ def main() -> None:
     with greeter(core=1) as port:
         for _ in range(ROUNDS):
             ours.append(run([sys.executable, "-c", SURVEY, str(port), "10", "200"], core=0, stdin=hosts))
-            bare.append(run([sys.executable, BARE, str(port), "10", "200"], core=0, stdin=hosts))
+            bare.append(run([sys.executable, "-c", BARE, str(port), "10", "200"], core=0, stdin=hosts))
             command: list[str | Path] = ["xargs", "-P1", "-I{}", C_PLUGINS / "check_ftp", "-H", "{}", "-p", str(port)]
             theirs.append(run(command, core=0, stdin=hosts))
     assert all(f"'OK': {TARGETS}" in cost.output for cost in (*ours, *bare)), ours[0].output
