@@ -18,7 +18,7 @@ All calls that change the kernel run in one thread (worker.py), so that a slow n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -114,7 +114,7 @@ class Reconciler:
     ) -> None:
         """Replaces farms, overrides and health, and requests all farms."""
         if farms is not self._farms:
-            self.present = self.standing()
+            self.present = dict(self.standing())
         self._farms, self._overrides, self._watches = farms, overrides, watches
         names = {farm.name for farm in farms}
         self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
@@ -128,8 +128,8 @@ class Reconciler:
         self._requests += 1
         self._wanted.set()
 
-    def standing(self) -> dict[Place, bool]:
-        """Returns whether each backend serves now by health alone."""
+    def standing(self) -> Iterator[tuple[Place, bool]]:
+        """Yields for each backend whether it serves now by health alone."""
         return standing(self._farms, self._watches, self.present)
 
     def share(self, farm: str, backend: str) -> int | None:
