@@ -5,7 +5,7 @@ integration/run .venv/bin/python -P -m integration.bench.soak [--minutes N] [--k
 The first part lasts so many minutes and disturbs both; memory, descriptors and threads are those of its one process
 each. In the second part the guardian is killed so often, at random times. After each disturbance the words that the
 guardian has confirmed must hold, in its status, on the disk and in the kernel, and the table must be what it wants.
-Clients visit all the time. Exit codes: 0 nothing was lost, 1 something was, or a table was wrong.
+Clients visit all the time. After Ctrl-C the tables say what has been until then. Exit codes: 0 nothing was lost, 1 something was, or a table was wrong.
 """
 
 from __future__ import annotations
@@ -196,8 +196,9 @@ def main() -> int:
             print(soak.clock.trouble)
         try:
             soak.disturb(60 * given.minutes)
-            print(figures(soak.sampler), flush=True)
             soak.kill(given.kills)
+        except KeyboardInterrupt:
+            print("interrupted")
         except Gone as error:
             soak.wrong.append(f"the guardian does not answer: {error}")
         # The last failures wait for what the backends say of them.
@@ -205,7 +206,7 @@ def main() -> int:
         soak.pump()
         soak.survey.compare("the end")
         wrong = [*soak.wrong, *soak.operated.wrong, *soak.survey.wrong, *soak.judge.wrong]
-        print(table(soak))
+        print(figures(soak.sampler), table(soak), sep="\n\n")
     for line in wrong:
         print(f"WRONG: {line}")
     print("nothing was lost" if not wrong else f"{len(wrong)} things are wrong")

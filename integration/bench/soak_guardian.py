@@ -28,6 +28,8 @@ PATIENCE = 600.0
 _OUT_MOST = 3
 _STATE = {"words.json", "farms.toml", "lock", "control"}
 _ANSWER = 300.0
+# The exit code of what the kernel refuses, and the guardian tries again.
+_REFUSED = 2
 
 
 class Gone(Exception):
@@ -69,6 +71,18 @@ class Operated:
             raise Gone("no guardian runs")
         return answer
 
+    def ask_again(self, request: Request) -> Answer:
+        """Returns its answer, and asks again while the kernel refuses; Gone."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.ask(request)
+            except RequestError as error:
+                if error.exit_code != _REFUSED or time.monotonic() > end:
+                    raise
+                self.said["(refused by the kernel at first)"] += 1
+                time.sleep(0.2)
+
     def await_answer(self) -> None:
         """Waits until it answers after a start."""
         end = time.monotonic() + PATIENCE
@@ -89,9 +103,9 @@ class Operated:
         farm, backend = place
         if backend:
             cut = farm != STEADY and self._chance.random() < 0.2
-            self.ask({"do": "say", "farm": farm, "backend": backend, "state": word, "cut": cut})
+            self.ask_again({"do": "say", "farm": farm, "backend": backend, "state": word, "cut": cut})
         else:
-            self.ask({"do": "start" if word == AS_CONFIGURED else "stop", "farm": farm})
+            self.ask_again({"do": "start" if word == AS_CONFIGURED else "stop", "farm": farm})
         self.words.confirm(place, time.monotonic())
         self.said[word] += 1
 
@@ -102,7 +116,7 @@ class Operated:
         if by_signal:
             self.serving.process.send_signal(1)
         else:
-            self.ask({"do": "reload"})
+            self.ask_again({"do": "reload"})
 
     def settled_after(self, patience: float = PATIENCE) -> float | None:
         """Returns after how many seconds the kernel's table was what the guardian wants; None when it never was.
@@ -112,8 +126,8 @@ class Operated:
         begin = time.monotonic()
         while time.monotonic() < begin + patience:
             # It starts what runs, and so carries out what is still to be coalesced.
-            self.ask({"do": "start", "farm": STEADY})
-            if not self.ask({"do": "diff", "text": self.text})["found"]:
+            self.ask_again({"do": "start", "farm": STEADY})
+            if not self.ask_again({"do": "diff", "text": self.text})["found"]:
                 return time.monotonic() - begin
             time.sleep(0.2)
         return None
@@ -122,7 +136,7 @@ class Operated:
         """Compares its words, and what the kernel does, with the confirmed ones; returns how many are wrong; Gone."""
         found: dict[Place, str] = {}
         wrong = []
-        for farm in self.ask({"do": "status"})["status"]["farms"]:
+        for farm in self.ask_again({"do": "status"})["status"]["farms"]:
             if farm["state"] == "stopped":
                 found[farm["name"], ""] = "stop"
             for one in farm["backends"]:
