@@ -5,7 +5,8 @@ integration/run .venv/bin/python -P -m integration.bench.soak [--minutes N] [--k
 The first part lasts so many minutes and disturbs both; memory, descriptors and threads are those of its one process
 each. In the second part the guardian is killed so often, at random times. After each disturbance the words that the
 guardian has confirmed must hold, in its status, on the disk and in the kernel, and the table must be what it wants.
-Clients visit all the time. After Ctrl-C the tables say what has been until then. Exit codes: 0 nothing was lost, 1 something was, or a table was wrong.
+Clients visit all the time. After Ctrl-C the tables hold what has been until then.
+Exit codes: 0 nothing was lost, 1 something was, or a table was wrong.
 """
 
 from __future__ import annotations
