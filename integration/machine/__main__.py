@@ -1,6 +1,7 @@
 """Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed.
 
-The first argument "pair" asks for the pair of two machines instead of the one machine.
+Arguments are releases and parts of `inside/__main__.py`, as in `12 service`: without a release all of them, without a
+part everything. The quickstart and the unit's start belong to each run. The part `pair` is two machines of their own.
 """
 
 from __future__ import annotations
@@ -14,27 +15,38 @@ from pathlib import Path
 from integration.machine import pair
 from integration.machine.boot import BootError, reports
 from integration.machine.image import RELEASES, image
-from integration.machine.payload import pack
+from integration.machine.payload import PARTS, pack
 
 # Seconds between two reports: a step that installs takes minutes on a busy machine.
 _PATIENCE = 1200.0
+_PAIR = "pair"
 
 
-def main(arguments: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Returns the exit code."""
-    is_pair = arguments[:1] == ["pair"]
+    releases = [word for word in words if word in RELEASES]
+    parts = [word for word in words if word in PARTS]
+    if others := set(words) - {*releases, *parts, _PAIR}:
+        known = ", ".join((*PARTS, _PAIR))
+        raise SystemExit(f"neither release nor part: {', '.join(sorted(others))}; parts are {known}")
     failed = 0
-    for release in arguments[is_pair:] or list(RELEASES):
+    for release in releases or list(RELEASES):
         begin = time.monotonic()
         print(f"== Debian {release}: the image", flush=True)
         found = image(release)
         print(f"{time.monotonic() - begin:.0f} s, {found.disk.stat().st_blocks * 512 / 1e6:.0f} MB", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             payload = Path(folder, "payload.tar")
-            pack(found.python, payload)
-            begin = time.monotonic()
-            failed += _run(pair.reports(release, payload) if is_pair else reports(found, payload, _PATIENCE))
-            print(f"== Debian {release}: {time.monotonic() - begin:.0f} s", flush=True)
+            pack(found.python, parts or list(PARTS), payload)
+            runs = {}
+            if parts or _PAIR not in words:
+                runs["one machine"] = reports(found, payload, _PATIENCE)
+            if not parts or _PAIR in words:
+                runs["a pair"] = pair.reports(release, payload)
+            for name, run in runs.items():
+                begin = time.monotonic()
+                failed += _run(run)
+                print(f"== Debian {release}, {name}: {time.monotonic() - begin:.0f} s", flush=True)
     return 1 if failed else 0
 
 

@@ -9,7 +9,7 @@ from integration.machine.pair.lab import MachineLab
 from integration.machine.pair.machine import Machine
 from integration.machine.pair.sessions import Sessions
 from integration.pair.site import wait_for
-from integration.pair.transfers import crash_amid_transfers
+from integration.pair.transfers import KINDS, crash_amid_transfers
 
 _SERVICES = ("nftables", "noidlb-guard", "conntrackd", "keepalived")
 _DRAINED = ("tftp", "b2")
@@ -52,7 +52,10 @@ def _cut(report: Report, lab: MachineLab, sessions: Sessions, version: int) -> N
     other = lab.other(active)
     title = f"power cut of {active.name} amid transfers over IPv{version}: all arrive whole through {other.name}"
     with report.step(title) as say:
-        outcomes = crash_amid_transfers(lab, version)
+        # The client's IPv6 address is shorter than 39 characters, so that after active mode the control connection is
+        # reset, as the page says: its 226 never comes.
+        kinds = [kind for kind in KINDS if version == 4 or "active" not in kind]
+        outcomes = crash_amid_transfers(lab, version, kinds)
         if any(outcomes.values()):
             raise RuntimeError(str(outcomes))
         lab.wait_until_serves(other)
