@@ -12,7 +12,7 @@ from ..farm import FarmError
 from ..nft.run import KernelError
 from ..status import VERSION, FarmStatus, backend_document, farm_document
 from .operations import Operations
-from .paced import paced
+from .paced import paced, sparing, used_up
 from .protocol import Answer, Request, RequestError, Written
 from .verbs import VERBS, find, flag_in, name_in
 
@@ -54,7 +54,8 @@ class RequestHandler:
             raise RequestError(str(error), 2) from None
 
     async def _status(self, request: Request) -> Written:
-        return Written(await paced(_status_lines(await self._running.status())))
+        with sparing():
+            return Written(await paced(_status_lines(used_up(await self._running.status()))))
 
     async def _diff(self, request: Request) -> Answer:
         text = request.get("text")

@@ -16,6 +16,7 @@ from noidchecks.status.text import printable
 
 from ..events import Event, EventLog, to_dict
 from ..guardian.lock import GuardError
+from .paced import Slice
 from .protocol import MAX_REQUEST, Answer, Request, RequestError, Written
 
 _CLIENTS = 64
@@ -186,6 +187,9 @@ def _agreed(answer: Answer | Written) -> Answer | Written:
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer | Written) -> None:
     pieces = answer.pieces if isinstance(answer, Written) else (json.dumps(answer).encode() + b"\n",)
+    # drain() does not pause for a client that reads as fast as this writes.
+    slice_ = Slice()
     for piece in pieces:
         writer.write(piece)
         await asyncio.wait_for(writer.drain(), _IDLE)
+        await slice_.pause()

@@ -100,11 +100,14 @@ class Loop:
         task = self.running[session] = _Task(session)
         self._advance(task)
 
-    def turn(self, limit: float) -> None:
-        """Waits for the first descriptor or timer, at most until the limit, and advances what is due."""
+    def turn(self, limit: float, most: int = -1) -> None:
+        """Waits for the first descriptor or timer, at most until the limit, and advances what is due.
+
+        most bounds the descriptors, where the caller has other work than this loop; the others are taken next time.
+        """
         if self._timers:
             limit = min(limit, self._timers[0][0])
-        for fd, _ in self._epoll.poll(pause(limit)):
+        for fd, _ in self._epoll.poll(pause(limit), most):
             task = self._by_fd.get(fd)
             if task is not None and task.session.fd == fd:
                 self._advance(task)
