@@ -38,8 +38,8 @@ from .worker import Worker
 
 # Checks started before the loop handles sockets again; more would add their own queue to the response times.
 _BURST = 4
-# Seconds for which starts are gathered, so that a check starts at most so much late. With thousands of checks, a wake-up
-# of this process for each of them costs more than its work, which then begins with cold caches.
+# Seconds for which starts are gathered: by so much a check may start late. With thousands of checks, a wake-up of this
+# process for each of them costs more than its work, which then begins with cold caches.
 _GRAIN = 0.01
 # A failed check is repeated when a pause took 20 % of its deadline or 1 s, whichever is less. At most 5 times in a row,
 # because a machine that always pauses must detect dead backends too.
