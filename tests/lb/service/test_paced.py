@@ -9,6 +9,8 @@ from weakref import WeakSet
 import pytest
 from noidlb.service.paced import paced, used_up
 
+from tests.support.waiting import until_async
+
 
 def slow() -> Iterator[int]:
     """Makes items that each keep the loop for longer than a slice."""
@@ -51,8 +53,7 @@ async def test_no_full_collection_meanwhile_and_as_before_afterwards() -> None:
     assert middle < before[1]
     assert full > 1_000_000
     # The slower one is still at it.
-    while gc.get_threshold() != before:  # noqa: ASYNC110  # nothing tells
-        await asyncio.sleep(0.001)
+    await until_async(lambda: gc.get_threshold() == before)
 
 
 def test_each_item_is_let_go_of_before_the_next() -> None:
