@@ -26,6 +26,7 @@ BIOS = Firmware(
 )
 """SeaBIOS; the card's ROM is iPXE, which is the client of PXE for what is booted by it."""
 
+
 def _ovmf(*words: str) -> Firmware:
     return Firmware(
         words=(

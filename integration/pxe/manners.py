@@ -26,8 +26,8 @@ PROGRAMS = {
     "ipxe": ("ipxe", "vmlinuz"),
     "pxelinux": ("pxelinux", "vmlinuz"),
     "lpxelinux": ("lpxelinux", "initrd"),
-    "grub": ("grub", "vmlinuz"),
-    "grub-efi": ("ovmf", "vmlinuz"),
+    "grub": ("grub", "/vmlinuz"),
+    "grub-efi": ("ovmf", "/vmlinuz"),
     "ovmf": ("ovmf", "grubx64.efi"),
     "ovmf-ipv6": ("ovmf-ipv6", "grubx64.efi"),
     "uboot": ("uboot", "vmlinuz"),
@@ -70,7 +70,9 @@ def _measure(lab: Lab, client: Client, file: str, silence: Silence) -> None:
         spoken, asked = time.monotonic(), len(capture.seen)
 
         def goes_on() -> bool:
-            return any(seen.opcode == DATA and seen.source[0] == address for seen in tuple(capture.seen)[asked:])
+            # Not a block that a server repeats, nor the one acknowledgement that the client does.
+            answers = (seen for seen in tuple(capture.seen)[asked:] if seen.target[0] == address)
+            return len({seen.number for seen in answers if seen.opcode == ACK}) > 1
 
         _until(lambda: goes_on() or time.monotonic() > spoken + _RECOVERY)
         print("\n".join(_sent(capture.seen, address, begin, spoken)))
@@ -95,7 +97,7 @@ def _unanswered(lab: Lab, capture: Capture, file: str) -> Iterator[float]:
 
 @contextmanager
 def _interrupted(lab: Lab, capture: Capture, file: str) -> Iterator[float]:
-    """Cuts off all backends while a file is transferred; the silence begins with the last block."""
+    """Lets no backend send any more while a file is transferred; the silence begins with the last block."""
     request = _first(capture, lambda: (request for request in capture.requests() if request.words[0] == file))
 
     def blocks() -> Iterator[Datagram]:
@@ -104,7 +106,7 @@ def _interrupted(lab: Lab, capture: Capture, file: str) -> Iterator[float]:
     _first(capture, lambda: (seen for seen in blocks() if seen.number == _BEGUN))
     with ExitStack() as cut:
         for backend in lab.backends:
-            cut.enter_context(fault(backend, BLACKHOLE))
+            cut.enter_context(fault(backend, BLACKHOLE, "output"))
         yield max(seen.time for seen in blocks())
 
 
