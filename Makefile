@@ -15,29 +15,42 @@ PYTEST := $(BIN)/python -P -m pytest $(SLOWEST)
 FLOORS := .venv-floors
 NEWER = $(firstword $(shell for python in python3.13 "$$(pyenv prefix 3.13 2>/dev/null)/bin/python3.13"; do \
 	$$python -c 'import sys; print(sys.executable)' 2>/dev/null; done))
-# Without those that need the tools of lint, which are the same in both.
+# These judge the files of the checkout, and the same ones under every Python and every library: they run in $(VENV) alone.
+TREE := tests/docs/test_types.py tests/nagios/test_dashboards.py tests/packaging tests/test_layers.py tests/test_map.py \
+	tests/test_new_protocol.py
 # Most unit tests wait for something: more processes than cores pay.
 PARALLEL := -n 4 --dist loadfile
 # What fails beside the others has the last word alone.
 TWICE := ALONE='--dist no -n 0' tests/support/twice .pytest_cache
-UNIT = $(TWICE)/unit $(PYTEST) $(PARALLEL) tests
-FLOORS_UNIT = $(TWICE)/floors $(FLOORS)/bin/python -P -m pytest $(SLOWEST) $(PARALLEL) --ignore=tests/docs/test_types.py tests
+FLOORS_PYTEST := $(FLOORS)/bin/python -P -m pytest $(SLOWEST) $(TREE:%=--ignore=%)
+# In `make test`, where other parts run meanwhile, two processes for each Python are enough, and these need none that hands
+# tests out: a quarter of the processor time went into that and into collecting all tests in each of four. Halves of the
+# work, not of the files.
+HALF_farms := tests/lb tests/ssh
+HALF_others := $(HALF_farms:%=--ignore=%) tests
+HALVES := farms others
 
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
 	$(shell find noidchecks nagios lb packaging/share -name __pycache__ -prune -o -print 2>/dev/null)
 # Stands before a command that does not say itself what it took, as pytest does.
 timed = tests/support/timed '$(1)'
-# Those that can be run; the others help them.
-BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py))))
+# Those that can be run, but for the soak, which takes an hour; the others help them.
+BENCHES := $(filter-out soak,$(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py)))))
 
 # An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help install demo test lint unit floors both fuzz integration machine bench docs deb dist clean
+.PHONY: help install demo test lint unit floors $(HALVES:%=unit-%) $(HALVES:%=floors-%)
+.PHONY: fuzz integration machine bench docs deb dist clean
 .DELETE_ON_ERROR:
+ifdef TOGETHER
+# Nothing is left to install then. A make that a test starts is on its own.
+unexport MAKEFLAGS MAKELEVEL
+else
 # Two pips at a time would install over each other.
 .NOTPARALLEL:
+endif
 
 help:
 	@echo 'make demo         let the plugins check small servers, and farms of them lose and regain backends'
@@ -63,12 +76,16 @@ demo: $(VENV)/installed-demo
 	@[ "$$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null || integration/prepare --demo || true
 	@$(BIN)/python -P -m integration.demo
 
-test: lint both
-	@if [ "$$(id -u)" -eq 0 ] && grep -qs '^VERSION_CODENAME=bookworm$$' /etc/os-release; then \
-		$(MAKE) --no-print-directory integration; \
-	else \
-		echo 'Left out: the integration tests, which need root on a machine with Debian 12: run "make integration" there.'; \
-	fi
+# The integration tests, where they can be run.
+INTEGRATION := $(shell [ "$$(id -u)" -ne 0 ] || ! grep -qs '^VERSION_CODENAME=bookworm$$' /etc/os-release || echo integration)
+PARTS := $(INTEGRATION) lint $(HALVES:%=unit-%) $(HALVES:%=floors-%)
+
+# At the same time, because most tests wait for something.
+test: $(VENV)/installed-demo $(VENV)/installed-tools $(FLOORS)/installed
+	@$(if $(INTEGRATION),integration/prepare)
+	@echo 'At the same time, what each of them says is printed when it is over: $(PARTS)'
+	@$(MAKE) --no-print-directory --jobs --output-sync=target TOGETHER=yes $(PARTS)
+	@$(if $(INTEGRATION),,echo 'Left out: the integration tests, which need root on a machine with Debian 12: run "make integration" there.')
 
 # With everything installed, because the types of what we use count too.
 lint: $(VENV)/installed-demo $(VENV)/installed-tools
@@ -77,20 +94,19 @@ lint: $(VENV)/installed-demo $(VENV)/installed-tools
 	$(call timed,mypy) $(BIN)/mypy
 
 # As -P, for the processes that pytest starts too.
-unit floors both: export PYTHONSAFEPATH := 1
+unit floors unit-% floors-%: export PYTHONSAFEPATH := 1
 
 unit: $(VENV)/installed-demo $(VENV)/installed-tools
-	$(UNIT)
+	$(TWICE)/unit $(PYTEST) $(PARALLEL) tests
 
 floors: $(FLOORS)/installed
-	$(FLOORS_UNIT)
+	$(TWICE)/floors $(FLOORS_PYTEST) $(PARALLEL) tests
 
-# At the same time, because most tests wait for something; what the second says is printed when both are over.
-both: $(VENV)/installed-demo $(VENV)/installed-tools $(FLOORS)/installed
-	@said=$$(mktemp); trap 'rm -f "$$said"; kill $$other 2>/dev/null' EXIT; trap 'exit 1' HUP INT TERM; \
-	$(FLOORS_UNIT) >"$$said" 2>&1 & other=$$!; \
-	$(UNIT); first=$$?; wait $$other; second=$$?; other=; \
-	echo "== in $(FLOORS): $$($(FLOORS)/bin/python --version)"; cat "$$said"; exit $$((first | second))
+$(HALVES:%=unit-%): unit-%: $(VENV)/installed-demo $(VENV)/installed-tools
+	$(TWICE)/$@ $(PYTEST) $(HALF_$*)
+
+$(HALVES:%=floors-%): floors-%: $(FLOORS)/installed
+	$(TWICE)/$@ $(FLOORS_PYTEST) $(HALF_$*)
 
 # SECONDS is for each target, TARGETS some of those in tests/fuzz/targets.py.
 fuzz: $(VENV)/installed-demo $(VENV)/installed-tools

@@ -12,6 +12,7 @@ import pytest
 from integration import servers
 from integration.certificates import Certificates, make_certificates
 from integration.servers import Server, free_port
+from tests.support.collecting import pytest_collection as pytest_collection
 
 _LONGEST = (
     "test_passive.py", "test_service.py", "test_pages.py", "test_icinga.py", "test_nagios.py", "test_breaks.py",

@@ -25,7 +25,8 @@ class Event:
 
     kind is one of up, down, note, keep, floor (verdicts of the guardian); paused, conntrack-full,
     conntrack-free (what this machine lacked for a verdict); applied, apply-failed (the kernel);
-    word, reload, reload-failed, save-failed, saved, hook-failed, metrics-failed, start, stop (the service). since is
+    word, reload, reload-failed, save-failed, saved, hook-failed, metrics-failed, internal-error, start, stop (the
+    service). since is
     the Unix time of the first of the results that decided, probe the command as configured, transcript the dialogue of
     the last one.
     """
@@ -69,9 +70,11 @@ class EventLog:
         for sink in tuple(self._sinks):
             sink(event)
 
-    def report(self, kind: str, reason: str = "", *, farm: str = "", backend: str = "") -> None:
+    def report(
+        self, kind: str, reason: str = "", *, farm: str = "", backend: str = "", transcript: tuple[str, ...] = ()
+    ) -> None:
         """Adds an event with the current time."""
-        self.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason))
+        self.add(Event(time=time.time(), kind=kind, farm=farm, backend=backend, reason=reason, transcript=transcript))
 
     def subscribe(self, sink: Sink) -> None:
         """Adds a sink, which gets every later event."""

@@ -17,6 +17,7 @@ import noidchecks
 from noidchecks import Result
 from noidchecks.address import Address
 from noidchecks.drivers import resolver
+from tests.support.collecting import pytest_collection as pytest_collection
 from tests.support.peers import Peer, Step
 from tests.support.talk import Names
 from tests.support.waiting import LONG

@@ -44,6 +44,21 @@ def test_bits_of_others_are_kept(lab: Lab, balance: Balance, names: int, version
         assert mark & 0x9FFF_0000
 
 
+def test_bits_of_others_are_kept_when_the_backend_of_a_sticky_client_is_gone(
+    lab: Lab, balance: Balance, names: int, version: int
+) -> None:
+    lab.balancer.nft(UPLINKS)
+    balance(farm(lab, "tcp", ports=[names], sticky="5m"))
+    with Asked(lab.client, vip(version), names) as one:
+        first = one.backend
+    balance.down("farm", first, cut=True)
+    with Asked(lab.client, vip(version), names) as one:
+        assert one.backend in {"b1", "b2", "b3"} - {first}
+        (mark,) = marks(lab, version, names)
+        assert mark & 0xFFFF == 0x3F42
+        assert mark & 0x9FFF_0000
+
+
 def test_the_range_can_be_set(lab: Lab, balance: Balance, names: int, version: int) -> None:
     balance(farm(lab, "tcp", ports=[names]) + "[service]\nmarks = 0xffff\n")
     lab.balancer.nft(UPLINKS.replace("0x3f42", "0x12340000"))

@@ -1,4 +1,8 @@
-"""Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed."""
+"""Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed.
+
+Arguments are releases and parts of `inside/__main__.py`, as in `12 service`: without a release all of them, without a
+part everything. The quickstart and the unit's start belong to each run.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,18 @@ from pathlib import Path
 
 from integration.machine.boot import BootError, reports
 from integration.machine.image import RELEASES, Image, image
-from integration.machine.payload import pack
+from integration.machine.payload import PARTS, pack
 
 # Seconds between two reports: a step that installs takes minutes on a busy machine.
 _PATIENCE = 1200.0
 
 
-def main(releases: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Returns the exit code."""
+    releases = [word for word in words if word in RELEASES]
+    parts = [word for word in words if word in PARTS]
+    if others := set(words) - {*releases, *parts}:
+        raise SystemExit(f"neither release nor part: {', '.join(sorted(others))}; parts are {', '.join(PARTS)}")
     failed = 0
     for release in releases or list(RELEASES):
         begin = time.monotonic()
@@ -25,7 +33,7 @@ def main(releases: list[str]) -> int:
         print(f"{time.monotonic() - begin:.0f} s, {found.disk.stat().st_blocks * 512 / 1e6:.0f} MB", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             payload = Path(folder, "payload.tar")
-            pack(found.python, payload)
+            pack(found.python, parts or list(PARTS), payload)
             begin = time.monotonic()
             failed += _run(found, payload)
             print(f"== Debian {release}: {time.monotonic() - begin:.0f} s", flush=True)

@@ -6,7 +6,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+PARTS = ("transfers", "service", "survey", "changes", "reboots")
+"""What a machine can be told to prove after the quickstart, in this order."""
 
 _ROOT = Path(__file__).parents[2]
 _PLATFORMS = tuple(f"--platform=manylinux{tag}_x86_64" for tag in ("2014", "_2_17", "_2_28", "_2_34"))
@@ -16,12 +20,13 @@ _CHECKOUT = ("pyproject.toml", "README.md", "LICENSE", "noidchecks", "nagios", "
 _BUILD = ("hatchling",)
 
 
-def pack(python: str, goal: Path) -> None:
+def pack(python: str, parts: Sequence[str], goal: Path) -> None:
     """Writes the tar archive for machines with this version of Python, such as "3.11"; needs PyPI."""
     with tempfile.TemporaryDirectory() as folder:
         download = [sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", "download", f"--dest={folder}"]
         download += ["--only-binary=:all:", f"--python-version={python}", "--implementation=cp", *_PLATFORMS]
         subprocess.run([*download, "click", "paramiko", "cryptography", *_BUILD], check=True)
+        Path(folder, "parts").write_text(" ".join(parts))
         with tarfile.open(goal, "w") as archive:
             archive.add(folder, "wheels")
             for name in _CHECKOUT:

@@ -76,7 +76,7 @@ def _judge(packet: Packet, done: Done, mask: int, *, is_unread: bool) -> Finding
         return None
     if effect.name == "ct mark set":
         if not packet.marked:
-            # mark-flow writes the farm's mark later.
+            # The table of the farms writes the farm's mark later.
             return None
         # A rule for packets with one certain mark, such as a tunnel's, hardly matches packets of clients.
         does, level = "overwrites", WARN if _asks_for_a_mark(done.rule) else FAULT

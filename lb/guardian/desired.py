@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..farm import Backend, BackendState, Condition, Conditions, Farm, Scheduler
@@ -91,13 +91,12 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
 
 def standing(
     farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[BackendHealth]], present: Mapping[Place, bool]
-) -> dict[Place, bool]:
-    """Returns whether each backend serves by health alone; backends without any knowledge are missing.
+) -> Iterator[tuple[Place, bool]]:
+    """Yields for each backend whether it serves by health alone; backends without any knowledge are missing.
 
     The reconciler keeps it as present when the farms change, so that a backend with a new command stays as it is until
     the first result.
     """
-    found = {}
     for farm in farms:
         verdicts = verdicts_of(farm, watches)
         for one in farm.backends:
@@ -105,8 +104,7 @@ def standing(
                 place = farm.name, one.name, version
                 known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
                 if known and one.address_of(version):
-                    found[place] = farm.guardian is None or _serves(place, verdicts, present)
-    return found
+                    yield place, farm.guardian is None or _serves(place, verdicts, present)
 
 
 def merge(

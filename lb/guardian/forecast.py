@@ -1,8 +1,11 @@
-"""Predicts the conditions of backends under a configuration that the guardian has not loaded (noidlb diff); pure."""
+"""Predicts the conditions of backends under a configuration that the guardian has not loaded (noidlb diff); pure.
+
+With 1,000 farms it takes 0.15 s, in which no check would start: so it is made step by step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..farm import Condition, Conditions, Farm
@@ -27,23 +30,39 @@ def forecast(
     farms: tuple[Farm, ...],
     overrides: Overrides,
     watches: Mapping[TargetKey, Sequence[BackendHealth]],
-    present: Mapping[Place, bool],
+    standing: Iterable[tuple[Place, bool]],
     shares: Mapping[str, Mapping[str, int]],
     now: float,
-) -> Forecast:
-    """Returns the conditions that a guardian would give the backends of these farms at the time now of its clock.
+) -> Iterator[Forecast | None]:
+    """Yields the forecast of each farm, and None after each smaller step, so that the caller can run checks in between.
 
-    watches has its knowledge by target, present whether each backend serves, shares the percentages of weights of farms
-    with the scheduler least-connections.
+    The conditions are those that a guardian would give the backends at the time now of its clock. watches has its
+    knowledge by target, standing whether each backend serves, shares the percentages of weights of farms with the
+    scheduler least-connections.
     """
+    present: dict[Place, bool] = {}
+    for place, serves in standing:
+        present[place] = serves
+        yield None
     places: dict[Place, list[BackendHealth]] = {}
     fresh = set()
     for _, watch in inherit(farms, watches):
         places.setdefault(watch.place, []).append(watch)
         if not watch.probes and watch.up.value is None and watch.place in present:
             fresh.add(watch.farm)
-    conditions: dict[tuple[str, str], Condition] = {}
+        yield None
     for farm in farms:
         balance = shares.get(farm.name)
-        conditions |= merge(farm, overrides, verdicts_of(farm, places), present, now, balance=balance).conditions
-    return Forecast(conditions, tuple(farm.name for farm in farms if farm.name in fresh))
+        merged = merge(farm, overrides, verdicts_of(farm, places), present, now, balance=balance)
+        yield Forecast(merged.conditions, (farm.name,) if farm.name in fresh else ())
+
+
+def joined(parts: Iterable[Forecast | None]) -> Forecast:
+    """Returns the forecasts of all farms as one."""
+    conditions: dict[tuple[str, str], Condition] = {}
+    unchecked: list[str] = []
+    for part in parts:
+        if part is not None:
+            conditions |= part.conditions
+            unchecked += part.unchecked
+    return Forecast(conditions, tuple(unchecked))

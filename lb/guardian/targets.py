@@ -53,15 +53,15 @@ class Target:
 
     def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[BackendHealth, Change]]:
         """Hands a result to the watches and returns the changes; excuse as in BackendHealth.take()."""
-        is_steady = not self._is_doubtful()
-        taken = ((watch, watch.take(result, now, excuse)) for watch in self.watches)
-        changes = [(watch, change) for watch, change in taken if change is not None]
-        if changes or not is_steady or self._is_doubtful():
-            self._pace = None
+        changes = []
+        for watch in self.watches:
+            was_doubtful = watch.is_doubtful
+            change = watch.take(result, now, excuse)
+            if change is not None:
+                changes.append((watch, change))
+            if change is not None or watch.is_doubtful is not was_doubtful:
+                self._pace = None
         return changes
-
-    def _is_doubtful(self) -> bool:
-        return any(watch.is_doubtful for watch in self.watches)
 
 
 class Targets:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..farm import Backend, BackendState, Condition, Conditions, Farm, IPAddress, Mode, Scheduler
 from .marks import Marks
-from .skeleton import REMEMBER, pick_chain, remember_chains, sticky_chain
+from .skeleton import POSTROUTING, REMEMBER, pick_chain, postrouting, remember_chains, sticky_chain
 from .slots import fill, serving_weights, slot_count
 from .table import Table
 
@@ -97,6 +97,7 @@ def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "
     """Adds the source address that backends see for connections to this VIP and port; nothing in mode dnat."""
     if farm.mode is not Mode.SNAT:
         return
+    draft.chains[POSTROUTING] = postrouting()
     source = farm.source_of(version)
     if source is None:
         draft.elements[f"masq{kind}{version}"][key] = ""
@@ -156,6 +157,7 @@ def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, ad
 def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, address: IPAddress) -> None:
     if "active" not in farm.ftps:
         return
+    draft.chains[POSTROUTING] = postrouting()
     for port in {_ACTIVE_PORT, (backend.port or farm.ports[0]) - 1} - {0}:
         # Active data connections leave from the first VIP of the family.
         draft.elements[f"active{vip.version}"].setdefault(f"{address} . {port}", str(vip))

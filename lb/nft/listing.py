@@ -13,15 +13,23 @@ from typing import Any
 
 from ..config.mark_layout import Layout
 from .shape import Shape, shape_of
-from .skeleton import REMEMBER, TABLE, VERSION, pick_chain, remember_chains, skeleton, sticky_chain
+from .skeleton import (
+    POSTROUTING,
+    REMEMBER,
+    TABLE,
+    VERSION,
+    pick_chain,
+    postrouting,
+    remember_chains,
+    skeleton,
+    sticky_chain,
+)
 from .table import MAPS, SETS, Table
 
 _COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))?"')
 _PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1,5}))")
 _STICKY = re.compile(r"sticky([46])-(\d{1,6})")
 _REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
-# Marks stand in the table as packet priorities, which nft prints as two hexadecimal halves (major:minor).
-_CLASSID = re.compile(r"([0-9a-f]{0,4}):([0-9a-f]{0,4})")
 _TRANSPORTS = {6: "tcp", 17: "udp"}
 
 
@@ -134,6 +142,8 @@ def _rules(name: str, layout: Layout) -> str:
         return pick_chain(found[5], int(found[6]), int(found[7]), 0)[1]
     if found := _STICKY.fullmatch(name):
         return sticky_chain(int(found[1]), int(found[2]), layout)[1]
+    if name == POSTROUTING:
+        return postrouting()
     if name == REMEMBER:
         return remember_chains(0, layout)[name]
     if found := _REMEMBER.fullmatch(name):
@@ -144,7 +154,7 @@ def _rules(name: str, layout: Layout) -> str:
 def _pairs(name: str, item: Any) -> Iterator[tuple[str, str]]:
     if name == "full":
         # nft 1.0.6 prints limits from 2**31 on as negative numbers.
-        yield _plain(item["elem"]["val"]), str(item["elem"]["ct count"]["val"] & 0xFFFFFFFF)
+        yield _words(item["elem"]["val"]), str(item["elem"]["ct count"]["val"] & 0xFFFFFFFF)
     elif name in SETS:
         yield _words(item), ""
     else:
@@ -164,12 +174,15 @@ def _words(value: Any) -> str:
             if verdict in value:
                 return f"{verdict} {value[verdict]['target']}"
         raise KeyError(next(iter(value), "nothing"))
-    return _plain(value)
+    # A number that stands alone is a mark.
+    return _mark(value) if isinstance(value, int) else _plain(value)
 
 
 def _first(value: Any, length: int) -> str:
-    # In a key of three parts (transport, address, port) a leading number is the transport.
-    return _TRANSPORTS[value] if length == 3 and isinstance(value, int) else _plain(value)
+    # In a key of three parts (transport, address, port) a leading number is the transport, in one of two it is a mark.
+    if isinstance(value, int):
+        return _TRANSPORTS[value] if length == 3 else _mark(value)
+    return _plain(value)
 
 
 def _plain(value: Any) -> str:
@@ -181,21 +194,12 @@ def _plain(value: Any) -> str:
     return _address(value) if isinstance(value, str) else str(value)
 
 
-def _number(mark: str) -> int:
-    found = _CLASSID.fullmatch(mark)
-    if found is None:
-        raise ValueError(f"no mark: {mark}")
-    return int(found[1] or "0", 16) << 16 | int(found[2] or "0", 16)
-
-
 def _mark(value: int) -> str:
     return f"{value:#010x}"
 
 
 @lru_cache(maxsize=65536)
 def _address(text: str) -> str:
-    if _CLASSID.fullmatch(text):
-        return _mark(_number(text))
     # nft and Python write some IPv6 addresses differently, such as ::1.2.3.4.
     return str(ip_address(text))
 
@@ -203,7 +207,7 @@ def _address(text: str) -> str:
 def _add_details(listed: list[Any], names: dict[str, str], totals: dict[int, int], *, counted: frozenset[str]) -> None:
     for key, _ in listed:
         element = key["elem"]
-        mark = _number(element["val"])
+        mark = element["val"]
         if _mark(mark) in counted:
             continue
         if "comment" in element:

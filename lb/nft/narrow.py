@@ -14,7 +14,7 @@ from . import nft as kernel
 from .compile import compile_farm, compile_table
 from .marks import Marks
 from .plan import Plan, compare
-from .skeleton import REMEMBER
+from .skeleton import POSTROUTING, REMEMBER
 from .table import MAPS, Table
 
 # The maps whose keys begin with a mark; the keys of the others are VIPs and ports.
@@ -103,6 +103,8 @@ def _patched(old: Table, new: Table, own: Collection[str], is_changed: Callable[
     led_to = {value.partition(" ")[2] for name in elements for value in elements[name].values()}
     if "remember" in elements:
         led_to.add(REMEMBER)
+    if any(name.startswith(("source", "masq", "active")) for name in elements):
+        led_to.add(POSTROUTING)
     # A farm that serves has its chains even when no backend does.
     chains = {name: rules for name, rules in old.chains.items() if name in led_to or name not in own}
     chains |= {name: new.chains[name] for name in own if name in new.chains}

@@ -11,13 +11,13 @@ The way of a new connection through hooks (left), chains and maps (right). Names
             +---------- dispatch ----------+                 sets ftp4, tftp4: assign the conntrack helper
                            |                                 map range4: FTPS data port -> passive4
                            |                                 map service4: VIP and port -> one of the four chains
-            plain4, sticky chain, passive4 or refuse
+            plain4, sticky chain, passive4 or refuse         put-aside: bits of other programs -> priority
                            |                                 map farm4: VIP and port -> farm
                            |                                 map pick4: farm -> pick chain
               pick chain: rr, random or hash                 map slot4: farm and slot number -> backend
                            |
                          nat4                                set full: refuse beyond the connection limit
-                           |                                 mark-flow: priority -> conntrack mark
+                           |                                 put-back: priority -> bits of other programs
                            |                                 map backend4 or host4: backend -> address, for dnat
                routing, other forward chains
                            |
@@ -30,13 +30,15 @@ Why these hooks:
                  replies. So the rules cost nothing per packet, and established connections survive every change.
     output       Packets of clients on this machine do not pass prerouting.
     helper       Assigned before dnat, because it goes by the VIP; afterwards the destination is the backend's.
+    postrouting  Exists only while a farm needs it: in mode dnat, the source address of a connection stays the client's.
     remember     A SYN can be forged, so a sticky client is remembered at its first ACK. That is not the first packet of
                  the connection, hence a chain of type filter, which exists only while a farm is sticky.
 
-Between two look-ups the result must be kept with the packet. The conntrack mark would be the obvious place, but other
-programs use bits of it, and before nft 1.1 no rule can write some bits from a map and keep the others. The result is
-kept in the packet's priority instead, which ip_forward() overwrites before a queueing discipline reads it. mark-flow
-then copies it to noidlb's bits of the mark, one rule a bit, and leaves the other bits alone.
+Between two look-ups the result stands in the conntrack mark, where it has to be in the end. Other programs use bits of
+that mark too, and before nft 1.1 no rule can write some bits from a map and keep the others. When a new connection
+brings such bits, which few do, put-aside copies them to the packet's priority, one rule a bit, and put-back copies them
+back before dnat; ip_forward() overwrites the priority before a queueing discipline reads it. A connection without them
+costs two comparisons.
 
 Postrouting decides by the VIP and port of the client's request (`ct original`), not by the mark, because rules of other
 programs may save and restore whole marks in between.
@@ -44,11 +46,13 @@ programs may save and restore whole marks in between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..config.mark_layout import Layout
 
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.
-VERSION = 2
+VERSION = 3
 # A constant: without a seed, jhash gets a random one at each load, and every client would move to another backend.
 SEED = 0x1B0AD
 STICKY_SIZE = 262144
@@ -56,6 +60,8 @@ STICKY_SIZE = 262144
 _CLIENT6 = f"jhash ip6 saddr mod 4294967295 seed {SEED:#x}"
 # The base chain of sticky farms. It is the only one that sees every packet, so it exists only while a farm is sticky.
 REMEMBER = "remember"
+# The base chain of farms that change the source address. All new connections of this machine pass it.
+POSTROUTING = "postrouting"
 
 # IP version -> (nft's protocol expression, nft's type of its addresses)
 FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
@@ -65,29 +71,29 @@ def skeleton(layout: Layout) -> str:
     """Returns the table without any element, as nft text."""
     families = "\n".join(_family(version, layout) for version in FAMILIES)
     dispatch = "\n".join(_dispatch(version) for version in FAMILIES)
-    postrouting = "\n".join(_postrouting(version) for version in FAMILIES)
+    others = [1 << number for number in range(32) if not layout.mask >> number & 1]
     return f"""\
 table inet {TABLE} {{
 	comment "noidlb {VERSION} marks {layout.mask:#010x}"
 	ct helper ftp {{ type "ftp" protocol tcp; l3proto inet; }}
 	ct helper tftp {{ type "tftp" protocol udp; l3proto inet; }}
-	set full {{ type classid; ct count over 4294967294; }}
-	map remember {{ type classid : verdict; }}
+	set full {{ type mark; ct count over 4294967294; }}
+	map remember {{ type mark : verdict; }}
 	chain refuse {{
 		counter
 		meta l4proto tcp reject with tcp reset
 		reject with icmpx port-unreachable
 	}}
-	chain mark-flow {{
-		ct mark set ct mark and {~layout.mask & 0xFFFFFFFF:#010x}
-{_copy("meta priority", "ct mark", layout)}
+	chain put-aside {{
+{_copy("ct mark", "meta priority", others)}
+	}}
+	chain put-back {{
+{_copy("meta priority", "ct mark", others)}
+		meta priority set 0
 	}}
 	chain remembered {{
 		ct mark set ct mark and {~layout.pending & 0xFFFFFFFF:#010x}
-		meta priority set 0
-{_copy("ct mark", "meta priority", layout)}
-		meta priority and {layout.farm:#010x} vmap @remember
-		meta priority set 0
+		ct mark and {layout.farm:#010x} vmap @remember
 	}}
 {families}
 	chain dispatch {{
@@ -101,13 +107,14 @@ table inet {TABLE} {{
 		type nat hook output priority -100; policy accept;
 		jump dispatch
 	}}
-	chain postrouting {{
-		type nat hook postrouting priority srcnat; policy accept;
-		ct mark and {layout.farm:#010x} != 0 meta priority set 0
-{postrouting}
-	}}
 }}
 """
+
+
+def postrouting() -> str:
+    """Returns the rules of the chain that changes the source addresses of connections to backends."""
+    rules = "\n".join(_postrouting(version) for version in FAMILIES)
+    return f"type nat hook postrouting priority srcnat; policy accept;\n{rules}"
 
 
 def pick_chain(scheduler: str, version: int, slots: int, lane: int) -> tuple[str, str]:
@@ -121,7 +128,7 @@ def pick_chain(scheduler: str, version: int, slots: int, lane: int) -> tuple[str
     # A counter for each lane: two farms whose clients alternate on one counter would each get every second number, and
     # so only every second backend.
     name = f"{scheduler}{version}-{slots}-{lane}" if scheduler == "rr" else f"{scheduler}{version}-{slots}"
-    return name, f"meta priority set meta priority . {number} map @slot{version}"
+    return name, f"ct mark set ct mark . {number} map @slot{version}"
 
 
 def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
@@ -132,25 +139,27 @@ def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
     served without being remembered.
     """
     client = _client(version)
-    key = f"meta priority and {layout.farm:#010x} . {client}"
+    key = f"ct mark and {layout.farm:#010x} . {client}"
     serve = (
-        "meta priority @full goto refuse",
-        "jump mark-flow",
+        "ct mark @full goto refuse",
+        f"meta l4proto udp update @sticky{version} {{ {key} timeout {seconds}s : ct mark }}",
+        _put_back(layout),
         f"meta l4proto tcp ct mark set ct mark or {layout.pending:#010x}",
-        f"meta l4proto udp update @sticky{version} {{ {key} timeout {seconds}s : meta priority }}",
-        _to_backend(version),
-        _to_host(version),
+        _to_backend(version, layout),
+        _to_host(version, layout),
     )
     return f"sticky{version}-{seconds}", "\n\t\t".join((
+        *_put_aside(layout),
         _farm_of(version),
-        f"meta priority set meta priority . {client} map @sticky{version}",
-        f"meta priority and {layout.backend:#010x} == 0 meta priority vmap @pick{version}",
+        f"ct mark set ct mark . {client} map @sticky{version}",
+        f"ct mark and {layout.backend:#010x} == 0 ct mark vmap @pick{version}",
         *serve,
         # Reached only when the remembered backend has no address: delete the entry, because `update` would keep its old
         # data, and pick another backend.
-        f"delete @sticky{version} {{ {key} : meta priority }}",
-        f"meta priority set meta priority and {layout.farm:#010x}",
-        f"meta priority vmap @pick{version}",
+        f"delete @sticky{version} {{ {key} : ct mark }}",
+        *_put_aside(layout),
+        f"ct mark set ct mark and {layout.farm:#010x}",
+        f"ct mark vmap @pick{version}",
         *serve,
         "goto refuse",
     ))  # fmt: skip
@@ -159,8 +168,8 @@ def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
 def remember_chains(seconds: int, layout: Layout) -> dict[str, str]:
     """Returns names and rules of the chains that remember TCP clients of farms with that sticky time in seconds."""
     updates = (
-        f"update @sticky{version} {{ meta priority and {layout.farm:#010x} . {_client(version)} "
-        f"timeout {seconds}s : meta priority }}"
+        f"update @sticky{version} {{ ct mark and {layout.farm:#010x} . {_client(version)} "
+        f"timeout {seconds}s : ct mark and {layout.flow:#010x} }}"
         for version in FAMILIES
     )
     return {
@@ -177,70 +186,92 @@ def _client(version: int) -> str:
 
 
 def _farm_of(version: int) -> str:
-    return f"meta priority set meta l4proto . {FAMILIES[version][0]} daddr . th dport map @farm{version}"
+    return f"ct mark set meta l4proto . {FAMILIES[version][0]} daddr . th dport map @farm{version}"
 
 
-def _copy(source: str, target: str, layout: Layout) -> str:
-    """Returns the rules that copy farm and backend, one for each bit."""
-    bits = (bit for bit in layout.bits if bit & layout.flow)
+def _copy(source: str, target: str, bits: Sequence[int]) -> str:
+    """Returns the rules that copy bits, one for each."""
     hexes = (f"{bit:#010x}" for bit in bits)
     return "\n".join(f"\t\t{source} and {bit} == {bit} {target} set {target} or {bit}" for bit in hexes)
 
 
-def _to_backend(version: int) -> str:
-    return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to meta priority map @backend{version}"
+def _put_aside(layout: Layout) -> tuple[str, str]:
+    """Returns the rules after which the conntrack mark may be overwritten."""
+    return "meta priority set 0", f"ct mark and {_others(layout)} != 0 jump put-aside"
 
 
-def _to_host(version: int) -> str:
+def _put_back(layout: Layout) -> str:
+    return f"meta priority and {_others(layout)} != 0 jump put-back"
+
+
+def _others(layout: Layout) -> str:
+    """Returns the bits that are left to other programs."""
+    return f"{~layout.mask & 0xFFFFFFFF:#010x}"
+
+
+def _to_backend(version: int, layout: Layout) -> str:
+    return _dnat(version, layout, "backend")
+
+
+def _to_host(version: int, layout: Layout) -> str:
     # Without a port in the map, dnat keeps the port that the client asked for.
-    return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to meta priority map @host{version}"
+    return _dnat(version, layout, "host")
 
 
-def _serve(version: int) -> str:
+def _dnat(version: int, layout: Layout, name: str) -> str:
+    backend = f"ct mark and {layout.flow:#010x} map @{name}{version}"
+    return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to {backend}"
+
+
+def _serve(version: int, layout: Layout) -> str:
     return f"""\
-		meta priority @full goto refuse
-		jump mark-flow
-		{_to_backend(version)}
-		{_to_host(version)}"""
+		ct mark @full goto refuse
+		{_put_back(layout)}
+		{_to_backend(version, layout)}
+		{_to_host(version, layout)}"""
 
 
 def _family(version: int, layout: Layout) -> str:
     protocol, address = FAMILIES[version]
-    plain_key = f"type classid . {address} : classid"
-    by_client = "typeof meta priority . numgen inc mod 4294967295 : meta priority" if version == 6 else plain_key
+    plain_key = f"type mark . {address} : mark"
+    by_client = "typeof ct mark . numgen inc mod 4294967295 : ct mark" if version == 6 else plain_key
+    put_aside = "\n\t\t".join(_put_aside(layout))
     return f"""\
 	set ftp{version} {{ type {address} . inet_service; }}
 	set tftp{version} {{ type {address} . inet_service; }}
 	map service{version} {{ type inet_proto . {address} . inet_service : verdict; }}
-	map farm{version} {{ type inet_proto . {address} . inet_service : classid; }}
-	map pick{version} {{ type classid : verdict; }}
-	map slot{version} {{ typeof meta priority . numgen inc mod 65536 : meta priority; }}
-	map backend{version} {{ type classid : {address} . inet_service; counter; }}
+	map farm{version} {{ type inet_proto . {address} . inet_service : mark; }}
+	map pick{version} {{ type mark : verdict; }}
+	map slot{version} {{ typeof ct mark . numgen inc mod 65536 : ct mark; }}
+	map backend{version} {{ type mark : {address} . inet_service; counter; }}
 	map sticky{version} {{ {by_client}; flags dynamic,timeout; timeout 7d; size {STICKY_SIZE}; }}
 	map range{version} {{ type {address} . inet_service : verdict; flags interval; }}
-	map passive{version} {{ type {address} . inet_service : classid; flags interval; }}
-	map host{version} {{ type classid : {address}; counter; }}
+	map passive{version} {{ type {address} . inet_service : mark; flags interval; }}
+	map host{version} {{ type mark : {address}; counter; }}
 	map source{version} {{ type inet_proto . {address} . inet_service : {address}; }}
 	map sourcerange{version} {{ type {address} . inet_service : {address}; flags interval; }}
 	set masq{version} {{ type inet_proto . {address} . inet_service; }}
 	set masqrange{version} {{ type {address} . inet_service; flags interval; }}
 	map active{version} {{ type {address} . inet_service : {address}; }}
 	chain nat{version} {{
-{_serve(version)}
-		meta priority set meta priority and {layout.farm:#010x}
-		meta priority vmap @pick{version}
-{_serve(version)}
+{_serve(version, layout)}
+		{put_aside}
+		ct mark set ct mark and {layout.farm:#010x}
+		ct mark vmap @pick{version}
+{_serve(version, layout)}
 		goto refuse
 	}}
 	chain plain{version} {{
+		{put_aside}
 		{_farm_of(version)}
-		meta priority vmap @pick{version}
+		ct mark vmap @pick{version}
 		goto nat{version}
 	}}
 	chain passive{version} {{
-		meta priority set {protocol} daddr . tcp dport map @passive{version}
-		jump mark-flow
-		{_to_host(version)}
+		{put_aside}
+		ct mark set {protocol} daddr . tcp dport map @passive{version}
+		{_put_back(layout)}
+		{_to_host(version, layout)}
 		goto refuse
 	}}"""
 
@@ -248,10 +279,10 @@ def _family(version: int, layout: Layout) -> str:
 def _dispatch(version: int) -> str:
     protocol, _ = FAMILIES[version]
     return f"""\
-		{protocol} daddr . tcp dport vmap @range{version}
 		{protocol} daddr . tcp dport @ftp{version} ct helper set "ftp"
 		{protocol} daddr . udp dport @tftp{version} ct helper set "tftp"
-		meta l4proto . {protocol} daddr . th dport vmap @service{version}"""
+		meta l4proto . {protocol} daddr . th dport vmap @service{version}
+		{protocol} daddr . tcp dport vmap @range{version}"""
 
 
 def _postrouting(version: int) -> str:

@@ -8,9 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from noidchecks.status.text import printable
+
 from ..guardian.lock import GuardError
 
 _MAX_REQUEST = 8192
+_MAX_SENTENCE = 300
 # Seconds for a request to come, and for each piece of the answer to be read.
 _PATIENCE = 5.0
 # Seconds for the whole of it.
@@ -36,8 +39,10 @@ class Document:
     pieces: Sequence[bytes]
 
 
-# Makes the document of a path, given what stands behind the `?`.
+# Makes the document of a path, given what stands behind the `?`; GuardError when it cannot be had at the moment.
 Route: TypeAlias = Callable[[str], Awaitable[Document]]
+# Gets what went wrong when a document could not be made: what was to be done, and the exception.
+Report: TypeAlias = Callable[[str, Exception], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,9 @@ class MetricsServer:
     sends no request, or reads no answer.
     """
 
-    def __init__(self, routes: Mapping[str, Route]) -> None:
+    def __init__(self, routes: Mapping[str, Route], report: Report) -> None:
         self._routes = routes
+        self._report = report
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         # Those that are waited for, in the order in which that began.
@@ -116,16 +122,20 @@ class MetricsServer:
                 writer.transport.abort()
 
     async def _answer(self, request: _Request) -> _Answer:
-        code = request.code
+        code, sentence = request.code, ""
         if code == 200:
             route = self._routes.get(request.path)
             try:
                 if route is not None:
                     return _Answer(200, await route(request.query))
                 code = 404
-            except Exception:
+            except GuardError as error:
+                code, sentence = 503, printable(str(error), _MAX_SENTENCE)
+            except Exception as defect:
                 code = 500
-        text = Document({"Content-Type": "text/plain; charset=utf-8"}, (f"{_REASONS[code]}\n".encode(),))
+                self._report(f"GET {request.path}", defect)
+        shown = f"{sentence or _REASONS[code]}\n"
+        text = Document({"Content-Type": "text/plain; charset=utf-8"}, (shown.encode(),))
         return _Answer(code, text, {"Allow": "GET, HEAD"} if code == 405 else {})
 
     async def _send(self, writer: asyncio.StreamWriter, answer: _Answer, *, is_head: bool) -> None:

@@ -14,6 +14,7 @@ from ..config.hints import hints
 from ..config.load import Configuration, parse
 from ..events import EventLog
 from ..farm import Farm
+from ..guardian.forecast import joined
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..nft import conntrack, fullness, nft as kernel
@@ -99,7 +100,7 @@ class Operations:
     async def diff(self, text: str) -> tuple[bool, list[str]]:
         """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
         farms = (await asyncio.to_thread(parse, text)).farms
-        foreseen = self.guardian.forecast(farms)
+        foreseen = joined(await paced(self.guardian.forecast(farms)))
         change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
         lines = [
             f"# farm {name}: a new command; what serves goes on serving until its first result"

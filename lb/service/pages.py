@@ -12,6 +12,8 @@ from noidchecks.page import headers
 
 from ..events import EventLog
 from ..guardian.health import Health
+from ..guardian.lock import GuardError
+from .defects import Defects
 from .history import History
 from .http import Document, Route
 from .metrics import MetricsSnapshot, write
@@ -23,8 +25,9 @@ from .shared import Recent
 # Seconds between two looks at the response times: each minute of the history has two. The first is early, so that the
 # page of a guardian that has just begun shows something.
 _SAMPLE, _FIRST = 30.0, 5.0
-# Pages for people that are shared within the second in which they were made.
-_KEPT = 16
+# Pages for people that are shared within the second in which they were made, and those that may be in the making:
+# readers that ask for ever new ones and go away must not have this machine make them all.
+_KEPT, _UNFINISHED = 16, 64
 
 
 class Pages:
@@ -40,8 +43,10 @@ class Pages:
         health: Callable[[], Iterable[Health]],
         troubles: Callable[[], Sequence[str]],
         events: EventLog,
+        defects: Defects,
     ) -> None:
         self._health = health
+        self._defects = defects
         self._troubles = troubles
         self._events = events
         self._history = History()
@@ -77,7 +82,11 @@ class Pages:
     async def _sample(self) -> None:
         await asyncio.sleep(_FIRST)
         while True:
-            await paced(self._history.sample(self._health()))
+            try:
+                await paced(self._history.sample(self._health()))
+            except Exception as defect:
+                # The next minutes may go well.
+                self._defects.report("keeping the history of response times", defect)
             await asyncio.sleep(_SAMPLE)
 
     async def _metrics_page(self, _query: str) -> Document:
@@ -88,11 +97,17 @@ class Pages:
 
     async def _page(self, query: str) -> Document:
         chosen = PageQuery.parse(query)
-        page = self._people.pop(chosen, None) or Recent(partial(self._render, chosen))
+        page = self._people.pop(chosen, None) or self._new_page(chosen)
         self._people[chosen] = page
-        if len(self._people) > _KEPT:
-            del self._people[next(iter(self._people))]
         return await page.get()
+
+    def _new_page(self, chosen: PageQuery) -> Recent[Document]:
+        finished = [query for query, page in self._people.items() if not page.is_busy]
+        if len(self._people) - len(finished) >= _UNFINISHED:
+            raise GuardError(f"{_UNFINISHED} other pages are being made: try again in a few seconds")
+        for query in finished[: max(0, len(self._people) + 1 - _KEPT)]:
+            del self._people[query]
+        return Recent(partial(self._render, chosen))
 
     async def _render(self, chosen: PageQuery) -> Document:
         # One at a time, then a rest as long as the work: readers take half a core at most.

@@ -27,6 +27,7 @@ from ..nft.compile import compile_table
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import DEFAULT_RUN, Role, read_role
+from .defects import Defects
 from .hook import Hook
 from .http import MetricsServer
 from .metrics import MetricsSnapshot
@@ -83,7 +84,8 @@ class Service:
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
         self._endpoint: tuple[str, int] | None = None
-        self._pages = Pages(self._look, self._health, self._troubles, events)
+        self._defects = Defects(events)
+        self._pages = Pages(self._look, self._health, self._troubles, events, self._defects)
         self._running: Operations | None = None
 
     async def run(self) -> int:
@@ -220,7 +222,7 @@ class Service:
         await self._close_metrics()
         if settings.endpoint is None:
             return
-        server = MetricsServer(self._pages.routes)
+        server = MetricsServer(self._pages.routes, self._defects.report)
         try:
             await server.open(*settings.endpoint)
         except GuardError as error:

@@ -58,6 +58,11 @@ class Recent(Generic[T]):
         # A client that goes away must not end it for the others.
         return await asyncio.shield(self._task)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is being made."""
+        return self._task is not None and not self._task.done()
+
     async def close(self) -> None:
         """Gives up what is being made."""
         if self._task is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from noidchecks.atomic import write_atomic
+from noidchecks.atomic import remove_drafts, write_atomic
 from noidchecks.regular import TooLarge, read_regular
 
 from ..errors import LbError
@@ -115,6 +115,8 @@ class StateFolder:
         if self._read(name) == data:
             return
         try:
+            # A noidlb that was killed while it wrote has left one, which would stay for good.
+            remove_drafts(self.path / name)
             write_atomic(self.path / name, data, mode=0o644, durable=True, owner=self._owner())
         except OSError as error:
             raise self._error(error) from error

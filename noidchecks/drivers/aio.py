@@ -40,7 +40,10 @@ class AsyncLoop:
         """Starts a session; ended gets it when it has ended, never before this has returned."""
         self._ended[session] = ended
         self._loop.start(session)
-        self._settle()
+        for one in self._loop.ended():
+            # Not at once: the caller has yet to return.
+            self._asyncio.call_soon(self._report, one)
+        self._arm()
 
     def cancel(self, session: Session) -> None:
         """Closes a session, whose end is not reported then; harmless when it has ended."""
@@ -72,12 +75,18 @@ class AsyncLoop:
 
     def _turn(self) -> None:
         self._loop.turn(0.0)
-        self._settle()
-
-    def _settle(self) -> None:
-        """Reports what has ended, and sees to the next turn."""
+        self._arm()
+        # Here and not by call_soon(), which would cost each of them a round of the asyncio loop.
         for session in self._loop.ended():
-            self._asyncio.call_soon(self._report, session)
+            try:
+                self._report(session)
+            except Exception as defect:
+                # The defect of one caller must not keep the ends of the others.
+                message = "Exception in what a session's end was reported to"
+                self._asyncio.call_exception_handler({"message": message, "exception": defect})
+
+    def _arm(self) -> None:
+        """Sets the timer for the next turn."""
         until = self._loop.until
         if self._timer is not None:
             if self._timer.when() <= until and not self._timer.cancelled():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -63,6 +64,30 @@ async def test_an_end_is_reported_after_the_start() -> None:
     await asyncio.sleep(0)
     assert ended == [session]
     assert len(loop) == 0
+    loop.close()
+
+
+async def test_a_defect_of_one_caller_keeps_no_end_from_the_others() -> None:
+    def dialogue() -> Dialogue[None]:
+        yield Sleep(0.01)
+
+    running, loop = asyncio.get_running_loop(), aio.AsyncLoop()
+    defects: list[object] = []
+    running.set_exception_handler(lambda _, context: defects.append(context["exception"]))
+    ended: list[Session] = []
+
+    def fail(_: Session) -> None:
+        raise ValueError("a defect")
+
+    # Both are over when the loop gets to run again.
+    sessions = [Session(dialogue(), LONG) for _ in range(4)]
+    for session, end in zip(sessions, (fail, ended.append, fail, ended.append), strict=True):
+        loop.start(session, end)
+    time.sleep(0.05)  # noqa: ASYNC251  # nothing else is to run
+    while loop:  # noqa: ASYNC110  # its length is looked at, it tells nothing
+        await asyncio.sleep(0)
+    assert set(ended) == {sessions[1], sessions[3]}
+    assert list(map(str, defects)) == ["a defect"] * 2
     loop.close()
 
 

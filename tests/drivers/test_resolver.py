@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -82,6 +83,8 @@ def test_look_ups_without_an_answer_hold_up_no_others(dead: Zone) -> None:
 
 def test_few_run_at_once_while_they_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noidchecks.drivers.resolver._FRESH", LONG)
+    # What looks whether the fresh ones have turned old would sleep half of that time, and the test wait for its end.
+    monkeypatch.setattr("noidchecks.drivers.resolver.sleep", lambda _: time.sleep(0.01))
     resolver = Resolver(at_once=3)
     lock = threading.Lock()
     running: list[int] = []

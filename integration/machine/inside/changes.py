@@ -6,6 +6,8 @@ from pathlib import Path
 
 from integration.lab.namespace import Namespace
 from integration.machine.inside.report import Report
+from integration.machine.inside.service import UNIT
+from integration.machine.inside.system import run
 
 PYTHON = "/opt/noidchecks/bin/python"
 _PATIENCE = 1800.0
@@ -19,6 +21,8 @@ _TASKS = (
 
 def prove(report: Report) -> None:
     """Runs both tasks; the kernel may refuse none of the changes, and the table must be right at the end."""
+    # Its checks would use most of the processor's time meanwhile.
+    run("systemctl", "stop", UNIT)
     for text, task, farms, times in _TASKS:
         with report.step(text) as say:
             namespace = Namespace("changes")
@@ -27,3 +31,4 @@ def prove(report: Report) -> None:
                 say(done.stdout.strip())
             finally:
                 namespace.close()
+    run("systemctl", "start", UNIT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 PORT = "/dev/ttyS1"
+_JOURNAL = ("journalctl", "-b", "-n", "60", "--no-pager", "-o", "short-monotonic")
 
 
 class Report:
@@ -21,14 +23,18 @@ class Report:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Reports `name` as done, or as failed with the error; yields what adds words of its own to the line."""
+        """Reports `name` as done, or as failed with the error and the journal's end.
+
+        It yields what adds words of its own to the line.
+        """
         begin = time.monotonic()
         words: list[str] = []
         failed = None
         try:
             yield words.append
         except Exception:
-            failed = traceback.format_exc()
+            journal = subprocess.run(_JOURNAL, stdout=subprocess.PIPE, text=True).stdout
+            failed = f"{traceback.format_exc()}\n{journal}"
             self.failures += 1
         self._write({"name": name, "said": f"{'; '.join(words)} ({time.monotonic() - begin:.1f} s)", "failed": failed})
 

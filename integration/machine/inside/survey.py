@@ -8,7 +8,7 @@ from pathlib import Path
 
 from integration.lab import Lab
 from integration.machine.inside.report import Report
-from integration.machine.inside.system import run, shown, until
+from integration.machine.inside.system import exposure, run, shown, until
 
 _UNIT = "noidchecks-survey"
 _INSTALLED = Path("/opt/noidchecks/share/noidchecks/nagios/systemd")
@@ -25,6 +25,8 @@ def prove(report: Report, lab: Lab) -> None:
         run("systemctl", "daemon-reload")
         run("systemctl", "start", f"{_UNIT}.service")
         say(_results())
+    with report.step(f"systemd-analyze security {_UNIT}") as say:
+        say(exposure(_UNIT))
     with report.step("the survey's timer starts it"):
         _METRICS.unlink()
         run("systemctl", "enable", "--now", f"{_UNIT}.timer")
@@ -45,7 +47,9 @@ def _install(lab: Lab) -> None:
         f"b1\tSFTP\tcheck_sftp -t 120 --user root --identity {_KEY} --get {lab.backends[0].files}/name {first}",
     ]
     (_SETTINGS / "targets").write_text("\n".join((*lines, "")))
-    (_SETTINGS / "survey.env").write_text(f"SURVEY_OPTIONS={_SETTINGS}/targets --report prometheus={_METRICS}\n")
+    (_SETTINGS / "survey.env").write_text(
+        f"SURVEY_OPTIONS={_SETTINGS}/targets --report prometheus={_METRICS} --report lines\n"
+    )
     # Root's alone, so that only systemd can hand it out.
     shutil.copy(lab.keys.user, _SETTINGS / "monitor-key")
     (_SETTINGS / "monitor-key").chmod(0o600)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from integration.lab.namespace import Namespace
 
 PATIENCE = 300.0
 """Seconds until a state must have come: a process of Python takes seconds to start in here."""
+
+_EXPOSURE = 2.0
 
 Say = Callable[[str], None]
 """Adds words to the line of a step in the report."""
@@ -58,3 +61,12 @@ def states() -> dict[tuple[str, str], str]:
         for backend in farm["backends"]:
             found[farm["name"], backend["name"]] = backend["state"]
     return found
+
+
+def exposure(unit: str) -> str:
+    """Returns what `systemd-analyze security` says of a unit, 0 to 10; RuntimeError above 2.0."""
+    said = run("systemd-analyze", "security", "--no-pager", unit)
+    found = re.search(r"exposure level for \S+: ([\d.]+)", said)
+    if not found or float(found[1]) > _EXPOSURE:
+        raise RuntimeError(said)
+    return found[1]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from noidlb.farm import BackendState, Scheduler
+from noidlb.guardian.forecast import joined
 from noidlb.overrides import Overrides
 
 from tests.support.lb.fake_nft import FakeKernel
@@ -24,14 +25,14 @@ async def test_the_forecast_is_what_the_guardian_does_then() -> None:
             await until(lambda: {one.state for one in guardian.health() if one.farm == "g"} == {"up"})
             await until(lambda: {one.state for one in guardian.health() if one.backend == "b2"} == {"up", "down"})
             await guardian.settle()
-            assert guardian.forecast(farms).conditions == kernel.conditions[-1]
+            assert joined(guardian.forecast(farms)).conditions == kernel.conditions[-1]
             # Known probes for a farm that is new, one that nobody has seen yet, and a farm without a guardian.
             changed = (
                 watched(peer.port, 1, 2, name="h", interval=60, fast_interval=60),
                 replace(watched(peer.port, peer.port, name="g"), vip=(ip_address("192.0.2.77"),)),
                 replace(watched(1, name="i"), guardian=None),
             )
-            foreseen = guardian.forecast(changed).conditions
+            foreseen = joined(guardian.forecast(changed)).conditions
             before = len(kernel.conditions)
             guardian.configure(changed, words)
             await guardian.settle()

@@ -10,6 +10,7 @@ from pathlib import Path
 from noidlb.events import Event, EventLog
 from noidlb.farm import BackendState, Condition
 from noidlb.guard import Guard
+from noidlb.guardian.forecast import joined
 from noidlb.guardian.guardian import Guardian
 from noidlb.overrides import Overrides
 
@@ -51,9 +52,9 @@ async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_comma
         async with running(before, kernel=kernel) as (guardian, _):
             await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
             await guardian.settle()
-            assert guardian.forecast((before,)).unchecked == ()
-            assert guardian.forecast((after,)).unchecked == ("f",)
-            foreseen = guardian.forecast((after,)).conditions
+            assert joined(guardian.forecast((before,))).unchecked == ()
+            assert joined(guardian.forecast((after,))).unchecked == ("f",)
+            foreseen = joined(guardian.forecast((after,))).conditions
             changes = len(kernel.conditions)
             guardian.configure((after,), Overrides())
             await guardian.settle()
@@ -87,7 +88,7 @@ async def test_another_deadline_asks_the_same_thing() -> None:
         async with running(watched(peer.port, 1), kernel=kernel) as (guardian, _):
             await until(lambda: {one.state for one in guardian.health()} == {"up", "down"})
             changed = watched(peer.port, 1, timeout=3.0, interval=0.3, rise=7, fall=8)
-            assert guardian.forecast((changed,)).unchecked == ()
+            assert joined(guardian.forecast((changed,))).unchecked == ()
             guardian.configure((changed,), Overrides())
             assert {one.state for one in guardian.health()} == {"up", "down"}
 

@@ -116,6 +116,9 @@ def test_sources_limits_and_passive_ranges() -> None:
 def test_backends_see_the_client_in_mode_dnat() -> None:
     table = compile_table((farm(mode=Mode.DNAT),))
     assert not [name for name in table.elements if name.startswith(("masq", "source"))]
+    # Nor do other connections of this machine pass rules that change nothing.
+    assert "postrouting" not in table.chains
+    assert "postrouting" in compile_table((farm(mode=Mode.DNAT), farm(name="g", vip=(ip_address("10.9.0.1"),)))).chains
 
 
 def test_a_transfer_on_one_port_has_no_helper() -> None:

@@ -14,33 +14,33 @@ from tests.support.lb.farms import farm
 
 # What nft 1.0.6 prints of one element of each kind, under -n -j.
 ELEMENTS: dict[str, list[Any]] = {
-    "full": [{"elem": {"val": "82bc:e511", "ct count": {"val": -2, "inv": True}}}],
+    "full": [{"elem": {"val": 0x82BCE511, "ct count": {"val": -2, "inv": True}}}],
     "source4": [[{"concat": [6, "192.0.2.10", 22]}, "192.0.2.77"]],
     "masq6": [{"concat": [17, "fd00::10", 69]}],
     "masqrange4": [{"concat": ["192.0.2.10", {"range": [50000, 50099]}]}],
-    "remember": [["82bc:0", {"jump": {"target": "remember-300"}}]],
+    "remember": [[0x82BC0000, {"jump": {"target": "remember-300"}}]],
     "active6": [[{"concat": ["::1.2.3.4", 20]}, "2001:db8::1"]],
     "host4": [
-        [{"elem": {"val": "82bc:e511", "counter": {"packets": 9, "bytes": 0}}}, "10.0.1.11"],
-        [{"elem": {"val": "8b75:4611", "counter": {"packets": 4, "bytes": 0}}}, "10.0.1.12"],
+        [{"elem": {"val": 0x82BCE511, "counter": {"packets": 9, "bytes": 0}}}, "10.0.1.11"],
+        [{"elem": {"val": 0x8B754611, "counter": {"packets": 4, "bytes": 0}}}, "10.0.1.12"],
     ],
     "backend4": [
         [
-            {"elem": {"val": "82bc:e511", "comment": "f/b1", "counter": {"packets": 5, "bytes": 300}}},
+            {"elem": {"val": 0x82BCE511, "comment": "f/b1", "counter": {"packets": 5, "bytes": 300}}},
             {"concat": ["10.0.1.11", 2121]},
         ]
     ],
     "backend6": [
         [
-            {"elem": {"val": "82bc:e511", "comment": "f/b1", "counter": {"packets": 2, "bytes": 300}}},
+            {"elem": {"val": 0x82BCE511, "comment": "f/b1", "counter": {"packets": 2, "bytes": 300}}},
             {"concat": ["fd00:1::11", 2121]},
         ]
     ],
-    "slot4": [[{"concat": ["82bc:0", 11]}, "82bc:e511"]],
-    "pick4": [["82bc:0", {"jump": {"target": "rr4-12-19"}}]],
-    "farm4": [[{"concat": [6, "192.0.2.10", 21]}, "82bc:0"]],
+    "slot4": [[{"concat": [0x82BC0000, 11]}, 0x82BCE511]],
+    "pick4": [[0x82BC0000, {"jump": {"target": "rr4-12-19"}}]],
+    "farm4": [[{"concat": [6, "192.0.2.10", 21]}, 0x82BC0000]],
     "ftp4": [{"concat": ["192.0.2.10", 21]}],
-    "passive4": [[{"concat": ["192.0.2.10", {"range": [50000, 50099]}]}, "82bc:e511"]],
+    "passive4": [[{"concat": ["192.0.2.10", {"range": [50000, 50099]}]}, 0x82BCE511]],
     "range4": [[{"concat": ["192.0.2.10", 50100]}, {"goto": {"target": "passive4"}}]],
     "service4": [[{"concat": [17, "192.0.2.10", 69]}, {"goto": {"target": "refuse"}}]],
 }
@@ -93,7 +93,7 @@ def listed(table: Table, skeleton: str = SKELETON) -> str:
 def test_the_outline_tells_version_layout_and_the_chains_that_vary(mask: int | None) -> None:
     table = compile_table((farm(sticky=300, marks=mask),))
     assert set(table.chains) == {
-        "rr4-12-32", "rr6-12-32", "sticky4-300", "sticky6-300", "remember", "remember-300"
+        "rr4-12-32", "rr6-12-32", "sticky4-300", "sticky6-300", "remember", "remember-300", "postrouting"
     }  # fmt: skip
     text = listed(table, skeleton(table.layout))
     assert read_outline(f"table inet other {{\n\tchain x {{\n\t}}\n}}\n{text}") == Outline(

@@ -4,8 +4,11 @@ import asyncio
 import socket
 
 import pytest
+from noidlb.guardian.lock import GuardError
 from noidlb.service import http as scrape
 from noidlb.service.http import Document, MetricsServer
+
+from tests.support.waiting import until_async
 
 TYPE = {"Content-Type": "text/plain", "X-Of-The-Document": "1"}
 
@@ -22,7 +25,15 @@ async def broken(query: str) -> Document:
     raise ValueError("a defect")
 
 
-ROUTES = {"/metrics": page, "/": echo, "/broken": broken}
+async def beginning(query: str) -> Document:
+    raise GuardError("the guardian is only\n beginning")
+
+
+def ignore(doing: str, defect: Exception) -> None:
+    pass
+
+
+ROUTES = {"/metrics": page, "/": echo, "/broken": broken, "/beginning": beginning}
 
 
 async def exchange(server: MetricsServer, sent: bytes) -> tuple[bytes, bytes]:
@@ -62,16 +73,28 @@ async def fetch(server: MetricsServer, sent: bytes) -> tuple[int, bytes]:
     ],
 )
 async def test_requests(sent: bytes, code: int) -> None:
-    server = MetricsServer(ROUTES)
+    server = MetricsServer(ROUTES, ignore)
     await server.open("127.0.0.1", 0)
     assert (await fetch(server, sent))[0] == code
     assert await fetch(server, b"GET /metrics HTTP/1.1\r\n\r\n") == (200, b"a page\n")
     await server.close()
 
 
+async def test_what_cannot_be_had_now_is_a_sentence_and_a_defect_is_reported() -> None:
+    reported = []
+    server = MetricsServer(ROUTES, lambda doing, defect: reported.append((doing, str(defect))))
+    await server.open("127.0.0.1", 0)
+    found = await fetch(server, b"GET /beginning HTTP/1.1\r\n\r\n")
+    assert found == (503, b"the guardian is only  beginning\n")
+    assert not reported
+    assert await fetch(server, b"GET /broken?x=1 HTTP/1.1\r\n\r\n") == (500, b"Internal Server Error\n")
+    assert reported == [("GET /broken", "a defect")]
+    await server.close()
+
+
 @pytest.mark.parametrize("path", [b"/metrics", b"/?x=1", b"/nowhere", b"/broken"])
 async def test_head_is_get_without_the_body(path: bytes) -> None:
-    server = MetricsServer(ROUTES)
+    server = MetricsServer(ROUTES, ignore)
     await server.open("127.0.0.1", 0)
     got, body = await exchange(server, b"GET %b HTTP/1.1\r\n\r\n" % path)
     assert body
@@ -80,7 +103,7 @@ async def test_head_is_get_without_the_body(path: bytes) -> None:
 
 
 async def test_what_the_head_of_an_answer_says() -> None:
-    server = MetricsServer(ROUTES)
+    server = MetricsServer(ROUTES, ignore)
     await server.open("127.0.0.1", 0)
     found, _ = await exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
     assert b"X-Of-The-Document: 1\r\n" in found
@@ -92,7 +115,7 @@ async def test_what_the_head_of_an_answer_says() -> None:
 
 async def test_one_who_sends_without_end_or_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_PATIENCE", 0.1)
-    server = MetricsServer(ROUTES)
+    server = MetricsServer(ROUTES, ignore)
     await server.open("127.0.0.1", 0)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     async with asyncio.timeout(20):
@@ -110,7 +133,7 @@ GET = b"GET /metrics HTTP/1.1\r\n\r\n"
 
 async def test_silent_clients_make_room_for_those_that_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_CLIENTS", 16)
-    server = MetricsServer(ROUTES)
+    server = MetricsServer(ROUTES, ignore)
     await server.open("127.0.0.1", 0)
     silent = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(60)]
     for _, writer in silent[::2]:
@@ -126,14 +149,13 @@ async def test_silent_clients_make_room_for_those_that_ask(monkeypatch: pytest.M
 
 async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_PATIENCE", 0.3)
-    server = MetricsServer({"/metrics": large})
+    server = MetricsServer({"/metrics": large}, ignore)
     await server.open("127.0.0.1", 0)
     _lazy, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(GET)
     async with asyncio.timeout(60):
         assert (await fetch(server, GET))[0] == 200
-        while server._clients:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.01)
+        await until_async(lambda: not server._clients)
     writer.transport.abort()
     await server.close()
 
@@ -141,7 +163,7 @@ async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyP
 async def test_those_who_do_not_read_make_room_for_those_who_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_PATIENCE", 1000.0)
     monkeypatch.setattr(scrape, "_CLIENTS", 16)
-    server = MetricsServer({"/metrics": large})
+    server = MetricsServer({"/metrics": large}, ignore)
     await server.open("127.0.0.1", 0)
     lazy = [socket.socket() for _ in range(60)]
     for client in lazy:
@@ -159,7 +181,7 @@ async def test_those_who_do_not_read_make_room_for_those_who_do(monkeypatch: pyt
 
 async def test_many_who_come_at_once_turn_nobody_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "_CLIENTS", 16)
-    server = MetricsServer(ROUTES)
+    server = MetricsServer(ROUTES, ignore)
     await server.open("127.0.0.1", 0)
     # All of them are accepted in one turn of the loop, before any of their tasks runs.
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(90)]

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from noidlb.events import Event, EventLog
 from noidlb.guardian.health import Health
+from noidlb.guardian.lock import GuardError
 from noidlb.service import pages as pages_module
+from noidlb.service.defects import Defects
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.service.pages import Pages
 
@@ -32,7 +34,9 @@ class Guardian:
 
 @asynccontextmanager
 async def pages_of(guardian: Guardian) -> AsyncIterator[Pages]:
-    pages = Pages(guardian.look, lambda: guardian.watched, lambda: ["the disk is full"], guardian.events)
+    pages = Pages(
+        guardian.look, lambda: guardian.watched, lambda: ["the disk is full"], guardian.events, Defects(guardian.events)
+    )
     pages.start()
     yield pages
     await pages.close()
@@ -91,7 +95,37 @@ async def test_many_readers_of_different_pages_take_turns() -> None:
         assert len(set(found)) == 20
         assert guardian.looks <= 2
         # What was asked for long ago is not kept.
+        await get(pages, "/", "q=b31")
         assert len(pages._people) == 16
+
+
+async def test_readers_that_go_away_do_not_have_ever_more_pages_made() -> None:
+    guardian = Guardian(1000)
+    async with pages_of(guardian) as pages:
+        readers = [asyncio.create_task(get(pages, "/", f"q={one}")) for one in range(64)]
+        await asyncio.sleep(0)
+        for reader in readers:
+            reader.cancel()
+        with pytest.raises(GuardError, match="64 other pages are being made"):
+            await get(pages, "/", "q=another")
+        # One that is in the making is shared, and they end.
+        await get(pages, "/", "q=1")
+        await until(lambda: not any(page.is_busy for page in pages._people.values()))
+        assert "Nothing is like that" in await get(pages, "/", "q=another")
+
+
+async def test_the_history_goes_on_after_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "_FIRST", 0.0)
+    monkeypatch.setattr(pages_module, "_SAMPLE", 0.0)
+    guardian = Guardian()
+    good, guardian.watched = guardian.watched, [None]  # type: ignore[list-item]  # the defect
+    async with pages_of(guardian) as pages:
+        await until(lambda: len(guardian.events.recent()) > 0)
+        guardian.watched = good
+        await until(lambda: any(pages._history.last_hour("f", "b0")))
+        (event,) = guardian.events.recent()
+        assert event.kind == "internal-error"
+        assert event.reason.startswith("keeping the history of response times: AttributeError: ")
 
 
 async def test_those_who_want_the_same_share_it() -> None:

@@ -7,14 +7,13 @@ from ipaddress import ip_address
 from noidlb.farm import Condition, Farm
 from noidlb.guard import Guard
 from noidlb.guardian.guardian import Counts
-from noidlb.guardian.health import Health
+from noidlb.guardian.health import Health, LastResult
 from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.overrides import Overrides
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.status import survey
 
-from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
 from tests.support.lb.farms import farm
@@ -31,7 +30,7 @@ INFO = {"version": "1.0", "farms": "0" * 64, "role": "master"}
 
 
 def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight: int | None = None) -> Health:
-    last = Result(State.OK, "FTP OK", timings=Timings(0.25, {"connect": 0.125}))
+    last = LastResult(State.OK, "FTP OK", Timings(0.25, {"connect": 0.125}))
     return Health(
         farm="ftp",
         backend=backend,

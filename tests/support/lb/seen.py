@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from noidlb.guardian.guardian import Counts
-from noidlb.guardian.health import Health
+from noidlb.guardian.health import Health, LastResult
 from noidlb.service.history import History
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.service.page import PageView
 from noidlb.status import BackendStatus, BackendView, FarmStatus
 
-from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
 
@@ -29,7 +28,7 @@ def health(backend: str = "b1", state: str = "up", seconds: float = 0.01, **chan
         "state": state,
         "note": "",
         "since": None,
-        "last": Result(State.OK, "FTP OK", timings=Timings(seconds, {})),
+        "last": LastResult(State.OK, "FTP OK", Timings(seconds, {})),
         "streak": 0,
         "flaps": 0,
         "probes": 1,
