@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .config.load import Configuration, load
-    from .errors import FarmError
+    from .errors import FarmError, GuardError
     from .events import Event, EventLog
     from .guardian.applier import NftApplier
     from .guardian.guardian import Guardian
-    from .guardian.lock import GuardError
     from .guardian.once import apply
     from .nft.run import KernelError
     from .overrides import Overrides
@@ -47,7 +46,7 @@ _HOMES = {
     "EventLog": "noidlb.events",
     "Event": "noidlb.events",
     "FarmError": "noidlb.errors",
-    "GuardError": "noidlb.guardian.lock",
+    "GuardError": "noidlb.errors",
     "KernelError": "noidlb.nft.run",
 }
 

@@ -27,8 +27,8 @@ from .sockets import WAIT_READ, Channel, WouldBlock
 
 _HELLO = b"h"
 _BUSY = (errno.EAGAIN, errno.ETOOMANYREFS)
-# A server that is slower than this does not come up at all. Longer than the time-out of most checks: a check says itself
-# that it had no time left.
+# A server that is slower than this does not come up at all. Longer than the time-out of most checks: a check says
+# itself that it had no time left.
 _PATIENCE = 300.0
 _BOOT = (
     "import sys, os, marshal\n"
