@@ -18,13 +18,17 @@ NEWER = $(firstword $(shell for python in python3.13 "$$(pyenv prefix 3.13 2>/de
 # These judge the files of the checkout, and the same ones under every Python and every library: they run in $(VENV) alone.
 TREE := tests/docs/test_types.py tests/nagios/test_dashboards.py tests/packaging tests/test_layers.py tests/test_map.py \
 	tests/test_new_protocol.py
-# Most unit tests wait for something: more processes than cores pay. In `make test` there are those of its other parts
-# too, and each process that runs tests must collect all of them first.
-PARALLEL := -n $(if $(TOGETHER),2,4) --dist loadfile
+# Most unit tests wait for something: more processes than cores pay.
+PARALLEL := -n 4 --dist loadfile
 # What fails beside the others has the last word alone.
 TWICE := ALONE='--dist no -n 0' tests/support/twice .pytest_cache
-UNIT = $(TWICE)/unit $(PYTEST) $(PARALLEL) tests
-FLOORS_UNIT = $(TWICE)/floors $(FLOORS)/bin/python -P -m pytest $(SLOWEST) $(PARALLEL) $(TREE:%=--ignore=%) tests
+FLOORS_PYTEST := $(FLOORS)/bin/python -P -m pytest $(SLOWEST) $(TREE:%=--ignore=%)
+# In `make test`, where other parts run meanwhile, two processes for each Python are enough, and these need none that hands
+# tests out: a quarter of the processor time went into that and into collecting all tests in each of four. Halves of the
+# work, not of the files.
+HALF_farms := tests/lb tests/ssh
+HALF_others := $(HALF_farms:%=--ignore=%) tests
+HALVES := farms others
 
 # What is installed. Folders are listed too, because their time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE \
@@ -37,7 +41,8 @@ BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/benc
 # An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help install demo test lint unit floors fuzz integration machine bench docs deb dist clean
+.PHONY: help install demo test lint unit floors $(HALVES:%=unit-%) $(HALVES:%=floors-%)
+.PHONY: fuzz integration machine bench docs deb dist clean
 .DELETE_ON_ERROR:
 ifdef TOGETHER
 # Nothing is left to install then. A make that a test starts is on its own.
@@ -73,12 +78,13 @@ demo: $(VENV)/installed-demo
 
 # The integration tests, where they can be run.
 INTEGRATION := $(shell [ "$$(id -u)" -ne 0 ] || ! grep -qs '^VERSION_CODENAME=bookworm$$' /etc/os-release || echo integration)
+PARTS := $(INTEGRATION) lint $(HALVES:%=unit-%) $(HALVES:%=floors-%)
 
 # At the same time, because most tests wait for something.
 test: $(VENV)/installed-demo $(VENV)/installed-tools $(FLOORS)/installed
 	@$(if $(INTEGRATION),integration/prepare)
-	@echo 'At the same time, what each of them says is printed when it is over: lint unit floors $(INTEGRATION)'
-	@$(MAKE) --no-print-directory --jobs --output-sync=target TOGETHER=yes lint unit floors $(INTEGRATION)
+	@echo 'At the same time, what each of them says is printed when it is over: $(PARTS)'
+	@$(MAKE) --no-print-directory --jobs --output-sync=target TOGETHER=yes $(PARTS)
 	@$(if $(INTEGRATION),,echo 'Left out: the integration tests, which need root on a machine with Debian 12: run "make integration" there.')
 
 # With everything installed, because the types of what we use count too.
@@ -88,13 +94,19 @@ lint: $(VENV)/installed-demo $(VENV)/installed-tools
 	$(call timed,mypy) $(BIN)/mypy
 
 # As -P, for the processes that pytest starts too.
-unit floors: export PYTHONSAFEPATH := 1
+unit floors unit-% floors-%: export PYTHONSAFEPATH := 1
 
 unit: $(VENV)/installed-demo $(VENV)/installed-tools
-	$(UNIT)
+	$(TWICE)/unit $(PYTEST) $(PARALLEL) tests
 
 floors: $(FLOORS)/installed
-	$(FLOORS_UNIT)
+	$(TWICE)/floors $(FLOORS_PYTEST) $(PARALLEL) tests
+
+$(HALVES:%=unit-%): unit-%: $(VENV)/installed-demo $(VENV)/installed-tools
+	$(TWICE)/$@ $(PYTEST) $(HALF_$*)
+
+$(HALVES:%=floors-%): floors-%: $(FLOORS)/installed
+	$(TWICE)/$@ $(FLOORS_PYTEST) $(HALF_$*)
 
 # SECONDS is for each target, TARGETS some of those in tests/fuzz/targets.py.
 fuzz: $(VENV)/installed-demo $(VENV)/installed-tools

@@ -17,7 +17,7 @@ from noidchecks import DeadlineExceeded, NotConnected, PeerError, Range, Result,
 from noidchecks.drivers.session import Session, run
 from noidchecks.ssh.dialogue import OUR_IDENTIFICATION
 from tests.support.ssh import HOLD, LISTEN, RESET, Step, refused_port, serve
-from tests.support.waiting import DEADLINES, LONG
+from tests.support.waiting import DEADLINES, LONG, until_async
 
 Check = Callable[[SshProbe], Result]
 Q = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
@@ -244,9 +244,7 @@ async def test_cancelled_check_closes_its_socket() -> None:
         inside = open_files()
         task = asyncio.create_task(check_async(SshProbe("127.0.0.1", port=server.port)))
         # Ours, the server's, and the epoll of the sessions.
-        async with asyncio.timeout(LONG):
-            while open_files() != inside + 3:  # noqa: ASYNC110 - the server is another thread
-                await asyncio.sleep(0.01)
+        await until_async(lambda: open_files() == inside + 3)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

@@ -6,11 +6,10 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from tests.support.waiting import LONG
+from tests.support.waiting import LONG, until
 
 RESET = "reset"
 """Closes with RST."""
@@ -49,12 +48,10 @@ class Server:
         self._socket.close()
         self._stopped.close()
 
-    def heard(self, patience: float = LONG) -> bytes:
+    def heard(self) -> bytes:
         """Returns what the last client said, as soon as it has closed."""
-        until = time.monotonic() + patience
-        while not self.received and time.monotonic() < until:
-            time.sleep(0.005)
-        return self.received[-1] if self.received else b""
+        until(lambda: self.received)
+        return self.received[-1]
 
     def _start(self, target: object, *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments)  # type: ignore[arg-type]  # a callable, of any form

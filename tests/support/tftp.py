@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self, TypeAlias
 
-from tests.support.waiting import LONG
+from tests.support.waiting import LONG, until
 
 Script: TypeAlias = Callable[["Session"], None]
 
@@ -126,9 +126,9 @@ class Server:
 
     def receive(self, sock: socket.socket, patience: float = LONG) -> bytes | None:
         """Returns the next packet to a transfer port; None when none comes in time, or the server is closed."""
-        until = time.monotonic() + patience
+        limit = time.monotonic() + patience
         while True:
-            ready, _, _ = select.select([sock, self._stopped], [], [], max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select([sock, self._stopped], [], [], max(0.0, limit - time.monotonic()))
             if sock in ready:
                 # The client has closed its port: the next look tells whether something else is there.
                 with suppress(ConnectionRefusedError):
@@ -138,12 +138,9 @@ class Server:
             elif self._stopped in ready or not ready:
                 return None
 
-    def wait_for(self, packet: bytes) -> bool:
+    def wait_for(self, packet: bytes) -> None:
         """Waits until a packet has come to a transfer port."""
-        until = time.monotonic() + LONG
-        while packet not in self.heard and time.monotonic() < until:
-            time.sleep(0.002)
-        return packet in self.heard
+        until(lambda: packet in self.heard)
 
     def _listen(self) -> None:
         while True:

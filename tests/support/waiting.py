@@ -1,7 +1,8 @@
-"""Waiting for what happens by itself, and tells nobody, with time enough for a busy machine."""
+"""Waiting for what happens by itself and sends no event, with time enough for a busy machine."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -30,3 +31,10 @@ def until(holds: Callable[[], object], patience: float = LONG, told: Callable[[]
     while not holds():
         assert time.monotonic() < limit, told()
         time.sleep(0.002)
+
+
+async def until_async(holds: Callable[[], object], patience: float = LONG) -> None:
+    """Is `until` for a test on an event loop, which goes on meanwhile; TimeoutError."""
+    async with asyncio.timeout(patience):
+        while not holds():  # noqa: ASYNC110 - what is waited for sends no event
+            await asyncio.sleep(0.005)

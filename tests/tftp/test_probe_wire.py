@@ -28,7 +28,7 @@ from tests.support.tftp import (
     sending,
 )
 from tests.support.tftp_serving import CONTENT, Serve, line_of
-from tests.support.waiting import DEADLINES, LONG
+from tests.support.waiting import DEADLINES, until_async
 
 
 def test_file(check: Check, serve: Serve, host: str, nothing_left: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ def test_file(check: Check, serve: Serve, host: str, nothing_left: Callable[[], 
     result = check(TftpProbe(host, "f", port=server.port, sha256=digest, size=Range(len(CONTENT), len(CONTENT))))
     line = re.sub(r"in \d\.\d seconds", "in N seconds", line_of(result))
     assert line == f"TFTP OK - Received 4352 bytes in N seconds from {host} port {server.port} [f]"
-    assert server.wait_for(ack(9))
+    server.wait_for(ack(9))
     assert list(result.timings.phases) == ["resolve", "greeting", "transfer"]
     server.close()
 
@@ -68,7 +68,7 @@ def test_options(check: Check, serve: Serve, host: str) -> None:
     result = check(TftpProbe(host, "f", port=server.port, blksize=1024, tsize=True, windowsize=2))
     assert result.ok, str(result)
     assert result.facts["options"] == {"blksize": 1024, "tsize": 4352, "windowsize": 2}
-    assert server.wait_for(ack(5))
+    server.wait_for(ack(5))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_sick_servers(check: Check, serve: Serve, host: str, script: Script, tex
 def test_server_is_told_of_its_error(check: Check, serve: Serve, host: str) -> None:
     server = serve(sending(oack(blksize=2048)))
     check(TftpProbe(host, "f", port=server.port, blksize=1024))
-    assert server.wait_for(b"\0\5\0\x08Option negotiation failed\0")
+    server.wait_for(b"\0\5\0\x08Option negotiation failed\0")
 
 
 def test_lost_request(check: Check, serve: Serve, host: str) -> None:
@@ -199,9 +199,7 @@ async def test_cancelled_check_leaves_nothing(host: str) -> None:
     with Server(at_once([]), host) as server:
         task = asyncio.create_task(noidchecks.check_async(TftpProbe(host, "f", port=server.port)))
         # Ours, the server's, and the one that is to answer.
-        async with asyncio.timeout(LONG):
-            while len(server.sockets) < 2:  # noqa: ASYNC110 - the server is another thread
-                await asyncio.sleep(0.01)
+        await until_async(lambda: len(server.sockets) == 2)
         before = _sockets()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

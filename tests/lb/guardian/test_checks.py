@@ -18,6 +18,7 @@ from noidchecks.plugin.main import run as run_plugin
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from tests.support.peers import Client, Peer, close, reset, silent
+from tests.support.waiting import until_async
 
 FTP = b"220 ready\r\n"
 SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian\r\n"
@@ -152,14 +153,12 @@ async def test_more_than_there_is_room_for_wait_and_all_get_an_answer() -> None:
     checks, go = CheckRunner(most=3), threading.Event()
 
     async def hold(_: Client) -> None:
-        while not go.is_set():  # noqa: ASYNC110 - it is set in another thread
-            await asyncio.sleep(0.005)
+        await until_async(go.is_set)
 
     with Peer(hold, FTP) as peer:
         check = Check(["check_ftp", "-H", peer.host, "-p", str(peer.port)], 60)
         tasks = [asyncio.create_task(probe(check, checks)) for _ in range(7)]
-        while peer.connected < 3:  # noqa: ASYNC110 - the peer is another thread
-            await asyncio.sleep(0.01)
+        await until_async(lambda: peer.connected == 3)
         await asyncio.sleep(0.1)
         assert peer.connected == 3
         go.set()

@@ -8,6 +8,8 @@ from noidlb.errors import GuardError
 from noidlb.service import http as scrape
 from noidlb.service.http import Document, MetricsServer
 
+from tests.support.waiting import until_async
+
 TYPE = {"Content-Type": "text/plain", "X-Of-The-Document": "1"}
 
 
@@ -153,8 +155,7 @@ async def test_one_who_does_not_read_holds_up_nobody(monkeypatch: pytest.MonkeyP
     writer.write(GET)
     async with asyncio.timeout(60):
         assert (await fetch(server, GET))[0] == 200
-        while server._clients:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.01)
+        await until_async(lambda: not server._clients)
     writer.transport.abort()
     await server.close()
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from noidlb.service.paced import paced
 
+from tests.support.waiting import until_async
+
 
 def slow() -> Iterator[int]:
     """Makes items that each keep the loop for longer than a slice."""
@@ -47,8 +49,7 @@ async def test_the_collector_rests_meanwhile_and_works_again_afterwards() -> Non
         await asyncio.gather(paced(slow()), paced(look()))
     assert seen == [False]
     # The slower one is still at it.
-    while not gc.isenabled():  # noqa: ASYNC110  # nothing tells
-        await asyncio.sleep(0.001)
+    await until_async(gc.isenabled)
 
 
 async def test_a_collector_that_was_off_stays_off() -> None:

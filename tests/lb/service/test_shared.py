@@ -8,6 +8,8 @@ import pytest
 from noidlb.service import shared as shared_module
 from noidlb.service.shared import Recent, Shared, in_own_thread
 
+from tests.support.waiting import until_async
+
 
 class Work:
     """Counts how often it is done, and is finished when it is told so."""
@@ -30,8 +32,7 @@ async def test_those_who_ask_meanwhile_share_the_next_one() -> None:
     work = Work()
     shared = Shared(work)
     first = asyncio.create_task(shared.fresh())
-    while not work.begun:  # noqa: ASYNC110  # nothing tells
-        await asyncio.sleep(0)
+    await until_async(lambda: work.begun)
     others = [asyncio.create_task(shared.fresh()) for _ in range(50)]
     await asyncio.sleep(0.01)
     # One who hangs up ends it for nobody else.
@@ -93,8 +94,7 @@ async def test_all_who_ask_within_a_second_share_what_was_made(monkeypatch: pyte
     work = Work()
     recent = Recent(work)
     asked = [asyncio.create_task(recent.get()) for _ in range(12)]
-    while not work.begun:  # noqa: ASYNC110  # nothing tells
-        await asyncio.sleep(0)
+    await until_async(lambda: work.begun)
     # One who hangs up ends it for nobody else.
     asked.pop().cancel()
     work.gate.set()

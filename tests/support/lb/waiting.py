@@ -1,13 +1,5 @@
-"""Waiting for what happens by itself."""
+"""The name under which the tests of farms wait on an event loop."""
 
-from __future__ import annotations
+from tests.support.waiting import until_async as until
 
-import asyncio
-from collections.abc import Callable
-
-
-async def until(holds: Callable[[], object], patience: float = 30.0) -> None:
-    """Returns when it holds; TimeoutError."""
-    async with asyncio.timeout(patience):
-        while not holds():  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
+__all__ = ["until"]
