@@ -4,7 +4,8 @@ The core: farm.py, overrides.py, events.py, errors.py   what a farm is, and what
           config/      a TOML file -> one Configuration: farms, settings, pair
           nft/         farms and the conditions of backends -> a table -> the smallest transaction
           guardian/    probes -> health (rise and fall) -> conditions -> the kernel, again and again
-The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, status.py, cli/.
+The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, farm_status.py,
+          status.py, cli/.
 A program imports the names below, each of which is loaded when it is asked for.
 """
 
