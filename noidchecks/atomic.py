@@ -14,9 +14,24 @@ _MOST_NAME = 230
 
 def draft_beside(path: str | PathLike[str]) -> str:
     """Returns a hidden path in the same folder that is not to be guessed, so that no link can wait there."""
+    return f"{_draft_prefix(path)}{os.urandom(8).hex()}"
+
+
+def remove_drafts(path: str | PathLike[str]) -> None:
+    """Removes the drafts of a path that killed processes have left; OSError.
+
+    Only for a process that knows that no other one writes the path at the moment, because it holds a lock.
+    """
+    folder, prefix = os.path.split(_draft_prefix(path))
+    for name in os.listdir(folder or "."):
+        if name.startswith(prefix) and len(name) == len(prefix) + 16:
+            os.unlink(os.path.join(folder, name))
+
+
+def _draft_prefix(path: str | PathLike[str]) -> str:
     folder, name = os.path.split(os.fspath(path))
     short = os.fsdecode(os.fsencode(name)[:_MOST_NAME])
-    return os.path.join(folder, f".{short}.{os.urandom(8).hex()}")
+    return os.path.join(folder, f".{short}.")
 
 
 def create(path: str | PathLike[str], mode: int) -> int:

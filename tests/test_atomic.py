@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from noidchecks.atomic import create, draft_beside, write_atomic
+from noidchecks.atomic import create, draft_beside, remove_drafts, write_atomic
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -64,3 +64,21 @@ def test_a_failure_leaves_the_old_file_and_no_draft(tmp_path: Path, monkeypatch:
         write_atomic(tmp_path / "folder", b"new", mode=0o600)
     assert path.read_text() == "old"
     assert sorted(tmp_path.iterdir()) == [path, tmp_path / "folder"]
+
+
+def test_drafts_of_killed_processes_are_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [
+        tmp_path / name for name in ("file", ".file", ".file.old", ".files.0123456789abcdef", "file.0123456789abcdef")
+    ]
+    for one in others:
+        one.write_text("kept")
+    for _ in range(3):
+        Path(draft_beside(tmp_path / "file")).write_text("half")
+    remove_drafts(tmp_path / "file")
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+    monkeypatch.chdir(tmp_path)
+    Path(draft_beside("file")).write_text("half")
+    remove_drafts("file")
+    assert sorted(tmp_path.iterdir()) == sorted(others)

@@ -116,7 +116,7 @@ OF_NO_MODULE = {
     "lb/service/test_unit.py",
 }
 # What is in these folders is about more than one module.
-ROOMS_OF_NO_MODULE = {"demo", "docs", "fuzz", "nagios", "packaging", "properties"}
+ROOMS_OF_NO_MODULE = {"bench", "demo", "docs", "fuzz", "nagios", "packaging", "properties"}
 
 
 def modules() -> list[Path]:

@@ -9,11 +9,18 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from noidlb.events import Event, from_dict
 
-from integration.lab import Lab
-from integration.lab.namespace import PATIENCE
+from integration.lab.namespace import PATIENCE, Namespace
+
+
+class HasBalancer(Protocol):
+    """A lab, or what stands for one."""
+
+    @property
+    def balancer(self) -> Namespace: ...
 
 
 class GuardianProcess:
@@ -21,7 +28,7 @@ class GuardianProcess:
 
     process: subprocess.Popen[str]
 
-    def __init__(self, lab: Lab, words: Sequence[str | Path], environment: Mapping[str, str] | None) -> None:
+    def __init__(self, lab: HasBalancer, words: Sequence[str | Path], environment: Mapping[str, str] | None) -> None:
         self._lab = lab
         self._words, self._environment = words, environment
         self.events: list[Event] = []

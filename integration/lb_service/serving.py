@@ -7,10 +7,9 @@ import socket
 import threading
 from pathlib import Path
 
-from integration.lab import Lab
 from integration.lab.namespace import PATIENCE
 from integration.lb.balance import NOIDLB
-from integration.lb_guard.process import GuardianProcess
+from integration.lb_guard.process import GuardianProcess, HasBalancer
 
 
 class Serving(GuardianProcess):
@@ -19,7 +18,7 @@ class Serving(GuardianProcess):
     It has a service manager: the messages of sd_notify are in `told`.
     """
 
-    def __init__(self, lab: Lab, folder: Path, farms: str, *options: str, before: tuple[str, ...] = ()) -> None:
+    def __init__(self, lab: HasBalancer, folder: Path, farms: str, *options: str, before: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.file = folder / "farms.toml"
         self.file.write_text(farms)

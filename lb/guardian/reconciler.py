@@ -91,7 +91,10 @@ class Reconciler:
         self._urgent = float("inf")
         self._wanted = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._settled = asyncio.Event()
+        # The requests so far, and how many of them were applied or refused. settle() waits for those before it, and no
+        # longer: while backends flap, there is always a newer one.
+        self._requests = self._answered = 0
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
 
     async def run(self) -> None:
         """Runs until it is cancelled; a transaction under way is finished first."""
@@ -122,7 +125,7 @@ class Reconciler:
         """Requests that these farms are computed again and applied, at urgent (the loop's clock) at the latest."""
         self._dirty |= farms
         self._urgent = min(self._urgent, urgent)
-        self._settled.clear()
+        self._requests += 1
         self._wanted.set()
 
     def standing(self) -> Iterator[tuple[Place, bool]]:
@@ -136,9 +139,11 @@ class Reconciler:
 
     async def settle(self) -> None:
         """Waits until all requests so far are applied; raises KernelError when one fails, which is retried."""
-        if not self._settled.is_set():
+        if self._answered < self._requests:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((self._requests, waiter))
             self._hurry.set()
-            await self._settled.wait()
+            await waiter
         if self.failure is not None:
             raise self.failure.with_traceback(None)
 
@@ -149,14 +154,14 @@ class Reconciler:
             await self._pause(self._batching.due(asyncio.get_running_loop().time(), self._urgent))
             dirty, self._dirty, self._urgent = self._dirty, set(), float("inf")
             self._wanted.clear()
+            taken = self._requests
             try:
                 await self._carry_out(dirty, failed_before=retry > _RETRY_FIRST)
             except KernelError as error:
                 self.failed += 1
                 self.failure = error
                 self._events.report("apply-failed", str(error))
-                self._settle_waiters()
-                self._hurry.clear()
+                self._answer(self._requests)
                 # Request the same farms again, together with those that change meanwhile.
                 await self._pause(asyncio.get_running_loop().time() + retry)
                 retry = min(_RETRY_MOST, 2 * retry)
@@ -165,8 +170,7 @@ class Reconciler:
                 retry = _RETRY_FIRST
                 self.failure = None
                 self._batching.done(asyncio.get_running_loop().time())
-                if not self._wanted.is_set():
-                    self._settle_waiters()
+                self._answer(taken)
 
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
@@ -210,9 +214,16 @@ class Reconciler:
                 async with asyncio.timeout_at(until):
                     await self._hurry.wait()
 
-    def _settle_waiters(self) -> None:
-        self._hurry.clear()
-        self._settled.set()
+    def _answer(self, requests: int) -> None:
+        """Ends the wait for the first requests, so many of them; those who wait for later ones are still in a hurry."""
+        self._answered = requests
+        for number, waiter in self._waiters:
+            # One that was given up is done already.
+            if number <= requests and not waiter.done():
+                waiter.set_result(None)
+        self._waiters = [(number, waiter) for number, waiter in self._waiters if number > requests]
+        if not self._waiters:
+            self._hurry.clear()
 
     async def _look(self) -> None:
         """Requests a repair when another program has changed the table: looks at each notice, and every 5 s."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from noidchecks.atomic import write_atomic
+from noidchecks.atomic import remove_drafts, write_atomic
 from noidchecks.regular import TooLarge, read_regular
 
 from ..errors import LbError
@@ -93,6 +93,7 @@ class StateFolder:
         It need not survive a crash, nor be written at all: without it the next command reads the kernel.
         """
         with suppress(OSError):
+            remove_drafts(self._at("kernel.json"))
             write_atomic(self._at("kernel.json"), data, mode=0o644, owner=self._owner())
 
     def _at(self, name: str) -> str:
@@ -132,6 +133,8 @@ class StateFolder:
         if self._read(name) == data:
             return
         try:
+            # A noidlb that was killed while it wrote has left one, which would stay for good.
+            remove_drafts(self._at(name))
             write_atomic(self._at(name), data, mode=0o644, durable=True, owner=self._owner())
         except OSError as error:
             raise self._error(error) from error

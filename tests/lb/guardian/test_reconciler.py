@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
-from noidlb.farm import BackendState, Scheduler
+from noidlb.farm import BackendState, Conditions, Farm, Scheduler
+from noidlb.guardian.applier import ApplyResult
 from noidlb.nft.compile import compile_table
 from noidlb.nft.marks import Marks
 from noidlb.nft.nft import KernelError
+from noidlb.overrides import Overrides
 
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.farms import farm
@@ -49,6 +54,34 @@ async def test_settle_raises_what_the_kernel_refuses_until_it_takes_it() -> None
         await until(lambda: not guardian.failure)
         await guardian.settle()
         assert kernel.conditions
+
+
+class BusyKernel(FakeKernel):
+    """While it takes a change, the next one is requested, as by backends that flap faster than a busy nft works."""
+
+    request: Callable[[], object] | None = None
+
+    def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult:
+        if self.request is not None:
+            self.request()
+            time.sleep(0.01)
+        return super().apply(farms, conditions, stopped)
+
+
+async def test_settle_waits_for_the_changes_before_it_and_not_for_those_after() -> None:
+    kernel = BusyKernel()
+    with Peer(FTP) as peer:
+        async with running(watched(peer.port), kernel=kernel) as (guardian, _):
+            await until(lambda: kernel.state("b1") is UP)
+            loop = asyncio.get_running_loop()
+            kernel.request = partial(loop.call_soon_threadsafe, guardian._reconciler.request, {"f"}, float("inf"))
+            guardian._reconciler.request({"f"}, 0.0)
+            await asyncio.sleep(0.1)
+            guardian.configure(guardian._farms, Overrides({("f", "b1"): DOWN}))
+            async with asyncio.timeout(30):
+                await guardian.settle()
+            assert kernel.state("b1") is DOWN
+            kernel.request = None
 
 
 async def test_failures_that_come_together_go_together() -> None:

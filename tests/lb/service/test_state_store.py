@@ -9,6 +9,7 @@ from noidlb.overrides import Overrides
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.state_store import StateStore
 
+from noidchecks.atomic import draft_beside
 from tests.support.lb.waiting import until
 
 WORDS = Overrides({("ftp", "b1"): BackendState.DOWN})
@@ -83,3 +84,13 @@ async def test_after_a_success_it_can_fail_again(folder: FullFolder, log: tuple[
         assert folder.words() == Overrides()
     assert [event.kind for event in log[1]] == ["save-failed", "saved"] * 2
     await keeper.close()
+
+
+def test_what_a_killed_noidlb_had_half_written_goes_with_the_next_word(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    for name in ("words.json", "farms.toml"):
+        Path(draft_beside(tmp_path / name)).write_text("half")
+    with folder.locked():
+        folder.save_words(WORDS)
+        folder.save_applied("text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["farms.toml", "lock", "words.json"]
