@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 
 from noidlb.config.load import parse
+from noidlb.errors import GuardError
 from noidlb.farm import BackendState, Condition
-from noidlb.guardian.lock import GuardError
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
 from noidlb.nft.plan import compare
