@@ -35,7 +35,7 @@ _FARM = {
     "backends": _BACKENDS,
     "families": {"ipv4": "serving"},
 }
-_ANSWERS = {
+_ANSWERS: dict[str, dict[str, object]] = {
     "status": {"status": {"version": 1, "farms": [_FARM]}, "digest": "0" * 64, "sticky": {}},
     "say": {"lines": ["backend ftp/b1: drain"]},
 }

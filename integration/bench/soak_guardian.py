@@ -16,7 +16,8 @@ from noidlb.nft.compile import compile_table
 from noidlb.nft.plan import compare
 from noidlb.overrides import from_json
 from noidlb.service.client import ask
-from noidlb.service.protocol import Answer, Request, RequestError, socket_path
+from noidlb.service.places import socket_path
+from noidlb.service.protocol import Answer, Request, RequestError
 
 from integration.bench.soak_lab import BACKENDS, FARMS, SPARE, STEADY, SoakLab, farms_text, is_sticky
 from integration.bench.soak_ledger import AS_CONFIGURED, Place, Words
@@ -52,7 +53,7 @@ class Operated:
         # A disk of its own, which can be full.
         lab.balancer.run(("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(state)))
         self.serving = Serving(lab, lab.folder, self.text, "--metrics", f"127.0.0.1:{METRICS}", before=before)
-        self._socket = socket_path(state)
+        self._socket = Path(socket_path(state))
 
     def stop(self) -> None:
         """Ends it."""

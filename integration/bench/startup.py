@@ -32,7 +32,8 @@ def main() -> None:
             }
         )
     with tempfile.TemporaryDirectory() as name, guarded(1, Path(name)) as control:
-        noidlb, where = BIN / "noidlb", ["--socket", control]
+        noidlb: str | Path = BIN / "noidlb"
+        where: list[str | Path] = ["--socket", control]
         _print(
             {
                 "python -c 'import click'": [sys.executable, "-P", "-c", "import click"],
