@@ -53,7 +53,7 @@ class Operated:
         # A disk of its own, which can be full.
         lab.balancer.run(("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(state)))
         self.serving = Serving(lab, lab.folder, self.text, "--metrics", f"127.0.0.1:{METRICS}", before=before)
-        self._socket = Path(socket_path(state))
+        self._socket = socket_path(state)
 
     def stop(self) -> None:
         """Ends it."""
