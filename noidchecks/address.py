@@ -6,7 +6,7 @@ from __future__ import annotations
 import _socket
 
 from .status.text import printable
-from .value import Value
+from .value import Value, setters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Address(Value):
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | str
 
     def __init__(self, family: int, sockaddr: tuple[str, int] | tuple[str, int, int, int] | str) -> None:
-        self._fill({"family": family, "sockaddr": sockaddr})
+        _set_family(self, family)
+        _set_sockaddr(self, sockaddr)
 
     @property
     def host(self) -> str:
@@ -38,9 +39,13 @@ class Address(Value):
         return 0 if isinstance(self.sockaddr, str) else self.sockaddr[1]
 
     def __str__(self) -> str:
-        if self.family == AF_UNIX:
-            return self.host
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        if isinstance(self.sockaddr, str):
+            return self.sockaddr
+        host, port, *_ = self.sockaddr
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+_set_family, _set_sockaddr = setters(Address)
 
 
 def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...] | None:

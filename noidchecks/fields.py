@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Not operator: that is a module in Python, which nothing else of a check loads.
-from _operator import attrgetter
+from _operator import attrgetter, is_not
 
 from .errors import UsageError
 from .status.state import State
@@ -71,22 +71,22 @@ class _Field:
 
 
 class _Declaration:
-    """What a class declares: its fields by name, those with text, those with tuples, the types that were right before.
+    """What a class declares of its fields; values gives them all, right are those that need not be looked at again.
 
     A field is only made when a value of it is looked at: a plugin makes one probe, most of whose fields are as usual.
     """
 
-    __slots__ = ("names", "texts", "tuples", "values", "right", "_annotations", "_fields")
+    __slots__ = ("names", "values", "right", "_annotations", "_fields")
 
     def __init__(self, kind: type[Value]) -> None:
         self.names = kind._fields
         self._annotations: dict[str, str] = {}
         for base in reversed(kind.__mro__):
             self._annotations |= getattr(base, "__annotations__", {})
-        self.texts = [name for name in self.names if "str" in self._annotations[name].split(" | ")]
-        self.tuples = [name for name in self.names if "tuple[" in self._annotations[name]]
         self.values = attrgetter(*self.names)
-        self.right: set[tuple[type, ...]] = set()
+        # Type checkers have looked at the defaults.
+        defaults = kind.__init__.__kwdefaults__ or {}
+        self.right: tuple[object, ...] = tuple(defaults.get(name, self) for name in self.names)
         self._fields: dict[str, _Field] = {}
 
     def takes(self, name: str, value: object) -> bool:
@@ -115,23 +115,26 @@ def require_types(value: Value) -> None:
     declared = _declared.get(value.__class__)
     if declared is None:
         declared = _declared[value.__class__] = _Declaration(value.__class__)
-    # A survey makes thousands of probes, and nearly all of them have fields of the same types.
-    types = tuple(map(type, declared.values(value)))
-    is_known = types in declared.right
-    # A tuple is of a type that is right, and its items still are to be looked at.
-    for name in declared.tuples if is_known else declared.names:
-        found = getattr(value, name)
-        if not declared.takes(name, found):
-            field = declared.field(name)
-            raise UsageError(f"{name} must be {field.words}, not {_type_words(field, found)}")
-    if not is_known:
-        declared.right.add(types)
-    for name in declared.texts:
-        text = getattr(value, name)
-        if text and "\0" in text:
+    # A survey makes thousands of probes, and nearly all of their fields have the very values of the probe before. None
+    # of the values that a field can have changes.
+    values = declared.values(value)
+    differs = [*map(is_not, values, declared.right)]
+    index = -1
+    for _ in range(differs.count(True)):
+        index = differs.index(True, index + 1)
+        _require(declared, declared.names[index], values[index])
+    declared.right = values
+
+
+def _require(declared: _Declaration, name: str, found: object) -> None:
+    if not declared.takes(name, found):
+        field = declared.field(name)
+        raise UsageError(f"{name} must be {field.words}, not {_type_words(field, found)}")
+    if isinstance(found, str):
+        if "\0" in found:
             raise UsageError(f"{name} must not hold NUL")
-        if text and not text.isascii():
-            _require_bytes(name, text)
+        if not found.isascii():
+            _require_bytes(name, found)
 
 
 def _require_bytes(name: str, text: str) -> None:

@@ -17,9 +17,13 @@ class _Fields(type):
     def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Fields:
         own = namespace.setdefault("__slots__", tuple(namespace.get("__annotations__", ())))
         made = super().__new__(cls, name, bases, namespace)
-        made._fields = (*(field for base in bases for field in getattr(base, "_fields", ())), *own)
+        inherited = [base for base in bases if isinstance(base, _Fields)]
+        made._fields = (*(field for base in inherited for field in base._fields), *own)
         # A survey fills eight values for each check, which takes object.__setattr__ twice as long as the slots.
-        made._setters = tuple((field, getattr(made, field).__set__) for field in made._fields)
+        made._setters = (
+            *(setter for base in inherited for setter in base._setters),
+            *((field, getattr(made, field).__set__) for field in own),
+        )
         return made
 
 
@@ -65,3 +69,12 @@ class Value(metaclass=_Fields):
     def replace(self, **changes: Any) -> Self:
         """Returns a copy with some fields changed, validated like a new one; TypeError for an unknown name."""
         return type(self)(**({name: getattr(self, name) for name in self._fields} | changes))
+
+
+def setters(kind: type[Value]) -> tuple[Callable[[object, object], None], ...]:
+    """Returns what sets each field of a class, in their order.
+
+    For the few classes of which each check of a survey makes some: called one by one in the constructor, they take half
+    as long as _fill().
+    """
+    return tuple(set_field for _, set_field in kind._setters)

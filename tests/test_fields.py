@@ -141,6 +141,25 @@ def test_the_sentence_names_field_and_type(kind: type[Value], fields: dict[str, 
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("before", "field", "value"),
+    [
+        ({}, "expect", ("a",)),
+        ({"expect": (b"a",)}, "expect", (b"a", "b")),
+        ({"sni": "a", "tls": "implicit"}, "sni", "a\0"),
+        ({"jail": True}, "jail", 1),
+        ({"port": 1}, "port", True),
+    ],
+)
+def test_a_value_is_refused_behind_others_that_were_right(before: dict[str, Any], field: str, value: Any) -> None:
+    """Fields that have the values of the probe before are not looked at again; all others are."""
+    for _ in range(2):
+        FtpProbe("h", **before)
+        with pytest.raises(UsageError, match=field):
+            FtpProbe("h", **before | {field: value})
+    FtpProbe("h", **before)
+
+
 def test_a_source_has_a_family() -> None:
     assert FtpProbe("h", source="127.0.0.1").source == "127.0.0.1"
     assert FtpProbe("h", source="fe80::1%lo").source == "fe80::1%lo"

@@ -27,8 +27,8 @@ class MetricsSnapshot:
     version, and like expectations only there when the kernel tells.
     """
 
-    statuses: Sequence[FarmStatus]
-    health: Sequence[Health]
+    statuses: list[FarmStatus]
+    health: list[Health]
     counts: Counts
     info: Mapping[str, str]
     others: Mapping[str, int] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from ..farm_status import VERSION, FarmStatus, backend_document, farm_document
 from ..nft.run import KernelError
 from .lookup import find
 from .operations import Operations
-from .paced import paced
+from .paced import paced, sparing, used_up
 from .protocol import Answer, Request, RequestError, Written
 from .verbs import VERBS, flag_in, name_in
 
@@ -55,12 +55,13 @@ class RequestHandler:
             raise RequestError(str(error), 2) from None
 
     async def _status(self, request: Request) -> Written:
-        statuses, sticky = await asyncio.gather(self._running.status(), asyncio.to_thread(self._running.sticky))
-        told = {
-            "digest": self._running.configuration.digest,
-            "sticky": {version: [one.count, one.limit] for version, one in sticky.items()},
-        }
-        return Written(await paced(_status_lines(statuses, told)))
+        with sparing():
+            statuses, sticky = await asyncio.gather(self._running.status(), asyncio.to_thread(self._running.sticky))
+            told = {
+                "digest": self._running.configuration.digest,
+                "sticky": {version: [one.count, one.limit] for version, one in sticky.items()},
+            }
+            return Written(await paced(_status_lines(used_up(statuses), told)))
 
     async def _diff(self, request: Request) -> Answer:
         text = request.get("text")

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
             """Receives the next bytes of the handshake."""
 
 
+# A phase has no more than a name, and nearly every check has these two.
+_RESOLVE, _CONNECT = Phase("resolve"), Phase("connect")
+
+
 class Stream:
     """A connected stream; once TLS is started on it, send and receive speak through the TLS layer."""
 
@@ -72,9 +76,9 @@ def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue
             family = source_family(source)
         except ValueError as error:
             raise LocalError(str(error)) from None
-    yield Phase("resolve")
+    yield _RESOLVE
     addresses: tuple[Address, ...] = yield Resolve(host, port, family, STREAM)
-    yield Phase("connect")
+    yield _CONNECT
     for address in addresses[:-1]:
         try:
             return Stream((yield Connect(address, source)))

@@ -164,6 +164,8 @@ def _accept(session: Running, operation: Accept) -> Channel:
 def _await(session: Running, operation: Await) -> Channel | None:
     channels = tuple(map(_own, operation.channels))
     ready = sockets.ready(channels)
+    if ready is not None:
+        ready.is_quiet = False
     if ready is not None or _is_over(session, operation.patience):
         watch: sockets.Watch | None = session.progress
         if watch is not None:
@@ -199,7 +201,9 @@ def _send(session: Running, operation: Send) -> None:
 
 
 def _receive(_: Running, operation: Receive) -> bytes:
-    return _own(operation.channel).receive(operation.limit)
+    channel = _own(operation.channel)
+    channel.be_patient(operation.patience)
+    return channel.receive(operation.limit)
 
 
 def _send_to(_: Running, operation: SendTo) -> None:
@@ -207,7 +211,9 @@ def _send_to(_: Running, operation: SendTo) -> None:
 
 
 def _receive_from(_: Running, operation: ReceiveFrom) -> Datagram:
-    return _own(operation.channel).receive_from(operation.limit)
+    channel = _own(operation.channel)
+    channel.be_patient(operation.patience)
+    return channel.receive_from(operation.limit)
 
 
 def _sleep(session: Running, operation: Sleep) -> None:

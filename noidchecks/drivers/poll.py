@@ -51,7 +51,8 @@ def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Itera
                     started += 1
                     loop.start(item)
                     # Before the iterator is asked again, which may raise: what has ended is to be handed out.
-                    yield from loop.ended()
+                    if loop.has_ended:
+                        yield from loop.ended()
             if more and len(loop.running) < concurrency:
                 loop.turn(due)
             elif loop.running:
@@ -61,28 +62,18 @@ def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Itera
         loop.close()
 
 
-class _Task:
-    """A running session with what the loop has armed for it."""
-
-    __slots__ = ("session", "fd", "timer")
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.fd = -1
-        self.timer = _NEVER
-
-
 class Loop:
     """The running sessions, the descriptors that they wait for and the times at which they stop waiting."""
 
     __slots__ = ("running", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
 
     def __init__(self) -> None:
-        self.running: dict[Session, _Task] = {}
+        self.running: set[Session] = set()
         self._epoll = select.epoll()
-        self._by_fd: dict[int, _Task] = {}
-        # (time, sequence, task); only the entry of the time that its task has as timer counts, the others are stale.
-        self._timers: list[tuple[float, int, _Task]] = []
+        self._by_fd: dict[int, Session] = {}
+        # (time, sequence, session); only the entry of the time that its session has as timer counts, the others are
+        # stale.
+        self._timers: list[tuple[float, int, Session]] = []
         self._sequence = 0
         self._ended: list[Session] = []
 
@@ -97,27 +88,35 @@ class Loop:
 
     def start(self, session: Session) -> None:
         """Takes in a session and advances it as far as it goes."""
-        task = self.running[session] = _Task(session)
-        self._advance(task)
+        self.running.add(session)
+        self._advance(session)
 
-    def turn(self, limit: float) -> None:
-        """Waits for the first descriptor or timer, at most until the limit, and advances what is due."""
+    def turn(self, limit: float, most: int = -1) -> None:
+        """Waits for the first descriptor or timer, at most until the limit, and advances what is due.
+
+        most bounds the descriptors, where the caller has other work than this loop; the others are taken next time.
+        """
         if self._timers:
             limit = min(limit, self._timers[0][0])
-        for fd, _ in self._epoll.poll(pause(limit)):
-            task = self._by_fd.get(fd)
-            if task is not None and task.session.fd == fd:
-                self._advance(task)
+        for fd, _ in self._epoll.poll(pause(limit), most):
+            session = self._by_fd.get(fd)
+            if session is not None and session.fd == fd:
+                self._advance(session)
         now = monotonic()
         while self._timers and self._timers[0][0] <= now:
-            due, _, task = heappop(self._timers)
-            if due != task.timer:
+            due, _, session = heappop(self._timers)
+            if due != session.timer:
                 continue
-            task.timer = _NEVER
-            if task.session.until <= now:
-                self._advance(task)
+            session.timer = _NEVER
+            if session.until <= now:
+                self._advance(session)
             else:
-                self._set_timer(task)
+                self._set_timer(session)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there are sessions that ended() would yield."""
+        return bool(self._ended)
 
     def ended(self) -> Iterator[Session]:
         """Yields the sessions that have ended since the last call."""
@@ -126,9 +125,8 @@ class Loop:
 
     def cancel(self, session: Session) -> None:
         """Closes a running session, which then is not among those that have ended; harmless for another one."""
-        task = self.running.get(session)
-        if task is not None:
-            self._forget(task)
+        if session in self.running:
+            self._forget(session)
             session.close()
 
     def close(self) -> None:
@@ -137,43 +135,42 @@ class Loop:
             session.close()
         self._epoll.close()
 
-    def _advance(self, task: _Task) -> None:
-        if task.session.advance():
-            self._arm(task)
-            self._set_timer(task)
+    def _advance(self, session: Session) -> None:
+        if session.advance():
+            self._arm(session)
+            if session.until < session.timer:
+                self._set_timer(session)
             return
-        self._forget(task)
-        self._ended.append(task.session)
+        self._forget(session)
+        self._ended.append(session)
 
-    def _forget(self, task: _Task) -> None:
-        del self.running[task.session]
-        task.timer = _NEVER
-        if self._by_fd.get(task.fd) is task:
-            del self._by_fd[task.fd]
+    def _forget(self, session: Session) -> None:
+        self.running.discard(session)
+        session.timer = _NEVER
+        if self._by_fd.get(session.armed) is session:
+            del self._by_fd[session.armed]
 
-    def _arm(self, task: _Task) -> None:
+    def _arm(self, session: Session) -> None:
         # One-shot, because a session may have closed the descriptor that it waited for before, and the number may be
         # another file's by now: arming it again each time needs no memory of what the kernel still knows.
-        session = task.session
-        if task.fd != session.fd and self._by_fd.get(task.fd) is task:
-            del self._by_fd[task.fd]
-        task.fd = session.fd
-        if task.fd < 0:
+        fd = session.fd
+        if session.armed != fd and self._by_fd.get(session.armed) is session:
+            del self._by_fd[session.armed]
+        session.armed = fd
+        if fd < 0:
             return
-        self._by_fd[task.fd] = task
+        self._by_fd[fd] = session
         events = session.events | select.EPOLLONESHOT
         try:
-            self._epoll.register(task.fd, events)
+            self._epoll.register(fd, events)
         except FileExistsError:
-            self._epoll.modify(task.fd, events)
+            self._epoll.modify(fd, events)
 
-    def _set_timer(self, task: _Task) -> None:
-        until = task.session.until
-        if until < task.timer:
-            task.timer = until
-            self._sequence += 1
-            heappush(self._timers, (until, self._sequence, task))
-            if len(self._timers) > 2 * len(self.running) + _STALE_TIMERS:
-                # They would keep what has ended in memory until its deadline.
-                self._timers = [entry for entry in self._timers if entry[0] == entry[2].timer]
-                heapify(self._timers)
+    def _set_timer(self, session: Session) -> None:
+        session.timer = session.until
+        self._sequence += 1
+        heappush(self._timers, (session.until, self._sequence, session))
+        if len(self._timers) > 2 * len(self.running) + _STALE_TIMERS:
+            # They would keep what has ended in memory until its deadline.
+            self._timers = [entry for entry in self._timers if entry[0] == entry[2].timer]
+            heapify(self._timers)

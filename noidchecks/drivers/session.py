@@ -49,6 +49,7 @@ _TURN = 0.002
 _MOST_REFUSED = 16
 # poll(2) takes no more than 2**31 milliseconds; one needless wake-up a day costs nothing.
 _LONGEST_PAUSE = 86400.0
+_NEVER = float("inf")
 
 
 def run(session: Session) -> None:
@@ -78,7 +79,8 @@ class Session:
     advance() returns True when the session has to wait: until fd (when not negative) is ready for events, or until
     monotonic time reaches until. It returns False when the dialogue has ended: then value is what it returned,
     or failure is what it raised, and everything that it had opened is closed. perform has by kind of operation what
-    performs it; progress, opened, operation_began and clock are for that (perform.Running).
+    performs it; progress, opened, operation_began and clock are for that (perform.Running). armed and timer are for the
+    loop: the descriptor and the time that it has noted down for this session.
     """
 
     __slots__ = (
@@ -88,6 +90,8 @@ class Session:
         "fd",
         "events",
         "until",
+        "armed",
+        "timer",
         "transcript",
         "clock",
         "_perform",
@@ -120,6 +124,8 @@ class Session:
         self.fd = -1
         self.events = WAIT_READ
         self.until = 0.0
+        self.armed = -1
+        self.timer = _NEVER
         self.transcript: Transcript | None = None
         if transcript:
             from .transcript import Transcript
@@ -129,7 +135,7 @@ class Session:
         self._perform = perform
         self._dialogue = dialogue
         self._timeout = timeout
-        self._deadline = self._end = float("inf")
+        self._deadline = self._end = _NEVER
         self._started = 0.0
         self._phase = ""
         self._phase_began = 0.0
@@ -142,23 +148,23 @@ class Session:
     def advance(self) -> bool:
         """Runs the dialogue until it has to wait (True) or has ended (False)."""
         try:
+            perform, send, clock = self._perform, self._dialogue.send, self.clock
             if self._operation is None:
                 self.restart_clock()
-                if not self._resume(None, None):
-                    return False
-            turn_ends = monotonic() + _TURN
+                self._operation = send(None)
+            now = clock()
+            turn_ends = now + _TURN
             for _ in range(_BUDGET):
                 operation = self._operation
                 answer: object = None
                 error: ProbeError | None = None
-                now = self.clock()
                 if not self.operation_began:
                     self.operation_began = now
                 if now >= self._deadline and not self._is_farewell(operation):
                     error = self._expire()
                 else:
                     try:
-                        answer = self._perform[type(operation)](self, operation)
+                        answer = perform[type(operation)](self, operation)
                     except WouldBlock as wait:
                         if self._must_wait(operation, now):
                             self.fd, self.events = wait.fd, wait.events
@@ -167,22 +173,24 @@ class Session:
                         error = failure
                         error.phase = error.phase or self._phase
                 if self.transcript is not None:
-                    self.transcript.add(self.clock() - self._started, operation, error or answer)
-                goes_on = self._resume(answer, error)
-                if error is not None:
-                    # Frames in its traceback may hold it: such a cycle would wait for the collector.
-                    forget_frames(error)
-                    error = None
-                if not goes_on:
+                    self.transcript.add(clock() - self._started, operation, error or answer)
+                self.progress = None
+                self.operation_began = 0.0
+                if error is None:
+                    self._operation = send(answer)
+                elif not self._refuse(error):
                     return False
+                now = clock()
                 if now > turn_ends:
                     break
             self.fd, self.until = -1, now
             return True
+        except StopIteration as stop:
+            self.value = stop.value
         except Exception as failure:
             self.failure = failure
-            self.close()
-            return False
+        self.close()
+        return False
 
     def close(self) -> None:
         """Ends the dialogue where it is and closes everything that it opened; harmless when it has ended."""
@@ -206,20 +214,18 @@ class Session:
             else:
                 return
 
-    def _resume(self, answer: object, error: ProbeError | None) -> bool:
-        self.progress = None
+    def _refuse(self, error: ProbeError) -> bool:
+        """Throws the error into the dialogue, and tells whether that goes on."""
         try:
-            if error is not None:
-                self._operation = self._dialogue.throw(error)
-            else:
-                self._operation = self._dialogue.send(answer)
+            self._operation = self._dialogue.throw(error)
+            return True
         except StopIteration as stop:
             self.value = stop.value
         except Exception as failure:
             self.failure = failure
-        else:
-            self.operation_began = 0.0
-            return True
+        finally:
+            # Frames in its traceback may hold it: such a cycle would wait for the collector.
+            forget_frames(error)
         self.close()
         return False
 
@@ -245,11 +251,12 @@ class Session:
         return error
 
     def _must_wait(self, operation: object, now: float) -> bool:
-        if isinstance(operation, Sleep):
-            patience: float | None = operation.seconds
-        else:
-            patience = getattr(operation, "patience", None)
-        over = self._deadline if patience is None else self.operation_began + patience
+        """Tells whether the patience of the operation and the deadline leave it time, and notes how much."""
+        patience = operation.seconds if isinstance(operation, Sleep) else getattr(operation, "patience", None)
+        if patience is None:
+            self.until = self._deadline
+            return now < self._deadline
+        over: float = self.operation_began + patience
         self.until = min(over, self._deadline)
         return now < over
 

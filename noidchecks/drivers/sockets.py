@@ -36,14 +36,16 @@ class WouldBlock(Exception):
 class Channel:
     """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone.
 
-    is_internal says that no peer is at the other end.
+    is_internal says that no peer is at the other end, is_quiet that nothing was received since the last bytes that went
+    out: then the answer is hardly there yet, and a driver that is to receive it waits at once.
     """
 
-    __slots__ = ("address", "_socket")
+    __slots__ = ("address", "is_quiet", "_socket")
     is_internal = False
 
     def __init__(self, sock: _socket.socket, address: Address | None) -> None:
         self.address = address
+        self.is_quiet = False
         self._socket = sock
 
     def fileno(self) -> int:
@@ -61,6 +63,7 @@ class Channel:
 
     def connected(self) -> None:
         """Ends what connect() began."""
+        self.is_quiet = True
         try:
             self._socket.getpeername()
         except OSError:
@@ -71,12 +74,20 @@ class Channel:
 
     def send(self, data: bytes) -> int:
         """Sends a part of the data and returns its length."""
+        self.is_quiet = True
         try:
             return self._socket.send(data, _socket.MSG_NOSIGNAL)
         except BlockingIOError:
             raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
         except OSError as error:
             raise _lost(error, self.address) from error
+
+    def be_patient(self, patience: float | None) -> None:
+        """Raises WouldBlock where it is too early for an answer, once, unless there is no time to wait."""
+        if self.is_quiet:
+            self.is_quiet = False
+            if patience is None or patience > 0:
+                raise WouldBlock(self._socket.fileno(), WAIT_READ)
 
     def receive(self, limit: int) -> bytes:
         """Receives 1..limit bytes, b"" at the end."""
@@ -89,6 +100,7 @@ class Channel:
 
     def send_to(self, data: bytes, address: Address) -> None:
         """Sends one datagram."""
+        self.is_quiet = True
         try:
             self._socket.sendto(data, _socket.MSG_NOSIGNAL, address.sockaddr)
         except BlockingIOError:

@@ -23,6 +23,7 @@ READ_GAP = 2.0
 _LINE_PAUSE = 0.25
 # The C plugin's buffer; with a limit (-m) it decides how far the reading overshoots.
 _CHUNK = 1024
+_GREETING = Phase("greeting")
 # RFC 4217, and what servers of the drafts before it say (RFC 2228).
 _TLS_GRANTED = (234, 334)
 
@@ -31,8 +32,9 @@ def converse(settings: FtpSettings) -> Dialogue[FtpFindings]:
     """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
     findings = FtpFindings()
     try:
-        for secret in settings.gate.secrets:
-            yield Redact(secret)
+        if settings.login is not None:
+            for secret in settings.gate.secrets:
+                yield Redact(secret)
         yield from _converse(settings, findings)
     except ProbeError as failure:
         # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
@@ -47,14 +49,14 @@ def _converse(settings: FtpSettings, findings: FtpFindings) -> Dialogue[None]:
     findings.address = stream.channel.address
     if settings.tls == "implicit":
         yield from _secure(settings, stream, findings)
-    yield Phase("greeting")
+    yield _GREETING
     try:
         if settings.send:
             yield from stream.send(settings.send)
         if settings.delay:
             yield Phase("delay")
             yield Sleep(settings.delay)
-            yield Phase("greeting")
+            yield _GREETING
         if settings.expect:
             yield from _await_expected(settings, stream, findings)
         else:

@@ -48,7 +48,7 @@ def facts_of(settings: FtpSettings, findings: FtpFindings) -> dict[str, object]:
     if findings.address is not None:
         facts["address"] = str(findings.address)
     if findings.received and not settings.jail:
-        facts["greeting"] = settings.gate.words(findings.received.rstrip())
+        facts["greeting"] = settings.words(findings.received.rstrip())
     if findings.reply is not None:
         facts["reply_code"] = findings.reply.code
     if findings.tls is not None:

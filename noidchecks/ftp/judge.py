@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .settings import FtpSettings
 
 
+_MATCH = Part(State.OK, "The answer of the server matched the expectation")
+
+
 def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Result:
     """Judges what the conversation found; the worse of certificate and service decides the state."""
     # The wait that the operator asked for is not the server's.
@@ -48,7 +51,7 @@ def _judge_answer(settings: FtpSettings, findings: FtpFindings, seconds: float, 
     if findings.matched:
         text = f"{seconds:.3f} second response time {place(settings)}"
         text += f" [{answer}]" if answer else ""
-        match = Part(State.OK, "The answer of the server matched the expectation")
+        match = _MATCH
     else:
         # A latency CRITICAL stands, a latency WARNING gives way: the C plugin's order.
         state = State.CRITICAL if state == State.CRITICAL else settings.mismatch_state

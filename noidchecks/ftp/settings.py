@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
+_NO_CERTIFICATE = "A certificate can only be checked with TLS, implicit or explicit"
 
 
 class FtpSettings(Server):
@@ -134,12 +135,23 @@ class FtpSettings(Server):
         require_server(self)
         if self.limit < 1 or self.maxbytes < 0 or self.delay < 0 or not is_finite(self.delay):
             raise UsageError("Limit must be at least 1 byte, and maxbytes and delay must not be negative")
+        if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
+            raise BareUsageError("Supplied path too long unix domain socket")
+        # Most checks have neither TLS nor a login.
+        if self.tls or self.sni or self.verify or self.ca_file or self.tls_min or self.tls_pins:
+            self._validate_tls()
+        elif self.reads_certificate:
+            raise UsageError(_NO_CERTIFICATE)
+        if self.is_deep or self.data_protection or self.active is not None:
+            self._validate_login()
+
+    def _validate_tls(self) -> None:
         if self.sni and (not is_host(self.sni) or self.sni.startswith((".", "/"))):
             raise UsageError(f"Server name (sni) must be a name or an address, not {printable(repr(self.sni), 80)}")
         if self.tls not in _TLS:
             raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
         if not self.tls and (self.verify or self.reads_certificate or self.tls_pins):
-            raise UsageError("A certificate can only be checked with TLS, implicit or explicit")
+            raise UsageError(_NO_CERTIFICATE)
         if not self.tls and self.tls_min:
             raise UsageError("A version of TLS can only be demanded with TLS, implicit or explicit")
         if self.tls_pins or self.tls_min:
@@ -150,10 +162,10 @@ class FtpSettings(Server):
                 pin_of(pin)
         if self.ca_file and not self.verify:
             raise UsageError("A CA file is only used to verify the certificate (--verify)")
-        if self.host.startswith("/") and len(self.host.encode(errors="surrogateescape")) > UNIX_PATH_LIMIT:
-            raise BareUsageError("Supplied path too long unix domain socket")
         if self.verify and self.host.startswith("/") and not self.sni:
             raise UsageError("Verifying the certificate of a unix socket needs a server name to compare with")
+
+    def _validate_login(self) -> None:
         if self.data not in _DATA:
             raise UsageError(f"Data must be passive, active or both, not {printable(self.data)}")
         if self.data_protection not in ("", "P", "C"):
@@ -190,3 +202,7 @@ class FtpSettings(Server):
     def gate(self) -> Gate:
         """What the server's text goes through before it is shown: the password does not come out of it."""
         return Gate(() if self.login is None else (self.login.password,))
+
+    def words(self, raw: bytes) -> str:
+        """Returns what may be printed of the server's text."""
+        return printable(raw) if self.login is None else self.gate.words(raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import PeerError
-from ..value import Value
+from ..value import Value, setters
 
 _FIRST_DIGITS = b"12345"
 _DIGITS = b"0123456789"
@@ -20,7 +20,8 @@ class Reply(Value):
     raw: bytes
 
     def __init__(self, code: int, raw: bytes) -> None:
-        self._fill({"code": code, "raw": raw})
+        _set_code(self, code)
+        _set_raw(self, raw)
 
     @property
     def kind(self) -> int:
@@ -31,6 +32,9 @@ class Reply(Value):
     def is_unknown_command(self) -> bool:
         """Whether the command, not what it was to do, is refused: the second digit tells (RFC 959 section 4.2)."""
         return self.kind in (4, 5) and self.code // 10 % 10 == 0
+
+
+_set_code, _set_raw = setters(Reply)
 
 
 class ReplyReader:
@@ -119,7 +123,7 @@ class ReplyReader:
         """Returns the offset behind the end of the present line, 0 while it lacks its end."""
         feed = self._buffer.find(b"\n", self._line)
         back = self._buffer.find(b"\r", self._line, feed if feed >= 0 else len(self._buffer))
-        if back >= 0:
+        if back >= 0 and back + 1 != feed:
             while back < len(self._buffer) and self._buffer[back] == _RETURN:
                 back += 1
             if back < len(self._buffer) and back != feed:
@@ -149,9 +153,9 @@ class ReplyReader:
 def _bare(line: bytes | bytearray) -> bytes:
     """Returns the line without its end, and without the Telnet commands and NUL before it."""
     bare = bytes(line).rstrip(b"\r\n").lstrip(b"\0")
-    for _ in range(_MOST_TELNET):
-        if not bare.startswith(_IAC):
-            break
+    left = _MOST_TELNET
+    while left and bare.startswith(_IAC):
+        left -= 1
         # WILL, WON'T, DO and DON'T name an option.
         bare = bare[3 if bare[1:2] in _WITH_OPTION else 2 :].lstrip(b"\0")
     return bare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..value import Value
+from ..value import Value, setters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,13 @@ class Metric(Value):
     ) -> None:
         if not label.strip() or not label.isprintable() or "=" in label or "|" in label:
             raise ValueError(f"metric label must be printable, without '=' and '|': {label!r}")
-        self._fill(locals())
+        _set_label(self, label)
+        _set_value(self, value)
+        _set_unit(self, unit)
+        _set_warning(self, warning)
+        _set_critical(self, critical)
+        _set_minimum(self, minimum)
+        _set_maximum(self, maximum)
 
     def to_dict(self) -> dict[str, object]:
         """Returns the metric as JSON has it, without the limits that it lacks."""
@@ -64,6 +70,9 @@ class Metric(Value):
             "" if self.maximum is None else _number(self.maximum),
         )
         return ";".join(fields).rstrip(";")
+
+
+_set_label, _set_value, _set_unit, _set_warning, _set_critical, _set_minimum, _set_maximum = setters(Metric)
 
 
 def _number(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..timings import Timings
-from ..value import Value
+from ..value import Value, setters
 from .state import State
 from .text import LINE, shortened
 
@@ -23,7 +23,11 @@ class Part(Value):
     text: str
 
     def __init__(self, state: State, text: str) -> None:
-        self._fill({"state": state, "text": text})
+        _set_part_state(self, state)
+        _set_part_text(self, text)
+
+
+_set_part_state, _set_part_text = setters(Part)
 
 
 class Result(Value):
@@ -60,11 +64,16 @@ class Result(Value):
         separator: str = "|",
         transcript: tuple[str, ...] = (),
     ) -> None:
-        values = locals()
-        values["facts"] = {} if facts is None else facts
-        values["timings"] = Timings() if timings is None else timings
-        values["parts"] = parts or (Part(state, text),)
-        self._fill(values)
+        _set_state(self, state)
+        _set_text(self, text)
+        _set_parts(self, parts or (Part(state, text),))
+        _set_summary(self, summary)
+        _set_metrics(self, metrics)
+        _set_facts(self, {} if facts is None else facts)
+        _set_timings(self, Timings() if timings is None else timings)
+        _set_failure(self, failure)
+        _set_separator(self, separator)
+        _set_transcript(self, transcript)
 
     @property
     def ok(self) -> bool:
@@ -107,3 +116,7 @@ class Result(Value):
             # Behind a bar in a later line than the first, Nagios takes all that follows for performance data.
             lines[-1 if "\n" in self.text else 0] += f"{self.separator}{perfdata}"
         return "\n".join(lines)
+
+
+_set_state, _set_text, _set_parts, _set_summary, _set_metrics, *_others = setters(Result)
+_set_facts, _set_timings, _set_failure, _set_separator, _set_transcript = _others

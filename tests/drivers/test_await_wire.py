@@ -36,6 +36,21 @@ def test_the_first_channel_that_has_something_is_told(check: Check, new_peer: Ne
     assert found(check(TalkProbe(dialogue))) == [first, first, None, 1 - first]
 
 
+def test_an_answer_that_is_there_is_received_without_patience(check: Check, new_peer: NewPeer, host: str) -> None:
+    """A driver waits for an answer before it looks for one, but not where it may not wait, or knows of the answer."""
+    peer = new_peer(await_text(b"go"), b"x")
+
+    def dialogue() -> Dialogue[list[object]]:
+        stream = yield from open_to(host, peer.port)
+        told: list[object] = [(yield from stream.receive(patience=0.0))]
+        yield from stream.send(b"go")
+        told.append((yield Await((stream.channel,))) is stream.channel)
+        told.append((yield from stream.receive(patience=0.0)))
+        return told
+
+    assert found(check(TalkProbe(dialogue))) == [None, True, b"x"]
+
+
 def test_a_listener_has_something_when_somebody_connects(check: Check, new_peer: NewPeer, host: str) -> None:
     peer = new_peer()
 

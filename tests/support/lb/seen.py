@@ -69,5 +69,5 @@ def farm(name: str = "f", *backends: BackendStatus, state: str = "serving", **ch
 def seen(*farms: FarmStatus, watched: Sequence[Health] = (), **changes: Any) -> PageView:
     """Returns what the page shows."""
     info = {"version": "1.0", "farms": "0" * 64, "role": "alone"}
-    snapshot = MetricsSnapshot(statuses=farms, health=watched, counts=Counts(), info=info)
+    snapshot = MetricsSnapshot(statuses=list(farms), health=list(watched), counts=Counts(), info=info)
     return PageView(**{"snapshot": snapshot, "history": History(), "now": NOW, **changes})
