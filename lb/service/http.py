@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from noidchecks.status.text import printable
 
-from ..guardian.lock import GuardError
+from ..errors import GuardError
 from .paced import Slice
 
 _MAX_REQUEST = 8192

@@ -14,11 +14,13 @@ from ..config.hints import hints
 from ..config.load import Configuration, parse
 from ..events import EventLog
 from ..farm import Farm
+from ..farm_status import BackendView, FarmStatus
 from ..guardian.forecast import joined
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..nft import conntrack, fullness, nft as kernel
 from ..nft.flows import ending_of
+from ..nft.fullness import Fullness
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.observed import Facts
@@ -26,7 +28,7 @@ from ..nft.plan import difference, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
-from ..status import BackendView, FarmStatus, each_status
+from ..status import each_status
 from .metrics import MetricsSnapshot
 from .observer import Looks
 from .paced import paced, used_up
@@ -119,6 +121,10 @@ class Operations:
         facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
         return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
 
+    def sticky(self) -> Mapping[int, Fullness]:
+        """Returns the remembered clients of sticky farms by IP version. Blocking."""
+        return fullness.sticky(self.farms)
+
     async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
         guardian = self.guardian
@@ -135,7 +141,7 @@ class Operations:
             counts=guardian.counts,
             info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
             others=others,
-            sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
+            sticky=self.sticky(),
             expectations=fullness.expectations(),
         )
 

@@ -11,9 +11,9 @@ from functools import partial
 from noidchecks.exposition import CONTENT_TYPE
 from noidchecks.page import headers
 
+from ..errors import GuardError
 from ..events import EventLog
 from ..guardian.health import Health
-from ..guardian.lock import GuardError
 from .defects import Defects
 from .history import History
 from .http import Document, Route

@@ -14,11 +14,14 @@ from typing import TypeAlias
 
 from noidchecks.status.text import printable
 
+from ..config.load import MAX_SIZE
+from ..errors import GuardError
 from ..events import Event, EventLog, to_dict
-from ..guardian.lock import GuardError
 from .paced import Slice
-from .protocol import MAX_REQUEST, Answer, Request, RequestError, Written
+from .protocol import Answer, Request, RequestError, Written
 
+# The longest request holds a configuration of 16 MiB, of which JSON escapes quotes and ends of lines.
+MAX_REQUEST = 2 * MAX_SIZE + 1024
 _CLIENTS = 64
 _IDLE = 10.0
 # Unread events after which a client with follow is dropped.

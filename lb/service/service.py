@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..config.load import Configuration, load
 from ..config.service import Settings
+from ..errors import GuardError
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..guardian import lock
@@ -20,7 +21,6 @@ from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
-from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
 from ..nft import nft as kernel
 from ..nft.compile import compile_table

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from noidlb.errors import GuardError
 from noidlb.events import Event, EventLog
 from noidlb.guardian.health import Health
-from noidlb.guardian.lock import GuardError
 from noidlb.service import pages as pages_module, shared as shared_module
 from noidlb.service.defects import Defects
 from noidlb.service.metrics import MetricsSnapshot

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from noidlb.farm_status import BackendStatus, BackendView, FarmStatus
 from noidlb.guardian.guardian import Counts
 from noidlb.guardian.health import Health, LastResult
 from noidlb.service.history import History
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.service.page import PageView
-from noidlb.status import BackendStatus, BackendView, FarmStatus
 
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
