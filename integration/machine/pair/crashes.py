@@ -6,7 +6,7 @@ import re
 
 from integration.machine.inside.report import Report
 from integration.machine.pair.lab import MachineLab
-from integration.machine.pair.machine import Machine
+from integration.machine.pair.machine import BOOT, Machine
 from integration.machine.pair.sessions import Sessions
 from integration.pair.site import wait_for
 from integration.pair.transfers import KINDS, crash_amid_transfers
@@ -68,7 +68,7 @@ def _returned(lab: MachineLab, node: Machine) -> str:
     """Waits until a node has booted and stands by, with all that it had before; returns when it had the flows."""
     other = lab.other(node)
     node.wait_until_booted()
-    wait_for(lambda: node.are_active(*_SERVICES), f"the services on {node.name}", lab.patience)
+    wait_for(lambda: node.are_active(*_SERVICES), f"the services on {node.name}", BOOT)
     lab.wait_until_stands_by(node)
     if not other.serves:
         raise RuntimeError(f"{other.name} does not serve any more")

@@ -18,7 +18,7 @@ from integration.machine.inside.agent import WORD
 
 PATIENCE = 300.0
 """Seconds that a script may take in a machine, and that a state may take to come."""
-BOOT = 600.0
+BOOT = 1800.0
 _MEMORY = "768M"
 _ROLE = "/run/noidlb-pair/role"
 # Beyond what a script may take: the agent answers late on a busy machine.
