@@ -4,7 +4,8 @@ The core: farm.py, overrides.py, events.py, errors.py   what a farm is, and what
           config/      a TOML file -> one Configuration: farms, settings, pair
           nft/         farms and the conditions of backends -> a table -> the smallest transaction
           guardian/    probes -> health (rise and fall) -> conditions -> the kernel, again and again
-The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, status.py, cli/.
+The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, farm_status.py,
+          status.py, cli/.
 A program imports the names below, each of which is loaded when it is asked for.
 """
 
@@ -14,11 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .config.load import Configuration, load
-    from .errors import FarmError
+    from .errors import FarmError, GuardError
     from .events import Event, EventLog
     from .guardian.applier import NftApplier
     from .guardian.guardian import Guardian
-    from .guardian.lock import GuardError
     from .guardian.once import apply
     from .nft.run import KernelError
     from .overrides import Overrides
@@ -47,7 +47,7 @@ _HOMES = {
     "EventLog": "noidlb.events",
     "Event": "noidlb.events",
     "FarmError": "noidlb.errors",
-    "GuardError": "noidlb.guardian.lock",
+    "GuardError": "noidlb.errors",
     "KernelError": "noidlb.nft.run",
 }
 

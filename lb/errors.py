@@ -9,14 +9,18 @@ from typing import Self
 
 from noidchecks.errors import Portable
 
-# The name of a farm may have dots in it; no key of a farm has any.
-_FARM = re.compile(r"farms\.(.*?)(?:\.(?:backends|guardian)\b.*|\.[a-z-]+(?:\[[0-9]+\])?)?")
+# The name of a farm may have dots in it; no key of a farm has any. A text, because most commands never match it.
+_FARM = r"farms\.(.*?)(?:\.(?:backends|guardian)\b.*|\.[a-z-]+(?:\[[0-9]+\])?)?"
 
 
 class LbError(Exception):
     """An error whose message is one sentence for the operator; a command ends with its exit code."""
 
     exit_code = 2
+
+
+class GuardError(LbError, RuntimeError):
+    """The guardian runs already, does not run, or does not answer."""
 
 
 class FarmError(LbError, Portable, ValueError):
@@ -46,7 +50,7 @@ class FarmError(LbError, Portable, ValueError):
     @property
     def farm(self) -> str:
         """The name of the farm that the path leads to, or nothing."""
-        found = _FARM.fullmatch(self.path)
+        found = re.fullmatch(_FARM, self.path)
         return found[1] if found else ""
 
     def to_document(self) -> dict[str, str]:

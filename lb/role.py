@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
-from pathlib import Path
 
 DEFAULT_RUN = "/run/noidlb-pair"
 """A folder of root: keepalived and conntrackd write there as root, and it stays when the guardian's service ends."""
@@ -18,10 +18,10 @@ class Role(Enum):
     FAULT = "fault"
 
 
-def read_role(run: str | Path = DEFAULT_RUN) -> Role:
+def read_role(run: str | os.PathLike[str] = DEFAULT_RUN) -> Role:
     """Reads the role; ALONE when the file does not exist, FAULT when it cannot be read."""
     try:
-        with open(Path(run) / "role", encoding="ascii", errors="replace") as file:
+        with open(os.path.join(run, "role"), encoding="ascii", errors="replace") as file:
             return Role(file.read(64).strip())
     except FileNotFoundError:
         return Role.ALONE

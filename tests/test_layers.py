@@ -60,7 +60,7 @@ LAYERS = {
         ["config"],
         ["nft"],
         ["guardian"],
-        ["pair"],
+        ["pair", "farm_status"],
         ["status"],
         ["service", "doctor"],
         ["cli"],

@@ -77,8 +77,14 @@ ELSEWHERE = (
     # They are run as commands.
     ("test_cli.py", "noidchecks/command_group", "the base of both commands"),
     ("demo/test_demo.py", "noidchecks/demo/*", "the demonstration is one thing"),
-    ("lb/cli/test_main.py", "lb/cli/diff", "a command of ten lines"),
-    ("lb/cli/test_status.py", "lb/status", "the command prints what it puts together"),
+    (
+        "lb/cli/test_main.py",
+        "lb/cli/apply lb/cli/check lb/cli/codes lb/cli/commands lb/cli/diff lb/cli/findings lb/cli/options",
+        "commands of a few lines, and what declares them",
+    ),
+    ("lb/cli/test_guard.py", "lb/cli/events lb/cli/speak", "they need a guardian that runs"),
+    ("lb/cli/test_overrides.py", "lb/cli/operate", "the commands drain, up, down and stop"),
+    ("lb/cli/test_status.py", "lb/status lb/farm_status", "the command prints what it puts together"),
     (
         "lb/doctor/test_machine.py",
         "lb/doctor/host lb/doctor/routes lb/nft/narrow",
@@ -100,8 +106,9 @@ ELSEWHERE = (
     ),
     # The guardian and its service, which run as a whole.
     ("lb/guardian/test_checks.py", "lb/guardian/worker", "a thread for what may take long"),
-    ("lb/service/test_server.py", "lb/service/client lb/service/protocol", "both ends of one socket"),
+    ("lb/service/test_server.py", "lb/service/client lb/service/protocol lb/service/places", "both ends of one socket"),
     ("lb/service/test_service.py", "lb/service/requests lb/service/operations lb/service/observer", "parts of it"),
+    ("lb/service/test_verbs.py", "lb/service/lookup", "what a verb names is looked up"),
     ("lb/service/test_page.py", "lb/service/page_farm lb/service/verdict", "rows and words of one page"),
 )
 # Tests that go over the modules of the whole house, or over what is no module.
@@ -110,8 +117,8 @@ OF_NO_MODULE = {
     *("lb/test_imports.py", "plugin/test_executables.py"),
     # The public name noidlb.Guardian.
     "lb/test_library.py",
-    # The unit for systemd, and the commands drain, up, down and stop.
-    *("lb/service/test_unit.py", "lb/cli/test_overrides.py"),
+    # The unit for systemd.
+    "lb/service/test_unit.py",
 }
 # What is in these folders is about more than one module.
 ROOMS_OF_NO_MODULE = {"bench", "demo", "docs", "fuzz", "nagios", "packaging", "properties"}

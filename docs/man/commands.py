@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 
 import click
-from noidlb.cli.main import commands as noidlb
+from noidlb.cli.commands import commands as noidlb
 
 from noidchecks.cli import commands as noidchecks
 from noidchecks.plugin.plugin import PLUGINS

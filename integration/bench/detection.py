@@ -1,4 +1,8 @@
-"""From the death of a backend to the last new connection that goes to it: the guardian, and HAProxy's TCP check."""
+"""From the death of a backend to the last new connection that goes to it: the guardian, and HAProxy's TCP check.
+
+A death waits up to an interval for the next check, by chance. What the guardian and nft add themselves is what comes
+behind the first failure and the two fast intervals to the third one.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,9 @@ def main() -> None:
             ("hung", plain, lambda: _hung(lab.backends[1])),
             ("half-dead", f"{plain} --data passive", lambda: _broken(lab.backends[1], NO_PASSIVE_DATA)),
         ):
-            _tell(f"guardian, {name}", _watch_guardian(lab, command, die))
+            found = _watch_guardian(lab, command, die)
+            _tell(f"guardian, {name}", [one for one, _ in found])
+            _tell("  beyond its arithmetic", [one for _, one in found])
         for name, rules in (("refused", REFUSE), ("blackholed", BLACKHOLE)):
             _tell(f"HAProxy, {name}", _watch_haproxy(lab, rules))
 
@@ -93,7 +99,10 @@ def _hung(backend: Backend) -> Iterator[float]:
         backend.server["vsftpd"].wake()
 
 
-def _watch_guardian(lab: Lab, command: str, die: Callable[[], AbstractContextManager[float]]) -> list[float]:
+def _watch_guardian(
+    lab: Lab, command: str, die: Callable[[], AbstractContextManager[float]]
+) -> list[tuple[float, float]]:
+    """Returns for each death the seconds to the last new connection, and from the third failure that is due to it."""
     settings: dict[str, Value] = {
         "interval": f"{INTERVAL * 1000:.0f}ms",
         "fast-interval": f"{FAST * 1000:.0f}ms",
@@ -115,9 +124,11 @@ def _watch_guardian(lab: Lab, command: str, die: Callable[[], AbstractContextMan
             seen = len(guarding.events)
             arrivals.clear()
             with die() as began:
-                guarding.wait("down", "b2", after=seen)
+                down = guarding.wait("down", "b2", after=seen)
                 time.sleep(0.5)
-                found.append(max(arrivals) - began)
+                last = max(arrivals)
+                assert down.since is not None
+                found.append((last - began, last - (down.since + (FALL - 1) * FAST)))
             guarding.wait("up", "b2", after=seen)
     return found
 

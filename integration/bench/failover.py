@@ -13,7 +13,8 @@ from typing import Literal
 
 from integration.bench.sampling import GRAIN, Sample, sampling
 from integration.pair.farms import PORTS, everything
-from integration.pair.lab import Node, PairLab, paced, wait_for
+from integration.pair.lab import Node, PairLab, paced
+from integration.pair.site import wait_for
 from integration.pair.topology import VIP
 from integration.pair.transfers import KINDS, Transfer, start_all
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -19,32 +20,40 @@ from noidlb.guardian.guardian import Guardian
 from noidlb.guardian.reconciler import Applier
 from noidlb.overrides import Overrides
 
+from integration.bench import bare_loop
 from integration.bench.greeter import greeter
+from integration.bench.loopback_farms import addresses, farms_text, own_network
 
 INTERVAL = 5
 MEASURED = 30.0
-FARM = 250
-NETWORK = "10.64.0.0/14"
 
 
 def main() -> None:
     """Prints a line for each number of backends, and one for each mass failure."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if sys.argv[1:]:
         given = sys.argv[1:]
-        asyncio.run(_child(int(given[0]), int(given[1]), float(given[2]), float(given[3]), real=given[4] == "real"))
+        port, count, interval, seconds = int(given[0]), int(given[1]), float(given[2]), float(given[3])
+        if given[4] == "bare":
+            print(json.dumps(bare_loop.run([(one, port) for one in addresses(count)], interval, interval, seconds)))
+        else:
+            asyncio.run(_child(port, count, interval, seconds, real=given[4] == "real"))
         return
-    # Every address of this network is this very machine; integration/run has given us one of our own.
-    subprocess.run(["ip", "route", "add", "local", NETWORK, "dev", "lo"], check=True)
+    own_network()
     print(f"interval {INTERVAL} s, {MEASURED:.0f} s measured after the first round, one core for the guardian")
     with greeter(core=1) as port:
         lone = _run(port, 1, 0.1, 10.0)["p50"]
         print(f"a lone probe: p50 {lone:.2f} ms")
         for count in (2000, 10_000):
+            limit = _run(port, count, INTERVAL, MEASURED, "bare")
             found = _run(port, count, INTERVAL, MEASURED)
             print(
                 f"{count:6} backends: {found['cpu']:5.1f} % of a core, {found['memory']:4.0f} MiB, "
                 f"p50 {found['p50']:.2f} ms ({found['p50'] / lone:.1f} x), latest start {found['latest']:.0f} ms late, "
-                f"{found['overdue']:.0f} of {found['started']:.0f} more than 50 ms late"
+                f"{found['overdue']:.0f} of {found['started']:.0f} more than 50 ms late; "
+                f"one epoll loop of the same probes: {limit['cpu']:5.1f} %, {limit['latest']:.0f} ms late, "
+                f"so {found['cpu'] / limit['cpu']:.1f} times; load {os.getloadavg()[0]:.1f}"
             )
     for seconds in (1, INTERVAL):
         print(f"   500 backends fail at once, interval {seconds} s: {_fail(seconds)}")
@@ -66,25 +75,10 @@ class _Idle:
         pass
 
 
-def _farms(port: int, count: int, interval: float) -> tuple[Farm, ...]:
-    lines: list[str] = []
-    for begin in range(0, count, FARM):
-        name = f"f{begin // FARM}"
-        lines += [f"[farms.{name}]", 'protocol = "ftp"', f'vip = "192.0.2.{begin // FARM + 1}"']
-        lines.append("backends = [")
-        for number in range(begin, min(begin + FARM, count)):
-            address = f"10.{64 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
-            lines.append(f'{{ name = "b{number}", address = "{address}", port = {port} }},')
-        lines += ["]", f"guardian = {{ interval = {interval}, fast-interval = {min(1.0, interval)} }}"]
-    return parse("\n".join(lines)).farms
-
-
 async def _child(port: int, count: int, interval: float, seconds: float, *, real: bool) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     log = EventLog(limit=20_000)
     applier: Applier = NftApplier() if real else _Idle()
-    guardian = Guardian(_farms(port, count, interval), Overrides(), applier=applier, events=log)
+    guardian = Guardian(parse(farms_text(port, count, interval)), Overrides(), applier=applier, events=log)
     task = asyncio.create_task(guardian.run())
     await _states(guardian, {"up", "down"}, count)
     # As the service does.
@@ -146,9 +140,9 @@ def _command(port: int, count: int, interval: float, seconds: float, kind: str) 
     return [sys.executable, "-P", "-m", "integration.bench.guardian", *arguments, kind]
 
 
-def _run(port: int, count: int, interval: float, seconds: float) -> dict[str, float]:
+def _run(port: int, count: int, interval: float, seconds: float, kind: str = "idle") -> dict[str, float]:
     done = subprocess.run(
-        ["taskset", "-c", "0", *_command(port, count, interval, seconds, "idle")],
+        ["taskset", "-c", "0", *_command(port, count, interval, seconds, kind)],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

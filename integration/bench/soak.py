@@ -60,6 +60,7 @@ class Soak:
     def __init__(self, lab: SoakLab, stack: ExitStack, seed: int, *, is_told: bool) -> None:
         self.begin = time.monotonic()
         self.kills, self._is_told = 0, is_told
+        self._told: dict[int, int] = {}
         self.chance = random.Random(seed)
         self.clock = Clock(lab.folder)
         self.backends = stack.enter_context(backends(lab.servers, flapping(), PROBING, UP, DOWN, seed))
@@ -158,6 +159,10 @@ class Soak:
         """Prints how far it is."""
         wrong = len(self.wrong) + len(self.operated.wrong) + len(self.survey.wrong) + len(self.judge.wrong)
         if self._is_told:
+            for said in (self.wrong, self.operated.wrong, self.survey.wrong, self.judge.wrong):
+                for complaint in said[self._told.get(id(said), 0) :]:
+                    print(f"WRONG: {complaint}", file=sys.stderr)
+                self._told[id(said)] = len(said)
             print(f"{(time.monotonic() - self.begin) / 60:6.1f} {wrong} wrong; {line}", file=sys.stderr, flush=True)
 
     def rest(self, seconds: float) -> None:

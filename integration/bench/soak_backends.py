@@ -21,16 +21,22 @@ KINDS = ("reset", "closed", "silent")
 """What a backend that fails does with a connection."""
 _RESET = struct.pack("ii", 1, 0)
 _LOOK = 0.05
+PAUSE = 0.5
+"""Seconds from which on a turn of the loop shows that the machine is too busy for the process."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What has happened since the last report; spoiled are the ports of clients that were failed, and when."""
+    """What has happened since the last report.
+
+    spoiled are the ports of clients that were failed, and when; pauses the times in which the process did not run.
+    """
 
     accepted: int = 0
     failures: int = 0
     recoveries: int = 0
     spoiled: list[tuple[int, float]] = field(default_factory=list)
+    pauses: list[tuple[float, float]] = field(default_factory=list)
 
 
 class Backends:
@@ -132,7 +138,11 @@ def _serve(pipe: Connection, flapping: Sequence[str], balancer: str, up: float, 
     clients: dict[int, socket.socket] = {}
     silent: set[int] = set()
     pipe.send("ready")
+    turned = time.monotonic()
     while True:
+        before, turned = turned, time.monotonic()
+        if turned - before > PAUSE:
+            report.pauses.append((before, turned))
         for number, _ in epoll.poll(_LOOK):
             if number == pipe.fileno():
                 if (word := pipe.recv()) == "report":

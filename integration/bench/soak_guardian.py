@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 
 from noidlb.config.load import parse
+from noidlb.errors import GuardError
 from noidlb.farm import BackendState, Condition
-from noidlb.guardian.lock import GuardError
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
 from noidlb.nft.plan import compare
 from noidlb.overrides import from_json
 from noidlb.service.client import ask
-from noidlb.service.protocol import Answer, Request, RequestError, socket_path
+from noidlb.service.places import socket_path
+from noidlb.service.protocol import Answer, Request, RequestError
 
 from integration.bench.soak_lab import BACKENDS, FARMS, SPARE, STEADY, SoakLab, farms_text, is_sticky
 from integration.bench.soak_ledger import AS_CONFIGURED, Place, Words

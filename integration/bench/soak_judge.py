@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from integration.bench.soak_backends import Report
 from integration.bench.soak_lab import STEADY, is_sticky
 from integration.bench.soak_ledger import Place, Troubles, Words
-from integration.bench.soak_traffic import Visit
+from integration.bench.soak_traffic import NO_FARM, Visit
 
 # Seconds for which a failure waits for the server's word that it was the backend's.
 _WAITS = 5.0
 _MOST_TOLD = 20
+# Backends whose process paused may have been taken out, and are back after an interval and the checks of `rise`.
+_OUTLASTS = 30.0
 
 
 class Judge:
@@ -38,14 +40,23 @@ class Judge:
         self.flaps.update(failures=report.failures, recoveries=report.recoveries, accepted=report.accepted)
         for port, when in report.spoiled:
             self._spoiled.setdefault(port, deque(maxlen=4)).append(when)
+        for begin, end in report.pauses:
+            self._pause(begin, end)
         for visit in visits:
-            if visit.wrong:
+            if visit.farm == NO_FARM:
+                self._pause(visit.begin, visit.end)
+            elif visit.wrong:
                 self._waiting.append(visit)
             else:
                 self.counts[_kind(visit)] += 1
                 self._require_allowed(visit)
         while self._waiting and self._waiting[0].end < now - _WAITS:
             self._judge(self._waiting.popleft())
+
+    def _pause(self, begin: float, end: float) -> None:
+        """Takes a time in which backends or clients did not run: what they could not do is no fault of the guardian."""
+        self.counts["pause"] += 1
+        self._troubles.begin("a pause of the bench", begin).end = end + _OUTLASTS
 
     def _judge(self, visit: Visit) -> None:
         self.counts[_kind(visit)] += 1

@@ -49,7 +49,7 @@ def table(soak: Soak) -> str:
     lines = [f"{'disturbance':42} {'times':>6} {'wrong':>6} {'table right within':>19}"]
     lines += [f"{name:42} {row.times:6} {row.wrong:6} {row.worst:17.1f} s" for name, row in sorted(soak.rows.items())]
     lines += ["", f"{'clients':42} {'sessions':>9} {'last failure after':>19}"]
-    lines += [f"{kind + 's that were begun':42} {count:9}" for kind, count in sorted(judge.counts.items())]
+    lines += [f"{kind + 's':42} {count:9}" for kind, count in sorted(judge.counts.items())]
     for name, count in sorted(judge.failed_in.items()):
         since = judge.longest.get(name)
         lines.append(f"{'failed in ' + name:42} {count:9}" + (f" {since:17.1f} s" if since is not None else ""))

@@ -13,12 +13,15 @@ from multiprocessing.connection import Connection
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
 from integration.bench.load import working
+from integration.bench.soak_backends import PAUSE
 from integration.lab.namespace import Namespace
 
 GRAIN = 0.05
 """Seconds from one session to the next."""
 # Longer than a busy machine lets a server wait for its turn.
 PATIENCE = 60.0
+NO_FARM = ""
+"""Of a visit that is none, but the time in which the process of the clients did not run."""
 HELD = 6
 """Sessions with each entrance of the steady farm that are held open; each says a word a second."""
 _WORD = b"NOOP\r\n"
@@ -78,9 +81,11 @@ def _visit(pipe: Connection, _: int, steady: Sequence[Entrance], others: Sequenc
     for entrance in steady:
         for _ in range(HELD):
             clients.begin(entrance, is_held=True)
-    told = due
+    told = now = due
     while True:
-        now = time.monotonic()
+        before, now = now, time.monotonic()
+        if now - before > PAUSE:
+            clients.ended.append(Visit(NO_FARM, before, now, 0, wrong="paused"))
         if now >= due:
             due = max(due + GRAIN, now)
             some = others if turn % 2 else steady

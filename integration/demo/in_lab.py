@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import paramiko
+from noidlb.farm_status import FarmStatus, from_document
 from noidlb.service.client import ask
-from noidlb.status import FarmStatus, from_document
 from tftpy import TftpClient
 
 from integration.clients import Data

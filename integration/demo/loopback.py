@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noidlb.config.load import parse
+from noidlb.farm_status import FarmStatus
 from noidlb.guardian.guardian import Guardian
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
 from noidlb.service.operations import sights
-from noidlb.status import FarmStatus, survey
+from noidlb.status import survey
 
 from integration.demo.backends import PORTS, BackendProcess, farms, host_key
 from integration.demo.script import Fetched

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from noidlb.cli.status_table import Terminal, terminal, to_table
-from noidlb.status import FarmStatus
+from noidlb.farm_status import FarmStatus
 
 from integration.demo.backends import PORTS, BackendProcess
 

@@ -98,6 +98,8 @@ class Lab:
     `balancer` is a namespace that the lab does not end, in the place of one of its own.
     """
 
+    big_size = BIG
+
     def __init__(
         self,
         *,
@@ -160,7 +162,7 @@ class Lab:
     def _make_files(self) -> None:
         first = self.backends[0].files
         # Random, so that no block can take the place of another.
-        (first / "big").write_bytes(secrets.token_bytes(BIG))
+        (first / "big").write_bytes(secrets.token_bytes(self.big_size))
         (first / "medium").write_bytes(secrets.token_bytes(5_000_000))
         (first / "small").write_bytes(secrets.token_bytes(20_000))
         for backend in self.backends[1:]:

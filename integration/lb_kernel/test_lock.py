@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from noidlb.errors import GuardError
 from noidlb.guardian import lock
-from noidlb.guardian.lock import GuardError
 from noidlb.nft import netlink as nfnetlink
 
 pytestmark = pytest.mark.root

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 from noidlb.events import Event
+from noidlb.farm_status import BackendView
 from noidlb.service.page import render
 from noidlb.service.page_query import PageQuery
-from noidlb.status import BackendView
 
 from integration.browser import AXE, Browser
 from integration.lab import Lab, vip

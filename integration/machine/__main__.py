@@ -1,7 +1,7 @@
 """Boots each release that the command line names, prints what was proven there, and exits with 1 if anything failed.
 
 Arguments are releases and parts of `inside/__main__.py`, as in `12 service`: without a release all of them, without a
-part everything. The quickstart and the unit's start belong to each run.
+part everything. The quickstart and the unit's start belong to each run. The part `pair` is two machines of their own.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from integration.machine import pair
 from integration.machine.boot import BootError, reports
-from integration.machine.image import RELEASES, Image, image
+from integration.machine.image import RELEASES, image
 from integration.machine.payload import PARTS, pack
 
 # Seconds between two reports: a step that installs takes minutes on a busy machine.
 _PATIENCE = 1200.0
+_PAIR = "pair"
 
 
 def main(words: list[str]) -> int:
     """Returns the exit code."""
     releases = [word for word in words if word in RELEASES]
     parts = [word for word in words if word in PARTS]
-    if others := set(words) - {*releases, *parts}:
-        raise SystemExit(f"neither release nor part: {', '.join(sorted(others))}; parts are {', '.join(PARTS)}")
+    if others := set(words) - {*releases, *parts, _PAIR}:
+        known = ", ".join((*PARTS, _PAIR))
+        raise SystemExit(f"neither release nor part: {', '.join(sorted(others))}; parts are {known}")
     failed = 0
     for release in releases or list(RELEASES):
         begin = time.monotonic()
@@ -34,17 +38,23 @@ def main(words: list[str]) -> int:
         with tempfile.TemporaryDirectory() as folder:
             payload = Path(folder, "payload.tar")
             pack(found.python, parts or list(PARTS), payload)
-            begin = time.monotonic()
-            failed += _run(found, payload)
-            print(f"== Debian {release}: {time.monotonic() - begin:.0f} s", flush=True)
+            runs = {}
+            if parts or _PAIR not in words:
+                runs["one machine"] = reports(found, payload, _PATIENCE)
+            if not parts or _PAIR in words:
+                runs["a pair"] = pair.reports(release, payload)
+            for name, run in runs.items():
+                begin = time.monotonic()
+                failed += _run(run)
+                print(f"== Debian {release}, {name}: {time.monotonic() - begin:.0f} s", flush=True)
     return 1 if failed else 0
 
 
-def _run(found: Image, payload: Path) -> int:
+def _run(reported: Iterator[dict[str, object]]) -> int:
     begin = time.monotonic()
     failed, ended = 0, False
     try:
-        for report in reports(found, payload, _PATIENCE):
+        for report in reported:
             ended = ended or report["name"] == "end"
             good = report.get("failed") is None
             failed += not good
@@ -56,7 +66,7 @@ def _run(found: Image, payload: Path) -> int:
         print(f"FAIL {error}")
         return 1
     if not ended:
-        print("FAIL the machine switched itself off before its programs had said all")
+        print("FAIL the programs ended before they had said all")
     return failed + (not ended)
 
 

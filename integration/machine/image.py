@@ -29,7 +29,11 @@ _PACKAGES = (
 )
 # Of the kernel's modules only those that namespaces, the firewall, the disk and the console may ask for: a tenth.
 _MODULES = ("kernel/net", "kernel/lib", "kernel/crypto", "kernel/arch", "kernel/fs", "kernel/block", "kernel/virt")
-_DRIVERS = ("virtio", "block/virtio_blk*", "char/virtio_console*", "net/dummy*", "net/veth*")
+_DRIVERS = (
+    *("virtio", "block/virtio_blk*", "char/virtio_console*"),
+    # The last two join the machines of a pair.
+    *("net/dummy*", "net/veth*", "net/virtio_net*", "net/net_failover*"),
+)
 _AT_BOOT = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")
 _NEEDLESS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
 _TIMERS = ("apt-daily", "apt-daily-upgrade", "e2scrub_all", "fstrim", "dpkg-db-backup")

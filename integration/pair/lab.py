@@ -1,33 +1,21 @@
-"""The lab with two balancers, each of which can crash, leave and come back."""
+"""The lab with two balancers in namespaces, each of which can crash, leave and come back."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
 
 from integration.daemon import Daemon
-from integration.lab import Backend, Lab
 from integration.lab.namespace import Namespace
-from integration.lab.topology import Link
 from integration.lb.balance import FIREWALL, NOIDLB
 from integration.pair import topology
+from integration.pair.site import PairSite, wait_for
 from integration.servers import UNPACKED
 
-PATIENCE = 60.0
-TFTP_FILE = 32 * 1024 * 1024
 _PROGRAMS = f"{UNPACKED}/usr/sbin:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-
-
-class PairBackend(Backend):
-    """A backend on the common network."""
-
-    def address(self, version: int) -> str:
-        return topology.backend(self.link.number, version)
 
 
 class Node(Namespace):
@@ -61,10 +49,19 @@ class Node(Namespace):
                 self.sysctl(name.replace(".", "/"), int(value))
         self.nft((self.out / "noidlb_pair.nft").read_text())
         self.noidlb("apply", farms)
+        self.start_conntrackd()
+        self.start_keepalived()
+
+    def start_conntrackd(self) -> None:
+        """Starts conntrackd alone, again if it runs already, as its unit does."""
+        if "conntrackd" in self.daemons:
+            self.daemons.pop("conntrackd").stop()
+        for left in ("conntrackd.ctl", "conntrackd.lock"):
+            (self.run_folder / left).unlink(missing_ok=True)
         self.start("conntrackd", "-C", self.out / "conntrackd.conf")
         socket = self.run_folder / "conntrackd.ctl"
         self.daemons["conntrackd"].wait_until(socket.exists, "its socket")
-        self.start_keepalived()
+        self.run((self.out / "notify", "UNIT", "conntrackd", "STARTED"), env=self.environment)
 
     def start_keepalived(self) -> None:
         """Starts keepalived alone."""
@@ -123,6 +120,11 @@ class Node(Namespace):
         shown = self.run(("ip", "addr", "show", "dev", "front")).stdout
         return all(f" {topology.VIP[version]}/" in shown for version in self.versions)
 
+    @property
+    def serves(self) -> bool:
+        """Whether it runs and has the VIPs."""
+        return "keepalived" in self.daemons and self.has_vips()
+
     def close(self) -> None:
         """Ends its daemons."""
         while self.daemons:
@@ -130,29 +132,17 @@ class Node(Namespace):
         super().close()
 
 
-class PairLab(Lab):
-    """A client, two balancers and three backends, with vsftpd, tftpd-hpa and sshd on each."""
-
-    nodes: list[Node]
-
-    def __init__(self) -> None:
-        super().__init__(ftp=("vsftpd",) * 3, tftp=("tftpd-hpa",) * 3)
+class PairLab(PairSite[Node]):
+    """The site whose balancers are namespaces."""
 
     def _make_networks(self, built: ExitStack) -> None:
         self.client = self._make(built, Namespace("client"))
         switch = self._make(built, Namespace("switch"))
         self.nodes = [self._make(built, Node(number, self._subfolder(f"lb{number}"))) for number in (1, 2)]
-        self.backends = [
-            self._make(built, PairBackend(Link(number), self._subfolder(f"b{number}"))) for number in (1, 2, 3)
-        ]
-        topology.wire(self.client, switch, list(self.nodes), list(self.backends))
-        topology.return_route(list(self.backends))
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        for backend in self.backends:
-            (backend.files / "boot").write_bytes((backend.files / "big").read_bytes()[:TFTP_FILE])
-        return self
+        self.backends = [self._make(built, self._make_backend(number)) for number in (1, 2, 3)]
+        topology.wire(self.client, switch, self.backends)
+        topology.wire_nodes(switch, self.nodes)
+        topology.return_route(self.backends)
 
     def boot(self, farms: str, versions: Sequence[int] = (4, 6)) -> None:
         """Starts both balancers with a farms file; lb1 serves in the end."""
@@ -167,33 +157,9 @@ class PairLab(Lab):
                 self.wait_until_serves(node)
         wait_for(lambda: self.nodes[1].role == "backup", "lb2 to stand by")
 
-    def wait_until_serves(self, node: Node) -> None:
-        """Waits until it has the addresses, and its notify script has said so."""
-        wait_for(lambda: node.has_vips() and node.role == "master", f"{node.name} to serve")
-
-    @property
-    def active(self) -> Node:
-        """The node that serves."""
-        found = [node for node in self.nodes if node.has_vips() and "keepalived" in node.daemons]
-        assert len(found) == 1, [node.name for node in found]
-        return found[0]
-
-    def other(self, node: Node) -> Node:
-        """Returns the other one."""
-        return self.nodes[2 - node.number]
-
-
-def wait_for(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Asks again until it is so."""
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"no sign of {what} in {patience} s")
-        time.sleep(0.01)
-
 
 @contextmanager
-def paced(namespaces: list[Namespace], rate: str = "100mbit") -> Iterator[Callable[[str], None]]:
+def paced(namespaces: Sequence[Namespace], rate: str = "100mbit") -> Iterator[Callable[[str], None]]:
     """Lets machines send no faster than a rate of tc(8), which what it yields changes, until the block ends."""
 
     def pace(rate: str, verb: str = "change") -> None:

@@ -9,7 +9,8 @@ import pytest
 from integration.clients import Data
 from integration.lab.sessions import FtpSession
 from integration.pair.farms import everything
-from integration.pair.lab import Node, PairLab, wait_for
+from integration.pair.lab import Node, PairLab
+from integration.pair.site import wait_for
 from integration.pair.topology import VIP
 from integration.pair.transfers import KINDS, crash_amid_transfers
 

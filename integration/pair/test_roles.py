@@ -13,8 +13,9 @@ from integration.clients import Data
 from integration.lab.faults import fault
 from integration.lab.sessions import FtpSession
 from integration.pair.farms import everything
-from integration.pair.lab import Node, PairLab, wait_for
-from integration.pair.topology import VIP, node_up
+from integration.pair.lab import Node, PairLab
+from integration.pair.site import wait_for
+from integration.pair.topology import SHORT_VIP, VIP, node_up
 
 pytestmark = pytest.mark.root
 
@@ -65,6 +66,30 @@ def test_who_was_away_gets_what_it_missed(pair_lab: PairLab) -> None:
         first.crash()
         pair_lab.wait_until_serves(second)
         assert session.outcome() == name
+
+
+def test_sessions_go_on_when_conntrackd_restarts_on_both(pair_lab: PairLab) -> None:
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+
+    def knows(node: Node, session: FtpSession) -> bool:
+        assert session.ftp.sock is not None
+        port = session.ftp.sock.getsockname()[1]
+        return any(f"sport={port} " in line for line in node.flows("-p", "tcp", "--orig-port-dst", "21"))
+
+    # Its sequence numbers are shifted, which no copy of the flow has.
+    with FtpSession(pair_lab.client, SHORT_VIP[4], Data.PASV) as stretched:
+        name = stretched.fetch()
+        # Of its kernel's flows a conntrackd knows those that were there at its start.
+        wait_for(partial(knows, second, stretched), "the flow on lb2")
+        second.start_conntrackd()
+        first.start_conntrackd()
+        with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as after:
+            other = after.fetch()
+            # It comes behind all that was sent at the start.
+            wait_for(partial(knows, second, after), "the later flow on lb2")
+            assert stretched.outcome() == name
+            assert after.outcome() == other
 
 
 def test_a_cut_sync_link_leaves_one_serving(pair_lab: PairLab) -> None:
@@ -172,11 +197,7 @@ def test_who_stands_by_keeps_what_it_was_sent(pair_lab: PairLab) -> None:
     configuration = second.out / "conntrackd.conf"
     text = configuration.read_text()
     configuration.write_text(text.replace("Mode FTFW {\n", "Mode FTFW {\n        PurgeTimeout 1\n"))
-    second.daemons.pop("conntrackd").stop()
-    for left in ("conntrackd.ctl", "conntrackd.lock"):
-        (second.run_folder / left).unlink(missing_ok=True)
-    second.start("conntrackd", "-C", configuration)
-    wait_for((second.run_folder / "conntrackd.ctl").exists, "conntrackd")
+    second.start_conntrackd()
     with FtpSession(pair_lab.client, VIP[4], Data.EPSV) as session:
         name = session.fetch()
         wait_for(lambda: any("dport=21 " in line for line in second.flows("-p", "tcp")), "the flow on lb2")

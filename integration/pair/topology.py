@@ -41,13 +41,10 @@ def backend(number: int, version: int) -> str:
     return f"10.20.0.{110 + number}" if version == 4 else f"fd00:20::{110 + number}"
 
 
-def wire(client: Namespace, switch: Namespace, nodes: list[Namespace], backends: list[Namespace]) -> None:
-    """Connects empty namespaces; the client has eth0, a balancer front, back and sync, a backend eth0."""
-    for namespace in (client, switch, *nodes, *backends):
-        for scope in ("all", "default"):
-            namespace.sysctl(f"net/ipv6/conf/{scope}/accept_dad", 0)
-            namespace.sysctl(f"net/ipv6/conf/{scope}/dad_transmits", 0)
-        namespace.ip("link set lo up")
+def wire(client: Namespace, switch: Namespace, backends: Sequence[Namespace]) -> None:
+    """Connects empty namespaces by the bridges front and back of the switch; client and backends have eth0."""
+    for namespace in (client, switch, *backends):
+        _without_dad(namespace)
     switch.ip("link add front type bridge", "link add back type bridge", "link set front up", "link set back up")
     _plug(switch, "front", "client", client, "eth0")
     addresses = [f"addr add {one[v]}/{PREFIX[v]} dev eth0" for v in (4, 6) for one in (CLIENT, SHORT_CLIENT)]
@@ -55,14 +52,19 @@ def wire(client: Namespace, switch: Namespace, nodes: list[Namespace], backends:
     client.ip("link set eth0 up", *addresses, f"addr change {SHORT_CLIENT[6]}/64 dev eth0 preferred_lft 0")
     # Unreachable: a test must fail when a backend's address reaches the client, instead of working by luck.
     client.ip("route add unreachable 10.20.0.0/16", "route add unreachable fd00:20::/32")
-    for number, node in enumerate(nodes, 1):
-        _plug(switch, "front", f"front{number}", node, "front")
-        _plug(switch, "back", f"back{number}", node, "back")
-    nodes[0].ip(f"link add sync type veth peer name sync netns {nodes[1].path}")
     for number, one in enumerate(backends, 1):
         one.sysctl("net/ipv4/tcp_max_tw_buckets", 0)
         _plug(switch, "back", f"b{number}", one, "eth0")
         one.ip("link set eth0 up", *(f"addr add {backend(number, v)}/{PREFIX[v]} dev eth0" for v in (4, 6)))
+
+
+def wire_nodes(switch: Namespace, nodes: Sequence[Namespace]) -> None:
+    """Plugs balancers in, which then have front, back, and sync, a wire between them."""
+    for number, node in enumerate(nodes, 1):
+        _without_dad(node)
+        _plug(switch, "front", f"front{number}", node, "front")
+        _plug(switch, "back", f"back{number}", node, "back")
+    nodes[0].ip(f"link add sync type veth peer name sync netns {nodes[1].path}")
 
 
 def node_up(node: Namespace, number: int, versions: Sequence[int] = (4, 6)) -> None:
@@ -80,10 +82,17 @@ def node_down(node: Namespace) -> None:
     node.ip(*(f"link set {device} down" for device in ("front", "back", "sync")))
 
 
-def return_route(backends: list[Namespace]) -> None:
+def return_route(backends: Sequence[Namespace]) -> None:
     """Gives the backends the way back to clients that mode dnat needs: the address that moves."""
     for one in backends:
         one.ip(f"route replace default via {SOURCE[4]}", f"route replace default via {SOURCE[6]}")
+
+
+def _without_dad(namespace: Namespace) -> None:
+    for scope in ("all", "default"):
+        namespace.sysctl(f"net/ipv6/conf/{scope}/accept_dad", 0)
+        namespace.sysctl(f"net/ipv6/conf/{scope}/dad_transmits", 0)
+    namespace.ip("link set lo up")
 
 
 def _plug(switch: Namespace, bridge: str, port: str, namespace: Namespace, device: str) -> None:

@@ -1,4 +1,4 @@
-"""A lab whose backends serve TFTP alone, and whose client's network machines can be plugged into."""
+"""A lab whose backends serve TFTP and FTP, and whose client's network machines can be plugged into."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integration.pxe.machines import bridge
 
 @pytest.fixture(scope="session")
 def shared_lab(new_folder: Folders) -> Iterator[Lab]:
-    with Lab(ftp=(), tftp=("tftpd-hpa",) * 3, ssh=False) as lab:
+    with Lab(tftp=("tftpd-hpa",) * 3, ssh=False) as lab:
         bridge(lab)
         yield lab
 

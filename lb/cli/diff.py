@@ -1,31 +1,27 @@
-"""The command `noidlb diff`: what apply would change, or a running guardian."""
+"""What `noidlb diff` does."""
 
 from __future__ import annotations
 
 import click
 
 from ..config.load import load
-from ..nft.plan import difference, plan
-from ..service.direct import read_words
-from ..service.state import StateFolder
-from .guard import file_argument, socket_option, speak, state_option
+from .codes import DONE, FOUND
+from .speak import speak
 
 
-@click.command()
-@file_argument
-@socket_option
-@state_option
-def diff(file: str, socket: str | None, folder: StateFolder) -> int:
-    """Prints what apply would change in the kernel, as nft text below the same in words; exit code 1 if anything.
-
-    While a guardian runs it is what the guardian would change after reading FILE, with all that it sees.
-    """
+def print_difference(file: str, folder: str, socket: str | None) -> int:
+    """Prints what applying the file would change, or what a running guardian would change after reading it."""
     configuration = load(file)
     answer = speak(folder, socket, {"do": "diff", "text": configuration.text})
     if answer is None:
-        change = plan(configuration.farms, read_words(folder))
+        # A guardian does this itself.
+        from ..nft.plan import difference, plan
+        from ..service.direct import read_words
+        from ..service.state import StateFolder
+
+        change = plan(configuration.farms, read_words(StateFolder(folder)))
         found, lines = bool(change.batches), difference(change, configuration.farms)
     else:
         found, lines = answer["found"], answer["lines"]
     click.echo("\n".join(lines))
-    return 1 if found else 0
+    return FOUND if found else DONE

@@ -7,13 +7,8 @@ the user types.
 from __future__ import annotations
 
 import os
-import tomllib
 
 import click
-
-from ..config.load import read_text
-from ..farm import is_name
-from ..service.state import StateError, StateFolder
 
 DEFAULT_FILE = "/etc/noidlb/farms.toml"
 
@@ -39,12 +34,18 @@ def node_names(context: click.Context, _parameter: click.Parameter, incomplete: 
 
 
 def _beginning(incomplete: str, names: object) -> list[str]:
+    from ..farm import is_name
+
     if not isinstance(names, (dict, list)):
         return []
     return [name for name in names if isinstance(name, str) and is_name(name) and name.startswith(incomplete)]
 
 
 def _document(context: click.Context) -> dict[str, object]:
+    import tomllib
+
+    from ..service.state import StateError
+
     try:
         return tomllib.loads(_text(context))
     except (StateError, ValueError, RecursionError):
@@ -53,8 +54,11 @@ def _document(context: click.Context) -> dict[str, object]:
 
 def _text(context: click.Context) -> str:
     """Returns the file that is named, else the one that was applied last, else the one that would be applied."""
+    from ..config.load import read_text
+    from ..service.state import StateFolder
+
     named, folder = context.params.get("file"), context.params.get("folder")
-    applied = folder.applied() if not named and isinstance(folder, StateFolder) else None
+    applied = StateFolder(folder).applied() if folder and not named else None
     if applied is not None:
         return applied
     return read_text(named or os.environ.get("NOIDLB_FILE", DEFAULT_FILE))

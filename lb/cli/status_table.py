@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 from unicodedata import combining, east_asian_width
 
 import click
 
 from noidchecks.status.text import printable
 
-from ..events import stamp
-from ..status import BackendStatus, BackendView, FarmStatus
+from ..farm_status import BackendStatus, BackendView, FarmStatus
 
 _HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "TOTAL", "GUARDIAN")
 _STATE, _WEIGHT, _SHARE, _CURRENT, _TOTAL, _GUARDIAN = range(3, 9)
@@ -31,16 +29,14 @@ _COLORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(NamedTuple):
     """The terminal: its width in columns, None without a limit, and whether it shows colours."""
 
     width: int | None = None
     has_colors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """The cells of a line, and what is said behind them."""
 
     cells: tuple[str, ...]
@@ -56,6 +52,9 @@ def terminal() -> Terminal:
         # It is closed.
         return Terminal()
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    # It compresses files too, and takes a tenth of the time that click takes to import.
+    import shutil
+
     return Terminal(max(1, shutil.get_terminal_size().columns), not plain)
 
 
@@ -144,6 +143,9 @@ def _sight(seen: BackendView | None) -> str:
 def _reason(seen: BackendView | None) -> str:
     if seen is None or not seen.reason:
         return ""
+    # Of all that is shown, only a backend that is down has a time.
+    from ..events import stamp
+
     since = f"since {stamp(seen.since)[:19]}Z: " if seen.since is not None and seen.state == "down" else ""
     return printable(f"{since}{seen.reason}", 200)
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noidchecks.regular import TooLarge, read_regular
 from noidchecks.status.text import printable
 
 from ..errors import Errors, joined
 from ..farm import Farm, FarmError, is_name
+from . import toml
 from .farms import disjoint_errors, farm_of, require_marks
-from .pair import Pair, pair_of, with_sources
 from .schema import table_of, unknown_keys
 from .service import Settings, settings_of
+
+if TYPE_CHECKING:
+    from .pair import Pair
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
 MAX_SIZE = 16 * 1024 * 1024
@@ -31,13 +33,15 @@ _EXAMPLE = 'farms.ftp = { protocol = "ftp", vip = "192.0.2.10", backends = [{ na
 class Configuration:
     """What a farms file says.
 
-    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest.
+    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. others are the names
+    of the farms that were left out, when only one was read.
     """
 
     farms: tuple[Farm, ...]
     settings: Settings = field(default_factory=Settings)
     pair: Pair | None = None
     text: str = ""
+    others: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -47,15 +51,18 @@ class Configuration:
 
 def digest_of(text: str) -> str:
     """Returns the SHA-256 of the text of a farms file, in hexadecimal digits."""
+    # Only what compares two texts needs it.
+    import hashlib
+
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load(path: str | Path) -> Configuration:
+def load(path: str | os.PathLike[str]) -> Configuration:
     """Reads a farms file, with the farms in its order; FarmError, whose path is the file when it cannot be read."""
     return parse(read_text(path), printable(str(path)))
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
     """Reads the text of a farms file, of at most 16 MiB; FarmError."""
     where = printable(str(path))
     try:
@@ -71,22 +78,32 @@ def read_text(path: str | Path) -> str:
         raise FarmError(where, f"must be UTF-8 text, and byte {error.start} is not") from error
 
 
-def parse(text: str, where: str = "configuration") -> Configuration:
-    """Reads the text of a farms file; FarmError, whose path is where when the text as a whole is wrong."""
+def parse(text: str, where: str = "configuration", *, only: str | None = None) -> Configuration:
+    """Reads the text of a farms file; FarmError, whose path is where when the text as a whole is wrong.
+
+    only names the one farm to read, of a text that was read whole before: what is wrong between farms is not found.
+    When there is no such farm, all are read.
+    """
     try:
-        document = tomllib.loads(text)
+        document = toml.loads(text)
     except RecursionError as error:
         raise FarmError(where, "is not TOML that can be read: nested too deeply") from error
     except ValueError as error:
         # More than TOMLDecodeError: a number of thousands of digits is a plain ValueError.
         raise FarmError(where, f"is not TOML: {printable(str(error))}") from error
-    return from_document(document, text, where)
+    return from_document(document, text, where, only=only)
 
 
-def from_document(document: Mapping[str, object], text: str = "", where: str = "configuration") -> Configuration:
-    """Makes a configuration of what tomllib has read in a text; FarmError with all that is wrong."""
+def from_document(
+    document: Mapping[str, object], text: str = "", where: str = "configuration", *, only: str | None = None
+) -> Configuration:
+    """Makes a configuration of what toml.loads() has read in a text; FarmError with all that is wrong.
+
+    only is as in parse().
+    """
     errors = Errors()
-    settings, pair, found = Settings(), None, list[Farm]()
+    settings, found, others = Settings(), list[Farm](), tuple[str, ...]()
+    pair: Pair | None = None
     for error in unknown_keys(document, ("farms", "service", "pair"), where):
         errors.add(error)
     is_misspelt = bool(errors.found) and "farms" not in document
@@ -96,6 +113,9 @@ def from_document(document: Mapping[str, object], text: str = "", where: str = "
         table = table_of(document.get("farms", {}), "farms")
         if not table and not is_misspelt:
             raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
+        if only in table:
+            others = tuple(name for name in table if name != only)
+            table = {only: table[only]}
         for name, value in table.items():
             with errors:
                 found.append(farm_of(name, value))
@@ -105,12 +125,15 @@ def from_document(document: Mapping[str, object], text: str = "", where: str = "
     with errors:
         require_marks(farms)
     with errors:
-        pair = pair_of(document["pair"]) if "pair" in document else None
-        if pair is not None:
+        if "pair" in document:
+            # Most balancers are alone.
+            from .pair import pair_of, with_sources
+
+            pair = pair_of(document["pair"])
             farms = with_sources(farms, pair)
     if errors.found:
         raise joined([_named(error, document) for error in errors.found])
-    return Configuration(farms, settings, pair, text)
+    return Configuration(farms, settings, pair, text, others)
 
 
 def _named(error: FarmError, document: Mapping[str, object]) -> FarmError:

@@ -72,14 +72,21 @@ class Layout:
 
     def place(self, farm: int, backend: int = 0) -> int:
         """Returns the mark for the numbers of a farm and a backend."""
-        number = farm << _BACKEND_BITS | backend
-        return sum(bit for position, bit in enumerate(self.bits[:-1]) if number >> position & 1)
+        return self._spread(farm, self.bits[_BACKEND_BITS:-1]) | self._spread(backend, self.bits[:_BACKEND_BITS])
+
+    @staticmethod
+    def _spread(number: int, bits: tuple[int, ...]) -> int:
+        """Returns the number with its bits at these places."""
+        if bits[-1] == bits[0] << len(bits) - 1:
+            # Side by side, as in both default layouts: thousands of backends are numbered.
+            return number * bits[0]
+        return sum(bit for position, bit in enumerate(bits) if number >> position & 1)
 
 
-def layout_of(farms: tuple[Farm, ...]) -> Layout:
-    """Returns the layout for these farms: the configured one, or the smaller default that has enough bits."""
+def layout_of(farms: tuple[Farm, ...], others: int = 0) -> Layout:
+    """Returns the layout for these and so many other farms: the configured one, or the smaller that suffices."""
     chosen = next((farm.marks for farm in farms if farm.marks is not None), None)
     if chosen is not None:
         return Layout(chosen)
     few = Layout(FEW)
-    return few if len(farms) <= few.farms else Layout(MANY)
+    return few if len(farms) + others <= few.farms else Layout(MANY)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from ipaddress import ip_address
@@ -39,6 +38,24 @@ def build(
     examples are of the keys that it must have. judged_by names, by key, the paths that cannot be judged without it.
     """
     table = table_of(value, path)
+    if examples.keys() <= table.keys() <= readers.keys():
+        try:
+            return kind(**{_field(key): readers[key](given, f"{path}.{key}") for key, given in table.items()})
+        except FarmError:
+            # It is read once more, to find all that is wrong.
+            pass
+    raise _errors_of(kind, readers, examples, table, path, judged_by or {})
+
+
+def _errors_of(
+    kind: Callable[..., T],
+    readers: Mapping[str, Reader],
+    examples: Mapping[str, str],
+    table: Mapping[str, object],
+    path: str,
+    judged_by: Mapping[str, tuple[str, ...]],
+) -> FarmError:
+    """Returns all that is wrong with a table which cannot be made."""
     errors = list(unknown_keys(table, readers, path))
     misspelt = {_near(key, readers) for key in table if key not in readers}
     for key, example in examples.items():
@@ -54,14 +71,14 @@ def build(
             fields[_field(key)] = readers[key](given, f"{path}.{key}")
         except FarmError as error:
             errors += error.all
-            unjudged += (key, *(judged_by or {}).get(key, ()))
+            unjudged += (key, *judged_by.get(key, ()))
             if error.partial is not None:
                 fields[_field(key)] = tuple(error.partial.values())
                 positions |= {f"{key}[{now}]": f"{key}[{then}]" for now, then in enumerate(error.partial)}
     if all(_field(key) in fields for key in examples):
         try:
             # With what could be read, for there may be more wrong than what could not.
-            made = kind(**fields)
+            kind(**fields)
         except FarmError as error:
             for one in error.all:
                 head, dot, rest = one.path.partition(".")
@@ -69,10 +86,7 @@ def build(
                     errors.append(FarmError(f"{path}.{positions[head]}{dot}{rest}", one.message, backend=one.backend))
                 elif not any(re.match(rf"{re.escape(key)}(?![a-z-])", one.path) for key in unjudged):
                     errors.append(FarmError(f"{path}.{one.path}", one.message, backend=one.backend))
-        else:
-            if not errors:
-                return made
-    raise joined(errors)
+    return joined(errors)
 
 
 def _field(key: str) -> str:
@@ -108,9 +122,16 @@ def _nearest(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
     return f": did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
 
 
-def _near(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+def _nearest_of(given: str, known: Iterable[str]) -> list[str]:
+    # Only for what is wrong.
+    from difflib import get_close_matches
+
     # The comparison is quadratic in the length, and no key is longer than a few words.
-    return next(iter(get_close_matches(given[:40].lower().replace("_", "-"), known, n=1)), "")
+    return get_close_matches(given[:40].lower(), list(known), n=1)
+
+
+def _near(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    return next(iter(_nearest_of(given.replace("_", "-"), known)), "")
 
 
 def table_of(value: object, path: str) -> dict[str, object]:
@@ -172,7 +193,7 @@ def one_of(kind: type[E], value: object, path: str, what: str = "a string") -> E
         return kind(given)
     except ValueError:
         allowed = [str(member.value) for member in kind]
-        near = get_close_matches(given[:40].lower(), allowed, n=1)
+        near = _nearest_of(given, allowed)
         hint = f": did you mean '{near[0]}'?" if near else ""
         raise FarmError(path, f"must be one of {', '.join(allowed)}, not {shown(given)}{hint}") from None
 

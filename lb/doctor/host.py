@@ -122,9 +122,12 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
         return
     ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
     absent = [str(one) for one in ordered if nft_host.source_of(one) != str(one)]
-    if absent:
+    if absent and in_pair:
+        # What the other node has must not be added here; the finding on the role says which node serves.
+        yield Finding(NOTE, "VIPs", f"{some(absent)}: on no interface of this machine, as on the node that stands by")
+    elif absent:
         yield Finding(
-            WARN if in_pair else FAULT,
+            FAULT,
             "VIPs",
             f"{some(absent)}: on no interface of this machine, so it does not answer clients",
             "add it with ip address add, have keepalived add it, or route it to the device lo",

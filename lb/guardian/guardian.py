@@ -37,10 +37,10 @@ from .targets import Target, Targets
 from .worker import Worker
 
 # Checks started before the loop handles sockets again; more would add their own queue to the response times.
-_BURST = 8
-# Seconds between two bursts that are in time. With thousands of checks, a wake-up of this process for each start costs
-# more than the start.
-_GRAIN = 0.002
+_BURST = 4
+# Seconds for which starts are gathered: by so much a check may start late. With thousands of checks, a wake-up of this
+# process for each of them costs more than its work, which then begins with cold caches.
+_GRAIN = 0.01
 # A failed check is repeated when a pause took 20 % of its deadline or 1 s, whichever is less. At most 5 times in a row,
 # because a machine that always pauses must detect dead backends too.
 _LOST_SHARE, _LOST_MOST = 0.2, 1.0
@@ -107,7 +107,7 @@ class Guardian:
         self._flow_table = flow_table or FlowTable()
         self._looked = float("-inf")
         self._is_full = False
-        # No burst before this time of the loop's clock.
+        # Starts that are due are made from this time of the loop's clock on.
         self._free_at = 0.0
 
     @property

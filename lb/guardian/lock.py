@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from pathlib import Path
 
-from ..errors import LbError
+from ..errors import GuardError
 from ..nft import netlink as nfnetlink
 
 NAME = "noidlb-guardian"
@@ -23,11 +22,7 @@ _HAS_OWNER = 2
 # /proc which process holds the lock. Port ids that the kernel chooses are process ids or negative: none has the mark.
 _MARK = 0x7EC00000
 _PROCESS = (1 << 22) - 1
-_SOCKETS = Path("/proc/thread-self/net/netlink")
-
-
-class GuardError(LbError, RuntimeError):
-    """The guardian runs already, does not run, or does not answer."""
+_SOCKETS = "/proc/thread-self/net/netlink"
 
 
 def take() -> socket.socket:
@@ -85,7 +80,8 @@ def _named() -> bytes:
 def _marked() -> list[int]:
     """Returns the port ids of netlink sockets that have the lock's mark."""
     try:
-        rows = [line.split() for line in _SOCKETS.read_text().splitlines()[1:]]
+        with open(_SOCKETS, encoding="ascii") as file:
+            rows = [line.split() for line in file.read().splitlines()[1:]]
     except OSError:
         return []
     return [number for row in rows if (number := int(row[2])) & ~_PROCESS == _MARK]

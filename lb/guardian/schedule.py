@@ -90,30 +90,34 @@ class Schedule(Generic[K]):
     def __init__(self) -> None:
         self.overdue = 0
         self.latest = 0.0
-        self._heap: list[tuple[float, int, K]] = []
-        # The valid entry of each key; other entries in the heap are stale.
+        # Entries are tuples of numbers, without the key: Python's collector of cycles need not look through them.
+        self._heap: list[tuple[float, int]] = []
+        # The valid entry of each key, and the key of each valid entry; other entries in the heap are stale.
         self._current: dict[K, tuple[float, int]] = {}
+        self._keys: dict[int, K] = {}
         self._sequence = count()
 
     def put(self, key: K, due: float | None) -> None:
         """Schedules, reschedules or (None) cancels the start of a key."""
         present = self._current.get(key)
+        if present is not None:
+            if present[0] == due:
+                return
+            del self._current[key], self._keys[present[1]]
         if due is None:
-            self._current.pop(key, None)
-            return
-        if present is not None and present[0] == due:
             return
         entry = due, next(self._sequence)
         self._current[key] = entry
-        heappush(self._heap, (*entry, key))
+        self._keys[entry[1]] = key
+        heappush(self._heap, entry)
         if len(self._heap) > 64 + 4 * len(self._current):
-            self._heap = sorted((*entry, key) for key, entry in self._current.items())
+            self._heap = sorted(self._current.values())
 
     def next(self) -> float | None:
         """Returns the time of the first start, None when none is scheduled."""
         while self._heap:
-            due, number, key = self._heap[0]
-            if self._current.get(key) == (due, number):
+            due, number = self._heap[0]
+            if number in self._keys:
                 return due
             heappop(self._heap)
         return None
@@ -123,7 +127,7 @@ class Schedule(Generic[K]):
         due = self.next()
         if due is None or due > now:
             return None
-        _, _, key = heappop(self._heap)
+        key = self._keys.pop(heappop(self._heap)[1])
         del self._current[key]
         self.latest = max(self.latest, now - due)
         self.overdue += now - due > LATE

@@ -21,6 +21,7 @@ _PICK = {
 # Source port of active FTP data connections: 20 with some servers whatever their control port, the control port minus 1
 # with others (RFC 959, section 3.2).
 _ACTIVE_PORT = 20
+_AS_CONFIGURED = {state: Condition(state) for state in BackendState}
 
 
 @dataclass(slots=True)
@@ -45,20 +46,20 @@ def compile_table(
     return draft.table(draft.marks.names)
 
 
-def compile_farm(marks: Marks, farm: Farm, conditions: Conditions) -> Table:
-    """Returns the part of the table that belongs to one farm.
+def compile_farm(marks: Marks, farm: Farm, conditions: Conditions, *, refused: bool = False) -> Table:
+    """Returns the part of the table that belongs to one farm; a stopped one refuses its clients.
 
     The chains depend on the configuration alone. Two such parts of the same farm therefore differ in map elements only,
     and one transaction, whose size does not depend on the number of farms, turns one into the other.
     """
     draft = _Draft(marks, conditions)
-    _add_farm(draft, farm, refused=False)
+    _add_farm(draft, farm, refused=refused)
     return draft.table({mark: f"{farm.name}/{name}" for name, mark in marks.backends(farm).items()})
 
 
 def condition_of(farm: Farm, backend: Backend, conditions: Conditions) -> Condition:
     """Returns the condition of a backend; the configured state where conditions has no entry."""
-    return conditions.get((farm.name, backend.name)) or Condition(backend.state)
+    return conditions.get((farm.name, backend.name)) or _AS_CONFIGURED[backend.state]
 
 
 def _add_farm(draft: _Draft, farm: Farm, *, refused: bool) -> None:

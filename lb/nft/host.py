@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import socket
 from collections.abc import Iterable
@@ -68,6 +67,9 @@ def _lines(path: Path) -> list[bytes] | None:
 
 
 def _configuration(path: Path) -> list[bytes] | None:
+    # Only where the kernel has no folder of modules.
+    import gzip
+
     try:
         return gzip.decompress(path.read_bytes()).splitlines()
     except (OSError, EOFError, ValueError):

@@ -24,26 +24,13 @@ from .skeleton import (
     skeleton,
     sticky_chain,
 )
-from .table import MAPS, SETS, Table
+from .table import MAPS, SETS, Snapshot as Snapshot, Table
 
 _COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))?"')
 _PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1,5}))")
 _STICKY = re.compile(r"sticky([46])-(\d{1,6})")
 _REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
 _TRANSPORTS = {6: "tcp", 17: "udp"}
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The kernel's table: version of the skeleton, contents, and the number of connections so far by mark.
-
-    version is None for a damaged or foreign table; damage then says what is wrong.
-    """
-
-    version: int | None
-    table: Table = field(default_factory=Table)
-    totals: Mapping[int, int] = field(default_factory=dict)
-    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,23 +44,31 @@ def allocate(names: Iterable[str], size: int) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of a set of farms, the same on every balancer with these farms."""
+    """The marks of a set of farms, the same on every balancer with these farms.
+
+    others are the names of those farms of the set whose marks are not asked for.
+    """
 
     farms: tuple[Farm, ...]
+    others: tuple[str, ...] = ()
 
     @cached_property
     def layout(self) -> Layout:
         """The bits of a mark that hold farm and backend."""
-        return layout_of(self.farms)
+        return layout_of(self.farms, len(self.others))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return *(farm.name for farm in self.farms), *self.others
 
     @cached_property
     def _farm_numbers(self) -> dict[str, int]:
-        return allocate((farm.name for farm in self.farms), self.layout.farms)
+        return allocate(self._names, self.layout.farms)
 
     @cached_property
     def lanes(self) -> dict[str, int]:
         """The round-robin counter of each farm."""
-        return allocate((farm.name for farm in self.farms), LANES)
+        return allocate(self._names, LANES)
 
     @cached_property
     def _backend_marks(self) -> dict[str, Mapping[str, int]]:

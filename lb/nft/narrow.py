@@ -13,30 +13,52 @@ from ..overrides import Overrides
 from . import nft as kernel
 from .compile import compile_farm, compile_table
 from .marks import Marks
-from .plan import Plan, compare
+from .plan import Plan, compare, known
 from .skeleton import POSTROUTING, REMEMBER
-from .table import MAPS, Table
+from .table import MAPS, Table, transactions
 
 # The maps whose keys begin with a mark; the keys of the others are VIPs and ports.
 _BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
 
 
-def plan_backend(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, backend: Backend) -> Plan:
-    """Plans the override of this backend; of the others, only their shares of the farm's new clients change."""
-    return _plan(farms, overrides, lambda old: _with_backend(old, farms, overrides, farm, backend))
+def plan_backend(
+    farms: tuple[Farm, ...],
+    overrides: Overrides,
+    farm: Farm,
+    backend: Backend,
+    *,
+    before: Overrides | None = None,
+    others: tuple[str, ...] = (),
+) -> Plan:
+    """Plans the override of this backend; of the others, only their shares of the farm's new clients change.
+
+    before is as in plan(). No other farm is then compiled, because none is changed: farms may be this one alone, and
+    others the names of the rest.
+    """
+    marks = Marks(farms, others)
+    if before is None:
+        return _plan(farms, overrides, lambda old: _with_backend(old, marks, overrides, farm, backend), None)
+    old, wanted = (
+        compile_farm(marks, farm, words.conditions(), refused=bool(words.stopped_of((farm,))))
+        for words in (before, overrides)
+    )
+    new = _with_backend(old, marks, overrides, farm, backend)
+    return Plan(old, new, tuple(transactions(old, new)), is_whole=new == wanted)
 
 
-def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm) -> Plan:
-    """Plans the overrides of this farm."""
-    return _plan(farms, overrides, lambda old: _with_farm(old, farms, overrides, farm))
+def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, *, before: Overrides | None = None) -> Plan:
+    """Plans the overrides of this farm; before is as in plan()."""
+    return _plan(farms, overrides, lambda old: _with_farm(old, farms, overrides, farm), before)
 
 
-def _plan(farms: tuple[Farm, ...], overrides: Overrides, change: Callable[[Table], Table]) -> Plan:
-    return compare(kernel.read(), compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)), change)
+def _plan(
+    farms: tuple[Farm, ...], overrides: Overrides, change: Callable[[Table], Table], before: Overrides | None
+) -> Plan:
+    found = kernel.read() if before is None else known(farms, before)
+    return compare(found, compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)), change)
 
 
-def _with_backend(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, backend: Backend) -> Table:
-    marks = Marks(farms)
+def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, backend: Backend) -> Table:
     base = marks.farm(farm)
     if f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}:
         # The farm is stopped or not in the table: the override takes effect when the farm serves.

@@ -54,9 +54,14 @@ def generation() -> int | None:
     """Returns the kernel's counter of ruleset changes in this network namespace in microseconds, or None."""
     try:
         with opened() as netlink:
-            found = ask(netlink, GET_GENERATION).get(_ID, b"")
+            return generation_of(netlink)
     except OSError:
         return None
+
+
+def generation_of(netlink: socket.socket) -> int | None:
+    """Returns what generation() does, asked through an open socket; raises OSError."""
+    found = ask(netlink, GET_GENERATION).get(_ID, b"")
     return int.from_bytes(found) if len(found) == 4 else None
 
 

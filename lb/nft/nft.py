@@ -12,10 +12,10 @@ import subprocess
 import time
 from types import TracebackType
 
-from .listing import Snapshot, list_commands, read_elements, read_outline, to_snapshot
 from .progress import Progress
 from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_program
 from .skeleton import TABLE, VERSION
+from .table import Snapshot
 
 __all__ = [
     "KernelError",
@@ -84,6 +84,9 @@ def read() -> Snapshot | None:
 
     A table of another version and a damaged one are returned without contents. Raises KernelError.
     """
+    # A command that knows what the kernel has only writes.
+    from .listing import list_commands, read_elements, read_outline, to_snapshot
+
     answer = _nft(["-s", "-t", "list", "ruleset", "inet"])
     if answer.code:
         raise KernelError(_explain(answer))

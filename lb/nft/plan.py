@@ -15,10 +15,9 @@ from ..farm import Conditions, Farm
 from ..overrides import Overrides
 from . import nft as kernel
 from .compile import compile_table
-from .listing import Snapshot
 from .marks import Marks
 from .skeleton import TABLE
-from .table import Table, render, transactions
+from .table import Snapshot, Table, render, transactions
 
 # The maps from a backend's mark to its address.
 _BACKENDS = ("backend4", "backend6", "host4", "host6")
@@ -29,12 +28,14 @@ class Plan:
     """The transactions, in order, that turn the kernel's table into the new one; none when they are equal.
 
     old is None when the kernel has no table that can be compared; foreign then says why an existing one is replaced.
+    is_whole says that the kernel's table is afterwards all that farms and overrides want, and nothing else.
     """
 
     old: Table | None
     new: Table
     batches: tuple[str, ...]
     foreign: str = ""
+    is_whole: bool = True
 
     def run(self) -> None:
         """Runs the transactions; after a KernelError, another plan does what is left."""
@@ -42,13 +43,26 @@ class Plan:
             kernel.run(batch)
 
 
-def plan(farms: tuple[Farm, ...], overrides: Overrides, conditions: Conditions | None = None) -> Plan:
+def plan(
+    farms: tuple[Farm, ...],
+    overrides: Overrides,
+    conditions: Conditions | None = None,
+    *,
+    before: Overrides | None = None,
+) -> Plan:
     """Compares the kernel's table with the one that farms and overrides want; changes nothing.
 
-    conditions, where given, replace the states of the overrides: the guardian's merged ones.
+    conditions, where given, replace the states of the overrides: the guardian's merged ones. before, where given, are
+    the overrides of these farms whose table the kernel is known to have, which is then not read.
     """
     wanted = overrides.conditions() if conditions is None else conditions
-    return compare(kernel.read(), compile_table(farms, wanted, overrides.stopped_of(farms)))
+    found = kernel.read() if before is None else known(farms, before)
+    return compare(found, compile_table(farms, wanted, overrides.stopped_of(farms)))
+
+
+def known(farms: tuple[Farm, ...], overrides: Overrides) -> Snapshot:
+    """Returns what reading the kernel would, when its table is known to be that of these farms and overrides."""
+    return Snapshot(kernel.VERSION, compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)))
 
 
 def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:
@@ -61,8 +75,8 @@ def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] |
         return Plan(None, new, (render(new),))
     if foreign := _foreign_of(found, new):
         return Plan(None, new, (f"delete table inet {TABLE}\n{render(new)}",), foreign)
-    new = new if part is None else part(found.table)
-    return Plan(found.table, new, tuple(transactions(found.table, new)))
+    wanted = new if part is None else part(found.table)
+    return Plan(found.table, wanted, tuple(transactions(found.table, wanted)), is_whole=part is None or wanted == new)
 
 
 def _foreign_of(found: Snapshot, new: Table) -> str:
@@ -74,13 +88,13 @@ def _foreign_of(found: Snapshot, new: Table) -> str:
     return "the table has other bits for its marks" if found.table.layout != new.layout else ""
 
 
-def describe(change: Plan, farms: tuple[Farm, ...]) -> list[str]:
-    """Says in words what a plan changes, a line for each farm or backend."""
+def describe(change: Plan, farms: tuple[Farm, ...], others: tuple[str, ...] = ()) -> list[str]:
+    """Says in words what a plan changes, a line for each farm or backend; others are as in plan_backend()."""
     if change.foreign:
         return [f"{change.foreign}: it is replaced as a whole"]
     if change.old is None:
         return [f"the table is made, with {len(farms)} farm{'s' * (len(farms) != 1)}"]
-    names = _names(change.old, change.new, farms)
+    names = _names(change.old, change.new, Marks(farms, others))
     return [*_services(change.old, change.new, names), *_backends(change.old, change.new, names)] or (
         ["details only: see the nft text"] if change.batches else []
     )
@@ -103,12 +117,11 @@ def shares(table: Table) -> dict[int, tuple[int, int]]:
     return found
 
 
-def _names(old: Table, new: Table, farms: tuple[Farm, ...]) -> Mapping[int, str]:
+def _names(old: Table, new: Table, marks: Marks) -> Mapping[int, str]:
     names = {int(mark, 16): name for mark, name in (*old.names.items(), *new.names.items())}
     for mark, name in list(names.items()):
         names[mark & ~new.layout.backend] = name.partition("/")[0]
-    marks = Marks(farms)
-    return names | {marks.farm(farm): farm.name for farm in farms}
+    return names | {marks.farm(farm): farm.name for farm in marks.farms}
 
 
 def _services(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 
 # Seconds of sleep without processor time after which a program hangs.
 IDLE = 10.0
@@ -73,6 +72,11 @@ def _identity(path: str) -> tuple[int, ...] | None:
     return None
 
 
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
 def _look(pid: int) -> tuple[int, bool]:
     """Returns the processor time of a process and its descendants in clock ticks, and whether one is at work."""
     used, is_at_work = 0, False
@@ -80,8 +84,8 @@ def _look(pid: int) -> tuple[int, bool]:
     while pending:
         one = pending.pop()
         with suppress(OSError, ValueError, IndexError):
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            fields = _text(f"/proc/{one}/stat").rpartition(")")[2].split()
             used += sum(map(int, fields[_TIMES]))
             is_at_work = is_at_work or fields[_STATE] in _AT_WORK
-            pending += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+            pending += map(int, _text(f"/proc/{one}/task/{one}/children").split())
     return used, is_at_work

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from io import FileIO
+from io import BufferedRandom, FileIO
 
 from ..errors import LbError
 from .progress import LOOK, Progress
@@ -23,7 +21,7 @@ _CHUNK = 1 << 18
 # What nft prints of 5,000 farms is 10 MB.
 LIMIT = 1 << 28
 _ERRORS = 1 << 16
-# Bytes of error output after which a program is ended, so that it cannot fill the disk.
+# Bytes of error output after which a program is ended, so that it cannot fill the memory.
 _MOST_ERRORS = 1 << 24
 
 
@@ -42,10 +40,12 @@ class Answer:
 
 def find(name: str, package: str) -> str:
     """Returns the path of a program; raises KernelError, which names the Debian package, when it is missing."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}")
-    if found is None:
-        raise KernelError(f"the program {name} is missing: install the package {package}")
-    return found
+    # Not shutil.which(): shutil loads three libraries that compress files, and takes as long as a change of the kernel.
+    for folder in filter(None, f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}".split(":")):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    raise KernelError(f"the program {name} is missing: install the package {package}")
 
 
 def environment() -> dict[str, str]:
@@ -77,8 +77,8 @@ def run(
     """
     name = os.path.basename(argv[0])
     pieces: list[bytes] = []
-    # Input and errors are files, so that a full pipe of one cannot block the other.
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as errors:
+    # Input and errors are files, though in memory, so that a full pipe of one cannot block the other.
+    with _memory("input") as given, _memory("errors") as errors:
         given.write(text.encode())
         given.seek(0)
         out, taken = os.pipe()
@@ -109,6 +109,10 @@ def run(
                 end(process)
         errors.seek(0)
         return Answer(process.returncode, b"".join(pieces), errors.read(_ERRORS).decode(errors="replace"))
+
+
+def _memory(name: str) -> BufferedRandom:
+    return open(os.memfd_create(name), "w+b")
 
 
 def _read(

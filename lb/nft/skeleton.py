@@ -47,6 +47,7 @@ programs may save and restore whole marks in between.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from ..config.mark_layout import Layout
 
@@ -111,6 +112,7 @@ table inet {TABLE} {{
 """
 
 
+@cache
 def postrouting() -> str:
     """Returns the rules of the chain that changes the source addresses of connections to backends."""
     rules = "\n".join(_postrouting(version) for version in FAMILIES)

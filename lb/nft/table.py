@@ -78,6 +78,19 @@ class Table:
         return {mark: (count, totals.get(mark & ~self.layout.backend, count)) for mark, count in counts.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The kernel's table: version of the skeleton, contents, and the number of connections so far by mark.
+
+    version is None for a damaged or foreign table; damage then says what is wrong.
+    """
+
+    version: int | None
+    table: Table = field(default_factory=Table)
+    totals: Mapping[int, int] = field(default_factory=dict)
+    damage: str = ""
+
+
 def render(table: Table) -> str:
     """Returns the whole table as one transaction that creates it."""
     return "".join((skeleton(table.layout), *_create_chains(table.chains), *_add(table, table.elements)))

@@ -25,8 +25,9 @@ Sync {{
     Mode FTFW {{
         # Flows go straight into the standby's kernel, so that at a crash it knows every flow when its packets arrive.
         DisableExternalCache yes
-        # After its start, a node requests the flows that it has missed.
-        StartupResync yes
+        # Else the serving node too would request all flows after its start, and have its own replaced by copies, which
+        # lack by how much the kernel has shifted sequence numbers. The notify script decides who requests them.
+        StartupResync no
     }}
     UDP {{
         {family}_address {here}
@@ -85,11 +86,25 @@ def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
     )
     return f"""\
 #!/bin/sh
-# keepalived appends: GROUP or INSTANCE, its name, the state and the priority.
+# keepalived appends: GROUP or INSTANCE, its name, the state and the priority. After the start of conntrackd, its unit
+# runs this script too, with the state STARTED.
 state=$3
 
 flows() {{
     conntrackd -C {folder}/conntrackd.conf "$@"
+}}
+
+# The flows of the other node are in this kernel only: -R reads them into conntrackd's cache, and -B sends all of them,
+# because the other node may have missed some.
+send() {{
+    flows -R
+    flows -B
+}}
+
+# Requests all flows of the other node, which replace those in this kernel. Not -t, which is for the external cache:
+# after a minute it would delete the received flows from this kernel.
+receive() {{
+    flows -n
 }}
 
 # Writes the role atomically. The file is created outside the folder and renamed into it: a user who can write in the
@@ -109,16 +124,14 @@ MASTER)
     # answered with a reset instead of never. Their data connections go on.
 {forget}
     tell master
-    # The flows of the other node are in this kernel only: -R reads them into conntrackd's cache, and -B sends all of
-    # them, because the other node may have missed some.
-    flows -R
-    flows -B
+    send
     ;;
 BACKUP)
     tell backup
-    # Request all flows of the other node. Not -t, which is for the external cache: after a minute it would delete the
-    # received flows from this kernel.
-    flows -n
+    receive
+    ;;
+STARTED)
+    if [ "$(cat {run}/role 2>/dev/null)" = master ]; then send; else receive; fi
     ;;
 *)
     # FAULT, or STOP when keepalived ends.

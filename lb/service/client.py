@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
-from pathlib import Path
+from typing import TypeAlias
 
-from ..guardian.lock import GuardError, holder
+from ..errors import GuardError
 from .protocol import Answer, Request, RequestError
 
 # The status of 5,000 farms is 10 MB.
@@ -17,12 +18,14 @@ _MAX_ANSWER = 256 << 20
 # The kernel may take its time with thousands of farms, and conntrack with a million flows.
 _PATIENCE = 150.0
 
+Where: TypeAlias = str | os.PathLike[str]
+
 
 class NoGuardian(GuardError):
     """No process listens on the socket: no guardian runs, or it was killed and left its socket."""
 
 
-def ask(path: Path, request: Request, *, timeout: float = _PATIENCE) -> Answer | None:
+def ask(path: Where, request: Request, *, timeout: float = _PATIENCE) -> Answer | None:
     """Returns the guardian's answer, None when no guardian runs; raises GuardError, and RequestError for a refusal."""
     try:
         with _connected(path, timeout) as connection, connection.makefile("rb") as answers:
@@ -31,7 +34,7 @@ def ask(path: Path, request: Request, *, timeout: float = _PATIENCE) -> Answer |
         return None
 
 
-def follow(path: Path, request: Request) -> Iterator[Answer]:
+def follow(path: Where, request: Request) -> Iterator[Answer]:
     """Yields the answer, then each event until the guardian ends; raises NoGuardian, GuardError or RequestError."""
     with _connected(path, _PATIENCE) as connection, connection.makefile("rb") as answers:
         yield _exchange(connection, answers, path, {**request, "follow": True})
@@ -41,14 +44,17 @@ def follow(path: Path, request: Request) -> Iterator[Answer]:
             yield _checked(line, path)
 
 
-def require_nobody(path: Path) -> None:
+def require_nobody(path: Where) -> None:
     """Raises GuardError when a guardian runs whose socket is not at path."""
+    # Only when no guardian answers at the path.
+    from ..guardian.lock import holder
+
     if found := holder():
         raise GuardError(f"a guardian watches this table ({found}), but not at {path}: --socket names its socket")
 
 
 @contextmanager
-def _connected(path: Path, timeout: float) -> Iterator[socket.socket]:
+def _connected(path: Where, timeout: float) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         try:
@@ -62,7 +68,7 @@ def _connected(path: Path, timeout: float) -> Iterator[socket.socket]:
         yield connection
 
 
-def _exchange(connection: socket.socket, answers: BufferedIOBase, path: Path, request: Request) -> Answer:
+def _exchange(connection: socket.socket, answers: BufferedIOBase, path: Where, request: Request) -> Answer:
     try:
         connection.sendall(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
         line = answers.readline(_MAX_ANSWER)
@@ -73,7 +79,7 @@ def _exchange(connection: socket.socket, answers: BufferedIOBase, path: Path, re
     return _checked(line, path)
 
 
-def _checked(line: bytes, path: Path) -> Answer:
+def _checked(line: bytes, path: Where) -> Answer:
     if not line.endswith(b"\n"):
         raise GuardError(f"the guardian at {path} ended before it had answered")
     try:

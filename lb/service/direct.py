@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 
 import click
 
 from noidchecks.status.text import printable
 
-from ..config.load import Configuration, load, parse
+from ..config.load import Configuration, parse, read_text
 from ..guardian.once import end_flows
 from ..nft import nft as kernel
+from ..nft.generation import Generation, generation
 from ..nft.narrow import plan_backend, plan_farm
 from ..nft.plan import Plan, describe, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
+from .checkpoint import Checkpoint
 from .protocol import Request
 from .state import StateError, StateFolder
-from .verbs import Operation, load_modules, number, resolve
+from .verbs import Operation, load_modules, name_in, number, resolve
 
 # Changes that are printed one by one.
 _MOST_LINES = 20
@@ -28,12 +31,14 @@ _MAKERS = ("apply", "start")
 
 def current(folder: StateFolder, file: str | None) -> Configuration:
     """Reads the configuration of the file, or else the one that was applied last; UsageError when there is none."""
-    if file is not None:
-        return load(file)
-    text = folder.applied()
+    return parse(_text(folder, file), "configuration" if file is None else printable(file))
+
+
+def _text(folder: StateFolder, file: str | None) -> str:
+    text = folder.applied() if file is None else read_text(file)
     if text is None:
         raise click.UsageError("nothing has been applied yet: run noidlb apply FILE, or name the FILE with --file")
-    return parse(text)
+    return text
 
 
 def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
@@ -47,30 +52,38 @@ def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
 def operate(request: Request, folder: StateFolder, file: str | None) -> None:
     """Carries out a request of one of the verbs."""
     with folder.locked():
-        configuration = current(folder, file)
-        farms = configuration.farms
-        operation = resolve(request, farms, read_words(folder, put_aside=True).about(farms))
-        if operation.farm is None:
-            change = plan(farms, operation.overrides)
-        elif operation.backend is None:
-            change = plan_farm(farms, operation.overrides, operation.farm)
+        text = _text(folder, file)
+        words, start = read_words(folder, put_aside=True), generation()
+        before = words if _holds(folder, start, text, words) else None
+        # Of a table that is known, an override of a backend changes its farm alone, and no other one need be read.
+        only = name_in(request, "farm") if before is not None and request.get("do") == "say" else None
+        configuration = parse(text, "configuration" if file is None else printable(file), only=only)
+        farms, others = configuration.farms, configuration.others
+        operation = resolve(request, farms, words if others else words.about(farms))
+        farm, backend = operation.farm, operation.backend
+        if farm is None:
+            change = plan(farms, operation.overrides, before=before)
+        elif backend is None:
+            change = plan_farm(farms, operation.overrides, farm, before=before)
         else:
-            change = plan_backend(farms, operation.overrides, operation.farm, operation.backend)
+            change = plan_backend(farms, operation.overrides, farm, backend, before=before, others=others)
         if change.old is None and operation.verb in _MAKERS:
             warn(load_modules(farms))
-        carry_out(change, folder, configuration, operation)
+        carry_out(change, folder, configuration, replace(operation, others=others), start)
 
 
 def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:
     """Applies a configuration, prints the warnings where the table may change, and which farms stay stopped."""
     farms = configuration.farms
     with folder.locked():
-        words = read_words(folder, put_aside=True).about(farms)
-        change = plan(farms, words)
+        found = read_words(folder, put_aside=True)
+        words, start = found.about(farms), generation()
+        before = found if _holds(folder, start, configuration.text, found) else None
+        change = plan(farms, words, before=before)
         if change.old is None:
             warn(load_modules(farms))
         warn(warnings)
-        carry_out(change, folder, configuration, Operation("apply", farms, words, cut=cut))
+        carry_out(change, folder, configuration, Operation("apply", farms, words, cut=cut), start)
     stopped = sorted(words.stopped_of(farms))
     if words.all_stopped:
         tell("all farms are stopped: noidlb start lets them serve")
@@ -78,11 +91,23 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
         tell(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
 
 
-def carry_out(change: Plan, folder: StateFolder, configuration: Configuration, operation: Operation) -> None:
+def _holds(folder: StateFolder, now: Generation | None, text: str, words: Overrides) -> bool:
+    """Tells whether the kernel's table is known to be that of this farms file and of these overrides."""
+    return now is not None and Checkpoint.from_json(folder.checkpoint()) == Checkpoint.of(now, text, words)
+
+
+def carry_out(
+    change: Plan,
+    folder: StateFolder,
+    configuration: Configuration,
+    operation: Operation,
+    start: Generation | None = None,
+) -> None:
     """Saves configuration and overrides, runs the plan, ends the flows that end with it, and prints what changed.
 
     In this order, because a command may be killed at any moment and its output closed: what is saved is then never
-    older than the table. When the disk is full the table is changed all the same, and StateError follows.
+    older than the table. When the disk is full the table is changed all the same, and StateError follows. start is the
+    generation from before the kernel was read: it tells afterwards whether this was the only change.
     """
     before, trouble = (folder.applied(), folder.words()), _keep(folder, configuration.text, operation.overrides)
     has_table = change.old is not None or bool(change.foreign)
@@ -97,8 +122,12 @@ def carry_out(change: Plan, folder: StateFolder, configuration: Configuration, o
             if before[0] is not None:
                 _keep(folder, before[0], before[1])
             raise
+        if start is not None and change.is_whole and not trouble:
+            end = start.after(len(change.batches))
+            if generation() == end:
+                folder.save_checkpoint(Checkpoint.of(end, configuration.text, operation.overrides).to_json())
         ended = end_flows(change, cut=is_applied and operation.cut)
-        lines = describe(change, configuration.farms)
+        lines = describe(change, configuration.farms, configuration.others)
         for line in lines[:_MOST_LINES]:
             tell(line)
         if len(lines) > _MOST_LINES:

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 from noidchecks.status.text import printable
 
-from ..guardian.lock import GuardError
+from ..errors import GuardError
+from .paced import Slice
 
 _MAX_REQUEST = 8192
 _MAX_SENTENCE = 300
@@ -143,9 +144,12 @@ class MetricsServer:
         fields = {**answer.document.headers, **answer.extra, "Content-Length": str(sum(map(len, pieces)))}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         writer.write(f"HTTP/1.1 {answer.code} {_REASONS[answer.code]}\r\n{head}Connection: close\r\n\r\n".encode())
+        # drain() does not pause for a client that reads as fast as this writes.
+        slice_ = Slice()
         for piece in () if is_head else pieces:
             writer.write(piece)
             await self._wait_for(writer, writer.drain())
+            await slice_.pause()
         writer.close()
         await self._wait_for(writer, writer.wait_closed())
 

@@ -8,10 +8,10 @@ from itertools import islice
 
 from noidchecks.exposition import family, label_pairs
 
+from ..farm_status import FarmStatus
 from ..guardian.guardian import Counts
 from ..guardian.health import Health
 from ..nft.fullness import Fullness
-from ..status import FarmStatus
 
 _FARM_STATES = ("serving", "refusing", "stopped", "absent")
 _BACKEND_STATES = ("up", "drain", "down", "standby", "stopped", "absent")
@@ -27,8 +27,8 @@ class MetricsSnapshot:
     version, and like expectations only there when the kernel tells.
     """
 
-    statuses: Sequence[FarmStatus]
-    health: Sequence[Health]
+    statuses: list[FarmStatus]
+    health: list[Health]
     counts: Counts
     info: Mapping[str, str]
     others: Mapping[str, int] = field(default_factory=dict)

@@ -14,11 +14,13 @@ from ..config.hints import hints
 from ..config.load import Configuration, parse
 from ..events import EventLog
 from ..farm import Farm
+from ..farm_status import BackendView, FarmStatus
 from ..guardian.forecast import joined
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..nft import conntrack, fullness, nft as kernel
 from ..nft.flows import ending_of
+from ..nft.fullness import Fullness
 from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.observed import Facts
@@ -26,10 +28,10 @@ from ..nft.plan import difference, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
-from ..status import BackendView, FarmStatus, each_status
+from ..status import each_status
 from .metrics import MetricsSnapshot
 from .observer import Looks
-from .paced import paced
+from .paced import paced, used_up
 from .protocol import Request, RequestError
 from .state_store import StateStore
 from .verbs import number, resolve, size_of
@@ -114,10 +116,14 @@ class Operations:
         """Saves configuration and overrides for the next start."""
         await self._store.keep(self.configuration.text, self.words)
 
-    async def status(self) -> tuple[FarmStatus, ...]:
+    async def status(self) -> list[FarmStatus]:
         """Returns the state of each farm in the kernel, with the health that the guardian knows."""
         facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
         return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
+
+    def sticky(self) -> Mapping[int, Fullness]:
+        """Returns the remembered clients of sticky farms by IP version. Blocking."""
+        return fullness.sticky(self.farms)
 
     async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
@@ -126,16 +132,16 @@ class Operations:
             self._looks.table(), self._looks.flows(_PATIENCE_OF_PAGE), return_exceptions=True
         )
         health = await paced(guardian.each_health())
-        statuses: tuple[FarmStatus, ...] = ()
+        statuses: list[FarmStatus] = []
         if isinstance(facts, Facts) and not isinstance(flows, BaseException):
-            statuses = await self._statuses(facts, flows, health)
+            statuses = await self._statuses(facts, flows, list(health))
         return MetricsSnapshot(
             statuses=statuses,
             health=health,
             counts=guardian.counts,
             info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
             others=others,
-            sticky=fullness.sticky() if any(farm.sticky for farm in self.farms) else {},
+            sticky=self.sticky(),
             expectations=fullness.expectations(),
         )
 
@@ -143,9 +149,8 @@ class Operations:
         """Cancels the reads of the kernel that are under way."""
         await self._looks.close()
 
-    async def _statuses(
-        self, facts: Facts, flows: Mapping[int, int] | None, health: Sequence[Health]
-    ) -> tuple[FarmStatus, ...]:
+    async def _statuses(self, facts: Facts, flows: Mapping[int, int] | None, health: list[Health]) -> list[FarmStatus]:
+        """Returns the status of each farm; it uses the list up."""
         farms, words = self.farms, self.words
         counted = None if flows is None else Marks(farms).flows(flows)
         seen: dict[tuple[str, str], list[Health]] = {}
@@ -153,14 +158,20 @@ class Operations:
         def group(one: Health) -> None:
             seen.setdefault((one.farm, one.backend), []).append(one)
 
-        await paced(map(group, health))
+        await paced(map(group, used_up(health)))
 
         def sight(farm: str, backend: str) -> BackendView | None:
-            found = seen.get((farm, backend))
+            found = seen.pop((farm, backend), None)
             return _sight(found) if found else None
 
-        found = await paced(each_status(farms, words, facts, counted, sight))
-        return tuple(one for one in found if one is not None)
+        statuses: list[FarmStatus] = []
+
+        def keep(one: FarmStatus | None) -> None:
+            if one is not None:
+                statuses.append(one)
+
+        await paced(map(keep, each_status(farms, words, facts, counted, sight)))
+        return statuses
 
     async def summary(self) -> str:
         """Returns the state of all farms in one line."""

@@ -1,4 +1,9 @@
-"""Long work on the guardian's loop, in slices between which probes start and answers are read."""
+"""Long work on the guardian's loop, in slices between which probes start and answers are read.
+
+Python's collector of cycles is part of that work. It looks through 700 new objects at a time, and now and then through
+all that there are. The first takes a fraction of a millisecond; the second takes 50 to 150 ms at once while the objects
+of a page about 10,000 backends are there, and finds nothing among them. So it waits until they are gone.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,23 @@ from typing import TypeVar
 T = TypeVar("T")
 # Seconds that a slice takes: by so much a probe may start, or its answer be read, later.
 _SLICE = 0.001
-_under_way = [0]
+# The collector's second and third threshold meanwhile: what is left of three collections of new objects is looked
+# through again, which is some 2,000 objects, and all objects never.
+_MIDDLE, _NEVER = 3, 1 << 30
+_sparing: list[tuple[int, int, int]] = []
+
+
+class Slice:
+    """Tells long work when to let the rest of the loop run: after each millisecond."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + _SLICE
+
+    async def pause(self) -> None:
+        """Lets the loop run when the slice is over, and begins another one."""
+        if time.monotonic() >= self._end:
+            await asyncio.sleep(0)
+            self._end = time.monotonic() + _SLICE
 
 
 async def paced(items: Iterable[T]) -> list[T]:
@@ -21,28 +42,33 @@ async def paced(items: Iterable[T]) -> list[T]:
     What they are made from may change between two slices.
     """
     taken: list[T] = []
-    with _uncollected():
-        until = time.monotonic() + _SLICE
+    with sparing():
+        slice_ = Slice()
         for item in items:
             taken.append(item)
-            if time.monotonic() >= until:
-                await asyncio.sleep(0)
-                until = time.monotonic() + _SLICE
+            await slice_.pause()
     return taken
 
 
+def used_up(items: list[T]) -> Iterator[T]:
+    """Yields the items of a list that nothing else needs, in their order, and lets go of each before the next.
+
+    To let go of 10,000 at once would be a long slice of its own.
+    """
+    items.reverse()
+    while items:
+        yield items.pop()
+
+
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Disables Python's cycle collector meanwhile, which takes 15 ms at once for the objects of 10,000 backends."""
-    if not _under_way[0] and not gc.isenabled():
-        # Another part of the program has disabled it.
-        yield
-        return
-    _under_way[0] += 1
-    gc.disable()
+def sparing() -> Iterator[None]:
+    """Keeps the collector from looking through all objects meanwhile."""
+    # Several may be under way; the last one to end restores what the first has found.
+    _sparing.append(gc.get_threshold() if not _sparing else _sparing[0])
+    gc.set_threshold(_sparing[0][0], _MIDDLE, _NEVER)
     try:
         yield
     finally:
-        _under_way[0] -= 1
-        if not _under_way[0]:
-            gc.enable()
+        thresholds = _sparing.pop()
+        if not _sparing:
+            gc.set_threshold(*thresholds)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noidchecks.page import alert, badge, closing, escape, opening
 
 from ..events import Event, stamp
-from ..status import BackendStatus, FarmStatus
+from ..farm_status import BackendStatus, FarmStatus
 from .history import History, Place
 from .metrics import MetricsSnapshot
 from .page_farm import FarmSection, ago, backend_row, farm_end, farm_start

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from noidchecks.page import badge, escape, sparkline
 
 from ..events import stamp
-from ..status import BackendStatus, FarmStatus
+from ..farm_status import BackendStatus, FarmStatus
 from .history import DOWN, UNKNOWN, History, seconds_of, up_and_known
 from .verdict import Badge
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 
 from noidchecks.exposition import CONTENT_TYPE
 from noidchecks.page import headers
 
+from ..errors import GuardError
 from ..events import EventLog
 from ..guardian.health import Health
-from ..guardian.lock import GuardError
 from .defects import Defects
 from .history import History
 from .http import Document, Route
 from .metrics import MetricsSnapshot, write
-from .paced import paced
+from .paced import paced, sparing, used_up
 from .page import EVENTS, REFRESH, PageView, render
 from .page_query import PageQuery
 from .shared import Recent
@@ -25,6 +26,8 @@ from .shared import Recent
 # Seconds between two looks at the response times: each minute of the history has two. The first is early, so that the
 # page of a guardian that has just begun shows something.
 _SAMPLE, _FIRST = 30.0, 5.0
+# Seconds after which a look may be let go of: it is recent for one.
+_OLD = 1.1
 # Pages for people that are shared within the second in which they were made, and those that may be in the making:
 # readers that ask for ever new ones and go away must not have this machine make them all.
 _KEPT, _UNFINISHED = 16, 64
@@ -51,6 +54,9 @@ class Pages:
         self._events = events
         self._history = History()
         self._look = Recent(look)
+        self._readers = 0
+        self._spared = ExitStack()
+        self._discarding: asyncio.Task[None] | None = None
         self._metrics = Recent(self._write_metrics)
         # By what is shown, the one asked for last at the end.
         self._people: dict[PageQuery, Recent[Document]] = {}
@@ -78,6 +84,10 @@ class Pages:
         for page in (*self._people.values(), self._metrics):
             await page.close()
         await self._look.close()
+        if self._discarding is not None:
+            self._discarding.cancel()
+            await asyncio.gather(self._discarding, return_exceptions=True)
+        self._spared.close()
 
     async def _sample(self) -> None:
         await asyncio.sleep(_FIRST)
@@ -93,7 +103,36 @@ class Pages:
         return await self._metrics.get()
 
     async def _write_metrics(self) -> Document:
-        return Document({"Content-Type": CONTENT_TYPE}, await paced(write(await self._look.get())))
+        async with self._seen() as snapshot:
+            return Document({"Content-Type": CONTENT_TYPE}, await paced(write(snapshot)))
+
+    @asynccontextmanager
+    async def _seen(self) -> AsyncIterator[MetricsSnapshot]:
+        """Lends what the guardian sees, which is looked at again after a second, and let go of when it is not needed.
+
+        These are 100,000 objects: while they are there, the collector is kept from looking through all of them.
+        """
+        if not self._readers and self._discarding is None:
+            self._spared.enter_context(sparing())
+        self._readers += 1
+        try:
+            yield await self._look.get()
+        finally:
+            self._readers -= 1
+            if not self._readers and self._discarding is None:
+                self._discarding = asyncio.create_task(self._discard())
+
+    async def _discard(self) -> None:
+        """Lets go of the last look once it is old, in slices."""
+        while self._readers or self._look.is_kept:
+            await asyncio.sleep(_OLD)
+            if not self._readers and (snapshot := self._look.take()) is not None:
+                parts: list[object] = [*snapshot.health, *snapshot.statuses]
+                snapshot.health.clear()
+                snapshot.statuses.clear()
+                await paced(None for _ in used_up(parts))
+        self._discarding = None
+        self._spared.close()
 
     async def _page(self, query: str) -> Document:
         chosen = PageQuery.parse(query)
@@ -112,14 +151,15 @@ class Pages:
     async def _render(self, chosen: PageQuery) -> Document:
         # One at a time, then a rest as long as the work: readers take half a core at most.
         async with self._one_at_a_time:
-            view = PageView(
-                snapshot=await self._look.get(),
-                history=self._history,
-                now=time.time(),
-                events=self._events.recent(limit=EVENTS),
-                troubles=self._troubles(),
-            )
-            began = time.thread_time()
-            pieces = await paced(piece.encode() for piece in render(view, chosen))
+            async with self._seen() as snapshot:
+                view = PageView(
+                    snapshot=snapshot,
+                    history=self._history,
+                    now=time.time(),
+                    events=self._events.recent(limit=EVENTS),
+                    troubles=self._troubles(),
+                )
+                began = time.thread_time()
+                pieces = await paced(piece.encode() for piece in render(view, chosen))
             await asyncio.sleep(time.thread_time() - began)
         return Document(headers(REFRESH if chosen.refresh else 0), pieces)

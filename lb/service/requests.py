@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Protocol
 
 from ..events import EventLog, to_dict
 from ..farm import FarmError
+from ..farm_status import VERSION, FarmStatus, backend_document, farm_document
 from ..nft.run import KernelError
-from ..status import VERSION, FarmStatus, backend_document, farm_document
+from .lookup import find
 from .operations import Operations
-from .paced import paced
+from .paced import paced, sparing, used_up
 from .protocol import Answer, Request, RequestError, Written
-from .verbs import VERBS, find, flag_in, name_in
+from .verbs import VERBS, flag_in, name_in
 
 _MOST_EVENTS = 1000
 
@@ -54,7 +55,13 @@ class RequestHandler:
             raise RequestError(str(error), 2) from None
 
     async def _status(self, request: Request) -> Written:
-        return Written(await paced(_status_lines(await self._running.status())))
+        with sparing():
+            statuses, sticky = await asyncio.gather(self._running.status(), asyncio.to_thread(self._running.sticky))
+            told = {
+                "digest": self._running.configuration.digest,
+                "sticky": {version: [one.count, one.limit] for version, one in sticky.items()},
+            }
+            return Written(await paced(_status_lines(used_up(statuses), told)))
 
     async def _diff(self, request: Request) -> Answer:
         text = request.get("text")
@@ -80,11 +87,11 @@ class RequestHandler:
         return {"lines": await self._reload(cut=flag_in(request, "cut"))}
 
 
-def _status_lines(statuses: Iterable[FarmStatus]) -> Iterator[bytes]:
-    yield f'{{"ok": true, "status": {{"version": {VERSION}, "farms": ['.encode()
+def _status_lines(statuses: Iterable[FarmStatus], told: Answer) -> Iterator[bytes]:
+    yield f'{json.dumps({"ok": True, **told})[:-1]}, "status": {{"version": {VERSION}, "farms": ['.encode()
     comma = b""
     for status in statuses:
-        head = json.dumps({**farm_document(replace(status, backends=())), "backends": None})
+        head = json.dumps({**farm_document(status._replace(backends=())), "backends": None})
         # Backend by backend, for there may be 255; where they stand, nothing else looks like this.
         before, _, after = head.encode().partition(b'"backends": null')
         yield from _listed(comma + before + b'"backends": [', map(backend_document, status.backends), b"]" + after)

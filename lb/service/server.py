@@ -14,10 +14,14 @@ from typing import TypeAlias
 
 from noidchecks.status.text import printable
 
+from ..config.load import MAX_SIZE
+from ..errors import GuardError
 from ..events import Event, EventLog, to_dict
-from ..guardian.lock import GuardError
-from .protocol import MAX_REQUEST, Answer, Request, RequestError, Written
+from .paced import Slice
+from .protocol import Answer, Request, RequestError, Written
 
+# The longest request holds a configuration of 16 MiB, of which JSON escapes quotes and ends of lines.
+MAX_REQUEST = 2 * MAX_SIZE + 1024
 _CLIENTS = 64
 _IDLE = 10.0
 # Unread events after which a client with follow is dropped.
@@ -186,6 +190,9 @@ def _agreed(answer: Answer | Written) -> Answer | Written:
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer | Written) -> None:
     pieces = answer.pieces if isinstance(answer, Written) else (json.dumps(answer).encode() + b"\n",)
+    # drain() does not pause for a client that reads as fast as this writes.
+    slice_ = Slice()
     for piece in pieces:
         writer.write(piece)
         await asyncio.wait_for(writer.drain(), _IDLE)
+        await slice_.pause()

@@ -6,13 +6,14 @@ import asyncio
 import gc
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.load import Configuration, load
 from ..config.service import Settings
+from ..errors import GuardError
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..guardian import lock
@@ -20,7 +21,6 @@ from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
-from ..guardian.lock import GuardError
 from ..guardian.reconciler import Applier
 from ..nft import nft as kernel
 from ..nft.compile import compile_table
@@ -43,6 +43,8 @@ from .verbs import load_modules, size_of
 # Seconds between two lines for the service manager when nothing happens, and the least between two.
 _BEAT = 10.0
 _PAUSE = 0.2
+# Seconds between two looks at whether all backends have been checked since the start, and the most of them.
+_ROUND, _ROUNDS = 10.0, 12
 # Farms that are named one by one.
 _NAMED = 10
 
@@ -79,7 +81,7 @@ class Service:
         self._applier = applier or NftApplier(role_of=self._role)
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
-        self._reloads: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._one_reload = asyncio.Lock()
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
@@ -143,7 +145,9 @@ class Service:
                 self._load_modules(configuration.farms)
                 await self._set(self._options.over(configuration.settings))
                 self._events.report("reload", f"{self._options.file}: {size_of(configuration.farms)}")
-                return await running.adopt(configuration, cut=cut)
+                lines = await running.adopt(configuration, cut=cut)
+                self._begin_task(self._settle_in(running.guardian))
+                return lines
             finally:
                 self._notifier.ready()
 
@@ -160,7 +164,7 @@ class Service:
         beginning = asyncio.create_task(self._begin(guardian, running))
         await self._ended.wait()
         self._notifier.stopping()
-        for task in (beginning, beating, *self._reloads):
+        for task in (beginning, beating, *self._tasks):
             task.cancel()
         failure = watching.exception() if watching.done() and not watching.cancelled() else None
         self._events.report(
@@ -169,7 +173,7 @@ class Service:
         watching.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await watching
-        await asyncio.gather(beginning, beating, *self._reloads, return_exceptions=True)
+        await asyncio.gather(beginning, beating, *self._tasks, return_exceptions=True)
         return 2 if failure else 0
 
     async def _begin(self, guardian: Guardian, running: Operations) -> None:
@@ -179,11 +183,23 @@ class Service:
         except KernelError:
             # The reconciler has logged it as an event, and tries again.
             refused = True
-        # What 10,000 backends need stays for good: Python need not look through it for cycles, for 0.3 s each time.
         gc.freeze()
         if not refused:
             self._notifier.ready()
         await running.keep()
+        await self._settle_in(guardian)
+
+    async def _settle_in(self, guardian: Guardian) -> None:
+        """Spares Python's collector what 10,000 backends need, for good: it would look through it for 0.1 s at a time.
+
+        Some of that comes with the first result of each backend, a little with the second.
+        """
+        before = guardian.counts.started
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(_ROUND)
+            gc.freeze()
+            if guardian.counts.started - before > 2 * guardian.counts.targets:
+                return
 
     def _read(self, *, beginning: bool = False) -> Configuration:
         configuration = load(self._options.file)
@@ -285,9 +301,12 @@ class Service:
                 loop.remove_signal_handler(number)
 
     def _reread(self) -> None:
-        task = asyncio.create_task(self._reload_by_signal())
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
+        self._begin_task(self._reload_by_signal())
+
+    def _begin_task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _reload_by_signal(self) -> None:
         # reload() has logged the error as an event.

@@ -63,6 +63,19 @@ class Recent(Generic[T]):
         """Whether it is being made."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is something to take."""
+        return self._task is not None
+
+    def take(self) -> T | None:
+        """Returns it when it is no longer recent, and keeps it no more; None when there is none, or it is recent."""
+        task = self._task
+        if task is None or self.is_busy or asyncio.get_running_loop().time() < self._made + _FRESH:
+            return None
+        self._task = None
+        return None if task.cancelled() or task.exception() is not None else task.result()
+
     async def close(self) -> None:
         """Gives up what is being made."""
         if self._task is not None:

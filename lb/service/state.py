@@ -1,4 +1,4 @@
-"""The state folder: the operator's overrides, and the configuration that was applied last."""
+"""The state folder: the operator's overrides, the configuration that was applied last, the checkpoint."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 from noidchecks.atomic import remove_drafts, write_atomic
 from noidchecks.regular import TooLarge, read_regular
 
 from ..errors import LbError
 from ..overrides import NewerError, Overrides, from_json, to_json
+from .places import DEFAULT_FOLDER
 
-DEFAULT_FOLDER = "/var/lib/noidlb"
 _MAX_SIZE = 16 * 1024 * 1024
 _PATIENCE = 30.0
 
@@ -28,8 +27,8 @@ class StateError(LbError, RuntimeError):
 class StateFolder:
     """The folder with overrides and the last applied configuration."""
 
-    def __init__(self, path: str | Path = DEFAULT_FOLDER) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str] = DEFAULT_FOLDER) -> None:
+        self.path = os.fspath(path)
         # Complaints for the operator, such as a broken file that was put aside.
         self.warnings: list[str] = []
 
@@ -37,7 +36,7 @@ class StateFolder:
     def locked(self) -> Iterator[None]:
         """Holds the lock of the folder, which every noidlb takes before a change; makes the folder if needed."""
         try:
-            self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            os.makedirs(self.path, mode=0o755, exist_ok=True)
             descriptor = self._open_lock()
         except OSError as error:
             raise self._error(error) from error
@@ -52,7 +51,7 @@ class StateFolder:
 
         put_aside renames a broken file, so that it is not overwritten; only under the lock.
         """
-        path = self.path / "words.json"
+        path = self._at("words.json")
         data = self._read("words.json")
         if data is None:
             return Overrides()
@@ -81,13 +80,32 @@ class StateFolder:
         """Writes the text of the configuration that was applied; only under the lock."""
         self._write("farms.toml", text.encode())
 
-    def _put_aside(self, path: Path) -> str:
-        kept = path.with_name(f"{path.name}.broken-{time.time_ns()}")
+    def checkpoint(self) -> bytes:
+        """Returns what the last command has left about the kernel, b"" when there is nothing that can be read."""
         try:
-            path.rename(kept)
+            return self._read("kernel.json") or b""
+        except StateError:
+            return b""
+
+    def save_checkpoint(self, data: bytes) -> None:
+        """Writes what the next command may know about the kernel; only under the lock.
+
+        It need not survive a crash, nor be written at all: without it the next command reads the kernel.
+        """
+        with suppress(OSError):
+            remove_drafts(self._at("kernel.json"))
+            write_atomic(self._at("kernel.json"), data, mode=0o644, owner=self._owner())
+
+    def _at(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def _put_aside(self, path: str) -> str:
+        kept = f"{path}.broken-{time.time_ns()}"
+        try:
+            os.rename(path, kept)
         except OSError as error:
             raise self._error(error) from error
-        return kept.name
+        return os.path.basename(kept)
 
     def _wait_for(self, descriptor: int) -> None:
         limit = time.monotonic() + _PATIENCE
@@ -102,11 +120,11 @@ class StateFolder:
 
     def _read(self, name: str) -> bytes | None:
         try:
-            return read_regular(self.path / name, _MAX_SIZE)
+            return read_regular(self._at(name), _MAX_SIZE)
         except FileNotFoundError:
             return None
         except TooLarge as error:
-            raise StateError(f"{self.path / name} is larger than {_MAX_SIZE >> 20} MiB: it is not ours") from error
+            raise StateError(f"{self._at(name)} is larger than {_MAX_SIZE >> 20} MiB: it is not ours") from error
         except OSError as error:
             raise self._error(error) from error
 
@@ -116,19 +134,19 @@ class StateFolder:
             return
         try:
             # A noidlb that was killed while it wrote has left one, which would stay for good.
-            remove_drafts(self.path / name)
-            write_atomic(self.path / name, data, mode=0o644, durable=True, owner=self._owner())
+            remove_drafts(self._at(name))
+            write_atomic(self._at(name), data, mode=0o644, durable=True, owner=self._owner())
         except OSError as error:
             raise self._error(error) from error
 
     def _owner(self) -> tuple[int, int] | None:
         """Returns the owner that files must have, the folder's: the service's user must read what root writes."""
-        folder = self.path.stat()
+        folder = os.stat(self.path)
         return (folder.st_uid, folder.st_gid) if os.geteuid() == 0 and folder.st_uid else None
 
     def _open_lock(self) -> int:
         # The folder may belong to another user, who could place a link there for root to follow.
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(self._at("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             found, owner = os.fstat(descriptor), self._owner()
             if found.st_nlink != 1:

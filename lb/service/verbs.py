@@ -6,20 +6,13 @@ out itself (direct.py). Both resolve it here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TypeVar
 
-from ..config.pair import Node
 from ..farm import Backend, BackendState, Farm
-from ..nft import conntrack, host
 from ..nft.marks import Marks
 from ..overrides import Overrides
-from ..status import FarmStatus
+from .lookup import find
 from .protocol import Request, RequestError
-
-Named = TypeVar("Named", Farm, Backend, FarmStatus, Node)
 
 VERBS = ("say", "stop", "start")
 _PAST = {"stop": "stopped", "start": "started"}
@@ -30,6 +23,7 @@ class Operation:
     """A verb about a backend, a farm (backend is None) or all farms (farm is None), and the overrides after it.
 
     verb is up, drain, down, stop or start, or apply, which leaves the overrides as they are. cut ends flows too.
+    others are the names of farms that are not in farms, as in Marks.
     """
 
     verb: str
@@ -38,6 +32,7 @@ class Operation:
     farm: Farm | None = None
     backend: Backend | None = None
     cut: bool = False
+    others: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple[str, str]:
@@ -51,7 +46,10 @@ class Operation:
 
     def cut_flows(self) -> int:
         """Ends all flows of its backend or farms, and returns how many; KernelError. Blocking."""
-        marks = Marks(self.farms)
+        # Most commands cut nothing.
+        from ..nft import conntrack
+
+        marks = Marks(self.farms, self.others)
         if self.farm is not None and self.backend is not None:
             return conntrack.cut([marks.layout.match(marks.backend(self.farm, self.backend.name))])
         # Farms without flows cost no run of conntrack.
@@ -82,18 +80,6 @@ def _say(request: Request, farms: tuple[Farm, ...], overrides: Overrides, *, cut
     return Operation(state.value, farms, overrides.saying(name, backend, state, one.state), farm, one, cut)
 
 
-def find(items: Sequence[Named], name: str, complaint: str = "there is no farm") -> Named:
-    """Returns the farm, its status, the backend or the node of a name; RequestError with the nearest name."""
-    found: Mapping[str, Named] = {item.name: item for item in items}
-    if name in found:
-        return found[name]
-    known = list(found)
-    near = get_close_matches(name[:63], known, n=1)
-    more = ", ..." if len(known) > 10 else ""
-    hint = f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known[:10])}{more}"
-    raise RequestError(f"{complaint} {name!r}{hint}")
-
-
 def name_in(request: Request, key: str) -> str | None:
     """Returns the name of a farm or backend in a request, None where it has none; RequestError."""
     value = request.get(key)
@@ -112,6 +98,9 @@ def flag_in(request: Request, key: str) -> bool:
 
 def load_modules(farms: tuple[Farm, ...]) -> list[str]:
     """Loads the modules that nothing else loads, and returns a complaint about each that the kernel lacks."""
+    # Only for a table that is made.
+    from ..nft import host
+
     missing = host.load(host.nat_helpers(farms))
     return [f"the kernel lacks {name}, so data connections will fail: modprobe {name}" for name in missing]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..status import BackendStatus, FarmStatus
+from ..farm_status import BackendStatus, FarmStatus
 
 if TYPE_CHECKING:
     from noidchecks.page import Tone

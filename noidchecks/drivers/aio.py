@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .session import Session
 
 _NEVER = float("inf")
+# Sessions that are advanced in one round of the asyncio loop. When this process was late there may be hundreds, and
+# whatever else is due in the loop would wait for all of them.
+_MOST_READY = 4
 
 
 class AsyncLoop:
@@ -74,7 +77,7 @@ class AsyncLoop:
             self.cancel(session)
 
     def _turn(self) -> None:
-        self._loop.turn(0.0)
+        self._loop.turn(0.0, _MOST_READY)
         self._arm()
         # Here and not by call_soon(), which would cost each of them a round of the asyncio loop.
         for session in self._loop.ended():

@@ -91,11 +91,14 @@ class Loop:
         self.running.add(session)
         self._advance(session)
 
-    def turn(self, limit: float) -> None:
-        """Waits for the first descriptor or timer, at most until the limit, and advances what is due."""
+    def turn(self, limit: float, most: int = -1) -> None:
+        """Waits for the first descriptor or timer, at most until the limit, and advances what is due.
+
+        most bounds the descriptors, where the caller has other work than this loop; the others are taken next time.
+        """
         if self._timers:
             limit = min(limit, self._timers[0][0])
-        for fd, _ in self._epoll.poll(pause(limit)):
+        for fd, _ in self._epoll.poll(pause(limit), most):
             session = self._by_fd.get(fd)
             if session is not None and session.fd == fd:
                 self._advance(session)

@@ -46,6 +46,17 @@ def test_a_failure_waits_for_what_the_backends_say() -> None:
     assert (judge.unexplained, judge.failed_in["a failed backend"]) == (0, 1)
 
 
+def test_what_failed_while_the_bench_did_not_run_is_no_fault() -> None:
+    failed = Visit("steady", 100.0, 160.0, 4000, wrong="no greeting")
+    assert judged(Visit("", 120.0, 125.0, 0, wrong="paused"), failed).unexplained == 0
+    troubles = Troubles()
+    judge = Judge(places(), Words(), troubles)
+    judge.take([failed], Report(pauses=[(90.0, 95.0)]), LATER)
+    assert (judge.unexplained, judge.failed_in["a pause of the bench"]) == (0, 1)
+    judge.take([Visit("steady", 200.0, 201.0, 4000, wrong="reset")], Report(), LATER)
+    assert judge.unexplained == 1
+
+
 def test_a_new_client_of_a_drained_backend_is_wrong_but_for_sticky_farms() -> None:
     for farm, backend, wrong in (("f03", "10.64.3.7", 1), ("f02", "10.64.2.7", 0)):
         words = Words()

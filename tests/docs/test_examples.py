@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from noidlb.cli.main import commands as lb_commands
+from noidlb.cli.commands import commands as lb_commands
 from noidlb.config.load import parse as parse_farms
 
 from noidchecks.address import literal

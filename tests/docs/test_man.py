@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from noidlb.cli.main import commands as noidlb
+from noidlb.cli.commands import commands as noidlb
 from noidlb.config import farms as farms_keys, pair, service
 
 from docs.man import commands, farms, generate

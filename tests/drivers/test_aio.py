@@ -12,7 +12,7 @@ from noidchecks.drivers import aio
 from noidchecks.drivers.session import Session
 from tests.conftest import NewPeer
 from tests.support.talk import open_to
-from tests.support.waiting import LONG
+from tests.support.waiting import LONG, until_async
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -84,8 +84,7 @@ async def test_a_defect_of_one_caller_keeps_no_end_from_the_others() -> None:
     for session, end in zip(sessions, (fail, ended.append, fail, ended.append), strict=True):
         loop.start(session, end)
     time.sleep(0.05)  # noqa: ASYNC251  # nothing else is to run
-    while loop:  # noqa: ASYNC110  # its length is looked at, it tells nothing
-        await asyncio.sleep(0)
+    await until_async(lambda: not loop)
     assert set(ended) == {sessions[1], sessions[3]}
     assert list(map(str, defects)) == ["a defect"] * 2
     loop.close()

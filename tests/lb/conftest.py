@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 from noidlb.nft import host as modules, netlink as nfnetlink, nft as kernel, run as program
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.plan import Plan
-from noidlb.nft.skeleton import VERSION
 
 from tests.support.lb.balancer import BOTH, Balancer
 from tests.support.lb.netfilter import PlayedNetfilter
@@ -67,18 +65,17 @@ def balancer(tmp_path: Path, conntrack: Played, monkeypatch: pytest.MonkeyPatch)
     made = Balancer(tmp_path, conntrack)
 
     def change(plan: Plan) -> None:
-        if plan.batches:
-            made.holds = Snapshot(VERSION, plan.new)
-            made.changes += 1
+        made.change(plan.batches)
 
     def remove() -> None:
         made.holds = None
 
-    monkeypatch.setattr(kernel, "read", lambda: made.holds)
+    monkeypatch.setattr(kernel, "read", made.read)
+    monkeypatch.setattr("noidlb.service.direct.generation", lambda: made.generation)
     monkeypatch.setattr(kernel, "remove", remove)
     monkeypatch.setattr(Plan, "run", change)
     monkeypatch.setattr("noidlb.nft.host.is_there", lambda name: True)
-    monkeypatch.setattr("noidlb.cli.main.obstacles", lambda farms, in_pair: [])
+    monkeypatch.setattr("noidlb.cli.apply.obstacles", lambda farms, in_pair: [])
     return made
 
 

@@ -188,11 +188,11 @@ def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) ->
     precious = tmp_path / "precious"
     precious.write_text("precious")
     for name in (".words.json.new", "lock"):
-        (folder.path / name).unlink(missing_ok=True)
+        Path(folder.path, name).unlink(missing_ok=True)
         if lead == "symlink":
-            (folder.path / name).symlink_to(precious)
+            Path(folder.path, name).symlink_to(precious)
         else:
-            (folder.path / name).hardlink_to(precious)
+            Path(folder.path, name).hardlink_to(precious)
     os.chown(folder.path, *((65534, 65534) if os.geteuid() == 0 else (-1, -1)))
     folder.save_words(Overrides({("f", "b"): BackendState.DOWN}))
     assert folder.words().states
@@ -204,8 +204,8 @@ def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_what_root_writes_belongs_to_whom_the_folder_belongs_to(folder: StateFolder) -> None:
-    folder.path.mkdir()
+    os.mkdir(folder.path)
     os.chown(folder.path, 65534, 65534)
     with folder.locked():
         folder.save_words(Overrides({("f", "b"): BackendState.DOWN}))
-    assert {file.stat().st_uid for file in folder.path.iterdir()} == {65534}
+    assert {file.stat().st_uid for file in Path(folder.path).iterdir()} == {65534}

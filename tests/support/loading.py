@@ -12,12 +12,17 @@ ROOT = Path(noidchecks.__file__).parents[1]
 PACKAGE = ROOT / "noidchecks"
 
 
-def loaded_after(program: str) -> set[str]:
-    """Returns the modules that a fresh interpreter has loaded after the program, beyond those that it starts with."""
+def loaded_after(program: str, *, before: str = "pass") -> set[str]:
+    """Returns the modules that a fresh interpreter loads in the program, beyond those that it starts with.
+
+    before is a program that runs first, whose modules are not counted.
+    """
     # -I -S: without site, whose .pth files load what they like. The checkout stands behind the installed packages.
     found = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages")), str(Path(__file__).parents[2])]
     lines = (
-        f"import sys; sys.path[:0] = {found!r}; before = set(sys.modules)",
+        f"import sys; sys.path[:0] = {found!r}",
+        before,
+        "before = set(sys.modules)",
         program,
         "print('loaded', *sorted(set(sys.modules) - before))",
     )

@@ -1,4 +1,7 @@
-"""Proves the parts that the payload names, over three boots, and switches off; reports over the second serial line."""
+"""Proves the parts that the payload names, over three boots, and switches off; reports over the second serial line.
+
+A machine of a pair does what its host says instead (`agent`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from integration.lab import Lab
-from integration.machine.inside import changes, quickstart, service, survey, transfers
+from integration.machine.inside import agent, changes, quickstart, service, survey, transfers
 from integration.machine.inside.report import PORT, Report
 from integration.machine.inside.system import Machine, run
 
@@ -73,4 +76,7 @@ def _ready() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if agent.is_wanted():
+        agent.serve()
+    else:
+        main()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from noidlb.cli import doctor as cli_doctor
-from noidlb.cli.main import DONE, FOUND, _run
+from noidlb.cli.codes import DONE, FOUND
+from noidlb.cli.main import _run
 from noidlb.doctor.finding import FAULT, NOTE, OK, Finding
 from noidlb.farm import Farm
 

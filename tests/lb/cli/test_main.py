@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from noidlb.cli.main import commands
+from noidlb.cli.commands import commands
 from noidlb.nft.plan import Plan
 from noidlb.nft.run import KernelError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from noidlb.cli.main import commands
+from noidlb.cli.commands import commands
 
 FARMS = """\
 [farms.public-ftp]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from noidlb.cli import pair as pair_cli
-from noidlb.cli.main import DONE, FOUND, TROUBLE, USAGE, _run
+from noidlb.cli.codes import DONE, FOUND, TROUBLE, USAGE
+from noidlb.cli.main import _run
 from noidlb.nft.run import Answer, KernelError
 
 VALID = (Path(__file__).parents[1] / "valid" / "pair.toml").read_text()

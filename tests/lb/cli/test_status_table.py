@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from noidlb.cli.status_table import Terminal, _columns, terminal, to_table
 from noidlb.farm import BackendState, Condition
+from noidlb.farm_status import BackendView, FarmStatus
 from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.overrides import Overrides
-from noidlb.status import BackendView, FarmStatus, survey
+from noidlb.status import survey
 
 from tests.support.lb.farms import farm
 
@@ -73,8 +73,8 @@ def test_colours_are_those_of_the_states() -> None:
 
 def test_wide_letters_count_twice() -> None:
     sight = BackendView(state="down", reason="サーバーが応答しません" * 5)
-    one = replace(STATUSES[0].backends[0], guardian=sight)
-    found: tuple[FarmStatus, ...] = (replace(STATUSES[0], backends=(one,)),)
+    one = STATUSES[0].backends[0]._replace(guardian=sight)
+    found: tuple[FarmStatus, ...] = (STATUSES[0]._replace(backends=(one,)),)
     assert all(_columns(line) <= 100 for line in to_table(found, Terminal(100)).splitlines())
 
 

@@ -47,14 +47,14 @@ def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.Mon
         modules, "source_of", lambda one: str(one) if ".0.100" in str(one) or "::100" in str(one) else "x"
     )
 
-    def examined(*farms: Farm, **changes: str | None) -> list[Finding]:
+    def examined(*farms: Farm, in_pair: bool = False, **changes: str | None) -> list[Finding]:
         files = {**HEALTHY, **{name.replace("__", "-"): text for name, text in changes.items()}}
         for name, text in files.items():
             if text is not None:
                 path = tmp_path / "root" / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-        return list(examine(farms, tmp_path / "root"))
+        return list(examine(farms, tmp_path / "root", in_pair=in_pair))
 
     return examined
 
@@ -205,3 +205,9 @@ def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
         "fault  backends: 10.20.1.2: no route leads there: add one with ip route add",
         "warn   backends: 10.20.2.2: this machine itself; farms in mode dnat cannot be tested from here",
     ]
+
+
+def test_what_the_other_node_of_a_pair_has_needs_no_cure(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "source_of", lambda one: "10.0.0.1")
+    found = [one for one in look(FTP, in_pair=True) if one.subject == "VIPs"]
+    assert [(one.level, one.cure) for one in found] == [("note", "")]

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from noidlb.errors import GuardError
 from noidlb.guardian import lock
-from noidlb.guardian.lock import GuardError
 
 from tests.support.lb.netfilter import PlayedNetfilter
 

@@ -102,6 +102,26 @@ async def test_failures_that_come_together_go_together() -> None:
         assert len(kernel.conditions) - before <= 5
 
 
+async def test_checks_start_while_many_farms_are_computed_and_newer_farms_win() -> None:
+    kernel = FakeKernel()
+    farms = tuple(replace(watched(1, name=f"f{number}"), ports=(3000 + number,)) for number in range(30))
+    async with running(*farms, kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        guardian.configure(farms)
+        settling = asyncio.create_task(guardian.settle())
+        turns = 0
+        while not settling.done() and turns < 10:
+            turns += 1
+            await asyncio.sleep(0)
+        # Ten rounds of the loop are not enough for 30 farms.
+        assert not settling.done()
+        before = len(kernel.conditions)
+        guardian.configure((watched(1, name="new"),))
+        await settling
+        await guardian.settle()
+        assert [{name for name, _ in one} for one in kernel.conditions[before:]][-1] == {"new"}
+
+
 async def test_the_floor_holds_and_is_told() -> None:
     kernel = FakeKernel()
     async with running(watched(1, 2, min_backends=1), kernel=kernel) as (guardian, events):

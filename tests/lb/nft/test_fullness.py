@@ -9,6 +9,8 @@ import pytest
 from noidlb.nft import fullness, netlink as nfnetlink
 from noidlb.nft.fullness import Fullness, expectations, sticky
 
+from tests.support.lb.farms import farm
+
 HEAD = "entries  clashres found expect_new expect_create expect_delete search_restart\n"
 
 
@@ -47,4 +49,5 @@ def test_remembered_clients(
 
     monkeypatch.setattr(nfnetlink, "opened", lambda: socket.socket(socket.AF_UNIX))
     monkeypatch.setattr(nfnetlink, "ask", ask)
-    assert sticky() == expected
+    assert sticky([farm("ftp", sticky=60)]) == expected
+    assert sticky([farm("ftp")]) == {}

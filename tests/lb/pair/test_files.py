@@ -102,6 +102,28 @@ def test_the_script_tells_the_role_and_moves_the_flows(tmp_path: Path, state: st
     assert {line.rpartition("-m ")[2] for line in cut} <= {f"{lost:#x}/{lost:#x}" for lost in LOST}
 
 
+@pytest.mark.parametrize(
+    ("role", "moved"), [("master", ["-R", "-B"]), ("backup", ["-n"]), ("fault", ["-n"]), ("", ["-n"])]
+)
+def test_after_the_start_of_conntrackd_only_a_node_that_does_not_serve_requests_flows(
+    tmp_path: Path, role: str, moved: list[str]
+) -> None:
+    calls = tmp_path / "calls"
+    program = tmp_path / "conntrackd"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{calls}\n')
+    program.chmod(0o755)
+    both = pair()
+    made = files_of(both, both.nodes[0], Configuration(with_sources((ftp(),), both)), tmp_path, tmp_path / "run")
+    write_files(made, tmp_path)
+    if role:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "role").write_text(f"{role}\n")
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run([tmp_path / "notify", "UNIT", "conntrackd", "STARTED"], env=environment, check=True)
+    assert [line.rpartition(" ")[2] for line in calls.read_text().splitlines()] == moved
+    assert "StartupResync no\n" in made["conntrackd.conf"][0]
+
+
 def test_an_ipv6_neighbour_that_was_not_heard_is_asked_again_at_once() -> None:
     settings = written()["noidlb.sysctl.conf"]
     for interface in ("front", "back"):

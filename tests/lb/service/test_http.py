@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 import pytest
-from noidlb.guardian.lock import GuardError
+from noidlb.errors import GuardError
 from noidlb.service import http as scrape
 from noidlb.service.http import Document, MetricsServer
 

@@ -4,9 +4,10 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
+from weakref import WeakSet
 
 import pytest
-from noidlb.service.paced import paced
+from noidlb.service.paced import paced, used_up
 
 from tests.support.waiting import until_async
 
@@ -36,26 +37,35 @@ async def test_others_go_on_between_the_slices() -> None:
     other.cancel()
 
 
-async def test_the_collector_rests_meanwhile_and_works_again_afterwards() -> None:
-    seen: list[bool] = []
+async def test_no_full_collection_meanwhile_and_as_before_afterwards() -> None:
+    before = gc.get_threshold()
+    seen: list[tuple[int, int, int]] = []
 
     def look() -> Iterator[None]:
-        seen.append(gc.isenabled())
+        seen.append(gc.get_threshold())
         yield None
         raise ValueError("broken")
 
-    assert gc.isenabled()
     with pytest.raises(ValueError, match="broken"):
         await asyncio.gather(paced(slow()), paced(look()))
-    assert seen == [False]
+    ((young, middle, full),) = seen
+    assert young == before[0]
+    assert middle < before[1]
+    assert full > 1_000_000
     # The slower one is still at it.
-    await until_async(gc.isenabled)
+    await until_async(lambda: gc.get_threshold() == before)
 
 
-async def test_a_collector_that_was_off_stays_off() -> None:
-    gc.disable()
-    try:
-        await paced(slow())
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
+def test_each_item_is_let_go_of_before_the_next() -> None:
+    items = [Item() for _ in range(5)]
+    alive = WeakSet(items)
+    for number, one in enumerate(used_up(items)):
+        assert one in alive
+        del one
+        assert len(alive) >= 4 - number
+    assert not items
+    assert not alive
+
+
+class Item:
+    """An object that can be watched."""

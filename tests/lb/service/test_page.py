@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 from noidlb.events import Event
+from noidlb.farm_status import BackendView
 from noidlb.service.history import History
 from noidlb.service.page import PageView, render
 from noidlb.service.page_query import PageQuery
-from noidlb.status import BackendView
 
 from tests.support.lb.seen import NOW, backend, farm, health, seen
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from noidlb.errors import GuardError
 from noidlb.events import Event, EventLog
 from noidlb.guardian.health import Health
-from noidlb.guardian.lock import GuardError
-from noidlb.service import pages as pages_module
+from noidlb.service import pages as pages_module, shared as shared_module
 from noidlb.service.defects import Defects
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.service.pages import Pages
@@ -112,6 +113,22 @@ async def test_readers_that_go_away_do_not_have_ever_more_pages_made() -> None:
         await get(pages, "/", "q=1")
         await until(lambda: not any(page.is_busy for page in pages._people.values()))
         assert "Nothing is like that" in await get(pages, "/", "q=another")
+
+
+async def test_what_was_looked_at_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "_OLD", 0.01)
+    monkeypatch.setattr(shared_module, "_FRESH", 0.0)
+    before = gc.get_threshold()
+    guardian = Guardian(200)
+    async with pages_of(guardian) as pages:
+        for path in ("/metrics", "/"):
+            assert "b199" in await get(pages, path, "q=b199")
+            assert gc.get_threshold() != before
+            await until(lambda: not pages._look.is_kept)
+            await until(lambda: gc.get_threshold() == before)
+        assert guardian.looks == 2
+        # It is found again, and of the farms only what tells was kept.
+        assert "b199" in await get(pages, "/", "q=b199")
 
 
 async def test_the_history_goes_on_after_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:

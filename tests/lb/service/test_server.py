@@ -9,12 +9,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from noidlb.errors import GuardError
 from noidlb.events import Event, EventLog
-from noidlb.guardian.lock import GuardError, take
+from noidlb.guardian.lock import take
 from noidlb.service import server as control
 from noidlb.service.client import NoGuardian, ask, follow, require_nobody
-from noidlb.service.protocol import MAX_REQUEST, Answer, Request, RequestError, socket_path
-from noidlb.service.server import ControlServer
+from noidlb.service.places import socket_path
+from noidlb.service.protocol import Answer, Request, RequestError
+from noidlb.service.server import MAX_REQUEST, ControlServer
 
 from tests.support.lb.waiting import until
 
@@ -219,6 +221,6 @@ async def test_what_is_no_guardian_is_said(tmp_path: Path, said: bytes, error: s
 
 
 def test_where_the_socket_is() -> None:
-    assert socket_path(Path("/var/lib/noidlb")) == Path("/run/noidlb/control")
-    assert socket_path(Path("/srv/x")) == Path("/srv/x/control")
-    assert socket_path(Path("/srv/x"), "/tmp/y") == Path("/tmp/y")
+    assert socket_path("/var/lib/noidlb") == socket_path(Path("/var/lib/noidlb/")) == "/run/noidlb/control"
+    assert socket_path("/srv/x") == "/srv/x/control"
+    assert socket_path(Path("/srv/x"), "/tmp/y") == "/tmp/y"

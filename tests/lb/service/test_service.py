@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from noidlb.errors import GuardError
 from noidlb.events import EventLog
 from noidlb.farm import BackendState, FarmError
 from noidlb.guardian import lock
-from noidlb.guardian.lock import GuardError
 from noidlb.nft import nft as kernel
 from noidlb.nft.run import KernelError
 from noidlb.overrides import Overrides

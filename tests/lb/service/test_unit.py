@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from noidlb.cli import main as cli
+from noidlb.cli.commands import commands
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "lb" / "noidlb-guard.service").read_text()
@@ -28,7 +28,7 @@ def settings() -> dict[str, list[str]]:
 def test_its_command_line_is_right() -> None:
     program, command, *words = shlex.split(settings()["ExecStart"][0])
     assert program == "noidlb"
-    cli.commands.commands[command].make_context(command, words)
+    commands.commands[command].make_context(command, words)
 
 
 def test_it_has_the_one_capability() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from noidlb.cli.main import _run
+from noidlb.nft.generation import Generation
 from noidlb.nft.listing import Snapshot
+from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Table
 
+from tests.support.lb.fake_nft import FakeNft
 from tests.support.lb.programs import Played
 
 ONE = """\
@@ -37,14 +40,41 @@ address = "10.0.1.12"
 """
 
 
-@dataclass
 class Balancer:
-    """noidlb with a kernel that is played, or rather what it keeps of a table."""
+    """noidlb with a kernel that is played, or rather what it keeps of a table; reads counts how often it was read."""
 
-    folder: Path
-    conntrack: Played
-    holds: Snapshot | None = None
-    changes: int = 0
+    def __init__(self, folder: Path, conntrack: Played) -> None:
+        self.folder = folder
+        self.conntrack = conntrack
+        self.changes = self.reads = 0
+        self.generation = Generation("boot/1", 7)
+        self._holds: Snapshot | None = None
+
+    @property
+    def holds(self) -> Snapshot | None:
+        """The table; whoever sets it, the kernel counts."""
+        return self._holds
+
+    @holds.setter
+    def holds(self, found: Snapshot | None) -> None:
+        self._holds = found
+        self.generation = self.generation.after(1)
+
+    def read(self) -> Snapshot | None:
+        self.reads += 1
+        return self._holds
+
+    def change(self, batches: Sequence[str]) -> None:
+        """Runs transactions, as plans have them."""
+        nft = FakeNft()
+        nft.load(self._holds.table if self._holds else None)
+        for batch in batches:
+            nft.run(batch)
+        if batches:
+            assert nft.table is not None
+            self.generation = self.generation.after(len(batches))
+            self._holds = Snapshot(VERSION, nft.table)
+            self.changes += 1
 
     def write(self, text: str) -> str:
         path = self.folder / "farms.toml"

@@ -56,4 +56,6 @@ def view(
 ) -> MetricsSnapshot:
     table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
     statuses = survey((one,), Overrides(), table, flows)
-    return MetricsSnapshot(statuses=statuses, health=found, counts=COUNTS, info=INFO, others={"hook_runs": 5})
+    return MetricsSnapshot(
+        statuses=list(statuses), health=list(found), counts=COUNTS, info=INFO, others={"hook_runs": 5}
+    )

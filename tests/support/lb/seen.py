@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from noidlb.farm_status import BackendStatus, BackendView, FarmStatus
 from noidlb.guardian.guardian import Counts
 from noidlb.guardian.health import Health, LastResult
 from noidlb.service.history import History
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.service.page import PageView
-from noidlb.status import BackendStatus, BackendView, FarmStatus
 
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
@@ -69,5 +69,5 @@ def farm(name: str = "f", *backends: BackendStatus, state: str = "serving", **ch
 def seen(*farms: FarmStatus, watched: Sequence[Health] = (), **changes: Any) -> PageView:
     """Returns what the page shows."""
     info = {"version": "1.0", "farms": "0" * 64, "role": "alone"}
-    snapshot = MetricsSnapshot(statuses=farms, health=watched, counts=Counts(), info=info)
+    snapshot = MetricsSnapshot(statuses=list(farms), health=list(watched), counts=Counts(), info=info)
     return PageView(**{"snapshot": snapshot, "history": History(), "now": NOW, **changes})

@@ -1,0 +1,108 @@
+"""The status of farms and their backends as values, and as the JSON documents that hold it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .role import Role
+
+# Of what JSON holds: the names stay as long as it does.
+VERSION = 1
+
+
+class BackendView(NamedTuple):
+    """A backend as a running guardian sees it: unknown, up or down.
+
+    reason says why it is down or in doubt, since (Unix seconds) when it last changed; seconds is the time that its
+    last answer took, flaps counts its changes.
+    """
+
+    state: str
+    reason: str = ""
+    since: float | None = None
+    seconds: float | None = None
+    flaps: int = 0
+
+
+class BackendStatus(NamedTuple):
+    """A backend as the kernel treats it: up, drain, down, standby (a backup that waits), or what its farm is.
+
+    share is the part of new clients that it gets, 0 to 1, in the IP version where it is largest; lost are the IP
+    versions, as ipv4 and ipv6, in which the guardian has taken it out while it gets clients in the other. current
+    counts its flows, data connections included; None when they cannot be counted. total counts the connections that it
+    got since it was last put in the table. guardian is what a running guardian sees, None when none runs or it does not
+    watch this farm.
+    """
+
+    name: str
+    address: tuple[str, ...]
+    port: int | None
+    weight: int
+    state: str
+    word: str | None
+    share: float
+    current: int | None
+    total: int
+    guardian: BackendView | None = None
+    lost: tuple[str, ...] = ()
+
+
+class FarmStatus(NamedTuple):
+    """A farm as the kernel treats it: serving, refusing (no backend is left), stopped, absent (not in the table).
+
+    families says the same for each IP version of its VIPs, as ipv4 and ipv6; where they differ, state is partial.
+    """
+
+    name: str
+    protocol: str
+    mode: str
+    services: tuple[str, ...]
+    state: str
+    backends: tuple[BackendStatus, ...]
+    families: Mapping[str, str]
+
+
+def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:
+    """Writes the survey for programs, with the role of this balancer in its pair and the hash of its farms file."""
+    return json.dumps({**to_document(statuses), "role": role.value, "digest": digest}, indent=1)
+
+
+def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:
+    """Returns the survey as JSON has it."""
+    return {"version": VERSION, "farms": [farm_document(one) for one in statuses]}
+
+
+def farm_document(status: FarmStatus) -> dict[str, Any]:
+    """Returns what is known of a farm as JSON has it."""
+    return {**status._asdict(), "backends": [backend_document(one) for one in status.backends]}
+
+
+def backend_document(status: BackendStatus) -> dict[str, Any]:
+    """Returns what is known of a backend as JSON has it."""
+    return {**status._asdict(), "guardian": status.guardian._asdict() if status.guardian else None}
+
+
+def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
+    """Reads what to_document() has made, after JSON; ValueError."""
+    try:
+        return tuple(_read_farm(farm) for farm in found["farms"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no status: {type(error).__name__}: {error}") from error
+
+
+def _read_farm(found: dict[str, Any]) -> FarmStatus:
+    return FarmStatus(
+        **{
+            **found,
+            "services": tuple(found["services"]),
+            "backends": tuple(_read_backend(one) for one in found["backends"]),
+        }
+    )
+
+
+def _read_backend(found: dict[str, Any]) -> BackendStatus:
+    guardian = found.get("guardian")
+    tuples = {"address": tuple(found["address"]), "lost": tuple(found.get("lost", ()))}
+    return BackendStatus(**{**found, **tuples, "guardian": BackendView(**guardian) if guardian else None})

@@ -1,0 +1,34 @@
+"""Looks up what the operator names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from .protocol import RequestError
+
+
+class Named(Protocol):
+    """What has a name: a farm, its status, a backend, a node of a pair."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+N = TypeVar("N", bound=Named)
+
+
+def find(items: Sequence[N], name: str, complaint: str = "there is no farm") -> N:
+    """Returns the item of a name; RequestError with the nearest name."""
+    found = {item.name: item for item in items}
+    if name in found:
+        return found[name]
+    # Of all commands, only those that fail need it.
+    from difflib import get_close_matches
+
+    known = list(found)
+    near = get_close_matches(name[:63], known, n=1)
+    more = ", ..." if len(known) > 10 else ""
+    hint = f": did you mean {near[0]!r}?" if near else f"; known are {', '.join(known[:10])}{more}"
+    raise RequestError(f"{complaint} {name!r}{hint}")
