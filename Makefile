@@ -35,8 +35,8 @@ SOURCES := pyproject.toml README.md LICENSE \
 	$(shell find noidchecks nagios lb packaging/share -name __pycache__ -prune -o -print 2>/dev/null)
 # Stands before a command that does not say itself what it took, as pytest does.
 timed = tests/support/timed '$(1)'
-# Those that can be run, but for the soak, which takes an hour; the others help them.
-BENCHES := $(filter-out soak,$(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py)))))
+# Those that can be run; the others help them, and the soak, a folder, takes an hour.
+BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py))))
 
 # An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX

@@ -104,6 +104,8 @@ pure_ftpd_tls_only = served(servers.pure_ftpd, secured="explicit", tls=2)
 tftpd_hpa = served(servers.tftpd_hpa)
 atftpd = served(servers.atftpd)
 sshd = served(servers.sshd)
+# Its log has no line of another test.
+sshd_alone = served(servers.sshd, shared=False)
 sshd_addendum = served(servers.sshd, version_addendum="noidchecks lab")
 # Sends away whoever comes while one connection has not logged in yet.
 sshd_throttled = served(servers.sshd, shared=False, max_startups="1:100:1")

@@ -79,11 +79,11 @@ def test_each_option_passes_and_fails(where: list[str], words: list[str], code: 
     assert f" (protocol 2.0){text} | time=" in answer.text
 
 
-def test_the_log_has_one_line_for_a_check(sshd: SshServer) -> None:
-    before = len(sshd.daemon.output.splitlines())
-    assert run(COMMAND, ["--algorithms", "-p", str(sshd.port), "-H", sshd.host]).code == 0
-    sshd.daemon.wait_until(lambda: len(sshd.daemon.output.splitlines()) > before, "a line in the log")
-    new = sshd.daemon.output.splitlines()[before:]
+def test_the_log_has_one_line_for_a_check(sshd_alone: SshServer) -> None:
+    before = len(sshd_alone.daemon.output.splitlines())
+    assert run(COMMAND, ["--algorithms", "-p", str(sshd_alone.port), "-H", sshd_alone.host]).code == 0
+    sshd_alone.daemon.wait_until(lambda: len(sshd_alone.daemon.output.splitlines()) > before, "a line in the log")
+    new = sshd_alone.daemon.output.splitlines()[before:]
     assert len(new) == 1
     assert "Connection closed by" in new[0]
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .contract import Probe as Probe
     from .dialogue.operations import Dialogue
-    from .drivers.perform import Performers
+    from .drivers.running import Performers
 
 
 def check(probe: Probe, *, transcript: bool = False) -> Result:

@@ -27,7 +27,7 @@ EXPENSIVE = {
 # other checks need is imported where they need it.
 PLAIN = {
     "noidchecks": ("address", "errors", "fields", "judging", "probe", "server", "timings", "value"),
-    "noidchecks.dialogue": ("operations", "stream"),
+    "noidchecks.dialogue": ("stream", "stream_operations"),
     "noidchecks.drivers": ("perform", "session", "sockets"),
     "noidchecks.ftp": ("dialogue", "findings", "judge", "options", "probe", "settings", "wire"),
     "noidchecks.plugin": ("common", "getopt", "main", "plugin"),

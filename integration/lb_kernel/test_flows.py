@@ -46,7 +46,7 @@ Noidlb = Callable[..., str]
 def _addresses() -> None:
     addresses = [*VIPS, *BACKENDS[0], *BACKENDS[1]]
     for address in addresses:
-        subprocess.run(["ip", "address", "replace", address, "dev", "lo"], check=True)
+        subprocess.run(["ip", "address", "replace", address, "dev", "lo", "nodad"], check=True)
 
 
 @pytest.fixture

@@ -62,7 +62,9 @@ def grub_efi(lab: Lab, vip: str) -> str:
 
 def uboot(lab: Lab, vip: str) -> str:
     """A script of U-Boot, which asks for configuration of PXELINUX and boots a Linux."""
-    _write(lab, "boot.txt", ["setenv pxefile_addr_r 0x3000000", "pxe get", "pxe boot"])
+    # The kernel is unpacked over the place that U-Boot has for the initrd.
+    addresses = ["setenv pxefile_addr_r 0x3000000", "setenv ramdisk_addr_r 0x8000000"]
+    _write(lab, "boot.txt", [*addresses, "pxe get", "pxe boot"])
     for backend in lab.backends:
         words = ("mkimage", "-q", "-A", "x86", "-T", "script", "-C", "none", "-d", backend.files / "boot.txt")
         subprocess.run((*words, backend.files / "boot.scr.uimg"), check=True, stdout=subprocess.DEVNULL)

@@ -98,10 +98,11 @@ def _unanswered(lab: Lab, capture: Capture, file: str) -> Iterator[float]:
 @contextmanager
 def _interrupted(lab: Lab, capture: Capture, file: str) -> Iterator[float]:
     """Lets no backend send any more while a file is transferred; the silence begins with the last block."""
-    request = _first(capture, lambda: (request for request in capture.requests() if request.words[0] == file))
 
     def blocks() -> Iterator[Datagram]:
-        return (seen for seen in tuple(capture.seen) if seen.target == request.source and seen.opcode == DATA)
+        # Some ask for the size of a file first, from another port.
+        readers = {request.source for request in capture.requests() if request.words[0] == file}
+        return (seen for seen in tuple(capture.seen) if seen.target in readers and seen.opcode == DATA)
 
     _first(capture, lambda: (seen for seen in blocks() if seen.number == _BEGUN))
     with ExitStack() as cut:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,6 @@ from noidchecks.status.text import printable
 
 from ..errors import Errors, joined
 from ..farm import Farm, FarmError, is_name
-from . import toml
 from .farms import disjoint_errors, farm_of, require_marks
 from .schema import table_of, unknown_keys
 from .service import Settings, settings_of
@@ -85,7 +85,7 @@ def parse(text: str, where: str = "configuration", *, only: str | None = None) -
     When there is no such farm, all are read.
     """
     try:
-        document = toml.loads(text)
+        document = tomllib.loads(text)
     except RecursionError as error:
         raise FarmError(where, "is not TOML that can be read: nested too deeply") from error
     except ValueError as error:
@@ -97,7 +97,7 @@ def parse(text: str, where: str = "configuration", *, only: str | None = None) -
 def from_document(
     document: Mapping[str, object], text: str = "", where: str = "configuration", *, only: str | None = None
 ) -> Configuration:
-    """Makes a configuration of what toml.loads() has read in a text; FarmError with all that is wrong.
+    """Makes a configuration of what tomllib has read in a text; FarmError with all that is wrong.
 
     only is as in parse().
     """

@@ -7,20 +7,22 @@ socket or a clock, so that the same dialogue runs under every driver and under a
 from __future__ import annotations
 
 from ..value import Value
+from .stream_operations import (
+    SEGMENT as SEGMENT,
+    Connect as Connect,
+    Phase as Phase,
+    Receive as Receive,
+    Resolve as Resolve,
+    Send as Send,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from typing import Any, Protocol, TypeAlias, TypeVar
+    from typing import Any, TypeAlias, TypeVar
 
     from ..address import Address
-
-    class Channel(Protocol):
-        """What a driver answers with: a connection, a socket or a worker process, which only the driver can use."""
-
-        @property
-        def address(self) -> Address | None:
-            """The address of the peer or, of a listening channel, its own; None where there is none."""
+    from .stream_operations import Channel as Channel
 
     T = TypeVar("T")
     # Two strings, because pyright reads no string that is put together from parts.
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     _More: TypeAlias = "Prepare | Delegate | Redact | Decrypted | ReserveTime | Close"
     Operation: TypeAlias = "_Tcp | _More | OpenDatagram | SendTo | ReceiveFrom | Sleep"
     Dialogue: TypeAlias = Generator[Operation, Any, T]
-
-SEGMENT = 16384
 
 
 def __getattr__(name: str) -> object:
@@ -44,41 +44,6 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class Phase:
-    """Names what follows: its seconds are counted under the name, its errors carry it. Answer: None."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class Resolve:
-    """Looks the host up, a path is a unix socket. Answer: tuple of Address, never empty; NotResolved."""
-
-    __slots__ = ("host", "port", "family", "kind")
-
-    def __init__(self, host: str, port: int, family: int, kind: int) -> None:
-        self.host = host
-        self.port = port
-        self.family = family
-        self.kind = kind
-
-
-class Connect:
-    """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError.
-
-    After patience seconds without an answer of the peer it is given up, as NotConnected.
-    """
-
-    __slots__ = ("address", "source", "patience")
-
-    def __init__(self, address: Address, source: str = "", patience: float | None = None) -> None:
-        self.address = address
-        self.source = source
-        self.patience = patience
-
-
 class OpenDatagram:
     """Opens an unconnected datagram socket that learns of dead ports. Answer: Channel; LocalError."""
 
@@ -87,28 +52,6 @@ class OpenDatagram:
     def __init__(self, family: int, source: str = "") -> None:
         self.family = family
         self.source = source
-
-
-class Send:
-    """Sends all of the data; a transcript tells what is shown in its place, if anything. Answer: None; NotConnected."""
-
-    __slots__ = ("channel", "data", "shown")
-
-    def __init__(self, channel: Channel, data: bytes, shown: bytes = b"") -> None:
-        self.channel = channel
-        self.data = data
-        self.shown = shown
-
-
-class Receive:
-    """Receives the next bytes. Answer: 1..limit bytes, b"" at the end, None after patience seconds; NotConnected."""
-
-    __slots__ = ("channel", "limit", "patience")
-
-    def __init__(self, channel: Channel, limit: int = SEGMENT, patience: float | None = None) -> None:
-        self.channel = channel
-        self.limit = limit
-        self.patience = patience
 
 
 class SendTo:
@@ -140,6 +83,11 @@ class Sleep:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+
+    @property
+    def patience(self) -> float:
+        """The same seconds: nothing comes before they are over."""
+        return self.seconds
 
 
 class Listen:

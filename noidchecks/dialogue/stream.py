@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..address import STREAM, source_family
 from ..errors import LocalError, NotConnected
-from .operations import SEGMENT, Connect, Decrypted, Phase, Receive, Resolve, Send
+from .stream_operations import SEGMENT, Connect, Phase, Receive, Resolve, Send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class Stream:
         if self.tls is not None:
             data: bytes | None = yield from self.tls.receive(self.channel, limit, patience)
             if data:
+                from .operations import Decrypted
+
                 yield Decrypted(self.channel, data)
             return data
         answer: bytes | None = yield Receive(self.channel, limit, patience)

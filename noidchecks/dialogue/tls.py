@@ -11,7 +11,7 @@ from .operations import SEGMENT, Phase, Receive, Send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..status.text import Gate
+    from ..status.gate import Gate
     from .operations import Channel, Dialogue
     from .stream import Stream
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from ..status.text import Gate
+    from ..status.gate import Gate
 
     T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 from select import poll
 from time import monotonic
 
-from ..dialogue.operations import Resolve, SendTo, Sleep
+from ..dialogue.stream_operations import Resolve
 from ..errors import DeadlineExceeded, LocalError, ProbeError, forget_frames
 from ..timings import Timings
 from .perform import PERFORM
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..dialogue.operations import Dialogue, Operation
-    from .perform import Performers
     from .resolver import LookUp
+    from .running import Performers
     from .transcript import Transcript
 
 # The most operations between two returns to the loop: a peer that always has data must not starve the other sessions.
@@ -79,7 +79,7 @@ class Session:
     advance() returns True when the session has to wait: until fd (when not negative) is ready for events, or until
     monotonic time reaches until. It returns False when the dialogue has ended: then value is what it returned,
     or failure is what it raised, and everything that it had opened is closed. perform has by kind of operation what
-    performs it; progress, opened, operation_began and clock are for that (perform.Running). armed and timer are for the
+    performs it; progress, opened, operation_began and clock are for that (running.Running). armed and timer are for the
     loop: the descriptor and the time that it has noted down for this session.
     """
 
@@ -230,7 +230,11 @@ class Session:
         return False
 
     def _is_farewell(self, operation: object) -> bool:
-        if not self._refused or not isinstance(operation, SendTo):
+        if not self._refused:
+            return False
+        from ..dialogue.operations import SendTo
+
+        if not isinstance(operation, SendTo):
             return False
         self._refused += 1
         return self._refused <= _MOST_REFUSED
@@ -252,11 +256,11 @@ class Session:
 
     def _must_wait(self, operation: object, now: float) -> bool:
         """Tells whether the patience of the operation and the deadline leave it time, and notes how much."""
-        patience = operation.seconds if isinstance(operation, Sleep) else getattr(operation, "patience", None)
+        patience: float | None = getattr(operation, "patience", None)
         if patience is None:
             self.until = self._deadline
             return now < self._deadline
-        over: float = self.operation_began + patience
+        over = self.operation_began + patience
         self.until = min(over, self._deadline)
         return now < over
 
@@ -265,6 +269,10 @@ class Session:
         self._started = self._phase_began = self.clock()
         if self._timeout > 0:
             self._deadline = self._end = self._started + self._timeout
+
+    def is_over(self, patience: float | None) -> bool:
+        """Tells whether the operation under way has had its seconds of patience."""
+        return patience is not None and self.clock() >= self.operation_began + patience
 
     def reserve(self, seconds: float) -> None:
         """Lets the deadline come these seconds before the end, for what the dialogue does after DeadlineExceeded."""

@@ -9,8 +9,11 @@ import os
 import select
 
 from ..address import AF_INET, AF_INET6, AF_UNIX, DATAGRAM, STREAM, Address
-from ..dialogue.operations import Datagram
 from ..errors import LocalError, NotConnected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..dialogue import stream_operations
 
 # Python 3.11 to 3.13 name neither; from linux/in.h and linux/in6.h.
 _IP_RECVERR = 11
@@ -110,15 +113,15 @@ class Channel:
                 raise LocalError(f"cannot send to {address}: {error.strerror}") from error
             raise self._rejected(error, address) from error
 
-    def receive_from(self, limit: int) -> Datagram:
-        """Receives one datagram of at most limit bytes."""
+    def receive_from(self, limit: int) -> tuple[bytes, Address]:
+        """Receives one datagram of at most limit bytes, with the address that it came from."""
         try:
             data, sockaddr = self._socket.recvfrom(limit)
         except BlockingIOError:
             raise WouldBlock(self._socket.fileno(), WAIT_READ) from None
         except OSError as error:
             raise self._rejected(error, None) from error
-        return Datagram(data, Address(self._socket.family, sockaddr))
+        return data, Address(self._socket.family, sockaddr)
 
     def accept(self) -> Channel:
         """Takes a connection that has come to a listening socket."""
@@ -161,6 +164,11 @@ class Channel:
         except OSError:
             pass
         return _lost(error, address)
+
+
+def own(channel: stream_operations.Channel) -> Channel:
+    """Returns the channel of an operation as the class of this driver, which opened it."""
+    return channel  # type: ignore[return-value]  # a dialogue has no others
 
 
 class Watch:

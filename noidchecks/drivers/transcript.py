@@ -22,7 +22,8 @@ from ..dialogue.operations import (
     Sleep,
 )
 from ..errors import ProbeError
-from ..status.text import Gate, printable
+from ..status.gate import Gate
+from ..status.text import printable
 
 _SHOWN = 512
 _SHOWN_BINARY = 16

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..dialogue.operations import Connect, Resolve, SendTo
 from ..drivers.perform import PERFORM
+from ..drivers.perform_more import MORE
 from ..errors import LocalError
 
 TYPE_CHECKING = False
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..address import Address
-    from ..drivers.perform import Performers, Running
+    from ..drivers.running import Performers, Running
     from ..drivers.sockets import Channel
     from .allowed import AllowList
 
@@ -40,7 +41,7 @@ class Admission:
     @property
     def performers(self) -> Performers:
         """What performs the operations of the dialogue."""
-        return {**PERFORM, Resolve: self._resolve, Connect: self._connect, SendTo: self._send_to}
+        return {**PERFORM, **MORE, Resolve: self._resolve, Connect: self._connect, SendTo: self._send_to}
 
     def _resolve(self, session: Running, operation: Resolve) -> tuple[Address, ...]:
         found: tuple[Address, ...] = _RESOLVE(session, operation)  # type: ignore[assignment]  # what Resolve is answered

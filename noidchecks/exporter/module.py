@@ -6,7 +6,8 @@ from ..errors import UsageError
 from ..files.login import first_machine
 from ..plugin.plugin import InformationWanted, parse, plugin_of, scan, written_out
 from ..server import Server
-from ..status.text import Gate, printable
+from ..status.gate import Gate
+from ..status.text import printable
 from ..value import Value
 from .errors import ConfigurationError, RequestError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dialogue.operations import Await, Phase, Redact
 from ..errors import DeadlineExceeded, PeerError
-from ..status.text import Gate
+from ..status.gate import Gate
 from .wire import ReplyReader
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from ..dialogue.stream import Stream
 from ..errors import LocalError, NotConnected, PeerError, ProbeError, TlsError
 from .control import Control
 from .listing import is_empty, is_refused_for_command
-from .wire import epsv_port, pasv_endpoint
+from .reply_values import epsv_port, pasv_endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

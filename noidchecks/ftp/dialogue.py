@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Phase, Redact, Sleep
 from ..dialogue.stream import open_stream
+from ..dialogue.stream_operations import Phase
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from ..status.text import printable
 from .findings import FtpFindings
@@ -33,6 +33,8 @@ def converse(settings: FtpSettings) -> Dialogue[FtpFindings]:
     findings = FtpFindings()
     try:
         if settings.login is not None:
+            from ..dialogue.operations import Redact
+
             for secret in settings.gate.secrets:
                 yield Redact(secret)
         yield from _converse(settings, findings)
@@ -54,6 +56,8 @@ def _converse(settings: FtpSettings, findings: FtpFindings) -> Dialogue[None]:
         if settings.send:
             yield from stream.send(settings.send)
         if settings.delay:
+            from ..dialogue.operations import Sleep
+
             yield Phase("delay")
             yield Sleep(settings.delay)
             yield _GREETING

@@ -13,8 +13,8 @@ from .data import DataConnection, DataFailed, NotOpened, Refused, set_type
 from .deep_findings import Attempt, DeepFindings
 from .listing import COUNTED, SHOWN, entries_of
 from .login import log_in
+from .reply_values import fact_time, modification_time
 from .ways import failed, over_first, ways
-from .wire import fact_time, modification_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

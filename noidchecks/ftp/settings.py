@@ -7,13 +7,14 @@ from ..errors import BareUsageError, UsageError
 from ..fields import is_finite, require_types
 from ..server import Server, is_host, require_server
 from ..status.state import State
-from ..status.text import Gate, printable
+from ..status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
     from ..files.settings import File, Listing, Login
+    from ..status.gate import Gate
     from ..status.threshold import Range
     from .active import Active
 
@@ -201,6 +202,8 @@ class FtpSettings(Server):
     @property
     def gate(self) -> Gate:
         """What the server's text goes through before it is shown: the password does not come out of it."""
+        from ..status.gate import Gate
+
         return Gate(() if self.login is None else (self.login.password,))
 
     def words(self, raw: bytes) -> str:

@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue.operations import Dialogue
     from ..dialogue.stream import Stream
-    from ..status.text import Gate
+    from ..status.gate import Gate
     from .delegation import Delegation
     from .kexinit import Kexinit
     from .settings import SshSettings

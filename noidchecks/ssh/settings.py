@@ -6,8 +6,9 @@ from ..address import STREAM, UNIX_PATH_LIMIT, literal
 from ..errors import UsageError
 from ..fields import require_types
 from ..server import Server, require_server
+from ..status.gate import Gate
 from ..status.state import State
-from ..status.text import Gate, printable
+from ..status.text import printable
 from .versions import is_fingerprint, is_version, validate_pattern
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ from hypothesis import given, strategies as st
 from noidchecks.dialogue.certificate import judge_days
 from noidchecks.dialogue.x509 import fingerprints, read
 from noidchecks.errors import TlsError
-from noidchecks.status.text import Gate
+from noidchecks.status.gate import Gate
 
 
 def _made(name: str = "x", serial: int = 7) -> bytes:

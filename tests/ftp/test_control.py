@@ -11,7 +11,7 @@ from noidchecks.dialogue.operations import Dialogue, Redact
 from noidchecks.dialogue.stream import Stream
 from noidchecks.errors import DeadlineExceeded, PeerError
 from noidchecks.ftp.control import Control, encoded, path
-from noidchecks.status.text import Gate
+from noidchecks.status.gate import Gate
 from tests.support.rehearse import FakeChannel, Rehearsal, rehearse
 
 Act = Callable[[Control], Dialogue[Any]]

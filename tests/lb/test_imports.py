@@ -131,7 +131,7 @@ def test_a_change_without_a_guardian_loads_what_it_uses(tmp_path: Path) -> None:
     file.write_text(FARM)
     where = ["--file", str(file), "--state-dir", str(tmp_path / "state"), "--socket", str(tmp_path / "control")]
     loaded = loaded_by("drain", "ftp", "b1", *where, first=WITHOUT_NFT)
-    used = {"json", "socket", "dataclasses", "ipaddress", "hashlib", "subprocess"}
+    used = {"tomllib", "json", "socket", "dataclasses", "ipaddress", "hashlib", "subprocess"}
     # Of a farms file with commands.
     assert loaded & EXPENSIVE <= used | {"shlex"}
 

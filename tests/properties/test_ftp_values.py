@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, example, given, strategies as st
 
 from noidchecks.errors import PeerError
-from noidchecks.ftp.wire import Reply, epsv_port, modification_time, pasv_endpoint
+from noidchecks.ftp.reply_values import epsv_port, modification_time, pasv_endpoint
+from noidchecks.ftp.wire import Reply
 
 pieces = st.sampled_from(
     (b"(", b")", b"|", b",", b" ", b"0", b"1", b"255", b"256", b"65535", b"-", b".", b"\xd9\xa2", b"\x00")

@@ -25,8 +25,8 @@ UNIT = "noidlb-guard"
 _FILE = Path("/etc/noidlb/farms.toml")
 _RULES = Path("/etc/nftables.conf")
 _HELPERS = {"nf_nat_ftp", "nf_nat_tftp"}
-# A probe may wait for seconds until an emulated processor has time for it.
-_GUARD = 'interval = "8s"\nfast-interval = "1s"\ntimeout = "40s"\nrise = 1\nfall = 2\n'
+# A probe may wait for seconds until an emulated processor has time for it, and 36 in a second would take all of that.
+_GUARD = 'interval = "8s"\nfast-interval = "5s"\ntimeout = "40s"\nrise = 1\nfall = 2\n'
 _COMMANDS = {"ftp": "check_ftp -H HOST", "tftp": "check_tftp HOST -f name", "sftp": "check_ssh HOST"}
 _DRAINED = ("ftp-snat", "b2")
 

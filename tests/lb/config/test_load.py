@@ -12,7 +12,6 @@ import noidlb.config.farms
 import noidlb.config.load
 import pytest
 from hypothesis import given, settings, strategies as st
-from noidlb.config import toml
 from noidlb.config.load import from_document, load, parse
 from noidlb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protocol, Scheduler, is_name
 
@@ -51,9 +50,9 @@ def test_a_file_is_read_once_and_parsed_once(tmp_path: Path, monkeypatch: pytest
     )[0]
     file = tmp_path / "farms.toml"
     file.write_text(text)
-    read, parsed = Mock(wraps=read_regular), Mock(wraps=toml.loads)
+    read, parsed = Mock(wraps=read_regular), Mock(wraps=tomllib.loads)
     monkeypatch.setattr(noidlb.config.load, "read_regular", read)
-    monkeypatch.setattr(toml, "loads", parsed)
+    monkeypatch.setattr(tomllib, "loads", parsed)
     found = load(file)
     assert (read.call_count, parsed.call_count) == (1, 1)
     assert found.pair is not None

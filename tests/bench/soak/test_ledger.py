@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integration.bench.soak_ledger import Troubles, Words
+from integration.bench.soak.ledger import Troubles, Words
 
 PLACE, OTHER, FARM = ("f00", "b01"), ("f00", "b02"), ("spare", "")
 

@@ -1,4 +1,4 @@
-"""A week in an hour: guardian and survey with 500 backends that fail by turns, disturbed in every way, then killed.
+"""Runs the soak and prints its tables.
 
 integration/run .venv/bin/python -P -m integration.bench.soak [--minutes N] [--kills N] [--seed N]
 
@@ -20,16 +20,16 @@ from collections import deque
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
-from integration.bench.soak_backends import backends
-from integration.bench.soak_disturbances import Clock, Disturbances, filled
-from integration.bench.soak_guardian import PATIENCE, Gone, Operated
-from integration.bench.soak_judge import Judge
-from integration.bench.soak_lab import PROBING, STEADY, SoakLab, entrances, flapping, laboratory, places
-from integration.bench.soak_ledger import Troubles
-from integration.bench.soak_report import figures, table
-from integration.bench.soak_samples import sampling
-from integration.bench.soak_survey import Survey
-from integration.bench.soak_traffic import Visit, traffic
+from integration.bench.soak.backends import backends
+from integration.bench.soak.disturbances import Clock, Disturbances, filled
+from integration.bench.soak.guardian import PATIENCE, Gone, Operated
+from integration.bench.soak.judge import Judge
+from integration.bench.soak.lab import PROBING, STEADY, SoakLab, entrances, flapping, laboratory, places
+from integration.bench.soak.ledger import Troubles
+from integration.bench.soak.report import figures, table
+from integration.bench.soak.samples import sampling
+from integration.bench.soak.survey import Survey
+from integration.bench.soak.traffic import Visit, traffic
 from integration.repeating import repeating
 
 # Mean seconds for which a backend works, and for which it fails: a hundredth of an hour, and of half an hour.
@@ -190,7 +190,7 @@ class Soak:
 
 def main() -> int:
     """Runs it and prints the table; returns the exit code."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="integration.bench.soak", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=40.0, help="how long both are disturbed before the kills")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=16)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from integration.bench.soak_lab import SoakLab, flapping
+from integration.bench.soak.lab import SoakLab, flapping
 
 EVERY = 30
 # Longer than the pauses between two attempts to deliver, of at most 30 seconds.

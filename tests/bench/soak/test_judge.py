@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from integration.bench.soak_backends import Report
-from integration.bench.soak_judge import Judge
-from integration.bench.soak_lab import places
-from integration.bench.soak_ledger import Troubles, Words
-from integration.bench.soak_traffic import Visit
+from integration.bench.soak.backends import Report
+from integration.bench.soak.judge import Judge
+from integration.bench.soak.lab import places
+from integration.bench.soak.ledger import Troubles, Words
+from integration.bench.soak.traffic import Visit
 
 LATER = 1000.0
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from integration.bench.soak_trend import Trend, last_half, trend
+from integration.bench.soak.trend import Trend, last_half, trend
 
 
 def test_the_slope_of_a_line_is_given_per_hour_without_error() -> None:

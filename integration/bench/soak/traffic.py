@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
 from integration.bench.load import working
-from integration.bench.soak_backends import PAUSE
+from integration.bench.soak.backends import PAUSE
 from integration.lab.namespace import Namespace
 
 GRAIN = 0.05

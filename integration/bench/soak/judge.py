@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from integration.bench.soak_backends import Report
-from integration.bench.soak_lab import STEADY, is_sticky
-from integration.bench.soak_ledger import Place, Troubles, Words
-from integration.bench.soak_traffic import NO_FARM, Visit
+from integration.bench.soak.backends import Report
+from integration.bench.soak.lab import STEADY, is_sticky
+from integration.bench.soak.ledger import Place, Troubles, Words
+from integration.bench.soak.traffic import NO_FARM, Visit
 
 # Seconds for which a failure waits for the server's word that it was the backend's.
 _WAITS = 5.0

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from integration.bench.soak_backends import Backends
-from integration.bench.soak_guardian import Operated
-from integration.bench.soak_lab import SoakLab
-from integration.bench.soak_ledger import Troubles
-from integration.bench.soak_survey import Survey
+from integration.bench.soak.backends import Backends
+from integration.bench.soak.guardian import Operated
+from integration.bench.soak.lab import SoakLab
+from integration.bench.soak.ledger import Troubles
+from integration.bench.soak.survey import Survey
 
 _HOUR, _WEEK = 3600, 7 * 86400
 _OUTAGE, _PAUSE, _FULL = 6.0, 3.0, 3.0
@@ -29,7 +29,7 @@ class Clock:
     """The wall clock of guardian and survey, which can be set; the other clocks go on.
 
     Time namespaces move the monotonic clock and that of the boot, and libfaketime also the processor time of threads,
-    hence a library of our own (soak_clock.c), which is preloaded.
+    hence a library of our own (clock.c), which is preloaded.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class Clock:
         library = folder / "clock.so"
         self.words: tuple[str, ...] = ()
         """The words before a command that gets this clock; none without a compiler."""
-        source = Path(__file__).with_name("soak_clock.c")
+        source = Path(__file__).with_name("clock.c")
         try:
             subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source], check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:

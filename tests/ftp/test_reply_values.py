@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks.errors import PeerError
-from noidchecks.ftp.wire import Reply, epsv_port, modification_time, pasv_endpoint
+from noidchecks.ftp.reply_values import epsv_port, modification_time, pasv_endpoint
+from noidchecks.ftp.wire import Reply
 
 
 def reply(code: int, text: bytes) -> Reply:

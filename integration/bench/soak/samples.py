@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from integration.bench.soak_trend import Trend, last_half, trend
+from integration.bench.soak.trend import Trend, last_half, trend
 from integration.repeating import repeating
 
 EVERY = 2.0

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from integration.bench.soak_samples import FIGURES, Sampler
+from integration.bench.soak.samples import FIGURES, Sampler
 
 if TYPE_CHECKING:
     from integration.bench.soak import Soak

@@ -19,8 +19,8 @@ from noidlb.service.client import ask
 from noidlb.service.places import socket_path
 from noidlb.service.protocol import Answer, Request, RequestError
 
-from integration.bench.soak_lab import BACKENDS, FARMS, SPARE, STEADY, SoakLab, farms_text, is_sticky
-from integration.bench.soak_ledger import AS_CONFIGURED, Place, Words
+from integration.bench.soak.lab import BACKENDS, FARMS, SPARE, STEADY, SoakLab, farms_text, is_sticky
+from integration.bench.soak.ledger import AS_CONFIGURED, Place, Words
 from integration.lb_service.serving import Serving
 
 METRICS = 9464

@@ -1,0 +1,79 @@
+"""The operations of a dialogue over one stream: what every check asks for.
+
+They are apart from the others because a plugin that is started for one check loads no more than these.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ..address import Address
+
+    class Channel(Protocol):
+        """What a driver answers with: a connection, a socket or a worker process, which only the driver can use."""
+
+        @property
+        def address(self) -> Address | None:
+            """The address of the peer or, of a listening channel, its own; None where there is none."""
+
+
+SEGMENT = 16384
+
+
+class Phase:
+    """Names what follows: its seconds are counted under the name, its errors carry it. Answer: None."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Resolve:
+    """Looks the host up, a path is a unix socket. Answer: tuple of Address, never empty; NotResolved."""
+
+    __slots__ = ("host", "port", "family", "kind")
+
+    def __init__(self, host: str, port: int, family: int, kind: int) -> None:
+        self.host = host
+        self.port = port
+        self.family = family
+        self.kind = kind
+
+
+class Connect:
+    """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError.
+
+    After patience seconds without an answer of the peer it is given up, as NotConnected.
+    """
+
+    __slots__ = ("address", "source", "patience")
+
+    def __init__(self, address: Address, source: str = "", patience: float | None = None) -> None:
+        self.address = address
+        self.source = source
+        self.patience = patience
+
+
+class Send:
+    """Sends all of the data; a transcript tells what is shown in its place, if anything. Answer: None; NotConnected."""
+
+    __slots__ = ("channel", "data", "shown")
+
+    def __init__(self, channel: Channel, data: bytes, shown: bytes = b"") -> None:
+        self.channel = channel
+        self.data = data
+        self.shown = shown
+
+
+class Receive:
+    """Receives the next bytes. Answer: 1..limit bytes, b"" at the end, None after patience seconds; NotConnected."""
+
+    __slots__ = ("channel", "limit", "patience")
+
+    def __init__(self, channel: Channel, limit: int = SEGMENT, patience: float | None = None) -> None:
+        self.channel = channel
+        self.limit = limit
+        self.patience = patience
