@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from integration.bench.soak.samples import FIGURES, Sampler
 
 if TYPE_CHECKING:
-    from integration.bench.soak import Soak
+    from integration.bench.soak.__main__ import Soak
 
 _MIB = 1024
 
