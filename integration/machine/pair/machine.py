@@ -155,9 +155,9 @@ class Machine:
             try:
                 data = self._agent.recv(65536)
             except TimeoutError:
-                data = b""
+                raise MachineError(f"{self.name} says nothing in {patience:.0f} s:\n{end_of(self._console)}") from None
             if not data:
-                raise MachineError(f"{self.name} says nothing in {patience:.0f} s:\n{end_of(self._console)}")
+                raise MachineError(f"{self.name} has ended:\n{end_of(self._console)}")
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
         found = json.loads(line)
