@@ -61,14 +61,18 @@ def grub_efi(lab: Lab, vip: str) -> str:
 
 
 def uboot(lab: Lab, vip: str) -> str:
-    """A script of U-Boot, which asks for configuration of PXELINUX and boots a Linux."""
-    # The kernel is unpacked over the place that U-Boot has for the initrd.
-    addresses = ["setenv pxefile_addr_r 0x3000000", "setenv ramdisk_addr_r 0x8000000"]
-    _write(lab, "boot.txt", [*addresses, "pxe get", "pxe boot"])
+    """A script of U-Boot, which asks for the configuration of PXELINUX, and boots a Linux without it."""
+    # `pxe boot` tells the kernel a wrong size of the initrd, and has a place for it over which the kernel is unpacked.
+    script = [
+        *("setenv pxefile_addr_r 0x3000000", "pxe get", "tftpboot 0x8000000 initrd", "setenv initrd_size ${filesize}"),
+        *(f'setenv bootargs "{linux(lab, vip)}"', "tftpboot 0x1000000 vmlinuz"),
+        "zboot 0x1000000 ${filesize} 0x8000000 ${initrd_size}",
+    ]
+    _write(lab, "boot.txt", script)
     for backend in lab.backends:
         words = ("mkimage", "-q", "-A", "x86", "-T", "script", "-C", "none", "-d", backend.files / "boot.txt")
         subprocess.run((*words, backend.files / "boot.scr.uimg"), check=True, stdout=subprocess.DEVNULL)
-    _write_syslinux(lab, "vmlinuz", linux(lab, vip))
+    _write(lab, "pxelinux.cfg/default", ["DEFAULT linux"])
     return "boot.scr.uimg"
 
 

@@ -120,16 +120,12 @@ def prove_after_boot(report: Report, lab: Lab) -> None:
 
 
 def _all_up(say: Say, but: tuple[str, str] | None = None) -> None:
-    others: list[dict[tuple[str, str], str]] = []
-
     def holds() -> bool:
         found = states()
         found.pop(but or ("", ""), None)
-        others.append({backend: state for backend, state in found.items() if state != "up"})
-        return len(found) > 16 and not others[-1]
+        return len(found) > 16 and set(found.values()) == {"up"}
 
-    seconds = until(holds, "every backend up")
-    say(f"all up after {seconds:.1f} s, {len(others)} looks, first not up: {others[0]}, last: {others[-2:][0]}")
+    say(f"all up after {until(holds, 'every backend up'):.1f} s")
 
 
 def _has_table() -> bool:
