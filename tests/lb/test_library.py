@@ -12,8 +12,8 @@ from noidlb.guardian import lock
 
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.guardians import FTP, watched
-from tests.support.lb.waiting import until
 from tests.support.peers import Peer
+from tests.support.waiting import until_async as until
 
 
 def test_every_name_is_there() -> None:

@@ -17,7 +17,7 @@ from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 
 from tests.support.lb.served import Served, running, text
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 
 class Operator:

@@ -9,8 +9,8 @@ from noidlb.overrides import Overrides
 
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.guardians import FTP, running, watched
-from tests.support.lb.waiting import until
 from tests.support.peers import Peer
+from tests.support.waiting import until_async as until
 
 DOWN, UP = BackendState.DOWN, BackendState.UP
 

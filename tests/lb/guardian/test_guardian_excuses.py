@@ -15,8 +15,8 @@ from noidlb.guardian.flow_table import FlowTable
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.guardians import FTP, running, watched
 from tests.support.lb.proc import Proc
-from tests.support.lb.waiting import until
 from tests.support.peers import Peer
+from tests.support.waiting import until_async as until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 

@@ -17,8 +17,8 @@ from noidlb.overrides import Overrides
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.farms import farm
 from tests.support.lb.guardians import FTP, running, watched
-from tests.support.lb.waiting import until
 from tests.support.peers import Peer, silent
+from tests.support.waiting import until_async as until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 

@@ -14,7 +14,7 @@ from noidlb.guardian.process import ProcessPool
 from noidchecks.errors import LocalError
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 PYTHON = [sys.executable, "-SEc"]
 STARTED: list[ProcessPool] = []

@@ -11,7 +11,7 @@ from noidlb.events import Event, EventLog
 from noidlb.service import hook as module
 from noidlb.service.hook import Hook
 
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 DOWN = Event(time=0.5, kind="down", farm="ftp", backend="b1", address="192.0.2.1:21", reason="$(id); `id`", since=0.0)
 # Writes down what it is given, all at once.

@@ -15,7 +15,7 @@ from noidlb.service.metrics import MetricsSnapshot
 from noidlb.service.pages import Pages
 
 from tests.support.lb.seen import backend, farm, health, seen
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 
 class Guardian:

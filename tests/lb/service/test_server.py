@@ -18,7 +18,7 @@ from noidlb.service.places import socket_path
 from noidlb.service.protocol import Answer, Request, RequestError
 from noidlb.service.server import MAX_REQUEST, ControlServer
 
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 Serving = Callable[..., AbstractAsyncContextManager[tuple[Path, EventLog]]]
 

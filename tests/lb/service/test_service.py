@@ -30,7 +30,7 @@ from noidlb.service.systemd import Notifier
 
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.served import Served, running, text
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 DOWN, DRAIN = BackendState.DOWN, BackendState.DRAIN
 

@@ -10,7 +10,7 @@ from noidlb.service.state import StateError, StateFolder
 from noidlb.service.state_store import StateStore
 
 from noidchecks.atomic import draft_beside
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 WORDS = Overrides({("ftp", "b1"): BackendState.DOWN})
 

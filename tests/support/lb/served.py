@@ -18,7 +18,7 @@ from noidlb.service.state import StateFolder
 from noidlb.service.systemd import Notifier
 
 from tests.support.lb.fake_nft import FakeKernel
-from tests.support.lb.waiting import until
+from tests.support.waiting import until_async as until
 
 
 def text(command: str = "/bin/true HOST", *, farm: str = "f", service: str = "", vip: str = "192.0.2.10") -> str:
