@@ -13,40 +13,49 @@ rule. With source-hash, a slot whose owner serves never moves, so that clients o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from hashlib import blake2b
 from math import ceil, log
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 from ..farm import Backend, Farm, Scheduler
 
 # 12 divides evenly by 1 to 4 backends, whichever are down, and 60 also by 5 and 6.
 _FEW = 12
 _MANY = 60
-# Slots kept by each cache, at 8 bytes each: those of a few thousand small farms, or of a few large ones.
-_REMEMBERED = 1 << 19
+# What each cache keeps, in words of 8 bytes: the tables of a few thousand small farms, or of a few large ones.
+_REMEMBERED = 1 << 20
+# A backend among the arguments: a pair of two pointers, and a name that may be all that is left of an older file.
+_BACKEND = 16
 
 P = ParamSpec("P")
-Slots = tuple[str, ...]
+T = TypeVar("T")
+Members = tuple[tuple[str, int], ...]
 
 
-def _remembered(make: Callable[P, Slots]) -> Callable[P, Slots]:
-    """Caches the latest results up to a total of 524,288 slots; arguments must be hashable and positional."""
-    known: OrderedDict[Hashable, Slots] = OrderedDict()
+def _remembered(make: Callable[P, tuple[T, ...]]) -> Callable[P, tuple[T, ...]]:
+    """Caches the latest results, of 8 MiB together with their arguments, which must be hashable and positional.
+
+    Farms that flap ask for ever new ones. What is kept of them all counts, or the guardian grows for days.
+    """
+    known: OrderedDict[tuple[object, ...], tuple[T, ...]] = OrderedDict()
     size = 0
 
+    def words(args: tuple[object, ...], made: tuple[T, ...]) -> int:
+        return len(made) + sum(_BACKEND * len(one) for one in args if isinstance(one, tuple))
+
     @wraps(make)
-    def remembering(*args: P.args, **kwargs: P.kwargs) -> Slots:
+    def remembering(*args: P.args, **kwargs: P.kwargs) -> tuple[T, ...]:
         nonlocal size
         found = known.get(args)
         if found is not None:
             known.move_to_end(args)
             return found
         made = known[args] = make(*args, **kwargs)
-        size += len(made)
+        size += words(args, made)
         while size > _REMEMBERED and known:
-            size -= len(known.popitem(last=False)[1])
+            size -= words(*known.popitem(last=False))
         return made
 
     return remembering
@@ -77,7 +86,9 @@ def fill(farm: Farm, weights: Mapping[str, int], version: int) -> tuple[str, ...
             if backend.backup is tier and backend.address_of(version)
         )
         return _hashed(members, tuple(serving.items()), slot_count(farm))
-    return _interleaved(tuple(serving.items()), slot_count(farm))
+    # By numbers in place of names: farms of equal backends share one table for each number of those that serve.
+    names = tuple(serving)
+    return tuple(names[number] for number in _interleaved(tuple(serving.values()), slot_count(farm)))
 
 
 def serving_weights(backends: Sequence[Backend], weights: Mapping[str, int]) -> dict[str, int]:
@@ -93,38 +104,41 @@ def _weight_of(farm: Farm, *, backup: bool) -> int:
     return sum(backend.weight for backend in farm.backends if backend.backup is backup)
 
 
-def _shares(weights: Sequence[tuple[str, int]], count: int) -> dict[str, int]:
+def _shares(weights: Sequence[int], count: int) -> list[int]:
     """Splits count by largest remainder; each gets at least one slot if there are as many slots as backends."""
-    total = sum(weight for _, weight in weights)
-    exact = {name: weight * count / total for name, weight in weights}
-    shares = {name: int(share) for name, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: shares[name] - exact[name])
-    for name in by_remainder[: count - sum(shares.values())]:
-        shares[name] += 1
+    total = sum(weights)
+    exact = [weight * count / total for weight in weights]
+    shares = [int(share) for share in exact]
+    numbers = range(len(weights))
+    by_remainder = sorted(numbers, key=lambda number: shares[number] - exact[number])
+    for number in by_remainder[: count - sum(shares)]:
+        shares[number] += 1
     if len(shares) <= count:
-        for name in [name for name, share in shares.items() if share == 0]:
-            shares[max(shares, key=shares.__getitem__)] -= 1
-            shares[name] = 1
+        for number in numbers:
+            if shares[number] == 0:
+                shares[max(numbers, key=shares.__getitem__)] -= 1
+                shares[number] = 1
     return shares
 
 
 @_remembered
-def _interleaved(weights: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
+def _interleaved(weights: tuple[int, ...], count: int) -> tuple[int, ...]:
     """Smooth weighted round robin (nginx's): spreads the slots of each backend as evenly as possible."""
     shares = _shares(weights, count)
-    credit = dict.fromkeys(shares, 0)
+    numbers = range(len(shares))
+    credit = [0] * len(shares)
     slots = []
     for _ in range(count):
-        for name, share in shares.items():
-            credit[name] += share
-        chosen = max(credit, key=credit.__getitem__)
+        for number in numbers:
+            credit[number] += shares[number]
+        chosen = max(numbers, key=credit.__getitem__)
         credit[chosen] -= count
         slots.append(chosen)
     return tuple(slots)
 
 
 @_remembered
-def _hashed(members: tuple[tuple[str, int], ...], serving: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
+def _hashed(members: Members, serving: Members, count: int) -> tuple[str, ...]:
     """Rendezvous hashing with exact shares; a slot whose owner is down goes to the best-scored backend that serves.
 
     A backend that goes down or recovers therefore moves no client of the others, and gets its own clients back.
@@ -138,8 +152,9 @@ def _hashed(members: tuple[tuple[str, int], ...], serving: tuple[tuple[str, int]
 
 
 @_remembered
-def _owners(members: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
-    left = _shares(members, count)
+def _owners(members: Members, count: int) -> tuple[str, ...]:
+    shares = _shares([weight for _, weight in members], count)
+    left = {name: share for (name, _), share in zip(members, shares, strict=True)}
     owners = [""] * count
     scores = ((_score(name, slot, weight), slot, name) for name, weight in members for slot in range(count))
     for _, slot, name in sorted(scores, reverse=True):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given, strategies as st
@@ -75,20 +77,28 @@ def test_backups_serve_only_while_no_other_does() -> None:
     assert serving_weights(members, {}) == {}
 
 
-def test_what_is_remembered_is_bounded_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots_of, "_REMEMBERED", 2000)
-    one = farm(backends=(backend(1, weight=100), backend(2, weight=100)))
-    # A farm whose backends flap has other weights each time: 10 tables of 200 slots are kept.
-    first = fill(one, {"b1": 100, "b2": 1}, 4)
-    made = [fill(one, {"b1": 100, "b2": weight}, 4) for weight in range(2, 30)]
-    assert fill(one, {"b1": 100, "b2": 29}, 4) is made[-1]
-    again = fill(one, {"b1": 100, "b2": 1}, 4)
-    assert again == first
-    assert again is not first
+@pytest.mark.parametrize("scheduler", [Scheduler.ROUND_ROBIN, Scheduler.SOURCE_HASH])
+def test_farms_that_flap_leave_no_memory_behind(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_of, "_REMEMBERED", 1 << 16)
+    limit = 8 << 16
+    one = farm(scheduler=scheduler, backends=tuple(backend(number) for number in range(20)))
+    chance = Random(1)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(1000):
+            # Names as a file brings them that was read again.
+            serving = {f"b{number:d}": 1 for number in range(20) if chance.random() < 0.7}
+            fill(one, serving, 4)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # What is remembered, and the tuples that Python keeps for the next ones.
+    assert after - before < 2 * limit
 
 
 def test_what_is_remembered_is_right() -> None:
-    one = farm(count=3)
+    one = farm(scheduler=Scheduler.SOURCE_HASH, count=3)
     first = fill(one, {"b1": 1, "b2": 2}, 4)
     assert fill(one, {"b1": 2, "b2": 1}, 4) != first
     assert fill(one, {"b1": 1, "b2": 2}, 4) is first
