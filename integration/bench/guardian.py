@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import resource
@@ -19,6 +18,7 @@ from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.guardian.guardian import Guardian
 from noidlb.guardian.reconciler import Applier
 from noidlb.overrides import Overrides
+from noidlb.service.paced import exempt
 
 from integration.bench import bare_loop
 from integration.bench.greeter import greeter
@@ -82,7 +82,7 @@ async def _child(port: int, count: int, interval: float, seconds: float, *, real
     task = asyncio.create_task(guardian.run())
     await _states(guardian, {"up", "down"}, count)
     # As the service does.
-    gc.freeze()
+    exempt()
     await asyncio.sleep(interval)
     if real:
         await _watch_failure(guardian, log, count)

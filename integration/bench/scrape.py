@@ -7,7 +7,6 @@ starts at its end. What other programs do to the machine does not count.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import resource
 import subprocess
@@ -25,6 +24,7 @@ from noidlb.role import Role
 from noidlb.service.defects import Defects
 from noidlb.service.http import MetricsServer
 from noidlb.service.operations import Operations
+from noidlb.service.paced import exempt
 from noidlb.service.pages import Pages
 from noidlb.service.requests import RequestHandler
 from noidlb.service.server import ControlServer
@@ -103,7 +103,7 @@ async def _measure(port: int, folder: Path) -> None:
         stack.push_async_callback(pages.close)
         await asyncio.sleep(2 * INTERVAL)
         # As the service does.
-        gc.freeze()
+        exempt()
         slices = Slices(asyncio.get_running_loop())
         diff = json.dumps({"do": "diff", "text": configuration.text})
         for name, kind, sent in (

@@ -24,8 +24,8 @@ from ..farm import Backend, Farm, Scheduler
 # 12 divides evenly by 1 to 4 backends, whichever are down, and 60 also by 5 and 6.
 _FEW = 12
 _MANY = 60
-# What each cache keeps, in words of 8 bytes: the tables of a few thousand small farms, or of a few large ones.
-_REMEMBERED = 1 << 20
+# What each cache keeps, in words of 8 bytes: the tables of some thousand small farms, or of a few large ones.
+_REMEMBERED = 1 << 18
 # A backend among the arguments: a pair of two pointers, and a name that may be all that is left of an older file.
 _BACKEND = 16
 
@@ -35,7 +35,7 @@ Members = tuple[tuple[str, int], ...]
 
 
 def _remembered(make: Callable[P, tuple[T, ...]]) -> Callable[P, tuple[T, ...]]:
-    """Caches the latest results, of 8 MiB together with their arguments, which must be hashable and positional.
+    """Caches the latest results, of 2 MiB together with their arguments, which must be hashable and positional.
 
     Farms that flap ask for ever new ones. What is kept of them all counts, or the guardian grows for days.
     """

@@ -72,3 +72,13 @@ def sparing() -> Iterator[None]:
         thresholds = _sparing.pop()
         if not _sparing:
             gc.set_threshold(*thresholds)
+
+
+def exempt() -> None:
+    """Exempts from the collector what lives now, for good; garbage goes first, or it would stay as long.
+
+    That takes as long as the collector needs for what is not exempt yet: 0.3 s at the first time with 10,000 backends,
+    and next to nothing from then on.
+    """
+    gc.collect()
+    gc.freeze()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import signal
 from collections.abc import Coroutine, Iterator
@@ -32,6 +31,7 @@ from .hook import Hook
 from .http import MetricsServer
 from .metrics import MetricsSnapshot
 from .operations import Operations
+from .paced import exempt
 from .pages import Pages
 from .requests import RequestHandler
 from .server import ControlServer
@@ -183,7 +183,7 @@ class Service:
         except KernelError:
             # The reconciler has logged it as an event, and tries again.
             refused = True
-        gc.freeze()
+        exempt()
         if not refused:
             self._notifier.ready()
         await running.keep()
@@ -197,7 +197,7 @@ class Service:
         before = guardian.counts.started
         for _ in range(_ROUNDS):
             await asyncio.sleep(_ROUND)
-            gc.freeze()
+            exempt()
             if guardian.counts.started - before > 2 * guardian.counts.targets:
                 return
 

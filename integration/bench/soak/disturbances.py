@@ -146,7 +146,8 @@ class Disturbances:
         self._backends.fail_all()
         time.sleep(_OUTAGE)
         self._backends.calm()
-        self._operated.settled_after()
+        # Its farms refuse their clients until the checks of `rise` have passed.
+        self._operated.await_service()
         trouble.end = time.monotonic()
         return 0
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
 from noidlb.config.load import parse
 from noidlb.errors import GuardError
@@ -26,6 +28,9 @@ from integration.lb_service.serving import Serving
 METRICS = 9464
 PATIENCE = 600.0
 """Seconds after which the guardian counts as wrong, and not as slow."""
+# As its unit starts it.
+_UNIT = Path(__file__).parents[3] / "lb" / "noidlb-guard.service"
+_ENVIRONMENT = re.findall(r"^Environment=(\S+)$", _UNIT.read_text(encoding="utf-8"), re.MULTILINE)
 _OUT_MOST = 3
 _STATE = {"words.json", "farms.toml", "lock", "control"}
 _ANSWER = 300.0
@@ -52,7 +57,8 @@ class Operated:
         state.mkdir()
         # A disk of its own, which can be full.
         lab.balancer.run(("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(state)))
-        self.serving = Serving(lab, lab.folder, self.text, "--metrics", f"127.0.0.1:{METRICS}", before=before)
+        words = ("env", *_ENVIRONMENT, *before)
+        self.serving = Serving(lab, lab.folder, self.text, "--metrics", f"127.0.0.1:{METRICS}", before=words)
         self._socket = socket_path(state)
 
     def stop(self) -> None:
@@ -132,6 +138,15 @@ class Operated:
                 return time.monotonic() - begin
             time.sleep(0.2)
         return None
+
+    def await_service(self) -> None:
+        """Waits until no farm refuses its clients; Gone."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            farms = self.ask_again({"do": "status"})["status"]["farms"]
+            if all(farm["state"] in ("serving", "stopped") for farm in farms):
+                return
+            time.sleep(0.3)
 
     def compare_words(self, what: str) -> int:
         """Compares its words, and what the kernel does, with the confirmed ones; returns how many are wrong; Gone."""

@@ -4,10 +4,10 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import pytest
-from noidlb.service.paced import paced, used_up
+from noidlb.service.paced import exempt, paced, used_up
 
 from tests.support.waiting import until_async
 
@@ -68,4 +68,16 @@ def test_each_item_is_let_go_of_before_the_next() -> None:
 
 
 class Item:
-    """An object that can be watched."""
+    """An object that can be watched, and can hold another one."""
+
+    other: object = None
+
+
+def test_garbage_is_not_exempt_from_the_collector() -> None:
+    item = Item()
+    # A cycle, which only the collector lets go of.
+    item.other = item
+    gone = ref(item)
+    del item
+    exempt()
+    assert gone() is None
