@@ -30,7 +30,7 @@ PATIENCE = 600.0
 """Seconds after which the guardian counts as wrong, and not as slow."""
 # As its unit starts it.
 _UNIT = Path(__file__).parents[3] / "lb" / "noidlb-guard.service"
-_ENVIRONMENT = re.findall(r"^Environment=(\S+)$", _UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+_ENVIRONMENT = " ".join(re.findall(r"^Environment=(.*)", _UNIT.read_text(encoding="utf-8"), re.MULTILINE)).split()
 _OUT_MOST = 3
 _STATE = {"words.json", "farms.toml", "lock", "control"}
 _ANSWER = 300.0
