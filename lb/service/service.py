@@ -183,7 +183,6 @@ class Service:
         except KernelError:
             # The reconciler has logged it as an event, and tries again.
             refused = True
-        exempt()
         if not refused:
             self._notifier.ready()
         await running.keep()
@@ -194,6 +193,7 @@ class Service:
 
         Some of that comes with the first result of each backend, a little with the second.
         """
+        exempt(1)
         before = guardian.counts.started
         for _ in range(_ROUNDS):
             await asyncio.sleep(_ROUND)
