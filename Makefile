@@ -117,7 +117,7 @@ integration: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare
 	tests/support/twice .pytest_cache/integration integration/parallel $(BIN)/python integration
 
-# RELEASES is for some of the releases, as in RELEASES=12.
+# RELEASES is for some of the releases and parts, as in RELEASES="12 service"; the boots over the network are left out then.
 machine: $(VENV)/installed-demo $(VENV)/installed-tools
 	@integration/prepare --machine
 	$(BIN)/python -P -m integration.machine $(RELEASES)

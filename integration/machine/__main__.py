@@ -6,6 +6,7 @@ part everything. The quickstart and the unit's start belong to each run. The par
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -71,4 +72,6 @@ def _run(reported: Iterator[dict[str, object]]) -> int:
 
 
 if __name__ == "__main__":
+    # So that folders and half an image are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main(sys.argv[1:]))

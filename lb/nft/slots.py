@@ -28,6 +28,8 @@ _MANY = 60
 _REMEMBERED = 1 << 18
 # A backend among the arguments: a pair of two pointers, and a name that may be all that is left of an older file.
 _BACKEND = 16
+# The tuples of the arguments, and the node that holds both.
+_ENTRY = 40
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +37,7 @@ Members = tuple[tuple[str, int], ...]
 
 
 def _remembered(make: Callable[P, tuple[T, ...]]) -> Callable[P, tuple[T, ...]]:
-    """Caches the latest results, of 2 MiB together with their arguments, which must be hashable and positional.
+    """Caches the latest results, of about 2 MiB together with their arguments, which must be hashable and positional.
 
     Farms that flap ask for ever new ones. What is kept of them all counts, or the guardian grows for days.
     """
@@ -43,7 +45,7 @@ def _remembered(make: Callable[P, tuple[T, ...]]) -> Callable[P, tuple[T, ...]]:
     size = 0
 
     def words(args: tuple[object, ...], made: tuple[T, ...]) -> int:
-        return len(made) + sum(_BACKEND * len(one) for one in args if isinstance(one, tuple))
+        return _ENTRY + len(made) + sum(_BACKEND * len(one) for one in args if isinstance(one, tuple))
 
     @wraps(make)
     def remembering(*args: P.args, **kwargs: P.kwargs) -> tuple[T, ...]:

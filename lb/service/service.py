@@ -193,10 +193,13 @@ class Service:
 
         Some of that comes with the first result of each backend, a little with the second.
         """
-        exempt(1)
+        exempt()
         before = guardian.counts.started
         for _ in range(_ROUNDS):
             await asyncio.sleep(_ROUND)
+            if self._one_reload.locked():
+                # What it makes may be garbage soon.
+                continue
             exempt()
             if guardian.counts.started - before > 2 * guardian.counts.targets:
                 return

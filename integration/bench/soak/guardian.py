@@ -139,14 +139,15 @@ class Operated:
             time.sleep(0.2)
         return None
 
-    def await_service(self) -> None:
-        """Waits until no farm refuses its clients; Gone."""
+    def serves_everywhere(self) -> bool:
+        """Waits until no farm refuses its clients; returns whether that came; Gone."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             farms = self.ask_again({"do": "status"})["status"]["farms"]
             if all(farm["state"] in ("serving", "stopped") for farm in farms):
-                return
+                return True
             time.sleep(0.3)
+        return False
 
     def compare_words(self, what: str) -> int:
         """Compares its words, and what the kernel does, with the confirmed ones; returns how many are wrong; Gone."""

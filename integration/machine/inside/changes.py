@@ -1,4 +1,4 @@
-"""Thousands of changes of a large table on this machine's kernel, each by one process in a namespace of its own."""
+"""Thousands of changes of a large table on this machine's kernel: two tasks, each a process in its own namespace."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_farms_that_flap_leave_no_memory_behind(scheduler: Scheduler, monkeypatc
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(1000):
             # Names as a file brings them that was read again.
-            serving = {f"b{number:d}": 1 for number in range(20) if chance.random() < 0.7}
+            serving = {f"b{number:d}": chance.randint(1, 9) for number in range(20) if chance.random() < 0.7}
             fill(one, serving, 4)
         after, _ = tracemalloc.get_traced_memory()
     finally:
