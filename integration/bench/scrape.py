@@ -103,7 +103,7 @@ async def _measure(port: int, folder: Path) -> None:
         stack.push_async_callback(pages.close)
         await asyncio.sleep(2 * INTERVAL)
         # As the service does.
-        exempt()
+        exempt(1)
         slices = Slices(asyncio.get_running_loop())
         diff = json.dumps({"do": "diff", "text": configuration.text})
         for name, kind, sent in (
