@@ -86,7 +86,12 @@ class Errors:
 
 
 def joined(errors: Sequence[FarmError]) -> FarmError:
-    """Returns one error that has all others with it."""
+    """Returns one error that has all others with it, and lets go of where they were raised.
+
+    The frames there hold these errors, and a guardian would keep such cycles long after it has refused a file.
+    """
+    for one in errors:
+        one.__traceback__ = one.__context__ = None
     first, *rest = errors
     return FarmError(first.path, first.message, backend=first.backend, others=rest)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from ipaddress import ip_address
@@ -80,13 +80,20 @@ def _errors_of(
             # With what could be read, for there may be more wrong than what could not.
             kind(**fields)
         except FarmError as error:
-            for one in error.all:
-                head, dot, rest = one.path.partition(".")
-                if head in positions:
-                    errors.append(FarmError(f"{path}.{positions[head]}{dot}{rest}", one.message, backend=one.backend))
-                elif not any(re.match(rf"{re.escape(key)}(?![a-z-])", one.path) for key in unjudged):
-                    errors.append(FarmError(f"{path}.{one.path}", one.message, backend=one.backend))
+            errors += _below(path, error.all, positions, unjudged)
     return joined(errors)
+
+
+def _below(
+    path: str, errors: Iterable[FarmError], positions: Mapping[str, str], unjudged: Sequence[str]
+) -> Iterator[FarmError]:
+    """Yields the errors of a part under its path, at the positions that the file has, without those it cannot judge."""
+    for one in errors:
+        head, dot, rest = one.path.partition(".")
+        if head in positions:
+            yield FarmError(f"{path}.{positions[head]}{dot}{rest}", one.message, backend=one.backend)
+        elif not any(re.match(rf"{re.escape(key)}(?![a-z-])", one.path) for key in unjudged):
+            yield FarmError(f"{path}.{one.path}", one.message, backend=one.backend)
 
 
 def _field(key: str) -> str:

@@ -83,7 +83,6 @@ class Service:
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_reload = asyncio.Lock()
-        self._was_refused = False
         self._hook = Hook(events)
         self._metrics: MetricsServer | None = None
         self._endpoint: tuple[str, int] | None = None
@@ -138,7 +137,6 @@ class Service:
             try:
                 configuration = await asyncio.to_thread(self._read)
             except Exception as error:
-                self._was_refused = True
                 file, why = self._options.file, str(error)
                 where = why if why.startswith(file) else f"{file}: {why}"
                 self._events.report("reload-failed", f"{where}; the farms stay as they were")
@@ -195,9 +193,7 @@ class Service:
 
         Some of that comes with the first result of each backend, a little with the second.
         """
-        # A refused reload leaves old garbage behind, a good one only young.
-        exempt(2 if self._was_refused else 1)
-        self._was_refused = False
+        exempt(1)
         before = guardian.counts.started
         for _ in range(_ROUNDS):
             await asyncio.sleep(_ROUND)
