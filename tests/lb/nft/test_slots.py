@@ -97,6 +97,24 @@ def test_farms_that_flap_leave_no_memory_behind(scheduler: Scheduler, monkeypatc
     assert after - before < 2 * limit
 
 
+def test_the_latest_tables_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots_of, "_REMEMBERED", 4000)
+    two = (backend(1, weight=100), backend(2, weight=100))
+    one = farm(scheduler=Scheduler.SOURCE_HASH, backends=two)
+    # A farm whose backends flap has other weights each time: some 13 tables of 200 slots are kept.
+    first = fill(one, {"b1": 100, "b2": 1}, 4)
+    made = [fill(one, {"b1": 100, "b2": weight}, 4) for weight in range(2, 30)]
+    assert fill(one, {"b1": 100, "b2": 25}, 4) is made[23]
+    assert fill(one, {"b1": 100, "b2": 29}, 4) is made[-1]
+    again = fill(one, {"b1": 100, "b2": 1}, 4)
+    assert again == first
+    assert again is not first
+    # What was asked for is among the latest again.
+    for weight in range(30, 60):
+        fill(one, {"b1": 100, "b2": weight}, 4)
+        assert fill(one, {"b1": 100, "b2": 1}, 4) is again
+
+
 def test_what_is_remembered_is_right() -> None:
     one = farm(scheduler=Scheduler.SOURCE_HASH, count=3)
     first = fill(one, {"b1": 1, "b2": 2}, 4)
