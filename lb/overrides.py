@@ -52,7 +52,8 @@ class Overrides:
 
     def about(self, farms: tuple[Farm, ...]) -> Overrides:
         """Returns the overrides of these farms only, without those that agree with the configuration."""
-        configured = {(farm.name, one.name): one.state for farm in farms for one in farm.backends}
+        named = {farm for farm, _ in self.states}
+        configured = {(farm.name, one.name): one.state for farm in farms if farm.name in named for one in farm.backends}
         states = {
             key: state for key, state in self.states.items() if key in configured and configured[key] is not state
         }

@@ -18,7 +18,7 @@ from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.guardian.guardian import Guardian
 from noidlb.guardian.reconciler import Applier
 from noidlb.overrides import Overrides
-from noidlb.service.paced import exempt
+from noidlb.service.paced import exempt, take_turns
 
 from integration.bench import bare_loop
 from integration.bench.greeter import greeter
@@ -77,12 +77,13 @@ class _Idle:
 
 
 async def _child(port: int, count: int, interval: float, seconds: float, *, real: bool) -> None:
+    # This and exempt() as the service does.
+    take_turns()
     log = EventLog(limit=20_000)
     applier: Applier = NftApplier() if real else _Idle()
     guardian = Guardian(parse(farms_text(port, count, interval)), Overrides(), applier=applier, events=log)
     task = asyncio.create_task(guardian.run())
-    await _states(guardian, {"up", "down"}, count)
-    # As the service does.
+    await _flips(guardian, count)
     exempt(1)
     # The first round costs more than any other: the backlog that 10,000 backends have after it has a figure of its own.
     await asyncio.sleep(2 * interval)
@@ -114,9 +115,9 @@ async def _measure(guardian: Guardian, seconds: float) -> None:
     )
 
 
-async def _states(guardian: Guardian, wanted: set[str], count: int) -> None:
-    """Waits until so many backends are in one of the states; nothing tells when."""
-    while sum(one.state in wanted for one in guardian.health()) < count:  # noqa: ASYNC110  # health is looked at, it tells nobody
+async def _flips(guardian: Guardian, count: int) -> None:
+    """Waits until backends have become up or down so many times; to look at the health of 10,000 costs too much."""
+    while guardian.counts.flips < count:  # noqa: ASYNC110  # counts are looked at, they tell nobody
         await asyncio.sleep(0.2)
 
 
@@ -125,7 +126,7 @@ async def _watch_failure(guardian: Guardian, log: EventLog, count: int) -> None:
     times: list[float] = []
     log.subscribe(lambda event: _note(event, times))
     print("ready", flush=True)
-    await _states(guardian, {"down"}, count)
+    await _flips(guardian, 2 * count)
     await guardian.settle()
     print(
         json.dumps({"transactions": guardian.counts.transactions - before, "spread": max(times) - min(times)}),

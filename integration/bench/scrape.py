@@ -1,4 +1,4 @@
-"""How long readers of metrics, page and status keep the guardian's loop from its checks, with 10,000 backends.
+"""How long readers and operators keep the guardian's loop from its checks, with 10,000 backends.
 
 A slice is what the loop does between two looks at its sockets, in CPU time of its thread: a check that is due within it
 starts at its end. What other programs do to the machine does not count.
@@ -24,7 +24,7 @@ from noidlb.role import Role
 from noidlb.service.defects import Defects
 from noidlb.service.http import MetricsServer
 from noidlb.service.operations import Operations
-from noidlb.service.paced import exempt
+from noidlb.service.paced import exempt, sparing, take_turns
 from noidlb.service.pages import Pages
 from noidlb.service.requests import RequestHandler
 from noidlb.service.server import ControlServer
@@ -78,6 +78,7 @@ def main() -> None:
     """Prints a line for each kind of reader."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    take_turns()
     own_network()
     print(f"{COUNT:,} backends every {INTERVAL:g} s, read {READS} times; goal: no slice above {1000 * GOAL:g} ms")
     with greeter(core=1) as port, tempfile.TemporaryDirectory() as folder:
@@ -90,7 +91,14 @@ async def _measure(port: int, folder: Path) -> None:
     running = Operations(guardian, StateStore(StateFolder(folder), events), events, configuration, Overrides())
     pages = Pages(lambda: running.view(Role.ALONE, {}), guardian.each_health, lambda: [], events, Defects(events))
     metrics = MetricsServer(pages.routes, lambda doing, defect: print(doing, repr(defect)))
-    control = ControlServer(folder / "socket", RequestHandler(running, events, _no_reload).answer, events)
+
+    async def reload(*, cut: bool) -> list[str]:
+        """Adopts the configuration with another weight, as the service does after it has read its file."""
+        changed = configuration.text.replace(" }", ", weight = 2 }", 1)
+        with sparing():
+            return await running.adopt(await asyncio.to_thread(parse, changed), cut=cut)
+
+    control = ControlServer(folder / "socket", RequestHandler(running, events, reload).answer, events)
     async with AsyncExitStack() as stack:
         task = asyncio.create_task(guardian.run())
         stack.callback(task.cancel)
@@ -112,6 +120,9 @@ async def _measure(port: int, folder: Path) -> None:
             ("/", "tcp", "GET / HTTP/1.1\r\n\r\n"),
             ("status", "unix", '{"do": "status"}\n'),
             ("diff", "unix", f"{diff}\n"),
+            ("drain", "unix", '{"do": "drain", "farm": "f0", "backend": "b0"}\n'),
+            ("up", "unix", '{"do": "up", "farm": "f0", "backend": "b0"}\n'),
+            ("reload", "unix", '{"do": "reload"}\n'),
         ):
             (folder / "sent").write_text(sent)
             where = str(metrics.port) if kind == "tcp" else str(folder / "socket")
@@ -136,10 +147,6 @@ async def _read(name: str, argv: list[str], guardian: Guardian, slices: Slices) 
         f"latest start {1000 * guardian.counts.latest:.0f} ms late",
         flush=True,
     )
-
-
-async def _no_reload(*, cut: bool) -> list[str]:
-    return []
 
 
 if __name__ == "__main__":

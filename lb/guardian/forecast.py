@@ -5,14 +5,14 @@ With 1,000 farms it takes 0.15 s, in which no check would start: so it is made s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..farm import Condition, Conditions, Farm
 from ..overrides import Overrides
 from .desired import Place, merge, verdicts_of
 from .health import BackendHealth
-from .targets import TargetKey, inherit
+from .targets import Targets, inherit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +29,35 @@ class Forecast:
 def forecast(
     farms: tuple[Farm, ...],
     overrides: Overrides,
-    watches: Mapping[TargetKey, Sequence[BackendHealth]],
+    targets: Targets,
     standing: Iterable[tuple[Place, bool]],
     shares: Mapping[str, Mapping[str, int]],
     now: float,
 ) -> Iterator[Forecast | None]:
     """Yields the forecast of each farm, and None after each smaller step, so that the caller can run checks in between.
 
-    The conditions are those that a guardian would give the backends at the time now of its clock. watches has its
-    knowledge by target, standing whether each backend serves, shares the percentages of weights of farms with the
+    The conditions are those that a guardian would give the backends at the time now of its clock. targets has its
+    knowledge, standing whether each backend serves, shares the percentages of weights of farms with the
     scheduler least-connections.
     """
+    known, farms = targets.places, targets.recognize(farms)
+    new, by_key = targets.new_among(farms), targets.by_key
     present: dict[Place, bool] = {}
     for place, serves in standing:
         present[place] = serves
         yield None
     places: dict[Place, list[BackendHealth]] = {}
     fresh = set()
-    for _, watch in inherit(farms, watches):
+    for _, watch in inherit(new, by_key):
         places.setdefault(watch.place, []).append(watch)
         if not watch.probes and watch.up.value is None and watch.place in present:
             fresh.add(watch.farm)
         yield None
+    names = {farm.name for farm in new}
     for farm in farms:
         balance = shares.get(farm.name)
-        merged = merge(farm, overrides, verdicts_of(farm, places), present, now, balance=balance)
+        verdicts = verdicts_of(farm, places if farm.name in names else known)
+        merged = merge(farm, overrides, verdicts, present, now, balance=balance)
         yield Forecast(merged.conditions, (farm.name,) if farm.name in fresh else ())
 
 

@@ -149,15 +149,13 @@ class Guardian:
 
     def configure(self, farms: Configuration | tuple[Farm, ...], overrides: Overrides | None = None) -> None:
         """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
-        self._farms = farms = _farms_of(farms)
+        self._farms = farms = self._targets.recognize(_farms_of(farms))
         self._overrides = overrides if overrides is not None else self._overrides
         if self._loop is None:
             # Not running yet; run() calls this again.
             return
         for target in self._targets.configure(farms, self._loop.time()):
-            self._schedule.put(target, None)
-        for target in self._targets:
-            self._schedule.put(target, target.rhythm.due(target.pace))
+            self._schedule.put(target, target.rhythm.due(target.pace) if target.watches else None)
         self._reconciler.configure(farms, self._overrides, self._targets.places)
         self._arm()
 
@@ -178,7 +176,7 @@ class Guardian:
     def forecast(self, farms: tuple[Farm, ...]) -> Iterator[Forecast | None]:
         """Yields the conditions that it would give these farms with its present knowledge, as forecast() does."""
         known, now = self._reconciler, self._running_loop().time()
-        return forecast(farms, self._overrides, self._targets.watches, known.standing(), known.shares, now)
+        return forecast(farms, self._overrides, self._targets, known.standing(), known.shares, now)
 
     @property
     def worker(self) -> Worker:

@@ -112,14 +112,21 @@ class Reconciler:
     def configure(
         self, farms: tuple[Farm, ...], overrides: Overrides, watches: Mapping[Place, Sequence[BackendHealth]]
     ) -> None:
-        """Replaces farms, overrides and health, and requests all farms."""
+        """Replaces farms, overrides and health, and requests the farms that are other objects or get other overrides.
+
+        The watches of farms that are the same objects must be the same, too.
+        """
+        names, before = {farm.name for farm in farms}, {farm.name: farm for farm in self._farms}
+        same = {farm.name for farm in farms if before.get(farm.name) is farm}
         if farms is not self._farms:
-            self.present = dict(self.standing())
+            changed = tuple(farm for farm in self._farms if farm.name not in same)
+            kept = {place: serves for place, serves in self.present.items() if place[0] in same}
+            self.present = {**kept, **dict(standing(changed, self._watches, self.present))}
+            self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
+            self._merged = {name: one for name, one in self._merged.items() if name in names}
+        words = {farm for (farm, _), _ in self._overrides.states.items() ^ overrides.states.items()}
         self._farms, self._overrides, self._watches = farms, overrides, watches
-        names = {farm.name for farm in farms}
-        self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
-        self._merged = {name: one for name, one in self._merged.items() if name in names}
-        self.request(names, 0.0)
+        self.request((names - same) | (names - self._merged.keys()) | (words & names), 0.0)
 
     def request(self, farms: set[str], urgent: float) -> None:
         """Requests that these farms are computed again and applied, at urgent (the loop's clock) at the latest."""
@@ -185,8 +192,8 @@ class Reconciler:
                 # Between two farms checks start: 10,000 backends that change together take 0.1 s.
                 await asyncio.sleep(0)
                 if self._farms is not farms:
-                    # configure() has requested all of the farms that are there now.
-                    return
+                    # Those that are there now, and what configure() has requested of them.
+                    return await self._carry_out(dirty | self._dirty, failed_before=failed_before)
         applied = await self.worker.run(partial(self._applier.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain
 
 from noidchecks.status.result import Result
 
@@ -46,10 +48,13 @@ class Target:
         """Whether the next result alone may take a backend out."""
         return any(watch.up.value and watch.guard.fall == 1 for watch in self.watches)
 
-    def watch(self, watches: Sequence[BackendHealth]) -> None:
-        """Replaces the watches."""
+    def watch(self, watches: Sequence[BackendHealth]) -> bool:
+        """Replaces the watches, and tells whether that changes anything."""
+        if self.watches == watches:
+            return False
         self.watches = watches
         self._pace = None
+        return True
 
     def take(self, result: Result, now: float, excuse: str = "") -> list[tuple[BackendHealth, Change]]:
         """Hands a result to the watches and returns the changes; excuse as in BackendHealth.take()."""
@@ -65,10 +70,16 @@ class Target:
 
 
 class Targets:
-    """All targets of the farms; known health and rhythm are kept when the farms change."""
+    """All targets of the farms; known health and rhythm are kept when the farms change.
+
+    A farm that stays as it is keeps its watches, so that the change of one farm among hundreds costs little.
+    """
 
     def __init__(self) -> None:
+        self._farms: tuple[Farm, ...] = ()
         self._targets: dict[TargetKey, Target] = {}
+        # By the name of the farm.
+        self._watches: dict[str, list[tuple[TargetKey, BackendHealth]]] = {}
         self._places: dict[Place, list[BackendHealth]] = {}
         self._number = 0
 
@@ -79,33 +90,45 @@ class Targets:
         return len(self._targets)
 
     @property
-    def watches(self) -> Mapping[TargetKey, Sequence[BackendHealth]]:
-        """The watches of each target."""
-        return {key: target.watches for key, target in self._targets.items()}
+    def by_key(self) -> Mapping[TargetKey, Target]:
+        """The targets; another mapping after configure()."""
+        return self._targets
 
     @property
     def places(self) -> Mapping[Place, list[BackendHealth]]:
-        """The watches of each backend at each of its addresses."""
+        """The watches of each backend at each of its addresses; another mapping after configure()."""
         return self._places
 
+    def recognize(self, farms: tuple[Farm, ...]) -> tuple[Farm, ...]:
+        """Returns the farms, with those that it has in place of equal ones; the same tuple when all are equal."""
+        known = {farm.name: farm for farm in self._farms}
+        found = tuple(old if (old := known.get(farm.name)) == farm else farm for farm in farms)
+        return self._farms if found == self._farms else found
+
+    def new_among(self, farms: tuple[Farm, ...]) -> tuple[Farm, ...]:
+        """Returns the recognized farms that it does not have as they are."""
+        known = {id(farm) for farm in self._farms}
+        return tuple(farm for farm in farms if id(farm) not in known)
+
     def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
-        """Replaces the farms and returns the targets that are no longer needed."""
-        old = self._targets
+        """Replaces the farms, recognized ones, and returns the targets that are new, are watched otherwise, or gone."""
+        if farms is self._farms:
+            return []
+        old, watched = self._targets, {farm.name: self._watches.get(farm.name, []) for farm in farms}
+        new = self.new_among(farms)
+        watched |= {farm.name: [] for farm in new}
+        for key, watch in inherit(new, old):
+            watched[watch.farm].append((key, watch))
+        self._farms, self._watches, self._places = farms, watched, {}
         found: dict[TargetKey, list[BackendHealth]] = {}
-        self._places = {}
-        for key, watch in inherit(farms, self.watches):
+        for key, watch in chain.from_iterable(watched.values()):
             found.setdefault(key, []).append(watch)
             self._places.setdefault(watch.place, []).append(watch)
         # The first round starts at most 1,000 checks a second.
         soon = len(found.keys() - old.keys()) / 1000
-        self._targets = {}
-        for key, watches in found.items():
-            target = self._targets[key] = old.get(key) or self._make(key, watches[0], now, soon)
-            target.watch(watches)
-        gone = [target for key, target in old.items() if key not in self._targets]
-        for target in gone:
-            target.watch(())
-        return gone
+        self._targets = {key: old.get(key) or self._make(key, ones[0], now, soon) for key, ones in found.items()}
+        changed = [target for key, target in self._targets.items() if target.watch(found[key])]
+        return changed + [target for key, target in old.items() if key not in found and target.watch(())]
 
     def _make(self, key: TargetKey, watch: BackendHealth, now: float, soon: float) -> Target:
         rhythm = Rhythm(self._number, now, interval=watch.guard.interval, soon=max(soon, watch.guard.fast))
@@ -113,16 +136,19 @@ class Targets:
         return Target(Check(*key), watch.address, rhythm)
 
 
-def inherit(
-    farms: tuple[Farm, ...], known: Mapping[TargetKey, Sequence[BackendHealth]]
-) -> Iterator[tuple[TargetKey, BackendHealth]]:
+def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Target]) -> Iterator[tuple[TargetKey, BackendHealth]]:
     """Yields a BackendHealth for each check that the farms want, with the knowledge of equal checks copied."""
-    # Only the deadline differs: the knowledge still holds.
-    by_words = {words: watches for (words, _), watches in known.items()}
+
+    @cache
+    def by_words() -> Mapping[tuple[str, ...], Target]:
+        return {words: target for (words, _), target in known.items()}
+
     for key, farm, guard, name, address, port, command in _wanted(farms):
         watch = BackendHealth(farm, name, address.version, command, guard, _shown(address, port))
+        # Where only the deadline differs, the knowledge still holds.
+        same = known.get(key) or by_words().get(key[0])
         # A new farm or backend takes over the health of the same check, instead of waiting for a first result.
-        previous = {one.key: one for one in known.get(key) or by_words.get(key[0], ())}
+        previous = {one.key: one for one in (same.watches if same else ())}
         adopted = previous.get(watch.key) or next(iter(previous.values()), None)
         if adopted is not None:
             watch.adopt(adopted)

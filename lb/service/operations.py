@@ -31,7 +31,7 @@ from ..role import Role
 from ..status import each_status
 from .metrics import MetricsSnapshot
 from .observer import Looks
-from .paced import paced, used_up
+from .paced import paced, sparing, used_up
 from .protocol import Request, RequestError
 from .state_store import StateStore
 from .verbs import number, resolve, size_of
@@ -101,16 +101,17 @@ class Operations:
 
     async def diff(self, text: str) -> tuple[bool, list[str]]:
         """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
-        farms = (await asyncio.to_thread(parse, text)).farms
-        foreseen = joined(await paced(self.guardian.forecast(farms)))
-        change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
+        with sparing():
+            farms = (await asyncio.to_thread(parse, text)).farms
+            foreseen = joined(await paced(self.guardian.forecast(farms)))
+            change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
         lines = [
             f"# farm {name}: a new command; what serves goes on serving until its first result"
             for name in foreseen.unchecked
         ]
         if change.batches:
             lines.append("# what the running guardian would change, had it read this file")
-        return bool(change.batches), [*lines, *difference(change, farms)]
+        return bool(change.batches), [*lines, *await asyncio.to_thread(difference, change, farms)]
 
     async def keep(self) -> None:
         """Saves configuration and overrides for the next start."""

@@ -31,7 +31,7 @@ from .hook import Hook
 from .http import MetricsServer
 from .metrics import MetricsSnapshot
 from .operations import Operations
-from .paced import exempt
+from .paced import exempt, sparing, take_turns
 from .pages import Pages
 from .requests import RequestHandler
 from .server import ControlServer
@@ -100,6 +100,7 @@ class Service:
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
             stack.enter_context(lock.take())
             _raise_descriptors()
+            take_turns()
             words = self._words().about(farms)
             self._load_modules(farms)
             store = StateStore(self._options.folder, self._events)
@@ -135,7 +136,8 @@ class Service:
         async with self._one_reload:
             self._notifier.reloading()
             try:
-                configuration = await asyncio.to_thread(self._read)
+                with sparing():
+                    configuration = await asyncio.to_thread(self._read)
             except Exception as error:
                 file, why = self._options.file, str(error)
                 where = why if why.startswith(file) else f"{file}: {why}"
@@ -145,7 +147,8 @@ class Service:
                 self._load_modules(configuration.farms)
                 await self._set(self._options.over(configuration.settings))
                 self._events.report("reload", f"{self._options.file}: {size_of(configuration.farms)}")
-                lines = await running.adopt(configuration, cut=cut)
+                with sparing():
+                    lines = await running.adopt(configuration, cut=cut)
                 self._begin_task(self._settle_in(running.guardian))
                 return lines
             finally:

@@ -24,8 +24,6 @@ from tests.support.waiting import until_async as until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 
-UP, DOWN = BackendState.UP, BackendState.DOWN
-
 
 async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     kernel = FakeKernel()
@@ -120,6 +118,50 @@ async def test_checks_start_while_many_farms_are_computed_and_newer_farms_win() 
         await settling
         await guardian.settle()
         assert [{name for name, _ in one} for one in kernel.conditions[before:]][-1] == {"new"}
+
+
+async def test_settle_waits_for_changes_that_newer_farms_overtake() -> None:
+    kernel = FakeKernel()
+    farms = tuple(replace(watched(1, name=f"f{number}"), ports=(3000 + number,)) for number in range(30))
+    async with running(*farms, kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        guardian.configure(farms, Overrides({(one.name, "b1"): DOWN for one in farms}))
+        settling = asyncio.create_task(guardian.settle())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        # The farms are being computed, one after another, and the last one goes.
+        guardian.configure(farms[:-1])
+        await settling
+        assert {name for name, _ in kernel.conditions[-1]} == {one.name for one in farms[:-1]}
+        assert {one.state for one in kernel.conditions[-1].values()} == {DOWN}
+
+
+async def test_only_the_farms_that_change_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel()
+    farms = tuple(replace(watched(1, name=f"f{number}"), ports=(3000 + number,)) for number in range(5))
+    async with running(*farms, kernel=kernel) as (guardian, _):
+        await until(lambda: all(health.state == "down" for health in guardian.health()))
+        await guardian.settle()
+        computed: list[str] = []
+        merge = guardian._reconciler._merge
+
+        def noted(one: Farm) -> None:
+            computed.append(one.name)
+            merge(one)
+
+        monkeypatch.setattr(guardian._reconciler, "_merge", noted)
+        for given, overrides, expected in (
+            # The file is read again, and nothing has changed.
+            (tuple(replace(one) for one in farms), None, []),
+            ((*farms[:4], replace(farms[4], sticky=60)), None, ["f4"]),
+            ((*farms[:4], replace(farms[4], sticky=60)), Overrides({("f1", "b1"): DOWN}), ["f1"]),
+            (farms[:2], Overrides({("f0", "b1"): DOWN}), ["f0", "f1"]),
+        ):
+            computed.clear()
+            guardian.configure(given, overrides)
+            await guardian.settle()
+            assert sorted(computed) == expected
+        assert {name for name, _ in kernel.conditions[-1]} == {"f0", "f1"}
 
 
 async def test_the_floor_holds_and_is_told() -> None:

@@ -21,6 +21,20 @@ def test_the_first_round_is_quick_and_the_beats_lie_over_the_interval() -> None:
     assert rhythm.due(pace) == 101 + 10 * phase(1)
 
 
+def test_a_long_first_round_is_over_before_the_second_begins() -> None:
+    # As 10,000 targets at 1,000 a second.
+    rhythms, pace = [Rhythm(number, 0.0, interval=5, soon=10) for number in range(1000)], Pace(interval=5)
+    starts = []
+    for rhythm in rhythms:
+        for _ in range(4):
+            starts.append(rhythm.due(pace) or 0.0)
+            rhythm.started(starts[-1], pace)
+            rhythm.finished(starts[-1] + 0.1)
+    for begin, wanted in ((0, 100), (5, 100), (10, 200), (15, 200), (20, 200)):
+        a_second = sum(begin <= start < begin + 5 for start in starts) / 5
+        assert abs(a_second - wanted) < 2, begin
+
+
 def test_beats_count_from_start_to_start() -> None:
     rhythm = Rhythm(0, 0.0, interval=10, soon=0)
     pace = Pace(interval=10)

@@ -30,7 +30,7 @@ def words(targets: Targets) -> list[str]:
 
 def test_a_target_for_each_command_and_address() -> None:
     targets = Targets()
-    assert targets.configure((small("f", 21),), 0.0) == []
+    assert targets.configure((small("f", 21),), 0.0) == [*targets]
     assert words(targets) == [
         "check_ftp -H 10.0.0.1 -p 21",
         "check_ftp -H 10.0.0.2 -p 2121",
@@ -99,15 +99,40 @@ def test_what_is_known_stays_known() -> None:
             watch.take(OK, 1.0)
     before = {target.address: target for target in targets}
     # Another name, another farm beside it, another threshold: the address and the command are the same.
-    gone = targets.configure((small("renamed", 21, replace(GUARD, fall=9)), small("new", 2121)), 2.0)
-    assert gone == []
+    changed = targets.configure((small("renamed", 21, replace(GUARD, fall=9)), small("new", 2121)), 2.0)
+    assert changed == [*targets]
     assert all(before[target.address] is target for target in targets if target.address in before)
     states = {watch.key[:3]: watch.state for target in targets for watch in target.watches}
     assert states["renamed", "one", 4] == states["renamed", "two", 4] == states["new", "two", 4] == "up"
     assert states["new", "one", 4] == "unknown"
-    gone = targets.configure((small("new", 2121),), 3.0)
+    changed = targets.configure(targets.recognize((small("new", 2121),)), 3.0)
+    gone = [target for target in changed if not target.watches]
     assert sorted(target.address for target in gone) == ["10.0.0.1:21", "[fd00::1]:21"]
-    assert not any(target.watches for target in gone)
+    # Both farms used the third one.
+    assert [target.address for target in changed if target.watches] == ["10.0.0.2:2121"]
+
+
+def test_a_farm_that_stays_as_it_is_costs_nothing_when_another_changes() -> None:
+    targets = Targets()
+    first, second = small("f", 21), small("g", 2000)
+    targets.configure((first, second), 0.0)
+    watches = {target.address: [*target.watches] for target in targets}
+    bad = Result(State.CRITICAL, "FTP CRITICAL - no")
+    (doubted,) = (one for one in targets if one.address == "10.0.0.1:21")
+    doubted.take(OK, 1.0)
+    doubted.take(bad, 2.0)
+    # The same file was read again: equal farms are the known ones.
+    again = targets.recognize((small("f", 21), small("g", 2000)))
+    assert again[0] is first
+    assert targets.configure(again, 3.0) == []
+    farms = targets.recognize((small("f", 21), small("g", 2000, replace(GUARD, fall=9))))
+    assert [farm is before for farm, before in zip(farms, again, strict=True)] == [True, False]
+    changed = targets.configure(farms, 3.0)
+    assert sorted(target.address for target in changed) == ["10.0.0.1:2000", "10.0.0.2:2121", "[fd00::1]:2000"]
+    kept = {target.address: target.watches for target in targets}
+    assert kept["10.0.0.1:21"] == watches["10.0.0.1:21"]
+    # Its doubts too: the second failure after a reload is the second one.
+    assert doubted.watches[0].up.streak == 1
 
 
 def test_the_pace_follows_each_result() -> None:
