@@ -14,7 +14,7 @@ from ..nft.marks import Marks
 from ..nft.netlink import generation
 from ..nft.nft import KernelError, NftSession
 from ..nft.notices import Notices
-from ..nft.plan import compare
+from ..nft.plan import compare, known
 from ..nft.table import transactions
 from ..role import Role, cuts_flows, read_role
 
@@ -37,8 +37,9 @@ class ApplyResult:
 class NftApplier:
     """Changes the kernel's table to match conditions, through an nft that stays open.
 
-    It remembers the conditions that it applied last, so that a change costs the difference and no reading. When another
-    program changes the table, or a call fails, it forgets them, and the next apply() reads the kernel's table first.
+    It remembers what it applied last, so that a change costs the difference and no reading. When another program
+    changes the table, or a call fails, it forgets the conditions, and the next apply() reads the kernel's table first.
+    For other farms it does so too when another program has changed any table meanwhile.
     """
 
     def __init__(
@@ -75,16 +76,16 @@ class NftApplier:
 
         Raises KernelError; the next call then reads the table and applies what is missing.
         """
-        known, repaired = self._conditions, False
+        before, repaired = self._conditions, False
         number = self._generation_of()
         # Unknown until every transaction has succeeded.
         self._conditions = None
-        if known is None or farms != self._farms or stopped != self._stopped:
-            self._farms, self._stopped, self._marks = farms, stopped, Marks(farms)
-            batches, ending = self._whole(conditions)
-            repaired = known is None and bool(batches)
+        if before is None or farms != self._farms or stopped != self._stopped:
+            is_proven = number is not None and number == self._expected
+            batches, ending = self._whole(farms, conditions, stopped, before if is_proven else None)
+            repaired = before is None and bool(batches)
         else:
-            batches, ending = self._parts(known, conditions)
+            batches, ending = self._parts(before, conditions)
         for batch in batches:
             self._session.run(batch)
             self._notices.ignore(self._session.pid)
@@ -120,20 +121,27 @@ class NftApplier:
         self._session.close()
         self._notices.close()
 
-    def _whole(self, conditions: Conditions) -> tuple[Sequence[str], Ending]:
-        """Returns the transactions from the kernel's table to the wanted one, and the flows that end with them."""
-        change = compare(self._session.read(), compile_table(self._farms, conditions, self._stopped))
+    def _whole(
+        self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str], before: Conditions | None
+    ) -> tuple[Sequence[str], Ending]:
+        """Returns the transactions to the table of other farms, and the flows that end with them.
+
+        before are the conditions of the present farms in the kernel's table, which is read when they are None.
+        """
+        found = self._session.read() if before is None else known(self._farms, before, self._stopped)
+        self._farms, self._stopped, self._marks = farms, stopped, Marks(farms)
+        change = compare(found, compile_table(farms, conditions, stopped))
         return change.batches, ending_of(change.old, change.new, cuts=self._cuts())
 
-    def _parts(self, known: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
-        """Returns the same from the known conditions, for the farms whose conditions change; reads nothing."""
+    def _parts(self, present: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
+        """Returns the same from the present conditions, for the farms whose conditions change; reads nothing."""
         batches: list[str] = []
         ending = Ending()
         for farm in self._farms:
             keys = [(farm.name, one.name) for one in farm.backends]
-            if farm.name in self._stopped or all(known.get(key) == conditions.get(key) for key in keys):
+            if farm.name in self._stopped or all(present.get(key) == conditions.get(key) for key in keys):
                 continue
-            before = compile_farm(self._marks, farm, known)
+            before = compile_farm(self._marks, farm, present)
             after = compile_farm(self._marks, farm, conditions)
             batches += transactions(before, after)
             ending.add(ending_of(before, after, cuts=self._cuts()))

@@ -54,7 +54,7 @@ def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, *, befo
 def _plan(
     farms: tuple[Farm, ...], overrides: Overrides, change: Callable[[Table], Table], before: Overrides | None
 ) -> Plan:
-    found = kernel.read() if before is None else known(farms, before)
+    found = kernel.read() if before is None else known(farms, before.conditions(), before.stopped_of(farms))
     return compare(found, compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)), change)
 
 

@@ -56,13 +56,13 @@ def plan(
     the overrides of these farms whose table the kernel is known to have, which is then not read.
     """
     wanted = overrides.conditions() if conditions is None else conditions
-    found = kernel.read() if before is None else known(farms, before)
+    found = kernel.read() if before is None else known(farms, before.conditions(), before.stopped_of(farms))
     return compare(found, compile_table(farms, wanted, overrides.stopped_of(farms)))
 
 
-def known(farms: tuple[Farm, ...], overrides: Overrides) -> Snapshot:
-    """Returns what reading the kernel would, when its table is known to be that of these farms and overrides."""
-    return Snapshot(kernel.VERSION, compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)))
+def known(farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Snapshot:
+    """Returns what reading the kernel would, when its table is known to be that of these farms and conditions."""
+    return Snapshot(kernel.VERSION, compile_table(farms, conditions, stopped))
 
 
 def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:

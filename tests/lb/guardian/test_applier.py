@@ -81,6 +81,35 @@ def test_five_hundred_changes_are_one_transaction(nft: FakeNft, applier: NftAppl
     assert len(nft.transactions) == 1
 
 
+def test_other_farms_are_compared_with_what_was_applied_and_nobody_reads_the_table(
+    nft: FakeNft, applier: NftApplier
+) -> None:
+    put(nft, FARMS)
+    applier.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, down("b1"), NONE)
+    fewer = (farm("ftp", count=5), CUT)
+    assert applier.apply(fewer, down("b1"), frozenset({"cut"})).transactions >= 1
+    assert nft.reads == 1
+    found = nft.read()
+    assert found is not None
+    assert found.table == compile_table(fewer, down("b1"), frozenset({"cut"}))
+
+
+def test_other_farms_are_compared_with_the_kernels_table_after_a_change_by_another_program(
+    nft: FakeNft, applier: NftApplier
+) -> None:
+    put(nft, FARMS)
+    applier.apply(FARMS, {}, NONE)
+    # It has not been noticed yet.
+    nft.load(None)
+    nft.generation += 1
+    assert applier.apply((FTP,), {}, NONE) == ApplyResult(1)
+    assert nft.reads == 2
+    found = nft.read()
+    assert found is not None
+    assert found.table == compile_table((FTP,))
+
+
 def test_after_a_refusal_the_table_is_read_and_finished(nft: FakeNft, applier: NftApplier) -> None:
     put(nft, FARMS)
     applier.apply(FARMS, {}, NONE)
@@ -143,8 +172,6 @@ def test_other_farms_and_words_are_a_change_of_the_whole(nft: FakeNft, applier: 
     applier.apply(FARMS, {}, NONE)
     # What pointed at its chain goes first, then the chain.
     assert applier.apply(FARMS[:2], {}, NONE).transactions == 2
-    assert nft.reads == 2
-    put(nft, FARMS[:2])
     assert applier.apply(FARMS[:2], {}, frozenset({"ftp"})).transactions == 2
     # While a farm is stopped, its backends change nothing.
     assert applier.apply(FARMS[:2], down("b1"), frozenset({"ftp"})).transactions == 0
