@@ -37,6 +37,10 @@ _OURS = frozenset(
 )
 
 
+# Farm, backend, IP version and command.
+WatchKey = tuple[str, str, int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class LastResult:
     """What is kept of the last result of a check."""
@@ -91,10 +95,10 @@ class RiseFall:
 
     __slots__ = ("value", "streak", "streak_since")
 
-    def __init__(self, value: bool | None = None) -> None:
+    def __init__(self, value: bool | None = None, streak: int = 0, streak_since: float = 0.0) -> None:
         self.value = value
-        self.streak = 0
-        self.streak_since = 0.0
+        self.streak = streak
+        self.streak_since = streak_since
 
     def take(self, answer: bool, *, rise: int, fall: int, now: float) -> bool:
         """Takes one answer and returns whether it changed the value."""
@@ -146,7 +150,7 @@ class BackendHealth:
         self.warned = False
 
     @property
-    def key(self) -> tuple[str, str, int, str]:
+    def key(self) -> WatchKey:
         """Identity: farm, backend, IP version, command."""
         return self.farm, self.backend, self.version, self.command
 
@@ -209,8 +213,9 @@ class BackendHealth:
         return self._heed(result, reason, now) or again
 
     def adopt(self, other: BackendHealth) -> None:
-        """Copies the knowledge of another BackendHealth with the same check."""
-        self.up = RiseFall(other.up.value)
+        """Copies the knowledge of another BackendHealth with the same check; doubts only of the same backend's."""
+        doubts = other.up if other.key == self.key else RiseFall()
+        self.up = RiseFall(other.up.value, doubts.streak, doubts.streak_since)
         self.probes, self.flaps, self.note = other.probes, other.flaps, other.note
         self._state, self._text, self._seconds, self._phases = other._state, other._text, other._seconds, other._phases
         self.since, self.recovered, self.kept, self.warned = other.since, other.recovered, other.kept, other.warned

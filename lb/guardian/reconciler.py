@@ -122,7 +122,7 @@ class Reconciler:
             changed = tuple(farm for farm in self._farms if farm.name not in same)
             kept = {place: serves for place, serves in self.present.items() if place[0] in same}
             self.present = {**kept, **dict(standing(changed, self._watches, self.present))}
-            self._conditions = {key: one for key, one in self._conditions.items() if key[0] in names}
+            self._conditions = {key: one for key, one in self._conditions.items() if key[0] in same}
             self._merged = {name: one for name, one in self._merged.items() if name in names}
         words = {farm for (farm, _), _ in self._overrides.states.items() ^ overrides.states.items()}
         self._farms, self._overrides, self._watches = farms, overrides, watches
@@ -185,15 +185,8 @@ class Reconciler:
             # configure() may have set present before this first reading, and is newer.
             self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
             self._is_read = True
+        await self._merge_all(dirty)
         farms, stopped = self._farms, self._overrides.stopped_of(self._farms)
-        for farm in farms:
-            if farm.name in dirty:
-                self._merge(farm)
-                # Between two farms checks start: 10,000 backends that change together take 0.1 s.
-                await asyncio.sleep(0)
-                if self._farms is not farms:
-                    # Those that are there now, and what configure() has requested of them.
-                    return await self._carry_out(dirty | self._dirty, failed_before=failed_before)
         applied = await self.worker.run(partial(self._applier.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
         if failed_before or applied.repaired:
@@ -202,6 +195,20 @@ class Reconciler:
             self._events.report("applied", f"{applied.transactions} transaction{plural} after {after}")
         if applied.trouble:
             self._events.report("apply-failed", applied.trouble)
+
+    async def _merge_all(self, dirty: set[str]) -> None:
+        """Merges the farms that have been requested, those that configure() requests meanwhile too."""
+        farms: tuple[Farm, ...] = ()
+        while self._farms is not farms:
+            farms, dirty = self._farms, dirty | self._dirty
+            for farm in farms:
+                if farm.name not in dirty:
+                    continue
+                self._merge(farm)
+                # Between two farms checks start: 10,000 backends that change together take 0.1 s.
+                await asyncio.sleep(0)
+                if self._farms is not farms:
+                    break
 
     def _merge(self, farm: Farm) -> None:
         loop = asyncio.get_running_loop()

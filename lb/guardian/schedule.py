@@ -38,15 +38,15 @@ class Pace:
 class Rhythm:
     """The start times of one check: beats at the interval, and faster starts between them while in doubt."""
 
-    __slots__ = ("running", "_first", "_round_ends", "_beat", "_last", "_ended", "_repeats")
+    __slots__ = ("running", "_first", "_rests_until", "_beat", "_last", "_ended", "_repeats")
 
     def __init__(self, number: int, now: float, *, interval: float, soon: float) -> None:
         # soon: the seconds for the first round, which checks every target once; later beats are spread over the whole
         # interval. The first round costs more than any other, so where it is longer than the interval, beats wait.
         self.running = 0
         self._first = now + phase(number) * soon
-        self._round_ends = now + soon
-        self._beat = self._round_ends + phase(number) * interval
+        self._rests_until = now + soon if soon > interval else now
+        self._beat = now + soon + phase(number) * interval
         self._last: float | None = None
         self._ended = now
         self._repeats = False
@@ -79,7 +79,7 @@ class Rhythm:
             return max(self._last + pace.eager, self._ended)
         if self._repeats:
             return self._ended
-        wanted = min(self._beat, max(self._last, self._round_ends) + pace.interval)
+        wanted = min(self._beat, max(self._last, self._rests_until) + pace.interval)
         if pace.fast is not None:
             wanted = min(wanted, self._last + pace.fast)
         return max(wanted, self._ended)

@@ -12,7 +12,7 @@ from ..farm import Farm, IPAddress
 from ..guard import Guard, fill_in
 from .checks import Check
 from .desired import Place, versions_of
-from .health import BackendHealth, Change, pace_of
+from .health import BackendHealth, Change, WatchKey, pace_of
 from .schedule import Pace, Rhythm
 
 # The command line for one address, as words, and the deadline in seconds.
@@ -124,32 +124,50 @@ class Targets:
         for key, watch in chain.from_iterable(watched.values()):
             found.setdefault(key, []).append(watch)
             self._places.setdefault(watch.place, []).append(watch)
-        # The first round starts at most 1,000 checks a second.
-        soon = len(found.keys() - old.keys()) / 1000
-        self._targets = {key: old.get(key) or self._make(key, ones[0], now, soon) for key, ones in found.items()}
+        # The first round starts about 1,000 checks a second: all targets have it in the same part of their interval.
+        share = sum(1 / _interval(ones) for key, ones in found.items() if key not in old) / 1000
+        self._targets = {key: old.get(key) or self._make(key, ones, now, share) for key, ones in found.items()}
         changed = [target for key, target in self._targets.items() if target.watch(found[key])]
         return changed + [target for key, target in old.items() if key not in found and target.watch(())]
 
-    def _make(self, key: TargetKey, watch: BackendHealth, now: float, soon: float) -> Target:
-        rhythm = Rhythm(self._number, now, interval=watch.guard.interval, soon=max(soon, watch.guard.fast))
+    def _make(self, key: TargetKey, watches: list[BackendHealth], now: float, share: float) -> Target:
+        interval = _interval(watches)
+        soon = max(share * interval, min(watch.guard.fast for watch in watches))
+        rhythm = Rhythm(self._number, now, interval=interval, soon=soon)
         self._number += 1
-        return Target(Check(*key), watch.address, rhythm)
+        return Target(Check(*key), watches[0].address, rhythm)
+
+
+def _interval(watches: list[BackendHealth]) -> float:
+    return min(watch.guard.interval for watch in watches)
 
 
 def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Target]) -> Iterator[tuple[TargetKey, BackendHealth]]:
     """Yields a BackendHealth for each check that the farms want, with the knowledge of equal checks copied."""
 
     @cache
-    def by_words() -> Mapping[tuple[str, ...], Target]:
-        return {words: target for (words, _), target in known.items()}
+    def same_check(key: TargetKey) -> Mapping[WatchKey, BackendHealth]:
+        return {one.key: one for one in known[key].watches} if key in known else {}
+
+    # Where only the deadline differs, the knowledge still holds.
+    @cache
+    def by_words() -> Mapping[tuple[str, ...], list[TargetKey]]:
+        found: dict[tuple[str, ...], list[TargetKey]] = {}
+        for key in known:
+            found.setdefault(key[0], []).append(key)
+        return found
+
+    @cache
+    def same_words(words: tuple[str, ...]) -> Mapping[WatchKey, BackendHealth]:
+        return {name: one for key in by_words().get(words, ()) for name, one in same_check(key).items()}
 
     for key, farm, guard, name, address, port, command in _wanted(farms):
         watch = BackendHealth(farm, name, address.version, command, guard, _shown(address, port))
-        # Where only the deadline differs, the knowledge still holds.
-        same = known.get(key) or by_words().get(key[0])
-        # A new farm or backend takes over the health of the same check, instead of waiting for a first result.
-        previous = {one.key: one for one in (same.watches if same else ())}
-        adopted = previous.get(watch.key) or next(iter(previous.values()), None)
+        same = same_check(key)
+        adopted = same.get(watch.key) or same_words(key[0]).get(watch.key)
+        if adopted is None:
+            # A new farm or backend takes over the health of the same check, instead of waiting for a first result.
+            adopted = next(iter((same or same_words(key[0])).values()), None)
         if adopted is not None:
             watch.adopt(adopted)
         yield key, watch

@@ -109,8 +109,19 @@ def test_an_heir_knows_what_was_known_and_counts_anew() -> None:
     one = watch(fall=2)
     play(one, OK, CRITICAL)
     heir = watch(fall=2)
+    heir.farm = "another"
     heir.adopt(one)
     assert (heir.state, heir.up.streak, heir.probes) == ("up", 0, 2)
+
+
+def test_the_same_backend_after_a_reload_goes_on_counting() -> None:
+    # Or a farm whose weights change every second would keep a dead backend.
+    one = watch(fall=3)
+    play(one, OK, CRITICAL, CRITICAL)
+    again = watch(fall=3)
+    again.adopt(one)
+    assert again.up.streak_since == one.up.streak_since
+    assert play(again, CRITICAL) == ["down"]
 
 
 def test_doubt_is_fast() -> None:

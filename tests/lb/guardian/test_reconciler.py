@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +14,7 @@ import pytest
 from noidlb.farm import BackendState, Conditions, Farm, Scheduler
 from noidlb.guardian.applier import ApplyResult
 from noidlb.nft.compile import compile_table
+from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
 from noidlb.nft.nft import KernelError
 from noidlb.overrides import Overrides
@@ -134,6 +137,53 @@ async def test_settle_waits_for_changes_that_newer_farms_overtake() -> None:
         await settling
         assert {name for name, _ in kernel.conditions[-1]} == {one.name for one in farms[:-1]}
         assert {one.state for one in kernel.conditions[-1].values()} == {DOWN}
+
+
+async def test_farms_that_change_without_end_do_not_end_the_guardian() -> None:
+    kernel = FakeKernel()
+    one, other = watched(1), watched(1, interval=0.3)
+    async with running(one, kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        for _ in range(sys.getrecursionlimit()):
+            guardian.configure((other,))
+            await asyncio.sleep(0)
+            one, other = other, one
+        await guardian.settle()
+        assert set(kernel.conditions[-1]) == {("f", "b1")}
+
+
+class SlowReader(FakeKernel):
+    """Reads the table as long as it takes to add a farm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = threading.Event()
+
+    def read(self) -> Snapshot | None:
+        assert self.may_go_on.wait(30)
+        return super().read()
+
+
+async def test_a_farm_that_is_added_while_the_table_is_read_waits_for_its_first_result() -> None:
+    kernel = SlowReader()
+    first, added = watched(1), replace(watched(1, name="added", interval=60, fast_interval=60), ports=(3001,))
+    async with running(first, kernel=kernel) as (guardian, _):
+        await asyncio.sleep(0.05)
+        guardian.configure((first, added))
+        kernel.may_go_on.set()
+        await guardian.settle()
+        assert kernel.conditions[0]["added", "b1"].state is DOWN
+
+
+async def test_conditions_of_backends_that_are_gone_are_forgotten() -> None:
+    kernel = FakeKernel()
+    async with running(watched(1), kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        for name in ("b2", "b3"):
+            one = watched(1)
+            guardian.configure((replace(one, backends=(replace(one.backends[0], name=name),)),))
+            await guardian.settle()
+        assert set(kernel.conditions[-1]) == {("f", "b3")}
 
 
 async def test_only_the_farms_that_change_are_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
+import pytest
 from noidlb.farm import Backend, Farm, Protocol
 from noidlb.guard import Guard
+from noidlb.guardian.health import BackendHealth
 from noidlb.guardian.targets import Targets
 
 from noidchecks.status.result import Result
@@ -133,6 +135,54 @@ def test_a_farm_that_stays_as_it_is_costs_nothing_when_another_changes() -> None
     assert kept["10.0.0.1:21"] == watches["10.0.0.1:21"]
     # Its doubts too: the second failure after a reload is the second one.
     assert doubted.watches[0].up.streak == 1
+
+
+def test_every_backend_has_its_first_check_in_the_same_part_of_its_interval() -> None:
+    targets = Targets()
+    many = tuple(
+        small(f"f{number}", 2000 + number, replace(GUARD, interval=60), protocol=Protocol.SFTP)
+        for number in range(1500)
+    )
+    quick = small("quick", 999, replace(GUARD, interval=1, fast_interval=0.05))
+    targets.configure((*many, quick), 100.0)
+    due: dict[float, list[float]] = {}
+    for target in targets:
+        due.setdefault(target.pace.interval, []).append((target.rhythm.due(target.pace) or 0.0) - 100)
+    # All farms use 10.0.0.2:2121, at the interval of the quick one.
+    assert {interval: len(ones) for interval, ones in due.items()} == {60: 3000, 1: 3}
+    # 3,000 / 60 + 3 checks a second from then on: 5.3 % of 1,000, so the first round takes that part of each interval.
+    assert max(due[1]) < 0.0531
+    assert 3.17 < max(due[60]) < 3.181
+
+
+def test_a_changed_deadline_goes_on_with_what_the_farm_itself_knew() -> None:
+    targets = Targets()
+    strict, lax = replace(GUARD, timeout=0.4, fall=1), replace(GUARD, timeout=5)
+    targets.configure((small("strict", 21, strict), small("lax", 21, lax)), 0.0)
+    for target in targets:
+        for watch in target.watches:
+            watch.take(OK if watch.farm == "lax" else Result(State.CRITICAL, "FTP CRITICAL - no"), 1.0)
+    for timeout in (0.5, 5):
+        targets.configure((small("strict", 21, replace(strict, timeout=timeout)), small("lax", 21, lax)), 2.0)
+        states = {(watch.farm, watch.state) for target in targets for watch in target.watches}
+        assert states == {("strict", "down"), ("lax", "up")}
+
+
+def test_many_watches_of_one_check_are_each_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def key(watch: BackendHealth) -> tuple[str, str, int, str]:
+        nonlocal looks
+        looks += 1
+        return watch.farm, watch.backend, watch.version, watch.command
+
+    targets = Targets()
+    shared = Guard(commands=("check_ftp -H 192.0.2.1",), shared_check=True)
+    farms = [farm(f"f{number}", count=10, ports=(3000 + number,), guardian=shared) for number in range(30)]
+    targets.configure(tuple(farms), 0.0)
+    monkeypatch.setattr(BackendHealth, "key", property(key))
+    targets.configure(tuple(replace(one, guardian=replace(shared, fall=9)) for one in farms), 1.0)
+    assert 300 <= looks <= 10 * 300
 
 
 def test_the_pace_follows_each_result() -> None:
