@@ -116,16 +116,23 @@ def _create_chains(chains: Mapping[str, str]) -> Iterator[str]:
 def _change(old: Table, new: Table) -> Iterator[str]:
     removed: dict[str, list[str]] = {}
     added: dict[str, dict[str, str]] = {}
+    # Marks that another backend has now: its comment and its counter must not be those of the one before.
+    renamed = {mark for mark, name in new.names.items() if old.names.get(mark, name) != name}
     for name in MAPS:
         before, after = old.of(name), new.of(name)
-        if before == after:
+        again = renamed & before.keys() if _has_comments(name) else set[str]()
+        if before == after and not again:
             continue
         # nft cannot overwrite an element: a changed one is deleted and added.
-        removed[name] = sorted(key for key, value in before.items() if after.get(key) != value)
-        added[name] = {key: value for key, value in after.items() if before.get(key) != value}
+        removed[name] = sorted(key for key, value in before.items() if after.get(key) != value or key in again)
+        added[name] = {key: value for key, value in after.items() if before.get(key) != value or key in again}
     for name in reversed(MAPS):
         yield from _command("delete", name, removed.get(name, []))
     yield from _add(new, added)
+
+
+def _has_comments(name: str) -> bool:
+    return name.startswith(("backend", "host"))
 
 
 def _add(table: Table, elements: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
@@ -137,7 +144,7 @@ def _add(table: Table, elements: Mapping[str, Mapping[str, str]]) -> Iterator[st
 def _element(table: Table, name: str, key: str, value: str) -> str:
     if name == "full":
         return f"{key} ct count over {value}"
-    if name.startswith(("backend", "host")) and key in table.names:
+    if _has_comments(name) and key in table.names:
         key = f'{key} comment "{table.names[key]}"'
     return f"{key} : {value}" if value else key
 

@@ -95,6 +95,17 @@ def test_other_farms_are_compared_with_what_was_applied_and_nobody_reads_the_tab
     assert found.table == compile_table(fewer, down("b1"), frozenset({"cut"}))
 
 
+def test_a_mark_that_another_farm_has_now_loses_the_old_name(nft: FakeNft, applier: NftApplier) -> None:
+    old, new = farm("fd"), farm("fb")
+    assert Marks((old,)).farm(old) == Marks((new,)).farm(new)
+    put(nft, (old,))
+    applier.apply((old,), {}, NONE)
+    applier.apply((new,), {}, NONE)
+    found = nft.read()
+    assert found is not None
+    assert {name.partition("/")[0] for name in found.table.names.values()} == {new.name}
+
+
 def test_other_farms_are_compared_with_the_kernels_table_after_a_change_by_another_program(
     nft: FakeNft, applier: NftApplier
 ) -> None:
