@@ -23,6 +23,7 @@ READ_GAP = 2.0
 _LINE_PAUSE = 0.25
 # The C plugin's buffer; with a limit (-m) it decides how far the reading overshoots.
 _CHUNK = 1024
+_CODE = 3
 _GREETING = Phase("greeting")
 # RFC 4217, and what servers of the drafts before it say (RFC 2228).
 _TLS_GRANTED = (234, 334)
@@ -91,12 +92,17 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
         try:
             data = yield from _read(settings, stream, findings, patience)
         except DeadlineExceeded as failure:
-            if patience is None:
-                if findings.reply is not None and not settings.jail:
-                    failure.message += f", but the server said {printable(findings.reply.raw.strip(), 100)}"
-                raise
-            # The received text is no greeting: waiting for the deadline would not make it one.
-            return
+            if patience is not None and len(findings.received) >= _CODE:
+                # It lacks no more than its line end, or is no greeting: waiting would not make it one.
+                if (reply := reader.end()) is not None:
+                    findings.reply, findings.matched = reply, reply.code == 220
+                return
+            if findings.reply is not None and not settings.jail:
+                failure.message += f", but the server said {printable(findings.reply.raw.strip(), 100)}"
+            raise
+        if data is None and len(findings.received) >= _CODE:
+            # The server has said what it is; before that, it is the one that takes its time.
+            findings.waited += patience or 0.0
         reader.feed(data or b"")
         while (reply := reader.next() or (None if data else reader.end())) is not None:
             findings.reply = reply
@@ -107,7 +113,8 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
             return
         if _is_enough(settings, findings):
             # Within the operator's own limit the beginning of a greeting is all that can be asked for.
-            findings.matched = bool(settings.maxbytes) and findings.received.startswith((b"220 ", b"220-"))
+            begins = findings.received[:3] == b"220" and findings.received[3:4] in (b"", b" ", b"-")
+            findings.matched = begins and bool(settings.maxbytes)
             return
 
 

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 class FtpFindings:
-    """What was seen: the answer, whether it was the expected one, TLS, what is behind the login, the failure."""
+    """What was seen: the answer, whether it was the expected one, TLS, what is behind the login, the failure.
 
-    __slots__ = ("received", "matched", "reply", "tls", "address", "deep", "failure")
+    waited are the seconds that the conversation waited for more of an answer that was whole, or none, already.
+    """
+
+    __slots__ = ("received", "matched", "reply", "tls", "address", "deep", "failure", "waited")
 
     def __init__(self) -> None:
         self.received = b""
@@ -27,6 +30,7 @@ class FtpFindings:
         self.address: Address | None = None
         self.deep: DeepFindings | None = None
         self.failure: ProbeError | None = None
+        self.waited = 0.0
 
 
 def peer(settings: FtpSettings) -> str:

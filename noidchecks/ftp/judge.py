@@ -24,8 +24,8 @@ _MATCH = Part(State.OK, "The answer of the server matched the expectation")
 
 def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Result:
     """Judges what the conversation found; the worse of certificate and service decides the state."""
-    # The wait that the operator asked for is not the server's.
-    seconds = timings.total - timings.phases.get("delay", 0.0)
+    # Neither the wait that the operator asked for nor this program's own is the server's.
+    seconds = max(0.0, timings.total - timings.phases.get("delay", 0.0) - findings.waited)
     if findings.deep is not None:
         from .verdict import judge_deep
 

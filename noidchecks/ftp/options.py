@@ -71,7 +71,7 @@ def _unescape(text: str) -> str:
     letters = iter(text)
     for letter in letters:
         if letter == "\\":
-            after = next(letters, "\\")
+            after = next(letters, "")
             letter = _ESCAPES.get(after, after)
         out.append(letter)
     return "".join(out)

@@ -24,12 +24,19 @@ FORMATS = ("multi-line", "json")
 
 
 def integer(text: str) -> int | None:
-    """Reads a decimal integer of 32 bits, blanks around it allowed; None for anything else."""
+    """Reads a decimal integer of 32 bits; None for anything else.
+
+    Of a text of digits, blanks and minus signs the first number counts, as with the C plugins: `-p '21 -4'` in one word
+    is what Debian's command definitions make of `!21 -4`.
+    """
     body = text.strip(" ")
-    digits = body[1:] if body.startswith("-") else body
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) > _INT_MAX:
+    if body.strip("-0123456789 "):
         return None
-    return int(body)
+    sign = body[: body.startswith("-")]
+    digits = body[len(sign) :].replace("-", " ").partition(" ")[0]
+    if not digits or len(digits) > 10 or int(digits) > _INT_MAX:
+        return None
+    return int(sign + digits)
 
 
 def port(text: str, words: str = "Port", *, show_value: bool = False) -> int:
@@ -50,7 +57,7 @@ def threshold(text: str, words: str) -> Range:
     """
     from ..status.threshold import Range
 
-    word = text.strip(" ").partition(" ")[0]
+    word = text.strip().partition(" ")[0]
     try:
         if word.startswith("-") and ":" not in word:
             # As in the C plugin, where every response time is above a negative number.
@@ -74,7 +81,8 @@ def timeout(text: str, _title: str = "", *, show_value: bool = False, endless: b
     The message repeats a wrong number with show_value; endless takes 0 or less for no deadline.
     """
     number, colon, word = text.partition(":")
-    seconds = integer(number)
+    # What check_ssh of C makes of an argument that is not defined: no deadline.
+    seconds = 0 if endless and not text.strip("- ") else integer(number)
     if seconds is None or (seconds <= 0 and not endless):
         shown = f" - {printable(text)}" if show_value else ""
         raise UsageError(f"Timeout interval must be a positive integer{shown}")

@@ -104,14 +104,17 @@ def _standard_input() -> bytes:
 
 
 def _read_section(lines: Iterable[str], section: str) -> Iterator[str]:
-    inside = False
+    inside, is_another = False, False
     for line in map(str.strip, lines):
         if not line or line[0] in ";#":
             continue
         if line.startswith("["):
-            if not line.endswith("]"):
-                raise BareUsageError("Config file error")
-            inside = line[1:-1].strip() == section
+            name, bracket, _ = line[1:].partition("]")
+            inside = bool(bracket) and name.strip() == section
+            is_another = not inside
+            continue
+        if is_another:
+            # Another plugin's, which may have a syntax of its own.
             continue
         key, equals, value = line.partition("=")
         key, value = key.strip(), value.strip()

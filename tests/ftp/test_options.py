@@ -29,6 +29,7 @@ from tests.support.ftp_command_line import probe
         (["-H", "h", "-s", "HELP\\r\\n"], {"send": b"HELP\\r\\n"}),
         (["-H", "h", "-E", "-s", "HE\\tLP\\\\x\\q\\r\\n"], {"send": b"HE\tLP\\xq\r\n"}),
         (["-H", "h", "-s", "a\\n", "-E", "-q", "b\\n"], {"send": b"a\\n", "quit": b"b\n"}),
+        (["-H", "h", "-E", "-s", "a\\"], {"send": b"a"}),
         (["-H", "h", "-q", "BYE"], {"quit": b"BYE\r\n"}),
         (["-H", "h", "-e", "a", "-e", "b", "-A"], {"expect": (b"a", b"b"), "match_all": True}),
         (["-H", "h", "-m", "5", "-d", "2"], {"maxbytes": 5, "delay": 2}),

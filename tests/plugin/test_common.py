@@ -42,14 +42,19 @@ def ftp(*words: str) -> FtpProbe:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("2147483647", 2147483647)],
+    [
+        *(("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("2147483647", 2147483647)),
+        # Several words in one, of which the C plugins read the first.
+        *(("2 1", 2), ("1 -4", 1), ("-5 -4", -5), ("5-4", 5)),
+    ],
 )
 def test_integer_reads_decimal_numbers(text: str, number: int) -> None:
     assert integer(text) == number
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 1", "21\n", "2147483648"]
+    "text",
+    ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 x", "- 5", "21\n", "2147483648"],
 )
 def test_integer_refuses_everything_else(text: str) -> None:
     assert integer(text) is None

@@ -65,7 +65,6 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("-p", "99999"), f"{_PORT}, at most 65535"),
     (("-p", "4294967297"), _PORT),
     (("-t", "abc"), _TIMEOUT),
-    (("-t", ""), _TIMEOUT),
     (("-t", ":ok"), _TIMEOUT),
     (("-t", "3:"), f"{_STATES} "),
     (("-t", "3:bad"), f"{_STATES} bad"),
@@ -117,6 +116,16 @@ def test_impossible_words_are_one_clear_line_above_the_usage(name: str, given: t
     assert str(caught.value) == message
     code, text = run(name, [f"/anywhere/{name}", *words(name, *given)[1:]])
     assert (code, text) == (3, f"{name}: {message}\n{usage_text(plugin_of(name))}")
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_an_empty_deadline_is_none_for_those_like_check_ssh(name: str) -> None:
+    # What an argument that is not defined becomes, as with the C plugins.
+    if name in LIKE_SSH:
+        assert parse(words(name, "-t", "")).probe.timeout == 0
+    else:
+        with pytest.raises(UsageError, match=_TIMEOUT):
+            parse(words(name, "-t", ""))
 
 
 @pytest.mark.parametrize("name", PLUGINS)

@@ -120,7 +120,23 @@ def test_a_file_that_cannot_serve_is_a_usage_error(word: str, message: str, ini:
 
 
 @pytest.mark.parametrize(
-    "text", ["[check_ftp]\nport\n", "[check_ftp\nport=1\n", "[check_ftp]\n=1\n", "junk\n[check_ftp]"]
+    "text",
+    [
+        "[check_ftp]\nport=1\n[x]\njunk\n=\n",
+        "[x]\njunk\n[check_ftp]\nport=1\n",
+        "[check_ftp]\nport=1\n[x\njunk\n",
+        "[check_ftp] # ours\nport=1\n",
+        "[ check_ftp ]; ours\nport=1\n",
+    ],
+)
+def test_what_other_sections_hold_is_of_no_interest(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "shared.ini"
+    path.write_text(text)
+    assert expand([f"--extra-opts=@{path}"], "check_ftp") == ["--port=1"]
+
+
+@pytest.mark.parametrize(
+    "text", ["[check_ftp]\nport\n", "[check_ftp]\n=1\n", "junk\n[check_ftp]", "[check_ftp] # x\njunk\n"]
 )
 def test_a_file_with_a_mistake_is_a_usage_error(text: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.ini"
