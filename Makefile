@@ -61,7 +61,7 @@ help:
 	@echo 'make floors       the same with the oldest libraries, under Python 3.13 where there is one'
 	@echo 'make fuzz         mutated input for all that reads what a peer says, a minute for each target'
 	@echo 'make integration  the tests against real servers, as root on Debian 12'
-	@echo 'make machine      farms and the pair on Debian 12 and 13 with their own kernels, and PXE clients, in qemu: 85 minutes'
+	@echo 'make machine      farms and the pair on Debian 12 and 13 with their own kernels, and PXE clients, in qemu: 80 minutes'
 	@echo 'make bench        the measurements behind the figures of the README, as root'
 	@echo 'make docs         option tables of docs/, executables and commands of nagios/, manual pages, completion'
 	@echo 'make deb          the packages for Debian 12 and 13, in chroots, as root on Debian'
