@@ -15,7 +15,6 @@ import noidchecks
 from noidchecks import FtpProbe, Result, State
 from noidchecks.ftp.findings import FtpFindings
 from noidchecks.status.render import render
-from noidchecks.status.threshold import Range
 from tests.conftest import Check, NewPeer
 from tests.support.peers import (
     Act,
@@ -106,42 +105,6 @@ def test_greetings(ask: Ask, script: list[Step], state: State, shown: str, monke
     assert str(result).count("\n") == 0
     assert str(result).count("|") == 1
     assert [metric.label for metric in result.metrics] == ["time"]
-
-
-@pytest.mark.parametrize(
-    ("script", "state"),
-    [([b"220 no line end"], OK), ([b"220"], OK), ([b"SSH-2.0-x\r\n"], WARNING), ([b"220-one\r\n530 no\r\n"], WARNING)],
-)
-def test_waiting_for_more_than_the_greeting_is_no_response_time(
-    ask: Ask, script: list[Step], state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("READ_GAP", "_LINE_PAUSE"):
-        monkeypatch.setattr(f"noidchecks.ftp.dialogue.{name}", 3.0)
-    result = ask(*script, critical=Range(0, 2.9))
-    assert result.state == state, result.text
-    assert result.timings.total >= 3
-    assert (result.metrics[0].value or 3) < 2.9
-
-
-@pytest.mark.parametrize(
-    ("sent", "state", "text"),
-    [
-        (b"22", CRITICAL, "CRITICAL - Socket timeout after 0.3 seconds"),
-        (b"\0", CRITICAL, "CRITICAL - Socket timeout after 0.3 seconds"),
-        (b"220-never\r\n", CRITICAL, "CRITICAL - Socket timeout after 0.3 seconds"),
-        (b"220 no line end", OK, "[220 no line end]"),
-        (b"220", OK, "[220]"),
-        (b"530 no", WARNING, "Unexpected response from host/socket: 530 no"),
-        (b"SSH-2.0-x\r\n", WARNING, "Unexpected response from host/socket: SSH-2.0-x"),
-    ],
-)
-def test_the_deadline_decides_what_is_no_answer_yet(
-    ask: Ask, sent: bytes, state: State, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("READ_GAP", "_LINE_PAUSE"):
-        monkeypatch.setattr(f"noidchecks.ftp.dialogue.{name}", LONG)
-    result = ask(sent, timeout=0.3)
-    assert (result.state, text in result.text) == (state, True), result.text
 
 
 def test_the_server_is_told_goodbye(check: Check, new_peer: NewPeer) -> None:
