@@ -23,6 +23,7 @@ READ_GAP = 2.0
 _LINE_PAUSE = 0.25
 # The C plugin's buffer; with a limit (-m) it decides how far the reading overshoots.
 _CHUNK = 1024
+# The bytes of a reply code: with fewer, the server has not said anything yet.
 _CODE = 3
 _GREETING = Phase("greeting")
 # RFC 4217, and what servers of the drafts before it say (RFC 2228).
@@ -102,7 +103,7 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
             raise
         if data is None and len(findings.received) >= _CODE:
             # The server has said what it is; before that, it is the one that takes its time.
-            findings.waited += patience or 0.0
+            findings.waited = patience or 0.0
         reader.feed(data or b"")
         while (reply := reader.next() or (None if data else reader.end())) is not None:
             findings.reply = reply

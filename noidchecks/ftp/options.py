@@ -7,7 +7,7 @@ for a word that is none of these.
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, integer, port, time_rows
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, first_integer, port, time_rows
 from ..plugin.getopt import Option
 from ..plugin.plugin import Plugin
 from ..status.state import State
@@ -85,7 +85,7 @@ def _state(value: str, title: str) -> State:
 
 
 def _positive(value: str, title: str) -> int:
-    number = integer(value)
+    number = first_integer(value)
     if number is None or number < 1:
         raise UsageError(f"{title} must be a positive integer")
     return number
@@ -95,7 +95,7 @@ def _days(value: str, _title: str) -> tuple[int, int]:
     warning, _, critical = value.partition(",")
     days = []
     for text in (warning or "0", critical or "0"):
-        number = integer(text)
+        number = first_integer(text)
         if number is None or number < 0:
             raise UsageError(f"Invalid certificate expiration period - {printable(text)}")
         days.append(number)

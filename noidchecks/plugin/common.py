@@ -24,24 +24,29 @@ FORMATS = ("multi-line", "json")
 
 
 def integer(text: str) -> int | None:
-    """Reads a decimal integer of 32 bits; None for anything else.
+    """Reads a decimal integer of 32 bits, blanks around it allowed; None for anything else."""
+    body = text.strip(" ")
+    digits = body[1:] if body.startswith("-") else body
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 10 or int(digits) > _INT_MAX:
+        return None
+    return int(body)
 
-    Of a text of digits, blanks and minus signs the first number counts, as with the C plugins: `-p '21 -4'` in one word
-    is what Debian's command definitions make of `!21 -4`.
+
+def first_integer(text: str) -> int | None:
+    """Reads the first of several integers, for options that the C plugins have, and read like this.
+
+    `-p '21 -4'` in one word is what Debian's command definitions make of `!21 -4`.
     """
     body = text.strip(" ")
     if body.strip("-0123456789 "):
         return None
     sign = body[: body.startswith("-")]
-    digits = body[len(sign) :].replace("-", " ").partition(" ")[0]
-    if not digits or len(digits) > 10 or int(digits) > _INT_MAX:
-        return None
-    return int(sign + digits)
+    return integer(sign + body[len(sign) :].replace("-", " ").partition(" ")[0])
 
 
 def port(text: str, words: str = "Port", *, show_value: bool = False) -> int:
     """Reads a port, 1..65535; UsageError in the words of the C plugin."""
-    number = integer(text)
+    number = first_integer(text)
     shown = f" - {printable(text)}" if show_value else ""
     if number is None or number < 1:
         raise UsageError(f"{words} must be a positive integer{shown}")
@@ -82,7 +87,7 @@ def timeout(text: str, _title: str = "", *, show_value: bool = False, endless: b
     """
     number, colon, word = text.partition(":")
     # What check_ssh of C makes of an argument that is not defined: no deadline.
-    seconds = 0 if endless and not text.strip("- ") else integer(number)
+    seconds = 0 if endless and not text.strip("- ") else first_integer(number)
     if seconds is None or (seconds <= 0 and not endless):
         shown = f" - {printable(text)}" if show_value else ""
         raise UsageError(f"Timeout interval must be a positive integer{shown}")

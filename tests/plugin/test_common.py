@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from noidchecks import Command, FtpProbe, Range, SshProbe, State, TftpProbe, UsageError
-from noidchecks.plugin.common import Given, integer, port, state, threshold
+from noidchecks.plugin.common import Given, first_integer, integer, port, state, threshold
 from noidchecks.plugin.getopt import Option
 from noidchecks.plugin.plugin import PLUGINS, Plugin, parse, plugin_of
 
@@ -42,19 +42,25 @@ def ftp(*words: str) -> FtpProbe:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [
-        *(("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("2147483647", 2147483647)),
-        # Several words in one, of which the C plugins read the first.
-        *(("2 1", 2), ("1 -4", 1), ("-5 -4", -5), ("5-4", 5)),
-    ],
+    [("21", 21), (" 21", 21), ("21 ", 21), ("021", 21), ("0", 0), ("-5", -5), ("2147483647", 2147483647)],
 )
 def test_integer_reads_decimal_numbers(text: str, number: int) -> None:
-    assert integer(text) == number
+    assert integer(text) == first_integer(text) == number
+
+
+@pytest.mark.parametrize(("text", "number"), [("2 1", 2), ("1 -4", 1), ("-5 -4", -5), ("5-4", 5), (" 3  ", 3)])
+def test_of_several_integers_the_c_plugins_read_the_first(text: str, number: int) -> None:
+    assert first_integer(text) == number
+
+
+@pytest.mark.parametrize("text", ["", " ", "-", "--5", "2 x", "- 5", "5\n", "2147483648 1"])
+def test_a_text_that_begins_with_no_integer_is_none(text: str) -> None:
+    assert first_integer(text) is None
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 x", "- 5", "21\n", "2147483648"],
+    ["", " ", "-", "--5", "+5", "1.5", "1e3", "abc", "0x10", "1_000", "٣", "²", "2 1", "21\n", "2147483648"],
 )
 def test_integer_refuses_everything_else(text: str) -> None:
     assert integer(text) is None

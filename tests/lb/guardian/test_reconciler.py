@@ -108,7 +108,7 @@ async def test_checks_start_while_many_farms_are_computed_and_newer_farms_win() 
     farms = tuple(replace(watched(1, name=f"f{number}"), ports=(3000 + number,)) for number in range(30))
     async with running(*farms, kernel=kernel) as (guardian, _):
         await guardian.settle()
-        guardian.configure(farms)
+        guardian.configure(farms, Overrides({(one.name, "b1"): DOWN for one in farms}))
         settling = asyncio.create_task(guardian.settle())
         turns = 0
         while not settling.done() and turns < 10:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import signal
 import socket
 import threading
@@ -48,16 +47,6 @@ async def test_a_life(served: Served) -> None:
     assert served.kinds()[-1] == "stop"
     assert not served.path.exists()
     assert lock.holder() == ""
-
-
-async def test_it_may_open_as_many_files_as_it_is_allowed_to(served: Served) -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
-    try:
-        async with running(served):
-            assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_words_hold_and_are_kept(served: Served) -> None:
