@@ -165,13 +165,7 @@ class Guardian:
 
     def each_health(self, farm: str | None = None) -> Iterator[Health]:
         """Yields the health of the backends that are checked now, of all farms or one; each as it is when yielded."""
-        watched = [(target, target.watches) for target in self._targets]
-        return (
-            self._health(target, watch)
-            for target, watches in watched
-            for watch in watches
-            if farm is None or watch.farm == farm
-        )
+        return map(self._health, self._targets.each_watch(farm))
 
     def forecast(self, farms: tuple[Farm, ...]) -> Iterator[Forecast | None]:
         """Yields the conditions that it would give these farms with its present knowledge, as forecast() does."""
@@ -317,7 +311,7 @@ class Guardian:
             raise RuntimeError("the guardian is not running")
         return self._loop
 
-    def _health(self, target: Target, watch: BackendHealth) -> Health:
+    def _health(self, watch: BackendHealth) -> Health:
         since = None
         if watch.since is not None and self._loop is not None:
             since = time.time() - (self._loop.time() - watch.since)

@@ -99,6 +99,12 @@ class Targets:
         """The watches of each backend at each of its addresses; another mapping after configure()."""
         return self._places
 
+    def each_watch(self, farm: str | None = None) -> Iterator[BackendHealth]:
+        """Returns an iterator over the present watches, of all farms or one; configure() does not disturb it."""
+        chosen = self._watches.values() if farm is None else [self._watches.get(farm, [])]
+        # No list of them: while one of 10,000 is new, each look of Python's collector at it takes milliseconds.
+        return (watch for watches in chosen for _, watch in watches)
+
     def recognize(self, farms: tuple[Farm, ...]) -> tuple[Farm, ...]:
         """Returns the farms, with those that it has in place of equal ones; the same tuple when all are equal."""
         known = {farm.name: farm for farm in self._farms}

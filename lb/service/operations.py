@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from noidchecks import __version__
 from noidchecks.status.state import State
@@ -120,7 +120,7 @@ class Operations:
     async def status(self) -> list[FarmStatus]:
         """Returns the state of each farm in the kernel, with the health that the guardian knows."""
         facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
-        return await self._statuses(facts, flows, await paced(self.guardian.each_health()))
+        return await self._statuses(facts, flows, used_up(await paced(self.guardian.each_health())))
 
     def sticky(self) -> Mapping[int, Fullness]:
         """Returns the remembered clients of sticky farms by IP version. Blocking."""
@@ -135,7 +135,7 @@ class Operations:
         health = await paced(guardian.each_health())
         statuses: list[FarmStatus] = []
         if isinstance(facts, Facts) and not isinstance(flows, BaseException):
-            statuses = await self._statuses(facts, flows, list(health))
+            statuses = await self._statuses(facts, flows, health)
         return MetricsSnapshot(
             statuses=statuses,
             health=health,
@@ -150,8 +150,10 @@ class Operations:
         """Cancels the reads of the kernel that are under way."""
         await self._looks.close()
 
-    async def _statuses(self, facts: Facts, flows: Mapping[int, int] | None, health: list[Health]) -> list[FarmStatus]:
-        """Returns the status of each farm; it uses the list up."""
+    async def _statuses(
+        self, facts: Facts, flows: Mapping[int, int] | None, health: Iterable[Health]
+    ) -> list[FarmStatus]:
+        """Returns the status of each farm."""
         farms, words = self.farms, self.words
         counted = None if flows is None else Marks(farms).flows(flows)
         seen: dict[tuple[str, str], list[Health]] = {}
@@ -159,7 +161,7 @@ class Operations:
         def group(one: Health) -> None:
             seen.setdefault((one.farm, one.backend), []).append(one)
 
-        await paced(map(group, used_up(health)))
+        await paced(map(group, health))
 
         def sight(farm: str, backend: str) -> BackendView | None:
             found = seen.pop((farm, backend), None)

@@ -13,6 +13,7 @@ from ..events import Event, stamp
 from ..farm_status import BackendStatus, FarmStatus
 from .history import History, Place
 from .metrics import MetricsSnapshot
+from .paced import used_up
 from .page_farm import FarmSection, ago, backend_row, farm_end, farm_start
 from .page_query import PageQuery
 from .verdict import Badge, backend_badges, farm_badge
@@ -147,6 +148,10 @@ def render(view: PageView, query: PageQuery) -> Iterator[str]:
     # Those in trouble first, each group as configured.
     chosen.sort(key=lambda farm: not farm.is_trouble)
     yield from _sections(view, query, judged, chosen)
+    chosen.clear()
+    for farm in used_up(judged.farms):
+        farm.backends.clear()
+        yield ""
     yield from _recent(view)
     yield closing(_foot(view, query))
 

@@ -127,10 +127,8 @@ class Pages:
         while self._readers or self._look.is_kept:
             await asyncio.sleep(_OLD)
             if not self._readers and (snapshot := self._look.take()) is not None:
-                parts: list[object] = [*snapshot.health, *snapshot.statuses]
-                snapshot.health.clear()
-                snapshot.statuses.clear()
-                await paced(None for _ in used_up(parts))
+                await paced(None for _ in used_up(snapshot.health))
+                await paced(None for _ in used_up(snapshot.statuses))
         self._discarding = None
         self._spared.close()
 
