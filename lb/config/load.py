@@ -33,15 +33,15 @@ _EXAMPLE = 'farms.ftp = { protocol = "ftp", vip = "192.0.2.10", backends = [{ na
 class Configuration:
     """What a farms file says.
 
-    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. others are the names
-    of the farms that were left out, when only one was read.
+    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. names are those
+    of all its farms in their order, when only one was read.
     """
 
     farms: tuple[Farm, ...]
     settings: Settings = field(default_factory=Settings)
     pair: Pair | None = None
     text: str = ""
-    others: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -102,7 +102,7 @@ def from_document(
     only is as in parse().
     """
     errors = Errors()
-    settings, found, others = Settings(), list[Farm](), tuple[str, ...]()
+    settings, found, names = Settings(), list[Farm](), tuple[str, ...]()
     pair: Pair | None = None
     for error in unknown_keys(document, ("farms", "service", "pair"), where):
         errors.add(error)
@@ -114,7 +114,7 @@ def from_document(
         if not table and not is_misspelt:
             raise FarmError("farms", f"must hold at least one farm, such as {_EXAMPLE}")
         if only in table:
-            others = tuple(name for name in table if name != only)
+            names = tuple(table)
             table = {only: table[only]}
         for name, value in table.items():
             with errors:
@@ -133,7 +133,7 @@ def from_document(
             farms = with_sources(farms, pair)
     if errors.found:
         raise joined([_named(error, document) for error in errors.found])
-    return Configuration(farms, settings, pair, text, others)
+    return Configuration(farms, settings, pair, text, names)
 
 
 def _named(error: FarmError, document: Mapping[str, object]) -> FarmError:

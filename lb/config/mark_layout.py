@@ -83,10 +83,10 @@ class Layout:
         return sum(bit for position, bit in enumerate(bits) if number >> position & 1)
 
 
-def layout_of(farms: tuple[Farm, ...], others: int = 0) -> Layout:
-    """Returns the layout for these and so many other farms: the configured one, or the smaller that suffices."""
+def layout_of(farms: tuple[Farm, ...], count: int = 0) -> Layout:
+    """Returns the layout for so many farms, at least for these: the configured one, or the smaller that suffices."""
     chosen = next((farm.marks for farm in farms if farm.marks is not None), None)
     if chosen is not None:
         return Layout(chosen)
     few = Layout(FEW)
-    return few if len(farms) + others <= few.farms else Layout(MANY)
+    return few if max(len(farms), count) <= few.farms else Layout(MANY)

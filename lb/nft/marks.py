@@ -6,9 +6,9 @@ has 32 bits that all programs on the machine share, so mark_layout.py takes some
     bit 31 .. 16     pending | farm | backend     and, with many farms, down to bit 8; bits 29 and 30 are a pair's
 
 The number of a farm is a hash of its name, the number of a backend a hash of its name within the farm; where two names
-have the same hash, the second in alphabetical order takes the next free number. So two balancers with the same file,
-and one balancer before and after a restart, compute the same marks without exchanging anything, and adding or removing
-a farm changes the numbers of few others or none.
+have the same hash, the second one in the file takes the next free number. So two balancers with the same file, and one
+balancer before and after a restart, compute the same marks without exchanging anything. A farm that is added behind the
+others changes no number of theirs; one that is added before them, or removed, changes few or none.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LANES = 64
 
 
 def allocate(names: Iterable[str], size: int) -> dict[str, int]:
-    """Gives each name a number from 0 to size - 1 by its hash; the order of the names does not matter.
+    """Gives each name a number from 0 to size - 1 by its hash, the first come first.
 
-    Adding or removing a name changes the numbers of few others or none. Numbers are distinct up to size names.
+    A name that is added behind the others changes none of their numbers. Numbers are distinct up to size names.
     """
     numbers: dict[str, int] = {}
     taken: set[int] = set()
-    for name in sorted(names):
+    for name in names:
         number = crc32(name.encode()) % size
         if len(taken) < size:
             while number in taken:
@@ -46,20 +46,20 @@ def allocate(names: Iterable[str], size: int) -> dict[str, int]:
 class Marks:
     """The marks of a set of farms, the same on every balancer with these farms.
 
-    others are the names of those farms of the set whose marks are not asked for.
+    all_names are those of the whole set in its order, where farms are only those of it whose marks are asked for.
     """
 
     farms: tuple[Farm, ...]
-    others: tuple[str, ...] = ()
+    all_names: tuple[str, ...] = ()
 
     @cached_property
     def layout(self) -> Layout:
         """The bits of a mark that hold farm and backend."""
-        return layout_of(self.farms, len(self.others))
+        return layout_of(self.farms, len(self.all_names))
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return *(farm.name for farm in self.farms), *self.others
+        return self.all_names or tuple(farm.name for farm in self.farms)
 
     @cached_property
     def _farm_numbers(self) -> dict[str, int]:

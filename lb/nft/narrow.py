@@ -28,14 +28,14 @@ def plan_backend(
     backend: Backend,
     *,
     before: Overrides | None = None,
-    others: tuple[str, ...] = (),
+    names: tuple[str, ...] = (),
 ) -> Plan:
     """Plans the override of this backend; of the others, only their shares of the farm's new clients change.
 
     before is as in plan(). No other farm is then compiled, because none is changed: farms may be this one alone, and
-    others the names of the rest.
+    names those of all, in their order.
     """
-    marks = Marks(farms, others)
+    marks = Marks(farms, names)
     if before is None:
         return _plan(farms, overrides, lambda old: _with_backend(old, marks, overrides, farm, backend), None)
     old, wanted = (

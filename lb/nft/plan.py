@@ -88,14 +88,14 @@ def _foreign_of(found: Snapshot, new: Table) -> str:
     return "the table has other bits for its marks" if found.table.layout != new.layout else ""
 
 
-def describe(change: Plan, farms: tuple[Farm, ...], others: tuple[str, ...] = ()) -> list[str]:
-    """Says in words what a plan changes, a line for each farm or backend; others are as in plan_backend()."""
+def describe(change: Plan, farms: tuple[Farm, ...], names: tuple[str, ...] = ()) -> list[str]:
+    """Says in words what a plan changes, a line for each farm or backend; names are as in plan_backend()."""
     if change.foreign:
         return [f"{change.foreign}: it is replaced as a whole"]
     if change.old is None:
         return [f"the table is made, with {len(farms)} farm{'s' * (len(farms) != 1)}"]
-    names = _names(change.old, change.new, Marks(farms, others))
-    return [*_services(change.old, change.new, names), *_backends(change.old, change.new, names)] or (
+    told = _names(change.old, change.new, Marks(farms, names))
+    return [*_services(change.old, change.new, told), *_backends(change.old, change.new, told)] or (
         ["details only: see the nft text"] if change.batches else []
     )
 

@@ -58,18 +58,18 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
         # Of a table that is known, an override of a backend changes its farm alone, and no other one need be read.
         only = name_in(request, "farm") if before is not None and request.get("do") == "say" else None
         configuration = parse(text, "configuration" if file is None else printable(file), only=only)
-        farms, others = configuration.farms, configuration.others
-        operation = resolve(request, farms, words if others else words.about(farms))
+        farms, names = configuration.farms, configuration.names
+        operation = resolve(request, farms, words if names else words.about(farms))
         farm, backend = operation.farm, operation.backend
         if farm is None:
             change = plan(farms, operation.overrides, before=before)
         elif backend is None:
             change = plan_farm(farms, operation.overrides, farm, before=before)
         else:
-            change = plan_backend(farms, operation.overrides, farm, backend, before=before, others=others)
+            change = plan_backend(farms, operation.overrides, farm, backend, before=before, names=names)
         if change.old is None and operation.verb in _MAKERS:
             warn(load_modules(farms))
-        carry_out(change, folder, configuration, replace(operation, others=others), start)
+        carry_out(change, folder, configuration, replace(operation, names=names), start)
 
 
 def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:
@@ -127,7 +127,7 @@ def carry_out(
             if generation() == end:
                 folder.save_checkpoint(Checkpoint.of(end, configuration.text, operation.overrides).to_json())
         ended = end_flows(change, cut=is_applied and operation.cut)
-        lines = describe(change, configuration.farms, configuration.others)
+        lines = describe(change, configuration.farms, configuration.names)
         for line in lines[:_MOST_LINES]:
             tell(line)
         if len(lines) > _MOST_LINES:

@@ -23,7 +23,7 @@ class Operation:
     """A verb about a backend, a farm (backend is None) or all farms (farm is None), and the overrides after it.
 
     verb is up, drain, down, stop or start, or apply, which leaves the overrides as they are. cut ends flows too.
-    others are the names of farms that are not in farms, as in Marks.
+    names are those of all farms in their order, where farms are only some of them.
     """
 
     verb: str
@@ -32,7 +32,7 @@ class Operation:
     farm: Farm | None = None
     backend: Backend | None = None
     cut: bool = False
-    others: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple[str, str]:
@@ -49,7 +49,7 @@ class Operation:
         # Most commands cut nothing.
         from ..nft import conntrack
 
-        marks = Marks(self.farms, self.others)
+        marks = Marks(self.farms, self.names)
         if self.farm is not None and self.backend is not None:
             return conntrack.cut([marks.layout.match(marks.backend(self.farm, self.backend.name))])
         # Farms without flows cost no run of conntrack.
