@@ -26,6 +26,7 @@ WEIGHTS = st.dictionaries(st.sampled_from([f"b{number}" for number in range(1, 6
         ((4, 4, 3), (24, 24, 18)),
         ((1, 1, 1, 1, 1, 1, 1), (9,) * 7),
         ((100, 1), (100, 1)),
+        ((100, 50), (40, 20)),
     ],
 )
 def test_configured_weights_are_exact(weights: tuple[int, ...], shares: tuple[int, ...]) -> None:
@@ -64,6 +65,36 @@ def test_a_hashed_backend_that_leaves_moves_no_other_slot(names: set[str], data:
     assert fill(one, dict.fromkeys(names, 1), 4) == before
 
 
+def _best_scores_first(members: tuple[tuple[str, int], ...], count: int) -> tuple[str, ...]:
+    """Gives each slot to a backend by going through all scores from the best on."""
+    left = dict(zip((name for name, _ in members), slots_of._shares([one for _, one in members], count), strict=True))
+    logs = {name: slots_of._logarithms(name, count) for name in left}
+    owners = [""] * count
+    for _, slot, name in sorted(
+        (-weight / logs[name][slot], slot, name) for name, weight in members for slot in range(count)
+    )[::-1]:
+        if not owners[slot] and left[name]:
+            owners[slot] = name
+            left[name] -= 1
+    return tuple(owners)
+
+
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=3), st.integers(1, 100), min_size=1, max_size=8), st.integers(8, 100)
+)
+def test_a_slot_has_the_backend_that_going_through_all_scores_gives_it(weights: dict[str, int], count: int) -> None:
+    members = tuple(weights.items())
+    assert slots_of._owners(members, count) == _best_scores_first(members, count)
+
+
+def test_weights_without_a_common_divisor_have_no_end_of_slots() -> None:
+    members = tuple(backend(number, weight=99 + number % 2) for number in range(1, 256))
+    one = farm(backends=members, scheduler=Scheduler.SOURCE_HASH)
+    found = Counter(fill(one, {member.name: member.weight for member in members}, 4))
+    assert found.total() == slot_count(one) == 4096
+    assert set(found.values()) == {16, 17}
+
+
 def test_hashed_slots_are_shared_exactly_while_all_serve() -> None:
     one = farm(scheduler=Scheduler.SOURCE_HASH)
     assert Counter(fill(one, dict.fromkeys(["b1", "b2", "b3"], 1), 4)) == {"b1": 20, "b2": 20, "b3": 20}
@@ -99,8 +130,8 @@ def test_farms_that_flap_leave_no_memory_behind(scheduler: Scheduler, monkeypatc
 
 def test_the_latest_tables_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots_of, "_REMEMBERED", 4000)
-    two = (backend(1, weight=100), backend(2, weight=100))
-    one = farm(scheduler=Scheduler.SOURCE_HASH, backends=two)
+    three = (backend(1, weight=100), backend(2, weight=99), backend(3))
+    one = farm(scheduler=Scheduler.SOURCE_HASH, backends=three)
     # A farm whose backends flap has other weights each time: some 13 tables of 200 slots are kept.
     first = fill(one, {"b1": 100, "b2": 1}, 4)
     made = [fill(one, {"b1": 100, "b2": weight}, 4) for weight in range(2, 30)]
