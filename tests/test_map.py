@@ -87,7 +87,7 @@ ELSEWHERE = (
     ("lb/cli/test_status.py", "lb/status lb/farm_status", "the command prints what it puts together"),
     (
         "lb/doctor/test_machine.py",
-        "lb/doctor/host lb/doctor/routes lb/nft/narrow",
+        "lb/doctor/host lb/doctor/routes",
         "a machine is examined with all that is read of it",
     ),
     (

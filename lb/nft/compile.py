@@ -64,6 +64,7 @@ def condition_of(farm: Farm, backend: Backend, conditions: Conditions) -> Condit
 
 def _add_farm(draft: _Draft, farm: Farm, *, refused: bool) -> None:
     _add_services(draft, farm, refused=refused)
+    _add_limits(draft, farm)
     _add_data_ports(draft, farm)
     if refused:
         return
@@ -106,13 +107,18 @@ def _add_source(draft: _Draft, farm: Farm, version: int, key: str, kind: str = "
         draft.elements[f"source{kind}{version}"][key] = str(source)
 
 
+def _add_limits(draft: _Draft, farm: Farm) -> None:
+    """Adds the connection limit; also for a stopped farm, because the kernel counts as long as the element is there."""
+    # The kernel does not see the end of a UDP transfer: finished ones would count for another 30 s to 2 min.
+    if farm.connection_limit is not None and farm.protocol.transport == "tcp":
+        limit = str(farm.connection_limit)
+        draft.elements["full"] |= {_hex(mark): limit for mark in draft.marks.backends(farm).values()}
+
+
 def _add_backends(draft: _Draft, farm: Farm) -> None:
     marks = draft.marks.backends(farm)
     for backend in farm.backends:
         mark = _hex(marks[backend.name])
-        # The kernel does not see the end of a UDP transfer: finished ones would count for another 30 s to 2 min.
-        if farm.connection_limit is not None and farm.protocol.transport == "tcp":
-            draft.elements["full"][mark] = str(farm.connection_limit)
         for address in backend.address:
             if _is_down(draft, farm, backend, address.version):
                 continue

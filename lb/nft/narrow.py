@@ -60,13 +60,17 @@ def _plan(
 
 def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, backend: Backend) -> Table:
     base = marks.farm(farm)
-    if f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}:
-        # The farm is stopped or not in the table: the override takes effect when the farm serves.
+    is_stopped = f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}
+    if is_stopped and not any(
+        f"{how} . {vip} . {port}" in old.of(f"service{vip.version}") for how, vip, port in farm.services
+    ):
+        # The farm is not in the table: the override takes effect when it is.
         return old
     conditions = {**_conditions(old, marks, farm, overrides)}
     conditions[farm.name, backend.name] = Condition(overrides.states.get((farm.name, backend.name), backend.state))
     own = f"{marks.backend(farm, backend.name):#010x}"
-    new = compile_farm(marks, farm, conditions)
+    # Of a stopped farm, whose open sessions may need new data connections, its passive ports are left.
+    new = compile_farm(marks, farm, conditions, refused=is_stopped)
 
     def is_changed(name: str, key: str) -> bool:
         if name.startswith(("slot", "pick")):

@@ -72,6 +72,12 @@ def test_a_stopped_farm_refuses() -> None:
     }
 
 
+def test_a_stopped_farm_goes_on_counting_its_connections() -> None:
+    one = farm(connection_limit=7)
+    stopped = compile_table((one,), stopped=frozenset({"f"}))
+    assert stopped.of("full") == compile_table((one,)).of("full") != {}
+
+
 def test_a_stopped_farm_keeps_the_data_ports_of_its_ftps_sessions() -> None:
     members = (backend(1, passive_ports=(50000, 50099)),)
     one = farm(backends=members)
