@@ -8,8 +8,9 @@ from pathlib import Path
 from ..config.load import Configuration
 from ..doctor.guardian import examine_guardian
 from ..doctor.machine import examine
-from ..doctor.pair import examine_pair, is_here
+from ..doctor.pair import examine_pair
 from ..guardian.lock import holder
+from ..nft.host import is_here
 from ..service.direct import current, read_words
 from ..service.places import socket_path
 from ..service.state import StateFolder

@@ -121,7 +121,7 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
     if not wanted:
         return
     ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
-    absent = [str(one) for one in ordered if nft_host.source_of(one) != str(one)]
+    absent = [str(one) for one in ordered if not nft_host.is_here(one)]
     if absent and in_pair:
         # What the other node has must not be added here; the finding on the role says which node serves.
         yield Finding(NOTE, "VIPs", f"{some(absent)}: on no interface of this machine, as on the node that stands by")
@@ -140,9 +140,9 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for one in farm.backends for address in one.address}
     if not wanted:
         return
-    sources = {one: nft_host.source_of(one) for one in sorted(wanted, key=lambda one: (one.version, int(one)))}
-    cut_off = [str(one) for one, source in sources.items() if source is None]
-    own = [str(one) for one, source in sources.items() if source == str(one)]
+    ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
+    cut_off = [str(one) for one in ordered if nft_host.source_of(one) is None]
+    own = [str(one) for one in ordered if nft_host.is_here(one)]
     if cut_off:
         yield Finding(FAULT, "backends", f"{some(cut_off)}: no route leads there", "add one with ip route add")
     if own:

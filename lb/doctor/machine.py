@@ -136,7 +136,7 @@ def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
 
 def _ways(farms: tuple[Farm, ...]) -> list[list[Way]]:
     backends = {address: None for farm in farms for one in farm.backends for address in one.address}
-    own = frozenset(one for one in backends if host.source_of(one) == str(one))
+    own = frozenset(one for one in backends if host.is_here(one))
     here = {one.address.ip: one.interface for one in routes.local_addresses()}
     sides: dict[IPAddress, Sequence[str | None]] = {}
     for vip in dict.fromkeys(vip for farm in farms for vip in farm.vip):

@@ -14,7 +14,6 @@ from noidchecks import __version__
 from ..config.load import Configuration
 from ..config.pair import Node, Pair
 from ..farm import Farm, IPAddress
-from ..nft.host import source_of
 from ..nft.run import KernelError, find, run
 from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
 from ..pair.files import SIGN
@@ -66,11 +65,6 @@ def examine_pair(
     for name in neighbour_settings(node):
         yield _setting(root, name, SOLICIT_AGAIN, _SLOW)
     yield _clock(root)
-
-
-def is_here(address: IPAddress) -> bool:
-    """Tells whether an address is this machine's."""
-    return source_of(address) == str(address)
 
 
 def this_node(pair: Pair, is_here: Callable[[IPAddress], bool]) -> Node | None:

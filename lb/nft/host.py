@@ -1,16 +1,26 @@
-"""Asks this machine for the kernel modules that farms need and for its source address towards a backend."""
+"""Asks this machine for the kernel modules that farms need, its own addresses and its source address towards others."""
 
 from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..farm import Farm, IPAddress
+from .netlink import HEADER, attribute
 from .run import KernelError, find, run
 
 _TIMEOUT = 30.0
+# linux/netlink.h, linux/rtnetlink.h
+_ROUTES = 0
+_NEW_ROUTE, _GET_ROUTE = 24, 26
+_REQUEST = 0x1
+# Family, length of the destination, and what a question leaves at 0, the type of the route among it.
+_ROUTE = struct.Struct("=BBxxxxxBxxxx")
+_DESTINATION = 1
+_LOCAL = 2
 
 
 def nat_helpers(farms: Iterable[Farm]) -> list[str]:
@@ -46,6 +56,27 @@ def is_there(name: str, root: Path = Path("/")) -> bool | None:
     if loaded is not None and built_in is not None:
         return False
     return None
+
+
+def is_here(address: IPAddress) -> bool:
+    """Tells whether an address is this machine's: the kernel's route to it is a local one; sends nothing.
+
+    The source address on that route would not tell, because that of a secondary address is the primary one. Nor would
+    bind(), which takes every address where net.ipv4.ip_nonlocal_bind is 1, as on both nodes of a pair.
+    """
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    body = _ROUTE.pack(family, address.max_prefixlen, 0) + attribute(_DESTINATION, address.packed)
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTES) as netlink:
+            netlink.settimeout(_TIMEOUT)
+            netlink.send(HEADER.pack(HEADER.size + len(body), _GET_ROUTE, _REQUEST, 1, 0) + body)
+            answer = netlink.recv(1 << 16)
+    except OSError:
+        return False
+    if HEADER.unpack_from(answer)[1] != _NEW_ROUTE:
+        # Without a route the answer is an error.
+        return False
+    return bool(_ROUTE.unpack_from(answer, HEADER.size)[2] == _LOCAL)
 
 
 def source_of(address: IPAddress) -> str | None:

@@ -19,6 +19,21 @@ def test_looking_for_a_route_sends_nothing() -> None:
     assert modules.source_of(ip_address("127.0.0.1")) == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("127.0.0.1", True),
+        # Like a secondary address, its local route has the source address 127.0.0.1.
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("192.0.2.10", False),
+        ("2001:db8::10", False),
+    ],
+)
+def test_addresses_of_this_machine(address: str, here: bool) -> None:
+    assert modules.is_here(ip_address(address)) == here
+
+
 def test_modules(tmp_path: Path) -> None:
     name = "nf_nat_ftp"
     assert modules.is_there(name, tmp_path) is None
