@@ -146,7 +146,14 @@ class StateFolder:
 
     def _open_lock(self) -> int:
         # The folder may belong to another user, who could place a link there for root to follow.
-        descriptor = os.open(self._at("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        path, flags = self._at("lock"), os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            # After an error of the disk: the kernel can still be changed, one at a time.
+            descriptor = os.open(path, os.O_RDONLY | flags)
         try:
             found, owner = os.fstat(descriptor), self._owner()
             if found.st_nlink != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from noidlb.service.direct import carry_out
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.verbs import Operation
 
-from tests.support.lb.balancer import BOTH, ONE
+from tests.support.lb.balancer import BOTH, ONE, Balancer
 from tests.support.lb.programs import Played
 
 BEFORE, AFTER = ONE, BOTH
@@ -92,6 +93,23 @@ def test_a_full_disk_keeps_no_farm_from_being_served(
         carried_out(change, folder)
     assert ran
     assert "the table is made" in capsys.readouterr().out
+
+
+def test_a_read_only_disk_keeps_no_override_from_the_kernel(applied: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, opened = applied.folder / "state", os.open
+
+    def read_only(path: str, flags: int, *rest: int, **more: int) -> int:
+        if Path(path).parent == state and flags & (os.O_RDWR | os.O_WRONLY | os.O_CREAT):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", read_only)
+    code, said = applied.run("drain", "public-ftp", "b1")
+    assert (code, applied.changes) == (2, 1)
+    assert "Read-only file system; --state-dir names another; the table is changed" in said
+    monkeypatch.setattr("noidlb.service.state._PATIENCE", 0.05)
+    with StateFolder(state).locked():
+        assert "another noidlb has held" in applied.run("drain", "public-ftp", "b2")[1]
 
 
 def test_a_reader_that_has_left_ends_nothing(
