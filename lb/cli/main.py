@@ -24,6 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        return _outcome(arguments)
+    except OSError as error:
+        # Not even what is wrong can be printed, as on a full disk.
+        _close_output()
+        # It imports what changes the kernel.
+        from ..service.direct import tell
+
+        tell(f"noidlb: standard output cannot be written: {error.strerror}", err=True)
+        return TROUBLE
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
+    try:
         outcome = commands.main(arguments, prog_name="noidlb", standalone_mode=False)
     except HelpWanted as error:
         click.echo(error.message)
@@ -38,8 +51,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say(str(error))
         return error.exit_code
     except SystemExit:
-        # click exits so when the output is closed; the interpreter must not flush to it again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # click exits so when the output is closed.
+        _close_output()
         return DONE
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
@@ -48,6 +61,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say(f"internal error: {type(error).__name__}: {error}")
         return TROUBLE
     return outcome if isinstance(outcome, int) else DONE
+
+
+def _close_output() -> None:
+    # The interpreter flushes to it again when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _say_all(error: FarmError) -> None:

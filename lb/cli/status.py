@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import click
 
-from noidchecks.status.text import printable
-
 from ..farm_status import FarmStatus, from_document, to_json
 from ..role import Role, read_role
 from ..service.lookup import find
@@ -80,7 +78,7 @@ def _read(folder: str, file: str | None) -> _Seen:
     from ..nft import conntrack, fullness, nft as kernel
     from ..nft.marks import Marks
     from ..nft.run import KernelError
-    from ..service.direct import current, read_words
+    from ..service.direct import current, read_words, warn
     from ..service.state import StateFolder
     from ..status import survey
 
@@ -92,7 +90,7 @@ def _read(folder: str, file: str | None) -> _Seen:
     try:
         flows = Marks(farms).flows(conntrack.count())
     except KernelError as error:
-        click.echo(f"noidlb: warning: {printable(str(error))}", err=True)
+        warn((str(error),))
     return _Seen(
         survey(farms, words, found, flows),
         configuration.digest,

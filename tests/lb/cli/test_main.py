@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -203,6 +204,29 @@ def test_the_program_is_the_same_from_outside(applied: Balancer, nft: Played) ->
     assert done.stderr == ""
     # Looking makes no folders.
     assert not (applied.folder / "other").exists()
+
+
+@pytest.mark.parametrize("errors", ["", "/dev/full"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "FILE"],
+        ["check", "--json", "FILE"],
+        ["check", "/nonexistent"],
+        ["show", "/nonexistent"],
+        ["--help"],
+        [],
+    ],
+)
+def test_output_to_a_full_disk_is_trouble(balancer: Balancer, words: list[str], errors: str) -> None:
+    file = balancer.write(BOTH)
+    argv = [sys.executable, "-c", "from noidlb.cli.main import main; main()"]
+    argv += [file if word == "FILE" else word for word in words]
+    said = Path(errors or balancer.folder / "errors")
+    with open("/dev/full", "wb") as full, said.open("wb") as stderr:
+        assert subprocess.run(argv, stdout=full, stderr=stderr, timeout=60, check=False).returncode == 2
+    if not errors:
+        assert said.read_text() == "noidlb: standard output cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize("name", sorted(commands.commands))
