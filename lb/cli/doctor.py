@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from ..config.load import Configuration
+from ..doctor.finding import FAULT, Finding
 from ..doctor.guardian import examine_guardian
 from ..doctor.machine import examine
 from ..doctor.pair import examine_pair
@@ -13,7 +14,7 @@ from ..guardian.lock import holder
 from ..nft.host import is_here
 from ..service.direct import current, read_words
 from ..service.places import socket_path
-from ..service.state import StateFolder
+from ..service.state import StateError, StateFolder
 from .findings import print_findings
 
 
@@ -23,9 +24,15 @@ def examine_all(
     """Prints what is found on this machine, and returns the exit code."""
     state = StateFolder(folder)
     applied = state.applied() is not None
-    configuration = current(state, file) if file is not None or applied else Configuration(())
+    damaged: tuple[Finding, ...] = ()
+    try:
+        configuration = current(state, file) if file is not None or applied else Configuration(())
+    except StateError as error:
+        # The rest can be examined without farms.
+        configuration, damaged = Configuration(()), (Finding(FAULT, "state folder", str(error)),)
     farms, pair = configuration.farms, configuration.pair
     found = chain(
+        damaged,
         examine(farms, in_pair=pair is not None, applied=applied and file is None),
         examine_guardian(farms, read_words(state), Path(socket_path(folder, socket)), holder()),
         () if pair is None else examine_pair(pair, configuration, Path(pair_dir), Path(run_dir), is_here),

@@ -11,6 +11,7 @@ import click
 from noidchecks.status.text import printable
 
 from ..config.load import Configuration, parse, read_text
+from ..farm import FarmError
 from ..guardian.once import end_flows
 from ..nft import nft as kernel
 from ..nft.generation import Generation, generation
@@ -30,8 +31,11 @@ _MAKERS = ("apply", "start")
 
 
 def current(folder: StateFolder, file: str | None) -> Configuration:
-    """Reads the configuration of the file, or else the one that was applied last; UsageError when there is none."""
-    return parse(_text(folder, file), "configuration" if file is None else printable(file))
+    """Reads the configuration of the file, or else the one that was applied last.
+
+    Raises UsageError when there is none, and StateError when what was applied last can no longer be read.
+    """
+    return _parse(_text(folder, file), folder, file)
 
 
 def _text(folder: StateFolder, file: str | None) -> str:
@@ -39,6 +43,17 @@ def _text(folder: StateFolder, file: str | None) -> str:
     if text is None:
         raise click.UsageError("nothing has been applied yet: run noidlb apply FILE, or name the FILE with --file")
     return text
+
+
+def _parse(text: str, folder: StateFolder, file: str | None, *, only: str | None = None) -> Configuration:
+    if file is not None:
+        return parse(text, printable(file), only=only)
+    try:
+        return parse(text, "", only=only)
+    except FarmError as error:
+        # What was applied was right: the copy is damaged, or of a noidlb that took what this one refuses.
+        where = f"{printable(folder.applied_path)}, the copy of the file that was applied last"
+        raise StateError(f"{where}, cannot be used: {error}; noidlb apply FILE replaces it") from error
 
 
 def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
@@ -57,7 +72,7 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
         before = words if _holds(folder, start, text, words) else None
         # Of a table that is known, an override of a backend changes its farm alone, and no other one need be read.
         only = name_in(request, "farm") if before is not None and request.get("do") == "say" else None
-        configuration = parse(text, "configuration" if file is None else printable(file), only=only)
+        configuration = _parse(text, folder, file, only=only)
         farms, names = configuration.farms, configuration.names
         operation = resolve(request, farms, words if names else words.about(farms))
         farm, backend = operation.farm, operation.backend

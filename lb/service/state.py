@@ -71,6 +71,11 @@ class StateFolder:
         """Writes the overrides; only under the lock."""
         self._write("words.json", to_json(words))
 
+    @property
+    def applied_path(self) -> str:
+        """The file with the configuration that was applied last."""
+        return self._at("farms.toml")
+
     def applied(self) -> str | None:
         """Returns the text of the configuration that was applied last, or None."""
         data = self._read("farms.toml")

@@ -67,6 +67,22 @@ def test_a_pair_and_what_was_applied_are_told(
     assert told == [{"in_pair": False, "applied": True}, {"in_pair": True, "applied": True}]
 
 
+def test_a_damaged_copy_is_a_finding_among_the_others(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_doctor, "examine", lambda farms, **_: iter([Finding(OK, "nft", "v1")]))
+    monkeypatch.setattr(cli_doctor, "examine_guardian", lambda *_: iter(()))
+    copy = tmp_path / "farms.toml"
+    copy.write_text("broken\n")
+    code, output = run("doctor", "--state-dir", tmp_path)
+    assert code == FOUND
+    damaged, nft = output.splitlines()
+    assert damaged.startswith(
+        f"fault  state folder: {copy}, the copy of the file that was applied last, cannot be used"
+    )
+    assert nft == "ok     nft: v1"
+
+
 def test_check_for_programs(run: Run, file: Path) -> None:
     code, output = run("check", "--json", file)
     assert (code, json.loads(output)) == (

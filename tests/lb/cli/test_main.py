@@ -170,6 +170,23 @@ def test_trouble_with_the_state_folder_is_2(balancer: Balancer) -> None:
     assert "--state-dir" in output
 
 
+@pytest.mark.parametrize("words", [["status"], ["up", "public-ftp", "b1"], ["stop"], ["start"]])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("broken\n", "is not TOML: "), (ONE.replace("2121", "0"), "farms.public-ftp.backends[0].port (backend b1): ")],
+)
+def test_a_damaged_copy_is_named_with_its_cure(applied: Balancer, words: list[str], text: str, message: str) -> None:
+    copy = applied.folder / "state" / "farms.toml"
+    copy.write_text(text)
+    code, output = applied.run(*words)
+    assert (code, applied.changes) == (2, 0)
+    said = f"noidlb: {copy}, the copy of the file that was applied last, cannot be used: {message}"
+    assert output.startswith(said)
+    assert output.endswith("; noidlb apply FILE replaces it\n")
+    assert applied.run("apply", applied.write(BOTH)) == (0, "nothing to change\n")
+    assert applied.run(*words)[0] == 0
+
+
 def test_broken_words_are_said_and_the_farms_serve(applied: Balancer) -> None:
     (applied.folder / "state" / "words.json").write_text("{")
     code, output = applied.run("apply", applied.write(BOTH))
