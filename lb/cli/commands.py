@@ -6,6 +6,9 @@ click, and `noidlb drain` that speaks to a guardian needs neither the reader of 
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import click
 
 from noidchecks import __version__
@@ -224,6 +227,15 @@ def pair(file: str, name: str | None, out: str | None, run_dir: str, check: bool
     return write_pair(file, name, out, run_dir, check=check, only_hash=only_hash, force=force)
 
 
+class _Seconds(click.FloatRange):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        # It is neither below nor above a range.
+        if math.isnan(found):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return found
+
+
 @commands.command()
 @click.argument("farm", required=False, shell_complete=farm_names)
 @_other_file
@@ -233,7 +245,7 @@ def pair(file: str, name: str | None, out: str | None, run_dir: str, check: bool
 @_json
 @click.option(
     "--watch",
-    type=click.FloatRange(0.1, 86400),
+    type=_Seconds(0.1, 86400),
     is_flag=False,
     flag_value=2.0,
     metavar="[SECONDS]",

@@ -117,6 +117,8 @@ def test_a_file_can_be_named(balancer: Balancer) -> None:
         (("apply", "/nonexistent/farms.toml"), "/nonexistent/farms.toml: cannot be read: No such file or directory"),
         (("drain", "boot"), "Missing argument 'BACKEND'."),
         (("status", "--watch", "x"), "Invalid value for '--watch'"),
+        (("status", "--watch=inf"), "Invalid value for '--watch'"),
+        (("status", "--watch=nan"), "Invalid value for '--watch': 'nan' is not a number of seconds."),
         (("apply", "--cat", "x"), "No such option"),
     ],
 )
