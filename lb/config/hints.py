@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..farm import Farm, Mode
+from collections.abc import Iterator
+
+from ..farm import Farm, IPAddress, Mode
 
 
 def faults(farms: tuple[Farm, ...]) -> list[str]:
@@ -12,7 +14,7 @@ def faults(farms: tuple[Farm, ...]) -> list[str]:
 
 def hints(farms: tuple[Farm, ...]) -> list[str]:
     """Returns the faults, and what holds only if servers are set up for it."""
-    return [line for farm in farms for line in (_limit(farm), _active(farm)) if line]
+    return [line for farm in farms for line in (_limit(farm), _active(farm)) if line] + [*_crossed(farms)]
 
 
 def _limit(farm: Farm) -> str:
@@ -31,3 +33,34 @@ def _active(farm: Farm) -> str:
         f"farms.{farm.name}.ftps active works with servers that open data connections from port 20, or from the port "
         "below their own (vsftpd: connect_from_port_20=YES); those from other ports reach the client untranslated"
     )
+
+
+def _crossed(farms: tuple[Farm, ...]) -> Iterator[str]:
+    """Yields a line for each farm with active FTPS of which data connections leave from another VIP.
+
+    The table tells these connections by the server's address and port, and has the first VIP for each of them.
+    """
+    owners: dict[tuple[IPAddress, int], tuple[IPAddress, str]] = {}
+    for farm in farms:
+        if "active" in farm.ftps:
+            lines = [*_claimed(farm, owners)]
+            yield from lines[:1]
+
+
+def _claimed(farm: Farm, owners: dict[tuple[IPAddress, int], tuple[IPAddress, str]]) -> Iterator[str]:
+    for backend in farm.backends:
+        # The source ports of active data connections, as in the table.
+        ports = sorted({20, (backend.port or farm.ports[0]) - 1} - {0})
+        for vip in farm.vip:
+            address = backend.address_of(vip.version)
+            if address is None:
+                continue
+            claims = {port: owners.setdefault((address, port), (vip, farm.name)) for port in ports}
+            lost = [port for port, (first, _) in claims.items() if first != vip]
+            if lost:
+                first, owner = claims[lost[0]]
+                yield (
+                    f"farms.{farm.name}.ftps active does not hold for {vip}: data connections of {address} from port "
+                    f"{' and '.join(map(str, lost))} leave from {first}, a VIP of farm {owner}, and clients that "
+                    "verify their peer drop them; give the server another address for this VIP"
+                )

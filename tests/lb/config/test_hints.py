@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from ipaddress import ip_address
+
 import pytest
 from noidlb.config.hints import faults, hints
 from noidlb.farm import Farm, Mode, Protocol
+from noidlb.nft.compile import compile_table
 
 from tests.support.lb.balancer import BOTH, Balancer
-from tests.support.lb.farms import farm
+from tests.support.lb.farms import backend, farm
+
+CROSSED = re.compile(
+    r"farms\.(\w+)\.ftps active does not hold for (\S+): data connections of \S+ from port (.+) leave from (\S+), "
+    r"a VIP of farm (\w+), and"
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +39,45 @@ def test_hints(one: Farm, faulty: bool, hint: str) -> None:
     found = hints((one,))
     assert bool(found) is bool(hint)
     assert hint in "".join(found)
+
+
+def active(name: str, *vips: str, server: str = "10.0.1.11", port: int | None = None) -> Farm:
+    return farm(
+        name,
+        mode=Mode.DNAT,
+        ftps=frozenset({"active"}),
+        vip=tuple(map(ip_address, vips)),
+        backends=(backend(1, address=(ip_address(server), ip_address("fd00:1::11")), port=port),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("farms", "said"),
+    [
+        ((active("a", "192.0.2.10", "2001:db8::10"),), []),
+        ((active("a", "192.0.2.10"), active("b", "192.0.2.11", server="10.0.1.12")), []),
+        ((active("a", "192.0.2.10"), active("b", "2001:db8::10")), []),
+        ((active("a", "192.0.2.10"), replace(active("b", "192.0.2.10"), ports=(2121,))), []),
+        ((active("a", "192.0.2.10"), replace(active("b", "192.0.2.11"), ftps=frozenset())), []),
+        ((active("a", "192.0.2.10", "192.0.2.11"),), ["a 192.0.2.11 20 192.0.2.10 a"]),
+        ((active("a", "192.0.2.10"), active("b", "192.0.2.11")), ["b 192.0.2.11 20 192.0.2.10 a"]),
+        ((active("a", "192.0.2.10"), active("b", "192.0.2.11", port=2121)), ["b 192.0.2.11 20 192.0.2.10 a"]),
+        (
+            tuple(active(name, vip, port=2121) for name, vip in (("a", "192.0.2.10"), ("b", "192.0.2.11"))),
+            ["b 192.0.2.11 20 and 2120 192.0.2.10 a"],
+        ),
+    ],
+)
+def test_active_ftps_from_another_vip(farms: tuple[Farm, ...], said: list[str]) -> None:
+    found = [match for line in hints(farms) if (match := CROSSED.match(line))]
+    assert [" ".join(match.groups()) for match in found] == said
+    # The table of these farms lacks a VIP when something is said, and only then.
+    elements = compile_table(farms).elements
+    held = {item for version in (4, 6) for item in elements.get(f"active{version}", {}).items()}
+    wanted = {
+        (f"{one.backends[0].address_of(vip.version)} . 20", str(vip)) for one in farms if one.ftps for vip in one.vip
+    }
+    assert (wanted <= held) is not bool(said)
 
 
 def test_check_refuses_what_apply_warns_of(applied: Balancer) -> None:
