@@ -209,6 +209,13 @@ class Farm:
         """Returns the fixed snat address for IP version 4 or 6, or None."""
         return next((address for address in self.source if address.version == version), None)
 
+    def active_ports(self, backend: Backend) -> list[int]:
+        """Returns the source ports of a backend's active FTP data connections (RFC 959, section 3.2).
+
+        With some servers it is 20, whatever their control port, with others the control port minus 1.
+        """
+        return sorted({20, (backend.port or self.ports[0]) - 1} - {0})
+
     def _port_errors(self, given: tuple[int, ...]) -> Iterator[FarmError]:
         if not given:
             yield FarmError("ports", f"must be given for protocol {self.protocol.value}")

@@ -49,13 +49,11 @@ def _crossed(farms: tuple[Farm, ...]) -> Iterator[str]:
 
 def _claimed(farm: Farm, owners: dict[tuple[IPAddress, int], tuple[IPAddress, str]]) -> Iterator[str]:
     for backend in farm.backends:
-        # The source ports of active data connections, as in the table.
-        ports = sorted({20, (backend.port or farm.ports[0]) - 1} - {0})
         for vip in farm.vip:
             address = backend.address_of(vip.version)
             if address is None:
                 continue
-            claims = {port: owners.setdefault((address, port), (vip, farm.name)) for port in ports}
+            claims = {port: owners.setdefault((address, port), (vip, farm.name)) for port in farm.active_ports(backend)}
             lost = [port for port, (first, _) in claims.items() if first != vip]
             if lost:
                 first, owner = claims[lost[0]]

@@ -18,9 +18,6 @@ _PICK = {
     Scheduler.RANDOM: "random",
     Scheduler.SOURCE_HASH: "hash",
 }
-# Source port of active FTP data connections: 20 with some servers whatever their control port, the control port minus 1
-# with others (RFC 959, section 3.2).
-_ACTIVE_PORT = 20
 _AS_CONFIGURED = {state: Condition(state) for state in BackendState}
 
 
@@ -165,7 +162,7 @@ def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, add
     if "active" not in farm.ftps:
         return
     draft.chains[POSTROUTING] = postrouting()
-    for port in {_ACTIVE_PORT, (backend.port or farm.ports[0]) - 1} - {0}:
+    for port in farm.active_ports(backend):
         # Active data connections leave from the first VIP of the family.
         draft.elements[f"active{vip.version}"].setdefault(f"{address} . {port}", str(vip))
 
