@@ -31,7 +31,7 @@ from .hook import Hook
 from .http import MetricsServer
 from .metrics import MetricsSnapshot
 from .operations import Operations
-from .paced import exempt, sparing, take_turns
+from .paced import collect, exempt, sparing, take_turns
 from .pages import Pages
 from .requests import RequestHandler
 from .server import ControlServer
@@ -94,6 +94,7 @@ class Service:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
+            collect()
             configuration = self._read(beginning=True)
             farms, settings = configuration.farms, self._options.over(configuration.settings)
             if missing := kernel.missing_parts():
@@ -135,6 +136,7 @@ class Service:
             raise GuardError("the guardian is only beginning")
         async with self._one_reload:
             self._notifier.reloading()
+            collect()
             try:
                 with sparing():
                     configuration = await asyncio.to_thread(self._read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 from noidlb.errors import GuardError
@@ -283,6 +285,19 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
         over.set()
         await saying
         await until(lambda: served.hear().count("WATCHDOG=1") > alive)
+
+
+async def test_garbage_does_not_outlive_a_reload(served: Served) -> None:
+    async with running(served):
+        await until(lambda: served.kinds().count("up") == 2)
+        # A closed connection of asyncio's is such a cycle; this one is as old as garbage can be.
+        cycle = Served.__new__(Served)
+        cycle.__dict__["itself"] = cycle
+        gone = ref(cycle)
+        gc.collect()
+        del cycle
+        await served.ask("reload")
+        assert gone() is None
 
 
 async def test_a_reload_with_a_command_that_cannot_be_run_changes_nothing(served: Served) -> None:
