@@ -165,6 +165,15 @@ def test_a_partial_success_that_leaves_nothing(run: Check, folder: Path) -> None
     assert "login as bob: password accepted, but not enough; the server offers publickey" in result.text
 
 
+def test_a_partial_success_that_offers_no_method_is_no_login(run: Check, folder: Path) -> None:
+    """RFC 4252 section 5.1: only SSH_MSG_USERAUTH_SUCCESS is one."""
+    with sftp_server(folder, Conduct(methods="password", after_success={"password": ""})) as port:
+        result = run(probe(port))
+    assert result.text == (
+        "SSH CRITICAL - login as bob: password accepted, but not enough; the server offers password"
+    )
+
+
 @pytest.mark.parametrize("settings", [{}, {"algorithms": True}, {"policy": "modern", "sftp": True}])
 def test_a_server_whose_kexinit_waits_for_ours(run: Check, folder: Path, settings: dict[str, Any]) -> None:
     with sftp_server(folder, Conduct(patience=True)) as port:

@@ -100,7 +100,8 @@ class Authentication:
             self._tried.append(f"{name} refused")
             return False
         else:
-            if not left:
+            # A partial success may leave nothing to try. The handler, because the transport forgets it when it ends.
+            if self._transport.auth_handler.is_authenticated():
                 return True
             self._tried.append(f"{name} accepted, but not enough")
         self._offered = left or self._offered
