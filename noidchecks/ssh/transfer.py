@@ -56,8 +56,13 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
     try:
         # Exclusive, so that no other file is overwritten.
         flags = filexfer.TO_WRITE | filexfer.CREATE | filexfer.TRUNCATE | filexfer.EXCLUSIVE
-        handle = yield from session.open(name, flags)
+        # Until the server refuses: it may have created the file though its answer is late or lost.
         found.leftover = canary.name
+        try:
+            handle = yield from session.open(name, flags)
+        except Refused:
+            found.leftover = ""
+            raise
         yield from session.write(handle, canary.data)
         yield from session.close(handle)
         found.moved += len(canary.data)

@@ -169,9 +169,7 @@ def test_a_partial_success_that_offers_no_method_is_no_login(run: Check, folder:
     """RFC 4252 section 5.1: only SSH_MSG_USERAUTH_SUCCESS is one."""
     with sftp_server(folder, Conduct(methods="password", after_success={"password": ""})) as port:
         result = run(probe(port))
-    assert result.text == (
-        "SSH CRITICAL - login as bob: password accepted, but not enough; the server offers password"
-    )
+    assert result.text == ("SSH CRITICAL - login as bob: password accepted, but not enough; the server offers password")
 
 
 @pytest.mark.parametrize("settings", [{}, {"algorithms": True}, {"policy": "modern", "sftp": True}])
