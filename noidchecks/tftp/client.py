@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from errno import EMSGSIZE
+
 from ..dialogue.operations import OpenDatagram, Phase, ReceiveFrom, SendTo
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from . import wire
@@ -135,6 +137,9 @@ class Client:
         return address == answer if answer is not None else address.host == self._server.host
 
     def _is_about_server(self, failure: NotConnected) -> bool:
+        if failure.code == EMSGSIZE:
+            # A router's: from now on the kernel knows the MTU of the path, and fragments what is sent again.
+            return False
         # An ICMP message about a stranger whom we answered says nothing about the server.
         about = failure.address
         known = self._findings.answer or self._server

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from noidchecks import LocalError, NotConnected
@@ -73,6 +75,14 @@ def test_dead_port_of_a_stranger_that_stops_a_send() -> None:
     assert findings_of(played).failure is None
     packets = [operation.data for operation in played.asked(SendTo)]
     assert packets == [REQUEST, ack(1), UNKNOWN_ID, ack(2), ack(2)]
+
+
+@pytest.mark.parametrize("about", [ANSWER, None])
+def test_a_block_too_large_for_the_path_is_sent_again(about: Address | None) -> None:
+    too_large = refusal(about, errno.EMSGSIZE)
+    played = play(data(1, b"x" * 512), too_large, SILENCE, data(2), on={SendTo: [None, too_large, None]})
+    assert findings_of(played).complete
+    assert [operation.data for operation in played.asked(SendTo)] == [REQUEST, *[ack(1)] * 3, ack(2)]
 
 
 @pytest.mark.parametrize("about", [SERVER, None])
