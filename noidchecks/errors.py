@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from errno import EADDRNOTAVAIL, ENETUNREACH
 
 from .status.state import State
 
@@ -89,6 +90,11 @@ class NotConnected(ProbeError):
         super().__init__(message)
         self.code = code
         self.address = address
+
+    @property
+    def is_without_way(self) -> bool:
+        """Whether this machine has no way to the address, which says nothing about the peer."""
+        return self.code in (EADDRNOTAVAIL, ENETUNREACH)
 
 
 class LocalError(ProbeError):

@@ -72,6 +72,7 @@ def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue
     """Resolves the host and connects to the first of its addresses that answers, one after the other.
 
     The C plugins do the same, so that localhost and dual-stacked hosts check alike; all attempts share the deadline.
+    The failure is that of the last address to which this machine has a way.
     """
     if source:
         try:
@@ -81,9 +82,12 @@ def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue
     yield _RESOLVE
     addresses: tuple[Address, ...] = yield Resolve(host, port, family, STREAM)
     yield _CONNECT
-    for address in addresses[:-1]:
+    failure: NotConnected | None = None
+    for address in addresses:
         try:
             return Stream((yield Connect(address, source)))
-        except NotConnected:
-            continue
-    return Stream((yield Connect(addresses[-1], source)))
+        except NotConnected as error:
+            if failure is None or not error.is_without_way:
+                failure = error
+    assert failure is not None, "a name has addresses"  # noqa: S101
+    raise failure

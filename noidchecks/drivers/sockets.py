@@ -24,7 +24,6 @@ WAIT_READ, WAIT_WRITE = 1, 4  # POLLIN and POLLOUT, which are EPOLLIN and EPOLLO
 _OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE))
 # A refusal never has these codes: the peer accepted and reset since, and what it said before is still to be read.
 _LOST_SINCE = frozenset((errno.ECONNRESET, errno.EPIPE))
-_OURS_SENDING = _OURS | {errno.EPERM}
 _IN_PROGRESS = frozenset((errno.EINPROGRESS, errno.EINTR))
 
 
@@ -109,7 +108,7 @@ class Channel:
         except BlockingIOError:
             raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
         except OSError as error:
-            if error.errno in _OURS_SENDING:
+            if error.errno == errno.EPERM or _is_ours(error.errno or 0, address):
                 raise LocalError(f"cannot send to {address}: {error.strerror}") from error
             raise self._rejected(error, address) from error
 
@@ -151,7 +150,7 @@ class Channel:
         self._socket.close()
 
     def _check(self, code: int) -> None:
-        if code in _OURS:
+        if _is_ours(code, self.address):
             raise LocalError(f"cannot connect to {self.address}: {os.strerror(code)}")
         if code:
             raise NotConnected(os.strerror(code), code, self.address)
@@ -254,6 +253,23 @@ def _open(family: int, kind: int, source: str, scope: int = 0) -> _socket.socket
         sock.close()
         raise LocalError("a unix socket has no source address")
     return sock
+
+
+def _is_ours(code: int, address: Address | None) -> bool:
+    """Tells whether a failure is this machine's; one without IPv6 has no way to the address, as one without a route."""
+    if code == errno.EADDRNOTAVAIL and address is not None and address.family == AF_INET6:
+        return _has_source(address)
+    return code in _OURS
+
+
+def _has_source(address: Address) -> bool:
+    """Tells whether this machine has an address to reach that one from; then it is a port that it lacks."""
+    # A datagram socket takes no port from the streams, and sends nothing when it connects.
+    sock = _open(address.family, DATAGRAM, "")
+    try:
+        return sock.connect_ex(address.sockaddr) == 0
+    finally:
+        sock.close()
 
 
 def _source(family: int, source: str, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:

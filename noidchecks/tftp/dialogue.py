@@ -44,12 +44,15 @@ def converse(settings: TftpSettings, steps: Iterator[Findings]) -> Dialogue[tupl
 
 
 def _transfer(settings: TftpSettings, findings: Findings, addresses: tuple[Address, ...]) -> Dialogue[Address]:
-    for address in addresses[:-1]:
+    failure: NotConnected | None = None
+    for address in addresses:
         try:
             yield from Client(settings, findings, address).run()
             return address
-        except NotConnected:
+        except NotConnected as error:
             if findings.answer is not None:
                 raise
-    yield from Client(settings, findings, addresses[-1]).run()
-    return addresses[-1]
+            if failure is None or not error.is_without_way:
+                failure = error
+    assert failure is not None, "a name has addresses"  # noqa: S101
+    raise failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from noidchecks import LocalError, NotConnected
-from noidchecks.address import AF_UNIX, AF_UNSPEC, Address
+from noidchecks.address import AF_INET6, AF_UNIX, AF_UNSPEC, DATAGRAM, Address
 from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
 from noidchecks.dialogue.stream import Stream, open_stream
+from noidchecks.drivers import sockets
 from tests.conftest import Check, NewPeer
 from tests.support.peers import Peer, close, drip, reset, take, unused_port
 from tests.support.talk import Names, TalkProbe, address_of, found, open_to
@@ -136,6 +138,49 @@ def test_the_next_address_is_tried_when_one_refuses(check: Check, new_peer: NewP
     assert found(check(TalkProbe(dialogue))) == (addresses[1], b"here")
     names[b"host.example"] = lambda: (addresses[0], addresses[0])
     assert isinstance(check(TalkProbe(dialogue)).failure, NotConnected)
+
+
+class _WithoutIpv6(_socket.socket):
+    """An IPv6 socket on a machine without IPv6, or, without ports, on one whose streams have used up all ports."""
+
+    ports = True
+
+    def connect_ex(self, address: object, /) -> int:
+        return 0 if self.type == DATAGRAM and not self.ports else errno.EADDRNOTAVAIL
+
+
+@pytest.fixture
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = sockets._open
+    monkeypatch.setattr(
+        sockets,
+        "_open",
+        lambda family, kind, *more: _WithoutIpv6(family, kind) if family == AF_INET6 else begin(family, kind, *more),
+    )
+
+
+@pytest.mark.usefixtures("without_ipv6")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_machine_without_ipv6_tells_of_the_refusal_of_the_other_address(
+    check: Check, names: Names, is_first: bool
+) -> None:
+    dead, away = address_of("127.0.0.1", unused_port("127.0.0.1")), address_of("2001:db8::1", 21)
+    names[b"host.example"] = lambda: (away, dead) if is_first else (dead, away)
+    failure = check(TalkProbe(lambda: open_to("host.example", 1))).failure
+    assert isinstance(failure, NotConnected)
+    assert (failure.code, failure.address) == (errno.ECONNREFUSED, dead)
+    names[b"host.example"] = lambda: (away,)
+    failure = check(TalkProbe(lambda: open_to("host.example", 1))).failure
+    assert isinstance(failure, NotConnected)
+    assert (failure.code, failure.address) == (errno.EADDRNOTAVAIL, away)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_a_machine_without_a_free_port_is_unknown(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_WithoutIpv6, "ports", False)
+    failure = check(TalkProbe(lambda: open_to("2001:db8::1", 21))).failure
+    assert isinstance(failure, LocalError)
+    assert failure.message == "cannot connect to [2001:db8::1]:21: Cannot assign requested address"
 
 
 def test_unix_sockets_are_streams_too(check: Check, tmp_path: Path) -> None:

@@ -117,6 +117,16 @@ def test_next_address_is_asked_when_a_port_is_dead() -> None:
     assert [operation.family for operation in played.asked(OpenDatagram)] == [AF_INET6, AF_INET]
 
 
+@pytest.mark.parametrize("code", [errno.EADDRNOTAVAIL, errno.ENETUNREACH])
+def test_a_dead_port_is_told_rather_than_an_address_without_a_way(code: int) -> None:
+    six = Address(AF_INET6, ("2001:db8::1", 69, 0, 0))
+    for addresses in ((SERVER, six), (six, SERVER)):
+        asked = [refusal(SERVER) if address is SERVER else refusal(six, code) for address in addresses]
+        failure = findings_of(play(on={Resolve: [addresses], SendTo: asked})).failure
+        assert isinstance(failure, NotConnected)
+        assert failure.address == SERVER
+
+
 def test_next_address_is_not_asked_once_one_has_answered() -> None:
     played = play(data(1, b"x" * 512), refusal(ANSWER), on={Resolve: [(SERVER, OTHER_HOST)]})
     assert failure_of(played) == "Connection refused"
