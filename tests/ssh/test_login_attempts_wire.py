@@ -62,6 +62,23 @@ def test_the_last_words_behind_the_login(tmp_path: Path) -> None:
     assert result.text == "SFTP CRITICAL - list in: the server ends the connection: that was enough"
 
 
+def test_a_server_that_knows_the_curve_by_the_name_of_the_rfc_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 8731; `KexAlgorithms curve25519-sha256` of OpenSSH."""
+    begin = paramiko.Transport.start_server
+
+    def one_name(transport: paramiko.Transport, **given: object) -> None:
+        transport._preferred_kex = ("curve25519-sha256",)
+        transport._kex_info = {"curve25519-sha256": paramiko.Transport._kex_info["curve25519-sha256@libssh.org"]}
+        begin(transport, **given)
+
+    monkeypatch.setattr(paramiko.Transport, "start_server", one_name)
+    with sftp_server(tmp_path) as port:
+        result = check(probe(port))
+    assert result.ok, result.text
+
+
 def test_a_server_that_has_no_algorithm_in_common_with_us_is_not_called_sick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,9 +12,11 @@ from .questions import Questions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, ClassVar
 
 _SHOWN = 200
+# Two names for the same (RFC 8731 section 1), of which paramiko knows the second one.
+_CURVE, _CURVE_OF_LIBSSH = "curve25519-sha256", "curve25519-sha256@libssh.org"
 
 
 class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
@@ -26,6 +28,12 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
 
     farewell = ""
     auth_handler: Any
+    _preferred_kex = paramiko.Transport._preferred_kex
+    _kex_info: ClassVar[dict[str, Any]] = dict(paramiko.Transport._kex_info)
+    if _CURVE not in _kex_info and _CURVE_OF_LIBSSH in _kex_info:
+        _place = _preferred_kex.index(_CURVE_OF_LIBSSH)
+        _preferred_kex = (*_preferred_kex[:_place], _CURVE, *_preferred_kex[_place:])
+        _kex_info[_CURVE] = _kex_info[_CURVE_OF_LIBSSH]
     # What the server's words go through.
     words: Callable[[bytes, int], str] = staticmethod(printable)
 
