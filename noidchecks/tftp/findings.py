@@ -18,11 +18,12 @@ class Findings:
 
     file is what is asked for, request the packet that does, asked and granted the options, expect the number of the
     error that is the right answer (None for a transfer). content is the file that arrives (None when none is asked
-    for), canary what is written in its place, written the bytes of it that were acknowledged. label names the transfer
-    in sentences, "" if no file was given. pause are the seconds to wait before it. answer is the address that the
-    server answers from, error its error packet, requests how often it was asked. complete says that the last block is
-    there, alive that the server has shown that it serves. strays are all packets of others, stray the latest of their
-    addresses, foreign those of other hosts. failure is what ended it early.
+    for), canary what is written in its place, sent whether the last block of it has gone out, written the bytes of
+    it that were acknowledged, by reading them back too. label names the transfer in sentences, "" if no file was
+    given. pause are the seconds to wait before it. answer is the address that the server answers from, error its
+    error packet, requests how often it was asked. complete says that the last block is there, alive that the server
+    has shown that it serves. strays are all packets of others, stray the latest of their addresses, foreign those
+    of other hosts. failure is what ended it early.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Findings:
         "expect",
         "content",
         "canary",
+        "sent",
         "written",
         "label",
         "pause",
@@ -70,6 +72,7 @@ class Findings:
         self.expect = expect
         self.content = content
         self.canary = canary
+        self.sent = False
         self.written = 0
         self.label = label
         self.pause = pause

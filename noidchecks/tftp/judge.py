@@ -77,7 +77,7 @@ def _named(findings: Findings, text: str) -> str:
 
 def _parts(settings: TftpSettings, findings: Findings) -> tuple[Part, ...]:
     content = findings.content
-    if findings.complete and findings.canary is not None:
+    if findings.canary is not None and findings.error is None:
         return (Part(State.OK, _named(findings, f"{findings.written} bytes acknowledged")),)
     if content is None or findings.error is not None:
         return (Part(State.OK, _named(findings, f"Server answered: {_answer(findings)}")),)

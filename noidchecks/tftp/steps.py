@@ -49,9 +49,9 @@ def _writing(settings: TftpSettings) -> Iterator[Findings]:
 def _canary(settings: TftpSettings, file: TftpFile, canary: bytes) -> Iterator[Findings]:
     request = settings.write_request()
     expect = settings.expect_error
-    yield Findings(
-        file, request, settings.write_options, None, expect=expect, label=f"{file.name} (write)", canary=canary
-    )
+    label = f"{file.name} (write)"
+    written = Findings(file, request, settings.write_options, None, expect=expect, label=label, canary=canary)
+    yield written
     if expect is not None or not settings.read_back:
         return
     # Some servers acknowledge the last block before they close the file, so a difference is looked at twice.
@@ -60,6 +60,8 @@ def _canary(settings: TftpSettings, file: TftpFile, canary: bytes) -> Iterator[F
         request = settings.read_request(file.name)
         yield Findings(file, request, settings.options, content, label=f"{file.name} (read back)", pause=pause)
         if content.digests()["sha256"] == file.sha256:
+            # The last acknowledgement may have been lost.
+            written.written, written.complete = len(canary), True
             return
 
 

@@ -125,6 +125,7 @@ class Upload:
         size = self._block_size
         first = self._acknowledged
         self._sent = min(first + self._window, self._total)
+        self._findings.sent = self._sent == self._total
         self._last = tuple(
             wire.data(number + 1, self._content[number * size : (number + 1) * size])
             for number in range(first, self._sent)

@@ -12,7 +12,7 @@ from noidchecks.dialogue.operations import Datagram, Sleep
 from noidchecks.plugin.plugin import parse_line
 from tests.support.rehearse import Rehearsal, rehearse
 from tests.support.tftp import ack, blocks, error, oack
-from tests.support.tftp_script import ANSWER, OTHER_HOST, SILENCE, WRITE_REQUEST, sent
+from tests.support.tftp_script import ANSWER, OTHER_HOST, SILENCE, WRITE_REQUEST, refusal, sent
 from tests.support.tftp_serving import CANARY
 
 READER = Address(AF_INET, ("192.0.2.1", 40001))
@@ -66,6 +66,26 @@ def test_what_differs_is_read_once_more() -> None:
     assert result.text.startswith(
         "TFTP CRITICAL - c (read back): size: expected 1024 bytes, received 1 bytes, SHA256: expected "
     )
+
+
+@pytest.mark.usefixtures("canary")
+def test_a_lost_last_acknowledgement_is_decided_by_reading_back() -> None:
+    ended = [ack(0), ack(1), ack(2), SILENCE, refusal(ANSWER)]
+    result, played = play(*ended, *back(CANARY))
+    assert result.text == "TFTP OK - Wrote 1024 bytes and read them back in 1.0 seconds on 192.0.2.1 port 69 [c]"
+    assert "size=1024B;;;0 retransmissions=1;;;0" in str(result)
+    # The server that has ended is told nothing.
+    assert sent(played)[3:6] == [blocks(CANARY)[2]] * 2 + [b"\0\1c\0octet\0"]
+    result, _ = play(*ended, *back(CANARY[:1000]), *back(CANARY[:1000]))
+    assert result.text.startswith("TFTP CRITICAL - c (read back): size: expected 1024 bytes, received 1000 bytes")
+    assert result.parts[0].text == "c (write): 1024 bytes acknowledged"
+
+
+@pytest.mark.usefixtures("canary")
+def test_a_server_that_ends_otherwise_is_lost() -> None:
+    lost = "TFTP CRITICAL - c (write): connection lost (transfer): Connection refused"
+    assert play(ack(0), ack(1), refusal(ANSWER), *back(CANARY))[0].text == lost
+    assert play(ack(0), ack(1), ack(2), refusal(ANSWER), read_back=False)[0].text == lost
 
 
 @pytest.mark.parametrize(
