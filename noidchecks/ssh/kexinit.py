@@ -192,6 +192,9 @@ def _check_length(length: int) -> None:
 
 def _names(raw: bytes, name: str) -> tuple[str, ...]:
     if not raw:
+        # Section 7.1: only the languages may be empty.
+        if not name.startswith("languages"):
+            raise Malformed(f"{name} is empty")
         return ()
     if raw.translate(None, _PRINTABLE):
         raise Malformed(f"{name} has other bytes than those of names")

@@ -22,8 +22,8 @@ KINDS = {
 }
 
 # Everything else is a violation of the modern policy, nothing of it one of the other. The sources are in
-# docs/check_ssh.md. ext-info-s and kex-strict-s are no algorithms but say what the server can do (RFC 8308; the
-# countermeasure to Terrapin).
+# docs/check_ssh.md. ext-info-s, kex-strict-s and Dropbear's kexguess2 are no algorithms but say what the server can do
+# (RFC 8308; the countermeasure to Terrapin; how it takes a client's guess).
 _MODERN = frozenset(
     (
         "kex:mlkem768x25519-sha256",
@@ -40,6 +40,7 @@ _MODERN = frozenset(
         "kex:diffie-hellman-group18-sha512",
         "kex:ext-info-s",
         "kex:kex-strict-s-v00@openssh.com",
+        "kex:kexguess2@matt.ucc.asn.au",
         "hostkey:ssh-ed25519",
         "hostkey:ssh-ed25519-cert-v01@openssh.com",
         "hostkey:sk-ssh-ed25519@openssh.com",

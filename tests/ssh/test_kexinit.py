@@ -9,14 +9,19 @@ from hypothesis import given, strategies as st
 from noidchecks.ssh.kexinit import PACKET_LIMIT, Kexinit, Malformed, PacketReader, disconnect_reason, packet
 from tests.support import ssh as fake
 
-NAMES = st.lists(
-    st.text(string.ascii_letters + string.digits + "-@._+!~", min_size=1, max_size=30), max_size=8, unique=True
-).map(tuple)
-OFFERS = st.fixed_dictionaries({name: NAMES for name in Kexinit._fields}).map(lambda lists: Kexinit(**lists))
+
+def names(least: int) -> st.SearchStrategy[tuple[str, ...]]:
+    name = st.text(string.ascii_letters + string.digits + "-@._+!~", min_size=1, max_size=30)
+    return st.lists(name, min_size=least, max_size=8, unique=True).map(tuple)
+
+
+OFFERS = st.fixed_dictionaries({name: names(0 if "languages" in name else 1) for name in Kexinit._fields}).map(
+    lambda lists: Kexinit(**lists)
+)
 
 
 def payload_of(*lists: bytes, tail: bytes = bytes(5)) -> bytes:
-    filled = [*lists, *[b""] * (10 - len(lists))]
+    filled = [*lists, *[b"x"] * (8 - len(lists)), b"", b""]
     return b"\x14" + bytes(16) + b"".join(len(one).to_bytes(4) + one for one in filled) + tail
 
 
@@ -89,6 +94,8 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
         (b"", "not a KEXINIT"),
         (b"\x15" + bytes(60), "not a KEXINIT"),
         (b"\x14", "kex_algorithms is longer than the packet"),
+        (payload_of(b""), "kex_algorithms is empty"),
+        (payload_of(*[b"a"] * 7, b""), "compression_algorithms_server_to_client is empty"),
         (payload_of(b"a,,b"), "kex_algorithms has an empty name"),
         (payload_of(b"a", b",b"), "server_host_key_algorithms has an empty name"),
         (payload_of(b"a,"), "kex_algorithms has an empty name"),

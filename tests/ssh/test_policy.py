@@ -108,6 +108,12 @@ def test_what_is_modern_is_compatible() -> None:
         assert violations(offer, policy="modern") == violations(offer, policy="compatible") == ()
 
 
+@pytest.mark.parametrize("name", ["ext-info-s", "kex-strict-s-v00@openssh.com", "kexguess2@matt.ucc.asn.au"])
+def test_what_is_no_algorithm_is_against_no_policy(name: str) -> None:
+    offer = GOOD.replace(kex_algorithms=("curve25519-sha256", name))
+    assert violations(offer, policy="modern") == violations(offer, policy="compatible") == ()
+
+
 def test_violations_are_in_the_order_of_the_options() -> None:
     offer = GOOD.replace(server_host_key_algorithms=("ssh-rsa",))
     assert violations(offer, policy="modern", forbid=("ssh-*",), require=("x",)) == (
