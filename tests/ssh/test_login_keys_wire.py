@@ -31,6 +31,15 @@ def test_an_encrypted_key(run: Check, folder: Path, tmp_path: Path) -> None:
             assert result.text == f"SSH UNKNOWN - login as bob: cannot read identity {path}: {why}"
 
 
+def test_a_passphrase_that_is_no_utf_8(run: Check, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "locked"
+    KEY.write_private_key_file(str(path), password=b"gr\xfc\xdfe")
+    identity = Identity(str(path), b"gr\xfc\xdfe".decode(errors="surrogateescape"))
+    with sftp_server(folder, Conduct(key=KEY)) as port:
+        result = run(probe(port, login=NO_PASSWORD, identities=(identity,)))
+    assert result.ok, result.text
+
+
 def test_a_key_that_is_refused_and_then_the_password(run: Check, folder: Path, key_file: Path) -> None:
     conduct = Conduct()
     with sftp_server(folder, conduct) as port:

@@ -239,7 +239,7 @@ def _load(identity: Identity) -> paramiko.PKey:
         require_regular(key, _MOST_BYTES_OF_A_KEY)
         if os.path.exists(key + _CERTIFICATE):
             require_regular(key + _CERTIFICATE, _MOST_BYTES_OF_A_KEY)
-        return paramiko.PKey.from_path(identity.path, identity.passphrase.encode() or None)
+        return paramiko.PKey.from_path(identity.path, _encoded(identity.passphrase) or None)
     except OSError as error:
         reason = error.strerror or str(error)
     except TypeError:
