@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
-from noidchecks import Identity, Login, State
+from noidchecks import Identity, Login, State, check
 from tests.support.sftp import Conduct, sftp_server
 from tests.support.ssh_logins import FINE, KEY, NO_PASSWORD, Check, probe
 
@@ -38,6 +39,19 @@ def test_a_passphrase_that_is_no_utf_8(run: Check, folder: Path, tmp_path: Path)
     with sftp_server(folder, Conduct(key=KEY)) as port:
         result = run(probe(port, login=NO_PASSWORD, identities=(identity,)))
     assert result.ok, result.text
+
+
+@pytest.mark.parametrize("phrase", ["", "let me in"])
+def test_a_key_in_pkcs8_is_told_how_to_be_converted(folder: Path, tmp_path: Path, phrase: str) -> None:
+    path = tmp_path / "id"
+    encryption = BestAvailableEncryption(phrase.encode()) if phrase else NoEncryption()
+    path.write_bytes(KEY.signing_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    with sftp_server(folder, Conduct(key=KEY)) as port:
+        result = check(probe(port, login=NO_PASSWORD, identities=(Identity(str(path), phrase),)))
+    assert result.text == (
+        f"SSH UNKNOWN - login as bob: cannot read identity {path}: "
+        "paramiko does not read PKCS#8; convert the key with ssh-keygen -p -f FILE"
+    )
 
 
 def test_a_key_that_is_refused_and_then_the_password(run: Check, folder: Path, key_file: Path) -> None:

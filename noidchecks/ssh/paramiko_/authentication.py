@@ -247,4 +247,11 @@ def _load(identity: Identity) -> paramiko.PKey:
     except Exception:
         # cryptography's words for a wrong passphrase and for a broken file are the same, and many.
         reason = "no private key, or not with this passphrase" if identity.passphrase else "no private key"
+        if _is_pkcs8(key):
+            reason = "paramiko does not read PKCS#8; convert the key with ssh-keygen -p -f FILE"
     raise LocalError(f"cannot read identity {printable(identity.path)}: {reason}")
+
+
+def _is_pkcs8(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.readline(80).startswith((b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----"))
