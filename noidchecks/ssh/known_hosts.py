@@ -8,7 +8,7 @@ from ..value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 SSH_PORT = 22
 _MOST_BYTES = 16_000_000
@@ -40,16 +40,34 @@ _LENGTHS = {
 
 
 class KnownKeys(Value):
-    """What a file says about one host: the kinds and fingerprints of its keys, and the fingerprints of revoked ones."""
+    """What a file says about one host: the kinds and fingerprints of its keys, and the fingerprints of revoked ones.
+
+    is_without_port says that it has the host without its port alone.
+    """
 
     kinds: tuple[str, ...]
     fingerprints: tuple[str, ...]
     revoked: tuple[str, ...]
+    is_without_port: bool
 
     def __init__(
-        self, kinds: tuple[str, ...] = (), fingerprints: tuple[str, ...] = (), revoked: tuple[str, ...] = ()
+        self,
+        kinds: tuple[str, ...] = (),
+        fingerprints: tuple[str, ...] = (),
+        revoked: tuple[str, ...] = (),
+        *,
+        is_without_port: bool = False,
     ) -> None:
-        self._fill({"kinds": kinds, "fingerprints": fingerprints, "revoked": revoked})
+        self._fill(
+            {"kinds": kinds, "fingerprints": fingerprints, "revoked": revoked, "is_without_port": is_without_port}
+        )
+
+    def expected(self, fingerprint: str) -> tuple[str, ...]:
+        """Returns the fingerprints that the server's key should have had, none for a server that is not known.
+
+        A server on another port than that of the file may have another key: then it is not known.
+        """
+        return () if self.is_without_port and fingerprint not in self.fingerprints else self.fingerprints
 
 
 def read(path: str, host: str, port: int) -> KnownKeys:
@@ -64,9 +82,20 @@ def read(path: str, host: str, port: int) -> KnownKeys:
     return look_up(data.split(b"\n"), host, port)
 
 
-def look_up(lines: Iterable[bytes], host: str, port: int) -> KnownKeys:
-    """Returns what the lines say about the host."""
-    names = _names(host, port)
+def look_up(lines: Sequence[bytes], host: str, port: int) -> KnownKeys:
+    """Returns what the lines say about the host; as ssh(1), without its port where none has a key for [HOST]:PORT."""
+    good, revoked = _keys(lines, _names(host, port))
+    is_without_port = not good and port != SSH_PORT
+    if is_without_port:
+        good, more = _keys(lines, _names(host, None))
+        revoked |= more
+    kept = {fingerprint: kind for fingerprint, kind in good.items() if fingerprint not in revoked}
+    kinds = tuple(dict.fromkeys(kept.values()))
+    return KnownKeys(kinds, tuple(kept), tuple(revoked), is_without_port=is_without_port and bool(kept))
+
+
+def _keys(lines: Sequence[bytes], names: frozenset[bytes]) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the fingerprints and kinds of the keys for these names, and those of the revoked ones."""
     good: dict[str, str] = {}
     revoked: dict[str, str] = {}
     for line in lines:
@@ -77,18 +106,18 @@ def look_up(lines: Iterable[bytes], host: str, port: int) -> KnownKeys:
         kind, fingerprint = _key(rest)
         if kind:
             (revoked if marker else good)[fingerprint] = kind
-    kept = {fingerprint: kind for fingerprint, kind in good.items() if fingerprint not in revoked}
-    return KnownKeys(tuple(dict.fromkeys(kept.values())), tuple(kept), tuple(revoked))
+    return good, revoked
 
 
-def _names(host: str, port: int) -> frozenset[bytes]:
+def _names(host: str, port: int | None) -> frozenset[bytes]:
     """Returns the names under which the host may stand, in small letters, without a trailing dot."""
     found = set()
     for name in {host, host.lower(), _canonical(host)}:
         raw = name.encode(errors="surrogateescape")
         for form in {raw, raw.rstrip(b".") or raw}:
-            found.add(b"[%b]:%d" % (form, port))
-            if port == SSH_PORT:
+            if port is not None:
+                found.add(b"[%b]:%d" % (form, port))
+            if port in (None, SSH_PORT):
                 found.add(form)
     return frozenset(found)
 

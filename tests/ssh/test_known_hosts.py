@@ -89,7 +89,8 @@ def test_the_names_of_a_host(line: bytes, host: str, port: int) -> None:
     ("line", "host", "port"),
     [
         (b"a.example", "b.example", 22),
-        (b"a.example", "a.example", 2222),
+        (b"b.example", "a.example", 2222),
+        (b"[a.example]:22", "a.example", 2222),
         (b"[a.example]:2222", "a.example", 22),
         (b"[a.example]:2222", "a.example", 2223),
         (b"*.example,!a.example", "a.example", 22),
@@ -109,6 +110,21 @@ def test_the_names_of_a_host(line: bytes, host: str, port: int) -> None:
 )
 def test_the_names_of_other_hosts(line: bytes, host: str, port: int) -> None:
     assert found(host, line + b" " + ED25519, port=port) == KnownKeys()
+
+
+def test_a_host_without_its_port_is_known_where_none_has_the_port() -> None:
+    plain, ported = b"a.example " + ED25519, b"[a.example]:2222 "
+    known = found("a.example", plain, port=2222)
+    assert known == KnownKeys(("ssh-ed25519",), (fingerprint(ED25519),), is_without_port=True)
+    assert known.expected(fingerprint(ED25519)) == (fingerprint(ED25519),)
+    # Not a changed key, but an unknown server.
+    assert known.expected(fingerprint(OTHER)) == ()
+    assert found("a.example", plain, ported + RSA, port=2222) == KnownKeys(("ssh-rsa",), (fingerprint(RSA),))
+    for marker in (b"@revoked ", b"@cert-authority "):
+        assert found("a.example", plain, marker + ported + OTHER, port=2222).fingerprints == (fingerprint(ED25519),)
+    for name in (b"a.example ", ported):
+        revoked = found("a.example", plain, b"@revoked " + name + ED25519, port=2222)
+        assert revoked == KnownKeys(revoked=(fingerprint(ED25519),))
 
 
 BAD = [

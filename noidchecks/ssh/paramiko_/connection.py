@@ -92,7 +92,8 @@ class Connection:
         transport.start_client()
         # A silent server makes start_client() return too; this raises then.
         key = transport.get_remote_server_key()
-        return HostKey(settings.gate.words(key.get_name()), key.fingerprint, known.fingerprints, known.revoked)
+        expected = known.expected(key.fingerprint)
+        return HostKey(settings.gate.words(key.get_name()), key.fingerprint, expected, known.revoked)
 
     def log_in(self) -> str:
         """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
