@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # How long the server may take to say why a data connection has ended.
 _REASON_PATIENCE = 1.0
-# After this many seconds without data the control connection is read: the server may have ended the transfer there.
+# After this many seconds without data the control connection is read: the server may have broken the transfer off.
 _SILENCE = 2.0
 # The share of the deadline after which a data port that does not answer is given up while another way is left, and the
 # seconds when there is no deadline.
@@ -95,10 +95,11 @@ class DataConnection:
         yield from self.control.enter("transfer")
         final: Reply | None = None
         try:
-            while final is None or (final.kind == 2 and sink.size):
+            # The end of the data connection is that of the data, whatever is said before (RFC 959 section 3.4.1).
+            while final is None or final.kind == 2:
                 data = yield from stream.receive(patience=_SILENCE if final is None else None)
                 if data is None:
-                    # The server may have ended the transfer without the end of the data connection.
+                    # The server may have broken the transfer off without the end of the data connection.
                     final = yield from self._look()
                     continue
                 if not data:

@@ -10,7 +10,7 @@ from noidchecks import File, FtpProbe, Listing, State
 from tests.conftest import Check
 from tests.support.certificates import Chain
 from tests.support.ftp import Answer, FtpServer, FtpSession, drop, give, silence
-from tests.support.ftp_servers import DIGEST, Ask, NewServer, canaries, passive
+from tests.support.ftp_servers import DIGEST, Ask, NewServer, active, canaries, passive
 from tests.support.peers import unused_port
 from tests.support.waiting import LONG, with_time_enough
 
@@ -126,8 +126,10 @@ def test_a_server_that_cannot_open_the_connection_is_asked_for_another(ask: Ask,
 
 
 async def ended_without_data(session: FtpSession) -> None:
-    """Never takes the data connection, and says that the transfer is complete."""
+    """Never takes the data connection, which ends with the port, and says that the transfer is complete."""
     await session.send(b"150 here it comes\r\n226 done\r\n")
+    if session.listener is not None:
+        session.listener.close()
 
 
 @pytest.mark.parametrize("data", ["passive", "active"])
@@ -135,11 +137,37 @@ async def ended_without_data(session: FtpSession) -> None:
 def test_a_listing_without_a_data_connection_is_empty(
     ask: Ask, new_server: NewServer, data: str, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noidchecks.ftp.data._SILENCE", 0.1)
     monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 0.2)
     result = ask(new_server(NLST=answer), data=data, listing=Listing(max_files=0))
     assert result.ok, result.text
     assert "list 0 files" in result.text
+
+
+async def ended_too_early(session: FtpSession) -> None:
+    """Says that the transfer is complete, while nothing comes over the data connection, not even its end."""
+    await session.send(b"150 here it comes\r\n")
+    _, writer = await session.connect()
+    await session.send(b"226 done\r\n")
+    try:
+        await session.reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("data", ["", "passive", "active"])
+@pytest.mark.parametrize("asked", [{"listing": Listing(max_files=9)}, {"get": HELLO}], ids=["list", "get"])
+def test_a_transfer_ends_with_its_data_connection(
+    ask: Ask, new_server: NewServer, data: str, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that loses all data behind the handshake leaves nothing but the reply 226."""
+    monkeypatch.setattr("noidchecks.ftp.data._SILENCE", 0.05)
+    server = new_server(NLST=ended_too_early, RETR=ended_too_early)
+    result = with_time_enough(
+        lambda timeout: ask(server, data=data, timeout=timeout, **asked), lambda result: "data channel" in result.text
+    )
+    assert result.state == State.CRITICAL
+    assert "Socket timeout after " in result.text
+    assert f"data channel: {(active if data == 'active' else passive)(server.host)[0]} " in result.text
 
 
 def test_a_transfer_that_the_server_ends_is_not_waited_for(
