@@ -26,13 +26,15 @@ _MOST_READY = 4
 class AsyncLoop:
     """Runs sessions, thousands at a time, on the asyncio loop that runs when it is made."""
 
-    __slots__ = ("_asyncio", "_loop", "_ended", "_timer")
+    __slots__ = ("_asyncio", "_loop", "_ended", "_timer", "_due")
 
     def __init__(self) -> None:
         self._asyncio = asyncio.get_running_loop()
         self._loop = Loop()
         self._ended: dict[Session, Callable[[Session], object]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        # When the timer is due, which uvloop's handle for a time that has passed cannot tell: it has no when().
+        self._due = _NEVER
         self._asyncio.add_reader(self._loop.fileno(), self._turn)
 
     def __len__(self) -> int:
@@ -70,8 +72,8 @@ class AsyncLoop:
             if not over.done():
                 over.set_result(None)
 
-        self.start(session, end)
         try:
+            self.start(session, end)
             await over
         finally:
             self.cancel(session)
@@ -92,13 +94,13 @@ class AsyncLoop:
         """Sets the timer for the next turn."""
         until = self._loop.until
         if self._timer is not None:
-            if self._timer.when() <= until and not self._timer.cancelled():
+            if self._due <= until and not self._timer.cancelled():
                 return
             self._timer.cancel()
             self._timer = None
         if until != _NEVER:
             # The loop's clock is time.monotonic(), the sessions' too.
-            self._timer = self._asyncio.call_at(until, self._wake)
+            self._timer, self._due = self._asyncio.call_at(until, self._wake), until
 
     def _wake(self) -> None:
         self._timer = None

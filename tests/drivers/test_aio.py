@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -111,3 +112,49 @@ async def test_a_cancelled_session_is_closed_and_not_reported() -> None:
     assert ended.empty()
     loop.cancel(sessions[2])
     loop.close()
+
+
+class HastyLoop(asyncio.SelectorEventLoop):
+    """Gives a handle without when() for a time that has passed, as uvloop does, and takes the next 0.1 s for it."""
+
+    def call_at(self, when: float, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]  # what it is given
+        if when <= self.time() + 0.1:
+            return self.call_soon(*arguments, **named)
+        return super().call_at(when, *arguments, **named)
+
+
+def test_a_timer_that_is_due_need_not_tell_its_time() -> None:
+    ended: list[Session] = []
+
+    def dialogue() -> Dialogue[None]:
+        yield Sleep(0.05)
+
+    async def run_both() -> None:
+        loop = aio.AsyncLoop()
+        for _ in range(2):
+            loop.start(Session(dialogue(), LONG), ended.append)
+        await until_async(lambda: not loop)
+        loop.close()
+
+    with asyncio.Runner(loop_factory=HastyLoop) as runner:
+        runner.run(run_both())
+    assert len(ended) == 2
+
+
+async def test_a_session_that_cannot_start_is_closed(new_peer: NewPeer, host: str) -> None:
+    peer = new_peer()
+
+    def dialogue() -> Dialogue[None]:
+        stream = yield from open_to(host, peer.port)
+        yield from stream.receive()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("no timer")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "call_at", fail)
+        with pytest.raises(RuntimeError, match="no timer"):
+            await aio.run(Session(dialogue(), LONG))
+    # Returns when the connection has ended.
+    await asyncio.to_thread(peer.settle)
+    await asyncio.get_running_loop().shutdown_default_executor()
