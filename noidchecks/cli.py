@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import RLock
 
 import click
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # No other exporter is known to have this port.
 _LISTEN = "127.0.0.1:9769"
+# What standard error does not take, because its reader is gone or its disk full, must not end what is told there.
+_UNHEARD = suppress(OSError)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -141,9 +143,10 @@ class _ProgressBar:
     """A bar for each round on standard error, when that is a terminal, and lines there that do not run into it."""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
+        # Python has neither when it was started with it closed.
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
         # Lines on another device have nothing to wait for, nor has the bar.
-        self._shares = self._shown and sys.stdout.isatty()
+        self._shares = self._shown and sys.stdout is not None and sys.stdout.isatty()
         # Of this kind, because a signal's handler says something too.
         self._lock = RLock()
         self._bar: Any = None
@@ -152,7 +155,7 @@ class _ProgressBar:
         """Moves the bar; a finished one stays where it is."""
         if not self._shown:
             return
-        with self._lock:
+        with self._lock, _UNHEARD:
             if self._bar is None:
                 self._bar = click.progressbar(
                     length=expected, label="Checking", file=sys.stderr, update_min_steps=expected // 200
@@ -176,11 +179,17 @@ class _ProgressBar:
         """Prints a line."""
         with self._lock:
             self._clear()
-            click.echo(f"noidchecks: {printable(words)}", err=True)
+            _say(words)
 
     def _clear(self) -> None:
         if self._bar is not None:
-            click.echo("\r\033[K", nl=False, err=True)
+            with _UNHEARD:
+                click.echo("\r\033[K", nl=False, err=True)
+
+
+def _say(words: str) -> None:
+    with _UNHEARD:
+        click.echo(f"noidchecks: {printable(words)}", err=True)
 
 
 @commands.command()
@@ -235,15 +244,12 @@ def exporter(
         history=history,
     )
 
-    def say(words: str) -> None:
-        click.echo(f"noidchecks: {printable(words)}", err=True)
-
     if check:
         found = settings.read()
-        WebConfigFile(web_config, say)
+        WebConfigFile(web_config, _say)
         click.echo(f"{len(found.modules)} modules are in order")
         return State.OK
-    asyncio.run(serve(settings, say))
+    asyncio.run(serve(settings, _say))
     return State.OK
 
 

@@ -266,3 +266,14 @@ def test_a_closed_standard_input_is_told() -> None:
     words = ["sh", "-c", '"$0" -m noidchecks survey - <&-', sys.executable]
     done = subprocess.run(words, capture_output=True, check=False, env=ENVIRONMENT, text=True)
     assert (done.returncode, done.stdout) == (3, "noidchecks: Cannot read standard input: it is closed\n")
+
+
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", ""], ids=["full", "closed", "nobody reads"])
+def test_what_standard_error_does_not_take_costs_no_result(listed: Path, where: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    words = ["sh", "-c", f'exec "$0" -m noidchecks survey "$1" {where}', sys.executable, str(listed)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=writing, check=False, env=ENVIRONMENT, text=True)
+    os.close(writing)
+    assert done.returncode == 0, done.stdout
+    assert {row.partition("\t")[0] for row in done.stdout.splitlines()} == {f"h{number}" for number in range(20)}
