@@ -214,6 +214,8 @@ def open_listener(address: Address, ports: tuple[int, int]) -> Channel:
     error = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     for port in range(ports[0], ports[1] + 1):
         sock = _open(address.family, STREAM, "")
+        # Connections of our own that are over keep the port for a minute; one that listens still refuses us.
+        sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port, *rest))
             sock.listen(1)

@@ -102,6 +102,15 @@ def test_an_announced_address_that_is_not_the_servers_is_a_finding(check: Check,
     assert (told in result.text) is (state != State.OK)
 
 
+def test_one_port_is_enough_in_active_mode(ask: Ask, new_server: NewServer, host: str) -> None:
+    """Whoever closes first, as we do behind an upload, keeps the port in TIME_WAIT."""
+    port = unused_port(host)
+    server = new_server()
+    for _ in range(2):
+        result = ask(server, data="active", active=Active(ports=(port, port)), put="")
+        assert result.ok, result.text
+
+
 def test_our_ports_and_address_in_active_mode(ask: Ask, new_server: NewServer, host: str) -> None:
     port = unused_port(host)
     server = new_server()
