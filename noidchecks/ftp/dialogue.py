@@ -132,13 +132,22 @@ def _patience(reader: ReplyReader, findings: FtpFindings) -> float | None:
 
 
 def _await_expected(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    """Reads until the expected strings occur, in any place."""
+    """Reads until the expected strings occur, in any place, and where a command follows to the greeting's end."""
     demand = all if settings.match_all else any
+    reader = ReplyReader()
+    is_whole = settings.tls != "explicit"
     patience = None
-    while (yield from _read(settings, stream, findings, patience)):
+    while data := (yield from _read(settings, stream, findings, patience)):
         patience = READ_GAP
         findings.matched = demand(text in findings.received for text in settings.expect)
-        if findings.matched or _is_enough(settings, findings):
+        if not is_whole:
+            # What is left of the greeting would be taken for the reply to AUTH (RFC 959 section 4.2).
+            reader.feed(data)
+            while (reply := reader.next()) is not None:
+                is_whole = reply.kind != 1
+            if findings.matched:
+                patience = _patience(reader, findings)
+        if (findings.matched and is_whole) or _is_enough(settings, findings):
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from noidchecks import FtpProbe, Login, Result, State
 from noidchecks.dialogue.tls import TlsSettings
 from tests.conftest import Check
 from tests.support.certificates import Chain
-from tests.support.ftp import Answer, FtpServer, drop, reset
+from tests.support.ftp import Answer, FtpServer, FtpSession, drop, reset
 from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -50,6 +51,26 @@ def test_a_demanded_certificate_is_missed(
 def test_any_reply_behind_the_handshake_will_do(check: Check, host: str, chain: Chain, answer: Answer) -> None:
     with FtpServer(host, {"NOOP": answer}, chain.pem) as server:
         assert ask(check, server).ok
+        assert server.await_command("QUIT")
+        assert server.commands == ["AUTH TLS", "NOOP", "QUIT"]
+
+
+@pytest.mark.parametrize("rest", [(b"220 ready\r\n",), (b"more\r\n220 re", b"ady\r\n")])
+def test_what_is_left_of_a_greeting_is_no_reply_to_auth(
+    check: Check, host: str, chain: Chain, rest: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noidchecks.ftp.dialogue.READ_GAP", 0.05)
+    monkeypatch.setattr("noidchecks.ftp.dialogue._LINE_PAUSE", LONG)
+
+    async def greet(session: FtpSession) -> None:
+        await session.send(b"220-Hello\r\n")
+        for piece in rest:
+            await asyncio.sleep(0.1)
+            await session.send(piece)
+
+    with FtpServer(host, {"greeting": greet}, chain.pem) as server:
+        result = ask(check, server, expect=(b"Hello",))
+        assert result.ok, result.text
         assert server.await_command("QUIT")
         assert server.commands == ["AUTH TLS", "NOOP", "QUIT"]
 
