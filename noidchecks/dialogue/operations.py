@@ -181,11 +181,14 @@ class ReserveTime:
 
 
 class Redact:
-    """Names a secret that the transcript masks from now on in the bytes of both sides. Answer: None."""
+    """Names a secret that the transcript masks from now on in the bytes of both sides. Answer: None.
+
+    None for the secret is all that is received: the transcript shows its length alone.
+    """
 
     __slots__ = ("secret",)
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes | None) -> None:
         self.secret = secret
 
 

@@ -36,7 +36,7 @@ _LINES_OF_ONE_PIECE = 20
 class Transcript:
     """The lines of a dialogue, bounded in number and length; a secret is masked in all that is sent and received."""
 
-    __slots__ = ("_head", "_tail", "_head_size", "_tail_size", "_left_out", "_gate", "_held")
+    __slots__ = ("_head", "_tail", "_head_size", "_tail_size", "_left_out", "_gate", "_held", "_hides_received")
 
     def __init__(self) -> None:
         self._head: list[str] = []
@@ -45,6 +45,7 @@ class Transcript:
         self._tail_size = 0
         self._left_out = 0
         self._gate = Gate()
+        self._hides_received = False
         # What may be the beginning of a secret, by channel: the rest of it may come in the next piece.
         self._held: dict[int, bytes] = {}
 
@@ -60,7 +61,10 @@ class Transcript:
 
     def _lines_of(self, operation: object, outcome: object) -> list[str]:
         if isinstance(operation, Redact):
-            self._gate.add(operation.secret)
+            if operation.secret is None:
+                self._hides_received = True
+            else:
+                self._gate.add(operation.secret)
             return []
         if isinstance(operation, Decrypted):
             return self._received(Receive(operation.channel), operation.data)
@@ -79,6 +83,8 @@ class Transcript:
         return [line] if line else []
 
     def _received(self, operation: Receive, data: bytes) -> list[str]:
+        if self._hides_received:
+            return [f"{_words(operation)}: {len(data)} bytes"]
         data = self._gate.masked(self._joined(id(operation.channel), data))
         return [describe(operation, piece) for piece in _pieces(data)] if data else []
 

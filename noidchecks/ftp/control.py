@@ -27,14 +27,14 @@ class Control:
     the words of the server are not repeated, nor those that the gate masks.
     """
 
-    __slots__ = ("stream", "phase", "owed", "_limit", "_jail", "_reader", "_fed", "_gate", "_next")
+    __slots__ = ("stream", "phase", "owed", "jail", "_limit", "_reader", "_fed", "_gate", "_next")
 
     def __init__(self, stream: Stream, *, limit: int, jail: bool = False, gate: Gate | None = None) -> None:
         self.stream = stream
         self.phase = ""
         self.owed = 0
+        self.jail = jail
         self._limit = limit
-        self._jail = jail
         self._reader = ReplyReader()
         self._fed = 0
         self._gate = gate or Gate()
@@ -156,7 +156,7 @@ class Control:
             raise
 
     def _is_hidden(self, raw: bytes) -> bool:
-        return self._jail or self._gate.repeats(raw)
+        return self.jail or self._gate.repeats(raw)
 
 
 def encoded(text: str) -> bytes:

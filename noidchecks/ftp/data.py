@@ -241,7 +241,8 @@ class DataConnection:
             raise NotOpened(failure.message) from failure
         host = self._peer.host
         if announced != host:
-            self._find(f"PASV announces {announced}, which is not the server ({host}, used instead)")
+            shown = "an address" if self.control.jail else announced
+            self._find(f"PASV announces {shown}, which is not the server ({host}, used instead)")
         return (yield from self._reach("PASV", port, None))
 
     def _reach(self, method: str, port: int, patience: float | None) -> Dialogue[Channel]:

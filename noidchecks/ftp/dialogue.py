@@ -34,10 +34,10 @@ def converse(settings: FtpSettings) -> Dialogue[FtpFindings]:
     """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
     findings = FtpFindings()
     try:
-        if settings.login is not None:
+        if settings.login is not None or settings.jail:
             from ..dialogue.operations import Redact
 
-            for secret in settings.gate.secrets:
+            for secret in (*settings.gate.secrets, *([None] if settings.jail else [])):
                 yield Redact(secret)
         yield from _converse(settings, findings)
     except ProbeError as failure:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from noidchecks import File, Listing, Login, State
+from noidchecks import File, FtpProbe, Listing, Login, State
+from tests.conftest import Check
 from tests.support.certificates import Chain
-from tests.support.ftp import Answer, drop, reset, silence
+from tests.support.ftp import Answer, FtpServer, drop, reset, silence
 from tests.support.ftp_servers import Ask, NewServer
-from tests.support.waiting import DEADLINES
+from tests.support.waiting import DEADLINES, LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 
@@ -150,3 +153,25 @@ def test_an_unexpected_greeting_ends_before_the_login(ask: Ask, new_server: NewS
 def test_jailed_words_of_the_server_are_not_repeated(ask: Ask, new_server: NewServer) -> None:
     result = ask(new_server(USER=b"530 private\r\n"), login=Login(), jail=True)
     assert result.text == "FTP CRITICAL - login: refused: 530"
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_jailed_words_are_in_no_transcript(ask: Ask, new_server: NewServer, chain: Chain, secured: bool) -> None:
+    server = new_server(chain.pem if secured else None, greeting=b"220 private\r\n", PASS=b"230 private\r\n")
+    server.files["hello.txt"] = b"private"
+    tls = "explicit" if secured else ""
+    result = ask(server, tls=tls, data="passive", get=File("hello.txt"), jail=True, transcript=True)
+    assert result.ok, result.text
+    received = [line for line in result.transcript if " <: " in line and "nothing in time" not in line]
+    assert received
+    assert all(re.fullmatch(r"[0-9.]+ <: (\d+ bytes|end of stream)", line) for line in received)
+    assert "private" not in str(result)
+
+
+def test_a_jailed_address_is_not_repeated(check: Check) -> None:
+    pasv = b"227 ok (192,0,2,1,1,1)\r\n"
+    with FtpServer("127.0.0.1", {"EPSV": b"502 no\r\n", "PASV": pasv}) as server:
+        probe = FtpProbe(server.host, port=server.port, timeout=LONG, data="passive", jail=True)
+        result = check(probe, transcript=True)
+    assert "PASV announces an address, which is not the server (127.0.0.1, used instead)" in str(result)
+    assert "192.0.2.1" not in str(result)

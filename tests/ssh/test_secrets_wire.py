@@ -24,7 +24,7 @@ def test_no_transcript_shows_a_secret(folder: Path, key_file: Path) -> None:
     """Not even when the server repeats it."""
     identities = (Identity(str(key_file), "phr4se"),)
     secret = probe(1, login=Login("bob", "s3cret"), identities=identities, fingerprints=())
-    masked: list[bytes] = []
+    masked: list[bytes | None] = []
     sent: list[Send] = []
     worker: Any = SimpleNamespace(address=None, is_internal=True)
     talk = converse(secret)
