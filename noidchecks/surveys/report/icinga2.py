@@ -29,6 +29,8 @@ _CREDENTIALS_LIMIT = 65536
 _ACTION = "/v1/actions/process-check-result"
 # Answers about one object, after which another try would have the same answer.
 _FINAL = frozenset((400, 403, 404, 409, 500))
+# In a 404 of Icinga's: one of a proxy, or one about the path, says nothing of the object.
+_NO_OBJECT = "No objects found"
 
 
 class Icinga2(Report):
@@ -136,7 +138,7 @@ def _verdict(code: int, body: bytes) -> tuple[str, str]:
     if code == 200:
         return "", ""
     words = ""
-    about_object = code == 404
+    about_object = False
     try:
         answer = json.loads(body)
         if results := answer.get("results"):
@@ -145,6 +147,7 @@ def _verdict(code: int, body: bytes) -> tuple[str, str]:
             about_object = code in _FINAL
         else:
             words = str(answer.get("status", ""))
+            about_object = code == answer.get("error") == 404 and words.startswith(_NO_OBJECT)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
         pass
     words = printable(f"{code} {words}".strip(), 200)
