@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from contextlib import suppress
 from ipaddress import ip_address
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from ..errors import UsageError
 from ..status.text import printable
@@ -31,6 +33,15 @@ if TYPE_CHECKING:
 
 # Seconds for the requests under way to be answered when the exporter ends.
 _GRACE = 10.0
+_LOGGER = logging.getLogger(__name__)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Tells whether a record of aiohttp's is about this program, and not about what a client sent, which is no HTTP."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
+_LOGGER.addFilter(_is_ours)
 
 
 class Settings(Value):
@@ -85,7 +96,7 @@ class Service:
             say=say,
         )
         self._runner = web.AppRunner(
-            self.exporter.application(), access_log=None, keepalive_timeout=3600, lingering_time=1
+            self.exporter.application(), access_log=None, logger=_LOGGER, keepalive_timeout=3600, lingering_time=1
         )
         self._clients: Clients | None = None
         self.ports: tuple[int, ...] = ()

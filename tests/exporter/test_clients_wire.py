@@ -108,10 +108,22 @@ async def test_what_is_sent_ahead_of_the_answers_is_answered_in_order(new_peer: 
         (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     ],
 )
-async def test_what_is_no_http(sent: bytes, status: int) -> None:
+async def test_what_is_no_http(sent: bytes, status: int, caplog: pytest.LogCaptureFixture) -> None:
     async with exporter() as running:
         assert Answer(await running.send(sent)).status == status
         assert (await running.get("/-/healthy")).status == 200
+    # What strangers send fills no log.
+    assert caplog.records == []
+
+
+async def test_a_defect_has_its_traceback(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with exporter() as running:
+        monkeypatch.setattr(running.service.exporter, "_guarded", fail)
+        assert (await running.get("/-/healthy")).status == 500
+    assert "RuntimeError: a defect" in caplog.text
 
 
 async def test_a_body_that_never_comes_holds_nobody_up() -> None:
