@@ -34,6 +34,8 @@ class _Client(asyncio.Protocol):
         self._unread: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
         self.has_asked = False
+        # Whether something has come since its last request began, which may be the next one.
+        self.is_asking = False
         self.silent_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,10 +45,14 @@ class _Client(asyncio.Protocol):
         self._clients.take(self, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.is_asking = True
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
+        self._inner.eof_received()
+        # Who sends no more may still read the answer; behind it the connection is read on, and comes to its end again.
+        # For half a request the sweep comes. With TLS, asyncio knows no half of a connection.
+        return self.is_asking and self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
         if self.transport is not None:
@@ -138,7 +144,7 @@ class Clients:
         if client is None or client.transport is None:
             yield
             return
-        client.has_asked = True
+        client.has_asked, client.is_asking = True, False
         for silent in self._silent:
             silent.pop(client, None)
         # Requests that it sends ahead of the answers wait in the kernel, not in our memory.

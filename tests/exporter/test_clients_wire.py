@@ -95,6 +95,22 @@ async def test_what_is_sent_ahead_of_the_answers_is_answered_in_order(new_peer: 
     assert answer.index(b"404 Not Found") > answer.rindex(b"probe_success 1\n")
 
 
+async def test_one_that_sends_no_more_is_answered(new_peer: NewPeer) -> None:
+    peer = new_peer(GREETING, await_text(b"QUIT"))
+    probe = f"GET /probe?module=ftp&target={shown(peer.host, peer.port)} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    async with exporter() as running:
+        for asked, words in ((probe, b"probe_success 1\n"), (HEALTHY, b"Healthy"), (b"", b"")):
+            with ExitStack() as opened:
+                client = connected(running, opened, asked)
+                client.shutdown(socket.SHUT_WR)
+                answer = b""
+                while more := await read(client):
+                    answer += more
+            assert words in answer
+            assert bool(answer) == bool(asked)
+        await running.wait_for("noidchecks_exporter_clients", 1)
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
