@@ -303,6 +303,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        return _outcome(arguments)
+    except OSError as error:
+        # Not even what is wrong can be printed, as on a full disk.
+        _leave_output()
+        _say(f"standard output cannot be written: {error.strerror}")
+        return State.UNKNOWN
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
+    try:
         outcome = commands.main(arguments, prog_name="noidchecks", standalone_mode=False)
     except HelpWanted as error:
         click.echo(error.message)
@@ -311,8 +321,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except UsageError as error:
         click.echo(f"noidchecks: {printable(str(error))}")
     except SystemExit:
-        # click's answer when nobody reads any more; the interpreter must not find that out again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # click's answer when nobody reads any more.
+        _leave_output()
     except (click.Abort, KeyboardInterrupt):
         click.echo("noidchecks: interrupted")
     except Exception as error:
@@ -320,3 +330,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     else:
         return outcome if isinstance(outcome, int) else State.OK
     return State.UNKNOWN
+
+
+def _leave_output() -> None:
+    # The interpreter must not find out again when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -72,3 +72,12 @@ def test_it_ends_quietly_when_nobody_reads() -> None:
     )
     os.close(writing)
     assert (answer.returncode, answer.stderr) == (3, b"")
+
+
+@pytest.mark.parametrize("argument", ["--help", "nosuch"])
+def test_what_a_full_disk_does_not_take_is_unknown_and_a_sentence(argument: str) -> None:
+    command = [sys.executable, "-P", "-m", "noidchecks", argument]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ended.returncode == 3
+    assert ended.stderr == "noidchecks: standard output cannot be written: No space left on device\n"
