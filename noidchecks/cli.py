@@ -188,6 +188,9 @@ class _ProgressBar:
 
 
 def _say(words: str) -> None:
+    # click before 8.2 cannot do without it.
+    if sys.stderr is None:
+        return
     with _UNHEARD:
         click.echo(f"noidchecks: {printable(words)}", err=True)
 
