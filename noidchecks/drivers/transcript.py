@@ -46,8 +46,9 @@ class Transcript:
         self._left_out = 0
         self._gate = Gate()
         self._hides_received = False
-        # What may be the beginning of a secret, by channel: the rest of it may come in the next piece.
-        self._held: dict[int, bytes] = {}
+        # What may be the beginning of a secret, by channel and whether TLS has been taken off: the rest of it may come
+        # in the next piece of the same kind.
+        self._held: dict[tuple[int, bool], bytes] = {}
 
     def add(self, seconds: float, operation: object, outcome: object) -> None:
         """Adds what the operation tells, if anything; seconds are counted from the start."""
@@ -67,7 +68,7 @@ class Transcript:
                 self._gate.add(operation.secret)
             return []
         if isinstance(operation, Decrypted):
-            return self._received(Receive(operation.channel), operation.data)
+            return self._received(Receive(operation.channel), operation.data, is_decrypted=True)
         if isinstance(operation, Send | Receive) and getattr(operation.channel, "is_internal", False):
             # Bytes between two processes of this program; the dialogue describes what they mean.
             shown = operation.shown if isinstance(operation, Send) else b""
@@ -82,21 +83,21 @@ class Transcript:
         line = describe(operation, outcome)
         return [line] if line else []
 
-    def _received(self, operation: Receive, data: bytes) -> list[str]:
+    def _received(self, operation: Receive, data: bytes, *, is_decrypted: bool = False) -> list[str]:
         if self._hides_received:
             return [f"{_words(operation)}: {len(data)} bytes"]
-        data = self._gate.masked(self._joined(id(operation.channel), data))
+        data = self._gate.masked(self._joined((id(operation.channel), is_decrypted), data))
         return [describe(operation, piece) for piece in _pieces(data)] if data else []
 
-    def _joined(self, channel: int, data: bytes) -> bytes:
-        """Returns what was held back of the channel and the data, without what has to be held back now."""
-        data = self._held.pop(channel, b"") + data
+    def _joined(self, source: tuple[int, bool], data: bytes) -> bytes:
+        """Returns what was held back of the source and the data, without what has to be held back now."""
+        data = self._held.pop(source, b"") + data
         held = 0
         for secret in self._gate.secrets:
             lengths = range(min(len(secret) - 1, len(data)), 0, -1)
             held = max(held, next((length for length in lengths if data.endswith(secret[:length])), 0))
         if held:
-            self._held[channel] = data[-held:]
+            self._held[source] = data[-held:]
             return data[:-held]
         return data
 

@@ -148,3 +148,14 @@ def test_of_a_long_dialogue_both_ends_are_kept() -> None:
     assert lines[250] == "99500 lines left out ..."
     wide = told(*[(Send(CHANNEL, b"x" * 512), None)] * 1000)
     assert sum(map(len, wide)) < 60_000
+
+
+def test_a_record_of_tls_between_the_halves_of_a_secret_does_not_show_them() -> None:
+    lines = told(
+        (Redact(b"sesame"), None),
+        (Decrypted(CHANNEL, b"230 sesa"), None),
+        # It ends as the secret begins, by chance.
+        (Receive(CHANNEL), b"\x17\x03\x03s"),
+        (Decrypted(CHANNEL, b"me is in\r\n"), None),
+    )
+    assert lines == ["<: 4 bytes '230 '", "<: 3 bytes '\\x17\\x03\\x03'", "<: 12 bytes '**** is in\\r\\n'"]

@@ -248,8 +248,8 @@ def speak_tls(pem: Path, *answers: bytes) -> Act:
                 if not raw:
                     return
                 incoming.write(raw)
-        while raw := await client.receive():
-            incoming.write(raw)
+        # The client's first words may have come with the end of the handshake.
+        while raw:
             try:
                 while data := tls.read():
                     plain += data
@@ -260,6 +260,8 @@ def speak_tls(pem: Path, *answers: bytes) -> Act:
             if outgoing.pending:
                 await client.send(outgoing.read())
             client.received = plain
+            raw = await client.receive()
+            incoming.write(raw)
 
     return act
 
