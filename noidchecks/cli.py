@@ -11,7 +11,7 @@ from threading import RLock
 import click
 
 from . import __version__
-from .command_group import CommandGroup, HelpWanted
+from .command_group import CommandGroup, HelpWanted, leave_output
 from .errors import UsageError
 from .status.state import State
 from .status.text import printable
@@ -309,7 +309,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _outcome(arguments)
     except OSError as error:
         # Not even what is wrong can be printed, as on a full disk.
-        _leave_output()
+        leave_output()
         _say(f"standard output cannot be written: {error.strerror}")
         return State.UNKNOWN
 
@@ -325,7 +325,7 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         click.echo(f"noidchecks: {printable(str(error))}")
     except SystemExit:
         # click's answer when nobody reads any more.
-        _leave_output()
+        leave_output()
     except (click.Abort, KeyboardInterrupt):
         click.echo("noidchecks: interrupted")
     except Exception as error:
@@ -333,8 +333,3 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     else:
         return outcome if isinstance(outcome, int) else State.OK
     return State.UNKNOWN
-
-
-def _leave_output() -> None:
-    # The interpreter must not find out again when it ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,6 +1,8 @@
-"""What the administrative commands share: a group that explains itself when it is called without a command."""
+"""What the administrative commands share: a group that explains itself without a command, and a lost output."""
 
 from __future__ import annotations
+
+import os
 
 import click
 
@@ -19,3 +21,8 @@ class CommandGroup(click.Group):
         if not args and not ctx.resilient_parsing:
             raise HelpWanted(ctx.get_help(), ctx)
         return super().parse_args(ctx, args)
+
+
+def leave_output(descriptor: int = 1) -> None:
+    """Leaves standard output (1) or error (2), which takes nothing: the interpreter flushes it again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
-from noidchecks.command_group import HelpWanted
+from noidchecks.command_group import HelpWanted, leave_output
 from noidchecks.status.text import printable
 
 from ..errors import FarmError, LbError
@@ -27,7 +26,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _outcome(arguments)
     except OSError as error:
         # Not even what is wrong can be printed, as on a full disk.
-        _close_output()
+        leave_output()
         # It imports what changes the kernel.
         from ..service.direct import tell
 
@@ -52,7 +51,7 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except SystemExit:
         # click exits so when the output is closed.
-        _close_output()
+        leave_output()
         return DONE
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
@@ -61,11 +60,6 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         _say(f"internal error: {type(error).__name__}: {error}")
         return TROUBLE
     return outcome if isinstance(outcome, int) else DONE
-
-
-def _close_output() -> None:
-    # The interpreter flushes to it again when it ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _say_all(error: FarmError) -> None:

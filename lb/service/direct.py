@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 
 import click
 
+from noidchecks.command_group import leave_output
 from noidchecks.status.text import printable
 
 from ..config.load import Configuration, parse, read_text
@@ -186,5 +186,4 @@ def tell(text: str, *, err: bool = False) -> None:
     try:
         click.echo(text, err=err)
     except OSError:
-        # The interpreter flushes the stream again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2 if err else 1)
+        leave_output(2 if err else 1)

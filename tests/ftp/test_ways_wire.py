@@ -143,15 +143,20 @@ def test_a_listing_without_a_data_connection_is_empty(
     assert "list 0 files" in result.text
 
 
-async def ended_too_early(session: FtpSession) -> None:
-    """Says that the transfer is complete, while nothing comes over the data connection, not even its end."""
-    await session.send(b"150 here it comes\r\n")
-    _, writer = await session.connect()
-    await session.send(b"226 done\r\n")
-    try:
-        await session.reader.read()
-    finally:
-        writer.close()
+def said_while_nothing_comes(reply: bytes) -> Answer:
+    """Ends a transfer with the reply, while nothing comes over the data connection, not even its end."""
+
+    async def answer(session: FtpSession) -> None:
+        await session.send(b"150 here it comes\r\n")
+        _, writer = await session.connect()
+        await session.send(reply)
+        # The data connection stays as long as the client does.
+        try:
+            await session.reader.read()
+        finally:
+            writer.close()
+
+    return answer
 
 
 @pytest.mark.parametrize("data", ["", "passive", "active"])
@@ -161,7 +166,8 @@ def test_a_transfer_ends_with_its_data_connection(
 ) -> None:
     """A network that loses all data behind the handshake leaves nothing but the reply 226."""
     monkeypatch.setattr("noidchecks.ftp.data._SILENCE", 0.05)
-    server = new_server(NLST=ended_too_early, RETR=ended_too_early)
+    answer = said_while_nothing_comes(b"226 done\r\n")
+    server = new_server(NLST=answer, RETR=answer)
     result = with_time_enough(
         lambda timeout: ask(server, data=data, timeout=timeout, **asked), lambda result: "data channel" in result.text
     )
@@ -174,18 +180,7 @@ def test_a_transfer_that_the_server_ends_is_not_waited_for(
     ask: Ask, new_server: NewServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("noidchecks.ftp.data._SILENCE", 0.1)
-
-    async def broken(session: FtpSession) -> None:
-        await session.send(b"150 here it comes\r\n")
-        _, writer = await session.connect()
-        await session.send(b"451 disk\r\n")
-        # The data connection stays as long as the client does.
-        try:
-            await session.reader.read()
-        finally:
-            writer.close()
-
-    result = ask(new_server(RETR=broken), get=HELLO)
+    result = ask(new_server(RETR=said_while_nothing_comes(b"451 disk\r\n")), get=HELLO)
     assert result.text.endswith("transfer failed: 451 disk")
 
 

@@ -62,18 +62,23 @@ def test_the_last_words_behind_the_login(tmp_path: Path) -> None:
     assert result.text == "SFTP CRITICAL - list in: the server ends the connection: that was enough"
 
 
+def serve_with(monkeypatch: pytest.MonkeyPatch, **attributes: object) -> None:
+    """Gives the transport of a server these attributes before it serves."""
+    begin = paramiko.Transport.start_server
+
+    def start(transport: paramiko.Transport, **given: object) -> None:
+        vars(transport).update(attributes)
+        begin(transport, **given)
+
+    monkeypatch.setattr(paramiko.Transport, "start_server", start)
+
+
 def test_a_server_that_knows_the_curve_by_the_name_of_the_rfc_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 8731; `KexAlgorithms curve25519-sha256` of OpenSSH."""
-    begin = paramiko.Transport.start_server
-
-    def one_name(transport: paramiko.Transport, **given: object) -> None:
-        transport._preferred_kex = ("curve25519-sha256",)
-        transport._kex_info = {"curve25519-sha256": paramiko.Transport._kex_info["curve25519-sha256@libssh.org"]}
-        begin(transport, **given)
-
-    monkeypatch.setattr(paramiko.Transport, "start_server", one_name)
+    curve = paramiko.Transport._kex_info["curve25519-sha256@libssh.org"]
+    serve_with(monkeypatch, _preferred_kex=("curve25519-sha256",), _kex_info={"curve25519-sha256": curve})
     with sftp_server(tmp_path) as port:
         result = check(probe(port))
     assert result.ok, result.text
@@ -83,13 +88,7 @@ def test_a_server_that_has_no_algorithm_in_common_with_us_is_not_called_sick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hardened ones offer a cipher alone that paramiko lacks; their clients are well."""
-    begin = paramiko.Transport.start_server
-
-    def one_cipher(transport: paramiko.Transport, **given: object) -> None:
-        transport._preferred_ciphers = ("chacha20-poly1305@openssh.com",)
-        begin(transport, **given)
-
-    monkeypatch.setattr(paramiko.Transport, "start_server", one_cipher)
+    serve_with(monkeypatch, _preferred_ciphers=("chacha20-poly1305@openssh.com",))
     with sftp_server(tmp_path) as port:
         result = check(probe(port))
     assert result.state is State.UNKNOWN
