@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 
 import click
@@ -18,12 +15,13 @@ from ..nft.table import render
 from ..service import direct
 from ..service.state import StateFolder
 from .codes import DONE
+from .operate import uncollected
 from .speak import require_no_guardian
 
 
 def apply_file(file: str, folder: str, socket: str | None, *, cut: bool) -> int:
     """Applies a farms file, unless a guardian runs, and prints what was changed."""
-    with _uncollected():
+    with uncollected():
         configuration = load(file)
         farms = configuration.farms
         require_usable(farms)
@@ -32,18 +30,6 @@ def apply_file(file: str, folder: str, socket: str | None, *, cut: bool) -> int:
         warnings = chain(hints(farms), (f"{one.subject}: {one.text}: {one.cure}" for one in found))
         direct.apply(configuration, StateFolder(folder), warnings, cut=cut)
     return DONE
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Stops the garbage collector: it takes a fifth of the time, going through thousands of farms that all stay."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def show_file(file: str, folder: str) -> int:

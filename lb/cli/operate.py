@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..errors import GuardError
 from ..service.protocol import Request
 from .codes import DONE
@@ -11,12 +15,25 @@ from .speak import speak_lines
 def operate(request: Request, folder: str, socket: str | None, file: str | None) -> int:
     """Lets a running guardian carry out a request, or carries it out here when none runs."""
     if not speak_lines(folder, socket, request, file=file):
-        # Only without a guardian is there anything to read and to run.
-        from ..service import direct
-        from ..service.state import StateFolder
+        with uncollected():
+            # Only without a guardian is there anything to read and to run.
+            from ..service import direct
+            from ..service.state import StateFolder
 
-        direct.operate(request, StateFolder(folder), file)
+            direct.operate(request, StateFolder(folder), file)
     return DONE
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Stops the garbage collector: it takes a fifth of the time, going through modules and farms that all stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def reload(folder: str, socket: str | None, *, cut: bool) -> int:

@@ -33,8 +33,8 @@ _EXAMPLE = 'farms.ftp = { protocol = "ftp", vip = "192.0.2.10", backends = [{ na
 class Configuration:
     """What a farms file says.
 
-    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. names are those
-    of all its farms in their order, when only one was read.
+    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. document is what
+    tomllib has read in it. names are those of all its farms in their order, when only one was read.
     """
 
     farms: tuple[Farm, ...]
@@ -42,6 +42,7 @@ class Configuration:
     pair: Pair | None = None
     text: str = ""
     names: tuple[str, ...] = ()
+    document: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -78,12 +79,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise FarmError(where, f"must be UTF-8 text, and byte {error.start} is not") from error
 
 
-def parse(text: str, where: str = "configuration", *, only: str | None = None) -> Configuration:
-    """Reads the text of a farms file; FarmError, whose path is where when the text as a whole is wrong.
-
-    only names the one farm to read, of a text that was read whole before: what is wrong between farms is not found.
-    When there is no such farm, all are read.
-    """
+def parse(text: str, where: str = "configuration") -> Configuration:
+    """Reads the text of a farms file; FarmError, whose path is where when the text as a whole is wrong."""
     try:
         document = tomllib.loads(text)
     except RecursionError as error:
@@ -91,7 +88,7 @@ def parse(text: str, where: str = "configuration", *, only: str | None = None) -
     except ValueError as error:
         # More than TOMLDecodeError: a number of thousands of digits is a plain ValueError.
         raise FarmError(where, f"is not TOML: {printable(str(error))}") from error
-    return from_document(document, text, where, only=only)
+    return from_document(document, text, where)
 
 
 def from_document(
@@ -99,7 +96,8 @@ def from_document(
 ) -> Configuration:
     """Makes a configuration of what tomllib has read in a text; FarmError with all that is wrong.
 
-    only is as in parse().
+    only names the one farm to read, of a text that was read whole before: what is wrong between farms is not found.
+    When there is no such farm, all are read.
     """
     errors = Errors()
     settings, found, names = Settings(), list[Farm](), tuple[str, ...]()
@@ -133,7 +131,7 @@ def from_document(
             farms = with_sources(farms, pair)
     if errors.found:
         raise joined([_named(error, document) for error in errors.found])
-    return Configuration(farms, settings, pair, text, names)
+    return Configuration(farms, settings, pair, text, names, document)
 
 
 def _named(error: FarmError, document: Mapping[str, object]) -> FarmError:

@@ -1,19 +1,23 @@
-"""What a command leaves for the next one: at which generation the kernel's table was that of the state folder.
+"""What a command leaves for the next one: at which generation the kernel's table was that of the state folder, and the
+farms file as tomllib has read it.
 
 A command without a guardian would otherwise read the whole table back, which takes ten times as long as the change
-itself. While the generation is the same, no program has changed any table, and the table is the one that the farms file
-and the overrides of the state folder make. Any doubt means reading: another generation, boot or network namespace;
-other farms or overrides; another version of noidlb, which may compile another table; a file that cannot be read.
+itself, and the farms file again, which takes five times as long. While the generation is the same, no program has
+changed any table, and the table is the one that the farms file and the overrides of the state folder make. Any doubt
+means reading: another generation, boot or network namespace; other farms or overrides; another version of noidlb, which
+may compile another table; a file that cannot be read.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import NamedTuple, Self
 
 from noidchecks import __version__
 
+from ..config.load import Configuration
 from ..nft.generation import Generation
 from ..nft.skeleton import VERSION
 from ..overrides import Overrides, to_json
@@ -22,16 +26,24 @@ _MADE_BY = f"{__version__}/{VERSION}"
 
 
 class Checkpoint(NamedTuple):
-    """The generation at which the kernel's table was that of a farms file and overrides, of which it has the digest."""
+    """The generation at which the kernel's table was that of a farms file and overrides, of which it has the digest.
+
+    document is the farms file as tomllib has read it.
+    """
 
     generation: Generation
     digest: str
+    document: Mapping[str, object]
     made_by: str = _MADE_BY
 
     @classmethod
-    def of(cls, generation: Generation, text: str, words: Overrides) -> Self:
+    def of(cls, generation: Generation, configuration: Configuration, words: Overrides) -> Self:
         """Makes the checkpoint for a farms file and overrides."""
-        return cls(generation, sha256(text.encode() + b"\0" + to_json(words)).hexdigest())
+        return cls(generation, _digest(configuration.text, words), configuration.document)
+
+    def holds(self, now: Generation, text: str, words: Overrides) -> bool:
+        """Tells whether the kernel's table is that of this farms file and of these overrides."""
+        return (self.generation, self.digest, self.made_by) == (now, _digest(text, words), _MADE_BY)
 
     def to_json(self) -> bytes:
         """Writes it as JSON."""
@@ -41,7 +53,11 @@ class Checkpoint(NamedTuple):
     def from_json(cls, data: bytes) -> Self | None:
         """Reads it, None when it is not one."""
         try:
-            (place, number), digest, made_by = json.loads(data)
+            (place, number), digest, document, made_by = json.loads(data)
         except (ValueError, TypeError, RecursionError):
             return None
-        return cls(Generation(place, number), digest, made_by)
+        return cls(Generation(place, number), digest, document, made_by) if isinstance(document, dict) else None
+
+
+def _digest(text: str, words: Overrides) -> str:
+    return sha256(text.encode() + b"\0" + to_json(words)).hexdigest()

@@ -10,7 +10,7 @@ import click
 from noidchecks.command_group import leave_output
 from noidchecks.status.text import printable
 
-from ..config.load import Configuration, parse, read_text
+from ..config.load import Configuration, from_document, parse, read_text
 from ..farm import FarmError
 from ..guardian.once import end_flows
 from ..nft import nft as kernel
@@ -45,11 +45,11 @@ def _text(folder: StateFolder, file: str | None) -> str:
     return text
 
 
-def _parse(text: str, folder: StateFolder, file: str | None, *, only: str | None = None) -> Configuration:
+def _parse(text: str, folder: StateFolder, file: str | None) -> Configuration:
     if file is not None:
-        return parse(text, printable(file), only=only)
+        return parse(text, printable(file))
     try:
-        return parse(text, "", only=only)
+        return parse(text, "")
     except FarmError as error:
         # What was applied was right: the copy is damaged, or of a noidlb that took what this one refuses.
         where = f"{printable(folder.applied_path)}, the copy of the file that was applied last"
@@ -69,10 +69,11 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
     with folder.locked():
         text = _text(folder, file)
         words, start = read_words(folder, put_aside=True), generation()
-        before = words if _holds(folder, start, text, words) else None
+        left = _left(folder, start, text, words)
+        before = words if left else None
         # Of a table that is known, an override of a backend changes its farm alone, and no other one need be read.
-        only = name_in(request, "farm") if before is not None and request.get("do") == "say" else None
-        configuration = _parse(text, folder, file, only=only)
+        only = name_in(request, "farm") if request.get("do") == "say" else None
+        configuration = from_document(left.document, text, only=only) if left else _parse(text, folder, file)
         farms, names = configuration.farms, configuration.names
         operation = resolve(request, farms, words if names else words.about(farms))
         farm, backend = operation.farm, operation.backend
@@ -93,7 +94,7 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
     with folder.locked():
         found = read_words(folder, put_aside=True)
         words, start = found.about(farms), generation()
-        before = found if _holds(folder, start, configuration.text, found) else None
+        before = found if _left(folder, start, configuration.text, found) else None
         change = plan(farms, words, before=before)
         if change.old is None:
             warn(load_modules(farms))
@@ -106,9 +107,12 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
         tell(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
 
 
-def _holds(folder: StateFolder, now: Generation | None, text: str, words: Overrides) -> bool:
-    """Tells whether the kernel's table is known to be that of this farms file and of these overrides."""
-    return now is not None and Checkpoint.from_json(folder.checkpoint()) == Checkpoint.of(now, text, words)
+def _left(folder: StateFolder, now: Generation | None, text: str, words: Overrides) -> Checkpoint | None:
+    """Returns what the last command has left, when the kernel's table is that of this farms file and overrides."""
+    if now is None:
+        return None
+    found = Checkpoint.from_json(folder.checkpoint())
+    return found if found is not None and found.holds(now, text, words) else None
 
 
 def carry_out(
@@ -140,7 +144,7 @@ def carry_out(
         if start is not None and change.is_whole and not trouble:
             end = start.after(len(change.batches))
             if generation() == end:
-                folder.save_checkpoint(Checkpoint.of(end, configuration.text, operation.overrides).to_json())
+                folder.save_checkpoint(Checkpoint.of(end, configuration, operation.overrides).to_json())
         ended = end_flows(change, cut=is_applied and operation.cut)
         lines = describe(change, configuration.farms, configuration.names)
         for line in lines[:_MOST_LINES]:

@@ -7,7 +7,7 @@ import resource
 import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..config.load import Configuration, load
@@ -219,7 +219,8 @@ class Service:
                 self._events.report("note", f"cannot be checked: {complaint}")
         else:
             require_usable(configuration.farms)
-        return configuration
+        # Of thousands of farms it takes megabytes, and nothing here asks for it.
+        return replace(configuration, document={})
 
     def _words(self) -> Overrides:
         folder = self._options.folder

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
+from noidlb.config.load import Configuration, from_document, parse
 from noidlb.farm import BackendState, Farm
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
@@ -18,6 +19,7 @@ from noidlb.nft.plan import plan
 from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Table
 from noidlb.overrides import Overrides
+from noidlb.service import direct
 from noidlb.service.checkpoint import Checkpoint
 
 from tests.support.lb.balancer import BOTH, Balancer
@@ -97,8 +99,8 @@ def other_farms(balancer: Balancer) -> None:
 
 def other_version(balancer: Balancer) -> None:
     path = balancer.folder / "state" / "kernel.json"
-    generation, digest, _ = json.loads(path.read_text())
-    path.write_text(json.dumps([generation, digest, "0.0/1"]))
+    *rest, _ = json.loads(path.read_text())
+    path.write_text(json.dumps([*rest, "0.0/1"]))
 
 
 def left(text: str) -> Callable[[Balancer], None]:
@@ -123,7 +125,20 @@ def folder_in_the_way(balancer: Balancer) -> None:
         other_farms,
         other_version,
         folder_in_the_way,
-        *map(left, ("", "{}", "[]", "[[1], 2, 3]", "null", "[" * 5000, '[["boot/1", 8], "x", "y"]', "\x00")),
+        *map(
+            left,
+            (
+                "",
+                "{}",
+                "[]",
+                "[[1], 2, 3]",
+                "null",
+                "[" * 5000,
+                '[["boot/1", 8], "x", "y"]',
+                '[["boot/1", 8], "x", [], "y"]',
+                "\x00",
+            ),
+        ),
     ],
 )
 def test_any_doubt_means_reading(applied: Balancer, doubt: Callable[[Balancer], None]) -> None:
@@ -171,12 +186,37 @@ def test_a_table_that_is_not_what_the_folder_says_is_read_each_time(applied: Bal
     assert applied.reads == 0
 
 
+def test_the_farms_file_is_not_read_again_while_the_table_is_known(
+    applied: Balancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+
+    def counted(text: str, where: str) -> Configuration:
+        parsed.append(where)
+        return parse(text, where)
+
+    monkeypatch.setattr(direct, "parse", counted)
+    applied.run("drain", "public-ftp", "b1")
+    applied.run("stop", "boot")
+    assert not parsed
+    applied.generation = applied.generation.after(1)
+    applied.run("up", "public-ftp", "b1")
+    assert len(parsed) == 1
+    # It has left what it read.
+    applied.run("start", "boot")
+    assert len(parsed) == 1
+
+
 def test_it_is_written_and_read() -> None:
-    made = Checkpoint.of(GENERATION, "text", Overrides())
-    assert Checkpoint.from_json(made.to_json()) == made
-    assert made != Checkpoint.of(GENERATION.after(1), "text", Overrides())
-    assert made != Checkpoint.of(GENERATION, "texts", Overrides())
-    assert made != Checkpoint.of(GENERATION, "text", Overrides(all_stopped=True))
+    configuration = parse(BOTH)
+    found = Checkpoint.from_json(Checkpoint.of(GENERATION, configuration, Overrides()).to_json())
+    assert found is not None
+    assert from_document(found.document, BOTH) == configuration
+    assert found.holds(GENERATION, BOTH, Overrides())
+    assert not found.holds(GENERATION.after(1), BOTH, Overrides())
+    assert not found.holds(GENERATION, f"{BOTH}\n", Overrides())
+    assert not found.holds(GENERATION, BOTH, Overrides(all_stopped=True))
+    assert not found._replace(made_by="another").holds(GENERATION, BOTH, Overrides())
 
 
 @st.composite
