@@ -55,6 +55,7 @@ ELSEWHERE = (
     ("drivers/test_workers.py", "noidchecks/drivers/fork_server", "it is a process, which workers start"),
     # A server that misbehaves is the test.
     ("ftp/test_probe_wire.py", "noidchecks/ftp/dialogue", "greetings"),
+    ("ftp/test_ways_wire.py", "noidchecks/ftp/opening", "each way to a data connection"),
     ("ftp/test_canary_wire.py", "noidchecks/files/canary", "names and bytes are random"),
     ("ssh/test_sftp_session.py", "noidchecks/ssh/filexfer noidchecks/ssh/delegation", "answers"),
     (

@@ -44,7 +44,7 @@ from noidchecks import (
     parse_line,
 )
 from noidchecks.address import AF_INET, Address
-from noidchecks.ftp.data import DataFailed, NotOffered
+from noidchecks.ftp.opening import DataFailed, NotOffered
 from tests.support.peers import Peer
 
 

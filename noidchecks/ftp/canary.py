@@ -6,7 +6,8 @@ from ..dialogue.operations import ReserveTime
 from ..errors import ProbeError
 from ..files.canary import Canary, reserve
 from .control import path
-from .data import DataFailed, set_type
+from .data import set_type
+from .opening import DataFailed
 from .ways import over_first
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ def run_canary(deep: DeepFindings, folder: str, methods: list[str], timeout: flo
                 pass
         raise failure
     yield ReserveTime(0.0)
-    connection.place = ""
+    connection.opening.place = ""
     yield from _delete(deep, name)
     deep.put = True
 

@@ -42,4 +42,4 @@ class DeepFindings(FileFindings):
 
     def explain(self, message: str) -> str:
         """Returns the message behind the task and the data connection that it is about."""
-        return ": ".join(filter(None, (self.task, self.connection.place, message)))
+        return ": ".join(filter(None, (self.task, self.connection.opening.place, message)))

@@ -9,10 +9,11 @@ from ..files.content import Content
 from ..files.settings import Listing, Login
 from .canary import run_canary
 from .control import Control, path
-from .data import DataConnection, DataFailed, NotOpened, Refused, set_type
+from .data import DataConnection, Refused, set_type
 from .deep_findings import Attempt, DeepFindings
 from .listing import COUNTED, SHOWN, entries_of
 from .login import log_in
+from .opening import DataFailed, NotOpened, Opening
 from .reply_values import fact_time, modification_time
 from .ways import failed, over_first, ways
 
@@ -35,9 +36,8 @@ def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) ->
     control = Control(stream, limit=settings.limit, jail=settings.jail)
     assert findings.address is not None, "we are connected"  # noqa: S101
     login = settings.login or Login()
-    deep = DeepFindings(
-        DataConnection(control, findings.address, settings.active, settings.source, settings.timeout), login.user
-    )
+    opening = Opening(control, findings.address, settings.active, settings.source, settings.timeout)
+    deep = DeepFindings(DataConnection(opening), login.user)
     findings.deep = deep
     try:
         yield from _examine(settings, control, deep, login)
@@ -109,7 +109,7 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
             pass
         except DataFailed as failure:
             deep.refused = deep.explain(failure.message)
-        connection.place = ""
+        connection.opening.place = ""
     deep.task = ""
 
 
@@ -119,12 +119,12 @@ def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[s
             yield from attempt(method)
         except DataFailed as failure:
             deep.attempts.append(failed(deep, method, failure))
-            if not deep.connection.place:
+            if not deep.connection.opening.place:
                 # A folder that cannot be listed cannot be listed over another connection either.
                 break
         else:
             deep.attempts.append(Attempt(method))
-        deep.connection.place = ""
+        deep.connection.opening.place = ""
 
 
 def _entries(connection: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:

@@ -34,7 +34,7 @@ def judge_deep(
     parts += (part for part in _attempt_parts(settings, deep) if part.text != told)
     if deep.refused:
         parts.append(Part(State.CRITICAL, printable(deep.refused)))
-    parts += [Part(settings.foreign_pasv, f"data channel: {finding}") for finding in deep.connection.foreign]
+    parts += [Part(settings.foreign_pasv, f"data channel: {finding}") for finding in deep.connection.opening.foreign]
     parts += files.read_parts(settings, deep) + files.canary_parts(deep)
     time = time_part(settings, seconds)
     # The C plugin's words for a deadline come first, those for TLS only for the control connection.
@@ -62,7 +62,7 @@ def _failure_part(settings: FtpSettings, failure: ProbeError, deep: DeepFindings
     message = failure.message
     if isinstance(failure, DeadlineExceeded):
         # The C plugin's words first.
-        place = ": ".join(filter(None, (deep.task, deep.connection.place))) or failure.phase
+        place = ": ".join(filter(None, (deep.task, deep.connection.opening.place))) or failure.phase
         return Part(failure_state(settings, failure), printable(f"{message} ({place})"))
     if isinstance(failure, NotConnected):
         message = f"connection lost: {message}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..address import AF_INET6
-from .data import DataFailed, NotOffered, NotOpened
 from .deep_findings import Attempt
+from .opening import DataFailed, NotOffered, NotOpened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def over_first(deep: DeepFindings, methods: list[str], attempt: Callable[[str], 
             deep.note(failed(deep, method, failure))
             if len(methods) == 1:
                 raise
-            deep.connection.place = ""
+            deep.connection.opening.place = ""
             del methods[0]
         except DataFailed:
             deep.note(Attempt(method))

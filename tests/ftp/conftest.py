@@ -12,14 +12,14 @@ from noidchecks import FtpProbe, Result
 from tests.conftest import Check
 from tests.support.certificates import Chain
 from tests.support.ftp import Answer, FtpServer
-from tests.support.ftp_servers import Ask, NewServer
+from tests.support.ftp_servers import Ask, NewServer, wait_for_reasons
 from tests.support.waiting import LONG
 
 
 @pytest.fixture
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the wait for the reason of a failure."""
-    monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 2.0)
+    wait_for_reasons(monkeypatch, 2.0)
 
 
 @pytest.fixture

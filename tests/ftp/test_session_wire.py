@@ -8,6 +8,7 @@ from noidchecks import File, FtpProbe, Listing, Login, State
 from tests.conftest import Check
 from tests.support.certificates import Chain
 from tests.support.ftp import Answer, FtpServer, FtpSession, drop, reset, silence
+from tests.support.ftp_servers import wait_for_reasons
 from tests.support.waiting import DEADLINES, LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -63,7 +64,7 @@ ENDED_BY_THE_DEADLINE = ("is silent", "garbage", "zeros")
 
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 0.1)
+    wait_for_reasons(monkeypatch, 0.1)
     monkeypatch.setattr("noidchecks.ftp.dialogue.READ_GAP", 0.1)
 
 

@@ -10,7 +10,7 @@ from noidchecks import File, FtpProbe, Listing, State
 from tests.conftest import Check
 from tests.support.certificates import Chain
 from tests.support.ftp import Answer, FtpServer, FtpSession, drop, give, silence
-from tests.support.ftp_servers import DIGEST, Ask, NewServer, active, canaries, passive
+from tests.support.ftp_servers import DIGEST, Ask, NewServer, active, canaries, passive, wait_for_reasons
 from tests.support.peers import unused_port
 from tests.support.waiting import LONG, with_time_enough
 
@@ -66,7 +66,7 @@ def test_an_epsv_port_that_is_none_is_followed_by_pasv(
 def test_a_port_that_does_not_answer_leaves_time_for_pasv(
     ask: Ask, new_server: NewServer, host: str, full_queue: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noidchecks.ftp.data._SHARE", 0.3 / LONG)
+    monkeypatch.setattr("noidchecks.ftp.opening._SHARE", 0.3 / LONG)
     server = new_server(EPSV=f"229 ok (|||{full_queue}|)\r\n".encode())
     if ":" in host:
         result = with_time_enough(
@@ -137,7 +137,7 @@ async def ended_without_data(session: FtpSession) -> None:
 def test_a_listing_without_a_data_connection_is_empty(
     ask: Ask, new_server: NewServer, data: str, answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("noidchecks.ftp.data._REASON_PATIENCE", 0.2)
+    wait_for_reasons(monkeypatch, 0.2)
     result = ask(new_server(NLST=answer), data=data, listing=Listing(max_files=0))
     assert result.ok, result.text
     assert "list 0 files" in result.text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 
+import pytest
+
 from noidchecks import Result
 from tests.support.ftp import FtpServer
 
@@ -27,3 +29,9 @@ def active(host: str) -> list[str]:
 def canaries(server: FtpServer) -> list[str]:
     """Returns the names of the canaries that the server has kept."""
     return [name for name in server.files if "noidchecks" in name]
+
+
+def wait_for_reasons(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Waits so long for what a server has to say of a data connection that has failed."""
+    for module in ("data", "opening"):
+        monkeypatch.setattr(f"noidchecks.ftp.{module}.REASON_PATIENCE", seconds)
