@@ -304,6 +304,16 @@ class Resolver:
 LOOK_UPS = Resolver()
 
 
+def _leave_to_parent() -> None:
+    """Drops, in a forked process, the look-ups of its parent: their threads are not here, and one may have the lock."""
+    global _lock, LOOK_UPS
+    _lock = _thread.allocate_lock()
+    LOOK_UPS = Resolver()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
+
+
 def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
     """Starts the look-up of a name; its result() is the addresses, or NotResolved. LocalError."""
 

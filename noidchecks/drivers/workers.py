@@ -305,5 +305,9 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 def reap() -> None:
     """Ends the worker that this process forked and leaves no zombie, which would stay where no init reaps it."""
     if _own_pid:
-        os.kill(_own_pid, _signal.SIGKILL)
-        os.waitpid(_own_pid, 0)
+        try:
+            os.kill(_own_pid, _signal.SIGKILL)
+            os.waitpid(_own_pid, 0)
+        except OSError:
+            # Under a program that ignores SIGCHLD, as we do then, the kernel has reaped it.
+            pass

@@ -31,14 +31,14 @@ _STRICT = {
 class Module(Value):
     """A plugin's command line that has been read once.
 
-    timeout is its own deadline in seconds, None when its command line names none; phases are those that a healthy
-    server goes through. names_sni says whether it names the server's name in TLS itself. template is the probe of no
-    host in particular, None where an auth file has a login for each host. fault says why the module cannot be used, ""
-    when it can.
+    shown is the command line for people, without passwords. timeout is its own deadline in seconds, None when its
+    command line names none; phases are those that a healthy server goes through. names_sni says whether it names the
+    server's name in TLS itself. template is the probe of no host in particular, None where an auth file has a login for
+    each host. fault says why the module cannot be used, "" when it can.
     """
 
     name: str
-    line: str
+    shown: str
     plugin: str
     words: tuple[str, ...]
     timeout: float | None
@@ -50,7 +50,7 @@ class Module(Value):
     def __init__(
         self,
         name: str,
-        line: str,
+        shown: str,
         *,
         plugin: str = "",
         words: tuple[str, ...] = (),
@@ -77,16 +77,10 @@ class Module(Value):
         """Tells whether the target's name in TLS is wanted: the module has TLS, and names none itself."""
         return bool(target.hostname) and "tls" in self.phases and not self.names_sni
 
-    @property
-    def shown(self) -> str:
-        """The command line for people, without passwords."""
-        gate: Gate = getattr(self.template, "gate", Gate())
-        return gate.words(self.line)
-
 
 def read_module(name: str, line: str) -> Module:
     """Reads a plugin's command line without a host; ConfigurationError with one sentence that names the module."""
-    from shlex import split
+    from shlex import join, split
 
     try:
         words = split(line)
@@ -109,9 +103,11 @@ def read_module(name: str, line: str) -> Module:
     except ValueError as error:
         raise ConfigurationError(f"module {name}: command line cannot be split: {str(error).lower()}") from None
     timeout = probe.timeout if "timeout" in names and probe.timeout > 0 else None
+    # Each word by itself: quotes in the line may stand within a password.
+    gate: Gate = getattr(probe, "gate", Gate())
     return Module(
         name,
-        line,
+        join(gate.words(word) for word in words),
         plugin=plugin.name,
         words=arguments,
         timeout=timeout,

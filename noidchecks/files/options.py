@@ -44,8 +44,10 @@ def login_of(given: Mapping[str, str], host: str, *, needs_password: bool = True
     Unless a password is needed, a user without one has the password "".
     """
     sources = [name for name in _SOURCES if name in given]
-    if len(sources) > 1:
-        raise UsageError(f"--{sources[0]} and --{sources[1]} exclude each other")
+    # check_sftp has read what its own two options say.
+    named = [f"--{name}" for name in sources] + ["--secret or --secret-reference"] * ("password" in given)
+    if len(named) > 1:
+        raise UsageError(f"{named[0]} and {named[1]} exclude each other")
     if given.get("user") == "":
         raise UsageError("User name must not be empty")
     if not sources and "user" not in given:

@@ -6,10 +6,12 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from noidchecks.drivers.resolver import LookUp, Resolver
+from tests.support.processes import run_alone
 from tests.support.waiting import LONG, until
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -220,3 +222,26 @@ def test_a_system_without_threads_to_spare_lets_those_that_run_take_the_next_one
     assert late.result() == "h.good"
     close(holder, late)
     until(lambda: idle(resolver))
+
+
+FORKED = """
+import os, select, threading
+from noidchecks.drivers import resolver
+answers = threading.Event()
+resolver._addresses = lambda name, *_: answers.wait(60) and (name,)
+asked = resolver.look_up("dead.example", 21, 0, 1)
+resolver._lock.acquire()
+if not os.fork():
+    # The thread that waits for it and the one that has the lock are the parent's.
+    answers.set()
+    found = resolver.look_up("dead.example", 21, 0, 1)
+    select.select([found.fileno()], [], [], 60)
+    print(found.done and found.result(), flush=True)
+    os._exit(0)
+os.wait()
+answers.set()
+"""
+
+
+def test_a_forked_process_has_look_ups_of_its_own(tmp_path: Path) -> None:
+    assert run_alone(FORKED, tmp_path) == "(b'dead.example',)\n"

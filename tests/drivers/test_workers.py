@@ -19,7 +19,7 @@ from noidchecks.drivers import fork_server, workers
 from noidchecks.errors import DeadlineExceeded, LocalError
 from tests.conftest import Check, NewPeer
 from tests.support.peers import Peer, await_text
-from tests.support.processes import environment
+from tests.support.processes import environment, run_alone
 from tests.support.talk import TalkProbe
 from tests.support.waiting import until
 
@@ -108,15 +108,6 @@ def test_a_server_that_was_killed_is_started_again(check: Check, new_peer: NewPe
     assert pid_of_the_server() != before
 
 
-def run_alone(code: str, tmp_path: Path, *flags: str) -> str:
-    """Runs a program that may import what we do, and returns what it printed."""
-    paths = f"import sys; sys.path[:] = {sys.path!r}\n"
-    command = [sys.executable, *flags, "-c", paths + code]
-    ended = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
 ALONE = """
 import os, socket
 from noidchecks.drivers import workers
@@ -141,6 +132,13 @@ def test_a_worker_that_is_busy_ends_with_the_plugin_that_was_killed(tmp_path: Pa
         pid = int(plugin.stdout.readline())
         assert os.path.exists(f"/proc/{pid}")
         plugin.kill()
+    until(lambda: not os.path.exists(f"/proc/{pid}") or is_zombie(pid))
+
+
+def test_a_plugin_ends_its_worker_where_sigchld_is_ignored(tmp_path: Path) -> None:
+    # As some programs that start plugins have it, which passes on to us: there is nothing to wait for then.
+    code = f"import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN){ALONE.replace('input()', 'workers.reap()')}"
+    pid = int(run_alone(code, tmp_path))
     until(lambda: not os.path.exists(f"/proc/{pid}") or is_zombie(pid))
 
 

@@ -149,8 +149,17 @@ def test_its_phases(line: str, phases: str) -> None:
     assert read_module("m", line).phases == tuple(phases.split())
 
 
-def test_its_command_line_is_shown_without_passwords() -> None:
-    assert read_module("m", "check_sftp --user u --secret geheim123").shown == "check_sftp --user u --secret ****"
+@pytest.mark.parametrize("password", ["geheim123", '"ge\\"heim"', r"ge\ heim", r"'ge'\''heim'", "ge", '"ge|heim"'])
+def test_its_command_line_is_shown_without_passwords(password: str) -> None:
+    shown = read_module("m", f"check_sftp --user u --secret {password}").shown
+    assert shown == "check_sftp --user u --secret '****'"
+    assert read_module("m", f"check_sftp --user u --secret={password}").shown.endswith(("=****'", " '****'"))
+
+
+def test_the_login_of_an_auth_file_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "auth").write_text("machine ftp.example.net login bob password ftpsecret\n")
+    shown = read_module("m", f"check_ftp --auth-file {tmp_path}/auth --get ftpsecret").shown
+    assert shown == f"check_ftp --auth-file {tmp_path}/auth --get '****'"
 
 
 @pytest.mark.parametrize(

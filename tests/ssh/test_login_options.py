@@ -137,6 +137,14 @@ def test_a_secret_of_checkmk_by_reference(tmp_path: Path) -> None:
             probe_of(*words, value)
 
 
+@pytest.mark.parametrize("secret", ["--secret sesame", "--secret-reference lab:store"])
+def test_a_secret_is_not_taken_in_place_of_another_password(tmp_path: Path, secret: str) -> None:
+    (tmp_path / "store").write_text("lab:sesame\n")
+    words = secret.replace("store", f"{tmp_path}/store").split()
+    with pytest.raises(UsageError, match="--password-file and --secret or --secret-reference exclude each other"):
+        probe_of("check_sftp", "--host", "h", "--user", "bob", *words, "--password-file", "f")
+
+
 def test_the_usual_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh").mkdir()

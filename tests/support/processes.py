@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import noidchecks
@@ -25,3 +27,12 @@ def processes(temporary: Path) -> set[int]:
             if f"TMPDIR={temporary}".encode() in words:
                 found.add(int(entry.name))
     return found
+
+
+def run_alone(code: str, tmp_path: Path, *flags: str) -> str:
+    """Runs a program that may import what we do, and returns what it printed."""
+    paths = f"import sys; sys.path[:] = {sys.path!r}\n"
+    command = [sys.executable, *flags, "-c", paths + code]
+    ended = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
