@@ -128,15 +128,11 @@ class TlsLayer:
 
     def advance(self, channel: Channel) -> Dialogue[bool]:
         """Continues the handshake with the bytes received so far, and tells whether it is complete; TlsError."""
+        is_complete = True
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
-            try:
-                if self._outgoing.pending:
-                    yield Send(channel, self._outgoing.read())
-            except NotConnected as error:
-                raise _lost(error) from error
-            return False
+            is_complete = False
         except ssl.SSLCertVerificationError as error:
             yield from self._send_alert(channel)
             raise TlsError(f"Cannot verify certificate: {error.verify_message}") from error
@@ -145,9 +141,14 @@ class TlsLayer:
             if self._settings.minimum and error.reason in _TOO_OLD:
                 raise self._older(_reason(error)) from error
             raise TlsError(f"{NO_TLS} ({_reason(error)})") from error
-        yield Send(channel, self._outgoing.read())
-        self._accept()
-        return True
+        try:
+            if self._outgoing.pending:
+                yield Send(channel, self._outgoing.read())
+        except NotConnected as error:
+            raise _lost(error) from error
+        if is_complete:
+            self._accept()
+        return is_complete
 
     def take(self, channel: Channel) -> Dialogue[None]:
         """Receives the next bytes of the handshake; TlsError when the connection is lost."""

@@ -10,14 +10,18 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """One way to a data connection that was tried, and what is wrong with it: "" for nothing."""
+    """One way to a data connection that was tried, and what is wrong with it: "" for nothing.
 
-    __slots__ = ("method", "problem", "offered")
+    offered tells whether the server knows the way, proven whether there was anything to see of it.
+    """
 
-    def __init__(self, method: str, problem: str = "", *, offered: bool = True) -> None:
+    __slots__ = ("method", "problem", "offered", "proven")
+
+    def __init__(self, method: str, problem: str = "", *, offered: bool = True, proven: bool = True) -> None:
         self.method = method
         self.problem = problem
         self.offered = offered
+        self.proven = proven
 
 
 class DeepFindings(FileFindings):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .settings import FtpSettings
 
 _LISTING_LIMIT = 16 << 20
+_NOTHING_SENT = "the server has nothing to send, and does not connect: list another folder"
 
 
 def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
@@ -100,7 +101,7 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
 
     if settings.data:
-        yield from _list_over_each(deep, methods, attempt)
+        yield from _list_over_each(deep, methods, attempt, path(listing.folder))
     else:
         try:
             yield from over_first(deep, methods, attempt)
@@ -113,18 +114,31 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
     deep.task = ""
 
 
-def _list_over_each(deep: DeepFindings, methods: list[str], attempt: Callable[[str], Dialogue[None]]) -> Dialogue[None]:
+def _list_over_each(
+    deep: DeepFindings, methods: list[str], attempt: Callable[[str], Dialogue[None]], folder: str
+) -> Dialogue[None]:
     for method in methods:
         try:
             yield from attempt(method)
+            if not deep.connection.opened[method]:
+                yield from _have_it_opened(deep.connection, method, folder)
         except DataFailed as failure:
             deep.attempts.append(failed(deep, method, failure))
             if not deep.connection.opening.place:
                 # A folder that cannot be listed cannot be listed over another connection either.
                 break
         else:
-            deep.attempts.append(Attempt(method))
+            is_proven = bool(deep.connection.opened[method])
+            deep.attempts.append(Attempt(method, "" if is_proven else deep.explain(_NOTHING_SENT), proven=is_proven))
         deep.connection.opening.place = ""
+
+
+def _have_it_opened(connection: DataConnection, method: str, folder: str) -> Dialogue[None]:
+    """Asks for a listing for which servers connect though they have nothing to send, as those of BSD do for LIST."""
+    try:
+        yield from connection.download(method, "LIST", folder, entries_of("LIST"), _LISTING_LIMIT)
+    except Refused:
+        pass
 
 
 def _entries(connection: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:

@@ -75,6 +75,8 @@ def _attempt_parts(settings: FtpSettings, deep: DeepFindings) -> list[Part]:
     for attempt in deep.attempts:
         if not attempt.problem:
             parts.append(Part(State.OK, f"data channel: {attempt.method} works"))
+        elif not attempt.proven:
+            parts.append(Part(State.UNKNOWN, printable(attempt.problem)))
         elif attempt.offered or not _has_substitute(attempt.method, deep):
             parts.append(Part(State.CRITICAL, printable(attempt.problem)))
         else:

@@ -143,6 +143,29 @@ def test_a_listing_without_a_data_connection_is_empty(
     assert "list 0 files" in result.text
 
 
+@pytest.mark.parametrize("none", [b"550 No files found.\r\n", b"226 nothing to send\r\n"])
+def test_an_active_way_is_seen_where_nlst_needs_no_connection(ask: Ask, new_server: NewServer, none: bytes) -> None:
+    """BSD's servers connect for the NLST of an empty folder not at all, and for its LIST."""
+    server = new_server(NLST=none)
+    result = ask(server, data="active", listing=Listing(max_files=0))
+    assert result.ok, result.text
+    assert {metric.label: metric.value for metric in result.metrics}[active(server.host)[0].lower()] == 1
+    server = new_server(NLST=none, LIST=b"150 here it comes\r\n425 cannot connect\r\n")
+    result = ask(server, data="active", listing=Listing(max_files=0))
+    assert result.state == State.CRITICAL
+    assert "425 cannot connect" in result.text
+
+
+@pytest.mark.parametrize("refusal", [b"550 No files found.\r\n", b"502 no LIST here\r\n"])
+def test_an_active_way_of_which_nothing_is_seen_is_unknown(ask: Ask, new_server: NewServer, refusal: bytes) -> None:
+    server = new_server(NLST=b"550 No files found.\r\n", LIST=refusal)
+    result = ask(server, data="active", listing=Listing(max_files=0))
+    assert result.state == State.UNKNOWN
+    assert "the server has nothing to send, and does not connect: list another folder" in result.text
+    # Where no way was asked for, the listing is what counts.
+    assert ask(server, listing=Listing(max_files=0)).ok
+
+
 def said_while_nothing_comes(reply: bytes) -> Answer:
     """Ends a transfer with the reply, while nothing comes over the data connection, not even its end."""
 
