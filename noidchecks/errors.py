@@ -75,6 +75,11 @@ class ProbeError(Portable):
         self.message = message
         self.phase = ""
 
+    @property
+    def kind(self) -> str:
+        """The name of its class among those of this module: a subclass that a dialogue has for itself is told by it."""
+        return next(base.__name__ for base in type(self).__mro__ if base.__module__ == __name__)
+
 
 class NotResolved(ProbeError):
     """The name of the peer has no address of the wanted family, or could not be looked up."""

@@ -148,7 +148,7 @@ def _facts(facts: Mapping[str, object]) -> Iterator[str]:
 
 def _failure(result: Result) -> Iterator[str]:
     if result.failure is not None:
-        pairs = {"kind": type(result.failure).__name__, "phase": result.failure.phase}
+        pairs = {"kind": result.failure.kind, "phase": result.failure.phase}
         text = "What ended the probe early, and in which phase"
         yield from family("noidchecks_failure_info", "gauge", text, [(label_pairs(pairs), 1)])
 

@@ -31,10 +31,10 @@ class Refused(DataFailed):
     unknown says that it does not know the command, for_command that another command may bring the same listing.
     """
 
-    def __init__(self, message: str, *, unknown: bool, for_command: bool) -> None:
-        super().__init__(message)
-        self.unknown = unknown
-        self.for_command = for_command
+    def __init__(self, message: str, reply: Reply) -> None:
+        super().__init__(message, reply)
+        self.unknown = reply.is_unknown_command
+        self.for_command = reply.code not in _ABOUT_DATA and is_refused_for_command(reply)
 
 
 class DataConnection:
@@ -182,9 +182,8 @@ class DataConnection:
         self._blame(reply)
         message = f"{verb} refused: {self.control.words(reply)}"
         if reply.code == _CANNOT_OPEN:
-            raise NotOpened(message)
-        for_command = reply.code not in _ABOUT_DATA and is_refused_for_command(reply)
-        raise Refused(message, unknown=reply.is_unknown_command, for_command=for_command)
+            raise NotOpened(message, reply)
+        raise Refused(message, reply)
 
     def _look(self) -> Dialogue[Reply | None]:
         """Returns the final reply if it is there already."""
@@ -200,7 +199,7 @@ class DataConnection:
 
     def _lost(self, failure: ProbeError, reply: Reply | None) -> DataFailed:
         said = "" if reply is None else f" ({self.control.words(reply)})"
-        return DataFailed(f"{failure.message}{said}")
+        return DataFailed(f"{failure.message}{said}", reply)
 
     def _blame(self, reply: Reply) -> None:
         # A file that is not there is not the fault of the data connection.
@@ -212,7 +211,7 @@ class DataConnection:
             final = yield from self.control.reply()
         if final.kind != 2:
             self._blame(final)
-            raise DataFailed(f"transfer failed: {self.control.words(final)}")
+            raise DataFailed(f"transfer failed: {self.control.words(final)}", final)
         self.opening.place = ""
 
 

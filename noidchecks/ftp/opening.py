@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..address import AF_INET6, Address
 from ..dialogue.operations import Accept, Close, Connect, Listen, LocalAddress
-from ..errors import LocalError, NotConnected, PeerError, ProbeError
+from ..errors import LocalError, NotConnected, PeerError
 from .reply_values import epsv_port, pasv_endpoint
 
 TYPE_CHECKING = False
@@ -22,8 +22,11 @@ _SHARE, _NO_DEADLINE = 0.3, 10.0
 _GOING_AWAY = 421
 
 
-class DataFailed(ProbeError):
+class DataFailed(PeerError):
     """The data connection failed, and the control connection is as good as before."""
+
+    def __init__(self, message: str, reply: Reply | None = None) -> None:
+        super().__init__(message, expected="data", received=b"" if reply is None else reply.raw)
 
 
 class NotOpened(DataFailed):
@@ -128,7 +131,7 @@ class Opening:
                     return None, heard
                 if channel is None:
                     yield Close(listener)
-                    raise DataFailed(f"the server does not connect: {self.control.words(heard)}")
+                    raise DataFailed(f"the server does not connect: {self.control.words(heard)}", heard)
                 self.control.put_back(heard)
                 break
             reply = heard
@@ -146,7 +149,7 @@ class Opening:
         if reply.code == _GOING_AWAY:
             raise PeerError(f"refused: {self.control.words(reply)}", expected=str(code), received=reply.raw)
         if reply.code != code:
-            raise NotOffered(f"refused: {self.control.words(reply)}")
+            raise NotOffered(f"refused: {self.control.words(reply)}", reply)
 
 
 def at_port(address: Address, port: int) -> Address:

@@ -129,11 +129,17 @@ def _without_nul(words: Sequence[str]) -> Sequence[str]:
 
 
 def parse_line(line: str) -> Command:
-    """Turns a command line as a shell would split it into a Command; nothing else of a shell is understood."""
+    """Turns a command line as a shell would split it into a Command; UsageError.
+
+    Nothing else of a shell is understood. --help and --version are no check: UsageError.
+    """
     from shlex import split
 
     try:
         words = split(line)
     except ValueError as error:
         raise UsageError(f"command line cannot be split: {str(error).lower()}") from error
-    return parse(words)
+    try:
+        return parse(words)
+    except InformationWanted:
+        raise UsageError("the command line asks for help, not for a check") from None

@@ -99,7 +99,7 @@ class Result(Value):
             "facts": plain(self.facts),
         }
         if self.failure is not None:
-            tree["failure"] = {"kind": type(self.failure).__name__, "phase": self.failure.phase}
+            tree["failure"] = {"kind": self.failure.kind, "phase": self.failure.phase}
         if self.transcript:
             tree["transcript"] = plain(self.transcript)
         return tree

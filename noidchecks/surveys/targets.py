@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from ..errors import UsageError
-from ..plugin.plugin import Command, InformationWanted, parse_line
+from ..plugin.plugin import Command, parse_line
 from ..status.result import Result
 from ..status.state import State
 from ..status.text import printable
@@ -128,10 +128,7 @@ def fault_of_name(name: str) -> str:
 
 
 def _command(line: str) -> Command:
-    try:
-        command = parse_line(line)
-    except InformationWanted:
-        raise UsageError("the command line asks for help, not for a check") from None
+    command = parse_line(line)
     if command.output_format not in _USABLE_FORMATS:
         raise UsageError(f"--output-format {command.output_format} is not for a monitoring server")
     return command

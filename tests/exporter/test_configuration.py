@@ -24,7 +24,7 @@ def test_a_file(tmp_path: Path) -> None:
     )
     found = read_configuration(str(path), ("*.example.net",))
     assert list(found.modules) == [*BUILT_IN, "ftp_data"]
-    assert found.modules["ssh"].line == "check_ssh -p 2222"
+    assert found.modules["ssh"].shown == "check_ssh -p 2222"
     assert found.allowed.entries == ("10.0.0.0/8", "*.example.net")
 
 

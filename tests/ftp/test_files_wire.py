@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from noidchecks import File, Listing, Login, Range, State
+from noidchecks import File, Listing, Login, PeerError, Range, State
 from tests.support.ftp import Answer, give, reset_data
 from tests.support.ftp_servers import DIGEST, Ask, NewServer
 
@@ -97,6 +97,14 @@ def test_the_part_that_decides_comes_first(ask: Ask, new_server: NewServer) -> N
     assert result.text.startswith("FTP CRITICAL - get hello.txt: does not contain 'moon'; Connection time ")
     slow = ask(new_server(), warning=Range(10, 20), login=Login())
     assert slow.text.startswith("FTP WARNING - 0.")
+
+
+@pytest.mark.parametrize("answer", [b"550 gone\r\n", b"150 here it comes\r\n451 disk\r\n"])
+def test_a_refused_transfer_is_an_error_of_the_peer(ask: Ask, new_server: NewServer, answer: bytes) -> None:
+    result = ask(new_server(RETR=answer), get=File("hello.txt"))
+    assert isinstance(result.failure, PeerError)
+    assert result.failure.received == answer[-len(b"550 gone\r\n") :]
+    assert result.to_dict()["failure"] == {"kind": "PeerError", "phase": result.failure.phase}
 
 
 @pytest.mark.parametrize("refusal", [b"502 what\r\n", b"550 Permission denied.\r\n", b"451 no\r\n"])

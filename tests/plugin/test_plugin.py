@@ -55,6 +55,12 @@ def test_a_line_that_cannot_be_split_is_a_usage_error(line: str, message: str) -
         parse_line(line)
 
 
+@pytest.mark.parametrize("word", ["--help", "-V"])
+def test_a_line_that_asks_for_help_is_a_usage_error(word: str) -> None:
+    with pytest.raises(UsageError, match="asks for help, not for a check"):
+        parse_line(f"check_ftp {word}")
+
+
 @pytest.mark.parametrize("line", ["", "   ", "#"])
 def test_a_line_without_a_plugin_is_a_usage_error(line: str) -> None:
     with pytest.raises(UsageError, match="not one of"):
