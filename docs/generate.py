@@ -51,7 +51,7 @@ def _names(option: Option) -> str:
 
 def _meaning(option: Option) -> str:
     # What is an option or an escape in --help is code here.
-    words = _cell(re.sub(r"(?<![\w`-])(--?[A-Za-z][\w-]*|\\[nrt\\]+)", r"`\1`", option.help))
+    words = _cell(re.sub(r"(?<![\w`*-])(--?[A-Za-z][\w-]*|\\[nrt\\]+)", r"`\1`", option.help))
     return f"{words} (repeatable)" if option.repeatable else words
 
 

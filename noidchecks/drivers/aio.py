@@ -7,7 +7,6 @@ callback at its end, and no future or registration for each of its waits.
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakKeyDictionary
 
 from .poll import Loop
 
@@ -60,7 +59,8 @@ class AsyncLoop:
         self._ended.clear()
         if self._timer is not None:
             self._timer.cancel()
-        self._asyncio.remove_reader(self._loop.fileno())
+        if not self._asyncio.is_closed():
+            self._asyncio.remove_reader(self._loop.fileno())
         self._loop.close()
 
     async def run(self, session: Session) -> None:
@@ -113,7 +113,7 @@ class AsyncLoop:
 
 
 # One for each asyncio loop while sessions of run() are on it. One for each session would double the descriptors.
-_SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncLoop] = WeakKeyDictionary()
+_SHARED: dict[asyncio.AbstractEventLoop, AsyncLoop] = {}
 
 
 async def run(session: Session) -> None:
@@ -121,6 +121,9 @@ async def run(session: Session) -> None:
     running = asyncio.get_running_loop()
     shared = _SHARED.get(running)
     if shared is None:
+        # Loops that were closed amid checks, which nothing ends any more.
+        for closed in [one for one in _SHARED if one.is_closed()]:
+            _SHARED.pop(closed).close()
         shared = _SHARED[running] = AsyncLoop()
     try:
         await shared.run(session)

@@ -40,7 +40,6 @@ _LULL = 10.0
 # What a library leaks must not add up for ever.
 _MOST_SESSIONS = 500
 _READY, _IDLE, _HELLO, _BROKEN, _LACKING = b"r", b"i", b"h", b"!", b"l"
-_DESCRIPTOR = 4
 
 
 def main(module: str) -> NoReturn:

@@ -120,7 +120,7 @@ def _numbers(outcome: Outcome) -> Iterator[str]:
         yield from family("noidchecks_reply_code", "gauge", text, [("", code)])
     if "transfer" in outcome.module.phases:
         sizes = [metric.value for metric in outcome.result.metrics if metric.label == "size"]
-        text = "Bytes of the file that was fetched or stored"
+        text = "Bytes of the file that was fetched, or stored by TFTP"
         yield from family("noidchecks_transferred_bytes", "gauge", text, [("", (sizes and sizes[0]) or 0)])
 
 

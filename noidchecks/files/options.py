@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.common import integer
+from ..plugin.common import integer, size
 from ..plugin.getopt import Option
 from ..status.text import printable
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from ..status.threshold import Range
     from .settings import Login
 
 PASSWORD_ROWS = (
@@ -77,7 +76,7 @@ def files_of(given: Mapping[str, str]) -> dict[str, Any]:
 
         settings["get"] = File(
             given["get"],
-            size=_size(given["size"]) if "size" in given else None,
+            size=size(given["size"]) if "size" in given else None,
             sha256=given.get("sha256", ""),
             contains=given.get("contains", "").encode(errors="surrogateescape"),
             max_age=_duration(given["max-age"]) if "max-age" in given else None,
@@ -109,16 +108,3 @@ def _duration(text: str) -> float:
     if found is None:
         raise UsageError(f"Max-age must be a number of seconds, or like 30m, 24h, 7d, not {printable(repr(text), 80)}")
     return found
-
-
-def _size(value: str) -> Range:
-    """Reads a size: a number means exactly that many bytes."""
-    from ..status.threshold import Range
-
-    # Files may be bigger than what the 32 bits of integer() hold; a float holds fifteen exactly.
-    if value.isascii() and value.isdigit() and len(value) <= 15:
-        return Range(int(value), int(value))
-    try:
-        return Range.parse(value)
-    except ValueError:
-        raise UsageError(f"Size must be a number of bytes or a range, not {printable(repr(value), 80)}") from None

@@ -44,6 +44,25 @@ def first_integer(text: str) -> int | None:
     return integer(sign + body[len(sign) :].replace("-", " ").partition(" ")[0])
 
 
+def bytes_of(text: str) -> int | None:
+    """Reads a number of bytes, None when it is none: files may be bigger than what integer() holds."""
+    # A float holds fifteen digits exactly.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
+
+
+def size(text: str, _title: str = "") -> Range:
+    """Reads the size that a file must have; a number means exactly that many bytes. UsageError."""
+    from ..status.threshold import Range
+
+    number = bytes_of(text)
+    if number is not None:
+        return Range(number, number)
+    try:
+        return Range.parse(text)
+    except ValueError:
+        raise UsageError(f"Size must be a number of bytes or a range, not {printable(repr(text), 80)}") from None
+
+
 def port(text: str, words: str = "Port", *, show_value: bool = False) -> int:
     """Reads a port, 1..65535; UsageError in the words of the C plugin."""
     number = first_integer(text)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, integer, port, state, time_rows
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, bytes_of, integer, port, size, state, time_rows
 from ..plugin.getopt import Option
 from ..plugin.plugin import Plugin
 from ..status.text import printable
-from ..status.threshold import Range
 from .file import TftpFile
 from .probe import TftpProbe
 
@@ -96,26 +95,10 @@ def _whole(value: str, title: str) -> int:
 
 
 def _positive(value: str, title: str) -> int:
-    number = _bytes(value)
+    number = bytes_of(value)
     if not number:
         raise UsageError(f"{title} must be a positive integer")
     return number
-
-
-def _size(value: str, _title: str) -> Range:
-    """Reads a size: a number means exactly that many bytes, as in other check_tftp plugins."""
-    number = _bytes(value)
-    if number is not None:
-        return Range(number, number)
-    try:
-        return Range.parse(value)
-    except ValueError:
-        raise UsageError(f"Size must be a number of bytes or a range, not {printable(repr(value), 80)}") from None
-
-
-def _bytes(value: str) -> int | None:
-    # Files may be bigger than what the 32 bits of integer() hold; a float holds fifteen exactly.
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= 15 else None
 
 
 ROWS = (
@@ -131,7 +114,7 @@ ROWS = (
     ),
     Option(
         "size", metavar="BYTES or RANGE", help="Size in bytes that the file must have, outside of which is CRITICAL",
-        repeatable=True, field="size", read=_size,
+        repeatable=True, field="size", read=size,
     ),
     Option(
         "sha256", metavar="HEX", help="SHA-256 that the file must have", repeatable=True, field="sha256", read=_hash

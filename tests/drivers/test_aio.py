@@ -158,3 +158,29 @@ async def test_a_session_that_cannot_start_is_closed(new_peer: NewPeer, host: st
     # Returns when the connection has ended.
     await asyncio.to_thread(peer.settle)
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def test_a_session_of_a_loop_that_was_closed_before_it_ended_is_closed_by_the_next() -> None:
+    closed: list[str] = []
+
+    def dialogue(name: str, seconds: float) -> Dialogue[None]:
+        try:
+            yield Sleep(seconds)
+        finally:
+            closed.append(name)
+
+    kept: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        kept.append(asyncio.create_task(aio.run(Session(dialogue("left", LONG), LONG))))
+        await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    # It complains of the task that is left.
+    loop.set_exception_handler(lambda *_: None)
+    loop.run_until_complete(leave())
+    loop.close()
+    assert not closed
+    asyncio.run(aio.run(Session(dialogue("next", 0.0), LONG)))
+    assert closed == ["left", "next"]
+    assert not aio._SHARED
