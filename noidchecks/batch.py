@@ -9,7 +9,7 @@ from .probe import finish_or_unknown, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from typing import TypeVar
 
     from .contract import Probe
@@ -45,11 +45,15 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
 
 
 def survey_schedule(
-    schedule: Iterable[tuple[K, Probe] | WaitUntil], *, concurrency: int = 1000
+    schedule: Iterable[tuple[K, Probe] | WaitUntil],
+    *,
+    concurrency: int = 1000,
+    is_stopped: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[K, Result]]:
     """Runs (key, probe) pairs as survey() does and yields (key, result); the schedule may be endless.
 
-    What the schedule raises ends the survey, and reaches the caller.
+    What the schedule raises ends the survey, and reaches the caller. Once is_stopped() is true, the survey abandons the
+    checks that run and ends, behind the results of those that have ended.
     """
     running: dict[Session, tuple[K, Probe]] = {}
 
@@ -62,7 +66,7 @@ def survey_schedule(
             running[session] = item
             yield session
 
-    for session in run_many(sessions(), _bounded(concurrency)):
+    for session in run_many(sessions(), _bounded(concurrency), is_stopped):
         key, probe = running.pop(session)
         yield key, finish_or_unknown(probe, session)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from threading import RLock
+from threading import Lock
 
 import click
 
@@ -147,8 +147,7 @@ class _ProgressBar:
         self._shown = sys.stderr is not None and sys.stderr.isatty()
         # Lines on another device have nothing to wait for, nor has the bar.
         self._shares = self._shown and sys.stdout is not None and sys.stdout.isatty()
-        # Of this kind, because a signal's handler says something too.
-        self._lock = RLock()
+        self._lock = Lock()
         self._bar: Any = None
 
     def show(self, done: int, expected: int) -> None:

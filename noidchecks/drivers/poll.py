@@ -10,7 +10,7 @@ from .session import pause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .session import Session
 
@@ -19,6 +19,9 @@ _STALE_TIMERS = 64
 # New sessions between two looks at the running ones: more of them would wait in our own queue, and report that wait as
 # the peer's response time.
 _BURST = 4
+# Seconds between two calls of is_stopped(). A signal does not end epoll's wait unless its handler raises, and a handler
+# that raises does so at any other point too: between a result and its delivery, or while a lock is taken.
+_TICK = 0.25
 
 
 class WaitUntil:
@@ -30,16 +33,20 @@ class WaitUntil:
         self.time = time
 
 
-def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Iterator[Session]:
+def run_many(
+    sessions: Iterator[Session | WaitUntil], concurrency: int, is_stopped: Callable[[], bool] | None = None
+) -> Iterator[Session]:
     """Runs sessions, at most concurrency at once, and yields each as it ends.
 
-    Sessions are taken only when they are started. Closing the generator closes what is running.
+    Sessions are taken only when they are started. Closing the generator closes what is running. It ends in the same way
+    at most a quarter of a second after is_stopped() has become true, behind the sessions that have ended by then.
     """
     loop = Loop()
+    tick = _NEVER if is_stopped is None else _TICK
     try:
         due = 0.0
         more = True
-        while more or loop.running:
+        while (more or loop.running) and not (is_stopped is not None and is_stopped()):
             started = 0
             while more and started < _BURST and len(loop.running) < concurrency and monotonic() >= due:
                 item = next(sessions, None)
@@ -53,10 +60,9 @@ def run_many(sessions: Iterator[Session | WaitUntil], concurrency: int) -> Itera
                     # Before the iterator is asked again, which may raise: what has ended is to be handed out.
                     if loop.has_ended:
                         yield from loop.ended()
-            if more and len(loop.running) < concurrency:
-                loop.turn(due)
-            elif loop.running:
-                loop.turn(_NEVER)
+            if more or loop.running:
+                limit = due if more and len(loop.running) < concurrency else _NEVER
+                loop.turn(min(limit, monotonic() + tick))
             yield from loop.ended()
     finally:
         loop.close()

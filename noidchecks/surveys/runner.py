@@ -16,7 +16,7 @@ from . import nagios_objects
 from .delivery import DeliveryQueue
 from .report.journal import Journal
 from .report.record import Record
-from .schedule import Schedule, SurveyStopped
+from .schedule import Schedule
 from .targets import TargetList
 
 TYPE_CHECKING = False
@@ -114,6 +114,8 @@ class SurveyRunner:
     ) -> None:
         self._sources = sources
         self._targets, self._complaints = sources.read()
+        # Set by the handlers of signals, which do nothing else: they run between any two steps of everything here.
+        self._stopped = False
         self._reload = False
         self._concurrency = concurrency
         self._patience = patience
@@ -134,20 +136,19 @@ class SurveyRunner:
         before = {
             number: signal.signal(number, handler)
             for number, handler in (
-                (signal.SIGTERM, lambda *_: self._schedule.stop()),
-                (signal.SIGINT, lambda *_: self._schedule.stop()),
-                (signal.SIGHUP, lambda *_: self._want_reload()),
+                (signal.SIGTERM, self._want_end),
+                (signal.SIGINT, self._want_end),
+                (signal.SIGHUP, self._want_reload),
             )
         }
-        stopped = False
         try:
-            for (this, target), result in survey_schedule(self._schedule, concurrency=self._concurrency):
+            for (this, target), result in survey_schedule(
+                self._schedule, concurrency=self._concurrency, is_stopped=lambda: self._stopped
+            ):
                 record = Record(target, result, time.time())
                 for queue in self._queues:
                     queue.post(record)
                 self._count(this, result.state)
-        except SurveyStopped:
-            stopped = True
         finally:
             for number in before:
                 # A second one must not cut off what the first one asked for; --patience bounds it.
@@ -159,12 +160,14 @@ class SurveyRunner:
                 queue.finish(self._patience)
             for number, handler in before.items():
                 signal.signal(number, handler)
-        return self._conclude(stopped)
+        return self._conclude()
 
     def _load(self) -> Sequence[Target]:
         if self._reload:
             self._reload = False
             try:
+                if STANDARD_INPUT in self._sources.files:
+                    raise UsageError("standard input cannot be read again")
                 self._targets, self._complaints = self._sources.read()
             except UsageError as error:
                 self._say(f"{error}; the targets stay as they were")
@@ -172,11 +175,11 @@ class SurveyRunner:
                 self._announce()
         return self._targets
 
-    def _want_reload(self) -> None:
-        if STANDARD_INPUT in self._sources.files:
-            self._say("standard input cannot be read again; the targets stay as they were")
-        else:
-            self._reload = True
+    def _want_end(self, *_: object) -> None:
+        self._stopped = True
+
+    def _want_reload(self, *_: object) -> None:
+        self._reload = True
 
     def _announce(self) -> None:
         for complaint in self._complaints:
@@ -192,7 +195,7 @@ class SurveyRunner:
             states = ", ".join(f"{number} {state}" for state, number in sorted(this.states.items()))
             self._say(f"{this.done} checked in {time.monotonic() - this.began:.1f} s: {states}")
 
-    def _conclude(self, stopped: bool) -> State:
+    def _conclude(self) -> State:
         state = State.OK
         for queue in self._queues:
             parts = [f"{queue.delivered} handed in"]
@@ -210,5 +213,5 @@ class SurveyRunner:
         if not self._targets:
             self._say("there was nothing to check")
             return State.UNKNOWN
-        unfinished = stopped and not self._every
+        unfinished = self._stopped and not self._every
         return State.WARNING if (self._complaints or unfinished) and state == State.OK else state

@@ -14,22 +14,10 @@ if TYPE_CHECKING:
     from ..status.state import State
     from .targets import Target
 
-# Seconds after which a signal to end, or to read the targets again, takes effect at the latest.
-_TICK = 1.0
-
-
 # So many checks start at once when they would all come within this time: a process that wakes up for a single one finds
 # cold caches, which cost several times as much as the check. More of them would wait for each other.
 _GROUP = 4
 _GROUP_SECONDS = 0.25
-
-
-class SurveyStopped(BaseException):
-    """Raised by a schedule to end the survey at once: what still runs is given up.
-
-    No Exception, because it may come from a signal handler, in the middle of a dialogue that must not take it for its
-    own.
-    """
 
 
 class Round:
@@ -67,31 +55,19 @@ class Schedule:
         self._over = over
         self._every = every
         self._say = say
-        self._stopped = False
-        self._exhausted = False
-
-    def stop(self) -> None:
-        """Lets the survey end; to be called by a signal handler. Raises SurveyStopped when nothing more is to start."""
-        self._stopped = True
-        if self._exhausted:
-            raise SurveyStopped
 
     def __iter__(self) -> Iterator[tuple[tuple[Round, Target], Probe] | WaitUntil]:
         due = monotonic()
         while True:
             yield from self._one_round()
             if not self._every:
-                self._exhausted = True
-                # stop() may have come before that, behind the last target.
-                if self._stopped:
-                    raise SurveyStopped
                 return
             due += self._every
             late = monotonic() - due
             if late > self._every / 100:
                 self._say(f"the round took {self._every + late:.1f} s, longer than its interval of {self._every:g} s")
                 due += late
-            yield from self._wait_until(due)
+            yield WaitUntil(due)
 
     def _one_round(self) -> Iterator[tuple[tuple[Round, Target], Probe] | WaitUntil]:
         targets = self._load()
@@ -99,16 +75,8 @@ class Schedule:
         together = _together(self._over / max(1, len(targets)))
         for number, target in enumerate(targets):
             if self._over and not number % together:
-                yield from self._wait_until(this.began + number * self._over / len(targets))
-            elif self._stopped:
-                raise SurveyStopped
+                yield WaitUntil(this.began + number * self._over / len(targets))
             yield (this, target), target.command.probe
-
-    def _wait_until(self, due: float) -> Iterator[WaitUntil]:
-        while not self._stopped and (now := monotonic()) < due:
-            yield WaitUntil(min(due, now + _TICK))
-        if self._stopped:
-            raise SurveyStopped
 
 
 def _together(interval: float) -> int:

@@ -73,6 +73,32 @@ def test_what_has_ended_is_handed_out_before_the_iterator_raises() -> None:
         next(many)
 
 
+def test_a_stop_closes_what_runs_behind_what_has_ended() -> None:
+    ended: list[str] = []
+    is_stopped = False
+
+    def hung() -> Dialogue[None]:
+        try:
+            yield Sleep(3600)
+        finally:
+            ended.append("closed")
+
+    def sessions() -> Iterator[Session]:
+        yield sleeper(0.01, 1)
+        yield sleeper(0.01, 1)
+        # Both are due in the same turn.
+        time.sleep(0.05)
+        yield Session(hung(), 0)
+        yield sleeper(0, 2)
+
+    # There is room for no more, so the iterator is not asked again.
+    many = run_many(sessions(), 3, lambda: is_stopped)
+    assert next(many).value == 1
+    is_stopped = True
+    assert [session.value for session in many] == [1]
+    assert ended == ["closed"]
+
+
 def test_closing_closes_what_runs() -> None:
     ended: list[str] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from noidchecks import cli
 from noidchecks.cli import main
+from noidchecks.surveys.runner import Sources, SurveyRunner
 from tests.support.nagios_reader import spool_results
 from tests.support.peers import Peer
 from tests.support.waiting import until
@@ -184,6 +186,49 @@ def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path:
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 1
             assert "lines: 1 handed in" in (folder / "said").read_text()
+
+
+def test_a_survey_whose_concurrency_is_used_up_hears_sigterm(tmp_path: Path, peer: Peer) -> None:
+    with Peer() as mute:
+        (tmp_path / "t").write_text(line("h1", peer) + line("h2", mute, "-t", "3600") + line("h3", peer))
+        with running(tmp_path / "t", "--concurrency", "1", "--every", "2h") as (process, folder):
+            until(lambda: mute.connected, PATIENCE)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+            assert "lines: 1 handed in" in (folder / "said").read_text()
+
+
+def test_a_signal_says_nothing_while_something_is_said(
+    tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard error takes no second line from a signal's handler while the first one is being written."""
+    said: list[str] = []
+    under_way: list[str] = []
+
+    def say(words: str) -> None:
+        assert not under_way
+        under_way.append(words)
+        if len(said) < 3:
+            signal.raise_signal(signal.SIGHUP)
+        else:
+            signal.raise_signal(signal.SIGTERM)
+        said.append(under_way.pop())
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line("h", peer).encode())))
+    runner = SurveyRunner(
+        Sources(["-"]),
+        [],
+        over=0,
+        every=0.01,
+        concurrency=1,
+        keep=1,
+        patience=0,
+        spool="",
+        say=say,
+        progress=lambda *_: None,
+    )
+    runner.run()
+    assert "standard input cannot be read again; the targets stay as they were" in said
 
 
 def test_sighup_reads_the_targets_anew_and_a_broken_file_changes_nothing(listed: Path, peer: Peer) -> None:

