@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
+from .descriptors import Allowance
 from .drivers.poll import WaitUntil, run_many
 from .probe import finish_or_unknown, start
 
@@ -19,17 +20,15 @@ if TYPE_CHECKING:
     P = TypeVar("P", bound=Probe)
     K = TypeVar("K")
 
-# Descriptors that a survey leaves to its caller.
-_SPARE_DESCRIPTORS = 64
-
 
 def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -> Iterator[tuple[P, Result]]:
     """Runs many probes in this thread and yields (probe, result) as they finish.
 
-    At most concurrency run at once, fewer when the process may not open as many descriptors. With over, their starts
-    are spread evenly over that many seconds, which keeps the reported times free of our own queue. Probes are taken
-    from the iterable as they are started (all at once with over). A defective probe yields UNKNOWN. ValueError for a
-    concurrency below 1 or a negative over.
+    At most concurrency run at once, fewer when the process may not open enough descriptors: a check with data
+    connections, or with an SSH login or host key, takes four, any other one. With over, their starts are spread evenly
+    over that many seconds, which keeps the reported times free of our own queue. Probes are taken from the iterable as
+    they are started (all at once with over). A defective probe yields UNKNOWN. ValueError for a concurrency below 1 or
+    a negative over.
     """
     source, interval = _plan(probes, concurrency, over)
 
@@ -56,6 +55,7 @@ def survey_schedule(
     checks that run and ends, behind the results of those that have ended.
     """
     running: dict[Session, tuple[K, Probe]] = {}
+    allowance = Allowance()
 
     def sessions() -> Iterator[Session | WaitUntil]:
         for item in schedule:
@@ -63,11 +63,13 @@ def survey_schedule(
                 yield item
                 continue
             session = start(item[1])
+            allowance.take(item[1])
             running[session] = item
             yield session
 
-    for session in run_many(sessions(), _bounded(concurrency), is_stopped):
+    for session in run_many(sessions(), concurrency, has_room=allowance.has_room, is_stopped=is_stopped):
         key, probe = running.pop(session)
+        allowance.give(probe)
         yield key, finish_or_unknown(probe, session)
 
 
@@ -81,22 +83,30 @@ async def survey_async(
 
     source, interval = _plan(probes, concurrency, over)
     loop = AsyncLoop()
-    room = asyncio.Semaphore(_bounded(concurrency))
+    room = asyncio.Semaphore(concurrency)
+    allowance = Allowance()
+    given = asyncio.Event()
     running: dict[Session, P] = {}
     # None, once, when nothing more is to be started.
     finished: asyncio.Queue[Session | None] = asyncio.Queue()
 
     def end(session: Session) -> None:
         room.release()
+        allowance.give(running[session])
+        given.set()
         finished.put_nowait(session)
 
     async def start_all() -> None:
         due = monotonic()
         for probe in source:
             await room.acquire()
+            while not allowance.has_room():
+                given.clear()
+                await given.wait()
             await asyncio.sleep(max(0.0, due - monotonic()))
             due += interval
             session = start(probe)
+            allowance.take(probe)
             running[session] = probe
             loop.start(session, end)
 
@@ -127,10 +137,3 @@ def _plan(probes: Iterable[P], concurrency: int, over: float) -> tuple[Iterable[
         return probes, 0.0
     listed = list(probes)
     return listed, over / max(1, len(listed))
-
-
-def _bounded(concurrency: int) -> int:
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return concurrency if soft == resource.RLIM_INFINITY else max(1, min(concurrency, soft - _SPARE_DESCRIPTORS))

@@ -97,6 +97,7 @@ def survey(
     The exit code is 0 when everything was checked and handed in, whatever the states; 1 when a target was not
     understood or a result was refused for good; 2 when results are not handed in; 3 when there was nothing to check.
     """
+    from .descriptors import raise_limit
     from .surveys.report.choose import choose
     from .surveys.report.journal import require_spool_folder
     from .surveys.runner import Sources, SurveyRunner
@@ -112,6 +113,7 @@ def survey(
         raise UsageError("--over must not be longer than --every")
     if nagios_passive_only and not nagios_objects:
         raise UsageError("--nagios-passive-only needs --nagios-objects")
+    raise_limit()
     reports = reports or ("lines",)
     bar = _ProgressBar()
     chosen = [

@@ -16,7 +16,8 @@ class Probe(Protocol):
 
     timeout is the deadline in seconds, 0 or less for none. What dialogue() returns goes to judge(), together with
     the time that it took; judge() touches nothing else. A ProbeError that leaves the dialogue becomes a Result of the
-    error's state. isinstance() sees that the three are there.
+    error's state. isinstance() sees that the three are there. A probe that may have more than one socket open at a time
+    says how many with an attribute descriptors, which a survey counts.
     """
 
     @property

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # A name in the DNS has at most 253 characters.
 _MAX_HOST = 255
+# The most descriptors that a check may have open at a time. It keeps three: FTP the control connection, a data
+# connection and an epoll descriptor to wait for both; SSH, on its way to a worker process, the connection, the worker's
+# socket and its pidfd. The fourth is opened and closed in between.
+MOST_DESCRIPTORS = 4
 
 
 class Server(Value):
@@ -33,6 +37,11 @@ class Server(Value):
         source: str
         dialogue: Callable[[], Any]
         judge: Callable[[Any, Any], Any]
+
+    @property
+    def descriptors(self) -> int:
+        """The most descriptors that the check may have open at a time."""
+        return 1
 
 
 def require_server(settings: Server) -> None:

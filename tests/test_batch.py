@@ -12,7 +12,20 @@ from typing import Any
 import pytest
 
 import noidchecks.drivers.resolver
-from noidchecks import DeadlineExceeded, FtpProbe, NotConnected, Result, State, Timings, survey, survey_async
+from noidchecks import (
+    DeadlineExceeded,
+    FtpProbe,
+    Listing,
+    Login,
+    NotConnected,
+    Result,
+    SshProbe,
+    State,
+    TftpProbe,
+    Timings,
+    survey,
+    survey_async,
+)
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
 from noidchecks.drivers.session import Session
@@ -227,6 +240,40 @@ def test_descriptors_are_left_to_the_caller(
     assert 1 <= peer.most <= 6
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 1000))
     assert len(run.all([TalkProbe(greeting_of(host, peer.port)) for _ in range(3)])) == 3
+
+
+@pytest.mark.parametrize(("descriptors", "most"), [(1, 7), (2, 4), (4, 2)])
+def test_a_check_counts_with_the_most_descriptors_that_it_may_have(
+    run: Survey, monkeypatch: pytest.MonkeyPatch, descriptors: int, most: int
+) -> None:
+    counts = [0]
+
+    def dialogue() -> Dialogue[None]:
+        counts.append(counts[-1] + 1)
+        yield Sleep(0.01)
+        counts.append(counts[-1] - 1)
+
+    class Deep(TalkProbe):
+        @property
+        def descriptors(self) -> int:
+            return descriptors
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64 + 10, 1000))
+    outcomes = run.all([Deep(dialogue) for _ in range(20)])
+    assert all(result.ok for _, result in outcomes)
+    assert len(outcomes) == 20
+    assert max(counts) == most
+
+
+def test_what_only_greets_counts_once_and_what_goes_on_four_times() -> None:
+    login = Login("u", "p")
+    plain = [FtpProbe("h"), FtpProbe("h", login=login), SshProbe("h", algorithms=True), TftpProbe("h", "f")]
+    deep = [
+        *(FtpProbe("h", data="active"), FtpProbe("h", listing=Listing()), FtpProbe("h", put="")),
+        *(SshProbe("h", login=login), SshProbe("h", known_hosts="/x")),
+    ]
+    assert [probe.descriptors for probe in plain] == [1] * len(plain)
+    assert [probe.descriptors for probe in deep] == [4] * len(deep)
 
 
 def test_hundreds_of_silent_peers_end_at_their_deadline(run: Survey) -> None:

@@ -38,7 +38,7 @@ LAYERS = {
         ["errors"],
         ["fields"],
         ["status", "server"],
-        ["dialogue"],
+        ["dialogue", "descriptors"],
         ["contract", "drivers", "judging"],
         ["probe"],
         ["batch"],

@@ -34,21 +34,30 @@ class WaitUntil:
 
 
 def run_many(
-    sessions: Iterator[Session | WaitUntil], concurrency: int, is_stopped: Callable[[], bool] | None = None
+    sessions: Iterator[Session | WaitUntil],
+    concurrency: int,
+    *,
+    has_room: Callable[[], bool] = lambda: True,
+    is_stopped: Callable[[], bool] | None = None,
 ) -> Iterator[Session]:
-    """Runs sessions, at most concurrency at once, and yields each as it ends.
+    """Runs sessions, at most concurrency at once and none more while has_room() is false, and yields each as it ends.
 
-    Sessions are taken only when they are started. Closing the generator closes what is running. It ends in the same way
-    at most a quarter of a second after is_stopped() has become true, behind the sessions that have ended by then.
+    Sessions are taken only when they are started. has_room() must be true when none runs. Closing the generator closes
+    what is running. It ends in the same way at most a quarter of a second after is_stopped() has become true, behind
+    the sessions that have ended by then.
     """
     loop = Loop()
     tick = _NEVER if is_stopped is None else _TICK
+
+    def may_start() -> bool:
+        return len(loop.running) < concurrency and has_room()
+
     try:
         due = 0.0
         more = True
         while (more or loop.running) and not (is_stopped is not None and is_stopped()):
             started = 0
-            while more and started < _BURST and len(loop.running) < concurrency and monotonic() >= due:
+            while more and started < _BURST and monotonic() >= due and may_start():
                 item = next(sessions, None)
                 if item is None:
                     more = False
@@ -61,7 +70,7 @@ def run_many(
                     if loop.has_ended:
                         yield from loop.ended()
             if more or loop.running:
-                limit = due if more and len(loop.running) < concurrency else _NEVER
+                limit = due if more and may_start() else _NEVER
                 loop.turn(min(limit, monotonic() + tick))
             yield from loop.ended()
     finally:

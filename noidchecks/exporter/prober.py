@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 
 from ..address import STREAM, literal
+from ..descriptors import SPARE, limit, raise_limit
 from ..drivers.aio import AsyncLoop
 from ..probe import finish_or_unknown, start
+from ..server import MOST_DESCRIPTORS
 from .admission import Admission
 from .errors import RequestError
 from .metrics import Outcome
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from .module import Module
     from .target import Target
 
-# Descriptors of a probe: the control connection, a data connection and its listener, a worker process.
-_DESCRIPTORS = 4
-_SPARE_DESCRIPTORS = 64
 # Clients, as far as a quarter of the descriptors serves them. Prometheus has as many connections as scrapes under way.
 _MOST_CLIENTS = 2048
 # A request that waits longer than this part of its deadline for its turn would leave the server too little.
@@ -132,18 +130,10 @@ def room(concurrency: int) -> tuple[int, int]:
 
     It raises their number to the limit that the process may raise it to.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-            soft = hard
-        except (OSError, ValueError):
-            # An endless limit that the kernel's own bound contradicts; what there was must do.
-            pass
-    if soft == resource.RLIM_INFINITY:
-        return concurrency, _MOST_CLIENTS
-    clients = max(16, min(_MOST_CLIENTS, soft // 4))
-    return max(1, min(concurrency, (soft - clients - _SPARE_DESCRIPTORS) // _DESCRIPTORS)), clients
+    raise_limit()
+    descriptors = limit()
+    clients = max(16, min(_MOST_CLIENTS, descriptors // 4))
+    return max(1, min(concurrency, (descriptors - clients - SPARE) // MOST_DESCRIPTORS)), clients
 
 
 def _is_named(target: Target, allowed: AllowList) -> bool:

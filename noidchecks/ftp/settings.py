@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..address import UNIX_PATH_LIMIT
 from ..errors import BareUsageError, UsageError
 from ..fields import is_finite, require_types
-from ..server import Server, is_host, require_server
+from ..server import MOST_DESCRIPTORS, Server, is_host, require_server
 from ..status.state import State
 from ..status.text import printable
 
@@ -188,6 +188,11 @@ class FtpSettings(Server):
     def moves(self) -> bool:
         """Whether data connections are asked for."""
         return bool(self.data) or self.put is not None or self.listing is not None or self.get is not None
+
+    @property
+    def descriptors(self) -> int:
+        """The most descriptors that the check may have open at a time."""
+        return MOST_DESCRIPTORS if self.moves else 1
 
     @property
     def reads_certificate(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..address import STREAM, UNIX_PATH_LIMIT, literal
 from ..errors import UsageError
 from ..fields import require_types
-from ..server import Server, require_server
+from ..server import MOST_DESCRIPTORS, Server, require_server
 from ..status.gate import Gate
 from ..status.state import State
 from ..status.text import printable
@@ -149,6 +149,11 @@ class SshSettings(Server):
     def exchanges_keys(self) -> bool:
         """Whether the conversation goes on to a key exchange."""
         return self.pins_host_key or self.login is not None
+
+    @property
+    def descriptors(self) -> int:
+        """The most descriptors that the check may have open at a time."""
+        return MOST_DESCRIPTORS if self.exchanges_keys else 1
 
     @property
     def opens_sftp(self) -> bool:

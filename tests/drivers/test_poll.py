@@ -92,7 +92,7 @@ def test_a_stop_closes_what_runs_behind_what_has_ended() -> None:
         yield sleeper(0, 2)
 
     # There is room for no more, so the iterator is not asked again.
-    many = run_many(sessions(), 3, lambda: is_stopped)
+    many = run_many(sessions(), 3, is_stopped=lambda: is_stopped)
     assert next(many).value == 1
     is_stopped = True
     assert [session.value for session in many] == [1]

@@ -149,10 +149,11 @@ def test_nothing_to_check_is_unknown(tmp_path: Path, capfd: pytest.CaptureFixtur
 
 
 @contextmanager
-def running(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Runs a survey as a process; what it says goes into the file."""
+def running(*arguments: object, before: str = "pass") -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Runs a survey as a process, which executes a statement before; what it says goes into the file."""
     folder = Path(str(arguments[0])).parent
-    words = [sys.executable, "-c", "from noidchecks.cli import main; main()", "survey", *map(str, arguments)]
+    words = [sys.executable, "-c", f"{before}; from noidchecks.cli import main; main()", "survey"]
+    words += map(str, arguments)
     with (folder / "said").open("w") as said, (folder / "results").open("w") as results:
         process = subprocess.Popen(
             words, stdout=results, stderr=said, stdin=subprocess.PIPE, text=True, env=ENVIRONMENT
@@ -186,6 +187,14 @@ def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path:
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE) == 1
             assert "lines: 1 handed in" in (folder / "said").read_text()
+
+
+def test_the_command_takes_all_descriptors_that_it_may_have(tmp_path: Path) -> None:
+    few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (90, r.getrlimit(r.RLIMIT_NOFILE)[1]))"
+    with Peer() as mute:
+        (tmp_path / "t").write_text("".join(line(f"h{number}", mute, "-t", "3600") for number in range(40)))
+        with running(tmp_path / "t", before=few):
+            until(lambda: mute.connected == 40, PATIENCE)
 
 
 def test_a_survey_whose_concurrency_is_used_up_hears_sigterm(tmp_path: Path, peer: Peer) -> None:

@@ -1,0 +1,62 @@
+"""How many descriptors this process may have open, and how many checks they are enough for."""
+
+from __future__ import annotations
+
+import resource
+
+from .server import MOST_DESCRIPTORS
+
+# Left to the rest of the process: reports, name look-ups, and what checks open and close at once.
+SPARE = 64
+_ENDLESS = 1 << 30
+
+
+def limit() -> int:
+    """Returns how many descriptors this process may have open: the soft limit."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _ENDLESS if soft == resource.RLIM_INFINITY else soft
+
+
+def raise_limit() -> None:
+    """Raises the soft limit to the hard one, for a command: in a library it would change the caller's process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            # An endless limit that the kernel's own bound contradicts; what there was must do.
+            pass
+
+
+class Allowance:
+    """The descriptors that the checks of a survey may have open together.
+
+    From its start on, a check counts with the most that it may have open at a time: when an FTP check opens its data
+    connection, other checks may have taken the rest. The number is the probe's attribute descriptors, 1 without it. If
+    it were four for all, a survey of greetings would run a quarter of the checks that the limit allows. The survey
+    learns which check is next by taking it from its caller, and must start it then, so there is room if the largest
+    fits.
+    """
+
+    __slots__ = ("_most", "_taken")
+
+    def __init__(self) -> None:
+        self._most = limit() - SPARE
+        self._taken = 0
+
+    def has_room(self) -> bool:
+        """Tells whether one more check may start, whichever it is; when none runs, it may in any case."""
+        return not self._taken or self._taken + MOST_DESCRIPTORS <= self._most
+
+    def take(self, probe: object) -> None:
+        """Counts the check of a probe, which starts."""
+        self._taken += _descriptors(probe)
+
+    def give(self, probe: object) -> None:
+        """Ceases to count the check of a probe, which has ended."""
+        self._taken -= _descriptors(probe)
+
+
+def _descriptors(probe: object) -> int:
+    count: int = getattr(probe, "descriptors", 1)
+    return count

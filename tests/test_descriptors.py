@@ -1,0 +1,53 @@
+"""The limit of open files, and how it is raised."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from noidchecks.descriptors import SPARE, Allowance, limit, raise_limit
+from noidchecks.server import MOST_DESCRIPTORS
+
+
+def test_a_command_may_raise_its_limit() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        assert limit() == 512
+        Allowance()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+        assert limit() == before[1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_limit_that_cannot_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    raise_limit()
+    assert limit() == 100
+
+
+def test_an_endless_limit_has_room_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    allowance = Allowance()
+    for _ in range(100_000):
+        assert allowance.has_room()
+        allowance.take(None)
+
+
+@pytest.mark.parametrize("soft", [3, SPARE, SPARE + MOST_DESCRIPTORS - 1])
+def test_one_check_may_always_run(monkeypatch: pytest.MonkeyPatch, soft: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    allowance = Allowance()
+    for _ in range(2):
+        assert allowance.has_room()
+        allowance.take(None)
+        assert not allowance.has_room()
+        allowance.give(None)
