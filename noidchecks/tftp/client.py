@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EMSGSIZE
 
-from ..dialogue.operations import OpenDatagram, Phase, ReceiveFrom, SendTo
+from ..dialogue.operations import Close, OpenDatagram, Phase, ReceiveFrom, SendTo
 from ..errors import DeadlineExceeded, NotConnected, PeerError, ProbeError
 from . import wire
 from .transfer import Transfer
@@ -55,9 +55,19 @@ class Client:
 
             self._transfer = Upload(findings, findings.canary)
 
-    def run(self) -> Dialogue[None]:
-        """Converses to the end; PeerError, NotConnected, DeadlineExceeded, LocalError."""
+    def run(self, opened: list[Channel]) -> Dialogue[None]:
+        """Converses to the end; PeerError, NotConnected, DeadlineExceeded, LocalError.
+
+        opened has the socket of the transfer before this one, if any, and this one's afterwards. A transfer does not
+        close its own socket: a Close behind the deadline would fail it though it is complete. It closes the one before
+        it, and only when it has its own, which then has another port: when the last acknowledgement was lost, the
+        server sends its last block to the old port again (RFC 1350 section 6), and at the new one that would be a first
+        answer.
+        """
         self._channel = yield OpenDatagram(self._server.family, self._source)
+        while opened:
+            yield Close(opened.pop())
+        opened.append(self._channel)
         try:
             yield from self._exchange()
         except (PeerError, DeadlineExceeded):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..address import Address
-    from ..dialogue.operations import Dialogue
+    from ..dialogue.operations import Channel, Dialogue
     from .findings import Findings
     from .settings import TftpSettings
 
@@ -24,6 +24,7 @@ def converse(settings: TftpSettings, steps: Iterator[Findings]) -> Dialogue[tupl
     that answers is asked for all that follows.
     """
     made: list[Findings] = []
+    opened: list[Channel] = []
     addresses: tuple[Address, ...] = ()
     for findings in steps:
         made.append(findings)
@@ -35,7 +36,7 @@ def converse(settings: TftpSettings, steps: Iterator[Findings]) -> Dialogue[tupl
             if findings.pause:
                 yield Sleep(findings.pause)
             yield Phase("greeting")
-            addresses = ((yield from _transfer(settings, findings, addresses)),)
+            addresses = ((yield from _transfer(settings, findings, addresses, opened)),)
         except ProbeError as failure:
             failure.phase = failure.phase or ("greeting" if findings.answer is None else "transfer")
             findings.failure = failure
@@ -43,11 +44,13 @@ def converse(settings: TftpSettings, steps: Iterator[Findings]) -> Dialogue[tupl
     return tuple(made)
 
 
-def _transfer(settings: TftpSettings, findings: Findings, addresses: tuple[Address, ...]) -> Dialogue[Address]:
+def _transfer(
+    settings: TftpSettings, findings: Findings, addresses: tuple[Address, ...], opened: list[Channel]
+) -> Dialogue[Address]:
     failure: NotConnected | None = None
     for address in addresses:
         try:
-            yield from Client(settings, findings, address).run()
+            yield from Client(settings, findings, address).run(opened)
             return address
         except NotConnected as error:
             if findings.sent and settings.read_back:

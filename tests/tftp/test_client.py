@@ -6,9 +6,9 @@ import errno
 
 import pytest
 
-from noidchecks import LocalError, NotConnected
+from noidchecks import LocalError, NotConnected, TftpFile
 from noidchecks.address import AF_INET, AF_INET6, Address
-from noidchecks.dialogue.operations import Datagram, OpenDatagram, Resolve, SendTo
+from noidchecks.dialogue.operations import Close, Datagram, OpenDatagram, Resolve, SendTo
 from tests.support.tftp import ack, data, error
 from tests.support.tftp_script import (
     ANSWER,
@@ -131,6 +131,23 @@ def test_next_address_is_not_asked_once_one_has_answered() -> None:
     played = play(data(1, b"x" * 512), refusal(ANSWER), on={Resolve: [(SERVER, OTHER_HOST)]})
     assert failure_of(played) == "Connection refused"
     assert len(played.asked(OpenDatagram)) == 1
+
+
+def test_the_socket_of_a_transfer_is_closed_when_the_next_one_has_its_own() -> None:
+    further = tuple(TftpFile(name) for name in ("g", "h"))
+    played = play(data(1, b"x"), data(1, b"y"), data(1, b"z"), further=further)
+    assert all(findings.complete for findings in played.value)
+    first, second, _ = played.channels
+    around = [operation for operation in played.operations if isinstance(operation, (OpenDatagram, Close))]
+    assert [type(operation) for operation in around] == [OpenDatagram, *(OpenDatagram, Close) * 2]
+    assert [operation.channel for operation in around if isinstance(operation, Close)] == [first, second]
+    # Nothing follows the last acknowledgement that the deadline could refuse.
+    assert isinstance(played.operations[-1], SendTo)
+
+
+def test_the_socket_for_a_dead_address_is_closed_when_the_next_one_has_its_own() -> None:
+    played = play(refusal(SERVER), data(1, b"x"), on={Resolve: [(SERVER, OTHER_HOST)]})
+    assert [operation.channel for operation in played.asked(Close)] == played.channels[:1]
 
 
 def test_source_decides_the_family() -> None:
