@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from contextlib import nullcontext
 
+from ...status.text import printable
 from ..destination import Outcome, Report
 
 TYPE_CHECKING = False
@@ -17,28 +19,67 @@ if TYPE_CHECKING:
 
 
 class StandardOutput(Report):
-    """What both formats share. A reader who has left does not come back: then everything is refused."""
+    """What both formats share. A reader who has left does not come back: then everything is refused.
+
+    A write may take the beginning of a line before it fails, for example on a full disk. The next delivery then begins
+    with the rest of that line. Until then its record is among those that are left, so that it is counted as handed in
+    when it is whole, and is in the journal when that does not come about.
+    """
 
     def __init__(self, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self._around = around
         self._gone = False
+        # The record whose line has begun, and the rest of the line.
+        self._begun: Record | None = None
+        self._rest = b""
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Writes all of them."""
-        data = memoryview(b"".join(map(self.pack, records)))
+        """Writes the lines, as many as standard output takes."""
+        lines = [self.pack(record) for record in records]
+        # The queue may have dropped the record that has begun; its line is completed all the same.
+        lines[0] = self._rest if records[0] is self._begun else self._rest + lines[0]
+        written, trouble = self._write(b"".join(lines))
+        whole = 0
+        while whole < len(lines) and written >= len(lines[whole]):
+            written -= len(lines[whole])
+            whole += 1
+        if written:
+            self._begun, self._rest = records[whole], lines[whole][written:]
+        elif whole:
+            self._begun, self._rest = None, b""
+        if self._gone:
+            return Outcome(refused=[("everything", "nobody reads it any more")] * (len(records) - whole))
+        return Outcome(records[whole:], trouble)
+
+    def _write(self, data: bytes) -> tuple[int, str]:
+        """Writes the data, and returns how many bytes of it were taken and why the others were not."""
+        left = memoryview(data)
+        trouble = ""
         try:
             with self._around():
-                while data and not self._gone:
-                    data = data[os.write(1, data) :]
+                while left and not self._gone:
+                    left = left[_write_some(left) :]
         except BrokenPipeError:
             self._gone = True
-        if self._gone:
-            return Outcome(refused=[("everything", "nobody reads it any more")] * len(records))
-        return Outcome()
+        except OSError as error:
+            trouble = printable(error.strerror or str(error))
+        return len(data) - len(left), trouble
 
     def pack(self, record: Record) -> bytes:
         """Returns the line of one result."""
         raise NotImplementedError
+
+
+def _write_some(data: memoryview) -> int:
+    """Writes a part of the data and returns its length, as soon as standard output takes any; OSError."""
+    while True:
+        try:
+            return os.write(1, data)
+        except BlockingIOError:
+            # A process that has the same pipe has made it non-blocking.
+            room = select.poll()
+            room.register(1, select.POLLOUT)
+            room.poll()
 
 
 class Lines(StandardOutput):

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from threading import Thread, Timer
 
 import pytest
 
@@ -11,7 +17,7 @@ from noidchecks import Metric, Result, State, UsageError
 from noidchecks.surveys.report.choose import choose
 from noidchecks.surveys.report.record import Record
 from noidchecks.surveys.report.standard_output import JsonLines, Lines
-from tests.support.records import BANNERS, TIME, record, target
+from tests.support.records import BANNERS, TIME, record, some, target
 
 
 @pytest.mark.parametrize("banner", BANNERS, ids=range(len(BANNERS)))
@@ -55,6 +61,101 @@ def test_a_reader_who_leaves_is_told_once(capfd: pytest.CaptureFixture[str]) -> 
         os.dup2(kept, 1)
         os.close(kept)
         os.close(writing)
+
+
+@contextmanager
+def standard_output(descriptor: int) -> Iterator[None]:
+    """Has standard output lead to the descriptor, which it closes."""
+    kept = os.dup(1)
+    os.dup2(descriptor, 1)
+    os.close(descriptor)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
+def file_size(limit: int) -> Iterator[None]:
+    """Lets no file grow beyond the limit, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_whose_beginning_was_written_is_completed_and_none_comes_twice(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    report = Lines()
+    records = some(6)
+    lines = [report.pack(one) for one in records]
+    ends = list(accumulate(map(len, lines)))
+    with standard_output(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)):
+        # In the middle of the third line, further on in it, at its end, not at all, and in the middle of the fifth.
+        for limit, whole in ((ends[1] + 30, 2), (ends[1] + 60, 2), (ends[2], 3), (ends[2], 3), (ends[3] + 30, 4)):
+            left = records[path.read_bytes().count(b"\n") :]
+            with file_size(limit):
+                delivery = report.deliver(left)
+            assert delivery.trouble == "File too large"
+            assert delivery.left == records[whole:]
+            assert path.read_bytes() == b"".join(lines)[:limit]
+        # The fifth was dropped meanwhile, because too many waited.
+        assert not report.deliver(records[5:]).left
+    assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_line_that_was_completed_is_not_begun_any_more(tmp_path: Path) -> None:
+    report = Lines()
+    one, other = some(2)
+    with standard_output(os.open(tmp_path / "out", os.O_CREAT | os.O_WRONLY)):
+        with file_size(10):
+            assert report.deliver([one]).left == [one]
+        for _ in range(2):
+            assert not report.deliver([one, other]).left
+    assert (tmp_path / "out").read_bytes() == b"".join(map(report.pack, (one, other))) * 2
+
+
+def test_a_pipe_that_somebody_made_non_blocking_is_waited_for() -> None:
+    report = Lines()
+    records = some(500, length=1000)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    filling = bytes(os.write(writing, bytes(1 << 20)))
+    received: list[bytes] = []
+
+    def read() -> None:
+        while data := os.read(reading, 3000):
+            received.append(data)
+
+    with standard_output(writing):
+        reader = Timer(0.1, read)
+        reader.start()
+        delivery = report.deliver(records)
+    reader.join()
+    os.close(reading)
+    assert not delivery.left
+    assert not delivery.trouble
+    assert b"".join(received) == filling + b"".join(map(report.pack, records))
+
+
+def test_what_was_whole_when_the_reader_left_is_handed_in() -> None:
+    report = Lines()
+    records = some(500, length=1000)
+    reading, writing = os.pipe()
+
+    def leave() -> None:
+        os.read(reading, 5000)
+        os.close(reading)
+
+    with standard_output(writing):
+        reader = Thread(target=leave)
+        reader.start()
+        delivery = report.deliver(records)
+    reader.join()
+    assert 0 < len(delivery.refused) < len(records)
 
 
 @pytest.mark.parametrize(
