@@ -326,6 +326,9 @@ def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
             raise NotResolved(f"not a name: {host!r}") from error
         except _socket.gaierror as error:
             raise NotResolved(str(error.args[-1])) from error
+        except OSError as error:
+            # What the C library needs of this machine for it, such as a descriptor.
+            raise LocalError(f"cannot look up {host}: {error.strerror}") from error
         except ValueError as error:
             raise NotResolved(str(error)) from None
 

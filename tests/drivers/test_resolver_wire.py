@@ -94,6 +94,20 @@ def test_an_unknown_name_is_not_resolved(check: Check, names: Names) -> None:
     assert result.text == "TALK CRITICAL - Name or service not known"
 
 
+def test_what_this_machine_lacks_for_a_look_up_is_a_local_error(check: Check, names: Names) -> None:
+    def without_descriptor() -> tuple[Address, ...]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    names[b"host.example"] = without_descriptor
+
+    def dialogue() -> Dialogue[object]:
+        return (yield Resolve("host.example", 21, AF_UNSPEC, STREAM))
+
+    result = check(TalkProbe(dialogue))
+    assert isinstance(result.failure, LocalError)
+    assert result.text == "TALK UNKNOWN - cannot look up host.example: Too many open files"
+
+
 def test_a_resolver_that_never_answers_ends_at_the_deadline(check: Check, names: Names) -> None:
     answer = threading.Event()
     answered = threading.Event()
