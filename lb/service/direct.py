@@ -11,7 +11,9 @@ from noidchecks.command_group import leave_output
 from noidchecks.status.text import printable
 
 from ..config.load import Configuration, from_document, parse, read_text
+from ..errors import GuardError
 from ..farm import FarmError
+from ..guardian.lock import holder
 from ..guardian.once import end_flows
 from ..nft import nft as kernel
 from ..nft.generation import Generation, generation
@@ -67,6 +69,7 @@ def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
 def operate(request: Request, folder: StateFolder, file: str | None) -> None:
     """Carries out a request of one of the verbs."""
     with folder.locked():
+        _require_alone()
         text = _text(folder, file)
         words, start = read_words(folder, put_aside=True), generation()
         left = _left(folder, start, text, words)
@@ -92,6 +95,7 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
     """Applies a configuration, prints the warnings where the table may change, and which farms stay stopped."""
     farms = configuration.farms
     with folder.locked():
+        _require_alone()
         found = read_words(folder, put_aside=True)
         words, start = found.about(farms), generation()
         before = found if _left(folder, start, configuration.text, found) else None
@@ -105,6 +109,16 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
         tell("all farms are stopped: noidlb start lets them serve")
     elif stopped:
         tell(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
+
+
+def _require_alone() -> None:
+    """Raises GuardError when a guardian has begun since the command found none.
+
+    Only under the lock of the folder: a guardian takes its own lock first and reads the overrides under that of the
+    folder, so one that is not seen here will read what this command writes.
+    """
+    if found := holder():
+        raise GuardError(f"a guardian has just begun ({found}), and nothing is changed: repeat the command")
 
 
 def _left(folder: StateFolder, now: Generation | None, text: str, words: Overrides) -> Checkpoint | None:

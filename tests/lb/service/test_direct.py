@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from noidlb.config.load import parse
+from noidlb.guardian import lock
 from noidlb.nft import nft as kernel
 from noidlb.nft.plan import Plan, plan
 from noidlb.nft.run import KernelError
@@ -128,3 +130,18 @@ def test_a_reader_that_has_left_ends_nothing(
     assert gone
     # Clients that asked before there was a table.
     assert [call.arguments[0] for call in conntrack.calls] == ["-L"]
+
+
+@pytest.mark.parametrize("words", [("down", "boot", "b1"), ("stop",), ("apply", "farms.toml")])
+def test_a_guardian_that_begins_beside_a_command_keeps_it_from_changing_anything(
+    applied: Balancer, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    with ExitStack() as running:
+        # It has read the overrides before the command writes its own, and would overwrite them.
+        monkeypatch.setattr("noidlb.cli.speak.require_nobody", lambda _: running.enter_context(lock.take()))
+        monkeypatch.chdir(applied.folder)
+        code, said = applied.run(*words)
+    begun = f"a guardian has just begun (process {os.getpid()}), and nothing is changed: repeat the command"
+    assert (code, said) == (2, f"noidlb: {begun}\n")
+    assert applied.changes == 0
+    assert StateFolder(applied.folder / "state").words() == Overrides()

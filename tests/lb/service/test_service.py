@@ -239,6 +239,20 @@ def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pyt
     assert [role_of() for role_of in roles] == [Role.BACKUP]
 
 
+async def test_it_can_be_seen_before_it_reads_the_overrides(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A command that writes an override looks for a guardian under the lock of the folder, and relies on this order.
+    seen: list[str] = []
+    read = StateFolder.words
+
+    def words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
+        seen.append(lock.holder())
+        return read(folder, put_aside=put_aside)
+
+    monkeypatch.setattr(StateFolder, "words", words)
+    async with running(served):
+        assert seen == [f"process {os.getpid()}"]
+
+
 async def test_a_second_guardian_is_refused(served: Served) -> None:
     async with running(served):
         second = Service(served.options, EventLog(), notifier=Notifier({}), applier=FakeKernel())
