@@ -134,6 +134,18 @@ def test_drained_flows_go_on_and_cut_ones_end(noidlb: Noidlb) -> None:
         assert status(noidlb)["shell/b2"]["current"] == 6
 
 
+@pytest.mark.parametrize("words", [("down", "shell", "b1"), ("stop", "shell")])
+def test_apply_cuts_a_backend_that_the_table_lacked_before(
+    noidlb: Noidlb, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    with ExitStack() as stack:
+        connections(4, stack)
+        noidlb(*words)
+        file = tmp_path / "farms.toml"
+        file.write_text(FARMS.replace(f'{{ name = "b1", address = {json.dumps(BACKENDS[0])} }},\n', "", 1))
+        assert noidlb("apply", str(file), "--cut").partition("ended ")[2].startswith("2 flows\n")
+
+
 def test_unanswered_requests_of_a_dead_tftp_backend_go_with_it(noidlb: Noidlb) -> None:
     def expected() -> int:
         lists = [

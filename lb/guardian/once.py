@@ -6,7 +6,7 @@ from ..config.load import Configuration
 from ..farm import Farm
 from ..nft import conntrack
 from ..nft.flows import ending_of
-from ..nft.plan import Plan, describe, plan
+from ..nft.plan import describe, plan
 from ..overrides import Overrides
 from . import lock
 
@@ -23,10 +23,5 @@ def apply(
     with lock.take():
         change = plan(farms, overrides or Overrides())
         change.run()
-        end_flows(change, cut=cut)
+        conntrack.end(ending_of(change.old, change.new, cuts=lambda _: cut))
     return describe(change, farms)
-
-
-def end_flows(change: Plan, *, cut: bool) -> int:
-    """Ends the flows that a plan which was run makes obsolete, with cut those in TCP too; returns their number."""
-    return conntrack.end(ending_of(change.old, change.new, cuts=lambda _: cut))

@@ -12,10 +12,10 @@ from noidchecks.status.text import printable
 
 from ..config.load import Configuration, from_document, parse, read_text
 from ..errors import GuardError
-from ..farm import FarmError
+from ..farm import Farm, FarmError
 from ..guardian.lock import holder
-from ..guardian.once import end_flows
-from ..nft import nft as kernel
+from ..nft import conntrack, nft as kernel
+from ..nft.flows import ending_of
 from ..nft.generation import Generation, generation
 from ..nft.narrow import plan_backend, plan_farm
 from ..nft.plan import Plan, describe, plan
@@ -24,7 +24,7 @@ from ..overrides import Overrides
 from .checkpoint import Checkpoint
 from .protocol import Request
 from .state import StateError, StateFolder
-from .verbs import Operation, load_modules, name_in, number, resolve
+from .verbs import Operation, gone, load_modules, name_in, number, resolve
 
 # Changes that are printed one by one.
 _MOST_LINES = 20
@@ -159,7 +159,11 @@ def carry_out(
             end = start.after(len(change.batches))
             if generation() == end:
                 folder.save_checkpoint(Checkpoint.of(end, configuration, operation.overrides).to_json())
-        ended = end_flows(change, cut=is_applied and operation.cut)
+        cuts = is_applied and operation.cut
+        ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
+        if cuts:
+            ending.add(gone(_farms(before[0]), configuration.farms, operation.overrides))
+        ended = conntrack.end(ending)
         lines = describe(change, configuration.farms, configuration.names)
         for line in lines[:_MOST_LINES]:
             tell(line)
@@ -182,6 +186,14 @@ def carry_out(
             tell("the table is removed")
     if trouble:
         raise StateError(f"{trouble}; the table is changed, but a restart will not know of it")
+
+
+def _farms(text: str | None) -> tuple[Farm, ...]:
+    """Returns the farms that were applied last; none when their copy is damaged, which an apply replaces."""
+    try:
+        return parse(text, "").farms if text is not None else ()
+    except FarmError:
+        return ()
 
 
 def _keep(folder: StateFolder, text: str, words: Overrides) -> str:

@@ -18,10 +18,8 @@ from ..farm_status import BackendView, FarmStatus
 from ..guardian.forecast import joined
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
-from ..nft import conntrack, fullness, nft as kernel
-from ..nft.flows import ending_of
+from ..nft import conntrack, fullness
 from ..nft.fullness import Fullness
-from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.observed import Facts
 from ..nft.plan import difference, plan
@@ -34,7 +32,7 @@ from .observer import Looks
 from .paced import paced, sparing, used_up
 from .protocol import Request, RequestError
 from .state_store import StateStore
-from .verbs import number, resolve, size_of
+from .verbs import gone, number, resolve, size_of
 
 # Seconds to wait for a count of flows before the last one is shown: to an operator, and on the metrics page.
 _PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
@@ -58,6 +56,8 @@ class Operations:
         self._store = store
         self._events = events
         self._one_at_a_time = asyncio.Lock()
+        # The farms before a reload that was to cut and has not yet ended all flows.
+        self._uncut: tuple[Farm, ...] = ()
         self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
 
     @property
@@ -88,15 +88,18 @@ class Operations:
     async def adopt(self, configuration: Configuration, *, cut: bool = False) -> list[str]:
         """Goes on with another configuration; health and words are kept where there is still something they are of.
 
-        To cut, the flows of backends that are no longer used end.
+        To cut, the flows of backends that are no longer in the file end. When the kernel or conntrack refuses, the next
+        call that is to cut ends those of both.
         """
         async with self._one_at_a_time:
-            before = await asyncio.to_thread(kernel.read) if cut else None
+            self._uncut = (self._uncut or self.farms) if cut else ()
             self.configuration, farms = configuration, configuration.farms
             self.words = self.words.about(farms)
             lines = [f"{size_of(farms)}: applied", *await self._carry_out()]
             if cut:
-                lines.append(await asyncio.to_thread(_cut_gone, before))
+                ended = await asyncio.to_thread(_cut_gone, self._uncut, farms, self.words)
+                self._uncut = ()
+                lines.append(f"ended {number(ended, 'flow')}")
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
 
     async def diff(self, text: str) -> tuple[bool, list[str]]:
@@ -253,8 +256,5 @@ def _sight(ones: list[Health]) -> BackendView:
     )
 
 
-def _cut_gone(before: Snapshot | None) -> str:
-    after = kernel.read()
-    if before is None or after is None or before.version is None:
-        return "ended no flows: there was no table to compare with"
-    return f"ended {number(conntrack.end(ending_of(before.table, after.table, cuts=lambda _: True)), 'flow')}"
+def _cut_gone(before: tuple[Farm, ...], after: tuple[Farm, ...], words: Overrides) -> int:
+    return conntrack.end(gone(before, after, words))

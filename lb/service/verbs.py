@@ -1,4 +1,4 @@
-"""The operator's verbs: what up, drain, down, stop and start make of the overrides, and which flows they end.
+"""The operator's verbs: what up, drain, down, stop and start make of the overrides, and which flows --cut ends.
 
 `noidlb` sends each of them as a request to a running guardian (operations.py); when none runs it carries the request
 out itself (direct.py). Both resolve it here.
@@ -7,12 +7,16 @@ out itself (direct.py). Both resolve it here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ..farm import Backend, BackendState, Farm
+from ..farm import Backend, BackendState, Condition, Farm
 from ..nft.marks import Marks
 from ..overrides import Overrides
 from .lookup import find
 from .protocol import Request, RequestError
+
+if TYPE_CHECKING:
+    from ..nft.flows import Ending
 
 VERBS = ("say", "stop", "start")
 _PAST = {"stop": "stopped", "start": "started"}
@@ -54,6 +58,31 @@ class Operation:
             return conntrack.cut([marks.layout.match(marks.backend(self.farm, self.backend.name))])
         # Farms without flows cost no run of conntrack.
         return conntrack.cut(marks.busy(self.farms if self.farm is None else (self.farm,), conntrack.count()))
+
+
+def gone(before: tuple[Farm, ...], after: tuple[Farm, ...], overrides: Overrides) -> Ending:
+    """Returns the flows of backends that are no longer in the file, or that it says are down and did not before.
+
+    It compares configurations and not the kernel's tables, which lack backends that are down and those of stopped
+    farms, though their flows go on. overrides are those after the change: up and drain win over the file.
+    """
+    # Most commands cut nothing.
+    from ..nft.compile import compile_table
+    from ..nft.flows import ending_of
+
+    def states(farms: tuple[Farm, ...]) -> dict[tuple[str, str], BackendState]:
+        return {(farm.name, one.name): one.state for farm in farms for one in farm.backends}
+
+    up, down, were = Condition(BackendState.UP), Condition(BackendState.DOWN), states(before)
+    becomes = {
+        key: down if state is down.state and were.get(key) is not state and key not in overrides.states else up
+        for key, state in states(after).items()
+    }
+    old = compile_table(before, dict.fromkeys(were, up))
+    ending = ending_of(old, compile_table(after, becomes), cuts=lambda _: True)
+    # Clients of new services are a matter of the table.
+    ending.untranslated.clear()
+    return ending
 
 
 def resolve(request: Request, farms: tuple[Farm, ...], overrides: Overrides) -> Operation:

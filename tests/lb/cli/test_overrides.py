@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 from noidlb.config.mark_layout import Layout
 from noidlb.nft.table import MAPS
 
 from tests.support.lb.balancer import BOTH, ONE, Balancer
 
+WITHOUT_B2 = BOTH.replace('[[farms.public-ftp.backends]]\nname = "b2"\naddress = "10.0.1.12"\n', "", 1)
+WITHOUT_FTP = BOTH.replace(ONE, "")
 OTHER_PORT = BOTH.replace("port = 2121", "port = 2122")
 UDP = "udp . 192.0.2.10 . 69"
 
@@ -69,6 +72,31 @@ def test_apply_cuts_what_is_gone_only_when_told(applied: Balancer) -> None:
     applied.run("apply", applied.write(BOTH))
     applied.run("apply", applied.write(OTHER_PORT), "--cut")
     assert len(applied.cuts()) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "file", "mask"),
+    [
+        (["down", "public-ftp", "b2"], WITHOUT_B2, Layout().flow),
+        (["stop", "public-ftp"], WITHOUT_B2, Layout().flow),
+        (["stop", "public-ftp"], WITHOUT_FTP, Layout().farm),
+        (["stop", "--cut"], WITHOUT_FTP, Layout().farm),
+    ],
+)
+@pytest.mark.parametrize("damage", ["", "broken"])
+def test_apply_cuts_what_the_table_lacked_before(
+    applied: Balancer, word: list[str], file: str, mask: int, damage: str
+) -> None:
+    applied.run(*word)
+    if damage:
+        # Then only the table is known, which an apply puts right.
+        (applied.folder / "state" / "farms.toml").write_text(damage)
+    before = len(applied.cuts())
+    code, said = applied.run("apply", applied.write(file), "--cut")
+    assert (code, "ended 0 flows\n" in said) == (0, True)
+    cuts = applied.cuts()[before:]
+    assert [words[:-1] for words in cuts] == ([] if damage else [["-D", "-f", "ipv4", "-m"]])
+    assert all(words[-1].endswith(f"/{mask:#x}") for words in cuts)
 
 
 def test_flows_in_udp_end_with_their_farm(applied: Balancer) -> None:

@@ -30,6 +30,7 @@ from noidlb.service.state import StateError, StateFolder
 from noidlb.service.systemd import Notifier
 
 from tests.support.lb.fake_nft import FakeKernel
+from tests.support.lb.programs import Played
 from tests.support.lb.served import Served, running, text
 from tests.support.waiting import until_async as until
 
@@ -135,6 +136,33 @@ async def test_the_file_is_read_again(served: Served) -> None:
     assert [line for line in told if line.startswith("RELOADING=1")]
     # What was said about a farm that has gone is forgotten.
     assert served.folder.words().states == {}
+
+
+async def test_a_reload_cuts_what_the_table_lacked_before(served: Served, conntrack: Played) -> None:
+    done = "conntrack v1.4.8 (conntrack-tools): 3 flow entries have been deleted.\n"
+    conntrack.answer("-D", err="Operation not permitted\n", code=1, times=1)
+    conntrack.answer("-D", err=done)
+    both = text() + text(farm="g", vip="192.0.2.11")
+    served.file.write_text(both)
+    async with running(served):
+        # What the verdicts change would meet the refusal in place of the reload.
+        await until(lambda: served.kinds().count("up") == 4)
+        await served.ask("say", farm="f", backend="b1", state="down")
+        assert (await served.ask("reload", cut=True))["lines"] == ["2 farms, 4 backends: applied", "ended 0 flows"]
+        served.file.write_text(both.replace('[[farms.f.backends]]\nname = "b1"\naddress = "10.20.1.2"\n', ""))
+        with pytest.raises(RequestError, match="the kernel refuses conntrack"):
+            await served.ask("reload", cut=True)
+        # The farms are applied; the next reload ends what this one could not.
+        assert (await served.ask("reload", cut=True))["lines"] == ["2 farms, 3 backends: applied", "ended 3 flows"]
+        served.kernel.failures = 1
+        served.file.write_text(text())
+        with pytest.raises(RequestError, match="the guardian will try again"):
+            await served.ask("reload", cut=True)
+        assert (await served.ask("reload", cut=True))["lines"] == ["1 farm, 2 backends: applied", "ended 6 flows"]
+        assert (await served.ask("reload", cut=True))["lines"] == ["1 farm, 2 backends: applied", "ended 0 flows"]
+    cuts = [call.arguments[2] for call in conntrack.calls if call.arguments[:2] == ["-D", "-f"]]
+    # A farm that is removed is cut in both families.
+    assert sorted(cuts) == ["ipv4", "ipv4", "ipv4", "ipv6"]
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "[farms.f]\nprotocol = 'tcp'\n", None], ids=["text", "farm", "gone"])

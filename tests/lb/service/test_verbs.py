@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from noidlb.farm import BackendState
+from noidlb.farm import BackendState, Farm, Protocol
+from noidlb.nft.flows import Ending
+from noidlb.nft.marks import Marks
 from noidlb.overrides import Overrides
 from noidlb.service.protocol import RequestError
-from noidlb.service.verbs import resolve, size_of
+from noidlb.service.verbs import gone, resolve, size_of
 
-from tests.support.lb.farms import farm
+from tests.support.lb.farms import backend, farm
 
 FARMS = (farm("ftp"), farm("boot", 1))
 NOTHING = Overrides()
@@ -56,6 +58,45 @@ def test_a_request_that_cannot_be_carried_out(request_: dict[str, object], messa
     with pytest.raises(RequestError) as caught:
         resolve(request_, FARMS, NOTHING)
     assert (str(caught.value), caught.value.exit_code) == (message, 3)
+
+
+DOWN, DRAIN, UP = BackendState.DOWN, BackendState.DRAIN, BackendState.UP
+WAS_DOWN = farm("ftp", backends=(backend(1, state=DOWN), backend(2), backend(3)))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "overrides", "named"),
+    [
+        (farm("ftp"), farm("ftp"), {}, []),
+        (farm("ftp"), farm("ftp", 2), {}, ["b3"]),
+        # Neither the file's state nor an override keeps the flows of a backend that is removed.
+        (WAS_DOWN, farm("ftp", backends=(backend(2), backend(3))), {}, ["b1"]),
+        (farm("ftp"), WAS_DOWN, {}, ["b1"]),
+        (WAS_DOWN, WAS_DOWN, {}, []),
+        (farm("ftp"), WAS_DOWN, {"b1": UP}, []),
+        (farm("ftp"), WAS_DOWN, {"b1": DRAIN}, []),
+        (farm("ftp"), farm("ftp"), {"b1": DOWN}, []),
+        (farm("ftp"), farm("ftp", backends=(backend(1, state=DRAIN), backend(2), backend(3))), {}, []),
+        (farm("ftp", 2), farm("ftp", backends=(backend(1, port=2121), backend(2))), {}, ["b1"]),
+    ],
+)
+def test_what_apply_and_reload_cut(
+    before: Farm, after: Farm, overrides: dict[str, BackendState], named: list[str]
+) -> None:
+    words = Overrides({("ftp", name): state for name, state in overrides.items()})
+    marks = Marks((before, FARMS[1]))
+    found = {marks.layout.match(marks.backend(before, name)) for name in named}
+    expected = Ending(marks={(version, match) for version in (4, 6) for match in found})
+    assert gone((before, FARMS[1]), (after, FARMS[1]), words) == expected
+
+
+def test_a_farm_that_is_removed_is_cut_as_a_whole() -> None:
+    farms = (farm("ftp"), farm("boot", 1, protocol=Protocol.TFTP))
+    marks = Marks(farms)
+    expected = {(version, marks.layout.match(marks.farm(farms[1]))) for version in (4, 6)}
+    assert gone(farms, farms[:1], NOTHING) == Ending(marks=expected)
+    # That clients of a new service may have asked before is known to the change of the table.
+    assert gone(farms[:1], farms, NOTHING) == Ending()
 
 
 def test_how_many() -> None:
