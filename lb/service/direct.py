@@ -100,8 +100,7 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
         words, start = found.about(farms), generation()
         before = found if _left(folder, start, configuration.text, found) else None
         change = plan(farms, words, before=before)
-        if change.old is None:
-            warn(load_modules(farms))
+        warn(load_modules(farms))
         warn(warnings)
         carry_out(change, folder, configuration, Operation("apply", farms, words, cut=cut), start)
     stopped = sorted(words.stopped_of(farms))

@@ -127,7 +127,7 @@ def flag_in(request: Request, key: str) -> bool:
 
 def load_modules(farms: tuple[Farm, ...]) -> list[str]:
     """Loads the modules that nothing else loads, and returns a complaint about each that the kernel lacks."""
-    # Only for a table that is made.
+    # Most commands add no farm.
     from ..nft import host
 
     missing = host.load(host.nat_helpers(farms))

@@ -19,7 +19,7 @@ from noidlb.errors import GuardError
 from noidlb.events import EventLog
 from noidlb.farm import BackendState, FarmError
 from noidlb.guardian import lock
-from noidlb.nft import nft as kernel
+from noidlb.nft import host as modules, nft as kernel
 from noidlb.nft.run import KernelError
 from noidlb.overrides import Overrides
 from noidlb.role import Role
@@ -136,6 +136,18 @@ async def test_the_file_is_read_again(served: Served) -> None:
     assert [line for line in told if line.startswith("RELOADING=1")]
     # What was said about a farm that has gone is forgotten.
     assert served.folder.words().states == {}
+
+
+async def test_a_reload_loads_the_modules_of_new_farms(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The kernel lacks all of them.
+    monkeypatch.setattr(modules, "load", list)
+    async with running(served):
+        assert "note" not in served.kinds()
+        ftp = text(farm="g", vip="192.0.2.11").replace('"tcp"', '"ftp"')
+        served.file.write_text(text() + ftp)
+        await served.ask("reload")
+        (note,) = [event.reason for event in served.events if event.kind == "note"]
+        assert note.startswith("the kernel lacks nf_nat_ftp,")
 
 
 async def test_a_reload_cuts_what_the_table_lacked_before(served: Served, conntrack: Played) -> None:
