@@ -212,9 +212,11 @@ class Farm:
     def active_ports(self, backend: Backend) -> list[int]:
         """Returns the source ports of a backend's active FTP data connections (RFC 959, section 3.2).
 
-        With some servers it is 20, whatever their control port, with others the control port minus 1.
+        With some servers it is 20, whatever their control port, with others the control port minus 1. A backend without
+        a port of its own is asked at each port of the farm.
         """
-        return sorted({20, (backend.port or self.ports[0]) - 1} - {0})
+        asked = self.ports if backend.port is None else (backend.port,)
+        return sorted({20, *(port - 1 for port in asked)} - {0})
 
     def _port_errors(self, given: tuple[int, ...]) -> Iterator[FarmError]:
         if not given:

@@ -66,6 +66,10 @@ def active(name: str, *vips: str, server: str = "10.0.1.11", port: int | None = 
             tuple(active(name, vip, port=2121) for name, vip in (("a", "192.0.2.10"), ("b", "192.0.2.11"))),
             ["b 192.0.2.11 20 and 2120 192.0.2.10 a"],
         ),
+        (
+            tuple(replace(active(name, f"192.0.2.1{n}"), ports=(21, 2121)) for n, name in enumerate("ab")),
+            ["b 192.0.2.11 20 and 2120 192.0.2.10 a"],
+        ),
     ],
 )
 def test_active_ftps_from_another_vip(farms: tuple[Farm, ...], said: list[str]) -> None:

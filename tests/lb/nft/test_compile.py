@@ -153,6 +153,16 @@ def test_active_ftps_comes_from_the_vip() -> None:
     assert table.of("active4") == dict.fromkeys(from_ports, "10.10.0.100")
 
 
+def test_active_ftps_comes_from_the_port_below_each_that_the_server_is_asked_at() -> None:
+    members = (backend(1, passive_ports=(50000, 50099)), backend(2, port=990, passive_ports=(50100, 50199)))
+    both = frozenset({"active", "passive"})
+    table = compile_table((farm(ports=(1, 20, 21, 2121), mode=Mode.DNAT, ftps=both, backends=members),))
+    own, other = ("10.20.1.2 . 20", "10.20.1.2 . 2120"), ("10.20.2.2 . 20", "10.20.2.2 . 989")
+    assert table.of("active4") == dict.fromkeys(own + other, "10.10.0.100")
+    assert {key.partition(" . ")[2] for key in table.of("active6")} == {"20", "2120", "989"}
+    assert len(table.of("range4")) == 2
+
+
 def test_a_backend_serves_only_the_families_it_has() -> None:
     only4 = backend(1, address=(ip_address("10.20.1.2"),))
     table = compile_table((farm(backends=(only4, backend(2))),))
