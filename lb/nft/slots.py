@@ -7,7 +7,9 @@ each farm has a fixed number of slots, a backend owns slots in proportion to its
 
 The number of slots depends on the configuration alone, because it stands in the rule of the farm's pick chain. Every
 slot is always filled: the slots of a backend that goes down are given to the others, which changes map elements and no
-rule. With source-hash, a slot whose owner serves never moves, so that clients of the other backends keep their backend.
+rule. With source-hash each slot has an owner, to which it belongs while that backend serves, so that clients of other
+backends keep theirs. A backend in slow start has a part of its slots, and the others are still where they went when it
+was down: each of its clients moves back once.
 """
 
 from __future__ import annotations
@@ -150,17 +152,26 @@ def _interleaved(weights: tuple[int, ...], count: int) -> tuple[int, ...]:
 def _hashed(members: Members, serving: Members, count: int) -> tuple[str, ...]:
     """Rendezvous hashing with exact shares; a slot whose owner is down goes to the best-scored backend that serves.
 
-    A backend that goes down or recovers therefore moves no client of the others, and gets its own clients back.
+    A backend that goes down or recovers therefore moves no client of the others, and gets its own clients back. serving
+    has the current weights: an owner whose weight is reduced has the first of its slots, in proportion.
     """
     owners = _owners(members, count)
-    able = dict(serving)
-    if len(able) == len(members):
+    able, weights = dict(serving), dict(members)
+    parts = {name: weight / weights[name] for name, weight in serving}
+    whole = max(parts.values())
+    if len(able) == len(members) and min(parts.values()) == whole:
         return owners
+    left = {name: max(1, round(owners.count(name) * part / whole)) for name, part in parts.items()}
     logs = {name: _logarithms(name, count) for name in able}
-    return tuple(
-        owner if owner in able else max(able, key=lambda name: -able[name] / logs[name][slot])
-        for slot, owner in enumerate(owners)
-    )
+    slots = []
+    for slot, owner in enumerate(owners):
+        if left.get(owner):
+            left[owner] -= 1
+            slots.append(owner)
+        else:
+            others = (name for name in able if name != owner)
+            slots.append(max(others, key=lambda name: -able[name] / logs[name][slot]))
+    return tuple(slots)
 
 
 @_remembered

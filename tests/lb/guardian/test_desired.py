@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, strategies as st
 from noidlb.farm import BackendState, Condition, Farm, Scheduler
 from noidlb.guard import Guard
 from noidlb.guardian.desired import Desired, Place, Verdict, merge, served, slow_start, verdict
 from noidlb.guardian.health import BackendHealth
 from noidlb.nft.compile import compile_table
+from noidlb.nft.marks import Marks
 from noidlb.overrides import Overrides
 
 from noidchecks.status.result import Result
@@ -138,6 +140,21 @@ def test_a_recovered_backend_starts_slowly() -> None:
     assert merged.until == 136.0
     merged = merge(one, Overrides(), verdicts, {}, 160.0)
     assert (merged.shares, merged.until) == ({}, None)
+
+
+@pytest.mark.parametrize("scheduler", Scheduler)
+def test_the_table_has_slow_start_whatever_the_scheduler(scheduler: Scheduler) -> None:
+    one = guarded(scheduler=scheduler, slow_start=60)
+    verdicts = both({"b1": Verdict(up=True, recovered=100.0), "b2": GOOD, "b3": GOOD})
+    mark = Marks((one,)).backend(one, "b1")
+
+    def share(now: float) -> float:
+        slots, total = compile_table((one,), merge(one, Overrides(), verdicts, {}, now).conditions).shares(4)[mark]
+        return slots / total
+
+    assert 0 < share(100.0) < 0.1
+    assert share(100.0) < share(130.0) < 0.3
+    assert share(160.0) == 1 / 3
 
 
 @given(st.floats(0.1, 3600), st.floats(0, 2))

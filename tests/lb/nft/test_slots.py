@@ -100,6 +100,39 @@ def test_hashed_slots_are_shared_exactly_while_all_serve() -> None:
     assert Counter(fill(one, dict.fromkeys(["b1", "b2", "b3"], 1), 4)) == {"b1": 20, "b2": 20, "b3": 20}
 
 
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5), st.data())
+def test_a_hashed_backend_that_starts_slowly_gets_its_slots_back_one_by_one(
+    weights: list[int], data: st.DataObject
+) -> None:
+    members = tuple(backend(number, weight=weight) for number, weight in enumerate(weights, 1))
+    one = farm(scheduler=Scheduler.SOURCE_HASH, backends=members)
+    serving = {member.name: 100 * member.weight for member in members}
+    down = data.draw(st.sets(st.sampled_from(sorted(serving)), max_size=len(members) - 2))
+    serving = {name: weight for name, weight in serving.items() if name not in down}
+    slow = data.draw(st.sampled_from(sorted(serving)))
+    whole = fill(one, serving, 4)
+    before = fill(one, {name: weight for name, weight in serving.items() if name != slow}, 4)
+    own = {slot for slot, name in enumerate(whole) if name == slow}
+    back: set[int] = set()
+    for percent in range(10, 110, 10):
+        slots = fill(one, {**serving, slow: serving[slow] * percent // 100}, 4)
+        got = {slot for slot, name in enumerate(slots) if name == slow}
+        assert back <= got <= own
+        # No other client moves.
+        assert all(slots[slot] == before[slot] for slot in range(len(slots)) if slot not in got)
+        back = got
+    assert fill(one, serving, 4) == whole
+
+
+def test_a_hashed_backend_that_starts_slowly_has_its_part() -> None:
+    one = farm(count=2, scheduler=Scheduler.SOURCE_HASH)
+    assert Counter(fill(one, {"b1": 100, "b2": 10}, 4)) == {"b1": 57, "b2": 3}
+    assert Counter(fill(one, {"b1": 100, "b2": 60}, 4)) == {"b1": 42, "b2": 18}
+    # Alone, or as one of several that begin together, it has to carry the rest all the same.
+    assert Counter(fill(one, {"b2": 10}, 4)) == {"b2": 60}
+    assert fill(one, {"b1": 10, "b2": 10}, 4) == fill(one, {"b1": 1, "b2": 1}, 4)
+
+
 def test_backups_serve_only_while_no_other_does() -> None:
     members = (backend(1), backend(2), backend(3, backup=True))
     assert serving_weights(members, {"b1": 1, "b3": 1}) == {"b1": 1}
