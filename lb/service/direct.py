@@ -162,7 +162,11 @@ def carry_out(
         ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
         if cuts:
             ending.add(gone(_farms(before[0]), configuration.farms, operation.overrides))
-        ended = conntrack.end(ending)
+        try:
+            ended = conntrack.end(ending)
+        except KernelError as error:
+            # A repeated command would find the table as it should be, and nothing to end.
+            raise KernelError(f"{error}; the table is changed, but flows that should have ended go on") from error
         lines = describe(change, configuration.farms, configuration.names)
         for line in lines[:_MOST_LINES]:
             tell(line)
