@@ -64,10 +64,12 @@ def each_status(
 
 def _family_state(farm: Farm, facts: Facts, marks: Mapping[str, int], version: int) -> str:
     services = [service for service in farm.services if service[1].version == version]
-    verdicts = {facts.services.get(" . ".join(map(str, service))) for service in services}
-    if verdicts <= {None}:
+    found = (facts.services.get(" . ".join(map(str, service)), "") for service in services)
+    # Verdicts such as accept are another program's, and lead no client to the farm.
+    verdicts = {verdict for verdict in found if verdict.startswith("goto ")}
+    if not verdicts:
         return "absent"
-    if verdicts <= {None, "goto refuse"}:
+    if verdicts == {"goto refuse"}:
         return "stopped"
     shares = facts.shares[version]
     return "serving" if any(mark in shares for mark in marks.values()) else "refusing"

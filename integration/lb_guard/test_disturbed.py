@@ -24,6 +24,8 @@ DAMAGE = {
     "add chain inet noidlb prerouting { policy drop; }": "changed",
     "insert rule inet noidlb dispatch drop": "changed",
     "flush map inet noidlb service4": "changed",
+    "add element inet noidlb service4 { sctp . 192.0.2.10 . 22 : accept }": "changed",
+    "add element inet noidlb range4 { * : drop }": "changed",
 }
 
 

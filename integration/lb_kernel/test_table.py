@@ -152,6 +152,52 @@ def test_elements_that_were_lost_come_back() -> None:
     assert contents() == compile_table(farms)
 
 
+FOREIGN = {
+    "service4": [
+        "tcp . 10.10.0.100 . 22 : accept",
+        "sctp . 10.10.0.100 . 21 : goto refuse",
+        "200 . 10.10.0.100 . 21 : drop",
+        "udp . 10.10.0.100 . 69 : return",
+    ],
+    "service6": ['tcp . fd00:10::100 . 22 comment "x" : continue'],
+    "range4": [
+        "10.10.0.100 . 1-9 : drop",
+        "10.10.1.0/24 . 21 : accept",
+        "10.10.2.3-10.10.2.7 . 1-9 : goto refuse",
+    ],
+    "range6": ["fd00:10::/64 . 21 : accept"],
+    "passive6": ["fd00:10::/64 . 21 : 0x4"],
+    "masq4": ["sctp . 10.10.0.100 . 21"],
+    "masqrange6": ["fd00:10::/64 . 21"],
+    "pick4": ["0x4 : drop"],
+}
+
+
+def test_elements_of_other_programs_are_removed_alone() -> None:
+    farms = (farm(sticky=300),)
+    plan(farms, Overrides()).run()
+    nft("add", "element", "inet", "noidlb", "sticky4", "{ 0x100 . 192.0.2.77 : 0x101 }")
+    for name, elements in FOREIGN.items():
+        nft("add", "element", "inet", "noidlb", name, f"{{ {', '.join(elements)} }}")
+    # In the place of an element of noidlb's.
+    nft("delete", "element", "inet", "noidlb", "service4", "{ tcp . 10.10.0.100 . 21 }")
+    nft("add", "element", "inet", "noidlb", "service4", "{ tcp . 10.10.0.100 . 21 : accept }")
+    plan(farms, Overrides()).run()
+    assert contents() == compile_table(farms)
+    assert "192.0.2.77" in nft("list", "map", "inet", "noidlb", "sticky4"), "the sticky clients are forgotten"
+
+
+@pytest.mark.parametrize(
+    "element", ["service4 { * : accept }", "slot4 { * : 0x4 }", "host6 { * : fd00::1 }", "tftp4 { * }"]
+)
+def test_a_catch_all_element_has_the_table_replaced(element: str) -> None:
+    farms = (farm(),)
+    plan(farms, Overrides()).run()
+    nft("add", "element", "inet", "noidlb", *element.split(" ", 1))
+    plan(farms, Overrides()).run()
+    assert contents() == compile_table(farms)
+
+
 def test_a_session_survives_errors_and_changes_by_others() -> None:
     table = compile_table((farm(),))
     with NftSession() as session:

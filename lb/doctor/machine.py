@@ -38,12 +38,14 @@ def examine(
     yield _program("nft", kernel.version)
     yield _program("conntrack", conntrack.version)
     yield _privilege(root)
-    yield _parts()
-    yield from _table(applied=applied)
+    parts = _parts()
+    yield parts
+    # What keeps nft from running at all keeps it from reading too, and is reported once.
+    yield from _table(applied=applied, known=parts.text)
     yield from _nat_helpers(farms, root)
     yield _flow_list()
     yield from examine_host(farms, root, in_pair=in_pair)
-    yield from _rules(farms)
+    yield from _rules(farms, known=parts.text)
     yield from _legacy(root)
     yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), host.source_of)
 
@@ -77,11 +79,12 @@ def _parts() -> Finding:
     return Finding(OK, "kernel", "has every expression and helper that the table uses")
 
 
-def _table(*, applied: bool) -> Iterator[Finding]:
+def _table(*, applied: bool, known: str) -> Iterator[Finding]:
     try:
         found = kernel.read()
-    except KernelError:
-        # Reported by _program().
+    except KernelError as error:
+        if str(error) != known:
+            yield Finding(FAULT, "table", f"cannot be read: {error}")
         return
     if found is None:
         text = "is not in the kernel: nothing is balanced"
@@ -117,14 +120,15 @@ def _flow_list() -> Finding:
         return Finding(FAULT, "flows", str(error))
 
 
-def _rules(farms: tuple[Farm, ...]) -> Iterator[Finding]:
+def _rules(farms: tuple[Farm, ...], *, known: str) -> Iterator[Finding]:
     try:
         text = kernel.ruleset()
         if "xt target" in text:
             text = with_targets(text, saved())
         chains = [one for one in parse_ruleset(text) if (one.family, one.table) != ("inet", TABLE)]
-    except KernelError:
-        # Reported by _program().
+    except KernelError as error:
+        if str(error) != known:
+            yield Finding(WARN, "firewall", f"is not examined: the rules cannot be read: {error}")
         return
     for chain in chains:
         yield from _translating(chain)

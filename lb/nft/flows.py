@@ -121,14 +121,19 @@ def _is_same(one: tuple[str, str], other: tuple[str, str] | None) -> bool:
 
 
 def _services(table: Table | None) -> Mapping[str, int]:
-    """Returns the mark of each service's farm, 0 for a service that refuses its clients."""
+    """Returns the mark of each service's farm, 0 for one that refuses its clients or has another program's verdict."""
     if table is None:
         return {}
     return {
-        key: 0 if verdict == _REFUSED else int(table.of(f"farm{version}").get(key, "0"), 16)
+        key: int(table.of(f"farm{version}").get(key, "0"), 16) if _is_served(verdict) else 0
         for version in (4, 6)
         for key, verdict in table.of(f"service{version}").items()
     }
+
+
+def _is_served(verdict: str) -> bool:
+    # Verdicts such as accept are another program's.
+    return verdict.startswith("goto ") and verdict != _REFUSED
 
 
 def _picks(table: Table | None, farm: int) -> int:

@@ -31,6 +31,10 @@ _PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1
 _STICKY = re.compile(r"sticky([46])-(\d{1,6})")
 _REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
 _TRANSPORTS = {6: "tcp", 17: "udp"}
+# Verdicts that noidlb does not write; another program may have.
+_FOREIGN = ("accept", "drop", "continue", "return")
+# The key of a catch-all element.
+_ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +108,19 @@ def read_elements(output: bytes) -> dict[str, list[Any]]:
 
 
 def to_snapshot(outline: Outline, listed: Mapping[str, list[Any]]) -> Snapshot:
-    """Builds the snapshot from outline and elements; ValueError when an element cannot be read."""
+    """Builds the snapshot from outline and elements; ValueError when an element cannot be read.
+
+    Elements of another program are contents too, so that a change removes them alone and sticky clients are kept. Only
+    a catch-all element is damage: it has no key in which the other modules could find a mark.
+    """
     elements: dict[str, dict[str, str]] = {}
     names: dict[str, str] = {}
     totals: dict[int, int] = {}
     try:
         for name in MAPS:
             pairs = {key: value for item in listed[name] for key, value in _pairs(name, item)}
+            if _ANY in pairs:
+                return Snapshot(None, damage=f"{name} has a catch-all element")
             if pairs:
                 elements[name] = pairs
         # A backend in both kinds of map is in host for its FTPS data connections, which are not counted as clients.
@@ -160,7 +170,12 @@ def _words(value: Any) -> str:
         for verdict in ("goto", "jump"):
             if verdict in value:
                 return f"{verdict} {value[verdict]['target']}"
+        for verdict in _FOREIGN:
+            if verdict in value:
+                return verdict
         raise KeyError(next(iter(value), "nothing"))
+    if value == _ANY:
+        return _ANY
     # A number that stands alone is a mark.
     return _mark(value) if isinstance(value, int) else _plain(value)
 
@@ -168,14 +183,18 @@ def _words(value: Any) -> str:
 def _first(value: Any, length: int) -> str:
     # In a key of three parts (transport, address, port) a leading number is the transport, in one of two it is a mark.
     if isinstance(value, int):
-        return _TRANSPORTS[value] if length == 3 else _mark(value)
+        return _TRANSPORTS.get(value, str(value)) if length == 3 else _mark(value)
     return _plain(value)
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        low, high = value["range"]
-        return f"{low}-{high}"
+        if "range" in value:
+            low, high = value["range"]
+            return f"{low}-{high}"
+        # Of addresses, and only by another program.
+        prefix = value["prefix"]
+        return f"{prefix['addr']}/{prefix['len']}"
     if not isinstance(value, (str, int)):
         raise TypeError(f"no address, mark or number: {value}")
     return _address(value) if isinstance(value, str) else str(value)

@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from noidlb.config.load import digest_of
+from noidlb.nft.listing import Snapshot
+from noidlb.nft.skeleton import VERSION
 from noidlb.role import Role
 
-from tests.support.lb.balancer import Balancer
+from tests.support.lb.balancer import BOTH, Balancer
 from tests.support.lb.programs import Played
 
 
@@ -32,6 +35,17 @@ boot        tftp     udp 192.0.2.10 69                serving                   
             b2       10.0.1.12                        up            1  100 %        0      0
 """
     )
+
+
+def test_a_service_with_another_programs_verdict_does_not_serve(applied: Balancer) -> None:
+    elements = {name: dict(values) for name, values in applied.table.elements.items()}
+    elements["service4"]["tcp . 192.0.2.10 . 21"] = "accept"
+    applied.holds = Snapshot(VERSION, replace(applied.table, elements=elements))
+    states = {one["name"]: one["state"] for one in json.loads(applied.run("status", "--json")[1])["farms"]}
+    assert states == {"public-ftp": "absent", "boot": "serving"}
+    code, output = applied.run("apply", applied.write(BOTH))
+    assert (code, output) == (0, "service tcp 192.0.2.10 21 of farm public-ftp: accept becomes goto plain4\n")
+    assert json.loads(applied.run("status", "--json")[1])["farms"][0]["state"] == "serving"
 
 
 def test_status_tells_the_role_in_a_pair(applied: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,18 @@ def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.Monkey
     assert bad(look(FTP)) == ["fault  kernel: no"]
 
 
+def test_a_table_and_rules_that_cannot_be_read_are_said(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise KernelError("no")
+
+    monkeypatch.setattr(kernel, "read", fail)
+    monkeypatch.setattr(kernel, "ruleset", fail)
+    assert bad(look(FTP)) == [
+        "fault  table: cannot be read: no",
+        "warn   firewall: is not examined: the rules cannot be read: no",
+    ]
+
+
 def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "source_of", lambda one: None if str(one) == "10.20.1.2" else "10.0.0.1")
     monkeypatch.setattr(modules, "is_here", lambda one: str(one) == "10.20.2.2")

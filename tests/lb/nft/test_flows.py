@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -72,6 +73,13 @@ def test_a_service_that_is_removed_ends_what_asks_it() -> None:
 def test_one_family_that_is_lost_ends_no_flow_of_the_other() -> None:
     lost = Condition(BackendState.UP, lost=frozenset({6}))
     assert ending(BOTH, BOTH, {("tftp", "b1"): lost}) == Ending(udp=match(BOTH, "tftp", "b1", versions=(6,)))
+
+
+def test_udp_clients_of_a_service_with_another_programs_verdict_are_led_to_the_farm_again() -> None:
+    table = compile_table(BOTH)
+    foreign = {**table.of("service4"), "udp . 10.10.0.100 . 69": "accept", "132 . 10.10.0.100 . 69": "drop"}
+    changed = replace(table, elements={**table.elements, "service4": foreign})
+    assert ending_of(changed, table) == Ending(untranslated={("10.10.0.100", 69)})
 
 
 def test_a_farm_that_is_stopped_goes_on_until_it_is_removed() -> None:

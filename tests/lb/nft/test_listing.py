@@ -81,6 +81,54 @@ def test_what_is_not_understood_is_a_value_error(name: str, element: object) -> 
         to_snapshot(Outline(VERSION), WHOLE | {name: [element]})
 
 
+# The same of elements that only another program writes.
+FOREIGN: list[tuple[str, Any, dict[str, str]]] = [
+    ("service4", [{"concat": [6, "192.0.2.10", 22]}, {"accept": None}], {"tcp . 192.0.2.10 . 22": "accept"}),
+    (
+        "service6",
+        [{"concat": [132, "fd00::10", 22]}, {"goto": {"target": "refuse"}}],
+        {"132 . fd00::10 . 22": "goto refuse"},
+    ),
+    ("masq4", {"concat": [200, "192.0.2.10", 22]}, {"200 . 192.0.2.10 . 22": ""}),
+    ("pick4", [4, {"drop": None}], {"0x00000004": "drop"}),
+    ("range4", [{"concat": ["192.0.2.10", {"range": [1, 9]}]}, {"return": None}], {"192.0.2.10 . 1-9": "return"}),
+    (
+        "range6",
+        [{"concat": [{"prefix": {"addr": "fd00::", "len": 64}}, 21]}, {"continue": None}],
+        {"fd00::/64 . 21": "continue"},
+    ),
+    (
+        "range4",
+        [{"concat": [{"range": ["192.0.2.3", "192.0.2.7"]}, 21]}, {"drop": None}],
+        {"192.0.2.3-192.0.2.7 . 21": "drop"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "element", "expected"), FOREIGN)
+def test_elements_of_other_programs_become_text_by_which_they_can_be_deleted(
+    name: str, element: object, expected: dict[str, str]
+) -> None:
+    found = to_snapshot(Outline(VERSION), WHOLE | {name: [element]})
+    assert (found.version, found.damage) == (VERSION, "")
+    assert found.table.of(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "element"),
+    [
+        ("service4", ["*", {"accept": None}]),
+        ("slot6", ["*", 4]),
+        ("host4", [{"elem": {"val": "*", "counter": {"packets": 0, "bytes": 0}}}, "10.0.0.1"]),
+        ("tftp4", "*"),
+        ("full", {"elem": {"val": "*", "ct count": {"val": 1, "inv": True}}}),
+    ],
+)
+def test_a_catch_all_element_is_damage(name: str, element: object) -> None:
+    found = to_snapshot(Outline(VERSION), WHOLE | {name: [element]})
+    assert (found.version, found.damage) == (None, f"{name} has a catch-all element")
+
+
 SKELETON = skeleton(Layout())
 
 
