@@ -20,6 +20,7 @@ DAMAGE = {
     "delete table inet noidlb": "removed",
     "flush ruleset": "removed",
     "flush table inet noidlb": "changed",
+    "add table inet noidlb { flags dormant; }": "changed",
     "flush chain inet noidlb dispatch": "changed",
     "add chain inet noidlb prerouting { policy drop; }": "changed",
     "insert rule inet noidlb dispatch drop": "changed",

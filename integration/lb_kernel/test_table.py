@@ -131,14 +131,18 @@ def test_another_version_is_replaced_as_a_whole_once() -> None:
         "flush chain inet noidlb dispatch; delete map inet noidlb range4",
         "flush chain inet noidlb output; delete chain inet noidlb output",
         "delete table inet noidlb; add table inet noidlb",
+        "add table inet noidlb { flags dormant; }",
     ],
 )
 def test_a_damaged_table_is_made_anew(damage: str) -> None:
     farms = (farm(),)
     plan(farms, Overrides()).run()
     nft("-f", "-", text=f"{damage}\n")
-    plan(farms, Overrides()).run()
+    change = plan(farms, Overrides())
+    assert change.foreign
+    change.run()
     assert contents() == compile_table(farms)
+    assert plan(farms, Overrides()).batches == ()
 
 
 def test_elements_that_were_lost_come_back() -> None:

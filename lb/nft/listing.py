@@ -27,6 +27,7 @@ from .skeleton import (
 from .table import MAPS, SETS, Snapshot as Snapshot, Table
 
 _COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))?"')
+_FLAGS = re.compile(r"\tflags ([\w,]+)")
 _PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1,5}))")
 _STICKY = re.compile(r"sticky([46])-(\d{1,6})")
 _REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
@@ -55,12 +56,17 @@ def read_outline(text: str) -> Outline | None:
     except ValueError:
         return None
     lines = list(takewhile(lambda line: line != "}", lines[begin + 1 :]))
+    # Which of the two comes first depends on the version of nft.
     comment = next((found for line in lines[:2] if (found := _COMMENT.fullmatch(line))), None)
+    flags = next((found for line in lines[:2] if (found := _FLAGS.fullmatch(line))), None)
     if comment is None:
         return Outline(None, damage="it is not noidlb's")
     version = int(comment[1])
     if version != VERSION or comment[2] is None:
         return Outline(version)
+    if flags:
+        # A dormant table has all its chains, and the kernel calls none.
+        return Outline(None, damage=f"it is {flags[1]}")
     layout = Layout(int(comment[2], 16))
     shape, wanted = shape_of("\n".join(lines)), _wanted(layout)
     names = [name.partition(" ")[2] for name in shape if name.startswith("chain ") and name not in wanted]

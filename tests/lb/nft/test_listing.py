@@ -182,6 +182,8 @@ def test_a_table_of_another_version_or_of_somebody_else() -> None:
         ('set "ftp"', 'set "tftp"', "chain dispatch has other rules"),
         ("\tct helper ftp {", "\tct helper other {", "ct helper"),
         ("flags interval", "flags constant", "is another"),
+        ("\tcomment", "\tflags dormant\n\tcomment", "it is dormant"),
+        ("\tct helper ftp {", "\tflags dormant\n\n\tct helper ftp {", "it is dormant"),
         ("map @backend4", "map @host4", "has other rules"),
         ("chain remember-300 {\n", "chain remember-300 {\n\t\taccept\n", "chain remember-300 has other rules"),
         ("chain postrouting {", "chain elsewhere {", "chain"),
