@@ -14,8 +14,8 @@ from ..nft.marks import Marks
 from ..nft.netlink import generation
 from ..nft.nft import KernelError, NftSession
 from ..nft.notices import Notices
-from ..nft.plan import compare, known
-from ..nft.table import transactions
+from ..nft.plan import Plan, compare, known
+from ..nft.table import Table, transactions, united
 from ..role import Role, cuts_flows, read_role
 
 
@@ -40,6 +40,11 @@ class NftApplier:
     It remembers what it applied last, so that a change costs the difference and no reading. When another program
     changes the table, or a call fails, it forgets the conditions, and the next apply() reads the kernel's table first.
     For other farms it does so too when another program has changed any table meanwhile.
+
+    The table that is read after a failure does not say which flows must still end: it is right already when nft died
+    after it had applied the transaction, or when only conntrack failed. So the applier keeps the tables from before the
+    failed calls until one succeeds, and ends what ends between them and the new one. Flows of a backend that serves
+    again by then go on.
     """
 
     def __init__(
@@ -64,8 +69,8 @@ class NftApplier:
         self._stopped: frozenset[str] = frozenset()
         # The conditions in the kernel's table; None: unknown, so that apply() reads the table first.
         self._conditions: Conditions | None = None
-        # Flows that are still to be ended.
-        self._ending = Ending()
+        # The tables before the calls that have failed since the last success, as one; None after a success.
+        self._left: Table | None = None
 
     def read(self) -> Snapshot | None:
         """Reads the kernel's table; raises KernelError."""
@@ -76,23 +81,37 @@ class NftApplier:
 
         Raises KernelError; the next call then reads the table and applies what is missing.
         """
-        before, repaired = self._conditions, False
-        number = self._generation_of()
+        before, number = self._conditions, self._generation_of()
         # Unknown until every transaction has succeeded.
         self._conditions = None
+        change: Plan | None = None
+        batches: Sequence[str]
         if before is None or farms != self._farms or stopped != self._stopped:
             is_proven = number is not None and number == self._expected
-            batches, ending = self._whole(farms, conditions, stopped, before if is_proven else None)
-            repaired = before is None and bool(batches)
+            change = self._whole(farms, conditions, stopped, before if is_proven else None)
+            batches, ending = change.batches, ending_of(change.old, change.new, cuts=self._cuts())
         else:
             batches, ending = self._parts(before, conditions)
-        for batch in batches:
-            self._session.run(batch)
-            self._notices.ignore(self._session.pid)
-        self._conditions = conditions
-        self._expected = None if number is None else number + len(batches)
-        self._ending.add(ending)
-        cut, trouble = self._cut()
+        if self._left is not None:
+            new = compile_table(farms, conditions, stopped) if change is None else change.new
+            ending.add(ending_of(self._left, new, cuts=self._cuts()))
+        cut, trouble = 0, ""
+        try:
+            for batch in batches:
+                self._session.run(batch)
+                self._notices.ignore(self._session.pid)
+            self._conditions = conditions
+            self._expected = None if number is None else number + len(batches)
+            cut = self._cut(ending)
+        except KernelError as error:
+            if batches:
+                self._keep(compile_table(farms, before, stopped) if change is None else change.old)
+            if self._conditions is None:
+                raise
+            trouble = str(error)
+        else:
+            self._left = None
+        repaired = before is None and bool(batches)
         why, self._why = self._why, ""
         return ApplyResult(len(batches), cut, repaired, why if repaired else "", trouble)
 
@@ -123,18 +142,20 @@ class NftApplier:
 
     def _whole(
         self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str], before: Conditions | None
-    ) -> tuple[Sequence[str], Ending]:
-        """Returns the transactions to the table of other farms, and the flows that end with them.
+    ) -> Plan:
+        """Returns the change to the table of other farms.
 
         before are the conditions of the present farms in the kernel's table, which is read when they are None.
         """
         found = self._session.read() if before is None else known(self._farms, before, self._stopped)
         self._farms, self._stopped, self._marks = farms, stopped, Marks(farms)
-        change = compare(found, compile_table(farms, conditions, stopped))
-        return change.batches, ending_of(change.old, change.new, cuts=self._cuts())
+        return compare(found, compile_table(farms, conditions, stopped))
 
     def _parts(self, present: Conditions, conditions: Conditions) -> tuple[Sequence[str], Ending]:
-        """Returns the same from the present conditions, for the farms whose conditions change; reads nothing."""
+        """Returns the transactions from the present conditions and the flows that end, of the farms that change.
+
+        It reads nothing.
+        """
         batches: list[str] = []
         ending = Ending()
         for farm in self._farms:
@@ -148,6 +169,11 @@ class NftApplier:
         # Only elements change, so one transaction holds all farms.
         return ["".join(batches)] if batches else [], ending
 
+    def _keep(self, old: Table | None) -> None:
+        """Keeps the table from before a call that failed; None: there was none."""
+        old = old or Table(layout=self._marks.layout)
+        self._left = old if self._left is None else united(self._left, old)
+
     def _cuts(self) -> Callable[[int], bool]:
         """Returns a predicate on a farm's mark: whether its TCP flows end with their backends (cut-connections)."""
         return frozenset(
@@ -156,11 +182,6 @@ class NftApplier:
             if farm.guardian is not None and farm.guardian.cut_connections
         ).__contains__
 
-    def _cut(self) -> tuple[int, str]:
-        if not cuts_flows(self._role_of()):
-            # On the standby node of a pair, flows are copies of the active node's, which ends them itself.
-            self._ending = Ending()
-        try:
-            return self._end(self._ending), ""
-        except KernelError as error:
-            return 0, str(error)
+    def _cut(self, ending: Ending) -> int:
+        # On the standby node of a pair, flows are copies of the active node's, which ends them itself.
+        return self._end(ending) if cuts_flows(self._role_of()) else 0

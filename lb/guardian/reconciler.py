@@ -8,7 +8,7 @@ conditions to the applier, which finds the difference to the kernel's table. Thr
   (coalesce.py), so that 1,000 backends that fail together are a handful of transactions. settle() ends the wait.
 - Level, not edge: a request carries the names of farms and no change. When the kernel refuses, the same names are
   requested again after 0.2 s, then 0.4 s, up to 5 s, together with those that changed meanwhile. So no change is lost
-  or applied twice.
+  or applied twice. When conntrack cannot end flows, the empty set is requested after 5 s; changes do not wait for that.
 - The table is assumed unchanged until the kernel reports otherwise: _look() waits for changes by other programs and
   requests the empty set of farms. The applier then compares the whole table and repairs it.
 
@@ -41,8 +41,9 @@ Count = Callable[[], Mapping[int, int]]
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
-# Seconds before a refused change is tried again: doubled each time.
+# Seconds before a refused change is tried again: doubled each time; and before flows are that could not be ended.
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
+_RETRY_ENDING = 5.0
 
 
 class Applier(Protocol):
@@ -86,6 +87,8 @@ class Reconciler:
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._merged: dict[str, Desired] = {}
         self._ramps: dict[str, asyncio.TimerHandle] = {}
+        # Requests that flows are ended that could not be; None when there are none.
+        self._ending: asyncio.TimerHandle | None = None
         self.shares: dict[str, Mapping[str, int]] = {}
         self._dirty: set[str] = set()
         self._urgent = float("inf")
@@ -104,8 +107,9 @@ class Reconciler:
                 group.create_task(self._even_out())
                 group.create_task(self._look())
         finally:
-            for timer in self._ramps.values():
-                timer.cancel()
+            for timer in (*self._ramps.values(), self._ending):
+                if timer is not None:
+                    timer.cancel()
             await self.worker.run(self._applier.close)
             self.worker.close()
 
@@ -193,8 +197,14 @@ class Reconciler:
             after = applied.why or "a look at the kernel's table"
             plural = "" if applied.transactions == 1 else "s"
             self._events.report("applied", f"{applied.transactions} transaction{plural} after {after}")
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+            if not applied.trouble:
+                self._events.report("applied", "the flows that could not be ended before are ended")
         if applied.trouble:
             self._events.report("apply-failed", applied.trouble)
+            self._ending = asyncio.get_running_loop().call_later(_RETRY_ENDING, self.request, set(), 0.0)
 
     async def _merge_all(self, dirty: set[str]) -> None:
         """Merges the farms that have been requested, those that configure() requests meanwhile too."""

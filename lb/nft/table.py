@@ -108,6 +108,12 @@ def transactions(old: Table, new: Table) -> list[str]:
     return [batch for batch in batches if batch]
 
 
+def united(one: Table, other: Table) -> Table:
+    """Returns a table with the elements of both, with those of the first where both have a key."""
+    elements = {name: {**other.of(name), **one.of(name)} for name in MAPS}
+    return Table({**other.chains, **one.chains}, elements, {**other.names, **one.names}, one.layout)
+
+
 def _create_chains(chains: Mapping[str, str]) -> Iterator[str]:
     for name, rules in sorted(chains.items()):
         yield f"table inet {TABLE} {{\n\tchain {name} {{\n\t\t{rules}\n\t}}\n}}\n"

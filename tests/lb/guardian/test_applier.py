@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from noidlb.farm import BackendState, Condition, Conditions, Farm, Protocol
@@ -142,6 +143,57 @@ def test_after_nft_has_died_nobody_knows_and_somebody_looks(nft: FakeNft, applie
     assert nft.reads == 2
 
 
+def cut(conntrack: Played) -> set[str]:
+    """Returns the marks, as conntrack is given them, whose flows ended."""
+    return {call.arguments[-1] for call in conntrack.calls if call.arguments[0] == "-D"}
+
+
+def marked(backend: str, name: str = "cut") -> str:
+    marks, one = Marks(FARMS), next(one for one in FARMS if one.name == name)
+    return matched(marks, marks.backend(one, backend))
+
+
+@pytest.mark.parametrize("more", [[], ["b1"]])
+def test_flows_end_that_were_to_end_when_nft_died(
+    nft: FakeNft, conntrack: Played, applier: NftApplier, more: list[str]
+) -> None:
+    put(nft, FARMS)
+    applier.apply(FARMS, {}, NONE)
+    nft.ends = True
+    wanted = down("b1", farm="cut") | down("b2", farm="tftp")
+    with pytest.raises(KernelError, match="nft has ended"):
+        applier.apply(FARMS, wanted, NONE)
+    # The table is right already, but for what has changed meanwhile.
+    assert applier.apply(FARMS, wanted | down(*more), NONE).transactions == len(more)
+    assert cut(conntrack) == {marked("b1"), marked("b2", "tftp")}
+    done = len(conntrack.calls)
+    applier.apply(FARMS, wanted | down(*more), NONE)
+    assert len(conntrack.calls) == done
+
+
+def test_clients_from_before_the_table_are_looked_for_when_nft_died_making_it(
+    nft: FakeNft, conntrack: Played, applier: NftApplier
+) -> None:
+    nft.ends = True
+    for _ in range(2):
+        with suppress(KernelError):
+            applier.apply(FARMS, {}, NONE)
+    assert {call.arguments[0] for call in conntrack.calls} == {"-L"}
+
+
+@pytest.mark.parametrize("fault", ["failures", "ends"])
+def test_a_backend_that_is_back_when_nft_works_again_loses_no_flows(
+    nft: FakeNft, conntrack: Played, applier: NftApplier, fault: str
+) -> None:
+    put(nft, FARMS)
+    applier.apply(FARMS, {}, NONE)
+    setattr(nft, fault, 1)
+    with pytest.raises(KernelError):
+        applier.apply(FARMS, down("b1", "b2", farm="cut"), NONE)
+    applier.apply(FARMS, down("b2", farm="cut"), NONE)
+    assert cut(conntrack) == {marked("b2")}
+
+
 def test_somebody_elses_change_is_noticed_and_undone(nft: FakeNft, conntrack: Played) -> None:
     number = 7
     applier = NftApplier(nft, generation_of=lambda: number, notices=FakeNotices())
@@ -241,3 +293,19 @@ def test_flows_that_could_not_be_ended_are_ended_the_next_time(
     done = len(conntrack.calls)
     assert applier.apply(FARMS, down("b1", farm="cut"), NONE) == ApplyResult()
     assert len(conntrack.calls) == done + 2
+    assert applier.apply(FARMS, down("b1", farm="cut"), NONE) == ApplyResult()
+    assert len(conntrack.calls) == done + 2
+
+
+def test_flows_of_every_change_end_when_conntrack_works_again_but_not_those_of_backends_that_are_back(
+    nft: FakeNft, conntrack: Played, applier: NftApplier
+) -> None:
+    put(nft, FARMS)
+    applier.apply(FARMS, down("b2", farm="cut"), NONE)
+    conntrack.answer(err="conntrack v1.4.7: Operation not permitted\n", code=1, times=3)
+    # b1 goes down, b2 serves and goes down again, all before conntrack works; then b1 serves again.
+    for names in (["b1", "b2"], ["b1"], ["b1", "b2"]):
+        assert applier.apply(FARMS, down(*names, farm="cut"), NONE).trouble
+    seen = len(conntrack.calls)
+    assert applier.apply(FARMS, down("b2", farm="cut"), NONE).trouble == ""
+    assert {call.arguments[-1] for call in conntrack.calls[seen:]} == {marked("b2")}

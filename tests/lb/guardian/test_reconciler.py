@@ -42,6 +42,29 @@ async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     assert next(event.reason for event in events if event.kind == "apply-failed") == "nft refuses"
 
 
+async def test_flows_that_conntrack_could_not_end_are_ended_without_another_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("noidlb.guardian.reconciler._RETRY_ENDING", 0.05)
+    kernel = FakeKernel()
+    kernel.end_failures = 3
+    with Peer(FTP) as well:
+        one = watched(well.port, cut_connections=True)
+        async with running(one, kernel=kernel) as (guardian, events):
+            await until(lambda: kernel.state("b1") is UP)
+            guardian.configure((one,), Overrides({("f", "b1"): DOWN}))
+            await guardian.settle()
+            assert kernel.state("b1") is DOWN
+            await until(lambda: kernel.ended > 0)
+            await until(lambda: events[-1].kind == "applied")
+            transactions = guardian.counts.transactions
+            guardian.configure((one,), Overrides({("f", "b1"): DOWN}))
+            await guardian.settle()
+            assert guardian.counts.transactions == transactions
+    told = [event.reason for event in events if event.kind in ("apply-failed", "applied")][-4:]
+    assert told == ["conntrack fails"] * 3 + ["the flows that could not be ended before are ended"]
+
+
 async def test_settle_raises_what_the_kernel_refuses_until_it_takes_it() -> None:
     kernel = FakeKernel()
     kernel.failures = 1000

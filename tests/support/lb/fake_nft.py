@@ -219,13 +219,14 @@ class FakeNotices(Notices):
 class FakeKernel(NftApplier):
     """The guardian's applier over a fake nft: what it applied, and the table that came of it.
 
-    conditions are those of each successful apply(), in their order; ended is what flows it would have ended.
+    conditions are those of each successful apply(), in their order; ended is what flows it would have ended. The next
+    `end_failures` times, conntrack fails.
     """
 
     def __init__(self, table: Table | None = None) -> None:
         self.nft = FakeNft()
         self.conditions: list[Conditions] = []
-        self.ended = 0
+        self.ended = self.end_failures = 0
         if table is not None:
             self.nft.load(table)
         super().__init__(
@@ -258,6 +259,9 @@ class FakeKernel(NftApplier):
 
     def _end_flows(self, ending: Ending) -> int:
         number = len(ending.marks) + len(ending.udp)
+        if number and self.end_failures:
+            self.end_failures -= 1
+            raise KernelError("conntrack fails")
         ending.marks.clear()
         ending.udp.clear()
         self.ended += number
