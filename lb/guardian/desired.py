@@ -74,36 +74,47 @@ def versions_of(farm: Farm) -> tuple[int, ...]:
 
 
 def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
-    """Returns whether the kernel's table has an address for each backend, of the farms in the table."""
+    """Returns whether the kernel's table has an address for each backend, of the farms in the table.
+
+    A backend that the table has at another address is missing, because it is a new one.
+    """
     marks = Marks(farms)
     found = {}
     for farm in farms:
         for version in versions_of(farm):
             if f"{marks.farm(farm):#010x}" not in table.of(f"farm{version}").values():
                 continue
-            reachable = table.of(f"backend{version}").keys() | table.of(f"host{version}").keys()
+            targets = {**table.of(f"backend{version}"), **table.of(f"host{version}")}
             for backend in farm.backends:
-                if backend.address_of(version):
-                    mark = f"{marks.backend(farm, backend.name):#010x}"
-                    found[farm.name, backend.name, version] = mark in reachable
+                if address := backend.address_of(version):
+                    target = targets.get(f"{marks.backend(farm, backend.name):#010x}")
+                    if target is None or target.partition(" . ")[0] == str(address):
+                        found[farm.name, backend.name, version] = target is not None
     return found
 
 
 def standing(
-    farms: tuple[Farm, ...], watches: Mapping[Place, Sequence[BackendHealth]], present: Mapping[Place, bool]
+    farms: tuple[Farm, ...],
+    watches: Mapping[Place, Sequence[BackendHealth]],
+    present: Mapping[Place, bool],
+    after: tuple[Farm, ...],
 ) -> Iterator[tuple[Place, bool]]:
     """Yields for each backend whether it serves by health alone; backends without any knowledge are missing.
 
     The reconciler keeps it as present when the farms change, so that a backend with a new command stays as it is until
-    the first result.
+    the first result. after are the farms then: a backend that has another address in them is missing too, because no
+    check has seen that server yet.
     """
+    new = {farm.name: farm for farm in after}
     for farm in farms:
         verdicts = verdicts_of(farm, watches)
+        backends = {one.name: one for one in new[farm.name].backends} if farm.name in new else {}
         for one in farm.backends:
+            later = backends.get(one.name)
             for version in versions_of(farm):
-                place = farm.name, one.name, version
+                place, address = (farm.name, one.name, version), one.address_of(version)
                 known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
-                if known and one.address_of(version):
+                if known and address and later is not None and later.address_of(version) == address:
                     yield place, farm.guardian is None or _serves(place, verdicts, present)
 
 

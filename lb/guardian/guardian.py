@@ -170,7 +170,7 @@ class Guardian:
     def forecast(self, farms: tuple[Farm, ...]) -> Iterator[Forecast | None]:
         """Yields the conditions that it would give these farms with its present knowledge, as forecast() does."""
         known, now = self._reconciler, self._running_loop().time()
-        return forecast(farms, self._overrides, self._targets, known.standing(), known.shares, now)
+        return forecast(farms, self._overrides, self._targets, known.standing(farms), known.shares, now)
 
     @property
     def worker(self) -> Worker:

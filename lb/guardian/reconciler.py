@@ -125,7 +125,7 @@ class Reconciler:
         if farms is not self._farms:
             changed = tuple(farm for farm in self._farms if farm.name not in same)
             kept = {place: serves for place, serves in self.present.items() if place[0] in same}
-            self.present = {**kept, **dict(standing(changed, self._watches, self.present))}
+            self.present = {**kept, **dict(standing(changed, self._watches, self.present, farms))}
             self._conditions = {key: one for key, one in self._conditions.items() if key[0] in same}
             self._merged = {name: one for name, one in self._merged.items() if name in names}
         words = {farm for (farm, _), _ in self._overrides.states.items() ^ overrides.states.items()}
@@ -139,9 +139,9 @@ class Reconciler:
         self._requests += 1
         self._wanted.set()
 
-    def standing(self) -> Iterator[tuple[Place, bool]]:
-        """Yields for each backend whether it serves now by health alone."""
-        return standing(self._farms, self._watches, self.present)
+    def standing(self, after: tuple[Farm, ...]) -> Iterator[tuple[Place, bool]]:
+        """Yields for each backend whether it serves now by health alone, as configure() keeps it for other farms."""
+        return standing(self._farms, self._watches, self.present, after)
 
     def share(self, farm: str, backend: str) -> int | None:
         """Returns a backend's percentage of its weight, None when it is 100."""

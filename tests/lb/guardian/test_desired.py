@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -201,5 +202,8 @@ def test_what_the_kernel_serves_is_read_from_its_table() -> None:
     assert {farm for farm, _, _ in found} == {"f"}
     # What drains still gets connections.
     assert served(farms[:1], compile_table(farms[:1], {("f", "b1"): Condition(DRAIN)}))["f", "b1", 4]
+    # At another address it is a new one.
+    moved = replace(farms[0], backends=(backend(1, address=backend(9).address), *farms[0].backends[1:]))
+    assert set(served((moved, *farms[1:]), table)) == {place for place in found if place[1] != "b1"}
     # A stopped farm says nothing about its backends.
     assert served(farms[:1], compile_table(farms[:1], {}, frozenset({"f"}))) == {}

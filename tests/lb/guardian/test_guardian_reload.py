@@ -15,7 +15,7 @@ from noidlb.guardian.guardian import Guardian
 from noidlb.overrides import Overrides
 
 from tests.support.lb.fake_nft import FakeKernel
-from tests.support.lb.farms import farm
+from tests.support.lb.farms import backend, farm
 from tests.support.lb.guardians import FTP, running, watched
 from tests.support.peers import Peer, silent
 from tests.support.waiting import until_async as until
@@ -69,6 +69,30 @@ async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_comma
             guardian.configure((after,), Overrides())
             await guardian.settle()
             assert kernel.state("b1") is UP
+
+
+async def test_a_backend_with_another_address_gets_no_clients_before_its_first_result() -> None:
+    kernel = FakeKernel()
+    with Peer(FTP) as peer, Peer(silent) as hung:
+        before = watched(peer.port, peer.port, peer.port)
+        new = watched(hung.port, hung.port, peer.port)
+        # b2 has another address in one family only, and b3 the same check as another server.
+        moved = (
+            replace(new.backends[0], address=backend(8).address),
+            replace(new.backends[1], address=(new.backends[1].address[0], backend(9).address[1])),
+            replace(new.backends[2], address=backend(10).address),
+        )
+        after = replace(new, backends=moved)
+        async with running(before, kernel=kernel) as (guardian, _):
+            await until(lambda: all(one.state == "up" for one in guardian.health()))
+            await guardian.settle()
+            foreseen = joined(guardian.forecast((after,))).conditions
+            changes = len(kernel.conditions)
+            guardian.configure((after,), Overrides())
+            await guardian.settle()
+            assert kernel.conditions[changes] == foreseen
+            assert {name: one.state for (_, name), one in foreseen.items()} == {"b1": DOWN, "b2": UP, "b3": UP}
+            assert foreseen["f", "b2"].lost == frozenset({6})
 
 
 async def test_the_first_result_of_a_new_command_decides() -> None:
