@@ -20,6 +20,7 @@ from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
 from ..config.load import Configuration
+from ..errors import GuardError
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..nft import conntrack
@@ -31,7 +32,7 @@ from .flow_table import FlowTable
 from .forecast import Forecast, forecast
 from .health import BackendHealth, Change, Health, was_refused
 from .pulse import PERIOD, Pulse
-from .reconciler import Applier, Count, Reconciler
+from .reconciler import ENDED, Applier, Count, Reconciler
 from .schedule import Schedule
 from .targets import Target, Targets
 from .worker import Worker
@@ -102,6 +103,8 @@ class Guardian:
         self._checks: CheckRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # run() has begun and has requested the first changes, or has ended.
+        self._begun, self._has_ended = asyncio.Event(), False
         self._flips = self._started = self._running = self._discarded = 0
         self._pulse = Pulse(0.0)
         self._flow_table = flow_table or FlowTable()
@@ -130,7 +133,10 @@ class Guardian:
 
     async def run(self) -> None:
         """Runs until it is cancelled, and leaves the table as it is; raises GuardError when another guardian runs."""
+        self._has_ended = False
+        self._begun.clear()
         with ExitStack() as stack:
+            stack.callback(self._end)
             if self._is_alone:
                 stack.enter_context(lock.take())
             self._loop = asyncio.get_running_loop()
@@ -139,6 +145,7 @@ class Guardian:
             beating = self._loop.create_task(self._beat())
             try:
                 self.configure(self._farms, self._overrides)
+                self._begun.set()
                 await self._reconciler.run()
             finally:
                 beating.cancel()
@@ -183,9 +190,19 @@ class Guardian:
         return str(self._reconciler.failure or "")
 
     async def settle(self) -> None:
-        """Waits until all changes so far are in the kernel; raises KernelError when one fails, which is retried."""
-        if self._loop is not None:
-            await self._reconciler.settle()
+        """Waits until run() has begun and all changes so far are in the kernel.
+
+        Raises KernelError when a change fails, which is retried, and GuardError when run() ends or has ended.
+        """
+        await self._begun.wait()
+        if self._has_ended:
+            raise GuardError(ENDED)
+        await self._reconciler.settle()
+
+    def _end(self) -> None:
+        self._has_ended = True
+        self._begun.set()
+        self._reconciler.release()
 
     def _arm(self) -> None:
         """Sets the timer for the next start."""

@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
+from ..errors import GuardError
 from ..events import EventLog
 from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.listing import Snapshot
@@ -41,6 +42,7 @@ Count = Callable[[], Mapping[int, int]]
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
+ENDED = "the guardian has ended"
 # Seconds before a refused change is tried again: doubled each time; and before flows are that could not be ended.
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 _RETRY_ENDING = 5.0
@@ -149,7 +151,10 @@ class Reconciler:
         return merged.shares.get(backend) if merged else None
 
     async def settle(self) -> None:
-        """Waits until all requests so far are applied; raises KernelError when one fails, which is retried."""
+        """Waits until all requests so far are applied; raises KernelError when one fails, which is retried.
+
+        GuardError when release() is called first.
+        """
         if self._answered < self._requests:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((self._requests, waiter))
@@ -157,6 +162,13 @@ class Reconciler:
             await waiter
         if self.failure is not None:
             raise self.failure.with_traceback(None)
+
+    def release(self) -> None:
+        """Ends the wait of settle() with GuardError, because nothing is applied any more."""
+        for _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(GuardError(ENDED))
+        self._waiters.clear()
 
     async def _apply(self) -> None:
         retry = _RETRY_FIRST

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
+from ..errors import GuardError
 from ..events import EventLog, to_dict
 from ..farm import FarmError
 from ..farm_status import VERSION, FarmStatus, backend_document, farm_document
@@ -51,7 +52,7 @@ class RequestHandler:
             return await known(request)
         except FarmError as error:
             raise RequestError(str(error)) from None
-        except KernelError as error:
+        except (GuardError, KernelError) as error:
             raise RequestError(str(error), 2) from None
 
     async def _status(self, request: Request) -> Written:

@@ -159,8 +159,6 @@ class Service:
     async def _guard(self, guardian: Guardian, running: Operations) -> int:
         watching = asyncio.create_task(guardian.run())
         watching.add_done_callback(lambda _: self._ended.set())
-        # Until it has begun there is nothing to settle.
-        await asyncio.sleep(0)
         self._events.report("start", f"{self._options.file}: {size_of(running.farms)}")
         if stopped := sorted(running.words.stopped_of(running.farms)):
             which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 
+import pytest
+from noidlb.errors import GuardError
 from noidlb.farm import BackendState, Condition
+from noidlb.guardian.guardian import Guardian
+from noidlb.guardian.lock import take
 from noidlb.nft.compile import compile_table
+from noidlb.nft.listing import Snapshot
 from noidlb.overrides import Overrides
 
 from tests.support.lb.fake_nft import FakeKernel
@@ -15,6 +22,19 @@ from tests.support.peers import Peer, silent
 from tests.support.waiting import until_async as until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
+
+
+class SlowKernel(FakeKernel):
+    """Reads the table until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_read, self.may_go_on = threading.Event(), threading.Event()
+
+    def read(self) -> Snapshot | None:
+        self.is_read.set()
+        assert self.may_go_on.wait(60)
+        return super().read()
 
 
 async def test_the_first_result_decides_and_reaches_the_kernel() -> None:
@@ -36,6 +56,46 @@ async def test_the_first_result_decides_and_reaches_the_kernel() -> None:
     assert down.since is not None
     assert down.since <= down.time
     assert any("connect 127.0.0.1:1" in line for line in down.transcript)
+
+
+async def test_settle_waits_for_the_beginning() -> None:
+    kernel = FakeKernel()
+    guardian = Guardian((watched(1),), applier=kernel)
+    settling = asyncio.create_task(guardian.settle())
+    await asyncio.sleep(0)
+    task = asyncio.create_task(guardian.run())
+    await guardian.settle()
+    assert kernel.conditions
+    await settling
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_settle_ends_with_the_guardian() -> None:
+    kernel = SlowKernel()
+    guardian = Guardian((watched(1),), applier=kernel)
+    task = asyncio.create_task(guardian.run())
+    settling = asyncio.create_task(guardian.settle())
+    await until(kernel.is_read.is_set)
+    task.cancel()
+    kernel.may_go_on.set()
+    await asyncio.wait([task])
+    async with asyncio.timeout(60):
+        with pytest.raises(GuardError, match="the guardian has ended"):
+            await settling
+        guardian.configure((watched(2),))
+        with pytest.raises(GuardError, match="the guardian has ended"):
+            await guardian.settle()
+
+
+async def test_settle_ends_with_a_guardian_that_may_not_begin() -> None:
+    guardian = Guardian((watched(1),))
+    settling = asyncio.create_task(guardian.settle())
+    with take(), pytest.raises(GuardError, match="another guardian"):
+        await guardian.run()
+    async with asyncio.timeout(60):
+        with pytest.raises(GuardError, match="the guardian has ended"):
+            await settling
 
 
 async def test_a_death_is_seen_and_a_return_too() -> None:
