@@ -107,7 +107,7 @@ class ControlServer:
         self._clients.add(writer)
         try:
             if len(self._clients) > _CLIENTS:
-                await _send(writer, _refusal(f"more than {_CLIENTS} clients at a time"))
+                await _send(writer, _refusal(f"more than {_CLIENTS} clients at a time", 2))
                 return
             while await self._exchange(reader, writer):
                 pass
@@ -153,7 +153,9 @@ class ControlServer:
                 unread.put_nowait(event)
 
         async def hang_up() -> None:
-            await reader.read(1)
+            # A client that goes away without having read everything resets the connection.
+            with suppress(OSError):
+                await reader.read(1)
             unread.put_nowait(None)
 
         self._events.subscribe(take)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -113,6 +114,8 @@ async def test_too_many_clients_are_told(serving: Serving, monkeypatch: pytest.M
             await reader.readline()
         (answer,) = await exchange(path, b"")
         assert "more than 2 clients" in answer["error"]
+        # The request may be right.
+        assert answer["code"] == 2
         for _, writer in held:
             writer.close()
 
@@ -129,6 +132,22 @@ async def test_followers_get_what_concerns_them(serving: Serving) -> None:
         writer.close()
         # One who has gone costs nothing any more.
         await until(lambda: not events._sinks)
+
+
+async def test_followers_who_leave_without_reading_are_let_go(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_CLIENTS", 2)
+    async with serving() as (path, events):
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.setblocking(False)
+                client.connect(str(path))
+                client.send(b'{"do": "events", "follow": true}\n')
+                # The answer is there, and stays unread.
+                await until(lambda client=client: bool(select.select([client], [], [], 0)[0]))  # type: ignore[misc]
+            await until(lambda: not events._sinks)
+        assert len(await exchange(path, b"{}\n")) == 1
 
 
 async def test_a_follower_who_does_not_read_is_let_go(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
