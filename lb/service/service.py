@@ -135,7 +135,10 @@ class Service:
         if running is None:
             raise GuardError("the guardian is only beginning")
         async with self._one_reload:
-            self._notifier.reloading()
+            # Before the farms are in the kernel for the first time, the service manager waits for the start and for no
+            # reload: READY=1 would say that it has succeeded.
+            if started := self._notifier.is_ready:
+                self._notifier.reloading()
             collect()
             try:
                 with sparing():
@@ -154,7 +157,8 @@ class Service:
                 self._begin_task(self._settle_in(running.guardian))
                 return lines
             finally:
-                self._notifier.ready()
+                if started:
+                    self._notifier.ready()
 
     async def _guard(self, guardian: Guardian, running: Operations) -> int:
         watching = asyncio.create_task(guardian.run())

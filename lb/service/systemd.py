@@ -33,11 +33,12 @@ class Notifier:
         if self._socket is not None:
             self._socket.setblocking(False)
         self._unsaid: list[str] = []
-        self._is_ready = False
+        # Whether READY=1 was sent.
+        self.is_ready = False
 
     def ready(self) -> None:
         """Sends READY=1: the farms are applied, at the start or after a reload."""
-        self._is_ready = True
+        self.is_ready = True
         self._tell("READY=1")
 
     def reloading(self) -> None:
@@ -54,7 +55,7 @@ class Notifier:
 
     def alive(self, *, at_work: bool = False) -> None:
         """Nothing hangs; a start that is at work on a large table may take longer than the service manager thinks."""
-        longer = f"\nEXTEND_TIMEOUT_USEC={_LONGER * 1_000_000}" if at_work and not self._is_ready else ""
+        longer = f"\nEXTEND_TIMEOUT_USEC={_LONGER * 1_000_000}" if at_work and not self.is_ready else ""
         self._tell(f"WATCHDOG=1{longer}", must_arrive=False)
 
     def close(self) -> None:

@@ -120,6 +120,21 @@ async def test_ready_waits_for_the_kernel(served: Served) -> None:
         assert served.kernel.conditions
 
 
+async def test_a_reload_is_no_ready_before_the_kernel_has_the_farms(served: Served) -> None:
+    served.kernel.failures = 1_000_000
+    async with running(served):
+        await until(lambda: "apply-failed" in served.kinds())
+        with pytest.raises(RequestError, match="nft refuses"):
+            await served.ask("reload")
+        served.file.write_text("nonsense")
+        with pytest.raises(RequestError, match=r"farms\.toml"):
+            await served.ask("reload")
+        assert not [line for line in served.hear() if line.startswith(("READY", "RELOADING"))]
+        served.kernel.failures = 0
+        await until(lambda: "READY=1" in served.hear())
+        assert served.kernel.conditions
+
+
 async def test_the_file_is_read_again(served: Served) -> None:
     async with running(served):
         await served.ask("say", farm="f", backend="b1", state="down")
