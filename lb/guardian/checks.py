@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from noidchecks.descriptors import limit
 from noidchecks.drivers.aio import AsyncLoop
 from noidchecks.drivers.session import Session
 from noidchecks.errors import LocalError, UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
 from noidchecks.probe import finish_or_unknown, start
+from noidchecks.server import MOST_DESCRIPTORS
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
@@ -67,8 +68,8 @@ class Check:
                 self._refusal = self._unknown(printable(str(error)))
             else:
                 own = probe.timeout
-                limit = min(own, self.timeout) if own > 0 else self.timeout
-                self._probe = probe if own == limit else probe.replace(timeout=limit)  # type: ignore[attr-defined]  # a Value
+                allowed = min(own, self.timeout) if own > 0 else self.timeout
+                self._probe = probe if own == allowed else probe.replace(timeout=allowed)  # type: ignore[attr-defined]  # a Value
         return self._probe or self._refusal  # type: ignore[return-value]  # one of the two has been set
 
     def _unknown(self, text: str) -> Result:
@@ -117,8 +118,5 @@ class CheckRunner:
 
 
 def _room() -> int:
-    """Returns the number of concurrent checks that the limit of open files allows."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = soft if soft != resource.RLIM_INFINITY else 1 << 20
-    # A check with a data connection uses two descriptors.
-    return max(16, (soft - _SPARE_DESCRIPTORS) // 2)
+    """Returns the number of concurrent checks that the limit of open files allows, whichever they are."""
+    return max(16, (limit() - _SPARE_DESCRIPTORS) // MOST_DESCRIPTORS)

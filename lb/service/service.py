@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from noidchecks.descriptors import raise_limit
 
 from ..config.load import Configuration, load
 from ..config.service import Settings
@@ -100,7 +101,7 @@ class Service:
             if missing := kernel.missing_parts():
                 raise KernelError(f"this kernel lacks {', '.join(missing)}: load with modprobe")
             stack.enter_context(lock.take())
-            _raise_descriptors()
+            raise_limit()
             take_turns()
             words = self._words().about(farms)
             self._load_modules(farms)
@@ -323,13 +324,6 @@ class Service:
         # reload() has logged the error as an event.
         with suppress(Exception):
             await self.reload()
-
-
-def _raise_descriptors() -> None:
-    """Raises the limit of open files to the maximum: each check under way needs a descriptor."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _some(names: list[str]) -> str:
