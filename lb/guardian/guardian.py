@@ -2,9 +2,9 @@
 
     Schedule -> Target -> CheckRunner -> Result -> BackendHealth (rise/fall) -> Reconciler -> NftApplier -> kernel
 
-Everything up to the reconciler runs on one asyncio loop. A failed check must not be this machine's fault: a check that
-ran across a pause of this process (pulse.py) is repeated, and one without an answer while the conntrack table was full
-(flow_table.py) is no verdict.
+Everything up to the reconciler runs on one asyncio loop. A failed check must not be this machine's fault (excuses.py):
+one that ran across a pause of this process is repeated, and one without an answer while the conntrack table was full is
+no verdict.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from ..overrides import Overrides
 from . import lock
 from .applier import NftApplier
 from .checks import CheckRunner
+from .excuses import Excuses
 from .flow_table import FlowTable
 from .forecast import Forecast, forecast
-from .health import BackendHealth, Change, Health, was_refused
-from .pulse import PERIOD, Pulse
+from .health import BackendHealth, Change, Health
+from .pulse import PERIOD
 from .reconciler import ENDED, Applier, Count, Reconciler
 from .schedule import Schedule
 from .targets import Target, Targets
@@ -42,13 +43,6 @@ _BURST = 4
 # Seconds for which starts are gathered: by so much a check may start late. With thousands of checks, a wake-up of this
 # process for each of them costs more than its work, which then begins with cold caches.
 _GRAIN = 0.01
-# A failed check is repeated when a pause took 20 % of its deadline or 1 s, whichever is less. At most 5 times in a row,
-# because a machine that always pauses must detect dead backends too.
-_LOST_SHARE, _LOST_MOST = 0.2, 1.0
-_REPEATS = 5
-# Seconds of a pause that is reported as an event; seconds between two looks at the conntrack table.
-_TOLD_PAUSE = 1.0
-_TABLE_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +99,8 @@ class Guardian:
         self._loop: asyncio.AbstractEventLoop | None = None
         # run() has begun and has requested the first changes, or has ended.
         self._begun, self._has_ended = asyncio.Event(), False
-        self._flips = self._started = self._running = self._discarded = 0
-        self._pulse = Pulse(0.0)
-        self._flow_table = flow_table or FlowTable()
-        self._looked = float("-inf")
-        self._is_full = False
+        self._flips = self._started = self._running = 0
+        self._excuses = Excuses(self.events, flow_table or FlowTable())
         # Starts that are due are made from this time of the loop's clock on.
         self._free_at = 0.0
 
@@ -125,10 +116,10 @@ class Guardian:
             running=self._running,
             overdue=self._schedule.overdue,
             latest=self._schedule.latest,
-            discarded=self._discarded,
-            flows=self._flow_table.used,
-            flows_most=self._flow_table.most,
-            is_full=self._is_full,
+            discarded=self._excuses.discarded,
+            flows=self._excuses.flow_table.used,
+            flows_most=self._excuses.flow_table.most,
+            is_full=self._excuses.is_full,
         )
 
     async def run(self) -> None:
@@ -141,7 +132,7 @@ class Guardian:
                 stack.enter_context(lock.take())
             self._loop = asyncio.get_running_loop()
             self._checks = CheckRunner()
-            self._pulse = Pulse(self._loop.time())
+            self._excuses.begin(self._loop.time())
             beating = self._loop.create_task(self._beat())
             try:
                 self.configure(self._farms, self._overrides)
@@ -249,60 +240,21 @@ class Guardian:
         target.rhythm.finished(now)
         if not target.watches:
             return
-        if result.state != State.OK and self._ran_across_a_pause(target, began, now):
-            self._discarded += 1
+        if result.state != State.OK and self._excuses.ran_across_a_pause(target, began, now, self._running):
             target.repeats += 1
             target.rhythm.repeat()
         else:
             target.repeats = 0
-            for watch, change in target.take(result, now, self._excuse(result, began, now)):
+            for watch, change in target.take(result, now, self._excuses.of_flows(result, began, now)):
                 self._note(watch, change, now)
         self._schedule.put(target, target.rhythm.due(target.pace))
         self._arm()
 
     async def _beat(self) -> None:
-        """Detects pauses of this process every 0.1 s, and a full conntrack table every second."""
         loop = self._running_loop()
         while True:
             await asyncio.sleep(PERIOD)
-            now = loop.time()
-            self._take_pulse(now)
-            if now - self._looked >= _TABLE_EVERY:
-                self._look_at_flows(now)
-
-    def _take_pulse(self, now: float) -> None:
-        gap = self._pulse.beat(now)
-        if gap >= _TOLD_PAUSE:
-            lost = f"this process did not run for {gap:.1f} seconds, or the clock was set"
-            reason = f"{lost}: those of the {self._running} checks under way that fail are repeated"
-            self.events.report("paused", reason)
-
-    def _look_at_flows(self, now: float) -> None:
-        self._looked = now
-        self._flow_table.look(now)
-        was_full, self._is_full = self._is_full, self._flow_table.is_full(now)
-        if self._is_full and not was_full:
-            advice = "checks without an answer do not count; raise net.netfilter.nf_conntrack_max"
-            self.events.report("conntrack-full", f"{self._flow_table}: {advice}")
-        elif was_full and not self._is_full:
-            reason = f"{self._flow_table.used} of {self._flow_table.most} flows: all checks count again"
-            self.events.report("conntrack-free", reason)
-
-    def _ran_across_a_pause(self, target: Target, began: float, now: float) -> bool:
-        # After a pause, the loop may deliver this result before the next beat.
-        self._take_pulse(now)
-        lost = self._pulse.lost(began)
-        return 0 < lost >= min(_LOST_MOST, _LOST_SHARE * target.check.deadline) and target.repeats < _REPEATS
-
-    def _excuse(self, result: Result, began: float, now: float) -> str:
-        """Says that the conntrack table was full while a check got no answer; "" when the failure counts."""
-        if result.state == State.OK or was_refused(result):
-            return ""
-        self._look_at_flows(now)
-        if not self._flow_table.was_full(began):
-            return ""
-        self._discarded += 1
-        return str(self._flow_table)
+            self._excuses.beat(loop.time(), self._running)
 
     def _note(self, watch: BackendHealth, change: Change, now: float) -> None:
         wall = time.time()
