@@ -125,8 +125,8 @@ def test_announced_size_that_lies() -> None:
     assert result.text == "TFTP CRITICAL - boot.img: tsize: expected 5, received 4 bytes"
 
 
-@pytest.mark.parametrize("announced", [3, 4])
-def test_announced_size_in_netascii_is_encoded_or_not(announced: int) -> None:
+@pytest.mark.parametrize("announced", [0, 3, 4])
+def test_announced_size_in_netascii_is_encoded_or_not_or_unknown(announced: int) -> None:
     assert judged(oack(tsize=announced), data(1, CONTENT), tsize=True, mode="netascii").ok
 
 
