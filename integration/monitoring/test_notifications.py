@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
+from email import message_from_string
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,15 @@ def test_without_an_environment_it_says_what_is_missing(programs: Path) -> None:
     done = subprocess.run([programs / "notify-by-mail"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
     assert done.returncode == 1
     assert "enable_environment_macros=1" in done.stderr
+
+
+def test_a_name_of_other_letters_is_encoded_in_the_head(programs: Path, post: Path) -> None:
+    name = "Übertragung der täglichen Bestände: 日本語のサービス"
+    told = {"TO": "operator@example.net", "TYPE": "PROBLEM", "SERVICE": name, "HOST": "büro", "STATE": "WARNING"}
+    variables = {f"NOTIFY_{key}": value for key, value in told.items()}
+    subprocess.run([programs / "notify-by-mail"], env={**os.environ, **variables}, check=True)
+    text = mail(post)
+    head, _, _ = text.partition("\n\n")
+    assert head.isascii()
+    assert max(map(len, head.splitlines())) <= 78
+    assert message_from_string(text, policy=default)["Subject"] == f"PROBLEM: {name} on büro is WARNING"

@@ -44,6 +44,13 @@ def first_integer(text: str) -> int | None:
     return integer(sign + body[len(sign) :].replace("-", " ").partition(" ")[0])
 
 
+def filled(text: str, title: str) -> str:
+    """Returns the text; UsageError when it is empty, as a macro is that is not set: it would switch a check off."""
+    if not text:
+        raise UsageError(f"{title} must not be empty")
+    return text
+
+
 def bytes_of(text: str) -> int | None:
     """Reads a number of bytes, None when it is none: files may be bigger than what integer() holds."""
     # A float holds fifteen digits exactly.

@@ -86,7 +86,7 @@ def plugin_of(program: str) -> Plugin:
     A prefix before `check_` is allowed, because install-plugins may link the plugins under one.
     """
     name = program.rpartition("/")[2]
-    _, found, protocol = name.partition("check_")
+    _, found, protocol = name.rpartition("check_")
     module = PLUGINS.get(f"check_{protocol}") if found else None
     if module is None:
         raise UsageError(f"not one of {', '.join(PLUGINS)}: {printable(name)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..files.options import PASSWORD_ROWS, files_of, login_of
+from ..plugin.common import filled
 from ..plugin.getopt import Option
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ def login_settings(given: Given, host: str) -> dict[str, Any]:
     settings = files_of(texts)
     login = login_of(texts, host, needs_password=False)
     if login is not None and "password" in texts:
-        login = login.replace(password=texts["password"])
+        login = login.replace(password=filled(texts["password"], "Secret"))
     if login is not None:
         settings["login"] = login
     paths = [*given.settings.get("identities", ()), *(_usual_keys() if "look-for-keys" in texts else ())]

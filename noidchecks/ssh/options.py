@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import UsageError
 from ..files.options import FILE_ROWS
-from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, port, state, time_rows, timeout
+from ..plugin.common import ADDRESS_ROWS, HELP_ROWS, OUTPUT_ROWS, Given, filled, port, state, time_rows, timeout
 from ..plugin.getopt import Option
 from ..plugin.plugin import Plugin
 from ..status.text import printable
@@ -70,8 +70,8 @@ def _timeout(text: str, _title: str) -> dict[str, object]:
     return timeout(text, show_value=True, endless=True)
 
 
-def _lower(text: str, _title: str) -> str:
-    return text.lower()
+def _policy(text: str, title: str) -> str:
+    return filled(text, title).lower()
 
 
 def _refuse_option(word: str, *begins: str) -> None:
@@ -105,6 +105,7 @@ ROWS = (
         metavar="REGEX",
         help="CRITICAL unless software version and comment match this",
         field="version_pattern",
+        read=filled,
     ),
     Option(
         "min-version",
@@ -112,6 +113,7 @@ ROWS = (
         metavar="VERSION",
         help="CRITICAL if the software is older than this, as 9.6 or 9.6p1",
         field="min_version",
+        read=filled,
     ),
     Option(
         "overload-state",
@@ -149,7 +151,7 @@ ROWS = (
         metavar="NAME",
         help="CRITICAL if an algorithm is offered that is against this policy, modern or compatible",
         field="policy",
-        read=_lower,
+        read=_policy,
     ),
     Option(
         "fingerprint",
@@ -165,6 +167,7 @@ ROWS = (
         metavar="FILE",
         help="CRITICAL unless the server proves to have a host key that this file has for it",
         field="known_hosts",
+        read=filled,
     ),
     *LOGIN_ROWS,
     Option("sftp", extension=True, help="Open an SFTP session; so do --list, --get and --put", field="sftp"),

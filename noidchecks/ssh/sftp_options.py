@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
+from ..plugin.common import filled
 from ..plugin.getopt import Option
 from ..plugin.plugin import Plugin
 from ..regular import read_regular
@@ -35,7 +36,8 @@ _ROWS = (
     Option("put-remote", extension=True, metavar="DIR", help="Same as --put"),
     Option("put-local", extension=True, metavar="FILE", help="Accepted: it is always a file of our own that is put"),
     Option(
-        "get-timestamp", extension=True, metavar="FILE", help="Tell when this file was last modified", field="timestamp"
+        "get-timestamp", extension=True, metavar="FILE", help="Tell when this file was last modified",
+        field="timestamp", read=filled,
     ),
     Option("debug", extension=True, help="Same as --verbose", field="verbose"),
 )  # fmt: skip

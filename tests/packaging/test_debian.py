@@ -103,11 +103,16 @@ def test_the_units_start_nothing_before_there_is_a_configuration(tree: Path) -> 
         assert "/opt/" not in unit
 
 
-def test_the_commands_of_nagios_have_paths(tree: Path) -> None:
+def test_the_commands_of_nagios_and_icinga_have_paths(tree: Path) -> None:
     text = (tree / "debian" / "tmp" / "etc" / "nagios-plugins" / "config" / "noidchecks.cfg").read_text()
     lines = [line for line in text.splitlines() if "command_line" in line]
     assert not any("$USER5$" in line for line in lines)
     assert sum("/usr/lib/noidchecks/plugins/check_" in line for line in lines) >= 4
+    folder = tree / "debian" / "tmp" / "usr" / "share" / "noidchecks" / "nagios" / "icinga2"
+    assert (
+        '\n\tglobals.NoidchecksDir = "/usr/lib/noidchecks/plugins"\n'
+        in (folder / "noidchecks-plugins.conf").read_text()
+    )
 
 
 @pytest.mark.parametrize(

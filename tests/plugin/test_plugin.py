@@ -9,7 +9,7 @@ from noidchecks.plugin.plugin import PLUGINS, parse, plugin_of
 
 
 @pytest.mark.parametrize(
-    "name", ["check_ftp", "/usr/lib/nagios/plugins/check_ftp", "noid_check_ftp", "./noid_check_ftp"]
+    "name", ["check_ftp", "/usr/lib/nagios/plugins/check_ftp", "noid_check_ftp", "./noid_check_ftp", "my_check_check_ftp"]
 )
 def test_a_plugin_is_known_by_the_name_of_its_executable(name: str) -> None:
     assert plugin_of(name).name == "check_ftp"
@@ -22,7 +22,7 @@ def test_every_plugin_has_its_own_table(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "ftp", "check_", "check_http", "check_ftp/", "check_ftpX", "check_check_ftp", "Check_ftp", "check_ftp "],
+    ["", "ftp", "check_", "check_http", "check_ftp/", "check_ftpX", "check_ftp_check", "Check_ftp", "check_ftp "],
 )
 def test_other_programs_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match="not one of check_ftp, check_tftp, check_ssh, check_sftp: "):

@@ -137,6 +137,12 @@ def test_a_secret_of_checkmk_by_reference(tmp_path: Path) -> None:
             probe_of(*words, value)
 
 
+@pytest.mark.parametrize(("option", "title"), [("secret", "Secret"), ("get-timestamp", "Get timestamp")])
+def test_what_check_sftp_is_to_look_for_is_not_empty(option: str, title: str) -> None:
+    with pytest.raises(UsageError, match=f"{title} must not be empty"):
+        probe_of("check_sftp", "--host", "h", "--user", "bob", "--agent", f"--{option}", "")
+
+
 @pytest.mark.parametrize("secret", ["--secret sesame", "--secret-reference lab:store"])
 def test_a_secret_is_not_taken_in_place_of_another_password(tmp_path: Path, secret: str) -> None:
     (tmp_path / "store").write_text("lab:sesame\n")
