@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from noidchecks.status.text import printable
 
@@ -34,7 +35,7 @@ class LastChange:
 class _Track:
     """The minutes of one backend as a ring, up to the minute that was written last."""
 
-    __slots__ = ("ring", "minute", "sample", "change")
+    __slots__ = ("ring", "minute", "sample", "change", "addresses", "down")
 
     def __init__(self, minute: int, sample: int) -> None:
         self.ring = bytearray(MINUTES)
@@ -42,6 +43,9 @@ class _Track:
         # The number of the last sample that its backend was in, or after which it began.
         self.sample = sample
         self.change: LastChange | None = None
+        # The number of its backend's addresses in the last sample, 0 before the first, and those that are down.
+        self.addresses = 0
+        self.down: tuple[str, ...] = ()
 
     def note(self, code: int, minute: int) -> None:
         for skipped in range(max(self.minute + 1, minute - MINUTES + 1), minute + 1):
@@ -59,7 +63,9 @@ class _Track:
 class History:
     """What was seen of each backend within the last hour; it belongs to one thread.
 
-    Events tell it of every failure as it happens, samples of the response times. 10,000 backends take 5 MiB.
+    Events tell it of every failure as it happens, samples of the response times. 10,000 backends take 5 MiB. As in the
+    kernel's table, an address is down when one of its commands says so, and a backend when all of its addresses are:
+    one that has lost IPv6 only still serves.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,20 +84,27 @@ class History:
             return
         track = self._track((event.farm, event.backend))
         track.change = LastChange(event.time, event.kind, printable(event.reason, _REASON))
-        if event.kind == "down":
+        others = tuple(address for address in track.down if address != event.address)
+        if event.kind == "up":
+            track.down = others
+            return
+        track.down = (*others, event.address)
+        # Before the first sample it is not known whether there is another address; that sample notes what is down.
+        if len(track.down) == track.addresses:
             track.note(DOWN, self.minute)
 
     def sample(self, health: Iterable[Health]) -> Iterator[None]:
-        """Notes how backends are now, one at each step, and forgets those that are watched no more."""
+        """Notes how backends are now, a value of health at each step, and forgets those that are watched no more.
+
+        The values of one backend follow each other.
+        """
         self._sample += 1
-        for one in health:
-            place = one.farm, one.backend
-            if one.state != "unknown":
-                took = one.last.timings.total if one.last is not None else 0.0
-                self._track(place).note(DOWN if one.state == "down" else code_of(took), self.minute)
-            if (track := self._tracks.get(place)) is not None:
-                track.sample = self._sample
-            yield
+        for place, ones in groupby(health, _place_of):
+            codes: dict[str, int] = {}
+            for one in ones:
+                codes[one.address] = _worse(_code_now(one), codes.get(one.address, 1))
+                yield
+            self._note(place, codes)
         # No set of those that were seen: of 10,000 places, it would take the collector of cycles milliseconds.
         for place in [place for place, track in self._tracks.items() if track.sample < self._sample]:
             del self._tracks[place]
@@ -106,11 +119,41 @@ class History:
         track = self._tracks.get((farm, backend))
         return track.change if track is not None else None
 
+    def _note(self, place: Place, codes: dict[str, int]) -> None:
+        """Notes how a backend is now at each of its addresses."""
+        up = [code for code in codes.values() if UNKNOWN < code < DOWN]
+        code = max(up) if up else min(codes.values())
+        track = self._track(place) if code != UNKNOWN else self._tracks.get(place)
+        if track is None:
+            return
+        track.sample = self._sample
+        track.addresses = len(codes)
+        track.down = tuple(address for address, each in codes.items() if each == DOWN)
+        if code != UNKNOWN:
+            track.note(code, self.minute)
+
     def _track(self, place: Place) -> _Track:
         track = self._tracks.get(place)
         if track is None:
             track = self._tracks[place] = _Track(self.minute, self._sample)
         return track
+
+
+def _place_of(one: Health) -> Place:
+    return one.farm, one.backend
+
+
+def _code_now(one: Health) -> int:
+    if one.state == "unknown":
+        return UNKNOWN
+    if one.state == "down":
+        return DOWN
+    return code_of(one.last.timings.total if one.last is not None else 0.0)
+
+
+def _worse(code: int, other: int) -> int:
+    """Returns the byte of an address by two of its commands, both of which must succeed."""
+    return UNKNOWN if UNKNOWN in (code, other) and DOWN not in (code, other) else max(code, other)
 
 
 def code_of(seconds: float) -> int:

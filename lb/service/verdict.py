@@ -64,7 +64,8 @@ def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Ba
 def _state(one: BackendStatus) -> Badge:
     seen = one.guardian.state if one.guardian is not None else ""
     match one.state:
-        case "up" if seen == "down":
+        # What is seen is that of its worst address; one that is lost gets no clients, and a badge of its own.
+        case "up" if seen == "down" and not one.lost:
             return Badge("serves though it fails", "warn")
         case "up" if seen == "unknown":
             return Badge("serves, not yet checked", "warn")

@@ -19,8 +19,11 @@ class Clock:
         return self.now
 
 
-def event(kind: str, reason: str = "", backend: str = "b1") -> Event:
-    return Event(time=5.0, kind=kind, farm="f", backend=backend, reason=reason)
+V4, V6 = "192.0.2.1:21", "[fd00:1::11]:21"
+
+
+def event(kind: str, reason: str = "", backend: str = "b1", address: str = V4) -> Event:
+    return Event(time=5.0, kind=kind, farm="f", backend=backend, address=address, reason=reason)
 
 
 def sample(history: History, *found: Health) -> None:
@@ -59,6 +62,47 @@ def test_the_worst_of_a_minute_stays() -> None:
     sample(history, health())
     # Down for less than a minute, between two samples.
     assert history.last_hour("f", "b1")[-1] == DOWN
+
+
+def test_a_backend_is_down_when_all_of_its_addresses_are() -> None:
+    clock = Clock()
+    history = History(clock)
+    # Before the first sample it is not known whether there is another address.
+    history.take(event("up"))
+    history.take(event("down", address=V6))
+    assert history.last_hour("f", "b1")[-1] == UNKNOWN
+    sample(history, health(seconds=0.5), health(state="down", seconds=5.0, address=V6))
+    assert history.last_hour("f", "b1")[-1] == code_of(0.5)
+    # Between two samples, too.
+    clock.now += 60
+    history.take(event("up", address=V6))
+    history.take(event("down"))
+    assert history.last_hour("f", "b1")[-1] == UNKNOWN
+    history.take(event("down", address=V6))
+    assert history.last_hour("f", "b1")[-1] == DOWN
+    clock.now += 60
+    sample(history, health(state="down"), health(state="down", address=V6))
+    assert history.last_hour("f", "b1")[-1] == DOWN
+    # While the first result of an address is missing, it may serve.
+    clock.now += 60
+    sample(history, health(state="down"), health(state="unknown", address=V6))
+    assert history.last_hour("f", "b1")[-1] == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (("up", "up"), code_of(0.01)),
+        (("up", "down"), DOWN),
+        (("down", "unknown"), DOWN),
+        (("unknown", "down"), DOWN),
+        (("unknown", "up"), UNKNOWN),
+    ],
+)
+def test_an_address_is_up_when_all_of_its_commands_succeed(states: tuple[str, ...], code: int) -> None:
+    history = History(Clock())
+    sample(history, *(health(state=state, command=f"check_{number}") for number, state in enumerate(states)))
+    assert history.last_hour("f", "b1")[-1] == code
 
 
 def test_the_last_change_and_its_reason() -> None:

@@ -89,7 +89,10 @@ def test_a_farm_and_its_backends() -> None:
         ({"state": "standby"}, ["standby"]),
         ({"state": "stopped"}, ["stopped with its farm"]),
         ({"state": "absent"}, ["not in the kernel's table"]),
-        ({"state": "up", "lost": ("ipv6",)}, ["up", "no clients over IPv6"]),
+        (
+            {"state": "up", "lost": ("ipv6",), "guardian": BackendView(state="down", reason="refused", since=NOW)},
+            ["10.0.1.11, fd00:1::11 up no clients over IPv6 50 % of new clients", "refused"],
+        ),
         ({"state": "up", "guardian": None}, ["up", "not watched"]),
         ({"state": "up", "current": None}, ["? connections"]),
         ({"state": "up", "share": 0.001}, ["<1 % of new clients"]),
@@ -100,6 +103,20 @@ def test_what_is_said_of_a_backend(changes: dict[str, object], words: list[str])
     (row,) = rows(html)
     for word in words:
         assert word in row
+
+
+def test_one_that_has_lost_an_ip_version_is_up() -> None:
+    clock = [6000.0]
+    history = History(lambda: clock[0])
+    for _ in range(3):
+        clock[0] += 60
+        for _ in history.sample([health(seconds=0.02), health(state="down", address="[fd00:1::11]:21")]):
+            pass
+    one = backend(lost=("ipv6",), guardian=BackendView(state="down", reason="refused", since=NOW))
+    html = page(seen(farm("f", one), history=history))
+    assert "1 of 1 up" in html
+    assert "Last hour: at least 100 % of the backends up" in html
+    assert "Last hour: answered in 20 ms to 20 ms" in html
 
 
 def test_one_that_cannot_be_checked_and_one_that_starts_slowly() -> None:

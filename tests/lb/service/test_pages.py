@@ -50,10 +50,13 @@ async def get(pages: Pages, path: str, query: str = "") -> str:
     return b"".join(document.pieces).decode()
 
 
-async def test_the_documents() -> None:
+async def test_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "_FIRST", 0.0)
     guardian = Guardian()
     async with pages_of(guardian) as pages:
-        guardian.events.add(Event(time=1.0, kind="down", farm="f", backend="b0", reason="gone"))
+        await until(lambda: any(pages._history.last_hour("f", "b0")))
+        address = guardian.watched[0].address
+        guardian.events.add(Event(time=1.0, kind="down", farm="f", backend="b0", address=address, reason="gone"))
         html = await get(pages, "/")
         assert "the disk is full" in html
         assert "Last hour: down in 1 of 60 minutes" in html
