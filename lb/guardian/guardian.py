@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -169,6 +169,14 @@ class Guardian:
         """Yields the conditions that it would give these farms with its present knowledge, as forecast() does."""
         known, now = self._reconciler, self._running_loop().time()
         return forecast(farms, self._overrides, self._targets, known.standing(farms), known.shares, now)
+
+    @property
+    def weights(self) -> Mapping[str, Mapping[str, int]]:
+        """The percentages of their weights that backends have now, by farm and backend, where they are not 100.
+
+        Slow start and least-connections reduce or raise them, the latter in farms without checks too.
+        """
+        return self._reconciler.weights
 
     @property
     def worker(self) -> Worker:

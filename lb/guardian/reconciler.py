@@ -150,6 +150,11 @@ class Reconciler:
         merged = self._merged.get(farm)
         return merged.shares.get(backend) if merged else None
 
+    @property
+    def weights(self) -> Mapping[str, Mapping[str, int]]:
+        """The percentages of their weights that backends have now, by farm and backend, where they are not 100."""
+        return {name: merged.shares for name, merged in self._merged.items() if merged.shares}
+
     async def settle(self) -> None:
         """Waits until all requests so far are applied; raises KernelError when one fails, which is retried.
 

@@ -23,7 +23,8 @@ _IN_A_PIECE = 100
 class MetricsSnapshot:
     """What there is to measure: statuses is empty when the kernel could not be asked.
 
-    info holds what the guardian is: its version, the hash of its farms file, its role in its pair. sticky is by IP
+    info holds what the guardian is: its version, the hash of its farms file, its role in its pair. weights are the
+    percentages of their weights that backends have now, by farm and backend, where they are not 100. sticky is by IP
     version, and like expectations only there when the kernel tells.
     """
 
@@ -31,6 +32,7 @@ class MetricsSnapshot:
     health: list[Health]
     counts: Counts
     info: Mapping[str, str]
+    weights: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     others: Mapping[str, int] = field(default_factory=dict)
     sticky: Mapping[int, Fullness] = field(default_factory=dict)
     expectations: Fullness | None = None
@@ -98,10 +100,6 @@ def _places(view: MetricsSnapshot) -> Iterator[str]:
             places.append((label_pairs({"farm": farm.name, "backend": one.name}), farm, one))
             # What nothing is written for takes its time too.
             yield ""
-    percent = {}
-    for each in view.health:
-        percent[each.farm, each.backend] = each.weight or 100
-        yield ""
     yield from family(
         "noidlb_backend_state",
         "gauge",
@@ -113,7 +111,7 @@ def _places(view: MetricsSnapshot) -> Iterator[str]:
         "gauge",
         "The weight that a backend has at the moment, 0 while it gets no new clients",
         (
-            (labels, one.weight * percent.get((farm.name, one.name), 100) / 100 if one.share else 0)
+            (labels, one.weight * view.weights.get(farm.name, {}).get(one.name, 100) / 100 if one.share else 0)
             for labels, farm, one in places
         ),
     )

@@ -142,6 +142,7 @@ class Operations:
         return MetricsSnapshot(
             statuses=statuses,
             health=health,
+            weights=guardian.weights,
             counts=guardian.counts,
             info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
             others=others,

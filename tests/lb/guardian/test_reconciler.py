@@ -274,6 +274,18 @@ async def test_least_connections_moves_new_clients(monkeypatch: pytest.MonkeyPat
             assert (kernel.conditions[-1]["f", "b1"].weight or 0) < 60
 
 
+async def test_the_weights_of_farms_that_are_not_checked_are_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noidlb.guardian.reconciler._BALANCE_EVERY", 0.05)
+    kernel = FakeKernel()
+    one, other = farm("f", count=2, scheduler=Scheduler.LEAST_CONNECTIONS), farm("g", count=2)
+    crowded = Marks((one, other)).backend(one, "b1")
+    async with running(one, other, kernel=kernel, count={crowded: 90}) as (guardian, _):
+        await until(lambda: guardian.weights.get("f", {}).get("b2") == 300)
+        assert guardian.weights["f"]["b1"] < 60
+        # Those that have all of their weight are missing.
+        assert list(guardian.weights) == ["f"]
+
+
 async def test_somebody_elses_change_is_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("noidlb.guardian.reconciler._LOOK_EVERY", 0.05)
     kernel = FakeKernel()

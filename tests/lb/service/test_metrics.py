@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from noidlb.farm import BackendState, Condition
+from noidlb.farm import BackendState, Condition, Scheduler
 from noidlb.guardian.health import Health
 from noidlb.nft.marks import Marks
 from noidlb.service.metrics import MetricsSnapshot, write
 
 from tests.support.lb.farms import farm
-from tests.support.lb.metrics import FARM, health, view
+from tests.support.lb.metrics import FARM, V4, health, view
 
 DOWN = Condition(BackendState.DOWN)
 
@@ -76,12 +76,19 @@ def test_one_ip_version_that_refuses_is_told() -> None:
 
 
 def test_what_clients_get_of_a_backend() -> None:
-    found = page(health("b1", "up", weight=50), conditions={("ftp", "b2"): DOWN})
+    found = page(health("b1", "up"), conditions={("ftp", "b2"): DOWN}, weights={"ftp": {"b1": 50}})
     assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.5' in found
     assert 'noidlb_backend_weight{farm="ftp",backend="b2"} 0' in found
     assert 'noidlb_backend_share_ratio{farm="ftp",backend="b1"} 1.0' in found
     assert 'noidlb_backend_share_ratio{farm="ftp",backend="b2"} 0.0' in found
     assert 'noidlb_backend_connections_total{farm="ftp",backend="b1"} 0' in found
+
+
+def test_weights_of_a_farm_that_is_not_checked() -> None:
+    unchecked = farm("ftp", count=2, vip=V4, scheduler=Scheduler.LEAST_CONNECTIONS)
+    found = page(one=unchecked, weights={"ftp": {"b1": 20, "b2": 300}})
+    assert 'noidlb_backend_weight{farm="ftp",backend="b1"} 0.2' in found
+    assert 'noidlb_backend_weight{farm="ftp",backend="b2"} 3.0' in found
 
 
 def test_labels_are_escaped() -> None:

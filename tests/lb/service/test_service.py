@@ -277,6 +277,18 @@ async def test_the_hook_and_the_metrics_of_the_file(served: Served, tmp_path: Pa
     assert {"start", "up"} <= {json.loads(line)["kind"] for line in file.read_text().splitlines()}
 
 
+async def test_what_is_measured_has_the_weights_of_the_guardian(served: Served) -> None:
+    served.file.write_text(text().replace('protocol = "tcp"', 'protocol = "tcp"\nscheduler = "least-connections"'))
+    async with running(served):
+        await served.is_still()
+        assert served.service._running is not None
+        guardian = served.service._running.guardian
+        guardian._reconciler.shares["f"] = {"b1": 20, "b2": 300}
+        guardian._reconciler.request({"f"}, 0.0)
+        await guardian.settle()
+        assert (await served.service._look()).weights == {"f": {"b1": 20, "b2": 300}}
+
+
 async def test_metrics_that_cannot_be_served_are_an_event(served: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         served.file.write_text(text(service=f'[service]\nmetrics = "127.0.0.1:{taken.getsockname()[1]}"\n'))

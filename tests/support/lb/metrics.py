@@ -53,9 +53,15 @@ def view(
     conditions: dict[tuple[str, str], Condition] | None = None,
     stopped: frozenset[str] = frozenset(),
     one: Farm = FARM,
+    weights: dict[str, dict[str, int]] | None = None,
 ) -> MetricsSnapshot:
     table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
     statuses = survey((one,), Overrides(), table, flows)
     return MetricsSnapshot(
-        statuses=list(statuses), health=list(found), counts=COUNTS, info=INFO, others={"hook_runs": 5}
+        statuses=list(statuses),
+        health=list(found),
+        counts=COUNTS,
+        info=INFO,
+        others={"hook_runs": 5},
+        weights=weights or {},
     )
