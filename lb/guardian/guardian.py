@@ -304,7 +304,6 @@ class Guardian:
             streak=watch.up.streak,
             flaps=watch.flaps,
             probes=watch.probes,
-            weight=self._reconciler.share(watch.farm, watch.backend),
             kept=watch.kept,
         )
 

@@ -56,8 +56,7 @@ class Health:
 
     state is unknown, up or down. note is the text of a WARNING of a backend that serves, or of the failure that
     contradicts the state. streak is the number of contradicting results in a row, flaps the number of changes since the
-    first verdict. weight is the share in percent of the configured weight, None while 100. kept says why the last
-    result was no verdict, else "".
+    first verdict. kept says why the last result was no verdict, else "".
     """
 
     farm: str
@@ -71,7 +70,6 @@ class Health:
     streak: int
     flaps: int
     probes: int
-    weight: int | None
     kept: str = ""
 
 

@@ -145,11 +145,6 @@ class Reconciler:
         """Yields for each backend whether it serves now by health alone, as configure() keeps it for other farms."""
         return standing(self._farms, self._watches, self.present, after)
 
-    def share(self, farm: str, backend: str) -> int | None:
-        """Returns a backend's percentage of its weight, None when it is 100."""
-        merged = self._merged.get(farm)
-        return merged.shares.get(backend) if merged else None
-
     @property
     def weights(self) -> Mapping[str, Mapping[str, int]]:
         """The percentages of their weights that backends have now, by farm and backend, where they are not 100."""

@@ -76,12 +76,9 @@ class _Judgement:
     def take(self, view: PageView) -> Iterator[str]:
         """Judges all of it, and yields an empty piece after each step."""
         kept: dict[Place, str] = {}
-        weights: dict[Place, int] = {}
         for number, one in enumerate(view.snapshot.health):
             if one.kept:
                 kept[one.farm, one.backend] = one.kept
-            if one.weight is not None:
-                weights[one.farm, one.backend] = one.weight
             if not number % 50:
                 yield ""
         for status in view.snapshot.statuses:
@@ -90,9 +87,10 @@ class _Judgement:
             if farm.badge.tone == "bad":
                 self.farm_words[farm.badge.word] += 1
             farm.is_trouble = farm.badge.is_trouble
+            weights = view.snapshot.weights.get(status.name, {})
             for number, each in enumerate(status.backends):
                 place = status.name, each.name
-                badges = backend_badges(each, kept.get(place, ""), weights.get(place))
+                badges = backend_badges(each, kept.get(place, ""), weights.get(each.name))
                 is_trouble = any(word.is_trouble for word in badges)
                 farm.backends.append(_Backend(each, badges, is_trouble))
                 farm.is_trouble |= is_trouble

@@ -44,7 +44,8 @@ def farm_badge(farm: FarmStatus) -> Badge:
 def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Badge]:
     """Says what a backend does, and beside it what the operator and the guardian have done about it.
 
-    kept says why it cannot be checked, weight is the percentage that slow start has reached, None for all of it.
+    kept says why it cannot be checked, weight is the percentage of its weight that slow start or least-connections
+    gives it, None for 100.
     """
     badges = [_state(one)]
     if kept:
@@ -57,7 +58,7 @@ def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Ba
         families = ", ".join(family.replace("ip", "IP") for family in one.lost)
         badges.append(Badge(f"no clients over {families}", "warn"))
     if weight is not None and one.state == "up":
-        badges.append(Badge(f"slow start: {weight} %", "idle"))
+        badges.append(Badge(f"{weight} % of its weight", "idle"))
     return badges
 
 

@@ -119,17 +119,24 @@ def test_one_that_has_lost_an_ip_version_is_up() -> None:
     assert "Last hour: answered in 20 ms to 20 ms" in html
 
 
-def test_one_that_cannot_be_checked_and_one_that_starts_slowly() -> None:
-    watched = [health("b1", kept="its program is missing"), health("b2", weight=40)]
+def test_one_that_cannot_be_checked() -> None:
+    watched = [health("b1", kept="its program is missing"), health("b2")]
     kept = backend(
         "b1", guardian=BackendView(state="up", reason="cannot be checked: its program is missing", since=NOW)
     )
     html = page(seen(farm("f", kept, backend("b2")), watched=watched))
-    first, second = rows(html)
-    assert "its program is missing" in first
-    assert "slow start: 40 %" in second
+    assert "its program is missing" in rows(html)[0]
     assert "1 cannot be checked" in html
     assert "1 of 2 backends in trouble" in html
+
+
+def test_weights_that_slow_start_or_least_connections_changes() -> None:
+    backends = (backend("b1"), backend("b2", guardian=None), backend("b3"), backend("b4", "drain"))
+    html = page(seen(farm("f", *backends), weights={"f": {"b1": 40, "b2": 300, "b4": 20}}))
+    first, unchecked, whole, drained = rows(html)
+    assert "up 40 % of its weight 50 % of new clients" in first
+    assert "up 300 % of its weight 50 % of new clients" in unchecked
+    assert "of its weight" not in whole + drained
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ COUNTS = Counts(
 INFO = {"version": "1.0", "farms": "0" * 64, "role": "master"}
 
 
-def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight: int | None = None) -> Health:
+def health(backend: str, state: str, command: str = "check_ftp -H HOST") -> Health:
     last = LastResult(State.OK, "FTP OK", Timings(0.25, {"connect": 0.125}))
     return Health(
         farm="ftp",
@@ -43,7 +43,6 @@ def health(backend: str, state: str, command: str = "check_ftp -H HOST", weight:
         streak=1,
         flaps=2,
         probes=4,
-        weight=weight,
     )
 
 

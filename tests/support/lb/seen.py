@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from noidlb.farm_status import BackendStatus, BackendView, FarmStatus
@@ -32,7 +32,6 @@ def health(backend: str = "b1", state: str = "up", seconds: float = 0.01, **chan
         "streak": 0,
         "flaps": 0,
         "probes": 1,
-        "weight": None,
     }
     return Health(**settings | changes)
 
@@ -66,8 +65,15 @@ def farm(name: str = "f", *backends: BackendStatus, state: str = "serving", **ch
     return FarmStatus(name=name, state=state, backends=backends, **settings | changes)
 
 
-def seen(*farms: FarmStatus, watched: Sequence[Health] = (), **changes: Any) -> PageView:
+def seen(
+    *farms: FarmStatus,
+    watched: Sequence[Health] = (),
+    weights: Mapping[str, Mapping[str, int]] | None = None,
+    **changes: Any,
+) -> PageView:
     """Returns what the page shows."""
     info = {"version": "1.0", "farms": "0" * 64, "role": "alone"}
-    snapshot = MetricsSnapshot(statuses=list(farms), health=list(watched), counts=Counts(), info=info)
+    snapshot = MetricsSnapshot(
+        statuses=list(farms), health=list(watched), counts=Counts(), info=info, weights=weights or {}
+    )
     return PageView(**{"snapshot": snapshot, "history": History(), "now": NOW, **changes})
