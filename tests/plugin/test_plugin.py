@@ -9,7 +9,8 @@ from noidchecks.plugin.plugin import PLUGINS, parse, plugin_of
 
 
 @pytest.mark.parametrize(
-    "name", ["check_ftp", "/usr/lib/nagios/plugins/check_ftp", "noid_check_ftp", "./noid_check_ftp", "my_check_check_ftp"]
+    "name",
+    ["check_ftp", "/usr/lib/nagios/plugins/check_ftp", "noid_check_ftp", "./noid_check_ftp", "my_check_check_ftp"],
 )
 def test_a_plugin_is_known_by_the_name_of_its_executable(name: str) -> None:
     assert plugin_of(name).name == "check_ftp"
