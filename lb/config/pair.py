@@ -117,6 +117,13 @@ class Pair:
         """Returns the moving address on the backends' side for IP version 4 or 6, or None."""
         return next((one for one in self.source if one.version == version), None)
 
+    def moving(self, farms: tuple[Farm, ...]) -> tuple[list[IPAddress], list[IPAddress]]:
+        """Returns the VIPs and the addresses on the backends' side, which all move together; IPv4 first."""
+        vips = {vip for farm in farms for vip in farm.vip}
+        # In mode dnat no farm has a source, but the backends route by the pair's.
+        sources = {*self.source, *(one for farm in farms for one in farm.source)} - vips
+        return sorted(vips, key=_order), sorted(sources, key=_order)
+
     def _require_legs(self, first: Node, second: Node) -> None:
         for kind in ("sync", "service", "backend"):
             one, other = getattr(first, kind), getattr(second, kind)
@@ -147,6 +154,10 @@ def _require_hosts(addresses: Iterable[IPAddress], path: str) -> None:
     for one in addresses:
         unusable = one.is_multicast or one.is_unspecified or one.is_loopback or getattr(one, "scope_id", None)
         require(not unusable, path, "must be an address of one host on the network, without a zone")
+
+
+def _order(address: IPAddress) -> tuple[int, int]:
+    return address.version, int(address)
 
 
 def _listed(addresses: set[IPAddress]) -> str:

@@ -13,7 +13,7 @@ from noidchecks import __version__
 
 from ..config.load import Configuration
 from ..config.pair import Node, Pair
-from ..farm import Farm, IPAddress
+from ..farm import IPAddress
 from ..nft.run import KernelError, find, run
 from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
 from ..pair.files import SIGN
@@ -54,7 +54,7 @@ def examine_pair(
     if missing:
         yield Finding(FAULT, "node", f"{node.name}, but {', '.join(missing)} is not on this machine")
     role = read_role(run_folder)
-    yield _role(node, farms, role, is_here)
+    yield _role(node, {address for side in pair.moving(farms) for address in side}, role, is_here)
     same = f"must say the same on {pair.peer(node).name}"
     yield Finding(NOTE, "farms file", f"{digest}: noidlb pair --hash {same}")
     yield Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
@@ -72,8 +72,7 @@ def this_node(pair: Pair, is_here: Callable[[IPAddress], bool]) -> Node | None:
     return next((one for one in pair.nodes if any(map(is_here, one.addresses))), None)
 
 
-def _role(node: Node, farms: tuple[Farm, ...], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:
-    moving = {one for farm in farms for one in (*farm.vip, *farm.source)}
+def _role(node: Node, moving: set[IPAddress], role: Role, is_here: Callable[[IPAddress], bool]) -> Finding:
     here = {one for one in moving if is_here(one)}
     if here and here != moving:
         away = ", ".join(sorted(str(one) for one in moving - here)[:3])

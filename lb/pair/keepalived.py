@@ -12,9 +12,7 @@ from ..farm import Farm, IPAddress
 def keepalived_conf(pair: Pair, node: Node, farms: tuple[Farm, ...], folder: Path) -> str:
     """Returns keepalived.conf; folder will hold the notify script."""
     peer = pair.peer(node)
-    vips = sorted({vip for farm in farms for vip in farm.vip}, key=_order)
-    # A farm's own source addresses move too.
-    sources = sorted({*pair.source, *(one for farm in farms for one in farm.source)} - {*vips}, key=_order)
+    vips, sources = pair.moving(farms)
     sides = [_instance("service", pair, node, peer, vips, 0)]
     if sources:
         sides.append(_instance("backend", pair, node, peer, sources, 1))
@@ -51,7 +49,8 @@ def _instance(side: str, pair: Pair, node: Node, peer: Node, addresses: Sequence
     other: Leg = getattr(peer, side)
     # An instance speaks VRRP in the family of its first address; it announces the others by ARP or neighbour discovery.
     version = next((one.version for one in addresses if one.version in leg.versions), leg.versions[0])
-    ordered = sorted(addresses, key=lambda one: (one.version != version, _order(one)))
+    # A stable sort, which keeps the order within a family.
+    ordered = sorted(addresses, key=lambda one: one.version != version)
     here, there = leg.address_of(version), other.address_of(version)
     preempt = f"    preempt_delay {pair.preempt_delay:g}\n" if pair.preempt else "    nopreempt\n"
     reason = (
@@ -92,7 +91,3 @@ vrrp_instance noidlb_{side} {{
 def _at(address: IPAddress, leg: Leg) -> str:
     # With a host's prefix, so that the address adds no route and is not chosen as source of this machine's connections.
     return f"{address}/{address.max_prefixlen} dev {leg.interface}"
-
-
-def _order(address: IPAddress) -> tuple[int, int]:
-    return address.version, int(address)

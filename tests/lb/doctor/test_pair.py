@@ -10,6 +10,7 @@ from noidlb.config.pair import with_sources
 from noidlb.doctor import pair as pair_doctor
 from noidlb.doctor.finding import FAULT, NOTE, OK, WARN, Finding
 from noidlb.doctor.pair import examine_pair, judge_counters, this_node
+from noidlb.farm import Mode
 from noidlb.nft.run import Answer
 from noidlb.pair.files import files_of, write_files
 
@@ -41,7 +42,6 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     monkeypatch.setattr(pair_doctor, "find", lambda name, _: name)
     monkeypatch.setattr(pair_doctor, "run", answer)
     both = pair()
-    farms = with_sources((ftp(),), both)
 
     def examined(
         here: set[str],
@@ -49,7 +49,9 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         text: str = TEXT,
         loose: str = "0\n",
         again: str = "100\n",
+        mode: Mode = Mode.SNAT,
     ) -> dict[str, Finding]:
+        farms = with_sources((ftp(mode=mode),), both)
         write_files(files_of(both, node(1), Configuration(farms, text=TEXT), tmp_path, tmp_path), tmp_path)
         if role:
             (tmp_path / "role").write_text(f"{role}\n")
@@ -92,6 +94,14 @@ def test_a_node_that_stands_by(look: Look) -> None:
 )
 def test_roles_that_do_not_fit(look: Look, here: set[str], role: str, level: str) -> None:
     assert look(here, role)["role"].level == level
+
+
+def test_the_address_by_which_backends_route_moves_too(look: Look) -> None:
+    """Farms in mode dnat have no source, but keepalived moves the pair's, which is the backends' default route."""
+    for here, role in ((MOVING - {"10.20.0.100"}, "master"), ({"10.20.0.100"}, "backup")):
+        found = look(OWN | here, role, mode=Mode.DNAT)["role"]
+        assert (found.level, "lb1 has some of the moving addresses but not " in found.text) == (FAULT, True)
+    assert look(OWN | MOVING, "master", mode=Mode.DNAT)["role"] == Finding(OK, "role", "lb1 serves")
 
 
 def test_another_machine(look: Look) -> None:
