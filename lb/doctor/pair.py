@@ -13,12 +13,15 @@ from noidchecks import __version__
 
 from ..config.load import Configuration
 from ..config.pair import Node, Pair
-from ..farm import IPAddress
+from ..farm import Farm, IPAddress
+from ..nft import nft as kernel
 from ..nft.run import KernelError, find, run
 from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
-from ..pair.files import SIGN
+from ..pair.files import NAMES, SIGN
+from ..pair.rules import TABLE, control_ports
 from ..role import Role, read_role
 from .finding import FAULT, NOTE, OK, WARN, Finding
+from .rules import parse_ruleset
 from .takeover import look_at
 
 _TIMEOUT = 10.0
@@ -59,6 +62,7 @@ def examine_pair(
     yield Finding(NOTE, "farms file", f"{digest}: noidlb pair --hash {same}")
     yield Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
     yield from _files(folder, digest)
+    yield from _table(farms, folder)
     yield from _versions()
     yield _counters(folder)
     yield _setting(root, "net.netfilter.nf_conntrack_tcp_loose", 0, _LOOSE)
@@ -91,7 +95,7 @@ def _role(node: Node, moving: set[IPAddress], role: Role, is_here: Callable[[IPA
 
 
 def _files(folder: Path, digest: str) -> Iterator[Finding]:
-    for name in ("keepalived.conf", "conntrackd.conf"):
+    for name in NAMES:
         path = folder / name
         try:
             head = path.read_text(errors="replace")[:200]
@@ -104,6 +108,27 @@ def _files(folder: Path, digest: str) -> Iterator[Finding]:
             yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
         else:
             yield Finding(OK, name, "is from this farms file")
+
+
+def _table(farms: tuple[Farm, ...], folder: Path) -> Iterator[Finding]:
+    """Yields a finding on the table that resets FTP sessions with shifted sequence numbers; a flush removes it."""
+    if not control_ports(farms):
+        return
+    subject = f"table inet {TABLE}"
+    try:
+        chains = parse_ruleset(kernel.ruleset())
+    except KernelError as error:
+        yield Finding(WARN, subject, f"is not examined: the rules cannot be read: {error}")
+        return
+    if any(one.hook and (one.family, one.table) == ("inet", TABLE) for one in chains):
+        yield Finding(OK, subject, "is in the kernel")
+        return
+    yield Finding(
+        FAULT,
+        subject,
+        "is not in the kernel: FTP sessions with shifted sequence numbers hang after a take-over",
+        f"nft -f {folder}/{TABLE}.nft, after each flush of the ruleset too",
+    )
 
 
 def _versions() -> Iterator[Finding]:

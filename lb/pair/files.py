@@ -18,6 +18,9 @@ from .rules import control_ports, pair_rules
 SIGN = "# Written by noidlb pair"
 """The mark in the first lines of each file; a file without it is not overwritten."""
 
+NAMES = ("keepalived.conf", "conntrackd.conf", "notify", "noidlb_pair.nft", "noidlb.sysctl.conf")
+"""The files of a node."""
+
 # Characters without a meaning in a shell and in the configurations of keepalived and conntrackd.
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9_.-]+)+")
 _LONGEST = 200

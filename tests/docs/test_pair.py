@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 from noidlb.config.load import parse
-from noidlb.pair.files import files_of
+from noidlb.pair.files import NAMES, files_of
 
 from tests.support.docs_blocks import ROOT, blocks_of
 
 BLOCKS = [("\n".join((*block.lines, "")), block.language) for block in blocks_of(ROOT / "docs" / "pair.md")]
-NAMES = ("keepalived.conf", "conntrackd.conf", "notify", "noidlb_pair.nft", "noidlb.sysctl.conf")
 
 
 @pytest.mark.parametrize("name", NAMES)

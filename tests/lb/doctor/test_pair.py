@@ -10,9 +10,10 @@ from noidlb.config.pair import with_sources
 from noidlb.doctor import pair as pair_doctor
 from noidlb.doctor.finding import FAULT, NOTE, OK, WARN, Finding
 from noidlb.doctor.pair import examine_pair, judge_counters, this_node
-from noidlb.farm import Mode
-from noidlb.nft.run import Answer
-from noidlb.pair.files import files_of, write_files
+from noidlb.farm import Mode, Protocol
+from noidlb.nft import nft as kernel
+from noidlb.nft.run import Answer, KernelError
+from noidlb.pair.files import NAMES, files_of, write_files
 
 from noidchecks import __version__
 from tests.support.lb.pairs import ftp, node, pair
@@ -26,6 +27,14 @@ message tracking:
                    0 Malformed msgs                    {lost} Lost msgs
 """
 TEXT = "the farms file"
+# As nft lists the table of noidlb_pair.nft, shortened.
+LOADED = """\
+table inet noidlb_pair {
+	chain forwarded {
+		type filter hook forward priority -1; policy accept;
+	}
+}
+"""
 OWN = {str(one) for one in node(1).addresses}
 MOVING = {"10.10.0.100", "fd00:10::100", "10.20.0.100", "fd00:20::100"}
 Look = Callable[..., dict[str, Finding]]
@@ -39,6 +48,7 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         counters = COUNTERS.format(sent=5, received=7, errors=0, lost=0)
         return Answer(0, (counters if "-s" in argv else f"{Path(argv[0]).name} 1.0\n").encode(), "")
 
+    monkeypatch.setattr(kernel, "ruleset", lambda: LOADED)
     monkeypatch.setattr(pair_doctor, "find", lambda name, _: name)
     monkeypatch.setattr(pair_doctor, "run", answer)
     both = pair()
@@ -49,10 +59,13 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         text: str = TEXT,
         loose: str = "0\n",
         again: str = "100\n",
-        mode: Mode = Mode.SNAT,
+        without: str = "",
+        **settings: object,
     ) -> dict[str, Finding]:
-        farms = with_sources((ftp(mode=mode),), both)
+        farms = with_sources((ftp(**settings),), both)
         write_files(files_of(both, node(1), Configuration(farms, text=TEXT), tmp_path, tmp_path), tmp_path)
+        if without:
+            (tmp_path / without).unlink()
         if role:
             (tmp_path / "role").write_text(f"{role}\n")
         (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
@@ -102,6 +115,29 @@ def test_the_address_by_which_backends_route_moves_too(look: Look) -> None:
         found = look(OWN | here, role, mode=Mode.DNAT)["role"]
         assert (found.level, "lb1 has some of the moving addresses but not " in found.text) == (FAULT, True)
     assert look(OWN | MOVING, "master", mode=Mode.DNAT)["role"] == Finding(OK, "role", "lb1 serves")
+
+
+def test_a_table_that_is_not_loaded(look: Look, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A guardian restores its own table after a flush, but not this one."""
+    subject = "table inet noidlb_pair"
+    assert look(OWN, "backup")[subject] == Finding(OK, subject, "is in the kernel")
+    for rules in ("", "table inet noidlb {\n}\n", LOADED.replace("{\n", "{\n\tflags dormant\n", 1)):
+        monkeypatch.setattr(kernel, "ruleset", lambda rules=rules: rules)
+        found = look(OWN, "backup")[subject]
+        assert (found.level, found.cure.partition(",")[0]) == (FAULT, f"nft -f {tmp_path}/noidlb_pair.nft")
+    assert subject not in look(OWN, "backup", protocol=Protocol.SFTP)
+
+    def fail() -> str:
+        raise KernelError("no")
+
+    monkeypatch.setattr(kernel, "ruleset", fail)
+    assert look(OWN, "backup")[subject].level == WARN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_is_missing(look: Look, tmp_path: Path, name: str) -> None:
+    assert look(OWN, "backup")[name] == Finding(OK, name, "is from this farms file")
+    assert look(OWN, "backup", without=name)[name].level == WARN
 
 
 def test_another_machine(look: Look) -> None:
