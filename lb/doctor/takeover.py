@@ -14,7 +14,7 @@ _LONGEST = 39
 
 def look_at(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
     """Yields findings on farms and pair: a fault does not work at all, a warning loses sessions at a take-over."""
-    found = [*_links(pair)]
+    found = [*_links(pair), *_gateways(pair, farms)]
     for farm in farms:
         found += [*_sources(pair, farm), *_sticky(farm), *_texts(farm), *_networks(pair, farm)]
     yield from found
@@ -31,6 +31,20 @@ def _links(pair: Pair) -> Iterator[Finding]:
                 f"pair.nodes.{node.name}.sync",
                 f"{node.sync.interface} carries the clients' traffic too: when it is full, copied flows are lost, and "
                 "their sessions at a take-over; and every host on it can forge flows: use a separate link",
+            )
+
+
+def _gateways(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
+    """Yields a finding for each address of pair.source that farms in mode dnat need and backends cannot route by."""
+    for version in sorted({vip.version for farm in farms if farm.mode is Mode.DNAT for vip in farm.vip}):
+        source, leg = pair.source_of(version), pair.nodes[0].backend.address_of(version)
+        if source is not None and (leg is None or source not in leg.network):
+            network = f"the nodes have no IPv{version} address there" if leg is None else str(leg.network)
+            yield Finding(
+                FAULT,
+                "pair.source",
+                f"{source} is not in the backends' network ({network}), so it cannot be the default route that "
+                "backends need in mode dnat",
             )
 
 

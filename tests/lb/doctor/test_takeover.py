@@ -37,6 +37,18 @@ def test_dnat_without_a_gateway_that_moves_is_a_fault() -> None:
     assert found(pair("fd00:20::100"), ftp(mode=Mode.DNAT))[FAULT] == {"farms.ftp"}
 
 
+def test_dnat_with_a_gateway_that_backends_cannot_reach_is_a_fault() -> None:
+    direct = ftp(mode=Mode.DNAT)
+    assert FAULT not in found(pair(), direct)
+    assert found(pair("10.99.0.100", "fd00:20::100"), direct, replace(direct, name="x"))[FAULT] == {"pair.source"}
+    both = pair()
+    legs = [replace(one, backend=leg("back", str(one.backend.address_of(4)))) for one in both.nodes]
+    (fault,) = (one for one in look_at(replace(both, nodes=tuple(legs)), (direct,)) if one.level == FAULT)
+    assert "fd00:20::100 is not in the backends' network (the nodes have no IPv6 address there)" in fault.text
+    # In mode snat an answer may find it by a route.
+    assert FAULT not in found(pair("10.99.0.100", "fd00:20::100"), ftp())
+
+
 def test_sticky_clients_are_forgotten() -> None:
     assert found(pair(), ftp(sticky=60))[WARN] == {"farms.ftp.sticky"}
 
