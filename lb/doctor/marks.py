@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
 from .finding import FAULT, WARN, Finding
@@ -17,14 +17,14 @@ _PACKET_MARK = (("meta", "mark"), ("mark",))
 
 
 def examine_marks(
-    chains: Sequence[Chain], ways: Sequence[Sequence[Way]], mask: int, rules: Iterable[Mapping[str, object]] = ()
+    chains: Sequence[Chain], ways: Sequence[Sequence[Way]], mask: int, rules: Sequence[Mapping[str, object]] = ()
 ) -> Iterator[Finding]:
     """Yields a finding for each rule that changes or copies the bits of mask in marks of farms' connections.
 
-    rules are those of policy routing from `ip -j rule`: a copied mark that none of them reads is only a warning.
+    rules are those of policy routing from `ip -j rule`: a copied mark that none of them reads is only a warning. Each
+    machine has some; none says that they could not be read.
     """
-    routing = [one for one in rules if "fwmark" in one]
-    is_unread = bool(routing) and not any(_reads(one, mask) for one in routing)
+    is_unread = bool(rules) and not any(_reads(one, mask) for one in rules if "fwmark" in one)
     seen: set[int] = set()
     for chain, alike in product([one for one in chains if one.hook and one.type != "nat"], ways):
         for way in alike:

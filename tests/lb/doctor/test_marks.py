@@ -101,6 +101,9 @@ def test_a_copied_mark_that_no_route_reads_is_a_warning() -> None:
     """wg-quick copies the marks of all UDP packets, and routes what has another one than its own."""
     text = table("meta l4proto udp meta mark set ct mark", "prerouting")
     assert [one.level for one in look(text)] == ["fault"]
+    # The rules of every machine.
+    usual: tuple[dict[str, object], ...] = ({"priority": 0, "table": "local"}, {"priority": 32766, "table": "main"})
+    assert [one.level for one in look(text, rules=usual)] == ["warn"]
     wireguard: dict[str, object] = {"priority": 32765, "not": None, "fwmark": "0xca6c", "table": "51820"}
     assert [one.level for one in look(text, rules=(wireguard,))] == ["warn"]
     masked: dict[str, object] = {"fwmark": "0x100", "fwmask": "0xff00", "table": "1"}
