@@ -21,6 +21,8 @@ VERDICTS = frozenset({"accept", "drop", "reject", "return", "jump", "goto", "que
 _FIELDS: dict[tuple[str, ...], str] = {
     ("ct", "original", "ip", "daddr"): "original-daddr",
     ("ct", "original", "ip6", "daddr"): "original-daddr",
+    # nft lists it so for iptables' --ctorigdst.
+    ("ct", "original", "daddr"): "original-daddr",
     ("ct", "original", "proto-dst"): "original-dport",
     ("meta", "l4proto"): "l4proto",
     ("meta", "nfproto"): "nfproto",
