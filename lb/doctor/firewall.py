@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import islice, product, zip_longest
 
 from ..config.mark_layout import layout_of
 from ..farm import Farm, IPAddress
@@ -57,32 +57,33 @@ def ways_of(
     """Returns the ways of the farms' connections, in groups that differ in the client's interface only.
 
     sides are the interfaces towards backends, client_sides those on which a VIP's clients may arrive; own are the
-    backends on this machine.
+    backends on this machine. The farms take turns, so that the limit hides no farm behind a large one.
     """
 
     mask = layout_of(tuple(farms)).mask
 
-    def each() -> Iterator[list[Way]]:
-        for farm in farms:
-            for vip, port, backend in product(farm.vip, farm.ports, farm.backends):
-                address = backend.address_of(vip.version)
-                if address is not None:
-                    yield [
-                        Way(
-                            farm=farm,
-                            vip=vip,
-                            port=port,
-                            backend=address,
-                            backend_port=backend.port or port,
-                            client_side=side,
-                            backend_side=sides.get(address),
-                            is_local=address in own,
-                            mask=mask,
-                        )
-                        for side in client_sides.get(vip, (None,))
-                    ]
+    def each(farm: Farm) -> Iterator[list[Way]]:
+        # All VIPs and ports of one backend before the next backend.
+        for backend, vip, port in product(farm.backends, farm.vip, farm.ports):
+            address = backend.address_of(vip.version)
+            if address is not None:
+                yield [
+                    Way(
+                        farm=farm,
+                        vip=vip,
+                        port=port,
+                        backend=address,
+                        backend_port=backend.port or port,
+                        client_side=side,
+                        backend_side=sides.get(address),
+                        is_local=address in own,
+                        mask=mask,
+                    )
+                    for side in client_sides.get(vip, (None,))
+                ]
 
-    return list(islice(each(), _MOST_WAYS))
+    taken = (alike for turn in zip_longest(*map(each, farms)) for alike in turn if alike is not None)
+    return list(islice(taken, _MOST_WAYS))
 
 
 def examine_firewall(chains: Sequence[Chain], ways: Sequence[Sequence[Way]]) -> Iterator[Finding]:

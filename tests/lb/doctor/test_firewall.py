@@ -229,6 +229,17 @@ def test_backends_on_this_machine_pass_the_hook_input() -> None:
     assert look(inside) == []
 
 
+def test_the_limit_of_ways_hides_no_farm_behind_a_large_one() -> None:
+    large = farm("large", 64, vip=V4, ports=tuple(range(2001, 2065)))
+    (found,) = look(chain("tcp dport 22 drop"), large, SFTP)
+    assert "of farm sftp" in found.text
+    taken = [way for (way,) in ways(large, SFTP)]
+    assert len(taken) == 64
+    assert {way.port for way in taken if way.farm is SFTP} == {22}
+    # The rest is the large farm's: the ports of its first backend.
+    assert sorted(way.port for way in taken if way.farm is large) == list(range(2001, 2063))
+
+
 def test_other_families_and_hooks_do_not_matter() -> None:
     assert look(chain(policy="drop", family="ip6"), FTP) == []
     assert look(chain(policy="drop", family="bridge"), FTP) == []
