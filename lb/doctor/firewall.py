@@ -162,13 +162,13 @@ def _done(hit: _Hit) -> Finding:
     if hit.name == _UNCLEAR:
         return Finding(WARN, subject, text, "see with iptables-save -t raw that it sets neither notrack nor a zone")
     text += ", so they reach no backend" if hit.name == _NOTRACK else ", where their answers are not found"
-    return Finding(FAULT if hit.is_certain else WARN, subject, text, _before(hit))
+    return Finding(FAULT if hit.is_certain else WARN, subject, text, _by_address(hit))
 
 
 def _cure(hit: _Hit) -> str:
     chain = hit.chain
-    if chain.hook in ("prerouting", "ingress"):
-        return _before(hit)
+    if chain.hook in ("prerouting", "ingress", "egress"):
+        return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
     if chain.table == "firewalld":
         return (
@@ -191,16 +191,21 @@ def _cure(hit: _Hit) -> str:
     return f"nft '{rules}', and keep both in the file of its rules"
 
 
-def _before(hit: _Hit) -> str:
-    """Returns the command that exempts the packets in a chain that sees them before their translation."""
+def _by_address(hit: _Hit) -> str:
+    """Returns the command that exempts the packets in a chain that cannot ask for their connection's translation."""
     way = next(iter(hit.ways))
     chain = hit.chain
     family = "ip" if way.vip.version == 4 else "ip6"
     transport = way.farm.protocol.transport
     place = f"{chain.family} {chain.table} {chain.name}"
-    vip = f"{family} daddr {way.vip} {transport} dport {way.port}" if "passive" not in str(hit.whats) else ""
-    asking = vip or f"{family} daddr {way.vip} meta l4proto {transport}"
-    answering = f"{family} saddr {way.backend} meta l4proto {transport}"
+    # In the hook egress packets have the addresses after their translation.
+    to, port, by = way.vip, way.port, way.backend
+    if chain.hook == "egress":
+        to, port, by = way.backend, way.backend_port, way.vip
+    asking = f"{family} daddr {to} {transport} dport {port}"
+    if "passive" in str(hit.whats):
+        asking = f"{family} daddr {to} meta l4proto {transport}"
+    answering = f"{family} saddr {by} meta l4proto {transport}"
     wanted = [asking] * hit.requests + [answering] * hit.replies
     rules = "; ".join(f"insert rule {place} {one} accept" for one in wanted)
     if chain.is_of_iptables:

@@ -45,7 +45,7 @@ def examine(
     yield from _nat_helpers(farms, root)
     yield _flow_list()
     yield from examine_host(farms, root, in_pair=in_pair)
-    yield from _rules(farms, known=parts.text)
+    yield from _rules(farms, root, known=parts.text)
     yield from _legacy(root)
     yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), host.source_of)
 
@@ -120,12 +120,14 @@ def _flow_list() -> Finding:
         return Finding(FAULT, "flows", str(error))
 
 
-def _rules(farms: tuple[Farm, ...], *, known: str) -> Iterator[Finding]:
+def _rules(farms: tuple[Farm, ...], root: Path, *, known: str) -> Iterator[Finding]:
     try:
         text = kernel.ruleset()
         if "xt target" in text:
             text = with_targets(text, saved())
         chains = [one for one in parse_ruleset(text) if (one.family, one.table) != ("inet", TABLE)]
+        for chain in chains:
+            chain.devices |= _above(chain.devices, root)
     except KernelError as error:
         if str(error) != known:
             yield Finding(WARN, "firewall", f"is not examined: the rules cannot be read: {error}")
@@ -136,6 +138,17 @@ def _rules(farms: tuple[Farm, ...], *, known: str) -> Iterator[Finding]:
         ways = _ways(farms)
         yield from examine_firewall(chains, ways)
         yield from examine_marks(chains, ways, layout_of(farms).mask, routes.rules())
+
+
+def _above(devices: frozenset[str], root: Path) -> frozenset[str]:
+    """Returns the bridges, bonds and VLANs on these interfaces: their packets pass the interfaces too."""
+    found: set[str] = set()
+    asked = [*devices]
+    while asked:
+        names = {path.name.removeprefix("upper_") for path in (root / "sys/class/net" / asked.pop()).glob("upper_*")}
+        asked += names - found
+        found |= names
+    return frozenset(found)
 
 
 def _ways(farms: tuple[Farm, ...]) -> list[list[Way]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from .packet import Holds, Packet, any_of, holds, speaks
 from .rules import Chain, Effect, Rule, Unknown, Verdict, VerdictMap
@@ -44,7 +45,10 @@ class Passage:
 
 
 def lead(packet: Packet, chain: Chain) -> Passage:
-    """Leads a packet through a base chain."""
+    """Leads a packet through a base chain; one of other interfaces does not see it."""
+    side = packet.oif if chain.hook == "egress" else packet.iif
+    if chain.devices and isinstance(side, str) and not any(fnmatchcase(side, one) for one in chain.devices):
+        return Passage()
     return _Walk(packet, chain).walk()
 
 

@@ -12,6 +12,8 @@ from .rules import Chain
 
 # Priorities of nf_conntrack and of nat chains.
 _CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
+# The hooks behind routing, of forwarded packets.
+_LAST = ("postrouting", "egress")
 NEW = "new connections"
 """The name of the first packets of connections."""
 # An example of a port that clients and servers choose dynamically.
@@ -48,7 +50,7 @@ def packets(way: Way, chain: Chain) -> Iterator[Packet]:
         return
     if chain.hook in ("prerouting", "ingress"):
         yield from _before(way, chain)
-    elif chain.hook == ("input" if way.is_local else "forward") or (chain.hook == "postrouting" and not way.is_local):
+    elif chain.hook == ("input" if way.is_local else "forward") or (chain.hook in _LAST and not way.is_local):
         yield from _after(way, chain)
 
 
@@ -95,7 +97,11 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
 
 
 def _after(way: Way, chain: Chain) -> Iterator[Packet]:
-    at_the_end = chain.hook == "postrouting"
+    at_the_end = chain.hook in _LAST
+    source = None if at_the_end and chain.priority >= _SRCNAT else way.backend
+    if chain.hook == "egress":
+        # All translation is done.
+        source = way.vip
     for what, state, port in _asking(way.farm):
         yield Packet(
             what=what,
@@ -122,7 +128,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             what=what,
             version=way.vip.version,
             transport=way.farm.protocol.transport,
-            saddr=None if at_the_end and chain.priority >= _SRCNAT else way.backend,
+            saddr=source,
             dport=_EPHEMERAL,
             sport=way.backend_port if port and not at_the_end else None,
             iif=None if at_the_end else way.backend_side,

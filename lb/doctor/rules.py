@@ -13,7 +13,7 @@ from typing import TypeAlias
 _TABLE = re.compile(r"table (\S+) (\S+) \{")
 _CHAIN = re.compile(r"\tchain (\S+) \{")
 _HOOK = re.compile(
-    r"\t\ttype (\S+) hook (\S+)(?: devices? (?:=? ?\{ ?)?.*?(?: ?\})?)? priority (-?\d+);(?: policy (\w+);)?"
+    r"\t\ttype (\S+) hook (\S+)(?: devices? (?:=? ?\{ ?)?(.*?)(?: ?\})?)? priority (-?\d+);(?: policy (\w+);)?"
 )
 _TOKEN = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
 VERDICTS = frozenset({"accept", "drop", "reject", "return", "jump", "goto", "queue", "continue"})
@@ -123,6 +123,8 @@ class Chain:
     hook: str = ""
     priority: int = 0
     policy: str = "accept"
+    # Of the hooks ingress and egress: the interfaces whose packets it sees.
+    devices: frozenset[str] = frozenset()
     rules: list[Rule] = field(default_factory=list)
     # All chains of its table by name, for jump and goto.
     siblings: Mapping[str, Chain] = field(default_factory=dict, repr=False)
@@ -156,7 +158,8 @@ def parse_ruleset(text: str) -> list[Chain]:
             chain = None
         elif chain is not None and (hook := _HOOK.match(line)):
             chain.type, chain.hook = hook[1], hook[2]
-            chain.priority, chain.policy = int(hook[3]), hook[4] or "accept"
+            chain.devices = frozenset(one.strip(' "') for one in hook[3].split(",")) if hook[3] else frozenset()
+            chain.priority, chain.policy = int(hook[4]), hook[5] or "accept"
         elif chain is not None and line.startswith("\t\t") and not line.startswith(("\t\tcomment ", "\t\tflags ")):
             chain.rules.append(Rule(line.strip(), tuple(_clauses(_TOKEN.findall(line)))))
     return [one for one in found if (one.family, one.table) not in dormant]

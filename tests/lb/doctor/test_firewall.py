@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,48 @@ def test_backends_on_this_machine_pass_the_hook_input() -> None:
     assert list(examine_firewall(parse_ruleset(forward), here)) == []
     assert [one.level for one in examine_firewall(parse_ruleset(inside), here)] == ["fault"]
     assert look(inside) == []
+
+
+def of_device(hook: str, names: str, *rules: str, policy: str = "drop", family: str = "netdev") -> str:
+    return chain(*rules, hook=f"{hook} devices = {{ {names} }}", policy=policy, family=family)
+
+
+@pytest.mark.parametrize(
+    ("hook", "names", "whats"),
+    [
+        ("ingress", "other0", ""),
+        ("ingress", "eth0, other0", "new connections, established connections and passive data connections"),
+        ("ingress", "eth1", "answers of backends and active data connections"),
+        ("egress", "other0", ""),
+        ("egress", "eth0", "answers of backends and active data connections"),
+        ("egress", '"eth1"', "new connections, established connections and passive data connections"),
+    ],
+)
+def test_chains_of_devices_see_the_packets_of_these_only(hook: str, names: str, whats: str) -> None:
+    found = look(of_device(hook, names))
+    assert [one.text.partition("turns away ")[2] for one in found] == [f"{whats} of farm ftp"] * bool(whats)
+    if found:
+        assert found[0].level == "fault"
+        # What the cure says helps, once for each backend.
+        rules = re.findall(r"insert rule netdev my c (.*? accept)", found[0].cure)
+        both = [one.replace("10.20.1.2", backend) for one in rules for backend in ("10.20.1.2", "10.20.2.2")]
+        assert look(of_device(hook, names, *both)) == []
+
+
+def test_a_chain_of_a_device_is_no_fault_for_clients_of_others() -> None:
+    text = of_device("ingress", "eth0", family="inet")
+    assert look(text, clients=("eth0", "eth2")) == []
+    assert [one.level for one in look(text, clients=("eth0",))] == ["fault"]
+    assert [one.level for one in look(text, clients=(None,))] == ["fault"]
+
+
+def test_what_leaves_has_the_addresses_after_translation() -> None:
+    dropped = ("ip saddr 10.10.0.100 drop", "ip daddr 10.20.1.2 tcp dport 21 drop")
+    for names, rule in zip(("eth0", "eth1"), dropped, strict=True):
+        assert [one.level for one in look(of_device("egress", names, rule, policy="accept"))] == ["fault"]
+    for rule in ("ip daddr 10.10.0.100 drop", "ip saddr 10.20.1.2 drop"):
+        assert look(of_device("egress", "eth0, eth1", rule, policy="accept")) == []
+    assert list(examine_firewall(parse_ruleset(of_device("egress", "eth0")), ways(FTP, local=True))) == []
 
 
 def test_the_limit_of_ways_hides_no_farm_behind_a_large_one() -> None:

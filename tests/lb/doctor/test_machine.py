@@ -184,6 +184,20 @@ def test_a_firewall_that_turns_clients_away_is_a_fault(look: Examine, monkeypatc
     assert bad(look()) == []
 
 
+def test_a_chain_of_a_port_sees_the_packets_of_its_bridge(
+    look: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text = base(family="netdev", hook='ingress device "eth9"', type="filter").replace("policy accept", "policy drop")
+    monkeypatch.setattr(kernel, "ruleset", lambda: text)
+    monkeypatch.setattr(routes, "default_interface", lambda version: "br0")
+    monkeypatch.setattr(routes, "interfaces_to", lambda addresses: dict.fromkeys(addresses, "inside"))
+    assert bad(look(FTP), "fault") == []
+    for name in ("eth9/upper_bond0", "bond0/upper_br0"):
+        (tmp_path / "root/sys/class/net" / name).mkdir(parents=True)
+    (found,) = bad(look(FTP), "fault")
+    assert "turns away new connections, established connections and passive data connections of farm ftp" in found
+
+
 def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise KernelError("no")

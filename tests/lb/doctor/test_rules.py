@@ -38,6 +38,13 @@ table netdev n {
         "netdev", "n", "in", "filter", "ingress", -500, "accept",
     )  # fmt: skip
     assert str(base) == "table netdev n, chain in"
+    assert base.devices == {"eth0"}
+    (several,) = parse_ruleset(
+        text.partition("table netdev")[0]
+        .replace("\tflags dormant\n", "")
+        .replace("forward", 'ingress devices = { eth0, "eth1.5" }')
+    )
+    assert (several.devices, several.priority, several.policy) == (frozenset({"eth0", "eth1.5"}), 0, "drop")
     assert other.hook == ""
     assert base.siblings["out"] is other
     assert other.rules[0].clauses == (Verdict("drop"),)
