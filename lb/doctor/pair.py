@@ -62,6 +62,7 @@ def examine_pair(
     yield Finding(NOTE, "farms file", f"{digest}: noidlb pair --hash {same}")
     yield Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
     yield from _files(folder, digest)
+    yield from _copy(folder, root)
     yield from _table(farms, folder)
     yield from _versions()
     yield _counters(folder)
@@ -108,6 +109,25 @@ def _files(folder: Path, digest: str) -> Iterator[Finding]:
             yield Finding(WARN, name, f"{path} was written from another farms file: run noidlb pair again, and reload")
         else:
             yield Finding(OK, name, "is from this farms file")
+
+
+def _copy(folder: Path, root: Path) -> Iterator[Finding]:
+    """Yields a finding on the copy of conntrackd.conf that the distribution's unit reads."""
+    original, copy = folder / "conntrackd.conf", root / "etc/conntrackd/conntrackd.conf"
+    try:
+        head, _, text = copy.read_text(errors="replace").partition("\n")
+        # Only the first line follows from the farms.
+        is_same = text == original.read_text(errors="replace").partition("\n")[2]
+    except OSError:
+        return
+    # Another program's file stays there where the unit names the original.
+    if SIGN in head and not is_same:
+        yield Finding(
+            WARN,
+            "conntrackd.conf",
+            f"{copy} differs from {original}, and conntrackd reads the copy",
+            f"cp {original} {copy}, and systemctl restart conntrackd",
+        )
 
 
 def _table(farms: tuple[Farm, ...], folder: Path) -> Iterator[Finding]:

@@ -140,6 +140,28 @@ def test_a_file_that_is_missing(look: Look, tmp_path: Path, name: str) -> None:
     assert look(OWN, "backup", without=name)[name].level == WARN
 
 
+@pytest.mark.parametrize(
+    ("change", "level"),
+    [
+        (lambda text: text, OK),
+        (lambda text: text.replace(digest_of(TEXT)[:12], digest_of("other farms")[:12]), OK),
+        (lambda text: text.replace("Port 3780", "Port 3781"), WARN),
+        # Debian's own: its unit has been told to read the original.
+        (lambda text: "#\n# Synchronizer settings\n#\nSync {\n}\n", OK),
+    ],
+)
+def test_the_copy_that_conntrackd_reads(look: Look, tmp_path: Path, change: Callable[[str], str], level: str) -> None:
+    look(OWN, "backup")
+    copy = tmp_path / "etc/conntrackd/conntrackd.conf"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(change((tmp_path / "conntrackd.conf").read_text()))
+    found = look(OWN, "backup")["conntrackd.conf"]
+    assert found.level == level
+    assert found.cure == (
+        "" if level == OK else f"cp {tmp_path}/conntrackd.conf {copy}, and systemctl restart conntrackd"
+    )
+
+
 def test_another_machine(look: Look) -> None:
     assert look({"192.0.2.1"})["node"].level == FAULT
     assert "172.31.0.1" in look(OWN - {"172.31.0.1"}, "backup")["node"].text

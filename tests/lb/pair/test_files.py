@@ -43,6 +43,18 @@ def test_the_nodes_see_each_other() -> None:
     assert "IPv4_address 172.31.0.2\n        IPv4_Destination_Address 172.31.0.1" in written(2)["conntrackd.conf"]
 
 
+@pytest.mark.parametrize("name", ["conntrackd.conf", "noidlb.sysctl.conf"])
+def test_files_that_are_copied_follow_from_the_pair_alone(name: str) -> None:
+    """So a change of farms needs no new copy."""
+    both = pair()
+    texts = [
+        files_of(both, node(1), Configuration(farms, text=str(farms)), FOLDER, RUN)[name][0].partition("\n")
+        for farms in ((), with_sources((ftp(),), both))
+    ]
+    assert texts[0][0] != texts[1][0]
+    assert texts[0][2] == texts[1][2]
+
+
 def test_everything_that_moves_moves_together() -> None:
     text = written()["keepalived.conf"]
     front, back = text[text.index("vrrp_instance") :].split("vrrp_instance noidlb_backend")
