@@ -1,7 +1,8 @@
 """Prometheus' web configuration file: TLS and basic authentication, in YAML, as every exporter reads it.
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md describes it. A change of the file,
-or of the certificate and key that it names, holds from the next connection on; a broken one leaves what was there.
+or of the certificate and key that it names, holds from the next connection on; a broken one leaves what was there. So
+does an empty one: many programs truncate a file before they write it, and in between it would switch everything off.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class WebConfig(Value):
 class WebConfigFile:
     """The file of a path, "" for none, read again when it or what it names has changed; ConfigurationError at first.
 
-    say gets a sentence for what is wrong later.
+    say gets a sentence when a later version is wrong, and when it takes effect.
     """
 
     def __init__(self, path: str, say: Callable[[str], object]) -> None:
@@ -84,18 +85,22 @@ class WebConfigFile:
             try:
                 self._read()
             except ConfigurationError as error:
-                self._seen = self._stamps()
                 self._say(f"{error}; what it said before stays")
+            else:
+                self._say(f"read {printable(self._path)} again")
         return self._current
 
     def _read(self) -> None:
-        document = _document(self._path)
+        is_first = not self._seen
+        # Before the files are read: a change meanwhile is a reason to read them again.
+        self._seen = self._stamps()
+        document = _document(self._path, may_be_empty=is_first)
         table = _table(self._path, document, "tls_server_config")
         folder = Path(self._path).parent
         self._files = [
             str(folder / str(table[key])) for key in ("cert_file", "key_file", "client_ca_file") if key in table
         ]
-        self._seen = self._stamps()
+        self._seen = (self._seen[0], *map(_stamp, self._files))
         self._current = WebConfig(
             _tls(self._path, table, folder) if table else None,
             _users(self._path, document),
@@ -114,7 +119,7 @@ def _stamp(path: str) -> object:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def _document(path: str) -> dict[str, Any]:
+def _document(path: str, *, may_be_empty: bool) -> dict[str, Any]:
     import yaml
 
     try:
@@ -125,8 +130,10 @@ def _document(path: str) -> dict[str, Any]:
         # The context that YAML's own message shows may be a password's hash.
         mark = getattr(error, "problem_mark", None)
         raise _wrong(path, f"is not YAML{f', line {mark.line + 1}' if mark else ''}") from None
-    if found is None:
+    if found is None and may_be_empty:
         return {}
+    if found is None:
+        raise _wrong(path, "is empty")
     if not isinstance(found, dict):
         raise _wrong(path, "must have tls_server_config or basic_auth_users")
     _require_known(path, found, _SECTIONS)

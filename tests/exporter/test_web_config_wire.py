@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,40 @@ def test_an_empty_file_secures_nothing(tmp_path: Path) -> None:
     found: Any = WebConfigFile(written(tmp_path, ""), print).current()
     assert found.tls is None
     assert found.users == {}
+
+
+@pytest.mark.parametrize("text", ["", "# written in a moment\n"])
+async def test_a_file_that_is_empty_for_a_moment_switches_nothing_off(text: str, tmp_path: Path) -> None:
+    full = f"basic_auth_users:\n  monitor: {HASH}\n"
+    path = written(tmp_path, full)
+    async with exporter(web_config=path) as running:
+        assert (await running.get("/-/healthy")).status == 401
+        written(tmp_path, text)
+        assert (await running.get("/-/healthy")).status == 401
+        os.unlink(path)
+        assert (await running.get("/-/healthy")).status == 401
+        said = [line for line in running.said if path in line]
+        assert said == [
+            f"{path}: is empty; what it said before stays",
+            f"{path}: cannot be read: No such file or directory; what it said before stays",
+        ]
+        written(tmp_path, "{}")
+        assert (await running.get("/-/healthy")).status == 200
+        assert running.said[-1] == f"read {path} again"
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, "{}")
+    said: list[str] = []
+    found = WebConfigFile(path, said.append)
+
+    def too_late(path: str, limit: int) -> bytes:
+        monkeypatch.undo()
+        written(tmp_path, f"basic_auth_users:\n  monitor: {HASH}\n")
+        return b""
+
+    monkeypatch.setattr("noidchecks.exporter.web_config.read_regular", too_late)
+    written(tmp_path, "")
+    assert found.current().users == {}
+    assert found.current().users == {"monitor": HASH.encode()}
+    assert said == [f"{path}: is empty; what it said before stays", f"read {path} again"]
