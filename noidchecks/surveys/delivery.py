@@ -42,6 +42,8 @@ class DeliveryQueue:
         self._journal = journal
         self._box: deque[Record] = deque(journal.load() if journal else ())
         self._on_the_way: list[Record] = []
+        # What the report still held when the survey ended.
+        self._held = 0
         self._from_journal = len(self._box)
         self._known_refusals: set[tuple[str, str]] = set()
         self._trouble = ""
@@ -54,7 +56,7 @@ class DeliveryQueue:
     @property
     def waiting(self) -> int:
         """How many results are still to be delivered."""
-        return len(self._box) + len(self._on_the_way)
+        return len(self._box) + len(self._on_the_way) + self._held
 
     def post(self, record: Record) -> None:
         """Takes a record to be delivered; never waits."""
@@ -80,6 +82,8 @@ class DeliveryQueue:
             if self._journal:
                 # A delivery that has not returned may or may not arrive.
                 self._journal.store([*self._on_the_way, *self._box])
+            self._held = self._report.held
+            self.delivered -= self._held
         if not self._thread.is_alive():
             try:
                 self._report.close()

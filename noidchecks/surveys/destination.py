@@ -28,11 +28,12 @@ class Report:
 
     batch is the most that one delivery takes, pause the seconds that results are gathered between two deliveries.
     deliver() runs in the delivery queue's thread, everything else in the survey's; an OSError that leaves it means that
-    nothing was handed in.
+    nothing was handed in. held counts results that deliver() has taken and hands in later, together with others.
     """
 
     batch = 1000
     pause = 0.0
+    held = 0
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
         """Hands in records, the oldest first, in the words of this destination."""

@@ -125,11 +125,12 @@ class SurveyRunner:
         self._every = every
         self._schedule = Schedule(self._load, over, every, say)
         self._began = time.monotonic()
+        # Before the queues, which begin at once with what their journals have.
+        self._announce()
         self._queues = [
             DeliveryQueue(name, report, keep=keep, say=say, journal=Journal(spool, name, say) if spool else None)
             for name, report in reports
         ]
-        self._announce()
 
     def run(self) -> State:
         """Checks until the schedule ends, or SIGTERM or SIGINT comes; SIGHUP reads the targets again."""

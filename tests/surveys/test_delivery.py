@@ -138,6 +138,15 @@ def test_the_oldest_are_dropped_beyond_the_bound_and_counted(said: list[str]) ->
     ]
 
 
+def test_what_the_report_still_holds_at_the_end_is_not_handed_in(said: list[str]) -> None:
+    report = Destination()
+    queue = DeliveryQueue("x", report, keep=100, say=said.append)
+    post(queue, range(5))
+    report.held = 3
+    queue.finish(LONG)
+    assert (queue.delivered, queue.waiting) == (2, 3)
+
+
 def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
     report = Destination(refuse_odd)
     queue = DeliveryQueue("x", report, keep=100, say=said.append)

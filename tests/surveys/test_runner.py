@@ -189,6 +189,44 @@ def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path:
             assert "lines: 1 handed in" in (folder / "said").read_text()
 
 
+@pytest.mark.parametrize("every", [(), ("--every", "2h")])
+def test_a_prometheus_file_is_never_replaced_by_a_part_of_it(
+    every: tuple[str, ...], listed: Path, tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p"
+    report = f"prometheus={path}"
+    assert survey(listed, "--report", report) == 0
+    complete = path.read_text()
+    assert complete.count("noidchecks_state{") == 20
+    with Peer() as mute:
+        (tmp_path / "t").write_text(line("h1", peer) + line("h2", mute, "-t", "3600"))
+        with running(tmp_path / "t", "--report", report, "--report", "lines", *every) as (process, folder):
+            wait_for(folder / "results", "h1\t")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 2
+            assert f"noidchecks: {report}: 0 handed in, 1 not handed in\n" in (folder / "said").read_text()
+    assert path.read_text() == complete
+
+
+def test_what_a_journal_has_replaces_no_prometheus_file(
+    tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delivery queue begins with it at once, and the report must know by then which services there are."""
+    kept, path = tmp_path / "kept", tmp_path / "none" / "p"
+    kept.mkdir()
+    (tmp_path / "t").write_text(line("h1", peer) + line("h2", peer))
+    arguments = ("--report", f"prometheus={path}", "--spool-dir", kept, "--patience", "1ms")
+    assert survey(tmp_path / "t", *arguments) == 2
+    path.parent.mkdir()
+    path.write_text("complete\n")
+    written: list[bytes] = []
+    monkeypatch.setattr(
+        "noidchecks.surveys.report.prometheus.write_atomic", lambda _path, data, **_: written.append(data)
+    )
+    assert survey(tmp_path / "t", *arguments[:-2]) == 0
+    assert all(data.count(b"noidchecks_state{") == 2 for data in written), written
+
+
 def test_the_command_takes_all_descriptors_that_it_may_have(tmp_path: Path) -> None:
     few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (90, r.getrlimit(r.RLIMIT_NOFILE)[1]))"
     with Peer() as mute:

@@ -24,7 +24,13 @@ _SINGLE = len(_FAMILIES) - 1
 
 
 class PrometheusFile(Report):
-    """Written anew every few seconds, in one step, as soon as every service has a result, and at the end."""
+    """Replaced every few seconds, in one step, from the time on when every service has had a result.
+
+    Prometheus resolves the alerts of services that are missing from the file. So a survey that starts leaves the file
+    of an earlier one in place until it knows all services, and one that ends before that does not write at all. A
+    service that a reload adds later was not in the file, and comes with its first result: to wait for it would delay
+    all others.
+    """
 
     batch = 10_000
     pause = 5.0
@@ -33,7 +39,7 @@ class PrometheusFile(Report):
         self._path = path
         self._samples: dict[bytes, list[bytes]] = {}
         self._expected: frozenset[bytes] = frozenset()
-        self._is_written = True
+        self._was_complete = False
 
     def pack(self, record: Record) -> bytes:
         """Returns a line with the labels, and one for each sample."""
@@ -48,25 +54,23 @@ class PrometheusFile(Report):
         return "".join(lines).rstrip("\n").encode()
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Takes the samples, and writes the file when it would be complete; OSError."""
+        """Takes the samples, and writes the file when it is complete, or was before; OSError."""
         expected = self._expected
         for record in records:
             service, *lines = self.pack(record).split(b"\n")
             self._samples[service] = lines
-        self._is_written = False
-        if expected <= self._samples.keys():
+        if self._was_complete or (expected and expected <= self._samples.keys()):
             self._samples = {service: lines for service, lines in self._samples.items() if service in expected}
             self._write()
+            self._was_complete = True
+            self.held = 0
+        else:
+            self.held += len(records)
         return Outcome()
 
     def expect(self, names: Collection[tuple[str, str]]) -> None:
         """What is not among the names vanishes from the file."""
         self._expected = frozenset(f"{{{_labels(host, service)}}}".encode() for host, service in names)
-
-    def close(self) -> None:
-        """Writes what there is."""
-        if not self._is_written:
-            self._write()
 
     def _write(self) -> None:
         parts: list[bytes] = []
@@ -76,7 +80,6 @@ class PrometheusFile(Report):
                 # All samples of a family must stand together.
                 parts += lines[number : None if number == _SINGLE else number + 1]
         write_atomic(self._path, b"\n".join([*parts, b""]), mode=0o644)
-        self._is_written = True
 
 
 def _labels(host: str, service: str) -> str:

@@ -95,12 +95,51 @@ def test_what_is_not_checked_any_more_vanishes(tmp_path: Path) -> None:
     assert "web1" not in (tmp_path / "p").read_text()
 
 
-def test_the_end_writes_what_there_is(tmp_path: Path) -> None:
-    report = PrometheusFile(str(tmp_path / "p"))
+def test_an_end_before_every_service_has_a_result_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.write_text("complete\n")
+    report = PrometheusFile(str(path))
     report.expect([("web1", "ftp"), ("web2", "ftp")])
     deliver(report, record())
+    deliver(report, record())
     report.close()
-    assert "web1" in (tmp_path / "p").read_text()
+    assert path.read_text() == "complete\n"
+    assert report.held == 2
+
+
+def test_what_a_file_that_cannot_be_written_has_not_taken_is_not_held_twice(tmp_path: Path) -> None:
+    report = PrometheusFile(str(tmp_path / "none" / "p"))
+    report.expect([("web1", "ftp"), ("web2", "ftp")])
+    deliver(report, record())
+    with pytest.raises(FileNotFoundError):
+        report.deliver([record(host="web2")])
+    assert report.held == 1
+    (tmp_path / "none").mkdir()
+    deliver(report, record(host="web2"))
+    assert report.held == 0
+
+
+def test_a_service_that_is_added_later_delays_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    report = PrometheusFile(str(path))
+    report.expect([("web1", "ftp")])
+    deliver(report, record())
+    report.expect([("web1", "ftp"), ("web2", "ftp")])
+    deliver(report, record(state=State.CRITICAL))
+    assert read(path.read_text())[0] == ("noidchecks_state", (("host", "web1"), ("service", "ftp")), 2)
+    assert report.held == 0
+    deliver(report, record(host="web2"))
+    assert "web2" in path.read_text()
+
+
+def test_a_file_of_no_services_replaces_none(tmp_path: Path) -> None:
+    """Such as with what an earlier survey has left in its journal, and an empty list of targets."""
+    path = tmp_path / "p"
+    path.write_text("complete\n")
+    report = PrometheusFile(str(path))
+    report.expect([])
+    deliver(report, record())
+    assert path.read_text() == "complete\n"
 
 
 def test_a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays(tmp_path: Path) -> None:
