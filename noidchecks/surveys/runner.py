@@ -185,6 +185,9 @@ class SurveyRunner:
     def _announce(self) -> None:
         for complaint in self._complaints:
             self._say(complaint)
+        if self._every and not self._targets:
+            # A survey of one round says so at its end.
+            self._say("there is nothing to check")
         names = {target.key for target in self._targets}
         for _, report in self._reports:
             report.expect(names)

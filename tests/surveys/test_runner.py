@@ -148,6 +148,22 @@ def test_nothing_to_check_is_unknown(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert "there was nothing to check" in capfd.readouterr().err
 
 
+def test_an_endless_survey_says_at_once_that_there_is_nothing_to_check(listed: Path, tmp_path: Path) -> None:
+    full = listed.read_text()
+    listed.write_text("# none yet\n")
+    with running(listed, "--every", "100ms") as (process, folder):
+        wait_for(folder / "said", "there is nothing to check")
+        listed.write_text(full)
+        process.send_signal(signal.SIGHUP)
+        wait_for(folder / "said", "20 checked")
+        listed.write_text("")
+        process.send_signal(signal.SIGHUP)
+        wait_for(folder / "said", "there is nothing to check", 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 3
+        assert (folder / "said").read_text().count("nothing to check") == 3
+
+
 @contextmanager
 def running(*arguments: object, before: str = "pass") -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Runs a survey as a process, which executes a statement before; what it says goes into the file."""
