@@ -146,6 +146,8 @@ async def serve(settings: Settings, say: Callable[[str], object]) -> None:
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
+    # The command blocks it from its beginning on.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     try:

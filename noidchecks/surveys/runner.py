@@ -142,6 +142,8 @@ class SurveyRunner:
                 (signal.SIGHUP, self._want_reload),
             )
         }
+        # The command blocks it from its beginning on.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         try:
             for (this, target), result in survey_schedule(
                 self._schedule, concurrency=self._concurrency, is_stopped=lambda: self._stopped

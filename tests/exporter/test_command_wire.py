@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,29 @@ def test_only_a_look_at_the_files(tmp_path: Path) -> None:
     path.write_text('[modules]\nx = "check_http"\n')
     outcome = CliRunner().invoke(commands, ["exporter", "--check", "--modules", str(path)])
     assert isinstance(outcome.exception, UsageError)
+
+
+def test_a_sighup_while_it_starts_is_kept_until_it_can_reload() -> None:
+    """By default it ends a process, and systemd starts none again that ended so."""
+    script = (
+        "import os, signal, noidchecks.descriptors as d; "
+        "d.raise_limit = lambda: os.kill(os.getpid(), signal.SIGHUP); "
+        "from noidchecks.cli import main; main(['exporter', '--listen', '127.0.0.1:0'])"
+    )
+    words = [sys.executable, "-P", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = {process.stderr.readline(), process.stderr.readline()}
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+    assert process.returncode == 0
+    assert "noidchecks: read 5 modules\n" in said
+
+
+@pytest.mark.parametrize("arguments", [["--listen", "x"], ["--check"]])
+def test_the_command_leaves_no_signal_blocked(arguments: list[str]) -> None:
+    CliRunner().invoke(commands, ["exporter", *arguments])
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.parametrize(("host", "is_warned"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("", True)])

@@ -22,6 +22,10 @@ from tests.support.peers import Peer
 from tests.support.waiting import until
 
 PATIENCE = 30.0
+# Sends a SIGHUP to the process that executes it, while the command starts.
+EARLY_HANGUP = (
+    "import os, signal, noidchecks.descriptors as d; d.raise_limit = lambda: os.kill(os.getpid(), signal.SIGHUP)"
+)
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
 
 
@@ -308,6 +312,27 @@ def test_sighup_reads_the_targets_anew_and_a_broken_file_changes_nothing(listed:
         wait_for(folder / "said", "noidchecks: 1 checked", seen + 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+def test_a_sighup_while_it_starts_is_kept_for_the_first_round(tmp_path: Path, peer: Peer) -> None:
+    (tmp_path / "t").write_text("nonsense\n" + line("h1", peer))
+    with running(tmp_path / "t", "--every", "1h", before=EARLY_HANGUP) as (process, folder):
+        wait_for(folder / "said", "1 checked")
+        # Read at the start, and again because of the signal.
+        assert (folder / "said").read_text().count("must be host, service") == 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 1
+
+
+def test_a_sighup_while_it_starts_does_not_hide_what_is_wrong(tmp_path: Path) -> None:
+    with running(tmp_path / "none", "--every", "1h", before=EARLY_HANGUP) as (process, folder):
+        assert process.wait(PATIENCE) == 3
+        assert "Cannot read" in (folder / "results").read_text()
+
+
+def test_a_command_that_fails_leaves_no_signal_blocked(tmp_path: Path) -> None:
+    assert survey(tmp_path / "none", "--every", "1h") == 3
+    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_standard_input_cannot_be_read_again(listed: Path, tmp_path: Path) -> None:
