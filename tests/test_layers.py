@@ -34,7 +34,7 @@ LAYERS = {
             "status.state",
             "status.text",
         ],
-        ["address", "page"],
+        ["address", "page", "systemd"],
         ["errors"],
         ["fields"],
         ["status", "server"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from noidchecks.descriptors import raise_limit
+from noidchecks.systemd import Notifier
 
 from ..config.load import Configuration, load
 from ..config.service import Settings
@@ -38,7 +39,6 @@ from .requests import RequestHandler
 from .server import ControlServer
 from .state import StateError, StateFolder
 from .state_store import StateStore
-from .systemd import Notifier
 from .verbs import load_modules, size_of
 
 # Seconds between two lines for the service manager when nothing happens, and the least between two.

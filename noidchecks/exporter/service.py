@@ -14,6 +14,7 @@ from aiohttp.http import HttpProcessingError
 
 from ..errors import UsageError
 from ..status.text import printable
+from ..systemd import Notifier
 from ..value import Value
 from .basic_auth import BasicAuth
 from .clients import Clients
@@ -136,7 +137,7 @@ class Service:
 
 async def serve(settings: Settings, say: Callable[[str], object]) -> None:
     """Serves until SIGTERM or SIGINT; UsageError when a file is wrong or an address cannot be listened on."""
-    service = Service(settings, say)
+    service, notifier = Service(settings, say), Notifier()
     ended = asyncio.Event()
 
     def reload() -> None:
@@ -152,10 +153,13 @@ async def serve(settings: Settings, say: Callable[[str], object]) -> None:
         loop.add_signal_handler(number, ended.set)
     try:
         await service.open()
+        notifier.ready()
         await ended.wait()
+        notifier.stopping()
         say("ends")
     finally:
         await service.close()
+        notifier.close()
 
 
 def _all_bound(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:

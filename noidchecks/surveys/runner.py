@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..regular import read_regular
 from ..status.state import State
 from ..status.text import printable
+from ..systemd import Notifier
 from ..value import Value
 from . import nagios_objects
 from .delivery import DeliveryQueue
@@ -144,6 +145,8 @@ class SurveyRunner:
         }
         # The command blocks it from its beginning on.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+        notifier = Notifier()
+        notifier.ready()
         try:
             for (this, target), result in survey_schedule(
                 self._schedule, concurrency=self._concurrency, is_stopped=lambda: self._stopped
@@ -156,6 +159,8 @@ class SurveyRunner:
             for number in before:
                 # A second one must not cut off what the first one asked for; --patience bounds it.
                 signal.signal(number, signal.SIG_IGN)
+            notifier.stopping()
+            notifier.close()
             # All at the same time: a slow queue must not use up the seconds of the others.
             for queue in self._queues:
                 queue.end(self._patience)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 from noidchecks.cli import _endpoint, commands
 from noidchecks.errors import UsageError
 from tests.exporter.serving import exporter
+from tests.support.waiting import LONG
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,21 @@ def test_only_a_look_at_the_files(tmp_path: Path) -> None:
     path.write_text('[modules]\nx = "check_http"\n')
     outcome = CliRunner().invoke(commands, ["exporter", "--check", "--modules", str(path)])
     assert isinstance(outcome.exception, UsageError)
+
+
+def test_it_tells_the_service_manager_when_it_serves(tmp_path: Path) -> None:
+    """So a reload right behind a restart waits until there is somebody to reload."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.settimeout(LONG)
+        program = "from noidchecks.cli import main; main()"
+        words = [sys.executable, "-P", "-c", program, "exporter", "--listen", "127.0.0.1:0"]
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "manager")}
+        with subprocess.Popen(words, stderr=subprocess.DEVNULL, env=environment) as process:
+            assert manager.recv(100) == b"READY=1"
+            process.send_signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
+        assert process.returncode == 0
 
 
 def test_a_sighup_while_it_starts_is_kept_until_it_can_reload() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from noidchecks.cli import main
 from noidchecks.surveys.runner import Sources, SurveyRunner
 from tests.support.nagios_reader import spool_results
 from tests.support.peers import Peer
-from tests.support.waiting import until
+from tests.support.waiting import LONG, until
 
 PATIENCE = 30.0
 # Sends a SIGHUP to the process that executes it, while the command starts.
@@ -196,6 +197,20 @@ def test_sigterm_ends_it_with_everything_handed_in(listed: Path) -> None:
         assert process.wait(PATIENCE) == 0
         assert (folder / "results").read_text().count("\n") == 20
         assert "lines: 20 handed in" in (folder / "said").read_text()
+
+
+def test_it_tells_the_service_manager_when_it_takes_signals(listed: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.settimeout(LONG)
+        program = "from noidchecks.cli import main; main()"
+        words = [sys.executable, "-c", program, "survey", str(listed), "--every", "1h"]
+        environment = {**ENVIRONMENT, "NOTIFY_SOCKET": str(tmp_path / "manager")}
+        nowhere = subprocess.DEVNULL
+        with subprocess.Popen(words, stdout=nowhere, stderr=nowhere, env=environment) as process:
+            assert manager.recv(100) == b"READY=1"
+            process.send_signal(signal.SIGTERM)
+            assert manager.recv(100) == b"STOPPING=1"
 
 
 def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path: Path, peer: Peer) -> None:

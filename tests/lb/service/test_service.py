@@ -27,8 +27,8 @@ from noidlb.service import service
 from noidlb.service.protocol import RequestError
 from noidlb.service.service import Options, Service
 from noidlb.service.state import StateError, StateFolder
-from noidlb.service.systemd import Notifier
 
+from noidchecks.systemd import Notifier
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.programs import Played
 from tests.support.lb.served import Served, running, text

@@ -15,8 +15,8 @@ from noidlb.events import Event, EventLog
 from noidlb.service.client import ask
 from noidlb.service.service import Options, Service
 from noidlb.service.state import StateFolder
-from noidlb.service.systemd import Notifier
 
+from noidchecks.systemd import Notifier
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.waiting import until_async as until
 

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
-from noidlb.service.systemd import Notifier
+
+from noidchecks.systemd import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -1,4 +1,4 @@
-"""sd_notify(3): reports readiness, status and watchdog of the guardian to the service manager."""
+"""sd_notify(3): reports readiness, status and watchdog of a service to the service manager."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import MutableMapping
 
-from noidchecks.status.text import printable
+from .status.text import printable
 
 # Seconds by which each EXTEND_TIMEOUT_USEC extends the time for the start.
 _LONGER = 60
@@ -37,7 +37,7 @@ class Notifier:
         self.is_ready = False
 
     def ready(self) -> None:
-        """Sends READY=1: the farms are applied, at the start or after a reload."""
+        """Sends READY=1: the service serves, after the start or a reload."""
         self.is_ready = True
         self._tell("READY=1")
 
@@ -77,5 +77,5 @@ class Notifier:
             if not must_arrive:
                 self._unsaid.pop()
         except OSError:
-            # A service manager that is gone is no reason to stop guarding.
+            # A service manager that is gone is no reason to stop.
             self._unsaid.clear()
