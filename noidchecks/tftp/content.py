@@ -46,6 +46,14 @@ class Content:
         """Returns the hexadecimal digests by the names of their algorithms."""
         return {digest.name: digest.hexdigest() for digest in self._hashes}
 
+    def agrees(self, announced: int) -> bool:
+        """Tells whether a size that the server has announced (tsize) is that of the file that has come.
+
+        In netascii a server may announce the file's size, that of its encoded form, or 0 because it would have to
+        encode the file to know (atftpd).
+        """
+        return announced in ((0, self.size, self.received) if self._netascii else (self.size,))
+
     def _add(self, data: bytes) -> None:
         self.size += len(data)
         for digest in self._hashes:

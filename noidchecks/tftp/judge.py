@@ -106,10 +106,7 @@ def _content_parts(settings: TftpSettings, findings: Findings, content: Content)
     file = findings.file
     announced = findings.granted.get("tsize")
     if announced is not None:
-        # In netascii a server may announce the file's size, that of its encoded form, or 0 because it would have to
-        # encode the file to know (atftpd).
-        sizes = (0, content.size, content.received) if settings.mode == "netascii" else (content.size,)
-        is_right = announced in sizes
+        is_right = content.agrees(announced)
         parts.append(expectation_part("tsize", str(announced), f"{content.size} bytes", is_right))
     if file.size is not None:
         is_right = not file.size.alerts(content.size)

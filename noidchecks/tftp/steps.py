@@ -54,15 +54,18 @@ def _canary(settings: TftpSettings, file: TftpFile, canary: bytes) -> Iterator[F
     yield written
     if expect is not None or not settings.read_back:
         return
-    # Some servers acknowledge the last block before they close the file, so a difference is looked at twice.
+    # Some servers acknowledge the last block before they close the file, so a difference is looked at twice: atftpd may
+    # announce the size that the file has when it is opened, and then send all of it.
     for pause in (0.0, _PAUSE):
         content = _content(settings, file)
         request = settings.read_request(file.name)
-        yield Findings(file, request, settings.options, content, label=f"{file.name} (read back)", pause=pause)
+        found = Findings(file, request, settings.options, content, label=f"{file.name} (read back)", pause=pause)
+        yield found
         if content.digests()["sha256"] == file.sha256:
             # The last acknowledgement may have been lost.
             written.written, written.complete = len(canary), True
-            return
+            if content.agrees(found.granted.get("tsize", content.size)):
+                return
 
 
 def _content(settings: TftpSettings, file: TftpFile) -> Content:

@@ -44,6 +44,18 @@ def test_written_and_read_back() -> None:
 
 
 @pytest.mark.usefixtures("canary")
+@pytest.mark.parametrize("second", [1024, 512])
+def test_a_size_that_is_announced_before_the_file_is_closed_is_looked_at_again(second: int) -> None:
+    """Servers announce the size that the file has when it is opened, and may write its end behind that (atftpd)."""
+    pieces = [oack(tsize=1024), ack(1), ack(2), ack(3)]
+    for announced in (512, second):
+        pieces += [Datagram(oack(tsize=announced), READER), *back(CANARY)]
+    result, played = play(*pieces, tsize=True)
+    assert result.ok is (second == 1024), result.text
+    assert [operation.seconds for operation in played.asked(Sleep)] == [0.25]
+
+
+@pytest.mark.usefixtures("canary")
 def test_written_only() -> None:
     result, _ = play(ack(0), ack(1), read_back=False, put_size=511)
     assert result.text == "TFTP OK - Wrote 511 bytes in 0.0 seconds on 192.0.2.1 port 69 [c]"
