@@ -47,7 +47,7 @@ def test_written_and_read_back() -> None:
 @pytest.mark.parametrize("second", [1024, 512])
 def test_a_size_that_is_announced_before_the_file_is_closed_is_looked_at_again(second: int) -> None:
     """Servers announce the size that the file has when it is opened, and may write its end behind that (atftpd)."""
-    pieces = [oack(tsize=1024), ack(1), ack(2), ack(3)]
+    pieces: list[Any] = [oack(tsize=1024), ack(1), ack(2), ack(3)]
     for announced in (512, second):
         pieces += [Datagram(oack(tsize=announced), READER), *back(CANARY)]
     result, played = play(*pieces, tsize=True)
