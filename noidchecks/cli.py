@@ -57,21 +57,6 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
     return found
 
 
-@contextmanager
-def _hangup_kept() -> Iterator[None]:
-    """Blocks SIGHUP until the command, which unblocks it, has a handler for it; a SIGHUP until then arrives there.
-
-    Its default action ends the process, and systemd takes that for a clean end after which it starts nothing.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
-    try:
-        yield
-    finally:
-        # A command that fails before must still print why: what is ignored is pending no more.
-        signal.signal(signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 @commands.command()
 @click.argument("files", nargs=-1, type=click.Path())
 @click.option("--nagios-objects", multiple=True, type=click.Path(), help="Take the services from this objects.cache.")
@@ -113,7 +98,9 @@ def survey(
     understood or a result was refused for good; 2 when results are not handed in; 3 when there was nothing to check.
     """
     if every:
-        click.get_current_context().with_resource(_hangup_kept())
+        from .systemd import hangup_kept
+
+        click.get_current_context().with_resource(hangup_kept())
     from .descriptors import raise_limit
     from .surveys.report.choose import choose
     from .surveys.report.journal import require_spool_folder
@@ -247,7 +234,9 @@ def exporter(
     The exit code is 0 when it was told to end, and 3 when a file is wrong or it cannot listen.
     """
     if not check:
-        click.get_current_context().with_resource(_hangup_kept())
+        from .systemd import hangup_kept
+
+        click.get_current_context().with_resource(hangup_kept())
     import asyncio
 
     try:

@@ -1,16 +1,33 @@
-"""sd_notify(3): reports readiness, status and watchdog of a service to the service manager."""
+"""What a service and its service manager tell each other: sd_notify(3), and SIGHUP for a reload."""
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 
 from .status.text import printable
 
 # Seconds by which each EXTEND_TIMEOUT_USEC extends the time for the start.
 _LONGER = 60
+
+
+@contextmanager
+def hangup_kept() -> Iterator[None]:
+    """Blocks SIGHUP until the command, which unblocks it, has a handler for it; a SIGHUP until then arrives there.
+
+    Its default action ends the process, and systemd takes that for a clean end after which it starts nothing.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        yield
+    finally:
+        # A command that fails before must still print why: what is ignored is pending no more.
+        signal.signal(signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Notifier:

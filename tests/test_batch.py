@@ -15,13 +15,9 @@ import noidchecks.drivers.resolver
 from noidchecks import (
     DeadlineExceeded,
     FtpProbe,
-    Listing,
-    Login,
     NotConnected,
     Result,
-    SshProbe,
     State,
-    TftpProbe,
     Timings,
     survey,
     survey_async,
@@ -263,17 +259,6 @@ def test_a_check_counts_with_the_most_descriptors_that_it_may_have(
     assert all(result.ok for _, result in outcomes)
     assert len(outcomes) == 20
     assert max(counts) == most
-
-
-def test_what_only_greets_counts_once_and_what_goes_on_four_times() -> None:
-    login = Login("u", "p")
-    plain = [FtpProbe("h"), FtpProbe("h", login=login), SshProbe("h", algorithms=True), TftpProbe("h", "f")]
-    deep = [
-        *(FtpProbe("h", data="active"), FtpProbe("h", listing=Listing()), FtpProbe("h", put="")),
-        *(SshProbe("h", login=login), SshProbe("h", known_hosts="/x")),
-    ]
-    assert [probe.descriptors for probe in plain] == [1] * len(plain)
-    assert [probe.descriptors for probe in deep] == [4] * len(deep)
 
 
 def test_hundreds_of_silent_peers_end_at_their_deadline(run: Survey) -> None:

@@ -6,6 +6,7 @@ import resource
 
 import pytest
 
+from noidchecks import FtpProbe, Listing, Login, SshProbe, TftpProbe
 from noidchecks.descriptors import SPARE, Allowance, limit, raise_limit
 from noidchecks.server import MOST_DESCRIPTORS
 
@@ -51,3 +52,14 @@ def test_one_check_may_always_run(monkeypatch: pytest.MonkeyPatch, soft: int) ->
         allowance.take(None)
         assert not allowance.has_room()
         allowance.give(None)
+
+
+def test_what_only_greets_counts_once_and_what_goes_on_four_times() -> None:
+    login = Login("u", "p")
+    plain = [FtpProbe("h"), FtpProbe("h", login=login), SshProbe("h", algorithms=True), TftpProbe("h", "f")]
+    deep = [
+        *(FtpProbe("h", data="active"), FtpProbe("h", listing=Listing()), FtpProbe("h", put="")),
+        *(SshProbe("h", login=login), SshProbe("h", known_hosts="/x")),
+    ]
+    assert [probe.descriptors for probe in plain] == [1] * len(plain)
+    assert [probe.descriptors for probe in deep] == [4] * len(deep)

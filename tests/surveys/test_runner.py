@@ -1,58 +1,20 @@
-"""`noidchecks survey` from the targets to the reports, as a process and with its signals."""
+"""`noidchecks survey` from the targets to the reports, as a process."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from noidchecks import cli
-from noidchecks.cli import main
-from noidchecks.surveys.runner import Sources, SurveyRunner
 from tests.support.nagios_reader import spool_results
 from tests.support.peers import Peer
-from tests.support.waiting import LONG, until
-
-PATIENCE = 30.0
-# Sends a SIGHUP to the process that executes it, while the command starts.
-EARLY_HANGUP = (
-    "import os, signal, noidchecks.descriptors as d; d.raise_limit = lambda: os.kill(os.getpid(), signal.SIGHUP)"
-)
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-
-
-def survey(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main(["survey", *map(str, arguments)])
-    assert isinstance(end.value.code, int)
-    return int(end.value.code)
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    with Peer(b"220 ready\r\n") as running:
-        yield running
-
-
-def line(host: str, peer: Peer, *words: str) -> str:
-    return f"{host}\tftp\t{' '.join(['check_ftp', '-H', peer.host, '-p', str(peer.port), *words])}\n"
-
-
-@pytest.fixture
-def listed(tmp_path: Path, peer: Peer) -> Path:
-    """A file with 20 targets."""
-    path = tmp_path / "targets"
-    path.write_text("".join(line(f"h{number}", peer) for number in range(20)))
-    return path
+from tests.support.survey_command import ENVIRONMENT, PATIENCE, line, running, survey, wait_for
+from tests.support.waiting import until
 
 
 def test_every_target_is_checked_and_handed_in(listed: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -169,61 +131,6 @@ def test_an_endless_survey_says_at_once_that_there_is_nothing_to_check(listed: P
         assert (folder / "said").read_text().count("nothing to check") == 3
 
 
-@contextmanager
-def running(*arguments: object, before: str = "pass") -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Runs a survey as a process, which executes a statement before; what it says goes into the file."""
-    folder = Path(str(arguments[0])).parent
-    words = [sys.executable, "-c", f"{before}; from noidchecks.cli import main; main()", "survey"]
-    words += map(str, arguments)
-    with (folder / "said").open("w") as said, (folder / "results").open("w") as results:
-        process = subprocess.Popen(
-            words, stdout=results, stderr=said, stdin=subprocess.PIPE, text=True, env=ENVIRONMENT
-        )
-    try:
-        yield process, folder
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_for(path: Path, text: str, count: int = 1) -> None:
-    until(lambda: path.read_text().count(text) >= count, PATIENCE, path.read_text)
-
-
-def test_sigterm_ends_it_with_everything_handed_in(listed: Path) -> None:
-    with running(listed, "--every", "1h") as (process, folder):
-        wait_for(folder / "said", "20 checked")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
-        assert (folder / "results").read_text().count("\n") == 20
-        assert "lines: 20 handed in" in (folder / "said").read_text()
-
-
-def test_it_tells_the_service_manager_when_it_takes_signals(listed: Path, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "manager"))
-        manager.settimeout(LONG)
-        program = "from noidchecks.cli import main; main()"
-        words = [sys.executable, "-c", program, "survey", str(listed), "--every", "1h"]
-        environment = {**ENVIRONMENT, "NOTIFY_SOCKET": str(tmp_path / "manager")}
-        nowhere = subprocess.DEVNULL
-        with subprocess.Popen(words, stdout=nowhere, stderr=nowhere, env=environment) as process:
-            assert manager.recv(100) == b"READY=1"
-            process.send_signal(signal.SIGTERM)
-            assert manager.recv(100) == b"STOPPING=1"
-
-
-def test_a_survey_that_was_ended_in_the_middle_of_its_only_round_warns(tmp_path: Path, peer: Peer) -> None:
-    with Peer() as mute:
-        (tmp_path / "t").write_text(line("h1", peer) + line("h2", mute, "-t", "60"))
-        with running(tmp_path / "t") as (process, folder):
-            wait_for(folder / "results", "h1\t")
-            until(lambda: mute.connected, PATIENCE)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE) == 1
-            assert "lines: 1 handed in" in (folder / "said").read_text()
-
-
 @pytest.mark.parametrize("every", [(), ("--every", "2h")])
 def test_a_prometheus_file_is_never_replaced_by_a_part_of_it(
     every: tuple[str, ...], listed: Path, tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]
@@ -268,106 +175,6 @@ def test_the_command_takes_all_descriptors_that_it_may_have(tmp_path: Path) -> N
         (tmp_path / "t").write_text("".join(line(f"h{number}", mute, "-t", "3600") for number in range(40)))
         with running(tmp_path / "t", before=few):
             until(lambda: mute.connected == 40, PATIENCE)
-
-
-def test_a_survey_whose_concurrency_is_used_up_hears_sigterm(tmp_path: Path, peer: Peer) -> None:
-    with Peer() as mute:
-        (tmp_path / "t").write_text(line("h1", peer) + line("h2", mute, "-t", "3600") + line("h3", peer))
-        with running(tmp_path / "t", "--concurrency", "1", "--every", "2h") as (process, folder):
-            until(lambda: mute.connected, PATIENCE)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(PATIENCE) == 0
-            assert "lines: 1 handed in" in (folder / "said").read_text()
-
-
-def test_a_signal_says_nothing_while_something_is_said(
-    tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Standard error takes no second line from a signal's handler while the first one is being written."""
-    said: list[str] = []
-    under_way: list[str] = []
-
-    def say(words: str) -> None:
-        assert not under_way
-        under_way.append(words)
-        if len(said) < 3:
-            signal.raise_signal(signal.SIGHUP)
-        else:
-            signal.raise_signal(signal.SIGTERM)
-        said.append(under_way.pop())
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line("h", peer).encode())))
-    runner = SurveyRunner(
-        Sources(["-"]),
-        [],
-        over=0,
-        every=0.01,
-        concurrency=1,
-        keep=1,
-        patience=0,
-        spool="",
-        say=say,
-        progress=lambda *_: None,
-    )
-    runner.run()
-    assert "standard input cannot be read again; the targets stay as they were" in said
-
-
-def test_sighup_reads_the_targets_anew_and_a_broken_file_changes_nothing(listed: Path, peer: Peer) -> None:
-    with running(listed, "--every", "200ms") as (process, folder):
-        wait_for(folder / "said", "20 checked")
-        listed.write_text(line("new", peer))
-        process.send_signal(signal.SIGHUP)
-        wait_for(folder / "said", "noidchecks: 1 checked")
-        wait_for(folder / "results", "new\t")
-        listed.unlink()
-        process.send_signal(signal.SIGHUP)
-        wait_for(folder / "said", "the targets stay as they were")
-        seen = (folder / "said").read_text().count("noidchecks: 1 checked")
-        wait_for(folder / "said", "noidchecks: 1 checked", seen + 2)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
-
-
-def test_a_sighup_while_it_starts_is_kept_for_the_first_round(tmp_path: Path, peer: Peer) -> None:
-    (tmp_path / "t").write_text("nonsense\n" + line("h1", peer))
-    with running(tmp_path / "t", "--every", "1h", before=EARLY_HANGUP) as (process, folder):
-        wait_for(folder / "said", "1 checked")
-        # Read at the start, and again because of the signal.
-        assert (folder / "said").read_text().count("must be host, service") == 2
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 1
-
-
-def test_a_sighup_while_it_starts_does_not_hide_what_is_wrong(tmp_path: Path) -> None:
-    with running(tmp_path / "none", "--every", "1h", before=EARLY_HANGUP) as (process, folder):
-        assert process.wait(PATIENCE) == 3
-        assert "Cannot read" in (folder / "results").read_text()
-
-
-def test_a_command_that_fails_leaves_no_signal_blocked(tmp_path: Path) -> None:
-    assert survey(tmp_path / "none", "--every", "1h") == 3
-    assert signal.SIGHUP not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
-def test_standard_input_cannot_be_read_again(listed: Path, tmp_path: Path) -> None:
-    with running(tmp_path / "x", "--every", "200ms") as (process, _):
-        assert process.wait(PATIENCE) == 3
-    words = [sys.executable, "-c", "from noidchecks.cli import main; main()", "survey", "-", "--every", "100ms"]
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    ) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        process.stdin.write(listed.read_text())
-        process.stdin.close()
-        assert "20 checked" in process.stderr.readline()
-        process.send_signal(signal.SIGHUP)
-        while "cannot be read again" not in (said := process.stderr.readline()):
-            assert said
-        process.send_signal(signal.SIGTERM)
-        process.stderr.read()
-        assert process.wait(PATIENCE) == 0
 
 
 def seen_on_a_terminal(*arguments: object, stdout_too: bool) -> str:

@@ -145,7 +145,7 @@ async def test_followers_who_leave_without_reading_are_let_go(
                 client.connect(str(path))
                 client.send(b'{"do": "events", "follow": true}\n')
                 # The answer is there, and stays unread.
-                await until(lambda client=client: bool(select.select([client], [], [], 0)[0]))  # type: ignore[misc]
+                await until(lambda client=client: bool(select.select([client], [], [], 0)[0]))  # type: ignore[misc]  # its default binds it
             await until(lambda: not events._sinks)
         assert len(await exchange(path, b"{}\n")) == 1
 
