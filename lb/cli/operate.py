@@ -26,7 +26,7 @@ def operate(request: Request, folder: str, socket: str | None, file: str | None)
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Stops the garbage collector: it takes a fifth of the time, going through modules and farms that all stay."""
+    """Stops the garbage collector: it takes up to a fifth of the time, going through what all stays."""
     was_on = gc.isenabled()
     gc.disable()
     try:

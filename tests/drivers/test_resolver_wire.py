@@ -80,32 +80,34 @@ def test_names_of_other_scripts_are_looked_up_in_idna(check: Check, names: Names
     assert found(check(TalkProbe(dialogue))) == (address_of("127.0.0.1", 1),)
 
 
-def test_an_unknown_name_is_not_resolved(check: Check, names: Names) -> None:
-    def unknown() -> tuple[Address, ...]:
-        raise _socket.gaierror(_socket.EAI_NONAME, "Name or service not known")
+@pytest.mark.parametrize(
+    ("trouble", "kind", "text"),
+    [
+        (
+            _socket.gaierror(_socket.EAI_NONAME, "Name or service not known"),
+            NotResolved,
+            "TALK CRITICAL - Name or service not known",
+        ),
+        (
+            OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+            LocalError,
+            "TALK UNKNOWN - cannot look up some.example: Too many open files",
+        ),
+    ],
+    ids=["unknown name", "no descriptor"],
+)
+def test_a_look_up_that_fails(check: Check, names: Names, trouble: OSError, kind: type, text: str) -> None:
+    def fail() -> tuple[Address, ...]:
+        raise trouble
 
-    names[b"nosuch.example"] = unknown
+    names[b"some.example"] = fail
 
     def dialogue() -> Dialogue[object]:
-        return (yield Resolve("nosuch.example", 21, AF_UNSPEC, STREAM))
+        return (yield Resolve("some.example", 21, AF_UNSPEC, STREAM))
 
     result = check(TalkProbe(dialogue))
-    assert isinstance(result.failure, NotResolved)
-    assert result.text == "TALK CRITICAL - Name or service not known"
-
-
-def test_what_this_machine_lacks_for_a_look_up_is_a_local_error(check: Check, names: Names) -> None:
-    def without_descriptor() -> tuple[Address, ...]:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-    names[b"host.example"] = without_descriptor
-
-    def dialogue() -> Dialogue[object]:
-        return (yield Resolve("host.example", 21, AF_UNSPEC, STREAM))
-
-    result = check(TalkProbe(dialogue))
-    assert isinstance(result.failure, LocalError)
-    assert result.text == "TALK UNKNOWN - cannot look up host.example: Too many open files"
+    assert type(result.failure) is kind
+    assert result.text == text
 
 
 def test_a_resolver_that_never_answers_ends_at_the_deadline(check: Check, names: Names) -> None:
