@@ -69,7 +69,7 @@ class Soak:
         self.survey = Survey(lab, self.clock.words)
         stack.callback(self.survey.stop)
         self.troubles = Troubles()
-        self.judge = Judge(places(), self.operated.words, self.troubles)
+        self.judge = Judge(places(), self.operated.words, self.troubles, self.operated.story)
         self.rows: dict[str, Row] = {}
         self.wrong: list[str] = []
         self.sampler = stack.enter_context(sampling(lambda: {**self.operated.pids(), **self.survey.pids()}))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from noidlb.config.load import parse
 from noidlb.errors import GuardError
+from noidlb.events import Event
 from noidlb.farm import BackendState, Condition
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
@@ -34,6 +35,8 @@ _ENVIRONMENT = " ".join(re.findall(r"^Environment=(.*)", _UNIT.read_text(encodin
 _OUT_MOST = 3
 _STATE = {"words.json", "farms.toml", "lock", "control"}
 _ANSWER = 300.0
+# Events that are kept for the story of what went wrong; how many seconds it goes back, and how many it tells.
+_LATELY, _STORY, _TOLD = 5000, 30.0, 40
 # The exit code of what the kernel refuses, and the guardian tries again.
 _REFUSED = 2
 
@@ -52,6 +55,7 @@ class Operated:
         self.words = Words()
         self.wrong: list[str] = []
         self.events: Counter[str] = Counter()
+        self._lately: deque[tuple[float, Event]] = deque(maxlen=_LATELY)
         self.said: Counter[str] = Counter()
         state = lab.folder / "state"
         state.mkdir()
@@ -204,9 +208,21 @@ class Operated:
         del self.serving.events[:count]
         self.serving.told.clear()
         self.events.update(event.kind for event in events)
+        now = time.monotonic()
+        self._lately.extend((now, event) for event in events)
         self.events["down of a steady backend"] += sum(
             event.kind == "down" and event.farm in (STEADY, SPARE) for event in events
         )
+
+    def story(self, farm: str) -> str:
+        """Tells what it has said lately of a farm or of itself, and how many seconds ago it was heard."""
+        now = time.monotonic()
+        said = [
+            f"{now - when:.1f} s ago {event.kind} {event.backend}: {event.reason}"
+            for when, event in self._lately
+            if event.farm in (farm, "") and now - when < _STORY
+        ]
+        return "; ".join(said[-_TOLD:]) or "it has said nothing of it"
 
     def pids(self) -> Mapping[str, int]:
         """Returns the ids of the guardian and of the nft that it keeps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from integration.bench.soak.backends import Report
 from integration.bench.soak.lab import STEADY, is_sticky
@@ -21,11 +21,13 @@ class Judge:
     """Counts sessions; `wrong` has a line for each of the first that failed without a cause.
 
     A session may fail in a time of trouble, or because the backend that it got had failed and the guardian could not
-    know yet, which the server confirms by the client's port.
+    know yet, which the server confirms by the client's port. story tells of a farm what its guardian has said lately.
     """
 
-    def __init__(self, places: Mapping[str, Place], words: Words, troubles: Troubles) -> None:
-        self._places, self._words, self._troubles = places, words, troubles
+    def __init__(
+        self, places: Mapping[str, Place], words: Words, troubles: Troubles, story: Callable[[str], str]
+    ) -> None:
+        self._places, self._words, self._troubles, self._story = places, words, troubles, story
         self.counts: Counter[str] = Counter()
         self.failed_in: Counter[str] = Counter()
         self.longest: dict[str, float] = {}
@@ -69,7 +71,8 @@ class Judge:
                 since = visit.end - trouble.begin
                 self.longest[trouble.name] = max(self.longest.get(trouble.name, 0.0), since)
         else:
-            self._complain(f"{_kind(visit)} of {visit.farm}: {visit.wrong} after {visit.end - visit.begin:.2f} s")
+            took = f"after {visit.end - visit.begin:.2f} s, {self._troubles.around(visit.begin, visit.end)}"
+            self._complain(f"{_kind(visit)} of {visit.farm}: {visit.wrong} {took}; {self._story(visit.farm)}")
 
     def _require_allowed(self, visit: Visit) -> None:
         place = self._places.get(visit.address)

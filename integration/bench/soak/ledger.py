@@ -108,3 +108,11 @@ class Troubles:
             if one.begin <= end and begin <= one.end + _AFTERMATH and (one.is_everywhere or not is_steady):
                 return one
         return None
+
+    def around(self, begin: float, end: float) -> str:
+        """Says which trouble ended last before a client began, and which was the first after it."""
+        before = max((one for one in self._all if one.end < begin), key=lambda one: one.end, default=None)
+        after = min((one for one in self._all if one.begin > end), key=lambda one: one.begin, default=None)
+        told = [f"{begin - before.end:.2f} s after {before.name}"] if before else []
+        told += [f"{after.begin - end:.2f} s before {after.name}"] if after else []
+        return " and ".join(told) or "far from any trouble"

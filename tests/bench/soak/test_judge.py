@@ -14,7 +14,7 @@ LATER = 1000.0
 def judged(*visits: Visit, spoiled: tuple[tuple[int, float], ...] = (), words: Words | None = None) -> Judge:
     troubles = Troubles()
     troubles.begin("nft", 200.0).end = 210.0
-    judge = Judge(places(), words or Words(), troubles)
+    judge = Judge(places(), words or Words(), troubles, "it slept: {}".format)
     judge.take(visits, Report(spoiled=[*spoiled]), LATER)
     return judge
 
@@ -27,6 +27,9 @@ def test_an_answered_session_is_right_in_its_own_farm_alone() -> None:
 def test_a_failure_is_wrong_unless_the_backend_or_trouble_explains_it() -> None:
     assert judged(Visit("f03", 100.0, 100.1, 4000, wrong="ECONNREFUSED")).unexplained == 1
     assert judged(Visit("steady", 100.0, 100.1, 4000, wrong="closed", is_held=True)).unexplained == 1
+    assert judged(Visit("f03", 212.0, 212.1, 4000, wrong="ECONNREFUSED")).wrong == [
+        "session of f03: ECONNREFUSED after 0.10 s, 2.00 s after nft; it slept: f03"
+    ]
     judge = judged(Visit("f03", 205.0, 205.1, 4000, wrong="ECONNREFUSED"))
     assert (judge.unexplained, judge.failed_in["nft"]) == (0, 1)
     assert judge.longest["nft"] < 6.0
@@ -39,7 +42,7 @@ def test_only_the_same_port_at_the_same_time_was_failed_by_a_backend() -> None:
 
 
 def test_a_failure_waits_for_what_the_backends_say() -> None:
-    judge = Judge(places(), Words(), Troubles())
+    judge = Judge(places(), Words(), Troubles(), str)
     judge.take([Visit("f03", 100.0, 100.1, 4000, wrong="ECONNRESET")], Report(), 101.0)
     assert judge.unexplained == 0
     judge.take([], Report(spoiled=[(4000, 100.05)]), 110.0)
@@ -50,7 +53,7 @@ def test_what_failed_while_the_bench_did_not_run_is_no_fault() -> None:
     failed = Visit("steady", 100.0, 160.0, 4000, wrong="no greeting")
     assert judged(Visit("", 120.0, 125.0, 0, wrong="paused"), failed).unexplained == 0
     troubles = Troubles()
-    judge = Judge(places(), Words(), troubles)
+    judge = Judge(places(), Words(), troubles, str)
     judge.take([failed], Report(pauses=[(90.0, 95.0)]), LATER)
     assert (judge.unexplained, judge.failed_in["a pause of the bench"]) == (0, 1)
     judge.take([Visit("steady", 200.0, 201.0, 4000, wrong="reset")], Report(), LATER)

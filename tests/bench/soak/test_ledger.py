@@ -86,6 +86,15 @@ def test_trouble_explains_the_clients_of_its_time() -> None:
     assert troubles.explain(112.0, 120.0, is_steady=True) is None
 
 
+def test_where_a_client_stands_between_troubles() -> None:
+    troubles = Troubles()
+    assert troubles.around(100.0, 101.0) == "far from any trouble"
+    for name, begin, end in (("flood", 10.0, 20.0), ("fire", 30.0, 40.0), ("frost", 60.0, 70.0)):
+        troubles.begin(name, begin).end = end
+    assert troubles.around(45.0, 50.0) == "5.00 s after fire and 10.00 s before frost"
+    assert troubles.around(5.0, 6.0) == "4.00 s before flood"
+
+
 def test_failing_backends_explain_no_client_of_others() -> None:
     troubles = Troubles()
     troubles.begin("all fail", 100.0, is_everywhere=False)
