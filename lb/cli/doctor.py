@@ -7,15 +7,21 @@ from pathlib import Path
 
 from ..config.load import Configuration
 from ..doctor.finding import FAULT, Finding
-from ..doctor.guardian import examine_guardian
+from ..doctor.guardian import Heard, examine_guardian
 from ..doctor.machine import examine
 from ..doctor.pair import examine_pair
+from ..errors import GuardError
 from ..guardian.lock import holder
 from ..nft.host import is_here
+from ..service.client import ask
 from ..service.direct import current, read_words
 from ..service.places import socket_path
+from ..service.protocol import RequestError
 from ..service.state import StateError, StateFolder
 from .findings import print_findings
+
+# Seconds for the answer of a guardian that is well: one that is busy with 10,000 backends takes 0.1.
+_PATIENCE = 5.0
 
 
 def examine_all(
@@ -30,11 +36,23 @@ def examine_all(
     except StateError as error:
         # The rest can be examined without farms.
         configuration, damaged = Configuration(()), (Finding(FAULT, "state folder", str(error)),)
-    farms, pair = configuration.farms, configuration.pair
+    farms, pair, path = configuration.farms, configuration.pair, Path(socket_path(folder, socket))
     found = chain(
         damaged,
         examine(farms, in_pair=pair is not None, applied=applied and file is None),
-        examine_guardian(farms, read_words(state), Path(socket_path(folder, socket)), holder()),
+        examine_guardian(farms, read_words(state), path, holder(), _hear(path)),
         () if pair is None else examine_pair(pair, configuration, Path(pair_dir), Path(run_dir), is_here),
     )
     return print_findings(found, as_json=as_json)
+
+
+def _hear(path: Path) -> Heard:
+    """Asks the guardian how it is."""
+    try:
+        answer = ask(path, {"do": "summary"}, timeout=_PATIENCE)
+    except RequestError:
+        # It runs an older version, to which the question is unknown.
+        return Heard("its version does not say how it is")
+    except GuardError as error:
+        return Heard(silence=str(error))
+    return Heard() if answer is None else Heard(answer["summary"], answer["troubles"])

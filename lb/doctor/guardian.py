@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..farm import Farm
@@ -11,7 +12,21 @@ from ..overrides import Overrides
 from .finding import FAULT, OK, WARN, Finding, some
 
 
-def examine_guardian(farms: tuple[Farm, ...], overrides: Overrides, socket: Path, holder: str) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a guardian has answered: its summary, and a sentence for each trouble; silence says why it did not.
+
+    All are empty where no process listens.
+    """
+
+    summary: str = ""
+    troubles: Sequence[str] = ()
+    silence: str = ""
+
+
+def examine_guardian(
+    farms: tuple[Farm, ...], overrides: Overrides, socket: Path, holder: str, heard: Heard
+) -> Iterator[Finding]:
     """Yields findings; holder names the process with the guardian's lock ("": none), socket is its control socket."""
     if farms:
         yield from _stopped(farms, overrides)
@@ -20,7 +35,7 @@ def examine_guardian(farms: tuple[Farm, ...], overrides: Overrides, socket: Path
         yield Finding(FAULT, complaint.path, text, "noidlb check FILE, then noidlb reload")
     watched = [farm.name for farm in farms if farm.guardian is not None]
     if holder:
-        yield Finding(OK, "guardian", f"{holder} watches the farms")
+        yield from _running(holder, socket, heard)
     elif socket.is_socket():
         # A guardian that ends regularly removes its socket.
         yield Finding(
@@ -36,6 +51,22 @@ def examine_guardian(farms: tuple[Farm, ...], overrides: Overrides, socket: Path
             f"none runs, though the file asks for one for {some(watched)}: dead backends get clients",
             "systemctl enable --now noidlb-guard, or noidlb guard FILE",
         )
+
+
+def _running(holder: str, socket: Path, heard: Heard) -> Iterator[Finding]:
+    if heard.silence:
+        yield Finding(
+            FAULT,
+            "guardian",
+            f"{holder} has the lock, but {heard.silence}: dead backends get clients while it does not run",
+            "systemctl restart noidlb-guard; the farms serve meanwhile",
+        )
+    elif not heard.summary:
+        yield Finding(OK, "guardian", f"{holder} watches the farms; it does not listen at {socket}")
+    else:
+        yield Finding(OK, "guardian", f"{holder} watches the farms: {heard.summary}")
+    for trouble in heard.troubles:
+        yield Finding(WARN, "guardian", trouble)
 
 
 def _stopped(farms: tuple[Farm, ...], overrides: Overrides) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ class RequestHandler:
         self._reload = reload
         self._verbs: dict[str, Callable[[Request], Awaitable[Answer | Written]]] = {
             "status": self._status,
+            "summary": self._summary,
             "diff": self._diff,
             **dict.fromkeys(VERBS, self._operate),
             "events": self._recent,
@@ -63,6 +64,10 @@ class RequestHandler:
                 "sticky": {version: [one.count, one.limit] for version, one in sticky.items()},
             }
             return Written(await paced(_status_lines(used_up(statuses), told)))
+
+    async def _summary(self, request: Request) -> Answer:
+        """Answers at once, whatever the kernel does: for those who ask whether the guardian is well."""
+        return {"summary": await self._running.summary(), "troubles": self._running.troubles}
 
     async def _diff(self, request: Request) -> Answer:
         text = request.get("text")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,6 +67,43 @@ def test_a_pair_and_what_was_applied_are_told(
     (tmp_path / "farms.toml").write_text((Path(__file__).parents[1] / "valid" / "pair.toml").read_text())
     run("doctor", "--state-dir", tmp_path)
     assert told == [{"in_pair": False, "applied": True}, {"in_pair": True, "applied": True}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"", "fault  guardian: process 7 has the lock, but the guardian at {} does not answer"),
+        (b'{"ok": false, "error": "do must be one of"}\n', "ok     guardian: process 7 watches the farms: its version"),
+        (
+            b'{"summary": "1 farm", "troubles": ["Full"]}\n',
+            "ok     guardian: process 7 watches the farms: 1 farm\nwarn",
+        ),
+    ],
+)
+def test_it_asks_the_guardian(
+    run: Run, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, text: str
+) -> None:
+    monkeypatch.setattr(cli_doctor, "examine", lambda farms, **_: iter(()))
+    monkeypatch.setattr(cli_doctor, "holder", lambda: "process 7")
+    monkeypatch.setattr(cli_doctor, "_PATIENCE", 60.0 if answer else 0.05)
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as guardian:
+        guardian.bind(str(path))
+        guardian.listen()
+
+        def serve() -> None:
+            with guardian.accept()[0] as client:
+                client.recv(1000)
+                client.sendall(answer)
+                # Until it hangs up.
+                client.recv(1000)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        code, output = run("doctor", "--file", file, "--state-dir", tmp_path)
+        serving.join()
+    assert text.format(path) in output
+    assert code == (DONE if answer else FOUND)
 
 
 def test_a_damaged_copy_is_a_finding_among_the_others(

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 from noidlb.doctor.finding import Finding
-from noidlb.doctor.guardian import examine_guardian
+from noidlb.doctor.guardian import Heard, examine_guardian
 from noidlb.farm import Farm
 from noidlb.guard import Guard
 from noidlb.overrides import Overrides
@@ -13,19 +13,34 @@ from tests.support.lb.farms import farm
 
 WATCHED = farm("w", guardian=Guard())
 PLAIN = farm("p")
+WELL = Heard("1 farm")
 
 
 def look(
-    *farms: Farm, words: Overrides | None = None, path: Path = Path("/nowhere"), holder: str = ""
+    *farms: Farm,
+    words: Overrides | None = None,
+    path: Path = Path("/nowhere"),
+    holder: str = "",
+    heard: Heard = WELL,
 ) -> list[Finding]:
-    return list(examine_guardian(farms, words or Overrides(), path, holder))
+    return list(examine_guardian(farms, words or Overrides(), path, holder, heard))
 
 
 def test_a_guardian_that_watches() -> None:
     (found,) = look(WATCHED, holder="process 7")
-    assert str(found) == "ok     guardian: process 7 watches the farms"
+    assert str(found) == "ok     guardian: process 7 watches the farms: 1 farm"
+    (found,) = look(WATCHED, holder="process 7", heard=Heard())
+    assert str(found) == "ok     guardian: process 7 watches the farms; it does not listen at /nowhere"
     assert look(PLAIN) == []
     assert look() == []
+
+
+def test_a_guardian_that_hangs_or_is_in_trouble() -> None:
+    (found,) = look(WATCHED, holder="process 7", heard=Heard(silence="it does not answer"))
+    assert found.level == "fault"
+    assert found.text.startswith("process 7 has the lock, but it does not answer: dead backends get clients")
+    well, trouble = look(WATCHED, holder="process 7", heard=Heard("1 farm", ["The disk is full"]))
+    assert (well.level, str(trouble)) == ("ok", "warn   guardian: The disk is full")
 
 
 def test_no_guardian_though_the_file_asks_for_one() -> None:

@@ -48,6 +48,18 @@ async def test_a_life(served: Served) -> None:
     assert lock.holder() == ""
 
 
+async def test_it_says_how_it_is(served: Served) -> None:
+    async with running(served):
+        await until(lambda: served.kinds().count("up") == 2)
+        answer = await served.ask("summary")
+        assert (answer["summary"], answer["troubles"]) == ("1 farm, 2 backends; of 2 watched backends 2 up", [])
+        served.kernel.failures = 1_000_000
+        with pytest.raises(RequestError):
+            await served.ask("say", farm="f", backend="b1", state="drain")
+        (trouble,) = (await served.ask("summary"))["troubles"]
+        assert trouble.startswith("The kernel has not taken the last change: ")
+
+
 async def test_words_hold_and_are_kept(served: Served) -> None:
     async with running(served):
         await until(lambda: served.kinds().count("up") == 2)
