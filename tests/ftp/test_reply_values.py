@@ -59,6 +59,9 @@ def test_no_pasv(text: bytes) -> None:
         (b"Entering Extended Passive Mode (|||6446|)", 6446),
         (b"(as asked) mode (!!!1!).", 1),
         (b"(|||65535|)", 65535),
+        # What stands in brackets before it is no delimiter and no port.
+        (b"Attempt (1 of 2) (|||50000|)", 50000),
+        (b"EPSV ( ) (|||50000|)", 50000),
     ],
 )
 def test_epsv(text: bytes, port: int) -> None:
@@ -114,7 +117,15 @@ def test_times(text: bytes) -> None:
     assert modification_time(reply(213, text)) == (2026, 1, 2, 3, 4, 5)
 
 
-@pytest.mark.parametrize("text", [b"", b"2026", b"20261302030405", b"20260102250405", b"00000000000000", b"x" * 14])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"2026", b"20261302030405", b"20260102250405", b"00000000000000", b"x" * 14),
+        # Each field one beyond its range.
+        *(b"20260002030405", b"20260100030405", b"20260132030405"),
+        *(b"20260102240405", b"20260102036005", b"20260102030461"),
+    ],
+)
 def test_no_times(text: bytes) -> None:
     with pytest.raises(PeerError, match="213 holds no time"):
         modification_time(reply(213, text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -98,6 +99,31 @@ def test_everything_arrives_in_order(said: list[str]) -> None:
     assert (queue.delivered, queue.waiting, queue.dropped, queue.refused) == (105, 0, 0, 0)
     assert report.is_closed
     assert said == []
+
+
+def test_a_single_result_is_delivered_before_another_one_comes(said: list[str]) -> None:
+    # As of a survey of one target that goes on for ever.
+    report = Destination()
+    queue = DeliveryQueue("x", report, keep=1000, say=said.append)
+    for number in range(3):
+        # The queue is empty, and its thread asleep.
+        post(queue, range(number, number + 1))
+        until(lambda number=number: report.arrived == names(range(number + 1)))  # type: ignore[misc]
+    queue.finish(LONG)
+    assert queue.delivered == 3
+
+
+def test_a_report_in_trouble_is_left_alone_longer_each_time(said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_DELAY", 0.1)
+    report = Destination(raise_error)
+    queue = DeliveryQueue("x", report, keep=1000, say=said.append)
+    post(queue, range(1))
+    until(lambda: report.deliveries >= 1)
+    began = time.monotonic()
+    until(lambda: report.deliveries >= 3)
+    # After 0.1 s and 0.2 s.
+    assert time.monotonic() - began >= 0.25
+    queue.finish(0.01)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,20 @@ def test_other_farms_are_compared_with_what_was_applied_and_nobody_reads_the_tab
     assert found.table == compile_table(fewer, down("b1"), frozenset({"cut"}))
 
 
+def test_other_farms_are_compared_with_the_kernels_table_where_the_kernel_counts_no_changes(
+    nft: FakeNft, conntrack: Played
+) -> None:
+    # Without the counter nothing proves that the table is still the own one.
+    applier = NftApplier(nft, generation_of=lambda: None, notices=FakeNotices())
+    put(nft, FARMS)
+    applier.apply(FARMS, {}, NONE)
+    put(nft, FARMS, down("b2"))
+    fewer = (FTP, CUT)
+    applier.apply(fewer, {}, NONE)
+    assert nft.reads == 2
+    assert nft.table == compile_table(fewer)
+
+
 def test_a_mark_that_another_farm_has_now_loses_the_old_name(nft: FakeNft, applier: NftApplier) -> None:
     old, new = farm("fd"), farm("fb")
     assert Marks((old,)).farm(old) == Marks((new,)).farm(new)

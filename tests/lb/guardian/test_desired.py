@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from noidlb.farm import BackendState, Condition, Farm, Scheduler
 from noidlb.guard import Guard
-from noidlb.guardian.desired import Desired, Place, Verdict, merge, served, slow_start, verdict
+from noidlb.guardian.desired import Desired, Place, Verdict, merge, served, slow_start, standing, verdict
 from noidlb.guardian.health import BackendHealth
 from noidlb.nft.compile import compile_table
 from noidlb.nft.marks import Marks
@@ -143,6 +143,16 @@ def test_a_recovered_backend_starts_slowly() -> None:
     assert (merged.shares, merged.until) == ({}, None)
 
 
+def test_the_next_step_is_that_of_the_backend_that_takes_it_first() -> None:
+    recovered = {"b1": 100.0, "b2": 97.0, "b3": 99.0}
+    verdicts = both({name: Verdict(up=True, recovered=when) for name, when in recovered.items()})
+    assert merge(guarded(slow_start=60), Overrides(), verdicts, {}, 101.0).until == 103.0
+    # One that has its whole weight takes none, wherever it stands.
+    for name in recovered:
+        whole = verdicts | both({name: GOOD})
+        assert merge(guarded(slow_start=60), Overrides(), whole, {}, 101.0).until == (105.0 if name == "b2" else 103.0)
+
+
 @pytest.mark.parametrize("scheduler", Scheduler)
 def test_the_table_has_slow_start_whatever_the_scheduler(scheduler: Scheduler) -> None:
     one = guarded(scheduler=scheduler, slow_start=60)
@@ -207,3 +217,14 @@ def test_what_the_kernel_serves_is_read_from_its_table() -> None:
     assert set(served((moved, *farms[1:]), table)) == {place for place in found if place[1] != "b1"}
     # A stopped farm says nothing about its backends.
     assert served(farms[:1], compile_table(farms[:1], {}, frozenset({"f"}))) == {}
+
+
+def test_of_a_backend_that_no_check_has_seen_nothing_is_kept_when_the_farms_change() -> None:
+    # Kept as one that does not serve, it would stay out although its check cannot run.
+    one = guarded(count=1)
+    new = BackendHealth("f", "b1", 4, "x", Guard())
+    assert list(standing((one,), {("f", "b1", 4): [new]}, {}, (one,))) == []
+    new.take(Result(State.CRITICAL, "x"), 0.0)
+    assert list(standing((one,), {("f", "b1", 4): [new]}, {}, (one,))) == [(("f", "b1", 4), False)]
+    present = {("f", "b1", 6): True}
+    assert list(standing((one,), {}, present, (one,))) == [(("f", "b1", 6), True)]

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 from noidlb.guard import Guard, OnUnknown, OnWarning, fill_in
-from noidlb.guardian.health import BackendHealth, Change, RiseFall, pace_of, reason_of
+from noidlb.guardian.health import BackendHealth, Change, RiseFall, pace_of, reason_of, was_refused
 
 from noidchecks.errors import LocalError, NotConnected
 from noidchecks.status.result import Result
@@ -97,6 +98,42 @@ def test_our_own_trouble_is_nobody_elses() -> None:
     assert one.state == "up"
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EADDRINUSE])
+def test_a_connect_that_this_machine_forbids_is_no_verdict(code: int) -> None:
+    # Its own firewall rejects, or it has no port left: no peer or router can cause these.
+    failure = NotConnected("FTP CRITICAL - cannot connect", code)
+    one = watch(fall=1)
+    assert play(one, OK, Result(State.CRITICAL, "FTP CRITICAL - cannot connect", failure=failure)) == ["up", "keep"]
+    assert one.state == "up"
+
+
+@pytest.mark.parametrize("code", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNRESET])
+def test_a_connect_that_peer_or_network_ends_is_a_failure(code: int) -> None:
+    failed = Result(State.CRITICAL, "FTP CRITICAL - cannot connect", failure=NotConnected("cannot connect", code))
+    assert play(watch(fall=1), OK, failed) == ["up", "down"]
+    # Only a refusal is the peer's own answer, and no full table of connections excuses it.
+    assert was_refused(failed) is (code == errno.ECONNREFUSED)
+
+
+def test_the_note_of_one_that_is_up_is_of_its_last_result() -> None:
+    one = watch(fall=3)
+    play(one, OK, CRITICAL)
+    assert one.note == "refused"
+    play(one, OK)
+    assert one.note == ""
+    play(one, CRITICAL, CRITICAL, CRITICAL, CRITICAL)
+    # The state says it all.
+    assert (one.state, one.note) == ("down", "")
+
+
+def test_a_recovery_with_a_warning_says_so_and_its_end_is_told() -> None:
+    one = watch(rise=1, fall=1, on_warning=OnWarning.UP)
+    assert play(one, CRITICAL, WARNING) == ["down", "up"]
+    assert one.note == "slow"
+    assert play(one, WARNING, OK) == ["", "note"]
+    assert one.note == ""
+
+
 def test_slow_start_counts_from_a_recovery_alone() -> None:
     one = watch(rise=1, fall=1)
     play(one, OK)
@@ -122,6 +159,15 @@ def test_the_same_backend_after_a_reload_goes_on_counting() -> None:
     again.adopt(one)
     assert again.up.streak_since == one.up.streak_since
     assert play(again, CRITICAL) == ["down"]
+
+
+def test_a_reload_forgets_nothing_of_a_backend_that_stays() -> None:
+    one = watch(rise=1, fall=1)
+    play(one, CRITICAL, WARNING, OURS)
+    again = watch(rise=1, fall=1)
+    again.adopt(one)
+    for name in ("last", "since", "recovered", "kept", "warned", "note", "flaps", "probes"):
+        assert getattr(again, name) == getattr(one, name) != getattr(watch(), name), name
 
 
 def test_doubt_is_fast() -> None:

@@ -42,6 +42,22 @@ async def test_a_refusing_nft_is_reported_and_tried_again() -> None:
     assert next(event.reason for event in events if event.kind == "apply-failed") == "nft refuses"
 
 
+async def test_who_waits_for_a_change_hurries_no_later_attempt() -> None:
+    kernel = FakeKernel()
+    async with running(watched(1), kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        kernel.failures = 1000
+        guardian.configure((watched(1),), Overrides(stopped=frozenset({"f"})))
+        with pytest.raises(KernelError):
+            await guardian.settle()
+        failed = guardian.counts.failed_transactions
+        # The first attempt is after 0.2 s, the second 0.4 s later.
+        await asyncio.sleep(0.1)
+        assert guardian.counts.failed_transactions == failed
+        await asyncio.sleep(0.4)
+        assert guardian.counts.failed_transactions <= failed + 1
+
+
 async def test_flows_that_conntrack_could_not_end_are_ended_without_another_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

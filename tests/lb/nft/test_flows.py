@@ -106,6 +106,14 @@ def test_a_service_that_appears_forgets_who_asked_before() -> None:
     assert ending_of(table, table) == Ending()
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_family_that_is_served_again_forgets_who_asked_meanwhile(version: int) -> None:
+    table = compile_table(BOTH)
+    lost = Condition(BackendState.UP, lost=frozenset({version}))
+    refusing = compile_table(BOTH, {("tftp", name): lost for name in ("b1", "b2", "b3")})
+    assert ending_of(refusing, table) == Ending(untranslated=ASKED)
+
+
 def test_what_other_marks_mean_is_not_known() -> None:
     moved = tuple(farm(one.name, protocol=one.protocol, marks=0xFFFF) for one in BOTH)
     assert ending_of(compile_table(moved), compile_table(BOTH)) == Ending(untranslated=ASKED)

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 from hypothesis import given, strategies as st
-from noidlb.farm import Scheduler
+from noidlb.farm import Backend, Scheduler
 from noidlb.nft import slots as slots_of
 from noidlb.nft.slots import fill, serving_weights, slot_count
 
@@ -35,6 +35,26 @@ def test_configured_weights_are_exact(weights: tuple[int, ...], shares: tuple[in
     slots = fill(one, {member.name: member.weight for member in members}, 4)
     assert len(slots) == slot_count(one)
     assert tuple(Counter(slots)[member.name] for member in members) == shares
+
+
+@pytest.mark.parametrize("weights", [(5, 2, 3), (2, 5, 3)])
+def test_weights_that_do_not_divide_the_slots_are_as_close_as_can_be(weights: tuple[int, int, int]) -> None:
+    # Of 60 slots, 5/7 are 42.86 and 2/7 are 17.14.
+    one = farm(backends=tuple(backend(number, weight=weight) for number, weight in enumerate(weights, 1)))
+    found = Counter(fill(one, {"b1": weights[0], "b2": weights[1]}, 4))
+    assert {weights[0]: found["b1"], weights[1]: found["b2"]} == {5: 43, 2: 17}
+
+
+@pytest.mark.parametrize("other", [backend(4, backup=True), backend(4, address=backend(4).address[:1])])
+def test_a_hashed_client_is_where_it_would_be_without_those_who_cannot_serve_it(other: Backend) -> None:
+    # A backup while others serve, or a backend without an address of the family.
+    few, more = (
+        farm(backends=(backend(1), backend(2, weight=2), backend(3), *others), scheduler=Scheduler.SOURCE_HASH)
+        for others in ((), (other,))
+    )
+    weights = {"b1": 1, "b2": 2, "b3": 1}
+    assert slot_count(few) == slot_count(more)
+    assert fill(few, weights, 6) == fill(more, weights, 6)
 
 
 @given(WEIGHTS, st.sampled_from(list(Scheduler)))
