@@ -2,7 +2,8 @@
 
 Nothing is sent: for each way from a VIP to a backend, the packets that would pass (probe_packets.py) are led through
 each base chain of the ruleset (packet_path.py). A rule's match holds, does not hold, or depends on the client
-(packet.py). A drop that holds for every client is a fault; one behind an exception that may hold is a warning.
+(packet.py). A drop that holds for every client is a fault; one behind an exception that may hold is a warning. The same
+rule can be a fault for one farm and a warning for another.
 """
 
 from __future__ import annotations
@@ -88,12 +89,12 @@ def ways_of(
 
 def examine_firewall(chains: Sequence[Chain], ways: Sequence[Sequence[Way]]) -> Iterator[Finding]:
     """Yields a finding for each rule that stops packets of these ways or keeps them from conntrack."""
-    drops: dict[tuple[int, int], _Hit] = {}
+    drops: dict[tuple[int, int, str], _Hit] = {}
     effects: dict[tuple[int, str, bool], _Hit] = {}
     bases = [one for one in chains if one.hook and one.family in ("ip", "ip6", "inet", "netdev")]
     for chain, alike in product(bases, ways):
         _pass(chain, alike, drops, effects)
-    for hit in drops.values():
+    for hit in _grouped(drops):
         yield _dropped(hit)
     for (rule, name, certain), hit in effects.items():
         if certain or (rule, name, True) not in effects:
@@ -103,7 +104,7 @@ def examine_firewall(chains: Sequence[Chain], ways: Sequence[Sequence[Way]]) -> 
 def _pass(
     chain: Chain,
     alike: Sequence[Way],
-    drops: dict[tuple[int, int], _Hit],
+    drops: dict[tuple[int, int, str], _Hit],
     effects: dict[tuple[int, str, bool], _Hit],
 ) -> None:
     for variants in zip(*(packets(way, chain) for way in alike), strict=True):
@@ -114,7 +115,7 @@ def _pass(
             sure = min(ends, key=lambda one: len(one.exceptions))
             certain = all(not one.exceptions for one in ends)
             made = _Hit(chain, sure.inside, sure.rule, exceptions=sure.exceptions, is_certain=False)
-            hit = drops.setdefault(_key(sure), made)
+            hit = drops.setdefault((*_key(sure), alike[0].farm.name), made)
             hit.is_certain |= certain
             hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
         for passage in passages:
@@ -139,6 +140,18 @@ def _harm(done: Done) -> str:
     if done.effect.name == "xt target CT":
         return _UNCLEAR
     return ""
+
+
+def _grouped(drops: dict[tuple[int, int, str], _Hit]) -> Iterator[_Hit]:
+    """Joins the farms for which a rule does the same."""
+    found: dict[tuple[int, int, bool], _Hit] = {}
+    for (chain, rule, _), hit in drops.items():
+        first = found.setdefault((chain, rule, hit.is_certain), hit)
+        first.whats |= hit.whats
+        first.ways |= hit.ways
+        first.replies |= hit.replies
+        first.requests |= hit.requests
+    yield from found.values()
 
 
 def _key(drop: Drop) -> tuple[int, int]:
@@ -167,7 +180,7 @@ def _done(hit: _Hit) -> Finding:
 
 def _cure(hit: _Hit) -> str:
     chain = hit.chain
-    if chain.hook in ("prerouting", "ingress", "egress"):
+    if chain.hook in ("prerouting", "ingress", "egress", "output"):
         return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
     if chain.table == "firewalld":
@@ -198,9 +211,9 @@ def _by_address(hit: _Hit) -> str:
     family = "ip" if way.vip.version == 4 else "ip6"
     transport = way.farm.protocol.transport
     place = f"{chain.family} {chain.table} {chain.name}"
-    # In the hook egress packets have the addresses after their translation.
     to, port, by = way.vip, way.port, way.backend
-    if chain.hook == "egress":
+    if chain.hook in ("egress", "output"):
+        # Packets have the addresses after their translation in the one, and need none in the other.
         to, port, by = way.backend, way.backend_port, way.vip
     asking = f"{family} daddr {to} {transport} dport {port}"
     if "passive" in str(hit.whats):

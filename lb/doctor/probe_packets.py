@@ -1,4 +1,4 @@
-"""Builds the symbolic packets of a farm's connections, as they are at each hook of netfilter."""
+"""Builds the symbolic packets of a farm's connections and of its guardian's checks, as they are at each hook."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
 _LAST = ("postrouting", "egress")
 NEW = "new connections"
 """The name of the first packets of connections."""
+CHECKS = "the guardian's checks"
 # An example of a port that clients and servers choose dynamically.
 _EPHEMERAL = 50000
 
@@ -52,6 +53,45 @@ def packets(way: Way, chain: Chain) -> Iterator[Packet]:
         yield from _before(way, chain)
     elif chain.hook == ("input" if way.is_local else "forward") or (chain.hook in _LAST and not way.is_local):
         yield from _after(way, chain)
+    elif chain.hook in ("output", "input") and way.farm.guardian is not None and not way.is_local:
+        yield from _checking(way, chain.hook)
+
+
+def _checking(way: Way, hook: str) -> Iterator[Packet]:
+    """Yields the packets of the guardian's checks, which this machine sends and receives itself."""
+    for what, state, is_answer in _checks(way.farm):
+        if is_answer is not (hook == "input"):
+            continue
+        yield Packet(
+            what=what,
+            version=way.vip.version,
+            transport=way.farm.protocol.transport,
+            saddr=way.backend if is_answer else None,
+            daddr=None if is_answer else way.backend,
+            # Of a transfer, both ports are chosen as it begins.
+            sport=(way.backend_port if state == "established" else _EPHEMERAL) if is_answer else _EPHEMERAL,
+            dport=_EPHEMERAL if is_answer else way.backend_port,
+            iif=way.backend_side if is_answer else ABSENT,
+            oif=ABSENT if is_answer else way.backend_side,
+            state=state,
+            statuses=_statuses(state, is_translated=False),
+            maybe=frozenset({"assured"}),
+            direction="reply" if is_answer and state == "established" else "original",
+            original_daddr=None if state == "related" else way.backend,
+            original_dport=_EPHEMERAL if state == "related" else way.backend_port,
+            is_reply=is_answer,
+        )
+
+
+def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
+    """Yields the packets of a check: name, conntrack state, and whether it is an answer."""
+    yield CHECKS, "new", False
+    yield CHECKS, "established", False
+    if farm.protocol is Protocol.TFTP:
+        # The skeleton's helper makes it related, although it comes from another port (RFC 1350, section 4).
+        yield "transfers to the guardian", "related", True
+    else:
+        yield "answers to the guardian's checks", "established", True
 
 
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:

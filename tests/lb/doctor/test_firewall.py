@@ -8,6 +8,7 @@ from noidlb.doctor.finding import Finding
 from noidlb.doctor.firewall import examine_firewall
 from noidlb.doctor.rules import parse_ruleset
 from noidlb.farm import Farm, Protocol
+from noidlb.guard import Guard
 
 from tests.support.lb.doctor import FTP, TFTP, V4, ways
 from tests.support.lb.farms import farm
@@ -281,6 +282,36 @@ def test_the_limit_of_ways_hides_no_farm_behind_a_large_one() -> None:
     assert {way.port for way in taken if way.farm is SFTP} == {22}
     # The rest is the large farm's: the ports of its first backend.
     assert sorted(way.port for way in taken if way.farm is large) == list(range(2001, 2063))
+
+
+def test_what_drops_the_guardians_checks_is_a_fault() -> None:
+    watched = farm("sftp", 2, vip=V4, protocol=Protocol.SFTP, guardian=Guard())
+    transfers = farm("tftp", 2, vip=V4, protocol=Protocol.TFTP, guardian=Guard())
+    text = chain("ip daddr 10.20.1.2 drop", hook="output")
+    (found,) = look(text, watched)
+    assert found.level == "fault"
+    assert "turns away the guardian's checks of farm sftp" in found.text
+    assert "insert rule inet my c ip daddr 10.20.1.2 tcp dport 22 accept" in found.cure
+    assert (
+        look(chain("ip daddr 10.20.1.2 tcp dport 22 accept", "ip daddr 10.20.1.2 drop", hook="output"), watched) == []
+    )
+    # Without a guardian this machine checks nothing.
+    assert look(text, SFTP) == []
+    inside = chain('iifname "lo" accept', "tcp dport 22 accept", hook="input", policy="drop")
+    assert [one.text.partition("turns away ")[2] for one in look(inside, watched, transfers)] == [
+        "answers to the guardian's checks and transfers to the guardian of farms sftp, tftp"
+    ]
+    assert look(inside.replace("tcp dport 22", "ct state established,related"), watched, transfers) == []
+    (found,) = look(inside.replace("tcp dport 22", "ct state established"), watched, transfers)
+    assert "turns away transfers to the guardian of farm tftp" in found.text
+
+
+def test_a_rule_can_be_a_fault_for_one_farm_and_a_warning_for_another() -> None:
+    text = chain("ct state established,related accept", "tcp flags & (syn | fin) == syn ct state new accept", "drop")
+    perhaps, sure = look(text, FTP, TFTP)
+    assert (sure.level, perhaps.level) == ("fault", "warn")
+    assert "of farm tftp" in sure.text
+    assert "of farm ftp, unless" in perhaps.text
 
 
 def test_other_families_and_hooks_do_not_matter() -> None:
