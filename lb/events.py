@@ -26,9 +26,8 @@ class Event:
     kind is one of up, down, note, keep, floor (verdicts of the guardian); paused, conntrack-full,
     conntrack-free (what this machine lacked for a verdict); applied, apply-failed (the kernel);
     word, reload, reload-failed, save-failed, saved, hook-failed, metrics-failed, internal-error, start, stop (the
-    service). since is
-    the Unix time of the first of the results that decided, probe the command as configured, transcript the dialogue of
-    the last one.
+    service). since is the Unix time of the first of the results that decided, probe the command as configured but
+    without passwords, transcript the dialogue of the last one.
     """
 
     time: float

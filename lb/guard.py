@@ -74,7 +74,10 @@ class Guard:
             if not command.strip():
                 yield FarmError(where, "must not be empty")
             if self.commands.index(command) != number:
-                yield FarmError(where, f"must not be {command[:60]!r} twice")
+                # A mistake that hardly any file has.
+                from noidchecks.plugin.redact import redacted
+
+                yield FarmError(where, f"must not be {redacted(command)[:60]!r} twice")
         for path, value in (("interval", self.interval), ("fast-interval", self.fast_interval)):
             if value is not None and not 0 < value <= _LONGEST:
                 yield FarmError(path, f"must be more than 0 and at most 1d, not {value:g}s")

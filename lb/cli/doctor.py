@@ -29,9 +29,9 @@ def examine_all(
 ) -> int:
     """Prints what is found on this machine, and returns the exit code."""
     state = StateFolder(folder)
-    applied = state.applied() is not None
-    damaged: tuple[Finding, ...] = ()
+    applied, damaged = True, tuple[Finding, ...]()
     try:
+        applied = file is None and state.applied() is not None
         configuration = current(state, file) if file is not None or applied else Configuration(())
     except StateError as error:
         # The rest can be examined without farms.
@@ -39,7 +39,7 @@ def examine_all(
     farms, pair, path = configuration.farms, configuration.pair, Path(socket_path(folder, socket))
     found = chain(
         damaged,
-        examine(farms, in_pair=pair is not None, applied=applied and file is None),
+        examine(farms, in_pair=pair is not None, applied=applied),
         examine_guardian(farms, read_words(state), path, holder(), _hear(path)),
         () if pair is None else examine_pair(pair, configuration, Path(pair_dir), Path(run_dir), is_here),
     )

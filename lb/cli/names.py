@@ -7,6 +7,7 @@ the user types.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import click
 
@@ -44,21 +45,20 @@ def _beginning(incomplete: str, names: object) -> list[str]:
 def _document(context: click.Context) -> dict[str, object]:
     import tomllib
 
-    from ..service.state import StateError
-
     try:
         return tomllib.loads(_text(context))
-    except (StateError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
 
 
 def _text(context: click.Context) -> str:
     """Returns the file that is named, else the one that was applied last, else the one that would be applied."""
     from ..config.load import read_text
-    from ..service.state import StateFolder
+    from ..service.state import StateError, StateFolder
 
     named, folder = context.params.get("file"), context.params.get("folder")
-    applied = StateFolder(folder).applied() if folder and not named else None
-    if applied is not None:
-        return applied
+    # Only root and the guardian may read what was applied; other users may operate a guardian.
+    with suppress(StateError):
+        if folder and not named and (applied := StateFolder(folder).applied()) is not None:
+            return applied
     return read_text(named or os.environ.get("NOIDLB_FILE", DEFAULT_FILE))

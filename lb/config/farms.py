@@ -10,6 +10,7 @@ from typing import Any
 
 from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_command
+from noidchecks.plugin.redact import redacted
 from noidchecks.status.text import printable
 
 from ..errors import Errors
@@ -116,11 +117,11 @@ def _ftps(value: object, path: str) -> frozenset[str]:
 def _command(value: object, path: str) -> str:
     text = text_of(value, path)
     if not text.isprintable():
-        raise FarmError(path, f"must be one line without control characters, not {shown(text)}")
+        raise FarmError(path, f"must be one line without control characters, not {shown(redacted(text))}")
     try:
         words = words_of(text)
     except ValueError as error:
-        message = f"must be words as a shell splits them: {str(error).lower()} in {shown(text)}"
+        message = f"must be words as a shell splits them: {str(error).lower()} in {shown(redacted(text))}"
         raise FarmError(path, message) from None
     if not words or not words[0]:
         raise FarmError(path, f"must begin with a program, not {shown(text)}")
@@ -136,9 +137,9 @@ def _require_ours(text: str, words: list[str], path: str) -> None:
     try:
         parse_command(fill_in(text, "192.0.2.1", 1))
     except InformationWanted:
-        raise FarmError(path, f"must check something, not print a text: {shown(text)}") from None
+        raise FarmError(path, f"must check something, not print a text: {shown(redacted(text))}") from None
     except UsageError as error:
-        raise FarmError(path, f"{printable(str(error))}, in {shown(text)}") from None
+        raise FarmError(path, f"{printable(str(error))}, in {shown(redacted(text))}") from None
 
 
 def _commands(value: object, path: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
+from noidchecks.plugin.redact import redacted
 from noidchecks.status.text import printable
 
 from ..errors import joined
@@ -40,7 +41,7 @@ def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
             path = f"farms.{farm.name}.guardian.command{f's[{number}]' if len(farm.commands) > 1 else ''}"
             for message in (misuse(command, shared=guard.shared_check), _trouble(words_of(command)[0])):
                 if message is not None:
-                    yield FarmError(path, f"{message}, in {printable(command, 200)!r}")
+                    yield FarmError(path, f"{message}, in {printable(redacted(command), 200)!r}")
                     break
     # The program may be installed before the next call.
     _trouble.cache_clear()
@@ -96,7 +97,7 @@ def _elsewhere(command: str, words: list[str]) -> str | None:
 
 def _form(command: str) -> str:
     """Returns the command as it was probably meant, with HOST in the place of the host."""
-    text = _MARKED.sub(lambda found: str(found[1] or found[2] or found[3]), command)
+    text = _MARKED.sub(lambda found: str(found[1] or found[2] or found[3]), redacted(command))
     for pattern, meant in ((_PEER, "-H HOST"), (_MACRO, "HOST"), (_ADDRESS, "HOST"), (re.compile(r"$"), " -H HOST")):
         if not _HOST.search(text):
             text = pattern.sub(meant, text, count=1)

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
+from noidchecks.plugin.redact import redacted
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 
@@ -277,7 +278,7 @@ class Guardian:
                 backend=watch.backend,
                 address=watch.address,
                 reason=change.reason,
-                probe=watch.command,
+                probe=redacted(watch.command),
                 since=wall - (now - change.since),
                 transcript=change.result.transcript if change.kind == "down" else (),
             )
@@ -296,7 +297,7 @@ class Guardian:
             farm=watch.farm,
             backend=watch.backend,
             address=watch.address,
-            command=watch.command,
+            command=redacted(watch.command),
             state=watch.state,
             note=watch.note,
             since=since,

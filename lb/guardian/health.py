@@ -52,7 +52,7 @@ class LastResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The health of a backend at one address by one command; since is in Unix seconds.
+    """The health of a backend at one address by one command, which has no passwords; since is in Unix seconds.
 
     state is unknown, up or down. note is the text of a WARNING of a backend that serves, or of the failure that
     contradicts the state. streak is the number of contradicting results in a row, flaps the number of changes since the

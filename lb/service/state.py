@@ -18,6 +18,9 @@ from .places import DEFAULT_FOLDER
 
 _MAX_SIZE = 16 * 1024 * 1024
 _PATIENCE = 30.0
+# Of the copies of the farms file, in whose commands a password may stand, whatever the mode of the file itself is; and
+# of the overrides, which noidlb show reads without being root.
+_PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 class StateError(LbError, RuntimeError):
@@ -69,7 +72,7 @@ class StateFolder:
 
     def save_words(self, words: Overrides) -> None:
         """Writes the overrides; only under the lock."""
-        self._write("words.json", to_json(words))
+        self._write("words.json", to_json(words), mode=_PUBLIC)
 
     @property
     def applied_path(self) -> str:
@@ -83,7 +86,7 @@ class StateFolder:
 
     def save_applied(self, text: str) -> None:
         """Writes the text of the configuration that was applied; only under the lock."""
-        self._write("farms.toml", text.encode())
+        self._write("farms.toml", text.encode(), mode=_PRIVATE)
 
     def checkpoint(self) -> bytes:
         """Returns what the last command has left about the kernel, b"" when there is nothing that can be read."""
@@ -99,7 +102,7 @@ class StateFolder:
         """
         with suppress(OSError):
             remove_drafts(self._at("kernel.json"))
-            write_atomic(self._at("kernel.json"), data, mode=0o644, owner=self._owner())
+            write_atomic(self._at("kernel.json"), data, mode=_PRIVATE, owner=self._owner())
 
     def _at(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -133,14 +136,16 @@ class StateFolder:
         except OSError as error:
             raise self._error(error) from error
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes, *, mode: int) -> None:
         """Writes a file so that after a crash it is the old one or the new one, whole."""
-        if self._read(name) == data:
-            return
+        is_there = self._read(name) == data
         try:
+            # A copy that more users may read is of an older noidlb.
+            if is_there and not os.stat(self._at(name)).st_mode & 0o777 & ~mode:
+                return
             # A noidlb that was killed while it wrote has left one, which would stay for good.
             remove_drafts(self._at(name))
-            write_atomic(self._at(name), data, mode=0o644, durable=True, owner=self._owner())
+            write_atomic(self._at(name), data, mode=mode, durable=True, owner=self._owner())
         except OSError as error:
             raise self._error(error) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import UsageError
 from ..files.login import first_machine
 from ..plugin.plugin import InformationWanted, parse, plugin_of, scan, written_out
+from ..plugin.redact import shown
 from ..server import Server
 from ..status.gate import Gate
 from ..status.text import printable
@@ -80,7 +81,7 @@ class Module(Value):
 
 def read_module(name: str, line: str) -> Module:
     """Reads a plugin's command line without a host; ConfigurationError with one sentence that names the module."""
-    from shlex import join, split
+    from shlex import split
 
     try:
         words = split(line)
@@ -103,11 +104,9 @@ def read_module(name: str, line: str) -> Module:
     except ValueError as error:
         raise ConfigurationError(f"module {name}: command line cannot be split: {str(error).lower()}") from None
     timeout = probe.timeout if "timeout" in names and probe.timeout > 0 else None
-    # Each word by itself: quotes in the line may stand within a password.
-    gate: Gate = getattr(probe, "gate", Gate())
     return Module(
         name,
-        join(gate.words(word) for word in words),
+        shown(words, getattr(probe, "gate", Gate())),
         plugin=plugin.name,
         words=arguments,
         timeout=timeout,

@@ -132,6 +132,10 @@ def test_a_backend_says_what_was_given(given: dict[str, Any], message: str) -> N
     [
         ({"commands": (" ",)}, "command: must not be empty"),
         ({"commands": ("a", "a")}, "commands[1]: must not be 'a' twice"),
+        (
+            {"commands": ("a --secret geheim",) * 2},
+            """commands[1]: must not be "a --secret '****'" twice""",
+        ),
         ({"commands": tuple("abcdefghijklmnopq")}, "commands: must be at most 16"),
         ({"fast_interval": 11}, "fast-interval: must be at most the interval, 10s, not 11s"),
         ({"slow_start": float("inf")}, "slow-start: must be at most 1h, not infs"),

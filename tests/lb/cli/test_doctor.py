@@ -122,6 +122,19 @@ def test_a_damaged_copy_is_a_finding_among_the_others(
     assert nft == "ok     nft: v1"
 
 
+def test_a_copy_that_may_not_be_read_is_a_finding_too(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli_doctor, "examine", lambda farms, **_: iter([Finding(OK, "nft", "v1")]))
+    monkeypatch.setattr(cli_doctor, "examine_guardian", lambda *_: iter(()))
+    # Root may read everything, but no folder.
+    state = tmp_path / "state"
+    (state / "farms.toml").mkdir(parents=True)
+    code, output = run("doctor", "--state-dir", state)
+    unusable = f"fault  state folder: the state folder {state} cannot be used: Is a directory"
+    assert (code, output) == (FOUND, f"{unusable}; --state-dir names another\nok     nft: v1\n")
+
+
 def test_check_for_programs(run: Run, file: Path) -> None:
     code, output = run("check", "--json", file)
     assert (code, json.loads(output)) == (

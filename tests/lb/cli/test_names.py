@@ -64,6 +64,14 @@ def test_before_the_first_apply_they_come_from_the_file(tmp_path: Path) -> None:
     assert complete("noidlb drain in", tmp_path / "state", file) == ["inner"]
 
 
+def test_where_the_copy_may_not_be_read_they_come_from_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "other.toml"
+    file.write_text(FARMS)
+    # Root may read everything, but no folder.
+    (tmp_path / "state/farms.toml").mkdir(parents=True)
+    assert complete("noidlb drain in", tmp_path / "state", file) == ["inner"]
+
+
 def test_a_file_that_is_named_wins(state: Path, tmp_path: Path) -> None:
     file = tmp_path / "named.toml"
     file.write_text("[farms.named]\n")

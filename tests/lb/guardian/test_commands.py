@@ -106,6 +106,22 @@ def test_names_the_program_and_where_it_stands_in_the_file() -> None:
     require_usable((farm(),))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/no/such/check_sftp HOST",
+        "check_sftp",
+        "check_sftp -H $HOSTADDRESS$",
+        "check_sftp HOST:PORT",
+        "check_sftp HOST;",
+    ],
+)
+def test_a_wrong_command_is_shown_without_its_password(command: str) -> None:
+    (found,) = guarded(f"{command} --secret geheim123")
+    assert "geheim123" not in str(found)
+    assert "--secret '****'" in str(found)
+
+
 def test_our_own_plugins_need_no_file() -> None:
     assert guarded("check_sftp HOST", "check_tftp HOST -f x") == ()
 

@@ -149,6 +149,16 @@ async def test_words_hold_and_can_be_lifted() -> None:
             assert sum(health.probes for health in guardian.health()) >= probes > 0
 
 
+async def test_the_password_of_a_command_is_in_no_event_and_no_health() -> None:
+    command = "check_sftp -H 127.0.0.1 -p PORT --user mon --secret geheim123"
+    async with running(watched(1, command=command), kernel=FakeKernel()) as (guardian, events):
+        await until(lambda: any(event.kind == "down" for event in events))
+        health = guardian.health()
+    assert "geheim123" not in f"{events} {health}"
+    shown = "check_sftp -H 127.0.0.1 -p PORT --user mon --secret '****'"
+    assert {one.command for one in health} == {event.probe for event in events if event.kind == "down"} == {shown}
+
+
 async def test_one_probe_serves_all_farms_that_ask_for_it() -> None:
     kernel = FakeKernel()
     with Peer(FTP) as peer:

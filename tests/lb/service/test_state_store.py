@@ -94,3 +94,17 @@ def test_what_a_killed_noidlb_had_half_written_goes_with_the_next_word(tmp_path:
         folder.save_words(WORDS)
         folder.save_applied("text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["farms.toml", "lock", "words.json"]
+
+
+def test_only_root_and_the_guardian_can_read_the_copies_of_the_farms_file(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    # Those of an older noidlb were for all.
+    (tmp_path / "farms.toml").write_text("text")
+    (tmp_path / "farms.toml").chmod(0o644)
+    with folder.locked():
+        folder.save_applied("text")
+        folder.save_checkpoint(b"{}")
+        folder.save_words(WORDS)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.*")}
+    # noidlb show reads the overrides, and needs no root.
+    assert modes == {"farms.toml": 0o600, "kernel.json": 0o600, "words.json": 0o644}
