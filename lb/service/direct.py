@@ -12,7 +12,7 @@ from noidchecks.status.text import printable
 
 from ..config.load import Configuration, from_document, parse, read_text
 from ..errors import GuardError
-from ..farm import Farm, FarmError
+from ..farm import BackendState, Farm, FarmError
 from ..guardian.lock import holder
 from ..nft import conntrack, nft as kernel
 from ..nft.flows import ending_of
@@ -78,7 +78,10 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
         only = name_in(request, "farm") if request.get("do") == "say" else None
         configuration = from_document(left.document, text, only=only) if left else _parse(text, folder, file)
         farms, names = configuration.farms, configuration.names
-        operation = resolve(request, farms, words if names else words.about(farms))
+        applied = text if file is None else folder.applied()
+        operation = resolve(request, farms, words if names or text != applied else words.about(farms))
+        if text != applied:
+            operation = replace(operation, overrides=_beside(operation, words, _farms(applied)))
         farm, backend = operation.farm, operation.backend
         if farm is None:
             change = plan(farms, operation.overrides, before=before)
@@ -89,6 +92,17 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
         if change.old is None and operation.verb in _MAKERS:
             warn(load_modules(farms))
         carry_out(change, folder, configuration, replace(operation, names=names), start)
+
+
+def _beside(operation: Operation, words: Overrides, applied: tuple[Farm, ...]) -> Overrides:
+    """Returns the overrides, which belong to the farms applied last, after an operation on a file of other farms."""
+    farm, backend = operation.farm, operation.backend
+    if farm is None:
+        return operation.overrides
+    if backend is not None:
+        # Whether the file applied last says the same is for its next apply to find.
+        return replace(words, states={**words.states, (farm.name, backend.name): BackendState(operation.verb)})
+    return words.starting(farm.name, (*applied, *operation.farms)) if operation.verb == "start" else operation.overrides
 
 
 def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:
@@ -140,24 +154,29 @@ def carry_out(
     In this order, because a command may be killed at any moment and its output closed: what is saved is then never
     older than the table. When the disk is full the table is changed all the same, and StateError follows. start is the
     generation from before the kernel was read: it tells afterwards whether this was the only change.
+
+    The configuration is applied, and saved, only where the whole table becomes that of it: when one farm changes by
+    another file than the one applied last, the others and their overrides remain those of the latter.
     """
-    before, trouble = (folder.applied(), folder.words()), _keep(folder, configuration.text, operation.overrides)
-    has_table = change.old is not None or bool(change.foreign)
+    runs = change.old is not None or bool(change.foreign) or operation.verb in _MAKERS
+    is_of_all = runs and (operation.farm is None or change.old is None)
+    words = operation.overrides.about(configuration.farms) if is_of_all else operation.overrides
+    before = folder.applied(), folder.words()
+    trouble = _keep(folder, configuration.text if is_of_all or before[0] is None else None, words)
     is_applied, ended = operation.verb == "apply", 0
-    if not has_table and operation.verb not in _MAKERS:
+    if not runs:
         tell("there is no table in the kernel: this will hold from the next noidlb apply or start on")
     else:
         try:
             change.run()
         except KernelError:
             # The next command must not bring into the kernel what this one could not.
-            if before[0] is not None:
-                _keep(folder, before[0], before[1])
+            _keep(folder, *before)
             raise
         if start is not None and change.is_whole and not trouble:
             end = start.after(len(change.batches))
             if generation() == end:
-                folder.save_checkpoint(Checkpoint.of(end, configuration, operation.overrides).to_json())
+                folder.save_checkpoint(Checkpoint.of(end, configuration, words).to_json())
         cuts = is_applied and operation.cut
         ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
         if cuts:
@@ -199,9 +218,11 @@ def _farms(text: str | None) -> tuple[Farm, ...]:
         return ()
 
 
-def _keep(folder: StateFolder, text: str, words: Overrides) -> str:
+def _keep(folder: StateFolder, text: str | None, words: Overrides) -> str:
+    """Saves overrides and, where one is given, a configuration, and returns "" or why they are not saved."""
     try:
-        folder.save_applied(text)
+        if text is not None:
+            folder.save_applied(text)
         folder.save_words(words)
     except StateError as error:
         return str(error)

@@ -147,6 +147,73 @@ def test_stop_and_start_one_farm(applied: Balancer) -> None:
     assert applied.cuts() == []
 
 
+OTHER_B2 = ONE.replace('address = "10.0.1.12"', 'address = "10.0.1.22"')
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("drain", "public-ftp", "b1"), ("down", "public-ftp", "b1"), ("stop", "public-ftp"), ("start", "public-ftp")],
+)
+def test_another_file_changes_its_farm_and_is_not_the_one_applied_last(
+    applied: Balancer, words: tuple[str, ...]
+) -> None:
+    applied.run("stop", "boot")
+    assert applied.run(*words, "--file", applied.write(OTHER_B2))[0] == 0
+    state = applied.folder / "state"
+    assert (state / "farms.toml").read_text() == BOTH
+    assert "boot" in json.loads((state / "words.json").read_text())["stopped"]
+    # The farm that the other file lacks is still there for the operator.
+    assert applied.run("start", "boot")[1].startswith("service udp 192.0.2.10 69 of farm boot: serves")
+
+
+def test_a_word_with_another_file_holds_over_an_apply_of_the_first(applied: Balancer) -> None:
+    # The other file says the same, so that it would need no word.
+    other = OTHER_B2.replace('name = "b2"', 'name = "b2"\nstate = "drain"')
+    applied.run("drain", "public-ftp", "b2", "--file", applied.write(other))
+    applied.run("apply", applied.write(BOTH))
+    kept = json.loads((applied.folder / "state/words.json").read_text())
+    assert kept["backends"] == {"public-ftp": {"b2": "drain"}}
+    # What agrees with the first file goes with its next apply.
+    applied.run("up", "public-ftp", "b2", "--file", applied.write(other))
+    applied.run("apply", applied.write(BOTH))
+    assert json.loads((applied.folder / "state/words.json").read_text())["backends"] == {}
+
+
+def test_a_start_with_another_file_leaves_the_farms_stopped_that_it_lacks(applied: Balancer) -> None:
+    applied.run("stop")
+    applied.run("start", "public-ftp", "--file", applied.write(OTHER_B2))
+    applied.run("apply", applied.write(BOTH))
+    farms = json.loads(applied.run("status", "--json")[1])["farms"]
+    assert {farm["name"]: farm["state"] for farm in farms} == {"public-ftp": "serving", "boot": "stopped"}
+
+
+@pytest.mark.parametrize("words", [("stop",), ("start",)])
+def test_another_file_for_all_farms_is_applied(applied: Balancer, words: tuple[str, ...]) -> None:
+    applied.run("stop", "boot")
+    assert applied.run(*words, "--file", applied.write(ONE))[0] == 0
+    assert (applied.folder / "state/farms.toml").read_text() == ONE
+    assert json.loads((applied.folder / "state/words.json").read_text())["stopped"] == []
+
+
+def test_another_file_is_not_applied_where_there_is_no_table(applied: Balancer) -> None:
+    applied.run("stop", "boot")
+    applied.holds = None
+    assert applied.run("stop", "--file", applied.write(ONE))[0] == 0
+    assert (applied.folder / "state/farms.toml").read_text() == BOTH
+    assert json.loads((applied.folder / "state/words.json").read_text())["stopped"] == ["boot"]
+    # A start makes the whole table.
+    assert applied.run("start", "public-ftp", "--file", applied.write(ONE)) == (0, "the table is made, with 1 farm\n")
+    assert (applied.folder / "state/farms.toml").read_text() == ONE
+
+
+def test_apply_cuts_what_the_first_file_had_after_a_word_with_another(applied: Balancer) -> None:
+    applied.run("down", "public-ftp", "b2")
+    applied.run("drain", "public-ftp", "b1", "--file", applied.write(WITHOUT_B2))
+    before = len(applied.cuts())
+    assert applied.run("apply", applied.write(WITHOUT_B2), "--cut")[0] == 0
+    assert [words[:-1] for words in applied.cuts()[before:]] == [["-D", "-f", "ipv4", "-m"]]
+
+
 def test_stop_without_a_farm_keeps_the_table(applied: Balancer) -> None:
     assert applied.run("stop")[1].count("refuses its clients") == 2
     assert applied.holds is not None
