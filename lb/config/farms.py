@@ -67,8 +67,14 @@ def disjoint_errors(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
                 message = f"{transport} {vip} port {port} belongs to farm {owner.name}: it must not be claimed twice"
                 yield FarmError(f"farms.{farm.name}.vip", message)
     vips = {vip: owner.name for (_, vip, _), owner in claims.items()}
+    served = {address: farm.name for farm in farms for backend in farm.backends for address in backend.address}
     ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
     for farm in farms:
+        for source in farm.source:
+            if source in served:
+                # The other backends would send their replies there.
+                message = f"must not be the address of a backend, as {source} is of farm {served[source]}"
+                yield FarmError(f"farms.{farm.name}.source", message)
         for number, backend in enumerate(farm.backends):
             path = f"farms.{farm.name}.backends[{number}]"
             for vip in backend.address:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
@@ -135,19 +135,29 @@ class Pair:
 
 
 def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
-    """Gives the farms in mode snat that have no source of their own the one that moves with the VIPs; FarmError."""
-    own = {address: node for node in pair.nodes for address in node.addresses}
+    """Gives the farms in mode snat the source that moves with the VIPs, for each family in which they have none.
+
+    FarmError when an address that moves is a node's own or a backend's, or a backend's is a node's: keepalived would
+    take it away from its holder, and conntrackd copies no flows of a node's own addresses.
+    """
+    own = {address: f"node {node.name}" for node in pair.nodes for address in node.addresses}
+    fixed = own | dict.fromkeys(pair.source, "pair.source")
     made = []
     for farm in farms:
-        for vip in farm.vip:
-            if vip in own or vip in pair.source:
-                holder = "pair.source" if vip in pair.source else f"node {own[vip].name}"
-                raise FarmError(f"farms.{farm.name}.vip", f"must not be {vip}, which belongs to {holder}")
-        versions = {vip.version for vip in farm.vip}
-        source = tuple(one for one in pair.source if one.version in versions)
-        wanted = farm.mode is Mode.SNAT and not farm.source and source
-        made.append(replace(farm, source=source) if wanted else farm)
+        _require_free(farm.vip, fixed, f"farms.{farm.name}.vip")
+        _require_free(farm.source, own, f"farms.{farm.name}.source")
+        for number, backend in enumerate(farm.backends):
+            _require_free(backend.address, fixed, f"farms.{farm.name}.backends[{number}].address")
+        lacks = {vip.version for vip in farm.vip} - {one.version for one in farm.source}
+        more = tuple(one for one in pair.source if one.version in lacks)
+        made.append(replace(farm, source=(*farm.source, *more)) if more and farm.mode is Mode.SNAT else farm)
     return tuple(made)
+
+
+def _require_free(addresses: Iterable[IPAddress], holders: Mapping[IPAddress, str], path: str) -> None:
+    for one in addresses:
+        if one in holders:
+            raise FarmError(path, f"must not be {one}, which belongs to {holders[one]}")
 
 
 def _require_hosts(addresses: Iterable[IPAddress], path: str) -> None:

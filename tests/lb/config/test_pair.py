@@ -45,7 +45,9 @@ def test_farms_get_the_moving_source() -> None:
     (one,) = parse(VALID).farms
     assert one.source == (ip_address("10.20.0.100"),)
     own = replace(ftp(), source=(ip_address("10.20.0.99"),))
-    assert with_sources((own,), pair()) == (own,)
+    # In IPv4, in which it has one.
+    assert with_sources((own,), pair())[0].source == (ip_address("10.20.0.99"), ip_address("fd00:20::100"))
+    assert with_sources((own,), pair("10.20.0.100")) == (own,)
     direct = ftp(mode=Mode.DNAT)
     assert with_sources((direct,), pair()) == (direct,)
 
