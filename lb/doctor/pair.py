@@ -16,7 +16,7 @@ from ..config.pair import Node, Pair
 from ..farm import Farm, IPAddress
 from ..nft import nft as kernel
 from ..nft.run import KernelError, find, run
-from ..pair.conntrackd import SOLICIT_AGAIN, neighbour_settings
+from ..pair.conntrackd import HASH_LIMIT, SOLICIT_AGAIN, neighbour_settings
 from ..pair.files import NAMES, SIGN
 from ..pair.rules import TABLE, control_ports
 from ..role import Role, read_role
@@ -31,6 +31,9 @@ _COUNTERS = {
     "errors": re.compile(r"(\d+) Error send"),
     "lost": re.compile(r"(\d+) Lost msgs"),
 }
+_REFUSED = re.compile(r"cache internal:.*?connections created:\s+\d+\s+failed:\s+(\d+)", re.DOTALL)
+_LIMIT = re.compile(r"^\s*HashLimit\s+(\d{1,18})\s*$", re.MULTILINE)
+_ROOM = "noidlb pair writes a conntrackd.conf with room for all flows; then systemctl restart conntrackd"
 _LOOSE = (
     "connections lost in a take-over hang instead of being reset; set it to 0 after the module nf_conntrack is loaded"
 )
@@ -63,6 +66,7 @@ def examine_pair(
     yield Finding(NOTE, "noidlb", f"{__version__}: noidlb --version {same}")
     yield from _files(folder, digest)
     yield from _copy(folder, root)
+    yield from _room(folder, root)
     yield from _table(farms, folder)
     yield from _versions()
     yield _counters(folder)
@@ -130,6 +134,25 @@ def _copy(folder: Path, root: Path) -> Iterator[Finding]:
         )
 
 
+def _room(folder: Path, root: Path) -> Iterator[Finding]:
+    """Yields a finding on a conntrackd.conf with too little room, as an older noidlb has written it.
+
+    conntrackd keeps flows that have ended for a while, so it needs twice the room of the kernel (conntrackd.conf(5)).
+    """
+    try:
+        limit = _LIMIT.search((folder / "conntrackd.conf").read_text(errors="replace"))
+        most = int((root / "proc/sys/net/netfilter/nf_conntrack_max").read_text())
+    except (OSError, ValueError):
+        return
+    if limit and int(limit[1]) < min(2 * most, HASH_LIMIT):
+        yield Finding(
+            WARN,
+            "conntrackd.conf",
+            f"HashLimit {limit[1]} is less than twice nf_conntrack_max, {most}: flows beyond it are not copied",
+            _ROOM,
+        )
+
+
 def _table(farms: tuple[Farm, ...], folder: Path) -> Iterator[Finding]:
     """Yields a finding on the table that resets FTP sessions with shifted sequence numbers; a flush removes it."""
     if not control_ports(farms):
@@ -178,6 +201,9 @@ def judge_counters(code: int, text: str) -> Finding:
     shown = ", ".join(f"{number} {name}" for name, number in found.items())
     if not found["received"]:
         return Finding(FAULT, "synchronization", f"{shown}: no message has arrived from the other node")
+    if (refused := _REFUSED.search(text)) and int(refused[1]):
+        lost = f"{shown}, and {refused[1]} flows not copied since conntrackd started: it had no room for them"
+        return Finding(WARN, "synchronization", lost, _ROOM)
     if found["errors"] or found["lost"]:
         return Finding(WARN, "synchronization", f"{shown} since conntrackd started: is the link or a buffer too small?")
     return Finding(OK, "synchronization", shown)

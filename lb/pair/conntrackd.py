@@ -8,6 +8,11 @@ from pathlib import Path
 from ..config.pair import Node, Pair
 from .rules import LOST
 
+HASH_LIMIT = 2**31 - 1
+"""The most flows in conntrackd's cache: the largest number that it reads, so that only the kernel's own limit counts.
+
+conntrackd is silent about flows for which it has no room, and never copies them.
+"""
 SOLICIT_AGAIN = 100
 """Milliseconds between neighbour solicitations; after three without an answer the kernel waits for the next packet."""
 
@@ -49,8 +54,9 @@ Sync {{
 }}
 General {{
     Systemd on
-    HashSize 32768
-    HashLimit 131072
+    HashSize 131072
+    # No limit but the kernel's nf_conntrack_max: flows that find no room here would be lost at a take-over.
+    HashLimit {HASH_LIMIT}
     LogFile off
     Syslog on
     LockFile {run}/conntrackd.lock

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +20,17 @@ from noidchecks import __version__
 from tests.support.lb.pairs import ftp, node, pair
 
 COUNTERS = """\
+cache internal:
+current active connections:                   12
+connections created:                          20        failed:            {refused}
+connections updated:                           3        failed:            4
+connections destroyed:                         5        failed:            6
+
+external inject:
+connections created:                          30        failed:            7
+connections updated:                           0        failed:            0
+connections destroyed:                         0        failed:            0
+
 UDP traffic (active device=sync):
                 1208 Bytes sent                 1416 Bytes recv
                   {sent} Pckts sent                   {received} Pckts recv
@@ -45,7 +57,7 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     """Examines lb1, by the addresses that it has and the role in the file."""
 
     def answer(argv: list[str], timeout: float) -> Answer:
-        counters = COUNTERS.format(sent=5, received=7, errors=0, lost=0)
+        counters = COUNTERS.format(sent=5, received=7, errors=0, lost=0, refused=0)
         return Answer(0, (counters if "-s" in argv else f"{Path(argv[0]).name} 1.0\n").encode(), "")
 
     monkeypatch.setattr(kernel, "ruleset", lambda: LOADED)
@@ -60,16 +72,21 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         loose: str = "0\n",
         again: str = "100\n",
         without: str = "",
+        room: str = "",
         **settings: object,
     ) -> dict[str, Finding]:
         farms = with_sources((ftp(**settings),), both)
         write_files(files_of(both, node(1), Configuration(farms, text=TEXT), tmp_path, tmp_path), tmp_path)
         if without:
             (tmp_path / without).unlink()
+        if room:
+            conf = tmp_path / "conntrackd.conf"
+            conf.write_text(re.sub("HashLimit .*", room, conf.read_text()))
         if role:
             (tmp_path / "role").write_text(f"{role}\n")
         (tmp_path / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
         (tmp_path / "proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text(loose)
+        (tmp_path / "proc/sys/net/netfilter/nf_conntrack_max").write_text("262144\n")
         for name in ("front", "back"):
             (tmp_path / f"proc/sys/net/ipv6/neigh/{name}").mkdir(parents=True, exist_ok=True)
             (tmp_path / f"proc/sys/net/ipv6/neigh/{name}/retrans_time_ms").write_text(again)
@@ -177,8 +194,31 @@ def test_files_from_another_farms_file(look: Look) -> None:
     [(0, 1, 1, 0, 0, OK), (0, 1, 0, 0, 0, FAULT), (0, 1, 1, 2, 0, WARN), (0, 1, 1, 0, 2, WARN), (1, 1, 1, 0, 0, FAULT)],
 )
 def test_counters(code: int, sent: int, received: int, errors: int, lost: int, level: str) -> None:
-    text = COUNTERS.format(sent=sent, received=received, errors=errors, lost=lost)
+    text = COUNTERS.format(sent=sent, received=received, errors=errors, lost=lost, refused=0)
     assert judge_counters(code, text).level == level
+
+
+def test_flows_that_conntrackd_had_no_room_for() -> None:
+    found = judge_counters(0, COUNTERS.format(sent=5, received=7, errors=0, lost=0, refused=48928))
+    assert found.level == WARN
+    assert "48928 flows not copied since conntrackd started" in found.text
+
+
+@pytest.mark.parametrize(
+    ("room", "level"),
+    [
+        ("HashLimit 131072", WARN),
+        ("HashLimit 524287", WARN),
+        ("HashLimit 524288", OK),
+        (f"HashLimit {2**31 - 1}", OK),
+        ("HashLimit many", OK),
+        ("HashLimit " + "9" * 10_000, OK),
+    ],
+)
+def test_room_for_all_flows_of_the_kernel(look: Look, room: str, level: str) -> None:
+    found = look(OWN, "backup", room=room)["conntrackd.conf"]
+    assert found.level == level
+    assert ("nf_conntrack_max, 262144" in found.text) is (level == WARN)
 
 
 def test_counters_that_nobody_understands() -> None:
