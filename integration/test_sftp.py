@@ -162,6 +162,22 @@ def test_keys(shared: Site, tmp_path: Path) -> None:
     answer = run(COMMAND, shared.where(*words))
     assert answer.code == 3
     assert f"cannot read identity {locked}: it is encrypted" in answer.text
+    assert run(COMMAND, shared.where(*words, "--identity", key)).code == 0
+
+
+def test_a_certificate_beside_a_key(new_folder: Folders, tmp_path: Path) -> None:
+    """Of an authority that the server knows, and without that: it still knows the key."""
+    key, authority = tmp_path / "id", tmp_path / "authority"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", authority], check=True)
+    for trust, way in ((f"TrustedUserCAKeys {authority}.pub", f"certificate {key}-cert.pub"), ("", f"key {key}")):
+        with site(new_folder(), SFTP, trust) as one:
+            key.write_bytes(one.server.user_key.read_bytes())
+            key.chmod(0o600)
+            public = subprocess.run(["ssh-keygen", "-y", "-f", key], capture_output=True, check=True).stdout
+            key.with_suffix(".pub").write_bytes(public)
+            subprocess.run(["ssh-keygen", "-q", "-s", authority, "-I", "r", "-n", "root", f"{key}.pub"], check=True)
+            answer = run(COMMAND, one.where("--user", "root", "--identity", str(key), "--output-format", "json"))
+        assert json.loads(answer.text)["facts"]["method"] == way
 
 
 def test_an_agent(shared: Site, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ ELSEWHERE = (
         "noidchecks/ssh/paramiko_/authentication noidchecks/ssh/paramiko_/questions",
         "a server decides what is asked",
     ),
+    ("ssh/test_login_keys_wire.py", "noidchecks/ssh/paramiko_/keys", "a server is shown them"),
     (
         "exporter/test_web_wire.py",
         "noidchecks/exporter/errors noidchecks/exporter/history noidchecks/exporter/pages noidchecks/exporter/prober",

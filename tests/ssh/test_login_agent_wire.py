@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from noidchecks import Login
+from noidchecks import Login, check
 from tests.support.sftp import Conduct, sftp_server
 from tests.support.ssh_logins import KEY, NO_PASSWORD, Check, late, probe
 
@@ -37,6 +37,13 @@ def test_an_agent_that_does_not_answer_is_no_sick_server_and_holds_no_thread(run
     with sftp_server(folder) as port:
         result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
     assert result.text == "SSH UNKNOWN - login as bob: the agent does not answer"
+
+
+@pytest.mark.usefixtures("mute_agent", "nothing_left")
+def test_an_agent_that_does_not_answer_leaves_the_password(folder: Path) -> None:
+    with sftp_server(folder) as port:
+        result = check(probe(port, timeout=8, agent=True))
+    assert result.facts["method"] == "password"
 
 
 @pytest.mark.usefixtures("nothing_left")

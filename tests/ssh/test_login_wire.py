@@ -122,6 +122,27 @@ def test_a_second_question_leaves_the_other_way(run: Check, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "prompt",
+    ["Verification code: ", "Enter your TOKEN", "OTP:", "(PIN)", "One-time password (OATH) for `bob': ", "Code:"],
+)
+def test_a_hidden_question_for_a_second_factor_does_not_get_the_password(run: Check, folder: Path, prompt: str) -> None:
+    conduct = Conduct(methods="keyboard-interactive", questions=[(prompt, False)])
+    with sftp_server(folder, conduct) as port:
+        result = run(probe(port))
+    assert result.text.startswith("SSH CRITICAL - login as bob: the server asks for more than a password: ")
+    assert conduct.answers == []
+
+
+@pytest.mark.parametrize("prompt", ["", "Mot de passe :", "bob's shopping password", "Kennwort für Codename Spin: "])
+def test_any_other_hidden_question_gets_the_password(run: Check, folder: Path, prompt: str) -> None:
+    conduct = Conduct(methods="keyboard-interactive", questions=[(prompt, False)])
+    with sftp_server(folder, conduct) as port:
+        result = run(probe(port))
+    assert result.ok, result.text
+    assert conduct.answers == [["sesame"]]
+
+
+@pytest.mark.parametrize(
     ("prompt", "said"), [("Change it|now\n", "Change it now"), (b"gr\xfc\xdf", "gr\\xfc\\xdf"), ("", "")]
 )
 def test_a_password_that_has_expired(run: Check, folder: Path, prompt: str | bytes, said: str) -> None:

@@ -114,7 +114,10 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # as above
 
     def check_auth_publickey(self, username: str, key: Any) -> int:
         self._conduct.attempts.append("publickey")
-        good = self._conduct.key is not None and key.get_fingerprint() == self._conduct.key.get_fingerprint()
+        # It knows the key, and no authority that has signed it.
+        is_certificate = key.public_blob is not None
+        known = None if is_certificate else self._conduct.key
+        good = known is not None and key.get_fingerprint() == known.get_fingerprint()
         return self._verdict("publickey", username, good)
 
     def check_auth_interactive(self, username: str, submethods: str) -> Any:

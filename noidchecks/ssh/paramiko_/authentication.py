@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ...errors import LocalError, PeerError
-from ...regular import require_regular
 from ...status.text import printable
 from . import paramiko
+from .keys import add_certificate, certificate_path, key_path, read_key
 from .questions import MoreWanted, NewPasswordWanted
 from .sockets import AgentSocket
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, NoReturn, TypeAlias
 
+    from ...errors import ProbeError
     from ...files.settings import Login
     from ..identity import Identity
     from ..settings import SshSettings
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 _SHOWN = 200
 # As many as OpenSSH lets a client try.
 _MOST_AGENT_KEYS = 6
-_MOST_BYTES_OF_A_KEY = 1_000_000
-_CERTIFICATE = "-cert.pub"
+# What a second factor is called where servers ask for one; a password there would be logged as a wrong code.
+_SECOND_FACTOR = re.compile(r"\b(code|token|otp|pin|one[- ]time password)\b", re.IGNORECASE)
 
 
 class Authentication:
@@ -37,7 +39,7 @@ class Authentication:
 
     They are tried in OpenSSH's order: keys, the password by keyboard-interactive, the password; each once, and only
     while the server offers its method. After a partial success that is what the server wants besides (RFC 4252
-    section 5.1).
+    section 5.1). A key that this machine cannot use is passed over, and is the failure only if no other way lets us in.
     """
 
     def __init__(self, transport: Transport, login: Login, adopt: Callable[[Shuttable], None]) -> None:
@@ -47,6 +49,7 @@ class Authentication:
         self._adopt = adopt
         self._words = printable
         self._tried: list[str] = []
+        self._lacks_key = False
         self._offered: tuple[str, ...] = ()
 
     def run(self, settings: SshSettings) -> str:
@@ -114,10 +117,13 @@ class Authentication:
         tried = ", ".join([*self._tried, name])
         raise PeerError(f"{tried}: {reason}", expected="an answer", received=words.encode())
 
-    def _refused(self, settings: SshSettings) -> PeerError:
+    def _refused(self, settings: SshSettings) -> ProbeError:
         """Returns the error for a server to which nothing was enough."""
         tried = list(self._tried)
-        if "publickey" not in self._offered and not any("key " in one for one in tried):
+        if self._lacks_key:
+            # The server might have taken that one.
+            return LocalError(", ".join(tried))
+        if "publickey" not in self._offered and not any("key " in one or "certificate " in one for one in tried):
             tried += [f"key {printable(identity.path)} not accepted" for identity in settings.identities]
             tried += ["agent keys not accepted"] if settings.agent else []
         if self._password and not any(one.startswith(("password", "keyboard")) for one in tried):
@@ -127,19 +133,42 @@ class Authentication:
         return PeerError(f"{text}{offered}", expected="a login", received=text.encode())
 
     def _keys(self, settings: SshSettings) -> Iterator[Way]:
-        user = self._user
         for identity in settings.identities:
-            key = _load(identity)
-            name = f"key {printable(identity.path)}"
-            yield "publickey", name, lambda key=key: self._transport.auth_publickey(user, key)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
+            yield from self._identity(identity)
         if settings.agent:
             agent = _Agent()
-            keys = agent.connect(settings.timeout, self._adopt)
+            try:
+                keys = agent.connect(settings.timeout, self._adopt)
+            except LocalError as error:
+                self._pass_over(error)
+                return
             if not keys:
                 self._tried.append("agent has no keys")
             for key in keys[:_MOST_AGENT_KEYS]:
-                sign = lambda key=key: self._transport.auth_publickey(user, key)  # noqa: E731  # as above
-                yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # as above
+                sign = lambda key=key: self._transport.auth_publickey(self._user, key)  # noqa: E731  # short
+                yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
+
+    def _identity(self, identity: Identity) -> Iterator[Way]:
+        """Yields the certificate beside a private key, if any, and then the key, as OpenSSH offers them."""
+        try:
+            key = read_key(identity.path, _encoded(identity.passphrase))
+        except LocalError as error:
+            self._pass_over(error)
+            return
+        attempt = lambda: self._transport.auth_publickey(self._user, key)  # noqa: E731  # short
+        if certificate := certificate_path(identity.path):
+            try:
+                add_certificate(key, certificate)
+            except LocalError as error:
+                self._pass_over(error)
+            else:
+                yield "publickey", f"certificate {printable(certificate)}", attempt
+                key.public_blob = None
+        yield "publickey", f"key {printable(key_path(identity.path))}", attempt
+
+    def _pass_over(self, error: LocalError) -> None:
+        self._tried.append(error.message)
+        self._lacks_key = True
 
     def _questions(self, answers: _Answers) -> Iterator[Way]:
         if self._password:
@@ -154,7 +183,10 @@ class Authentication:
 
 
 class _Answers:
-    """Answers the questions of a server (RFC 4256): the password, once, to one that asks for something hidden."""
+    """Answers the questions of a server (RFC 4256): the password, once, to one that asks for something hidden.
+
+    Servers ask for it in any language, so that only names of a second factor tell that something else is meant.
+    """
 
     def __init__(self, password: bytes) -> None:
         self._left = [password]
@@ -168,7 +200,8 @@ class _Answers:
     def __call__(self, title: bytes, instruction: bytes, prompts: Sequence[tuple[bytes, bool]]) -> list[bytes]:
         # No questions at all come too, behind the last answer.
         for prompt, is_echoed in prompts[:1]:
-            if is_echoed or not self._left or len(prompts) > 1:
+            is_other = is_echoed or _SECOND_FACTOR.search(prompt.decode(errors="replace")) is not None
+            if is_other or not self._left or len(prompts) > 1:
                 self.is_more_wanted = True
                 raise MoreWanted(prompt or instruction or title)
         return [self._left.pop() for _ in prompts]
@@ -231,27 +264,3 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
             self._failure = f"fails: {printable(str(error), _SHOWN)}"
         # Of this kind, because paramiko's own thread, which signs, dies of a time-out.
         raise paramiko.SSHException(self._failure)
-
-
-def _load(identity: Identity) -> paramiko.PKey:
-    key = os.path.expanduser(identity.path.removesuffix(_CERTIFICATE))
-    try:
-        require_regular(key, _MOST_BYTES_OF_A_KEY)
-        if os.path.exists(key + _CERTIFICATE):
-            require_regular(key + _CERTIFICATE, _MOST_BYTES_OF_A_KEY)
-        return paramiko.PKey.from_path(identity.path, _encoded(identity.passphrase) or None)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    except TypeError:
-        reason = "it is encrypted" if not identity.passphrase else "it is not encrypted, but there is a passphrase"
-    except Exception:
-        # cryptography's words for a wrong passphrase and for a broken file are the same, and many.
-        reason = "no private key, or not with this passphrase" if identity.passphrase else "no private key"
-        if _is_pkcs8(key):
-            reason = "paramiko does not read PKCS#8; convert the key with ssh-keygen -p -f FILE"
-    raise LocalError(f"cannot read identity {printable(identity.path)}: {reason}")
-
-
-def _is_pkcs8(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.readline(80).startswith((b"-----BEGIN PRIVATE KEY-----", b"-----BEGIN ENCRYPTED PRIVATE KEY-----"))
