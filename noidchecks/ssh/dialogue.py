@@ -44,6 +44,8 @@ _HEAD = 255
 _SHOWN = 100
 # The most messages without a meaning (RFC 4253 section 11) before the KEXINIT.
 _IDLE_MESSAGES = 16
+# The most bytes up to the KEXINIT and behind it: a worker process gets them in one piece, and a kernel has its limits.
+_MOST_SEEN = 128 << 10
 
 
 def converse(settings: SshSettings) -> Dialogue[SshFindings]:
@@ -90,7 +92,13 @@ def _greet(stream: Stream, findings: SshFindings, gate: Gate) -> Dialogue[bytes]
     greeted = False
     while True:
         foreign = is_foreign(head)
-        data = yield from stream.receive(_CHUNK, READ_GAP if foreign else None if greeted else HEAD_START)
+        try:
+            data = yield from stream.receive(_CHUNK, READ_GAP if foreign else None if greeted else HEAD_START)
+        except NotConnected:
+            # When a server has closed already, our identification string makes its kernel reset the connection.
+            if not greeted or not _take_lines(reader, findings, head, gate, ended=True):
+                raise
+            break
         if data is None and not foreign:
             yield from stream.send(OUR_IDENTIFICATION)
             greeted = True
@@ -142,6 +150,8 @@ def _read_kexinit(
                 if not data:
                     raise kexinit.Malformed(f"the connection ends {'inside it' if len(reader) else 'before it'}")
                 seen += data
+                if len(seen) > _MOST_SEEN:
+                    raise kexinit.Malformed(f"it does not end within {_MOST_SEEN} bytes")
                 reader.feed(data)
             elif payload[0] == kexinit.DISCONNECT:
                 reason = kexinit.disconnect_reason(payload)

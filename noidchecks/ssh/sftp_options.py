@@ -25,6 +25,7 @@ _SAME = {
 # Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
 _IGNORED = ("get-local", "put-local")
 _MOST_BYTES_OF_SECRETS = 1_000_000
+_MOST_DIGITS = 20
 _ROWS = (
     Option("secret", extension=True, metavar="PASSWORD", help="Password, for all to read in the list of processes"),
     Option(
@@ -64,7 +65,7 @@ class _Names:
         for name, value in self._scan.anywhere():
             if name == "secret-reference":
                 yield "password", _referenced(value)
-            elif name == "timeout" and value.replace(".", "", 1).isdigit() and "." in value:
+            elif name == "timeout" and _is_decimal(value):
                 # Checkmk writes 10.0; check_ssh reads whole seconds.
                 yield name, str(max(1, round(float(value))))
             elif name in _IGNORED:
@@ -74,6 +75,12 @@ class _Names:
                 yield _SAME.get(name, name), value
         if puts_own_file and not has_folder:
             yield "put", ""
+
+
+def _is_decimal(text: str) -> bool:
+    """Tells whether a text is digits with a point; a check of its length keeps float() from infinity."""
+    digits = text.replace(".", "", 1)
+    return digits != text and len(digits) <= _MOST_DIGITS and digits.isascii() and digits.isdigit()
 
 
 def _referenced(value: str) -> str:

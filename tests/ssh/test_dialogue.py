@@ -171,6 +171,15 @@ def test_reset_and_close() -> None:
     assert isinstance(Run(b"Welcome\n", LOST).findings.failure, NotConnected)
 
 
+def test_a_reset_by_our_own_string_is_the_end_of_what_came() -> None:
+    """It makes the kernel of a server that has closed reset the connection; before it, a reset is the server's own."""
+    assert Run(b"SSH-2.0-x", SILENCE, LOST).software == b"x"
+    assert Run(b"Exceeded MaxStartups", SILENCE, LOST).findings.refusal == "overloaded"
+    assert Run(b"SSH-2.0", SILENCE, LOST).failure == "Invalid protocol version control string SSH-2.0"
+    assert isinstance(Run(b"SSH-2.0-x", LOST).findings.failure, NotConnected)
+    assert isinstance(Run(b"Welcome\n", SILENCE, LOST).findings.failure, NotConnected)
+
+
 PIECES = st.sampled_from(
     [
         *(b"SSH-", b"2.0-", b"x", b" c", b"S", b"\r", b"\n", b"\n", b"\0", b"\xff", b"|", b"220 ", b"y" * 90),

@@ -123,6 +123,20 @@ def test_the_names_of_checkmk() -> None:
     assert parse(["check_sftp", "--host", "h", "--user", "bob", "--secret", "s", "--debug"]).verbose
 
 
+@pytest.mark.parametrize(
+    "text", ["1.\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT THREE}.0", f"{'9' * 400}.0", ".", "1.0.0"]
+)
+def test_an_odd_timeout_is_a_usage_error(text: str) -> None:
+    """In a list of services, another exception would end all of them."""
+    with pytest.raises(UsageError, match="Timeout interval must be a positive integer - "):
+        parse(["check_sftp", "--user", "bob", "--agent", "--timeout", text, "h"])
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1.5", 2), (".2", 1), ("7.", 7), ("10.000000000000000", 10)])
+def test_a_timeout_with_a_point_is_rounded(text: str, seconds: int) -> None:
+    assert probe_of("check_sftp", "--user", "bob", "--agent", "--timeout", text, "h").timeout == seconds
+
+
 def test_a_secret_of_checkmk_by_reference(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.write_text("other:wrong\nlab:ses:ame\n")

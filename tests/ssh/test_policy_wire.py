@@ -94,6 +94,12 @@ TABLE: list[tuple[str, tuple[Step, ...], dict[str, object], str]] = [
         {},
         "SSH CRITICAL - Invalid KEXINIT: kex_algorithms has an empty name",
     ),
+    (
+        "long messages",
+        (Q, packet(b"\x02" + bytes(34000)) * 10, HOLD),
+        {},
+        "SSH CRITICAL - Invalid KEXINIT: it does not end within 131072 bytes",
+    ),
     ("endless messages", (Q, DEBUG * 40, HOLD), {}, "SSH CRITICAL - Invalid KEXINIT: not a KEXINIT"),
     ("version 1", (b"SSH-1.5-1.2.27\r\n", HOLD), {}, "SSH CRITICAL - Protocol 1.5 has no KEXINIT"),
     ("overloaded", (b"Exceeded MaxStartups\r\n",), {}, "SSH WARNING - Server is overloaded: Exceeded MaxStartups"),
