@@ -24,6 +24,9 @@ LONGEST_WAIT = 60.0
 _STRAYS_ANSWERED = 16
 # A send that fails takes one ICMP message off the socket; there are no more of them than strangers were answered.
 _SENDS = _STRAYS_ANSWERED + 1
+# What packets without progress leave of a reader's wait at least: a window that comes again is many of them, and the
+# moments between them are no silence.
+_LEAST_SHARE = 0.25
 
 
 def waits(timeout: float, retries: int) -> tuple[float | None, ...]:
@@ -39,7 +42,7 @@ def waits(timeout: float, retries: int) -> tuple[float | None, ...]:
 class Client:
     """The client's end of a transfer."""
 
-    __slots__ = ("_source", "_findings", "_server", "_channel", "_waits", "_transfer")
+    __slots__ = ("_source", "_findings", "_server", "_channel", "_waits", "_least_share", "_transfer")
 
     def __init__(self, settings: TftpSettings, findings: Findings, server: Address) -> None:
         self._source = settings.source
@@ -47,6 +50,7 @@ class Client:
         self._server = server
         self._channel: Channel
         self._waits = waits(settings.timeout, settings.retries)
+        self._least_share = _LEAST_SHARE if findings.canary is None else 0.0
         self._transfer: Transfer | Upload
         if findings.canary is None:
             self._transfer = Transfer(findings.request, findings, limit=settings.limit, patience=len(self._waits))
@@ -109,9 +113,9 @@ class Client:
                 if progress:
                     attempt = 0
                     patience = self._waits[0]
-                elif findings.canary is not None and patience is not None:
-                    # It repeats its acknowledgement since our block was lost; nothing but silence sends that again.
-                    patience /= 2
+                elif patience is not None:
+                    # It repeats itself because what we sent was lost, and must not put off that we send it again.
+                    patience = max(patience / 2, (self._waits[attempt] or 0.0) * self._least_share)
 
     def _send(self, packet: bytes) -> Dialogue[None]:
         for _ in range(_SENDS):

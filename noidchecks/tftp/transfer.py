@@ -36,6 +36,8 @@ class Transfer:
         "_unacknowledged",
         "_repeats",
         "_gap",
+        "_again",
+        "_early",
     )
 
     def __init__(self, request: bytes, findings: Findings, *, limit: int, patience: int) -> None:
@@ -54,11 +56,14 @@ class Transfer:
         self._unacknowledged = 0
         self._repeats = 0
         self._gap = False
+        self._again = False
+        self._early = False
 
     def silence(self) -> tuple[bytes, ...]:
         """Takes that nothing came in time and returns what to send again."""
         # The server begins a new window behind this ACK.
         self._unacknowledged = 0
+        self._early = False
         return (self.last,)
 
     def take(self, datagram: bytes) -> tuple[bool, tuple[bytes, ...]]:
@@ -115,7 +120,7 @@ class Transfer:
         self._next = (packet.block + 1) & 0xFFFF
         self._unacknowledged += 1
         self._repeats = 0
-        self._gap = False
+        self._gap = self._again = False
         content = findings.content
         if content is None:
             findings.alive = self.done = True
@@ -128,6 +133,7 @@ class Transfer:
             findings.alive = findings.complete = self.done = True
         self.last = wire.acknowledgement(packet.block)
         if self.done or self._unacknowledged >= self._window:
+            self._early = False
             return True, self._acknowledge(packet.block)
         return True, b""
 
@@ -142,8 +148,18 @@ class Transfer:
         if behind >= min(self._findings.blocks, 0x8000):
             raise broken("packet", f"DATA block {self._next}", f"DATA block {block}")
         self._findings.duplicates += 1
-        # In the middle of a window there is no acknowledgement that could be lost.
-        return b"" if behind or self._unacknowledged else self._repeat()
+        if behind:
+            self._again = True
+            return b""
+        if not self._unacknowledged:
+            return self._repeat()
+        if self._early or not self._again:
+            return b""
+        # The server's window came once more and ends within ours: it has begun earlier, since our acknowledgement was
+        # lost. Told once until a window is whole: the server begins behind it, and if no acknowledgement was lost,
+        # blocks that are under way come twice (the Sorcerer's Apprentice again).
+        self._early = True
+        return self._acknowledge(block)
 
     def _acknowledge(self, block: int) -> bytes:
         self._unacknowledged = 0

@@ -25,6 +25,15 @@ def test_lost_acknowledgement_is_sent_again() -> None:
     assert findings_of(played).retransmissions == 1
 
 
+def test_duplicates_do_not_put_off_the_acknowledgement() -> None:
+    """Of a server that sends again more often than we are patient: each would begin the wait once more."""
+    first = data(1, b"x" * 512)
+    played = play(*[first] * 20, SILENCE, data(2))
+    assert sent(played) == [REQUEST, *[ack(1)] * 5, ack(1), ack(2)]
+    assert played.seconds == 0.25
+    assert findings_of(played).retransmissions == 1
+
+
 def test_waiting_starts_anew_with_each_block() -> None:
     played = play(*[SILENCE, SILENCE, data(1, b"x" * 512)], *[SILENCE, SILENCE, data(2)])
     assert findings_of(played).complete

@@ -123,6 +123,28 @@ def test_duplicate_within_a_window_is_not_acknowledged() -> None:
     assert findings_of(played).duplicates == 1
 
 
+def test_a_window_of_the_server_that_ends_within_ours() -> None:
+    """RFC 7440: block 3 and two acknowledgements are lost, so that the server still waits for that of block 4."""
+    packets = blocks(b"x" * 64, 8)
+    first = [packets[0], packets[1], packets[3]]
+    for retries in (0, 3):
+        played = play(
+            oack(blksize=8, windowsize=4), *first, *packets[:4], *packets[:4], *packets[4:],
+            blksize=8, windowsize=4, retries=retries,
+        )  # fmt: skip
+        assert sent(played)[1:] == [ack(0), ack(2), ack(2), ack(4), ack(8), ack(9)]
+        assert findings_of(played).complete
+
+
+def test_early_acknowledgements_do_not_keep_up_a_storm() -> None:
+    """A server that begins a new window at each of them would send each block twice from then on."""
+    numbers = [1, 2, 3, 2, 3, 4, 5, 3, 4, 5, 6, 7, 5, 6, 7]
+    played = play(
+        oack(blksize=8, windowsize=8), *(data(number, b"x" * 8) for number in numbers), data(8), blksize=8, windowsize=8
+    )
+    assert sent(played)[1:] == [ack(0), ack(3), ack(8)]
+
+
 def test_block_behind_the_window() -> None:
     played = play(oack(windowsize=4), data(5, b"x" * 512), windowsize=4)
     assert failure_of(played) == "packet: expected DATA block 1, received DATA block 5"
