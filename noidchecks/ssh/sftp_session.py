@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     Words = Callable[[bytes | str, int], str]
 
 CHUNK = 32768
-# Requests for a directory's names that are under way at once: enough for a small one, and more with each answer.
+# As little as is asked for at once from a server whose answers are short.
+_LEAST_CHUNK = 4096
+# Requests for a directory's names or a file's bytes that are under way at once: enough for a small one, and more with
+# each answer.
 _READ_AHEAD = 2
 _MOST_READ_AHEAD = 8
+# A MiB, which is 10 MB/s over a round trip of 0.1 s.
+_MOST_CHUNKS_AHEAD = 32
 _SHOWN = 200
 # The seconds that a text in the place of an SFTP packet may take to end.
 _TEXT_GAP = 1.0
@@ -114,15 +119,45 @@ class SftpSession:
         """Opens a file and returns its handle."""
         return self._handle(filexfer.OPEN, filexfer.string(name), filexfer.number(flags), _NO_ATTRIBUTES)
 
-    def read(self, handle: bytes, offset: int) -> Dialogue[bytes]:
-        """Returns some bytes of a file, b"" at its end."""
+    def contents(self, handle: bytes, take: Callable[[bytes], None]) -> Dialogue[None]:
+        """Gives take the bytes of a file in their order, up to its end, with several requests under way; PeerError.
+
+        What a shorter answer lacks is asked for next, and from then on no more is asked for at once than that answer
+        had. What take raises ends the reading.
+        """
+        ahead, size, offset = _READ_AHEAD, CHUNK, 0
+        # Of each request, in the order of the file: its number, its offset and how many bytes it asks for.
+        waiting: list[tuple[int, int, int]] = []
+        while True:
+            while len(waiting) < ahead:
+                waiting.append((yield from self._ask_read(handle, offset, size)))
+                offset += size
+            number, begin, wanted = waiting.pop(0)
+            data = yield from self._read_answer(number, wanted)
+            if not data:
+                break
+            take(data)
+            if len(data) < wanted:
+                waiting.insert(0, (yield from self._ask_read(handle, begin + len(data), wanted - len(data))))
+                size = min(size, max(len(data), _LEAST_CHUNK))
+            else:
+                ahead = min(ahead + 1, _MOST_CHUNKS_AHEAD)
+        # What is asked for behind the end may be answered in any way.
+        for number, _, _ in waiting:
+            yield from self._answer(number)
+
+    def _ask_read(self, handle: bytes, offset: int, size: int) -> Dialogue[tuple[int, int, int]]:
         place = filexfer.number(offset, 8)
-        number = yield from self._ask(filexfer.READ, filexfer.string(handle), place, filexfer.number(CHUNK))
+        number = yield from self._ask(filexfer.READ, filexfer.string(handle), place, filexfer.number(size))
+        return number, offset, size
+
+    def _read_answer(self, number: int, wanted: int) -> Dialogue[bytes]:
+        """Returns the bytes of an answer, b"" at the end of the file."""
         kind, fields = yield from self._answer(number)
         if kind == filexfer.DATA:
             data = _parsed(Fields.string, fields)
-            if len(data) > CHUNK:
-                raise PeerError(f"{len(data)} bytes, {CHUNK} were asked for", expected="", received=data[:16])
+            if len(data) > wanted:
+                raise PeerError(f"{len(data)} bytes, {wanted} were asked for", expected="", received=data[:16])
             return data
         code, words = _status(kind, fields)
         if code != filexfer.EOF:

@@ -117,11 +117,14 @@ def _get(session: SftpSession, file: File, found: SftpFindings) -> Dialogue[None
 
 def _read(session: SftpSession, name: bytes, content: Content, limit: int, found: SftpFindings) -> Dialogue[None]:
     handle = yield from session.open(name, filexfer.TO_READ)
-    while data := (yield from session.read(handle, content.size)):
+
+    def take(data: bytes) -> None:
         content.feed(data)
         found.moved += len(data)
         if content.size > limit:
             raise PeerError(f"more than {limit} bytes", expected=f"at most {limit} bytes", received=b"")
+
+    yield from session.contents(handle, take)
     yield from session.drop(handle)
 
 

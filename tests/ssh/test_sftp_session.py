@@ -15,7 +15,7 @@ from noidchecks.errors import PeerError, ProbeError
 from noidchecks.ssh import filexfer, frames
 from noidchecks.ssh.delegation import Delegation
 from noidchecks.ssh.filexfer import number, packet, string
-from noidchecks.ssh.sftp_session import SftpSession
+from noidchecks.ssh.sftp_session import CHUNK, SftpSession
 
 WORKER: Any = SimpleNamespace(is_internal=True)
 NAME = b"gr\xfc\xdfe.txt"
@@ -171,3 +171,88 @@ def test_as_many_names_as_servers_send_at_once() -> None:
     ends = {1: many, 2: many[:3]}
     answer = lambda _, request: [names(request, *ends[request]) if request in ends else status(request, filexfer.EOF)]  # noqa: E731  # short
     assert run(session().names(b"h", 1_000_000), answer) == 4003
+
+
+class ReadServer:
+    """Serves a file to READ, at most so many bytes an answer; asked are offsets and sizes, longest what waited at most.
+
+    With backwards the last request is answered first; behind is the status of a request behind the end.
+    """
+
+    def __init__(self, content: bytes, most: int = CHUNK, *, backwards: bool = False, behind: int = filexfer.EOF):
+        self.content, self.most, self.backwards, self.behind = content, most, backwards, behind
+        self.asked: list[tuple[int, int]] = []
+        self.waiting: list[bytes] = []
+        self.longest = 0
+
+    def read(self) -> bytes:
+        taken: list[bytes] = []
+        dialogue: Any = session().contents(b"h", taken.append)
+        operation = next(dialogue)
+        try:
+            while True:
+                if isinstance(operation, Send):
+                    self.take(operation.data[5:])
+                    self.longest = max(self.longest, len(self.waiting))
+                reply = None
+                if isinstance(operation, Receive):
+                    reply = frames.pack(frames.DATA, self.waiting.pop(-1 if self.backwards else 0))
+                operation = dialogue.send(reply)
+        except StopIteration:
+            return b"".join(taken)
+
+    def take(self, sent: bytes) -> None:
+        request, offset, size = int.from_bytes(sent[5:9]), int.from_bytes(sent[14:22]), int.from_bytes(sent[22:26])
+        self.asked.append((offset, size))
+        part = self.content[offset : offset + min(size, self.most)]
+        reached = offset <= len(self.content)
+        answer = packet(filexfer.DATA, number(request), string(part))
+        self.waiting.append(answer if part else status(request, filexfer.EOF if reached else self.behind))
+
+
+LONG = bytes(range(256)) * 8192
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("most", [CHUNK, CHUNK // 2 + 1])
+def test_a_file_is_read_with_many_requests_under_way(most: int, backwards: bool) -> None:
+    server = ReadServer(LONG, most, backwards=backwards)
+    assert server.read() == LONG
+    assert server.longest == 32
+    assert max(size for _, size in server.asked[10:]) == most
+    assert not server.waiting
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(CHUNK - 1), bytes(CHUNK), bytes(3 * CHUNK + 1)])
+def test_the_end_of_a_file(content: bytes) -> None:
+    """What is asked for behind it may be refused in any way."""
+    for behind in (filexfer.EOF, 4):
+        assert ReadServer(content, behind=behind).read() == content
+
+
+def test_answers_of_a_few_bytes_are_joined() -> None:
+    assert ReadServer(LONG[:1000], 7).read() == LONG[:1000]
+
+
+def test_what_take_raises_ends_the_reading() -> None:
+    def full(_: bytes) -> None:
+        raise PeerError("too much", expected="", received=b"")
+
+    with pytest.raises(PeerError, match="too much"):
+        run(session().contents(b"h", full), lambda _, request: [packet(filexfer.DATA, number(request), string(b"x"))])
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (packet(filexfer.DATA, number(1), string(bytes(CHUNK + 1))), f"{CHUNK + 1} bytes, {CHUNK} were asked for"),
+        (packet(filexfer.DATA, number(9), string(b"x")), "an answer to a request that was never made, 9"),
+        (packet(filexfer.DATA, number(1), number(9)), "SFTP packet ends too early"),
+        (packet(filexfer.HANDLE, number(1), string(b"x")), "SFTP packet of type 102 in place of an answer"),
+        (status(1, 4), "Failure"),
+    ],
+)
+def test_wrong_answers_to_a_read(said: bytes, text: str) -> None:
+    with pytest.raises(PeerError) as raised:
+        run(session().contents(b"h", bytearray().extend), lambda _, request: [said] if request == 1 else [])
+    assert raised.value.message == text
