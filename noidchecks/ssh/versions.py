@@ -23,11 +23,15 @@ def is_fingerprint(text: str) -> bool:
 
 
 def validate_pattern(pattern: str) -> None:
-    """UsageError for what is no regular expression."""
+    """UsageError for what is no regular expression, or none whose search has an end in time."""
     import re
 
+    from .pattern import Refused, read
+
     try:
-        matches(pattern, "")
+        read(pattern)
+    except Refused as refused:
+        raise UsageError(f"Version pattern {refused}") from None
     except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"Version pattern is no regular expression: {printable(str(error))}") from None
 
@@ -35,10 +39,6 @@ def validate_pattern(pattern: str) -> None:
 def matches(pattern: str, text: str) -> bool:
     """Tells whether the pattern is found in the text."""
     # Here and not above, because re costs more than the rest of a check.
-    import re
-    import warnings
+    from .pattern import is_found, read
 
-    with warnings.catch_warnings():
-        # A warning about a future syntax of re does not belong on standard error.
-        warnings.simplefilter("ignore")
-        return re.search(pattern, text) is not None
+    return is_found(read(pattern), text)

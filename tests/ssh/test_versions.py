@@ -43,6 +43,13 @@ def test_what_is_no_regular_expression_is_a_usage_error(pattern: str) -> None:
         validate_pattern(pattern)
 
 
+def test_a_pattern_whose_search_may_not_end_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"^Version pattern must have no backreferences, "):
+        validate_pattern(r"(a)\1")
+    with pytest.raises(UsageError, match=r"^Version pattern is nested more than 100 levels deep$"):
+        validate_pattern("(" * 120 + ")" * 120)
+
+
 def test_a_pattern_is_found_anywhere_and_warns_of_nothing() -> None:
     validate_pattern("[[x]")
     assert matches("SSH_9", "OpenSSH_9.2p1")
