@@ -123,7 +123,15 @@ def test_a_second_question_leaves_the_other_way(run: Check, folder: Path) -> Non
 
 @pytest.mark.parametrize(
     "prompt",
-    ["Verification code: ", "Enter your TOKEN", "OTP:", "(PIN)", "One-time password (OATH) for `bob': ", "Code:"],
+    [
+        "Verification code: ",
+        "Enter your TOKEN",
+        "OTP:",
+        "(PIN)",
+        "One-time password (OATH) for `bob': ",
+        "Code:",
+        "PASSCODE:",
+    ],
 )
 def test_a_hidden_question_for_a_second_factor_does_not_get_the_password(run: Check, folder: Path, prompt: str) -> None:
     conduct = Conduct(methods="keyboard-interactive", questions=[(prompt, False)])

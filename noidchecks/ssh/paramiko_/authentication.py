@@ -31,7 +31,7 @@ _SHOWN = 200
 # As many as OpenSSH lets a client try.
 _MOST_AGENT_KEYS = 6
 # What a second factor is called where servers ask for one; a password there would be logged as a wrong code.
-_SECOND_FACTOR = re.compile(r"\b(code|token|otp|pin|one[- ]time password)\b", re.IGNORECASE)
+_SECOND_FACTOR = re.compile(r"\b((pass)?code|token|otp|pin|one[- ]time password)\b", re.IGNORECASE)
 
 
 class Authentication:
