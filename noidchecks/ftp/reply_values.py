@@ -13,7 +13,8 @@ def pasv_endpoint(reply: Reply) -> tuple[str, int]:
     """Returns address and port of a reply 227; the first six numbers count, with or without parentheses. PeerError."""
     text = b",".join(part.strip(b" ") for part in reply.raw[3:].split(b","))
     for word in bytes(byte if byte in _DIGITS or byte == _COMMA else _BLANK for byte in text).split():
-        fields = word.split(b",")
+        # A comma beside the address belongs to the words around it, which are free (RFC 1123 section 4.1.2.6).
+        fields = word.strip(b",").split(b",")
         if len(fields) == 6 and all(0 < len(field) <= 3 and int(field) <= 255 for field in fields):
             numbers = [int(field) for field in fields]
             port = numbers[4] * 256 + numbers[5]
