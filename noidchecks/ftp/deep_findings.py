@@ -40,9 +40,12 @@ class DeepFindings(FileFindings):
         self.refused = ""
 
     def note(self, attempt: Attempt) -> None:
-        """Keeps how a way to a data connection was found, unless it was tried before."""
-        if all(attempt.method != other.method for other in self.attempts):
-            self.attempts.append(attempt)
+        """Keeps how a way to a data connection was found; of a way tried before, a failure is kept."""
+        for at, other in enumerate(self.attempts):
+            if other.method == attempt.method:
+                self.attempts[at] = other if other.problem else attempt
+                return
+        self.attempts.append(attempt)
 
     def explain(self, message: str) -> str:
         """Returns the message behind the task and the data connection that it is about."""

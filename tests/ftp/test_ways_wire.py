@@ -83,6 +83,34 @@ def test_a_port_that_does_not_answer_leaves_time_for_pasv(
     assert data["EPSV"].endswith(f"port {full_queue}: no answer within 0.3 seconds")
 
 
+def open_once() -> Answer:
+    """Announces a port that is open the first time, and ports that are closed from then on."""
+    announced: list[FtpSession] = []
+
+    async def answer(session: FtpSession) -> None:
+        if session in announced:
+            await session.send(dead(session.server.host))
+        else:
+            announced.append(session)
+            await session.send(f"229 ok (|||{session.open_port()}|)\r\n".encode())
+
+    return answer
+
+
+def test_a_way_that_worked_at_first_and_not_later_does_not_work(ask: Ask, new_server: NewServer, host: str) -> None:
+    server = new_server(EPSV=open_once())
+    for settings in ({"listing": Listing(), "get": HELLO}, {"put": ""}):
+        result = ask(server, **settings)
+        assert result.ok is (":" not in host), result.text
+        if result.ok:
+            assert "[login anonymous, data PASV, " in result.text
+    result = ask(server, data="passive", get=HELLO)
+    assert result.state == State.CRITICAL
+    assert f"get hello.txt: data channel: EPSV {host} port " in result.text
+    assert result.text.count("Connection refused") == 1
+    assert not any("EPSV works" in part.text for part in result.parts)
+
+
 def test_all_ways_that_fail_are_named(ask: Ask, new_server: NewServer, host: str) -> None:
     server = new_server(EPSV=b"550 not that\r\n", PASV=b"451 nor that\r\n")
     for settings, task in (({"listing": Listing()}, "list"), ({"get": HELLO}, "get hello.txt")):
