@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
+# OpenSSL takes no longer server name.
+_MOST_OF_A_NAME = 255
 _NO_CERTIFICATE = "A certificate can only be checked with TLS, implicit or explicit"
 
 
@@ -147,7 +149,7 @@ class FtpSettings(Server):
             self._validate_login()
 
     def _validate_tls(self) -> None:
-        if self.sni and (not is_host(self.sni) or self.sni.startswith((".", "/"))):
+        if self.sni and not _is_server_name(self.sni):
             raise UsageError(f"Server name (sni) must be a name or an address, not {printable(repr(self.sni), 80)}")
         if self.tls not in _TLS:
             raise UsageError(f"TLS must be implicit, explicit or nothing, not {printable(self.tls)}")
@@ -214,3 +216,13 @@ class FtpSettings(Server):
     def words(self, raw: bytes) -> str:
         """Returns what may be printed of the server's text."""
         return printable(raw) if self.login is None else self.gate.words(raw)
+
+
+def _is_server_name(text: str) -> bool:
+    """Tells whether TLS can send the text as server name: each label of 1 to 63 bytes, 255 bytes in all."""
+    if not is_host(text) or text.startswith((".", "/")):
+        return False
+    try:
+        return len(text.removesuffix(".").lower().encode("idna")) <= _MOST_OF_A_NAME
+    except UnicodeError:
+        return False

@@ -75,6 +75,9 @@ def test_words_become_settings(words: list[str], expected: dict[str, Any]) -> No
         (["-D", "-1"], "Invalid certificate expiration period - -1"),
         (["-S", "--starttls"], "--starttls and -S exclude each other: TLS is either explicit or implicit"),
         (["-S", "--ca-file", "/nonexistent"], "Cannot read CA file /nonexistent: No such file or directory"),
+        (["-S", "--sni", "a..b"], "Server name (sni) must be a name or an address, not 'a..b'"),
+        (["--sni", "a" * 64 + ".b"], f"Server name (sni) must be a name or an address, not '{'a' * 64}.b'"),
+        (["--sni", "ü." * 40 + "b"], f"Server name (sni) must be a name or an address, not '{'ü.' * 38}..."),
         (["--ca-file", "/etc/passwd"], "A CA file is only used to verify the certificate (--verify)"),
     ],
 )
