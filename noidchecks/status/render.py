@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 
+from .result import PLAIN
 from .state import State
+from .text import LINE, shortened
+
+# Bytes that are left to each line of many: enough for its state and what it is about.
+_SHORTEST = 60
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +31,22 @@ def _summary(result: Result) -> str:
 
 
 def _multi_line(result: Result) -> str:
-    leaves = "".join(f"\n\t\\_[{part.state}] - {part.text}" for part in result.parts)
     perfdata = " ".join(map(str, result.metrics))
+    lines = [f"[{result.state}] - {_summary(result)}"]
+    lines += (f"\t\\_[{part.state}] - {part.text}" for part in result.parts)
+    room = max(PLAIN, LINE - len(f"| {perfdata}"))
+    text = shortened("\n".join(_fitting(lines, room)), room)
     # The performance data last: behind a bar in a later line than the first, Nagios takes all that follows for it.
-    text = "\n".join((f"[{result.state}] - {_summary(result)}{leaves}", *result.transcript))
+    text = "\n".join((text, *result.transcript))
     return f"{text}| {perfdata}" if perfdata else text
+
+
+def _fitting(lines: list[str], room: int) -> list[str]:
+    """Shortens the longest of the lines, so that they fit into the bytes and a long one pushes no other out."""
+    sizes = sorted(len(f"{line}\n".encode(errors="backslashreplace")) for line in lines)
+    for at, size in enumerate(sizes):
+        share = room // (len(sizes) - at)
+        if size > share:
+            return [shortened(line, max(_SHORTEST, share - 1)) for line in lines]
+        room -= size
+    return lines

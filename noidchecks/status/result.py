@@ -8,7 +8,7 @@ from .state import State
 from .text import LINE, shortened
 
 # Bytes of a text that are left to it, however long its performance data are.
-_PLAIN = 500
+PLAIN = 500
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ class Result(Value):
     def __str__(self) -> str:
         perfdata = " ".join(map(str, self.metrics))
         lines = [self.text, *self.transcript]
-        if len(self.text) > _PLAIN:
-            lines[0] = shortened(self.text, max(_PLAIN, LINE - len(perfdata) - len(self.separator)))
+        if len(self.text) > PLAIN:
+            lines[0] = shortened(self.text, max(PLAIN, LINE - len(perfdata) - len(self.separator)))
         if perfdata:
             # Behind a bar in a later line than the first, Nagios takes all that follows for performance data.
             lines[-1 if "\n" in self.text else 0] += f"{self.separator}{perfdata}"

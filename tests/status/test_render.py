@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from noidchecks import Metric, NotConnected, Part, Range, Result, State, Timings
 from noidchecks.status.render import render
 
@@ -48,6 +50,28 @@ def test_multi_line_puts_the_transcript_before_the_performance_data() -> None:
     """Nagios takes everything behind a bar in a later line for performance data."""
     _, text = render(GOOD.replace(transcript=("0.1 < hello",)), "multi-line")
     assert text.endswith("Answered\n0.1 < hello| time=0.500000s;1.000000;@~:2;0.000000;10.000000 size=7")
+
+
+@pytest.mark.parametrize("char", ["A", "\N{SNOWMAN}"])
+@pytest.mark.parametrize("count", [1, 2, 30, 500])
+def test_multi_line_is_cut_where_nagios_would_cut_performance_data(char: str, count: int) -> None:
+    """A worker of Nagios 4 reads 4096 bytes of a plugin that has exited before it reads, and no more."""
+    parts = tuple(Part(State.CRITICAL, f"part {number}: {char * 6000}") for number in range(count))
+    _, text = render(BAD.replace(parts=(Part(State.OK, "Connected"), *parts), metrics=(TIME, SIZE)), "multi-line")
+    assert len(f"{text}\n".encode()) <= 4096
+    assert text.endswith("...| time=0.500000s;1.000000;@~:2;0.000000;10.000000 size=7")
+    lines = text.splitlines()
+    assert lines[0].startswith(f"[CRITICAL] - part 0: {char}")
+    assert lines[1] == "\t\\_[OK] - Connected"
+    assert len(lines) == count + 2 or 60 < len(lines) < 80
+
+
+def test_multi_line_cuts_the_longest_parts_alone() -> None:
+    parts = (Part(State.OK, "A" * 3000), Part(State.OK, "B" * 1000), Part(State.OK, "C" * 600))
+    _, text = render(GOOD.replace(parts=parts), "multi-line")
+    assert text.count("B") == 1000
+    assert text.count("C") == 600
+    assert 2300 < text.count("A") < 2500
 
 
 def test_json_has_everything_that_a_result_has() -> None:
