@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from ..status.threshold import Range
     from .settings import Login
 
 PASSWORD_ROWS = (
@@ -34,6 +35,8 @@ FILE_ROWS = (
         "put", extension=True, metavar="DIR", help="Store, read back, compare and delete a file of our own there"
     ),
 )  # fmt: skip
+# More bytes than a file can have.
+_ANY_SIZE = 1 << 63
 _SOURCES = ("password-file", "password-env", "auth-file")
 
 
@@ -72,14 +75,17 @@ def files_of(given: Mapping[str, str]) -> dict[str, Any]:
         least, most = (_number(name, given.get(name)) for name in ("min-files", "max-files"))
         settings["listing"] = Listing(given["list"], min_files=least, max_files=most)
     if "get" in given:
-        from .settings import File
+        from .settings import GIBIBYTE, File
 
+        wanted = size(given["size"]) if "size" in given else None
         settings["get"] = File(
             given["get"],
-            size=size(given["size"]) if "size" in given else None,
+            size=wanted,
             sha256=given.get("sha256", ""),
             contains=given.get("contains", "").encode(errors="surrogateescape"),
             max_age=_duration(given["max-age"]) if "max-age" in given else None,
+            # A file of a size that was asked for is read to its end.
+            limit=GIBIBYTE if wanted is None else max(GIBIBYTE, _most(wanted)),
         )
     return settings
 
@@ -90,6 +96,11 @@ def _need(given: Mapping[str, str], owner: str, *names: str) -> None:
             raise UsageError(f"--{name} needs --{owner}")
         if given.get(name) == "":
             raise UsageError(f"--{name} must not be empty")
+
+
+def _most(wanted: Range) -> int:
+    """Returns the most bytes that a file of the wanted size may have."""
+    return _ANY_SIZE if wanted.inside or wanted.end > _ANY_SIZE else int(wanted.end)
 
 
 def _number(name: str, text: str | None) -> int | None:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..status.threshold import Range
 
-_GIBIBYTE = 1 << 30
+GIBIBYTE = 1 << 30
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -75,7 +75,7 @@ class File(Value):
         sha256: str = "",
         contains: bytes = b"",
         max_age: float | None = None,
-        limit: int = _GIBIBYTE,
+        limit: int = GIBIBYTE,
     ) -> None:
         self._fill(locals())
         require_types(self)

@@ -80,6 +80,8 @@ class DataConnection:
                 sink.feed(data)
                 self.moved += len(data)
                 if sink.size > limit:
+                    # The data connection has done its work.
+                    self.opening.place = ""
                     raise DataFailed(f"more than {limit} bytes")
         except (NotConnected, TlsError) as failure:
             yield Close(stream.channel)

@@ -59,7 +59,7 @@ def test_a_listing_ends_somewhere(ask: Ask, new_server: NewServer, monkeypatch: 
         (File("hello.txt", size=Range(0, 9)), "get hello.txt: size: expected 9 bytes, received 14 bytes"),
         (File("hello.txt", sha256="0" * 64), f"get hello.txt: SHA-256: expected {'0' * 64}, received {DIGEST}"),
         (File("hello.txt", contains=b"moon"), "get hello.txt: does not contain 'moon'"),
-        (File("hello.txt", limit=5), ": more than 5 bytes"),
+        (File("hello.txt", limit=5), "CRITICAL - get hello.txt: more than 5 bytes"),
         (File("nosuch"), "get nosuch: RETR refused: 550 no such file"),
         (File("-x"), "get -x: RETR refused: 550 no such file"),
     ],
