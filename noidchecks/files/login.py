@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ..errors import UsageError
 from ..regular import read_regular
 from ..status.text import printable
 from .settings import Login
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _LIMIT = 65536
+# A macro ends with the first empty line.
+_MACRO = re.compile(r"^[ \t]*macdef\s.*?(?:\n[ \t\r]*(?=\n)|\Z)", re.MULTILINE | re.DOTALL)
+_WORD = re.compile(r'"((?:[^"\\\n]|\\.)*)"(?!\S)|\S+')
+_ESCAPED = re.compile(r"\\(.)")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def read_login(user: str, source: str, value: str, host: str) -> Login:
@@ -47,7 +57,7 @@ def first_machine(name: str) -> str:
 
 def _from_auth_file(name: str, host: str, user: str) -> Login:
     for entry in _entries(name):
-        is_ours = entry.get("machine", host) == host and (not user or entry.get("login") == user)
+        is_ours = entry.get("machine", host).lower() == host.lower() and (not user or entry.get("login") == user)
         if is_ours and "login" in entry and "password" in entry:
             return Login(entry["login"], entry["password"])
     who = f"user {printable(user)} at " if user else ""
@@ -55,8 +65,7 @@ def _from_auth_file(name: str, host: str, user: str) -> Login:
 
 
 def _entries(name: str) -> list[dict[str, str]]:
-    lines = (line for line in _read("auth file", name).splitlines() if not line.lstrip().startswith("#"))
-    words = iter(" ".join(lines).split())
+    words = _words(_read("auth file", name))
     entries: list[dict[str, str]] = []
     for word in words:
         if word == "machine":
@@ -69,6 +78,19 @@ def _entries(name: str) -> list[dict[str, str]]:
             # The word is not repeated: it may be a part of a password.
             raise UsageError(f"Auth file {printable(name)} must have lines: machine HOST login USER password PASSWORD")
     return entries
+
+
+def _words(text: str) -> Iterator[str]:
+    """Yields the words of a .netrc, without comments and macros; in quotes, a word is what curl makes of it.
+
+    The netrc module of the standard library knows one login a host, and files in UTF-8 or the locale's encoding alone.
+    """
+    lines = (line for line in _MACRO.sub("", text).splitlines() if not line.lstrip().startswith("#"))
+    for word in _WORD.finditer("\n".join(lines)):
+        if word[1] is None:
+            yield word[0]
+        else:
+            yield _ESCAPED.sub(lambda char: _ESCAPES.get(char[1], char[1]), word[1])
 
 
 def _read(what: str, name: str) -> str:

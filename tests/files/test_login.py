@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,43 @@ def auth(tmp_path: Path) -> str:
 )
 def test_an_auth_file_is_searched_for_host_and_user(auth: str, host: str, user: str, expected: Login) -> None:
     assert read_login(user, "auth-file", auth, host) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ('machine h login bob password "two words"', "two words"),
+        ('machine h login bob password "secret"', "secret"),
+        (r'machine h login "bob" password "a\"b\\c\td" account x', 'a"b\\c\td'),
+        ('machine h login bob password ""', ""),
+        # Quotes that do not enclose a whole word are a part of it, as ever, and so are backslashes outside of quotes.
+        ('machine h login bob password "a"b', '"a"b'),
+        ('machine h login bob password a"b', 'a"b'),
+        ('machine h login bob password "ab', '"ab'),
+        (r"machine h login bob password a\b", r"a\b"),
+        ("machine H login bob password secret", "secret"),
+        ("machine other login x password y\nmacdef init\ncd /pub\n\nmachine h login bob password secret", "secret"),
+        ("macdef a\nmachine h login eve password no\n\nmachine h login bob password secret\nmacdef b\nbye", "secret"),
+        ("macdef a\r\nbye\r\n\r\nmachine h\r\nlogin bob\r\npassword secret\r\n", "secret"),
+        ("machine h login bob password macdef", "macdef"),
+        ("machine h login bob password \udcff", "\udcff"),
+    ],
+)
+def test_an_auth_file_is_read_as_by_curl(tmp_path: Path, text: str, password: str) -> None:
+    path = tmp_path / "auth"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert read_login("", "auth-file", str(path), "h") == Login("bob", password)
+    assert read_login("", "auth-file", str(path), "H") == Login("bob", password)
+
+
+def test_a_large_auth_file_is_read_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "auth"
+    for text in ('"\\ ' * 20_000, "macdef " * 9_000, "macdef x\n" * 7_000, '"' * 60_000):
+        path.write_text(text)
+        began = time.monotonic()
+        with pytest.raises(UsageError):
+            read_login("", "auth-file", str(path), "h")
+        assert time.monotonic() - began < 5
 
 
 def test_the_first_line_of_a_password_file_counts(tmp_path: Path) -> None:
