@@ -199,7 +199,7 @@ def _request_ssl(control: Control) -> Dialogue[Reply | None]:
 def _hear_through_tls(settings: FtpSettings, stream: Stream) -> Dialogue[None]:
     """Lets the server say something: with TLS 1.3 it refuses our certificate, or our having none, after the handshake.
 
-    The reply itself is not judged: servers may refuse NOOP before the login.
+    Of the replies only 421 is judged, which ends the session: servers may refuse NOOP before the login.
     """
     from .control import Control
 
@@ -210,9 +210,11 @@ def _hear_through_tls(settings: FtpSettings, stream: Stream) -> Dialogue[None]:
         # The reason is still to be read.
         pass
     try:
-        yield from control.reply()
+        reply = yield from control.reply()
     except PeerError as failure:
         raise PeerError(f"TLS: behind the handshake {failure.message}", expected="a reply", received=b"") from failure
+    if reply.code == 421:
+        raise control.unexpected("TLS: behind the handshake the server turns us away", "200", reply)
 
 
 def _secure(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:

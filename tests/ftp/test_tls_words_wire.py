@@ -85,6 +85,17 @@ def test_an_end_behind_the_handshake_is_named(check: Check, host: str, chain: Ch
     assert "behind the handshake" in result.text or "connection lost (tls)" in result.text
 
 
+def test_a_server_that_turns_us_away_behind_the_handshake_is_named(check: Check, host: str, chain: Chain) -> None:
+    with FtpServer(host, {"NOOP": b"421 Service not available\r\n"}, chain.pem) as server:
+        result = ask(check, server)
+        assert result.state == State.CRITICAL
+        told = "TLS: behind the handshake the server turns us away: 421 Service not available"
+        assert result.text == f"FTP CRITICAL - {told}"
+        assert ask(check, server, jail=True).text == f"FTP CRITICAL - {told[: -len(' Service not available')]}"
+    with FtpServer(host, {"NOOP": b"530 log in first\r\n"}, chain.pem) as server:
+        assert ask(check, server).ok
+
+
 @pytest.mark.parametrize("sni", ["good.example", "good.example.", "GOOD.Example", "Good.EXAMPLE."])
 def test_a_name_is_verified_without_its_dot_and_in_any_case(
     check: Check, server: FtpServer, chain: Chain, sni: str
