@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .wire import Reply
 
 _CHUNK = 1024
+_GREETING = 220
 # A last line that ends in CR is complete as soon as the peer pauses; one with another code than its reply began with
 # takes longer to believe.
 _LINE_PAUSE = 0.25
@@ -60,6 +61,16 @@ class Control:
         """Sends a command that begins no transfer and returns its final reply; PeerError."""
         yield from self.send(verb, argument)
         return (yield from self._final())
+
+    def first_command(self, verb: str, argument: str) -> Dialogue[Reply]:
+        """Sends the first command of a session and returns its final reply; PeerError.
+
+        A 220 in place of that reply is another greeting, as a proxy passes it on behind its own.
+        """
+        reply = yield from self.command(verb, argument)
+        while reply.code == _GREETING:
+            reply = yield from self._final()
+        return reply
 
     def keep_secret(self, password: str) -> Dialogue[None]:
         """Keeps the password out of all that is shown, also where the server repeats it."""

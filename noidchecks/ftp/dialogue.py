@@ -170,7 +170,7 @@ def _request_tls(settings: FtpSettings, stream: Stream, findings: FtpFindings) -
     control = Control(stream, limit=settings.limit, jail=settings.jail, gate=settings.gate)
     yield from control.enter("tls")
     try:
-        reply = yield from control.command("AUTH", "TLS")
+        reply = yield from control.first_command("AUTH", "TLS")
     except PeerError as failure:
         raise PeerError("AUTH TLS was not answered", expected="234", received=failure.received) from failure
     if reply.kind in (4, 5) and reply.code != 421:

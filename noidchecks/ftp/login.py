@@ -13,7 +13,7 @@ def log_in(control: Control, login: Login) -> Dialogue[None]:
     """Sends USER, and PASS if asked for it; PeerError tells why the server did not let us in."""
     yield from control.enter("login")
     yield from control.keep_secret(login.password)
-    reply = yield from control.command("USER", login.user)
+    reply = yield from control.first_command("USER", login.user)
     if reply.kind == 3 and reply.code != 332:
         reply = yield from control.password(login.password)
     if reply.kind == 2:

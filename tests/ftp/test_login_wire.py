@@ -80,6 +80,8 @@ def test_a_hostile_dialogue_adds_neither_lines_nor_metrics(ask: Ask, new_server:
         ({"USER": b"\r\nWho are you?\r\n331 password\r\n"}, ""),
         ({"USER": b"331 password\r", "PASS": b"230-in\r230 yes\r"}, ""),
         ({"USER": b"331\n", "PASS": b"230\n"}, ""),
+        ({"USER": b"220 behind the proxy\r\n331 password\r\n", "PASS": b"530 no\r\n"}, "refused: 530 no"),
+        ({"USER": b"220 behind\r\n220 behind that\r\n331 password\r\n"}, ""),
         ({"USER": b"\xff\xfb\x01331 password\r\n", "PASS": b"\x00\x00230 in\r\n"}, ""),
         ({"PASS": b"230-hello\r\n530 no\r\n"}, "refused: 230-hello 530 no"),
         ({"PASS": b"230-hello\r\n202 in\r\n"}, ""),

@@ -115,6 +115,18 @@ def test_what_is_sent_as_name(name: str, sent: str) -> None:
     assert TlsSettings(name).server_name == sent
 
 
+def test_a_second_greeting_is_no_reply_to_auth(check: Check, host: str, chain: Chain) -> None:
+    async def greeted_again(session: FtpSession) -> None:
+        await session.send(b"220 behind the proxy\r\n")
+        await asyncio.sleep(0.1)
+        await session.send(b"234 go\r\n")
+        await session.writer.start_tls(session.server.context)
+
+    with FtpServer(host, {"AUTH": greeted_again}, chain.pem) as server:
+        assert ask(check, server).ok
+        assert ask(check, server, data="passive").ok
+
+
 def test_auth_ssl_is_for_servers_that_know_nothing_else(check: Check, host: str, chain: Chain) -> None:
     async def old(session: Any) -> None:
         if session.argument == "TLS":
