@@ -65,10 +65,10 @@ def _delete(deep: DeepFindings, name: str) -> Dialogue[None]:
     control = deep.connection.control
     reply = yield from control.command("DELE", name)
     for _ in range(_MOST_BELATED):
-        # First come the replies to what was broken off: the 550 or 250 of a transfer is not that of DELE.
-        if not control.owed and reply.code not in _BELATED:
+        # A transfer that was broken off may end with more than one reply.
+        if reply.code not in _BELATED:
             break
         reply = yield from control.reply()
-    if control.owed or reply.kind != 2:
+    if reply.kind != 2:
         raise control.unexpected("DELE refused", "250", reply)
     deep.leftover = ""

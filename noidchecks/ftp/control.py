@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024
 _GREETING = 220
+# How transfers end, well or not.
+_ENDS_TRANSFER = frozenset((225, 226, 250, 425, 426, 450, 451, 452, 522, 550, 551, 552, 553))
 # A last line that ends in CR is complete as soon as the peer pauses; one with another code than its reply began with
 # takes longer to believe.
 _LINE_PAUSE = 0.25
@@ -58,9 +60,19 @@ class Control:
         self.owed += 1
 
     def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
-        """Sends a command that begins no transfer and returns its final reply; PeerError."""
+        """Sends a command that begins no transfer and returns its final reply; PeerError.
+
+        Passes over the belated end of a transfer that was given up before. Replies come in the order of the commands:
+        what is still owed when this one has its own will never come.
+        """
+        belated = self.owed
         yield from self.send(verb, argument)
-        return (yield from self._final())
+        reply = yield from self._final()
+        while belated and reply.code in _ENDS_TRANSFER:
+            belated -= 1
+            reply = yield from self._final()
+        self.owed = 0
+        return reply
 
     def first_command(self, verb: str, argument: str) -> Dialogue[Reply]:
         """Sends the first command of a session and returns its final reply; PeerError.

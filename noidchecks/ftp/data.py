@@ -153,26 +153,34 @@ class DataConnection:
         return None
 
     def _secure(self, stream: Stream, layer: Layer, reply: Reply | None) -> Dialogue[Reply]:
-        """Shakes hands, and returns the first reply to the command."""
+        """Shakes hands, and returns the first reply to the command; DataFailed."""
         channel = stream.channel
+        final: Reply | None = None
         try:
             while not (yield from layer.advance(channel)):
-                if reply is None:
-                    reply = yield from self.control.first(channel)
-                    if reply is not None:
-                        if reply.kind != 1:
-                            return reply
-                        continue
-                yield from layer.take(channel)
+                heard = None if final is not None else (yield from self.control.first(channel))
+                if heard is None:
+                    yield from layer.take(channel)
+                elif reply is not None and heard.kind != 1:
+                    final = heard
+                    if heard.kind != 2:
+                        yield Close(channel)
+                        yield from self._finish(heard)
+                else:
+                    reply = heard
+                    if reply.kind != 1:
+                        return reply
         except TlsError as failure:
             yield Close(channel)
-            said = yield from self.control.poll(REASON_PATIENCE)
+            said = final or (yield from self.control.poll(REASON_PATIENCE))
             if reply is None and said is not None and said.kind > 3:
                 # It had no use for the connection.
                 return said
             if said is not None and said.kind == 1:
                 said = yield from self._reason()
             raise self._lost(failure, said) from failure
+        if final is not None:
+            self.control.put_back(final)
         stream.tls = layer
         return reply or (yield from self.control.reply())
 

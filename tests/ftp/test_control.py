@@ -78,6 +78,26 @@ def test_a_reply_that_was_put_back_is_the_next_one() -> None:
     assert play(act, b"220 hi\r\n").value == (True, 0)
 
 
+@pytest.mark.parametrize(
+    ("incoming", "code"),
+    [
+        ([b"426 broken off\r\n", b"200 ok\r\n"], 200),
+        ([b"150 soon\r\n226 done\r\n200 ok\r\n"], 200),
+        ([b"550 no\r\n", b"550 not that either\r\n"], 550),
+        # The reply to the transfer was forgotten.
+        ([b"200 ok\r\n"], 200),
+        ([b"502 what\r\n"], 502),
+        ([b"421 closing\r\n"], 421),
+    ],
+)
+def test_the_belated_end_of_a_transfer_is_not_the_reply_to_the_next_command(incoming: list[bytes], code: int) -> None:
+    def act(control: Control) -> Dialogue[Any]:
+        yield from control.send("RETR", "x")
+        return (yield from noop(control))
+
+    assert play(act, *incoming).value == (code, 0)
+
+
 def test_silence_is_no_reply() -> None:
     def act(control: Control) -> Dialogue[Any]:
         yield from control.send("NOOP")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from noidchecks import File, State
 from tests.support.certificates import Chain
+from tests.support.ftp import FtpSession
 from tests.support.ftp_servers import DIGEST, Ask, NewServer, canaries
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
@@ -49,3 +52,39 @@ def test_a_data_connection_that_speaks_no_tls_is_named(ask: Ask, new_server: New
     assert result.state == State.CRITICAL
     assert "get hello.txt: data channel: EPSV " in result.text
     assert "Cannot make SSL connection. (" in result.text
+
+
+@pytest.mark.parametrize("data", ["", "passive", "active"])
+def test_a_transfer_that_ends_while_hands_are_shaken_is_named(
+    ask: Ask, new_server: NewServer, chain: Chain, data: str
+) -> None:
+    """The server demands that the session be resumed, and leaves the data connection open."""
+
+    async def refuse(session: FtpSession) -> None:
+        session.server.protects = False
+        await session.send(b"150 here it comes\r\n")
+        _, writer = await session.connect()
+        await session.send(b"522 session reuse required\r\n")
+        try:
+            await session.reader.read()
+        finally:
+            writer.close()
+
+    result = ask(new_server(chain.pem, RETR=refuse), tls="explicit", data=data, get=File("hello.txt"))
+    assert result.state == State.CRITICAL
+    assert "get hello.txt: data channel: " in result.text
+    assert result.text.endswith("transfer failed: 522 session reuse required")
+
+
+def test_a_transfer_may_end_before_hands_are_shaken(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    """The reply behind the data may overtake the handshake."""
+
+    async def hasty(session: FtpSession) -> None:
+        await session.send(b"150 here it comes\r\n226 done\r\n")
+        await asyncio.sleep(0.2)
+        _, writer = await session.connect()
+        writer.write(b"Hello, world.\n")
+        await writer.drain()
+        writer.close()
+
+    assert ask(new_server(chain.pem, RETR=hasty), tls="explicit", get=File("hello.txt", sha256=DIGEST)).ok

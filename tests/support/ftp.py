@@ -247,8 +247,8 @@ async def silence(session: FtpSession) -> None:
     """Says nothing."""
 
 
-async def reset_data(session: FtpSession) -> None:
-    """Begins a transfer, and resets its data connection."""
+async def reset_data(session: FtpSession, pause: float = 0.0) -> None:
+    """Begins a transfer, resets its data connection, and after a pause in seconds says so."""
     await session.send(b"150 here it comes\r\n")
     _, writer = await session.connect()
     writer.write(b"Hel")
@@ -257,6 +257,7 @@ async def reset_data(session: FtpSession) -> None:
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
     writer.transport.abort()
+    await asyncio.sleep(pause)
     await session.send(b"426 broken off\r\n")
 
 
