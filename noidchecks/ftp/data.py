@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Close, Receive, Send
+from ..dialogue.operations import Await, Close, Receive, Send
 from ..dialogue.stream import Stream
 from ..errors import NotConnected, TlsError
 from .listing import is_empty, is_refused_for_command
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # After this many seconds without data the control connection is read: the server may have broken the transfer off.
 _SILENCE = 2.0
+# Seconds by which a reply may be ahead of the data that was sent before it.
+_AHEAD = 0.25
 _CANNOT_OPEN = 425
 _ABOUT_DATA = frozenset((425, 426, 522))
 _LISTINGS = frozenset(("LIST", "MLSD", "NLST"))
@@ -99,8 +101,7 @@ class DataConnection:
     def upload(self, method: str, argument: str, data: bytes) -> Dialogue[None]:
         """Stores the data under a name; DataFailed."""
         stream = yield from self._open(method, "STOR", argument)
-        if stream is None:
-            raise DataFailed("the server ended the transfer before it began")
+        assert stream is not None, "there is something to store"  # noqa: S101
         yield from self.control.enter("transfer")
         try:
             yield from stream.send(data)
@@ -117,7 +118,7 @@ class DataConnection:
         yield from self._finish(None)
 
     def _open(self, method: str, verb: str, argument: str) -> Dialogue[Stream | None]:
-        """Opens a data connection and sends the command; None when the server has ended the transfer at once.
+        """Opens a data connection and sends the command; None when the server has nothing to list. DataFailed.
 
         The server may reply before or after it connects, and before or after it shakes hands: both are waited for.
         """
@@ -145,8 +146,13 @@ class DataConnection:
         if self.protected and self.control.stream.tls is not None:
             reply = yield from self._secure(stream, self.control.stream.tls.resume(), reply)
         elif reply is None:
-            reply = yield from self.control.reply()
+            reply = yield from opening.beginning((yield from self.control.reply()))
         if reply.kind == 1:
+            return stream
+        is_readable = (stream.tls is not None) is self.protected
+        if reply.kind == 2 and verb in _LISTINGS and is_readable and (yield Await((channel,), _AHEAD)) is channel:
+            # What was sent without an announcement is listed all the same.
+            self.control.put_back(reply)
             return stream
         yield Close(channel)
         self._require_nothing(verb, reply)
@@ -167,7 +173,7 @@ class DataConnection:
                         yield Close(channel)
                         yield from self._finish(heard)
                 else:
-                    reply = heard
+                    reply = yield from self.opening.beginning(heard)
                     if reply.kind != 1:
                         return reply
         except TlsError as failure:
@@ -182,13 +188,18 @@ class DataConnection:
         if final is not None:
             self.control.put_back(final)
         stream.tls = layer
-        return reply or (yield from self.control.reply())
+        return reply or (yield from self.opening.beginning((yield from self.control.reply())))
 
     def _require_nothing(self, verb: str, reply: Reply) -> None:
-        """Judges a reply in place of which a transfer was to begin: DataFailed unless there is nothing to transfer."""
+        """Judges a reply in place of which a transfer was to begin: DataFailed unless there is nothing to list.
+
+        A file, an empty one too, comes between a reply 125 or 150 and the final one (RFC 959 section 5.4).
+        """
         self.begun = reply.kind < 4
-        if reply.kind == 2 or (verb in _LISTINGS and is_empty(reply)):
+        if verb in _LISTINGS and (reply.kind == 2 or is_empty(reply)):
             return
+        if reply.kind == 2:
+            raise DataFailed(f"the server ended the transfer before it began: {self.control.words(reply)}", reply)
         self._blame(reply)
         message = f"{verb} refused: {self.control.words(reply)}"
         if reply.code == _CANNOT_OPEN:

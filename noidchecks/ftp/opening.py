@@ -19,7 +19,7 @@ REASON_PATIENCE = 1.0
 # The share of the deadline after which a data port that does not answer is given up while another way is left, and the
 # seconds when there is no deadline.
 _SHARE, _NO_DEADLINE = 0.3, 10.0
-_GOING_AWAY = 421
+_DONE, _GOING_AWAY = 200, 421
 
 
 class DataFailed(PeerError):
@@ -122,7 +122,7 @@ class Opening:
         """Waits for the server to connect; returns its connection, and what it has said before or in place of it."""
         reply: Reply | None = None
         while (heard := (yield from self.control.first(listener))) is not None:
-            if reply is None and heard.kind != 1:
+            if reply is None and (heard := (yield from self.beginning(heard))).kind != 1:
                 return None, heard
             if reply is not None and heard.kind > 1:
                 # The connection may be on its way yet: the two may overtake each other.
@@ -140,6 +140,14 @@ class Opening:
         if channel is not None and channel.address is not None and channel.address.host != self._peer.host:
             self._find(f"{method} is answered from {channel.address.host}, which is not the server ({self._peer.host})")
         return channel, reply
+
+    def beginning(self, reply: Reply) -> Dialogue[Reply]:
+        """Returns the first reply to a transfer; in place of a 200 the reply behind it, if that comes soon.
+
+        Some servers say 200 before the 150, as to any other command.
+        """
+        later = (yield from self.control.poll(REASON_PATIENCE)) if reply.code == _DONE else None
+        return later or reply
 
     def _find(self, finding: str) -> None:
         if finding not in self.foreign:

@@ -7,6 +7,7 @@ from typing import Any
 
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.dialogue.operations import (
+    Await,
     Close,
     Connect,
     Datagram,
@@ -78,7 +79,7 @@ def rehearse(
     silence for as long as the dialogue is patient, an error is raised in it. When nothing is left, or the waiting has
     added up to the timeout, the deadline passes; after it only SendTo is performed, a farewell. on holds, by kind of
     operation, the answers (or errors) in place of the usual ones, which are: Resolve finds 192.0.2.1 or 2001:db8::1,
-    all else succeeds.
+    Await something on the first of its channels, all else succeeds.
     """
     return Script(incoming, on or {}, timeout).play(dialogue)
 
@@ -160,6 +161,8 @@ class Script:
                 seen.sent += data
             case SendTo(data=data, address=address):
                 seen.datagrams.append((data, address))
+            case Await(channels=channels):
+                return channels[0]
             case Close(channel=FakeChannel() as channel):
                 channel.closed = True
             case _:
