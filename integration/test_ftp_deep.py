@@ -161,6 +161,26 @@ def test_an_empty_directory_has_no_files(request: pytest.FixtureRequest, name: s
         empty.rmdir()
 
 
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("settings", [{}, {"data": "both", "get": BLOCKS}])
+def test_a_directory_that_cannot_be_entered_is_not_empty(
+    request: pytest.FixtureRequest, name: str, settings: dict[str, Any]
+) -> None:
+    server = named(request, name)
+    locked = server.files / "locked"
+    locked.mkdir(mode=0o700)
+    (locked / "file").touch()
+    try:
+        for folder in ("nosuch", "locked"):
+            for listing in (Listing(folder), Listing(folder, max_files=9), Listing(folder, min_files=1)):
+                result = ask(server, "IPv4", listing=listing, **settings)
+                assert result.state == State.CRITICAL, result.text
+                assert result.text.startswith(f"FTP CRITICAL - list {folder}: "), result.text
+    finally:
+        (locked / "file").unlink()
+        locked.rmdir()
+
+
 @pytest.mark.parametrize("tls", ["", "explicit"])
 def test_a_canary_is_stored_and_deleted(new_folder: Folders, certificates: Certificates, family: str, tls: str) -> None:
     secured = certificates.good if tls else None
@@ -203,7 +223,15 @@ def test_a_server_that_forbids_a_listing_lists_otherwise(new_folder: Folders, fa
         assert counted.ok, counted.text
         assert ask(server, family, listing=Listing("")).ok
         missing = ask(server, family, listing=Listing("nosuch", max_files=0))
-        assert missing.ok is (denied == "LIST"), missing.text
+        assert missing.state == State.CRITICAL, missing.text
+
+
+def test_a_server_that_forbids_cwd_has_empty_directories(new_folder: Folders) -> None:
+    with servers.vsftpd(new_folder(), free_port(), more={"cmds_denied": "CWD"}) as server:
+        (server.files / "empty").mkdir()
+        for listing in (Listing("empty"), Listing("empty", max_files=0)):
+            result = ask(server, "IPv4", listing=listing, get=BLOCKS)
+            assert result.ok, result.text
 
 
 def test_a_server_that_denies_port_is_asked_with_eprt(new_folder: Folders) -> None:

@@ -19,14 +19,18 @@ _KEPT = 1024
 
 
 class Entries:
-    """Counts the lines of a list of names, without "." and ".."; is_entry tells the lines that count otherwise."""
+    """Counts the lines of a list of names, without "." and ".."; is_entry tells the lines that count otherwise.
 
-    __slots__ = ("size", "count", "_is_entry", "_line")
+    last is the last line that counts, or the end of it.
+    """
+
+    __slots__ = ("size", "count", "last", "_is_entry", "_line")
 
     def __init__(self, is_entry: Callable[[bytes], bool] | None = None) -> None:
         self._is_entry = is_entry or _is_entry
         self.size = 0
         self.count = 0
+        self.last = b""
         # The last line as far as it has come, or the end of it: enough to tell whether it counts.
         self._line = b""
 
@@ -34,15 +38,21 @@ class Entries:
         """Takes the next bytes."""
         self.size += len(data)
         *complete, rest = (self._line + data).split(b"\n")
-        self.count += sum(map(self._is_entry, complete))
+        self._count(complete)
         if len(rest) > _KEPT:
             rest = (b"x" if rest.strip() else b"") + rest[-_KEPT:]
         self._line = rest
 
     def finish(self) -> None:
         """Takes the end, which may come without a line end."""
-        self.count += self._is_entry(self._line)
+        self._count([self._line])
         self._line = b""
+
+    def _count(self, lines: list[bytes]) -> None:
+        found = list(filter(self._is_entry, lines))
+        self.count += len(found)
+        if found:
+            self.last = found[-1][-_KEPT:]
 
 
 class Content:

@@ -1,4 +1,4 @@
-"""What is read in FTP replies: addresses, ports and times of files."""
+"""What is read in FTP replies: addresses, ports, directories and times of files."""
 
 from __future__ import annotations
 
@@ -36,6 +36,16 @@ def epsv_port(reply: Reply) -> int:
             if 0 < len(digits) <= 5 and digits.isdigit() and 1 <= int(digits) <= 65535:
                 return int(digits)
     raise PeerError("EPSV: the reply 229 holds no port", expected="(|||port|)", received=reply.raw)
+
+
+def directory(reply: Reply) -> str:
+    """Returns the directory in a reply 257 to PWD (RFC 959 appendix II), "" for none."""
+    # A quote in the name stands twice.
+    name, quote, _ = reply.raw.partition(b'"')[2].replace(b'""', b"\0").partition(b'"')
+    is_one_line = b"\r" not in name and b"\n" not in name and b"\0" not in reply.raw
+    if reply.code != 257 or not quote or not is_one_line:
+        return ""
+    return name.replace(b"\0", b'"').decode(errors="surrogateescape")
 
 
 def modification_time(reply: Reply) -> tuple[int, int, int, int, int, int]:

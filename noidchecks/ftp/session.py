@@ -8,13 +8,13 @@ from ..errors import PeerError
 from ..files.content import Content
 from ..files.settings import Listing, Login
 from .canary import run_canary
-from .control import Control, path
+from .control import Control, encoded, path
 from .data import DataConnection, Refused, set_type
 from .deep_findings import Attempt, DeepFindings
 from .listing import COUNTED, SHOWN, entries_of
 from .login import log_in
 from .opening import DataFailed, NotOpened, Opening
-from .reply_values import fact_time, modification_time
+from .reply_values import directory, fact_time, modification_time
 from .ways import failed, over_first, ways
 
 TYPE_CHECKING = False
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .settings import FtpSettings
 
 _LISTING_LIMIT = 16 << 20
+# What servers take for a pattern, from which a folder of that name cannot be told.
+_PATTERN = frozenset("*?[")
 _NOTHING_SENT = "the server has nothing to send, and does not connect: list another folder"
 
 
@@ -95,8 +97,10 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
     yield from connection.control.enter("data")
     yield from set_type(connection.control, "A")
     verbs = list(COUNTED if listing.counts else SHOWN)
+    entries: Entries | None = None
 
     def attempt(method: str) -> Dialogue[None]:
+        nonlocal entries
         entries = yield from _entries(connection, verbs, method, path(listing.folder))
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
 
@@ -111,7 +115,38 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
         except DataFailed as failure:
             deep.refused = deep.explain(failure.message)
         connection.opening.place = ""
+    if entries is not None and listing.folder and _PATTERN.isdisjoint(listing.folder):
+        # By a line about itself, or by the error of their ls, servers list a folder that the user may not enter.
+        is_named = encoded(listing.folder.rstrip("/").rpartition("/")[2]) in entries.last
+        if entries.count == 0 or (entries.count == 1 and is_named):
+            yield from _enter(settings, deep, listing.folder)
     deep.task = ""
+
+
+def _enter(settings: FtpSettings, deep: DeepFindings, folder: str) -> Dialogue[None]:
+    """Has the server enter a folder of which the listing does not prove that it is there.
+
+    The names of the transfers that follow begin where the login led, so the server is led back. Where it forbids CWD
+    altogether, with the code of a folder that does not exist, the empty listing counts.
+    """
+    control = deep.connection.control
+    home = ""
+    if settings.get is not None or settings.put is not None:
+        home = directory((yield from control.command("PWD")))
+        if not home:
+            return
+    reply = yield from control.command("CWD", path(folder))
+    if reply.kind in (4, 5) and not reply.is_unknown_command:
+        if reply.code == 421:
+            raise control.unexpected("CWD refused", "250", reply)
+        if not deep.entries and (yield from control.command("CWD", ".")).kind != 2:
+            return
+        deep.listed = False
+        deep.refused = deep.explain(f"CWD refused: {control.words(reply)}")
+    elif reply.kind == 2 and home:
+        reply = yield from control.command("CWD", home)
+        if reply.kind != 2:
+            raise control.unexpected("CWD back refused", "250", reply)
 
 
 def _list_over_each(

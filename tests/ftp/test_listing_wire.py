@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from noidchecks import Listing, State
+from noidchecks import File, Listing, State
 from noidchecks.ftp.listing import entries_of, is_empty
 from noidchecks.ftp.wire import Reply
-from tests.support.ftp import Answer, give
+from tests.support.ftp import Answer, FtpSession, give
 from tests.support.ftp_servers import Ask, NewServer
 
 EMPTY = [
@@ -137,3 +137,60 @@ def test_a_server_that_knows_no_listing_is_named_by_the_first(ask: Ask, new_serv
     result = ask(folder, listing=Listing("d", min_files=1))
     assert result.state == State.CRITICAL
     assert result.text == "FTP CRITICAL - list d: MLSD refused: 550 no such folder"
+
+
+ITSELF = b"drwx------ 2 0 0 4096 Nov 27 10:00 d\r\n"
+NO_FOLDER = b"550 no such folder\r\n"
+
+
+async def no_folder(session: FtpSession) -> None:
+    """Enters no folder but the one where it is."""
+    await session.send(b"250 ok\r\n" if session.argument == "." else NO_FOLDER)
+
+
+@pytest.mark.parametrize("names", [b"", b"d\r\n", b"d: No such file or directory\r\n"])
+@pytest.mark.parametrize("data", ["", "passive"])
+def test_a_folder_that_cannot_be_entered_is_not_empty(ask: Ask, new_server: NewServer, names: bytes, data: str) -> None:
+    """vsftpd lists a folder that is not there as empty, and one that may not be entered by its own name."""
+    server = new_server(NLST=give(names), LIST=give(ITSELF), CWD=no_folder)
+    for listing in (Listing("d"), Listing("d", max_files=9), Listing("d", min_files=1)):
+        result = ask(server, data=data, listing=listing)
+        assert result.text == "FTP CRITICAL - list d: CWD refused: 550 no such folder"
+    assert "PWD" not in server.commands
+
+
+@pytest.mark.parametrize("listing", [Listing(max_files=9), Listing("*.txt", max_files=9), Listing("d", max_files=9)])
+def test_what_needs_no_proof_is_not_entered(ask: Ask, new_server: NewServer, listing: Listing) -> None:
+    """The folder of the login, a pattern, a listing of several entries, and one of another name."""
+    for names in (b"d\r\nb\r\n", b"b\r\n") if listing.folder == "d" else (b"",):
+        server = new_server(NLST=give(names), CWD=no_folder)
+        assert ask(server, listing=listing).ok
+    assert not server.await_command("CWD", 0.0)
+
+
+def test_a_folder_that_is_entered_is_left_again(ask: Ask, new_server: NewServer) -> None:
+    pwd, entered = b'257 "/home" is current\r\n', b"250 ok\r\n"
+    server = new_server(NLST=give(b""), PWD=pwd, CWD=entered)
+    result = ask(server, listing=Listing("-d", max_files=0), get=File("hello.txt"))
+    assert result.ok, result.text
+    assert [command for command in server.commands if command[:3] in ("PWD", "CWD", "RET")] == [
+        "PWD", "CWD ./-d", "CWD /home", "RETR hello.txt",
+    ]  # fmt: skip
+
+    async def only_in(session: FtpSession) -> None:
+        await session.send(entered if session.argument == "d" else b"550 no way back\r\n")
+
+    result = ask(new_server(NLST=give(b""), PWD=pwd, CWD=only_in), listing=Listing("d", max_files=0), put="")
+    assert result.text == "FTP CRITICAL - list d: CWD back refused: 550 no way back"
+
+
+def test_a_server_that_knows_no_way_to_enter_or_back_is_believed(ask: Ask, new_server: NewServer) -> None:
+    """vsftpd forbids commands with the code of a folder that it does not show."""
+    for answers in ({}, {"PWD": b"257 here\r\n", "CWD": no_folder}, {"PWD": b'257 "/"\r\n', "CWD": NO_FOLDER}):
+        server = new_server(NLST=give(b""), **answers)
+        assert ask(server, listing=Listing("d", max_files=0), get=File("hello.txt")).ok
+
+
+def test_a_server_that_turns_us_away_instead_of_entering_is_named(ask: Ask, new_server: NewServer) -> None:
+    result = ask(new_server(NLST=give(b""), CWD=b"421 enough\r\n"), listing=Listing("d", max_files=0))
+    assert result.text == "FTP CRITICAL - list d: CWD refused: 421 enough"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks.errors import PeerError
-from noidchecks.ftp.reply_values import epsv_port, modification_time, pasv_endpoint
+from noidchecks.ftp.reply_values import directory, epsv_port, modification_time, pasv_endpoint
 from noidchecks.ftp.wire import Reply
 
 
@@ -94,6 +94,25 @@ def test_no_epsv(text: bytes) -> None:
         epsv_port(reply(229, text))
 
 
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b'257 "/home/bob" is the current directory\r\n', "/home/bob"),
+        (b'257 "/a ""b"" c"\r\n', '/a "b" c'),
+        (b"257 \"'HLQ.'\" is working directory.\r\n", "'HLQ.'"),
+        (b'257-here\r\n257 "/\xff" it is\r\n', "/\udcff"),
+        (b"257 /home\r\n", ""),
+        (b'257 "\r\n', ""),
+        (b'257 ""\r\n', ""),
+        (b'257-"/a\r\nDELE x"\r\n257 end\r\n', ""),
+        (b'257 "/a\0b"\r\n', ""),
+        (b'250 "/home"\r\n', ""),
+    ],
+)
+def test_directories(raw: bytes, name: str) -> None:
+    assert directory(Reply(int(raw[:3]), raw)) == name
+
+
 @given(st.tuples(*[st.integers(0, 255)] * 6), st.sampled_from([b"(%s)", b"%s", b"x %s.", b"( %s )"]))
 def test_every_endpoint_is_read_back(numbers: tuple[int, ...], frame: bytes) -> None:
     text = frame % b",".join(b"%d" % number for number in numbers)
@@ -112,6 +131,7 @@ def test_hostile_text_is_an_endpoint_or_a_peer_error(text: bytes) -> None:
         assert 1 <= pasv_endpoint(reply(227, text))[1] <= 65535
     with suppress(PeerError):
         assert 1 <= epsv_port(reply(229, text)) <= 65535
+    assert not {"\r", "\n", "\0"} & set(directory(reply(257, b'"' + text)))
     with suppress(PeerError):
         assert len(modification_time(reply(213, text))) == 6
 
