@@ -84,8 +84,10 @@ def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, ba
 def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: Farm) -> Table:
     marks = Marks(farms)
     conditions = {**overrides.conditions(), **_conditions(old, marks, farm, overrides)}
-    stopped = overrides.stopped_of(farms) & {farm.name}
-    new = compile_table(farms, conditions, stopped)
+    # The other farms as the table has them: farms share chains, and one that does not serve needs none.
+    serving = {*old.of("farm4").values(), *old.of("farm6").values()}
+    others = {one.name for one in farms if f"{marks.farm(one):#010x}" not in serving} - {farm.name}
+    new = compile_table(farms, conditions, overrides.stopped_of((farm,)) | others)
     # Every element that the farm may have, whatever the states of its backends.
     part = compile_farm(marks, farm, {(farm.name, one.name): Condition(BackendState.UP) for one in farm.backends})
     layout, base = marks.layout, marks.farm(farm)

@@ -1,17 +1,21 @@
-"""What a word about one backend changes in a table that is known."""
+"""What a word about one backend or one farm changes in the table."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
 import pytest
-from noidlb.farm import BackendState, Farm
+from hypothesis import given, settings, strategies as st
+from noidlb.farm import BackendState, Farm, Scheduler
+from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
 from noidlb.nft.narrow import plan_backend, plan_farm
-from noidlb.nft.plan import known
+from noidlb.nft.plan import Plan, known, plan
+from noidlb.nft.table import render
 from noidlb.overrides import Overrides
 
-from tests.support.lb.farms import backend, farm
+from tests.support.lb.fake_nft import FakeNft
+from tests.support.lb.farms import backend, farm, farm_sets
 
 STOPPED = frozenset({"f"})
 UP, DOWN = (Overrides({("f", "b1"): state}, STOPPED) for state in (BackendState.UP, BackendState.DOWN))
@@ -77,3 +81,66 @@ def test_a_farm_that_is_stopped_and_started_has_the_table_of_all_words(
         assert change.new == compile_table(farms, after.conditions(), after.stopped_of(farms))
         assert change.is_whole
         assert change.batches
+
+
+def say(
+    data: st.DataObject, verb: str, farms: tuple[Farm, ...], words: Overrides, before: Overrides | None
+) -> tuple[Overrides, Plan]:
+    """Returns the overrides after a word about a farm or a backend that is drawn, and the change that it makes."""
+    one = data.draw(st.sampled_from(farms))
+    if verb in ("stop", "start"):
+        after = words.stopping(one.name) if verb == "stop" else words.starting(one.name, farms)
+        return after, plan_farm(farms, after, one, before=before)
+    if verb in ("stop all", "start all"):
+        after = words.stopping(None) if verb == "stop all" else words.starting(None, farms)
+        return after, plan(farms, after, before=before)
+    member = data.draw(st.sampled_from(one.backends))
+    after = words.saying(one.name, member.name, BackendState(verb), member.state)
+    return after, plan_backend(farms, after, one, member, before=before)
+
+
+def wanted(farms: tuple[Farm, ...], words: Overrides) -> FakeNft:
+    """Returns an nft with the table that farms and overrides want."""
+    made = FakeNft()
+    made.run(render(compile_table(farms, words.conditions(), words.stopped_of(farms))))
+    return made
+
+
+@settings(max_examples=200, deadline=None)
+@given(farm_sets(), st.data())
+def test_any_words_one_by_one_make_the_table_that_all_of_them_want(
+    farms: tuple[Farm, ...], data: st.DataObject
+) -> None:
+    words = Overrides()
+    nft = wanted(farms, words)
+    verbs = st.sampled_from(("up", "drain", "down", "stop", "start", "stop all", "start all"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "read", nft.read)
+        for verb in data.draw(st.lists(verbs, min_size=1, max_size=6)):
+            # The kernel's table is known, or it is read.
+            words, change = say(data, verb, farms, words, data.draw(st.sampled_from((words, None))))
+            for batch in change.batches:
+                nft.run(batch)
+            assert change.is_whole
+            assert nft.table == wanted(farms, words).table
+
+
+@pytest.mark.parametrize("sticky", [None, 300])
+@pytest.mark.parametrize("first", ["g", None], ids=["the other farm", "all farms"])
+def test_the_last_farm_that_is_stopped_leaves_no_chain(first: str | None, sticky: int | None) -> None:
+    one, other = farms = (farm("f", sticky=sticky), farm("g", ports=(22,), sticky=sticky))
+    before = Overrides().stopping(first)
+    after = before.stopping("f")
+    change = plan_farm(farms, after, one, before=before)
+    assert change.new.chains == {}
+    assert change.is_whole
+    started = after.starting("g", farms)
+    assert plan_farm(farms, started, other, before=after).is_whole
+
+
+def test_a_chain_that_another_farm_has_too_stays_though_no_backend_of_it_serves() -> None:
+    one, other = (farm(name, ports=(port,), scheduler=Scheduler.SOURCE_HASH) for name, port in (("f", 21), ("g", 22)))
+    farms = (one, other)
+    before = Overrides({("g", member.name): BackendState.DOWN for member in other.backends})
+    after = before.stopping("f")
+    assert plan_farm(farms, after, one, before=before).new == compile_table(farms, after.conditions(), STOPPED)
