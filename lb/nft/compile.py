@@ -155,16 +155,21 @@ def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, ad
     draft.elements[f"passive{vip.version}"][key] = mark
     _add_source(draft, farm, vip.version, key, "range")
     if not _is_down(draft, farm, backend, vip.version):
-        draft.elements[f"host{vip.version}"][mark] = str(address)
+        # Not in host, whose counters tell the number of clients.
+        draft.elements[f"hostrange{vip.version}"][mark] = str(address)
 
 
 def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, address: IPAddress) -> None:
     if "active" not in farm.ftps:
         return
     draft.chains[POSTROUTING] = postrouting()
+    mark = _hex(draft.marks.backend(farm, backend.name))
     for port in farm.active_ports(backend):
-        # Active data connections leave from the first VIP of the family.
-        draft.elements[f"active{vip.version}"].setdefault(f"{address} . {port}", str(vip))
+        key = f"{address} . {port}"
+        # Nothing in a data connection tells farms or backends apart that share a server: the first one counts.
+        draft.elements[f"activeport{vip.version}"][key] = f"goto active{vip.version}"
+        draft.elements[f"active{vip.version}"].setdefault(key, mark)
+        draft.elements[f"sourceactive{vip.version}"].setdefault(key, str(vip))
 
 
 def _add_slots(draft: _Draft, farm: Farm, version: int) -> None:

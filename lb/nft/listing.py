@@ -129,9 +129,8 @@ def to_snapshot(outline: Outline, listed: Mapping[str, list[Any]]) -> Snapshot:
                 return Snapshot(None, damage=f"{name} has a catch-all element")
             if pairs:
                 elements[name] = pairs
-        # A backend in both kinds of map is in host for its FTPS data connections, which are not counted as clients.
         for name in ("backend4", "backend6", "host4", "host6"):
-            _add_details(listed[name], names, totals, counted=frozenset(names) if "host" in name else frozenset())
+            _add_details(listed[name], names, totals)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
     return Snapshot(outline.version, Table(outline.chains, elements, names, outline.layout), totals)
@@ -216,12 +215,10 @@ def _address(text: str) -> str:
     return str(ip_address(text))
 
 
-def _add_details(listed: list[Any], names: dict[str, str], totals: dict[int, int], *, counted: frozenset[str]) -> None:
+def _add_details(listed: list[Any], names: dict[str, str], totals: dict[int, int]) -> None:
     for key, _ in listed:
         element = key["elem"]
         mark = element["val"]
-        if _mark(mark) in counted:
-            continue
         if "comment" in element:
             names[_mark(mark)] = element["comment"]
         totals[mark] = totals.get(mark, 0) + element["counter"]["packets"]

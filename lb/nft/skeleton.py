@@ -18,10 +18,12 @@ The way of a new connection through hooks (left), chains and maps (right). Names
                            |
                          nat4                                set full: refuse beyond the connection limit
                            |                                 put-back: priority -> bits of other programs
-                           |                                 map backend4 or host4: backend -> address, for dnat
+                           |                                 map backend4, host4 or hostrange4: backend -> address,
+                           |                                 for dnat
                routing, other forward chains
                            |
     postrouting, nat, srcnat                                 map source4, set masq4: source address towards the backend
+                                                             map activeport4: FTPS data port of a server -> active4
     remember, filter, postrouting 0                          map sticky4: client -> backend, at the client's first ACK
 
 Why these hooks:
@@ -31,6 +33,7 @@ Why these hooks:
     output       Packets of clients on this machine do not pass prerouting.
     helper       Assigned before dnat, because it goes by the VIP; afterwards the destination is the backend's.
     postrouting  Exists only while a farm needs it: in mode dnat, the source address of a connection stays the client's.
+                 Active FTPS data connections get their mark and source address here, because no VIP is in them before.
     remember     A SYN can be forged, so a sticky client is remembered at its first ACK. That is not the first packet of
                  the connection, hence a chain of type filter, which exists only while a farm is sticky.
 
@@ -53,7 +56,7 @@ from ..config.mark_layout import Layout
 
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.
-VERSION = 3
+VERSION = 4
 # A constant: without a seed, jhash gets a random one at each load, and every client would move to another backend.
 SEED = 0x1B0AD
 STICKY_SIZE = 262144
@@ -250,11 +253,14 @@ def _family(version: int, layout: Layout) -> str:
 	map range{version} {{ type {address} . inet_service : verdict; flags interval; }}
 	map passive{version} {{ type {address} . inet_service : mark; flags interval; }}
 	map host{version} {{ type mark : {address}; counter; }}
+	map hostrange{version} {{ type mark : {address}; }}
 	map source{version} {{ type inet_proto . {address} . inet_service : {address}; }}
 	map sourcerange{version} {{ type {address} . inet_service : {address}; flags interval; }}
 	set masq{version} {{ type inet_proto . {address} . inet_service; }}
 	set masqrange{version} {{ type {address} . inet_service; flags interval; }}
-	map active{version} {{ type {address} . inet_service : {address}; }}
+	map activeport{version} {{ type {address} . inet_service : verdict; }}
+	map active{version} {{ type {address} . inet_service : mark; }}
+	map sourceactive{version} {{ type {address} . inet_service : {address}; }}
 	chain nat{version} {{
 {_serve(version, layout)}
 		{put_aside}
@@ -273,8 +279,14 @@ def _family(version: int, layout: Layout) -> str:
 		{put_aside}
 		ct mark set {protocol} daddr . tcp dport map @passive{version}
 		{_put_back(layout)}
-		{_to_host(version, layout)}
+		{_dnat(version, layout, "hostrange")}
 		goto refuse
+	}}
+	chain active{version} {{
+		{put_aside}
+		ct mark set {protocol} saddr . tcp sport map @active{version}
+		{_put_back(layout)}
+		snat {protocol} to {protocol} saddr . tcp sport map @sourceactive{version}
 	}}"""
 
 
@@ -289,6 +301,8 @@ def _dispatch(version: int) -> str:
 
 def _postrouting(version: int) -> str:
     protocol, _ = FAMILIES[version]
+    # Only a SYN: the kernel takes a packet of a connection that was cut for a new one, and would translate it again.
+    active = f"tcp flags & (syn | ack) == syn {protocol} saddr . tcp sport vmap @activeport{version}"
     asked = f"ct original {protocol} daddr . ct original proto-dst"
     # nft knows the type of proto-dst only behind a match of the transport.
     services = "\n".join(
@@ -301,4 +315,4 @@ def _postrouting(version: int) -> str:
 {services}
 		ct status dnat meta l4proto tcp snat {protocol} to {asked} map @sourcerange{version}
 		ct status dnat meta l4proto tcp {asked} @masqrange{version} masquerade
-		meta l4proto tcp snat {protocol} to {protocol} saddr . tcp sport map @active{version}"""
+		{active}"""

@@ -22,10 +22,13 @@ _MAPS = (
     "full",
     "source",
     "sourcerange",
+    "sourceactive",
     "masq",
     "masqrange",
     "active",
+    "activeport",
     "host",
+    "hostrange",
     "backend",
     "slot",
     "remember",
@@ -138,7 +141,7 @@ def _change(old: Table, new: Table) -> Iterator[str]:
 
 
 def _has_comments(name: str) -> bool:
-    return name.startswith(("backend", "host"))
+    return name[:-1] in ("backend", "host")
 
 
 def _add(table: Table, elements: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

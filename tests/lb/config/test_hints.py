@@ -77,7 +77,7 @@ def test_active_ftps_from_another_vip(farms: tuple[Farm, ...], said: list[str]) 
     assert [" ".join(match.groups()) for match in found] == said
     # The table of these farms lacks a VIP when something is said, and only then.
     elements = compile_table(farms).elements
-    held = {item for version in (4, 6) for item in elements.get(f"active{version}", {}).items()}
+    held = {item for version in (4, 6) for item in elements.get(f"sourceactive{version}", {}).items()}
     wanted = {
         (f"{one.backends[0].address_of(vip.version)} . 20", str(vip)) for one in farms if one.ftps for vip in one.vip
     }

@@ -82,7 +82,7 @@ def test_a_stopped_farm_keeps_the_data_ports_of_its_ftps_sessions() -> None:
     members = (backend(1, passive_ports=(50000, 50099)),)
     one = farm(backends=members)
     running, stopped = compile_table((one,)), compile_table((one,), stopped=frozenset({"f"}))
-    for name in ("range4", "passive4", "host4", "masqrange4"):
+    for name in ("range4", "passive4", "hostrange4", "masqrange4"):
         assert stopped.of(name) == running.of(name) != {}
     assert stopped.of("backend4") == stopped.of("pick4") == {}
 
@@ -116,7 +116,9 @@ def test_sources_limits_and_passive_ranges() -> None:
     assert table.of("masq6") == {"tcp . fd00:10::100 . 21": ""}
     assert table.of("full") == {b1: "5", b2: "5"}
     assert table.of("passive4") == {"10.10.0.100 . 50000-50099": b1, "10.10.0.100 . 50100": b2}
-    assert table.of("host4") == {b1: "10.20.1.2"}
+    # The clients of b1 are counted in backend4, so its data connections must not be in a map with counters.
+    assert table.of("hostrange4") == {b1: "10.20.1.2"}
+    assert table.of("host4") == {}
 
 
 def test_backends_see_the_client_in_mode_dnat() -> None:
@@ -148,9 +150,24 @@ def test_sticky_tcp_clients_are_remembered_when_established_and_udp_ones_at_once
 
 def test_active_ftps_comes_from_the_vip() -> None:
     members = (backend(1), backend(2, port=2121))
-    table = compile_table((farm(mode=Mode.DNAT, ftps=frozenset({"active"}), backends=members),))
+    one = farm(mode=Mode.DNAT, ftps=frozenset({"active"}), backends=members)
+    table, marks = compile_table((one,)), Marks((one,))
     from_ports = ("10.20.1.2 . 20", "10.20.2.2 . 20", "10.20.2.2 . 2120")
-    assert table.of("active4") == dict.fromkeys(from_ports, "10.10.0.100")
+    assert table.of("activeport4") == dict.fromkeys(from_ports, "goto active4")
+    assert table.of("sourceactive4") == dict.fromkeys(from_ports, "10.10.0.100")
+    b1, b2 = (hexed(marks.backend(one, name)) for name in ("b1", "b2"))
+    assert table.of("active4") == dict(zip(from_ports, (b1, b2, b2), strict=True))
+
+
+def test_active_ftps_of_a_server_in_two_farms_belongs_to_the_first() -> None:
+    active = frozenset({"active"})
+    one, other = (
+        farm(name, 1, mode=Mode.DNAT, ftps=active, vip=(ip_address(vip),))
+        for name, vip in (("f", "10.9.0.1"), ("g", "10.9.0.2"))
+    )
+    table = compile_table((one, other))
+    assert table.of("active4") == {"10.20.1.2 . 20": hexed(Marks((one, other)).backend(one, "b1"))}
+    assert table.of("sourceactive4") == {"10.20.1.2 . 20": "10.9.0.1"}
 
 
 def test_active_ftps_comes_from_the_port_below_each_that_the_server_is_asked_at() -> None:
@@ -158,8 +175,8 @@ def test_active_ftps_comes_from_the_port_below_each_that_the_server_is_asked_at(
     both = frozenset({"active", "passive"})
     table = compile_table((farm(ports=(1, 20, 21, 2121), mode=Mode.DNAT, ftps=both, backends=members),))
     own, other = ("10.20.1.2 . 20", "10.20.1.2 . 2120"), ("10.20.2.2 . 20", "10.20.2.2 . 989")
-    assert table.of("active4") == dict.fromkeys(own + other, "10.10.0.100")
-    assert {key.partition(" . ")[2] for key in table.of("active6")} == {"20", "2120", "989"}
+    assert table.of("sourceactive4") == dict.fromkeys(own + other, "10.10.0.100")
+    assert {key.partition(" . ")[2] for key in table.of("sourceactive6")} == {"20", "2120", "989"}
     assert len(table.of("range4")) == 2
 
 

@@ -19,11 +19,12 @@ ELEMENTS: dict[str, list[Any]] = {
     "masq6": [{"concat": [17, "fd00::10", 69]}],
     "masqrange4": [{"concat": ["192.0.2.10", {"range": [50000, 50099]}]}],
     "remember": [[0x82BC0000, {"jump": {"target": "remember-300"}}]],
-    "active6": [[{"concat": ["::1.2.3.4", 20]}, "2001:db8::1"]],
-    "host4": [
-        [{"elem": {"val": 0x82BCE511, "counter": {"packets": 9, "bytes": 0}}}, "10.0.1.11"],
-        [{"elem": {"val": 0x8B754611, "counter": {"packets": 4, "bytes": 0}}}, "10.0.1.12"],
-    ],
+    "sourceactive6": [[{"concat": ["::1.2.3.4", 20]}, "2001:db8::1"]],
+    "active6": [[{"concat": ["::1.2.3.4", 20]}, 0x82BCE511]],
+    "activeport6": [[{"concat": ["::1.2.3.4", 20]}, {"goto": {"target": "active6"}}]],
+    "host4": [[{"elem": {"val": 0x8B754611, "comment": "g/b2", "counter": {"packets": 4, "bytes": 0}}}, "10.0.1.12"]],
+    "host6": [[{"elem": {"val": 0x8B754611, "comment": "g/b2", "counter": {"packets": 9, "bytes": 0}}}, "fd00:1::12"]],
+    "hostrange4": [[0x82BCE511, "10.0.1.11"]],
     "backend4": [
         [
             {"elem": {"val": 0x82BCE511, "comment": "f/b1", "counter": {"packets": 5, "bytes": 300}}},
@@ -55,8 +56,12 @@ def test_elements_become_the_text_that_they_were_written_as() -> None:
         "masq6": {"udp . fd00::10 . 69": ""},
         "masqrange4": {"192.0.2.10 . 50000-50099": ""},
         "remember": {"0x82bc0000": "jump remember-300"},
-        "active6": {"::102:304 . 20": "2001:db8::1"},
-        "host4": {"0x82bce511": "10.0.1.11", "0x8b754611": "10.0.1.12"},
+        "sourceactive6": {"::102:304 . 20": "2001:db8::1"},
+        "active6": {"::102:304 . 20": "0x82bce511"},
+        "activeport6": {"::102:304 . 20": "goto active6"},
+        "host4": {"0x8b754611": "10.0.1.12"},
+        "host6": {"0x8b754611": "fd00:1::12"},
+        "hostrange4": {"0x82bce511": "10.0.1.11"},
         "backend4": {"0x82bce511": "10.0.1.11 . 2121"},
         "backend6": {"0x82bce511": "fd00:1::11 . 2121"},
         "slot4": {"0x82bc0000 . 11": "0x82bce511"},
@@ -67,11 +72,11 @@ def test_elements_become_the_text_that_they_were_written_as() -> None:
         "range4": {"192.0.2.10 . 50100": "goto passive4"},
         "service4": {"udp . 192.0.2.10 . 69": "goto refuse"},
     }
-    assert found.table.names == {"0x82bce511": "f/b1"}
+    assert found.table.names == {"0x82bce511": "f/b1", "0x8b754611": "g/b2"}
 
 
 def test_connections_are_counted_over_both_families_without_ftps_data() -> None:
-    assert to_snapshot(Outline(VERSION), WHOLE).totals == {0x82BCE511: 7, 0x8B754611: 4}
+    assert to_snapshot(Outline(VERSION), WHOLE).totals == {0x82BCE511: 7, 0x8B754611: 13}
 
 
 @pytest.mark.parametrize("name", MAPS)

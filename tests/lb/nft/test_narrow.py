@@ -27,7 +27,7 @@ def test_in_a_stopped_farm_a_word_changes_the_passive_ports_of_its_backend(befor
     change = plan_backend((one,), after, one, one.backends[0], before=before)
     assert change.new == compile_table((one,), after.conditions(), STOPPED)
     assert change.old is not None
-    assert change.old.of("host4").keys() ^ change.new.of("host4").keys()
+    assert change.old.of("hostrange4").keys() ^ change.new.of("hostrange4").keys()
 
 
 def test_in_a_stopped_farm_without_passive_ports_there_is_nothing_to_change() -> None:

@@ -50,6 +50,7 @@ def farm_sets(draw: st.DrawFn) -> tuple[Farm, ...]:
                 else (),
                 scheduler=draw(st.sampled_from(list(Scheduler))),
                 sticky=draw(st.sampled_from([None, 60, 300])),
+                ftps=frozenset({"active"}) if ranged and mode is Mode.DNAT and draw(st.booleans()) else frozenset(),
                 connection_limit=draw(st.sampled_from([None, 1, 200])),
                 backends=tuple(
                     backend(
