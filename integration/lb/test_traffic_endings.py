@@ -147,6 +147,59 @@ def test_a_farm_that_is_stopped_keeps_its_streams(lab: Lab, balance: Balance, as
     assert ask.until(bool) == first
 
 
+def stop_and_down(lab: Lab, balance: Balance, first: str) -> None:
+    balance.stop("farm")
+    balance.down("farm", first)
+    balance.start("farm")
+
+
+def stop_and_remove(lab: Lab, balance: Balance, first: str) -> None:
+    balance.stop()
+    balance(farm(lab, "udp", ports=[PORT], backends=[one for one in lab.backends if one.name != first]))
+    balance.start()
+
+
+def flush_and_down(lab: Lab, balance: Balance, first: str) -> None:
+    lab.balancer.nft("delete table inet noidlb")
+    balance.down("farm", first)
+    balance(farm(lab, "udp", ports=[PORT]))
+
+
+def down_with_other_marks(lab: Lab, balance: Balance, first: str) -> None:
+    balance(farm(lab, "udp", ports=[PORT], of={first: {"state": "down"}}) + others(lab))
+
+
+def others(lab: Lab) -> str:
+    """Writes so many farms that with one more the marks have other bits."""
+    return "".join(farm(lab, "tcp", name=f"x{port}", ports=[port], every={"port": 22}) for port in range(8000, 8031))
+
+
+@pytest.mark.usefixtures("echoing")
+@pytest.mark.parametrize("lose", [stop_and_down, stop_and_remove, flush_and_down, down_with_other_marks])
+def test_a_backend_that_is_lost_while_the_table_does_not_have_it_loses_its_streams(
+    lab: Lab, balance: Balance, asking: Clients, version: int, lose: Callable[[Lab, Balance, str], None]
+) -> None:
+    balance(farm(lab, "udp", ports=[PORT]))
+    clients = [asking(version) for _ in range(3)]
+    before = [ask.until(bool) for ask in clients]
+    assert sorted(before) == ["b1", "b2", "b3"]
+    lose(lab, balance, before[0])
+    after = [ask.until(bool) for ask in clients]
+    assert after[0] in before[1:]
+    assert after[1:] == before[1:], "streams of the others go on"
+
+
+@pytest.mark.usefixtures("echoing")
+def test_a_farm_that_is_removed_when_the_marks_change_loses_its_streams(
+    lab: Lab, balance: Balance, asking: Clients, version: int
+) -> None:
+    balance(others(lab) + farm(lab, "udp", ports=[PORT]))
+    ask = asking(version)
+    assert ask.until(bool)
+    balance(others(lab))
+    assert ask.until(lambda name: not name) == ""
+
+
 @pytest.mark.usefixtures("echoing")
 def test_a_service_in_udp_knows_no_limit(lab: Lab, balance: Balance, asking: Clients) -> None:
     balance(farm(lab, "udp", ports=[PORT], connection_limit=1))

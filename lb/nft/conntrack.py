@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
-from .flows import Ending, Match, Service
+from .flows import Ending, Match, Service, Target
 from .run import Answer, KernelError, find, run
 
 # A million flows are listed in 4 s.
@@ -19,6 +19,8 @@ _OVER = (b" TIME_WAIT ", b" CLOSE ")
 _DELETED = re.compile(r"(\d+) flow entries have been deleted")
 # The destination of a flow's original direction: address and port that the client asked for.
 _ASKED = re.compile(rb"src=\S+ dst=(\S+) sport=\d+ dport=(\d+)")
+# The source of its reply direction: address and port of the server.
+_ANSWERS = re.compile(rb" src=(\S+) dst=\S+ sport=(\d+)")
 _SHOWN = 300
 
 
@@ -63,11 +65,12 @@ def end(ending: Ending) -> int:
         service = next(iter(ending.services))
         ended += _delete(_family_of(service), *_asking(service))
         ending.services.discard(service)
-    if ending.untranslated:
-        for service in _untranslated(ending.untranslated):
-            # Not counted: these flows belong to no farm.
-            _delete(_family_of(service), *_asking(service), "-r", service[0])
-        ending.untranslated.clear()
+    if ending.elsewhere:
+        for service, (address, port) in _elsewhere(ending.elsewhere):
+            number = _delete(_family_of(service), *_asking(service), "-r", address, "--reply-port-src", str(port))
+            # Flows without translation belong to no farm, and are not counted.
+            ended += number if address != service[0] else 0
+        ending.elsewhere.clear()
     return ended
 
 
@@ -94,10 +97,10 @@ def _delete(family: str, *words: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _untranslated(services: Iterable[Service]) -> list[Service]:
-    """Returns the services that have a flow without translation: one that began before the table existed."""
-    wanted = {(vip.encode(), str(port).encode()): (vip, port) for vip, port in services}
-    found: set[Service] = set()
+def _elsewhere(served: Mapping[Service, Set[Target]]) -> list[tuple[Service, Target]]:
+    """Returns where else than to their backends flows of these services lead: to the VIP when it is not translated."""
+    wanted = {(vip.encode(), str(port).encode()): (vip, port) for vip, port in served}
+    found: set[tuple[Service, Target]] = set()
     rest = b""
 
     def add(piece: bytes) -> None:
@@ -106,10 +109,12 @@ def _untranslated(services: Iterable[Service]) -> list[Service]:
         for line in lines:
             asked = _ASKED.search(line)
             service = wanted.get((asked[1], asked[2])) if asked else None
-            if asked and service and b" src=" + asked[1] + b" " in line[asked.end() :]:
-                found.add(service)
+            if asked and service and (answers := _ANSWERS.search(line, asked.end())):
+                target = answers[1].decode(), int(answers[2])
+                if target not in served[service]:
+                    found.add((service, target))
 
-    for family in sorted({_family_of(service) for service in services}):
+    for family in sorted({_family_of(service) for service in served}):
         answer = run([_conntrack(), "-L", "-f", family, "-p", "udp"], timeout=_TIMEOUT, each=add)
         if answer.code:
             raise KernelError(_explain(answer))

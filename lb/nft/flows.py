@@ -6,9 +6,13 @@ finish with the backend that they began with. It is wrong for UDP, where a clien
 renews the old entry, and so meets the dead backend as long as it asks. Hence:
 
     TCP   flows go on; with cut-connections = true in the farm's guardian, they end with their backend
-    UDP   flows end with their backend, with their farm, and with their service (VIP and port); also those that began
-          before the farm had a table or a backend, which have no translation at all
+    UDP   flows end with their backend, with their farm, and with their service (VIP and port); and when a service
+          begins to serve, those that lead to none of its backends
     both  flows of a farm that the operator stops go on
+
+A service begins to serve when it is new, was stopped, had no backend or was another farm's, and when there was no table
+or one with other marks. The old table then does not say which of its flows lead to a backend that is gone: of a stopped
+farm it has no backends. conntrack.py finds these flows by the source of their replies, which is the backend.
 
 When every backend of a farm loses its flows, the farm is matched as a whole: one pass over all flows instead of one for
 each backend.
@@ -16,6 +20,7 @@ each backend.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -27,6 +32,8 @@ from .table import Table
 Match: TypeAlias = tuple[int, int]
 # A VIP and a UDP port.
 Service: TypeAlias = tuple[str, int]
+# Address and UDP port of a backend.
+Target: TypeAlias = tuple[str, int]
 _REFUSED = "goto refuse"
 
 
@@ -34,22 +41,22 @@ _REFUSED = "goto refuse"
 class Ending:
     """The flows that end: by IP version and mark (marks: all of them, udp: UDP flows only), or by UDP service.
 
-    untranslated are UDP services whose clients may have asked before the table existed. While such a client asks from
-    the same port, its packets belong to that first flow and meet no rule; when the flow is deleted, its next packet is
-    balanced.
+    elsewhere has the backends of UDP services that begin to serve: flows end that lead to none of them. Those from
+    before the table existed lead to no backend, others to one that went down meanwhile. While such a client asks from
+    the same port, its packets belong to that flow and meet no rule; when it is deleted, the next packet is balanced.
     """
 
     marks: set[tuple[int, Match]] = field(default_factory=set)
     udp: set[tuple[int, Match]] = field(default_factory=set)
     services: set[Service] = field(default_factory=set)
-    untranslated: set[Service] = field(default_factory=set)
+    elsewhere: dict[Service, frozenset[Target]] = field(default_factory=dict)
 
     def add(self, other: Ending) -> None:
         """Adds the flows of another Ending."""
         self.marks |= other.marks
         self.udp |= other.udp
         self.services |= other.services
-        self.untranslated |= other.untranslated
+        self.elsewhere |= other.elsewhere
 
 
 def never(_: int) -> bool:
@@ -64,17 +71,20 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
     each holds a place in the kernel's table of expectations, which all farms share.
     """
     ending = Ending()
-    before, after = _services(old), _services(new)
-    ending.untranslated = {
-        _service(key)
+    before, after, layout = _services(old), _services(new), new.layout
+    # Of another layout, no mark means anything in this table, but the services do.
+    marked = old if old is not None and old.layout == layout else None
+    begun = {
+        key: farm
         for key, farm in after.items()
-        if key.startswith("udp") and farm and (not before.get(key) or _picks(new, farm) > _picks(old, farm))
+        if key.startswith("udp") and farm
+        if marked is None or before.get(key) != farm or _picks(new, farm) > _picks(marked, farm)
     }
-    if old is None or old.layout != new.layout:
-        # No flow has a mark that this table understands.
+    ending.elsewhere = _led(begun, new)
+    if marked is None:
+        ending.services = {_service(key) for key in before.keys() - after.keys() if key.startswith("udp")}
         return ending
-    layout = new.layout
-    gone = _gone(old, new)
+    gone = _gone(marked, new)
     udp = {farm for key, farm in before.items() if key.startswith("udp")}
     serving = set(after.values())
     stopped = {farm for key, farm in before.items() if after.get(key) == 0}
@@ -82,7 +92,7 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
     for farm, version in product(removed | {mark & layout.farm for mark, _ in gone}, (4, 6)):
         if farm in stopped and farm not in serving:
             continue
-        targets = {key for key in _targets(old) if key[0] & layout.farm == farm and key[1] == version}
+        targets = {key for key in _targets(marked) if key[0] & layout.farm == farm and key[1] == version}
         # The whole farm by one match, see above.
         whole = farm in removed or (bool(targets) and targets <= gone)
         marks = {farm} if whole else {mark for mark, _ in targets & gone}
@@ -136,9 +146,24 @@ def _is_served(verdict: str) -> bool:
     return verdict.startswith("goto ") and verdict != _REFUSED
 
 
-def _picks(table: Table | None, farm: int) -> int:
+def _picks(table: Table, farm: int) -> int:
     """Returns the number of IP families in which a farm has a backend to pick."""
-    return 0 if table is None else sum(f"{farm:#010x}" in table.of(f"pick{version}") for version in (4, 6))
+    return sum(f"{farm:#010x}" in table.of(f"pick{version}") for version in (4, 6))
+
+
+def _led(services: Mapping[str, int], table: Table) -> dict[Service, frozenset[Target]]:
+    """Returns the backends in the table of each service, which is given with the mark of its farm."""
+    if not services:
+        return {}
+    targets = defaultdict(set)
+    for (mark, version), target in _targets(table).items():
+        targets[mark & table.layout.farm, version].add(target)
+    found = {}
+    for key, farm in services.items():
+        vip, asked = service = _service(key)
+        led = targets[farm, 6 if ":" in vip else 4]
+        found[service] = frozenset((address, int(port or asked)) for address, port in led)
+    return found
 
 
 def _service(key: str) -> Service:

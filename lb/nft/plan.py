@@ -27,7 +27,7 @@ _BACKENDS = ("backend4", "backend6", "host4", "host6")
 class Plan:
     """The transactions, in order, that turn the kernel's table into the new one; none when they are equal.
 
-    old is None when the kernel has no table that can be compared; foreign then says why an existing one is replaced.
+    old is None when the kernel has no table that can be read; foreign says why an existing one is replaced as a whole.
     is_whole says that the kernel's table is afterwards all that farms and overrides want, and nothing else.
     """
 
@@ -74,7 +74,8 @@ def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] |
     if found is None:
         return Plan(None, new, (render(new),))
     if foreign := _foreign_of(found, new):
-        return Plan(None, new, (f"delete table inet {TABLE}\n{render(new)}",), foreign)
+        old = found.table if found.version == kernel.VERSION else None
+        return Plan(old, new, (f"delete table inet {TABLE}\n{render(new)}",), foreign)
     wanted = new if part is None else part(found.table)
     return Plan(found.table, wanted, tuple(transactions(found.table, wanted)), is_whole=part is None or wanted == new)
 

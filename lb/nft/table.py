@@ -112,8 +112,12 @@ def transactions(old: Table, new: Table) -> list[str]:
 
 
 def united(one: Table, other: Table) -> Table:
-    """Returns a table with the elements of both, with those of the first where both have a key."""
-    elements = {name: {**other.of(name), **one.of(name)} for name in MAPS}
+    """Returns a table with the elements of both, with those of the first where both have a key.
+
+    Where the second has another layout, its marks would mean other backends: only its services are taken.
+    """
+    taken = MAPS if other.layout == one.layout else ("service4", "service6")
+    elements = {name: {**(other.of(name) if name in taken else {}), **one.of(name)} for name in MAPS}
     return Table({**other.chains, **one.chains}, elements, {**other.names, **one.names}, one.layout)
 
 

@@ -81,7 +81,7 @@ def gone(before: tuple[Farm, ...], after: tuple[Farm, ...], overrides: Overrides
     old = compile_table(before, dict.fromkeys(were, up))
     ending = ending_of(old, compile_table(after, becomes), cuts=lambda _: True)
     # Clients of new services are a matter of the table.
-    ending.untranslated.clear()
+    ending.elsewhere.clear()
     return ending
 
 

@@ -254,6 +254,21 @@ def test_other_farms_and_words_are_a_change_of_the_whole(nft: FakeNft, applier: 
     assert applier.apply(FARMS[:2], down("b1"), frozenset({"ftp"})).transactions == 0
 
 
+def test_flows_of_a_backend_that_fails_while_its_farm_is_stopped_end_when_it_starts(
+    nft: FakeNft, conntrack: Played, applier: NftApplier
+) -> None:
+    listed = "udp 17 29 src=10.9.9.9 dst=10.10.0.100 sport=7 dport=69 src=10.20.{}.2 dst=10.20.1.1 sport=69 dport=7\n"
+    conntrack.answer("-L", "ipv4", out="".join(listed.format(number) for number in (1, 2, 3)))
+    put(nft, FARMS)
+    applier.apply(FARMS, {}, NONE)
+    applier.apply(FARMS, {}, frozenset({"tftp"}))
+    applier.apply(FARMS, down("b1", farm="tftp"), frozenset({"tftp"}))
+    assert conntrack.calls == []
+    applier.apply(FARMS, down("b1", farm="tftp"), NONE)
+    (deleted,) = (call.arguments for call in conntrack.calls if call.arguments[0] == "-D")
+    assert " ".join(deleted).endswith("-p udp -d 10.10.0.100 --dport 69 -r 10.20.1.2 --reply-port-src 69")
+
+
 def test_flows_end_where_they_must_and_where_it_is_asked_for(
     nft: FakeNft, conntrack: Played, applier: NftApplier
 ) -> None:

@@ -68,18 +68,29 @@ def test_flows_that_are_no_farms_are_never_cut(conntrack: Played, mark: int) -> 
 BEFORE = """\
 udp      17 29 src=10.10.0.10 dst=10.10.0.100 sport=7000 dport=69 [UNREPLIED] src=10.10.0.100 dst=10.10.0.10 sport=69 dport=7000 mark=0 use=1
 udp      17 29 src=10.10.0.10 dst=10.10.0.101 sport=7000 dport=69 [UNREPLIED] src=10.20.1.2 dst=10.20.1.1 sport=69 dport=7000 mark=514 use=1
+udp      17 29 src=10.10.0.11 dst=10.10.0.101 sport=7000 dport=69 packets=1 bytes=40 src=10.20.2.2 dst=10.20.1.1 sport=69 dport=7000 packets=1 bytes=40 mark=0 use=1
+udp      17 29 src=10.10.0.12 dst=10.10.0.101 sport=7000 dport=69 src=10.20.2.2 dst=10.20.1.1 sport=70 dport=7000 mark=513 use=1
+udp      17 29 src=10.10.0.13 dst=10.10.0.101 sport=7000 dport=69 src=10.20.1.2 dst=10.20.1.1 sport=69 dport=7000 mark=514 use=1
 udp      17 29 src=10.10.0.10 dst=10.10.0.100 sport=7000 dport=53 src=10.10.0.100 dst=10.10.0.10 sport=53 dport=7000 mark=0 use=1
 """  # noqa: E501 - as conntrack prints it
 
 
-def test_flows_from_before_the_table_are_forgotten_alone(conntrack: Played) -> None:
+def test_of_a_service_that_begins_only_flows_end_that_do_not_lead_to_its_backends(conntrack: Played) -> None:
     conntrack.answer("-L", "ipv4", out=BEFORE)
-    ending = Ending(untranslated={("10.10.0.100", 69), ("10.10.0.101", 69), ("fd00::100", 69)})
-    assert flows.end(ending) == 0
+    conntrack.answer("-D", err="conntrack v1.4.7 (conntrack-tools): 2 flow entries have been deleted.\n")
+    served = frozenset({("10.20.2.2", 69), ("10.20.3.2", 69)})
+    ending = Ending(elsewhere=dict.fromkeys([("10.10.0.100", 69), ("10.10.0.101", 69), ("fd00::100", 69)], served))
+    # The first two lead to no backend and are not counted.
+    assert flows.end(ending) == 4
     assert ending == Ending()
-    assert [call.arguments for call in conntrack.calls if call.arguments[0] == "-D"] == [
-        ["-D", "-f", "ipv4", "-p", "udp", "-d", "10.10.0.100", "--dport", "69", "-r", "10.10.0.100"]
+    deleted = [call.arguments for call in conntrack.calls if call.arguments[0] == "-D"]
+    assert [words[:4] for words in deleted] == [["-D", "-f", "ipv4", "-p"]] * 3
+    assert [" ".join(words[4:]) for words in deleted] == [
+        "udp -d 10.10.0.100 --dport 69 -r 10.10.0.100 --reply-port-src 69",
+        "udp -d 10.10.0.101 --dport 69 -r 10.20.1.2 --reply-port-src 69",
+        "udp -d 10.10.0.101 --dport 69 -r 10.20.2.2 --reply-port-src 70",
     ]
+    assert sum(call.arguments[0] == "-L" for call in conntrack.calls) == 2, "one listing of each family"
 
 
 def test_what_is_done_is_not_done_again_after_a_failure(conntrack: Played) -> None:

@@ -10,6 +10,7 @@ from noidlb.farm import BackendState, Condition, Conditions, Farm, Protocol
 from noidlb.nft.compile import compile_table
 from noidlb.nft.flows import Ending, ending_of
 from noidlb.nft.marks import Marks
+from noidlb.nft.table import united
 
 from tests.support.lb.farms import backend, farm
 
@@ -20,6 +21,16 @@ BOTH = (FTP, TFTP)
 ASKED = {("10.10.0.100", 69), ("fd00:10::100", 69)}
 STOPPED = frozenset({"tftp"})
 
+
+def led(*numbers: int) -> dict[tuple[str, int], frozenset[tuple[str, int]]]:
+    """Returns where clients of the TFTP farm are led while these backends serve."""
+    return {
+        ("10.10.0.100", 69): frozenset((f"10.20.{number}.2", 69) for number in numbers),
+        ("fd00:10::100", 69): frozenset((f"fd00:20:{number}::2", 69) for number in numbers),
+    }
+
+
+LED = led(1, 2, 3)
 
 Matches = set[tuple[int, tuple[int, int]]]
 
@@ -79,14 +90,34 @@ def test_udp_clients_of_a_service_with_another_programs_verdict_are_led_to_the_f
     table = compile_table(BOTH)
     foreign = {**table.of("service4"), "udp . 10.10.0.100 . 69": "accept", "132 . 10.10.0.100 . 69": "drop"}
     changed = replace(table, elements={**table.elements, "service4": foreign})
-    assert ending_of(changed, table) == Ending(untranslated={("10.10.0.100", 69)})
+    service = ("10.10.0.100", 69)
+    assert ending_of(changed, table) == Ending(elsewhere={service: LED[service]})
 
 
 def test_a_farm_that_is_stopped_goes_on_until_it_is_removed() -> None:
     stopped = compile_table(BOTH, {}, STOPPED)
     assert ending_of(compile_table(BOTH), stopped) == Ending()
     assert ending_of(stopped, compile_table((FTP,))) == Ending(services=ASKED)
-    assert ending_of(stopped, compile_table(BOTH)) == Ending(untranslated=ASKED)
+    assert ending_of(stopped, compile_table(BOTH)) == Ending(elsewhere=LED)
+
+
+def test_a_farm_that_starts_ends_what_does_not_lead_to_its_backends() -> None:
+    stopped = compile_table(BOTH, {}, STOPPED)
+    down = {("tftp", "b1"): DOWN, ("tftp", "b2"): DRAIN}
+    assert ending_of(stopped, compile_table(BOTH, {}, STOPPED)) == Ending()
+    assert ending_of(stopped, compile_table(BOTH, down)) == Ending(elsewhere=led(2, 3))
+    fewer = farm("tftp", 2, protocol=Protocol.TFTP)
+    assert ending_of(stopped, compile_table((FTP, fewer))) == Ending(elsewhere=led(1, 2))
+    ported = farm("tftp", protocol=Protocol.TFTP, backends=(backend(1, port=70),))
+    assert ending_of(stopped, compile_table((FTP, ported))).elsewhere["10.10.0.100", 69] == {("10.20.1.2", 70)}
+
+
+def test_a_service_that_another_farm_takes_over_ends_what_does_not_lead_to_its_backends() -> None:
+    vips = [ip_address(vip) for vip in ("10.10.0.100", "10.10.0.101")]
+    one, other = (farm(name, 1, protocol=Protocol.TFTP, vip=(vip,)) for name, vip in zip("ab", vips, strict=True))
+    both, mine = replace(one, vip=tuple(vips)), replace(other, backends=(backend(2),), vip=(ip_address("10.10.0.102"),))
+    found = ending((both, mine), (one, replace(mine, vip=(*mine.vip, vips[1]))))
+    assert found == Ending(elsewhere={("10.10.0.101", 69): frozenset({("10.20.2.2", 69)})})
 
 
 def test_all_flows_of_what_is_gone_end_when_they_are_cut() -> None:
@@ -99,10 +130,10 @@ def test_all_flows_of_what_is_gone_end_when_they_are_cut() -> None:
 
 def test_a_service_that_appears_forgets_who_asked_before() -> None:
     table = compile_table(BOTH)
-    assert ending_of(None, table) == Ending(untranslated=ASKED)
-    assert ending((FTP,), BOTH) == Ending(untranslated=ASKED)
+    assert ending_of(None, table) == Ending(elsewhere=LED)
+    assert ending((FTP,), BOTH) == Ending(elsewhere=LED)
     refusing = compile_table(BOTH, {("tftp", name): DOWN for name in ("b1", "b2", "b3")})
-    assert ending_of(refusing, table) == Ending(untranslated=ASKED)
+    assert ending_of(refusing, table) == Ending(elsewhere=LED)
     assert ending_of(table, table) == Ending()
 
 
@@ -111,12 +142,16 @@ def test_a_family_that_is_served_again_forgets_who_asked_meanwhile(version: int)
     table = compile_table(BOTH)
     lost = Condition(BackendState.UP, lost=frozenset({version}))
     refusing = compile_table(BOTH, {("tftp", name): lost for name in ("b1", "b2", "b3")})
-    assert ending_of(refusing, table) == Ending(untranslated=ASKED)
+    assert ending_of(refusing, table) == Ending(elsewhere=LED)
 
 
 def test_what_other_marks_mean_is_not_known() -> None:
     moved = tuple(farm(one.name, protocol=one.protocol, marks=0xFFFF) for one in BOTH)
-    assert ending_of(compile_table(moved), compile_table(BOTH)) == Ending(untranslated=ASKED)
+    assert ending_of(compile_table(moved), compile_table(BOTH)) == Ending(elsewhere=LED)
+    assert ending_of(compile_table(moved), compile_table((FTP,))) == Ending(services=ASKED)
+    # Of several tables before failed changes, only the services of those with other marks count.
+    left = united(compile_table((FTP,)), compile_table(moved))
+    assert ending_of(left, compile_table((FTP,)), cuts=lambda _: True) == Ending(services=ASKED)
 
 
 def test_a_farm_that_gets_another_port_or_passive_ports_keeps_its_flows() -> None:
