@@ -160,10 +160,12 @@ class NftApplier:
         ending = Ending()
         for farm in self._farms:
             keys = [(farm.name, one.name) for one in farm.backends]
-            if farm.name in self._stopped or all(present.get(key) == conditions.get(key) for key in keys):
+            if all(present.get(key) == conditions.get(key) for key in keys):
                 continue
-            before = compile_farm(self._marks, farm, present)
-            after = compile_farm(self._marks, farm, conditions)
+            # Of a stopped farm, the passive ports of its backends change.
+            refused = farm.name in self._stopped
+            before = compile_farm(self._marks, farm, present, refused=refused)
+            after = compile_farm(self._marks, farm, conditions, refused=refused)
             batches += transactions(before, after)
             ending.add(ending_of(before, after, cuts=self._cuts()))
         # Only elements change, so one transaction holds all farms.

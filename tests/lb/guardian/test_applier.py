@@ -14,7 +14,7 @@ from noidlb.nft.notices import Notice
 from noidlb.role import Role
 
 from tests.support.lb.fake_nft import FakeNft, FakeNotices
-from tests.support.lb.farms import farm
+from tests.support.lb.farms import backend, farm
 from tests.support.lb.programs import Played
 
 DOWN = Condition(BackendState.DOWN)
@@ -267,6 +267,16 @@ def test_flows_of_a_backend_that_fails_while_its_farm_is_stopped_end_when_it_sta
     applier.apply(FARMS, down("b1", farm="tftp"), NONE)
     (deleted,) = (call.arguments for call in conntrack.calls if call.arguments[0] == "-D")
     assert " ".join(deleted).endswith("-p udp -d 10.10.0.100 --dport 69 -r 10.20.1.2 --reply-port-src 69")
+
+
+def test_of_a_stopped_farm_the_passive_ports_follow_the_backends(nft: FakeNft, applier: NftApplier) -> None:
+    ftps = (farm("f", backends=(backend(1, passive_ports=(50000, 50099)),)),)
+    stopped = frozenset({"f"})
+    applier.apply(ftps, down("b1", farm="f"), stopped)
+    applier.apply(ftps, {}, stopped)
+    assert nft.table == compile_table(ftps, {}, stopped)
+    applier.apply(ftps, {}, NONE)
+    assert nft.table == compile_table(ftps)
 
 
 def test_flows_end_where_they_must_and_where_it_is_asked_for(
