@@ -229,6 +229,8 @@ def _dnat(version: int, layout: Layout, name: str) -> str:
 
 
 def _serve(version: int, layout: Layout) -> str:
+    # A full backend refuses, and no other one is picked: `ct count` adds the connection to the list of its element also
+    # when it is over the limit. With another backend the connection would live on there, and count at both.
     return f"""\
 		ct mark @full goto refuse
 		{_put_back(layout)}
