@@ -54,6 +54,34 @@ def full_table(lab: Lab) -> Iterator[None]:
         lab.balancer.run(("conntrack", "-D", "-p", "tcp", "-d", "198.51.100.9"))
 
 
+# As distributions' guides write it: what comes back for this machine is accepted, and nothing else.
+FIREWALL = "iif lo accept; ct state established,related accept; meta l4proto { icmp, icmpv6 } accept; drop"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "command"),
+    [
+        ("tftp", "check_tftp -H HOST -p PORT -f name"),
+        ("ftp", "check_ftp -H HOST -p PORT --data active --list '' --user anonymous"),
+    ],
+)
+def test_the_balancers_firewall_takes_nobody_out(lab: Lab, guard: Start, protocol: str, command: str) -> None:
+    with fault(lab.balancer, FIREWALL):
+        guarding = guard(guarded(lab, protocol, command=command))
+        guarding.wait_all("up", *BACKENDS)
+        assert not [event for event in guarding.events if event.kind == "down"]
+
+
+def test_checks_without_an_answer_leave_few_expectations(lab: Lab, guard: Start) -> None:
+    with fault(lab.backends[0], BLACKHOLE):
+        guarding = guard(guarded(lab, "tftp", command="check_tftp -H HOST -p PORT -f name", settings={"timeout": "1s"}))
+        guarding.wait("down", "b1")
+        # So many checks that all of them would be remembered for 30 s.
+        time.sleep(10)
+        expected = lab.balancer.run(("conntrack", "-L", "expect")).stdout.count("helper=tftp")
+        assert expected <= 12
+
+
 def test_a_plugin_that_is_taken_away_takes_nobody_out(lab: Lab, guard: Start, tmp_path: Path) -> None:
     plugin = tmp_path / "check_own"
     plugin.write_text("#!/bin/sh\necho OK - fine\n")

@@ -63,6 +63,7 @@ def _add_farm(draft: _Draft, farm: Farm, *, refused: bool) -> None:
     _add_services(draft, farm, refused=refused)
     _add_limits(draft, farm)
     _add_data_ports(draft, farm)
+    _add_checks(draft, farm)
     if refused:
         return
     _add_backends(draft, farm)
@@ -137,6 +138,16 @@ def _add_data_ports(draft: _Draft, farm: Farm) -> None:
             if address is not None:
                 _add_passive(draft, farm, backend, vip, address)
                 _add_active(draft, farm, backend, vip, address)
+
+
+def _add_checks(draft: _Draft, farm: Farm) -> None:
+    """Adds where the guardian's checks go, whatever is down or stopped: it is checked all the same."""
+    if farm.guardian is None or not farm.helper:
+        return
+    for backend in farm.backends:
+        for address in backend.address:
+            for port in (backend.port,) if backend.port else farm.ports:
+                draft.elements[f"{farm.helper}check{address.version}"][f"{address} . {port}"] = ""
 
 
 def _is_down(draft: _Draft, farm: Farm, backend: Backend, version: int) -> bool:

@@ -60,6 +60,7 @@ _PARTS = {
         'ct helper h { type "ftp" protocol tcp; l3proto inet; }; '
         'chain c { type filter hook prerouting priority -150; tcp dport 21 ct helper set "h"; }'
     ),
+    "CONFIG_NF_CONNTRACK_TIMEOUT": "ct timeout t { protocol udp; l3proto inet; policy = { unreplied : 5 }; }",
     "nf_conntrack_ftp": 'ct helper h { type "ftp" protocol tcp; l3proto inet; }',
     "nf_conntrack_tftp": 'ct helper h { type "tftp" protocol udp; l3proto inet; }',
 }

@@ -2,7 +2,7 @@
 
 nft prints a rule differently from how it was written, and each version of nft differently again. The shape keeps what
 all of them print: the number and order of a chain's rules, the maps and chains that each names, and its actions; hook,
-priority and policy of a base chain; flags and sizes of maps; helpers. It drops expressions and numbers.
+priority and policy of a base chain; flags and sizes of maps; helpers and timeouts. It drops expressions and numbers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 # Kind and name, such as "chain nat4", to the reduced lines.
 Shape: TypeAlias = Mapping[str, tuple[tuple[str, ...], ...]]
 
-_OPENING = re.compile(r"(chain|map|set|ct helper) (\S+) \{")
+_OPENING = re.compile(r"(chain|map|set|ct helper|ct timeout) (\S+) \{")
 _WORDS = re.compile(r'@[\w-]+|"[^"]*"|[\w-]+')
 _KEPT = frozenset(("jump", "goto", "return", "accept", "drop", "reject", "masquerade", "snat", "dnat", "redirect"))
 _KEPT |= {"tproxy", "notrack", "counter", "log", "limit", "quota", "queue", "dup", "fwd", "synproxy", "flow"}
@@ -77,5 +77,8 @@ def _priority(text: str) -> int | str:
 def _declared(kind: str, line: str) -> list[tuple[str, ...]]:
     if kind == "ct helper":
         return [(found[1], found[2]) for found in re.finditer(r'type "(\w+)" protocol (\w+)', line)]
+    if kind == "ct timeout":
+        # Some versions of nft print the unit, too.
+        return [(found[1],) for found in re.finditer(r"unreplied : (\d+)", line)]
     # Some versions of nft do not print the flag dynamic.
     return [tuple(sorted(set((found[1] or found[2]).split(",")) - {"dynamic"})) for found in _FLAGS.finditer(line)]

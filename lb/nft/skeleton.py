@@ -30,7 +30,10 @@ Why these hooks:
 
     nat chains   The kernel asks them for the first packet of a connection only; conntrack translates the others and the
                  replies. So the rules cost nothing per packet, and established connections survive every change.
-    output       Packets of clients on this machine do not pass prerouting.
+    output       Packets of clients on this machine do not pass prerouting. Nor do the guardian's checks, which go
+                 straight to backends (sets ftpcheck4, tftpcheck4). They need the helper too: a TFTP server answers
+                 from another port, an FTP server connects for active data, and the host's firewall accepts either as
+                 related only.
     helper       Assigned before dnat, because it goes by the VIP; afterwards the destination is the backend's.
     postrouting  Exists only while a farm needs it: in mode dnat, the source address of a connection stays the client's.
                  Active FTPS data connections get their mark and source address here, because no VIP is in them before.
@@ -60,6 +63,9 @@ VERSION = 4
 # A constant: without a seed, jhash gets a random one at each load, and every client would move to another backend.
 SEED = 0x1B0AD
 STICKY_SIZE = 262144
+# Seconds for which the kernel remembers a TFTP check's request, 30 without this: its answer belongs to another flow, so
+# it is never answered, and holds a place in the table of expectations, which the clients of all farms share.
+UNANSWERED = 5
 # nft 1.0.6 cannot use an IPv6 address and a mark together as the key of a map that rules write to.
 _CLIENT6 = f"jhash ip6 saddr mod 4294967295 seed {SEED:#x}"
 # The base chain of sticky farms. It is the only one that sees every packet, so it exists only while a farm is sticky.
@@ -75,12 +81,14 @@ def skeleton(layout: Layout) -> str:
     """Returns the table without any element, as nft text."""
     families = "\n".join(_family(version, layout) for version in FAMILIES)
     dispatch = "\n".join(_dispatch(version) for version in FAMILIES)
+    checks = "\n".join(_checks(version) for version in FAMILIES)
     others = [1 << number for number in range(32) if not layout.mask >> number & 1]
     return f"""\
 table inet {TABLE} {{
 	comment "noidlb {VERSION} marks {layout.mask:#010x}"
 	ct helper ftp {{ type "ftp" protocol tcp; l3proto inet; }}
 	ct helper tftp {{ type "tftp" protocol udp; l3proto inet; }}
+	ct timeout request {{ protocol udp; l3proto inet; policy = {{ unreplied : {UNANSWERED} }}; }}
 	set full {{ type mark; ct count over 4294967294; }}
 	map remember {{ type mark : verdict; }}
 	chain refuse {{
@@ -109,6 +117,7 @@ table inet {TABLE} {{
 	}}
 	chain output {{
 		type nat hook output priority -100; policy accept;
+{checks}
 		jump dispatch
 	}}
 }}
@@ -246,6 +255,8 @@ def _family(version: int, layout: Layout) -> str:
     return f"""\
 	set ftp{version} {{ type {address} . inet_service; }}
 	set tftp{version} {{ type {address} . inet_service; }}
+	set ftpcheck{version} {{ type {address} . inet_service; }}
+	set tftpcheck{version} {{ type {address} . inet_service; }}
 	map service{version} {{ type inet_proto . {address} . inet_service : verdict; }}
 	map farm{version} {{ type inet_proto . {address} . inet_service : mark; }}
 	map pick{version} {{ type mark : verdict; }}
@@ -299,6 +310,16 @@ def _dispatch(version: int) -> str:
 		{protocol} daddr . udp dport @tftp{version} ct helper set "tftp"
 		meta l4proto . {protocol} daddr . th dport vmap @service{version}
 		{protocol} daddr . tcp dport vmap @range{version}"""
+
+
+def _checks(version: int) -> str:
+    protocol, _ = FAMILIES[version]
+    rules = (
+        f'tcp dport @ftpcheck{version} ct helper set "ftp"',
+        f'udp dport @tftpcheck{version} ct helper set "tftp"',
+        f'udp dport @tftpcheck{version} ct timeout set "request"',
+    )
+    return "\n".join(f"\t\t{protocol} daddr . {rule}" for rule in rules)
 
 
 def _postrouting(version: int) -> str:

@@ -36,6 +36,8 @@ _MAPS = (
     "farm",
     "ftp",
     "tftp",
+    "ftpcheck",
+    "tftpcheck",
     "passive",
     "range",
     "service",

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from hypothesis import given, settings, strategies as st
 from noidlb.config.mark_layout import Layout
 from noidlb.farm import BackendState, Condition, Farm, Mode, Protocol, Scheduler
+from noidlb.guard import Guard
 from noidlb.nft.compile import compile_farm, compile_table
 from noidlb.nft.marks import Marks
 from noidlb.nft.skeleton import skeleton
@@ -102,6 +103,17 @@ def test_helpers_are_for_their_protocols() -> None:
     assert tftp.of("tftp6") == {"fd00:10::100 . 69": ""}
     assert "tcp . 10.10.0.100 . 22" in compile_table((farm(protocol=Protocol.SFTP),)).of("service4")
     assert not compile_table((farm(protocol=Protocol.SFTP),)).of("ftp4")
+
+
+def test_the_helpers_read_the_guardians_checks_whatever_is_down_or_stopped() -> None:
+    members = (backend(1), backend(2, port=6969))
+    one = farm(protocol=Protocol.TFTP, backends=members, guardian=Guard())
+    wanted = {"10.20.1.2 . 69": "", "10.20.2.2 . 6969": ""}
+    for table in (compile_table((one,), {("f", "b1"): DOWN}), compile_table((one,), stopped=frozenset({"f"}))):
+        assert table.of("tftpcheck4") == wanted
+    assert "fd00:20:1::2 . 21" in compile_table((farm(guardian=Guard()),)).of("ftpcheck6")
+    assert compile_table((farm(),)).of("ftpcheck4") == {}
+    assert compile_table((farm(protocol=Protocol.SFTP, guardian=Guard()),)).of("ftpcheck4") == {}
 
 
 def test_sources_limits_and_passive_ranges() -> None:
