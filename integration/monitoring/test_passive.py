@@ -223,6 +223,20 @@ def test_a_restart_of_the_server_loses_nothing(kind: str, peer: Peer, new_folder
         assert all(found[service].output.startswith("FTP OK") for service in services)
 
 
+def test_results_of_a_stopped_nagios_arrive_in_their_order(peer: Peer, new_folder: NewFolder) -> None:
+    """Nagios reads the files of its folder in the order of the directory."""
+    targets = new_folder() / "targets"
+    with server("nagios", new_folder(), ["s0"]) as nagios:
+        assert isinstance(nagios, Nagios)
+        nagios.stop()
+        for words in (("-e", "530"),) * 7 + ((),):
+            targets.write_text(line("s0", peer, *words))
+            assert survey(targets, *into(nagios), "--patience", "100ms").returncode == 0
+        nagios.restart()
+        found = wait_for(nagios, ("lab", "s0"), lambda seen: seen.is_checked)
+        assert found.output.startswith("FTP OK")
+
+
 def test_a_command_file_that_comes_back_is_used(peer: Peer, new_folder: NewFolder) -> None:
     folder = new_folder()
     (folder / "targets").write_text(line("s0", peer))

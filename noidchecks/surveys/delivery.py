@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 # When the survey is over there is no use in long pauses.
 _LAST_DELAY = 1.0
+# So long before the time for the end is over, or half of this time if that is less, a report must not wait any more.
+_LAST_SECONDS = 1.0
 
 
 class DeliveryQueue:
@@ -47,7 +49,10 @@ class DeliveryQueue:
         self._from_journal = len(self._box)
         self._known_refusals: set[tuple[str, str]] = set()
         self._trouble = ""
+        # Whether the last delivery left results for another one.
+        self._has_left = False
         self._end: float | None = None
+        self._last_turn = 0.0
         self._changed = Condition()
         # A daemon: a report that hangs in a system call must not keep the process from ending.
         self._thread = Thread(target=self._work, name=name, daemon=True)
@@ -71,6 +76,7 @@ class DeliveryQueue:
         """Announces that no more records follow; the queued ones get patience seconds. Does not wait for them."""
         with self._changed:
             self._end = monotonic() + patience
+            self._last_turn = self._end - min(_LAST_SECONDS, patience / 2)
             self._changed.notify()
 
     def finish(self, patience: float) -> None:
@@ -111,7 +117,8 @@ class DeliveryQueue:
                 delay = min(max(_FIRST_DELAY, delay * 2), _LONGEST_DELAY)
             else:
                 # A full batch has others behind it.
-                delay = self._report.pause if len(batch) < self._report.batch else 0.0
+                is_full = len(batch) == self._report.batch and not self._has_left
+                delay = 0.0 if is_full else self._report.pause
 
     def _next_batch(self, delay: float) -> list[Record]:
         """Waits and takes what is to be delivered next; nothing at the end, when nothing is left or it is too late."""
@@ -122,16 +129,24 @@ class DeliveryQueue:
                 if self._end is not None:
                     if not self._box or now >= self._end:
                         return []
-                    ready = min(ready, now + _LAST_DELAY, self._end) if self._trouble else now
+                    self._report.is_last = now >= self._last_turn
+                    moment = self._end if self._report.is_last else self._last_turn
+                    ready = min(ready, now + _LAST_DELAY, moment) if self._has_left else now
                 if self._box and now >= ready:
                     break
-                self._changed.wait(ready - now if self._box else None)
+                if self._box:
+                    self._changed.wait(ready - now)
+                else:
+                    self._changed.wait()
+                    # What follows soon goes out with it.
+                    ready = max(ready, monotonic() + self._report.pause)
             count = min(len(self._box), self._report.batch)
             self._on_the_way = [self._box.popleft() for _ in range(count)]
             return self._on_the_way
 
     def _settle(self, batch: list[Record], delivery: Outcome) -> None:
         with self._changed:
+            self._has_left = bool(delivery.left)
             self._on_the_way = []
             self._box.extendleft(reversed(delivery.left))
             self._drop()

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 class Outcome:
     """How a delivery went: what is left to be delivered again and why, and what will never be taken and why.
 
-    refused has a name, as a rule that of the service, and the reason for each result.
+    What is left without trouble waits for its turn. refused has a name, as a rule that of the service, and the reason
+    for each result.
     """
 
     __slots__ = ("left", "trouble", "refused")
@@ -28,12 +29,14 @@ class Report:
 
     batch is the most that one delivery takes, pause the seconds that results are gathered between two deliveries.
     deliver() runs in the delivery queue's thread, everything else in the survey's; an OSError that leaves it means that
-    nothing was handed in. held counts results that deliver() has taken and hands in later, together with others.
+    nothing was handed in. held counts results that deliver() has taken and hands in later, together with others. The
+    queue sets is_last when the survey ends and there is no time to leave results for a later turn.
     """
 
     batch = 1000
     pause = 0.0
     held = 0
+    is_last = False
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
         """Hands in records, the oldest first, in the words of this destination."""

@@ -183,6 +183,32 @@ def test_a_refusal_is_told_once_and_not_tried_again(said: list[str]) -> None:
     assert said == ["x: 0001 on web1 is refused: odd", "x: 0003 on web1 is refused: odd"]
 
 
+class Waiting(Destination):
+    """Leaves everything until it must not wait any more, as the spool folder of a Nagios that does not read it."""
+
+    def deliver(self, records: Sequence[Record]) -> Outcome:
+        if not self.is_last:
+            self.deliveries += 1
+            return Outcome(records)
+        return super().deliver(records)
+
+
+def test_a_report_that_waits_for_its_turn_is_asked_again_in_peace_and_has_the_last_word(
+    said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LAST_DELAY", 1.0)
+    report = Waiting()
+    report.pause = 0.05
+    queue = DeliveryQueue("x", report, keep=1000, say=said.append)
+    post(queue, range(25))
+    until(lambda: report.deliveries >= 3)
+    began, before = time.monotonic(), report.deliveries
+    queue.finish(1)
+    assert report.deliveries - before <= (time.monotonic() - began) / report.pause + 4
+    assert report.arrived == names(range(25))
+    assert (queue.delivered, queue.waiting, said) == (25, 0, [])
+
+
 def test_the_end_does_not_wait_for_ever_and_the_journal_keeps_the_rest(said: list[str], tmp_path: Path) -> None:
     journal = Journal(str(tmp_path), "icinga2=https://x/y", said.append)
     queue = DeliveryQueue("x", Destination(raise_error), keep=100, say=said.append, journal=journal)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from noidchecks.atomic import create
+from noidchecks.regular import read_regular
 from noidchecks.surveys.report import nagios_spool
 from noidchecks.surveys.report.nagios_spool import NagiosSpool
+from noidchecks.surveys.report.record import Record
 from tests.support.nagios_reader import spool_results
 from tests.support.records import BANNERS, record, some
 
@@ -56,11 +59,124 @@ def test_a_full_disk_leaves_nothing_behind(what: str, tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_nagios_that_takes_nothing_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nagios_spool, "_MOST_FILES", 3)
+def taken(folder: Path) -> list[str]:
+    """Takes the one released file of the folder as Nagios does, and returns the services in it."""
+    (released,) = folder.glob("c??????.ok")
+    path = released.with_suffix("")
+    data = path.read_bytes()
+    path.unlink()
+    released.unlink()
+    return [result["service_description"] for result in spool_results(data)]
+
+
+def numbered(*numbers: int) -> list[Record]:
+    return [record(service=f"s{number}") for number in numbers]
+
+
+def test_one_file_waits_at_a_time(tmp_path: Path) -> None:
+    """Nagios would read two of them in any order."""
     report = NagiosSpool(str(tmp_path))
-    for _ in range(4):
-        assert not report.deliver(some(1)).left
+    assert not report.deliver(numbered(1)).left
+    second = numbered(2)
+    for _ in range(3):
+        delivery = report.deliver(second)
+        assert (delivery.left, delivery.trouble) == (second, "")
+    assert taken(tmp_path) == ["s1"]
+    assert not report.deliver(second).left
+    assert taken(tmp_path) == ["s2"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_nagios_has_deleted_is_not_waited_for(tmp_path: Path) -> None:
+    """It deletes the file, and then what releases it."""
+    report = NagiosSpool(str(tmp_path))
+    report.deliver(numbered(1))
+    (path,) = tmp_path.glob("c??????")
+    path.unlink()
+    assert not report.deliver(numbered(2)).left
+
+
+@pytest.mark.parametrize("why", ["old", "last", "future"])
+def test_a_file_that_waits_too_long_is_replaced_by_one_with_all_results_in_order(why: str, tmp_path: Path) -> None:
+    report = NagiosSpool(str(tmp_path))
+    report.deliver(numbered(1, 2))
+    for number in (3, 4):
+        report.is_last = why == "last"
+        (path,) = tmp_path.glob("c??????")
+        if why != "last":
+            age = 61 if why == "old" else -3600
+            os.utime(path, (time.time() - age,) * 2)
+        assert not report.deliver(numbered(number)).left
+    assert len(list(tmp_path.iterdir())) == 2
+    assert taken(tmp_path) == ["s1", "s2", "s3", "s4"]
+
+
+def test_what_earlier_surveys_have_left_stays_before_the_new_results(tmp_path: Path) -> None:
+    for number, age in ((2, 70), (1, 80)):
+        NagiosSpool(str(tmp_path)).deliver(numbered(number))
+        for path in tmp_path.glob("c??????"):
+            if path.stat().st_mtime > time.time() - 60:
+                os.utime(path, (time.time() - age,) * 2)
+        if number == 2:
+            # Two surveys at a time: neither knows the other's file.
+            for path in tmp_path.iterdir():
+                path.rename(path.with_name(path.name.replace("cnoid", "hidden")))
+    for path in list(tmp_path.iterdir()):
+        path.rename(path.with_name(path.name.replace("hidden", "cnoid")))
+    (tmp_path / "cother1").write_text("of another program")
+    (tmp_path / "cother1.ok").touch()
+    assert not NagiosSpool(str(tmp_path)).deliver(numbered(3)).left
+    assert (tmp_path / "cother1").read_text() == "of another program"
+    (tmp_path / "cother1.ok").unlink()
+    assert taken(tmp_path) == ["s1", "s2", "s3"]
+
+
+@pytest.mark.parametrize("when", ["before it is read", "while it is read"])
+def test_results_that_nagios_begins_to_take_are_not_handed_in_twice(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = NagiosSpool(str(tmp_path))
+    report.deliver(numbered(1))
+    report.is_last = True
+    seen: list[str] = []
+
+    def read(path: str, limit: int) -> bytes:
+        monkeypatch.undo()
+        data = read_regular(path, limit) if when == "while it is read" else b""
+        seen.extend(taken(tmp_path))
+        return data or read_regular(path, limit)
+
+    monkeypatch.setattr(nagios_spool, "read_regular", read)
+    assert not report.deliver(numbered(2)).left
+    assert seen == ["s1"]
+    assert taken(tmp_path) == ["s2"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_a_file_that_waits_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = NagiosSpool(str(tmp_path))
+    report.deliver(numbered(1))
+    report.is_last = True
+    before = sorted(tmp_path.iterdir())
+
+    def full(path: str, mode: int) -> int:
+        if path.endswith(".ok"):
+            monkeypatch.undo()
+            raise OSError(28, "No space left on device")
+        return create(path, mode)
+
+    monkeypatch.setattr(nagios_spool, "create", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        report.deliver(numbered(2))
+    assert sorted(tmp_path.iterdir()) == before
+    assert taken(tmp_path) == ["s1"]
+
+
+def test_a_nagios_that_takes_nothing_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nagios_spool, "_MOST_BYTES", 1 << 20)
+    report = NagiosSpool(str(tmp_path))
+    report.is_last = True
+    assert not report.deliver(some(1000, 2000)).left
     delivery = report.deliver(some(1))
     assert len(delivery.left) == 1
-    assert "more than 3 files wait" in delivery.trouble
+    assert "more than 1 MiB wait" in delivery.trouble
