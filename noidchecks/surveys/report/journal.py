@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from hashlib import blake2b
+from time import monotonic, sleep
 
 from ...atomic import write_atomic
 from ...errors import UsageError
@@ -15,15 +18,20 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
     Say = Callable[[str], None]
+    # Host, service, and when the result was found.
+    _Identity = tuple[str, str, float]
 
 # A record is a few kilobytes, with what a probe saw; the longest output is 64.
 _LINE_LIMIT = 1 << 20
 # Bytes of lines that only another version can read.
 _UNKNOWN_LIMIT = 1 << 20
+# Seconds to wait for another survey that stores its results. Whoever has the lock for longer is none: in a folder such
+# as /tmp every user can take it.
+_LOCK_PATIENCE = 1.0
 
 
 def require_spool_folder(path: str) -> None:
@@ -46,50 +54,79 @@ class Journal:
     Only a file that this user has written is believed, and of it nothing but results: what is sent to the destination
     is made of them again. A line in the form of another version is never sent; it stays in the file for that version,
     at most 1 MiB of them.
+
+    Several surveys may have the same file, as one that is started by hand beside one of a timer. So store() replaces
+    only what this survey has loaded, and what others have stored since stays.
     """
 
     def __init__(self, folder: str, report: str, say: Say) -> None:
         # What a report is called may hold slashes.
         digest = blake2b(report.encode(errors="surrogateescape"), digest_size=6).hexdigest()
         self._path = os.path.join(folder, f"{report.partition('=')[0]}-{digest}.jsonl")
+        self._folder = folder
         self._say = say
-        self._unknown: list[bytes] = []
+        # The results that this survey answers for, wherever they are by now.
+        self._loaded: set[_Identity] = set()
 
     def load(self) -> list[Record]:
         """Returns what was kept; it stays in the file until clear() or store(). Complains about what it cannot read."""
-        records = []
-        bad = 0
-        self._unknown = []
         try:
-            with open(self._open(), "rb") as file:
-                for line in _lines(file):
-                    try:
-                        records.append(Record.from_json(line))
-                    except ValueError:
-                        bad += 1
-                        if sum(map(len, self._unknown)) + len(line) <= _UNKNOWN_LIMIT and _is_named(line):
-                            self._unknown.append(line)
-        except FileNotFoundError:
-            pass
+            records, _, bad = self._read()
         except OSError as error:
             self._say(f"{printable(self._path)}: is not read: {printable(error.strerror or str(error))}")
+            records, bad = [], 0
         if bad:
             self._say(f"{printable(self._path)}: {bad} lines are no results of this version and are not sent")
+        self._loaded = set(map(_identity, records))
         return records
 
-    def store(self, records: Iterable[Record]) -> None:
-        """Replaces what is kept, in one step; complains when it cannot be written."""
-        lines = [f"{record.to_json()}\n".encode() for record in records]
-        if not lines and not self._unknown:
-            return self._remove()
+    def store(self, records: Sequence[Record]) -> None:
+        """Puts records in the place of those that were loaded, in one step; complains when it cannot be written."""
+        mine = self._loaded.union(map(_identity, records))
         try:
-            write_atomic(self._path, b"".join(self._unknown + lines), mode=0o600)
+            with _locked(self._folder):
+                found, unknown = self._others()
+                kept = [record for record in found if _identity(record) not in mine]
+                if kept:
+                    kept = sorted([*kept, *records], key=lambda record: record.finished)
+                lines = [f"{record.to_json()}\n".encode() for record in kept or records]
+                if lines or unknown:
+                    write_atomic(self._path, b"".join(unknown + lines), mode=0o600)
+                else:
+                    self._remove()
         except OSError as error:
-            self._say(f"{printable(self._path)}: {len(lines)} results are lost: {error.strerror}")
+            self._say(f"{printable(self._path)}: {len(records)} results are lost: {error.strerror}")
 
     def clear(self) -> None:
-        """Forgets the results that are kept."""
+        """Forgets the results that were loaded."""
         self.store(())
+
+    def _others(self) -> tuple[list[Record], list[bytes]]:
+        try:
+            records, unknown, _ = self._read()
+        except OSError:
+            # load() has complained of it, and it is replaced.
+            return [], []
+        return records, unknown
+
+    def _read(self) -> tuple[list[Record], list[bytes], int]:
+        """Returns results, the lines of other versions, and how many lines are no results of this one; OSError."""
+        records: list[Record] = []
+        unknown: list[bytes] = []
+        bad = 0
+        try:
+            descriptor = self._open()
+        except FileNotFoundError:
+            return records, unknown, bad
+        with open(descriptor, "rb") as file:
+            for line in _lines(file):
+                try:
+                    records.append(Record.from_json(line))
+                except ValueError:
+                    bad += 1
+                    if sum(map(len, unknown)) + len(line) <= _UNKNOWN_LIMIT and _is_named(line):
+                        unknown.append(line)
+        return records, unknown, bad
 
     def _remove(self) -> None:
         try:
@@ -110,6 +147,31 @@ class Journal:
             return descriptor
         os.close(descriptor)
         raise OSError(0, reason)
+
+
+def _identity(record: Record) -> _Identity:
+    return record.host, record.service, record.finished
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Keeps other surveys from storing in the folder meanwhile; OSError when there is no such folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        until = monotonic() + _LOCK_PATIENCE
+        while not _is_locked(descriptor) and monotonic() < until:
+            sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _is_named(line: bytes) -> bool:

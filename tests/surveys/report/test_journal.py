@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
 
 from noidchecks import Metric, State, UsageError
 from noidchecks.surveys.destination import Report
+from noidchecks.surveys.report import journal as module
 from noidchecks.surveys.report.journal import Journal, require_spool_folder
 from noidchecks.surveys.report.nagios_command import NagiosCommand
 from noidchecks.surveys.report.nagios_spool import NagiosSpool
@@ -163,6 +166,53 @@ def test_the_lines_of_another_version_fill_no_disk(journal: Journal, file: Path)
     journal.load()
     journal.clear()
     assert 900_000 < file.stat().st_size <= 1 << 20
+
+
+def at(finished: float, service: str) -> Record:
+    found = record(service=service)
+    found.finished = finished
+    return found
+
+
+def test_surveys_with_the_same_journal_lose_nothing_of_one_another(tmp_path: Path, said: list[str]) -> None:
+    """A timer's beside one that was started by hand."""
+    Journal(str(tmp_path), "x", said.append).store([at(1, "old")])
+    one, other = (Journal(str(tmp_path), "x", said.append) for _ in range(2))
+    assert [record.service for record in one.load()] == ["old"]
+    assert [record.service for record in other.load()] == ["old"]
+    # The first could deliver nothing, the second what both had found in the journal.
+    one.store([at(1, "old"), at(2, "a"), at(4, "b")])
+    other.clear()
+    assert [record.service for record in Journal(str(tmp_path), "x", said.append).load()] == ["a", "b"]
+    other.store([at(3, "c")])
+    assert [record.service for record in Journal(str(tmp_path), "x", said.append).load()] == ["a", "c", "b"]
+    one.store([])
+    last = Journal(str(tmp_path), "x", said.append)
+    assert len(last.load()) == 3
+    last.clear()
+    assert list(tmp_path.iterdir()) == []
+    assert said == []
+
+
+def test_stores_at_the_same_time_wait_for_each_other(tmp_path: Path, said: list[str]) -> None:
+    def store(number: int) -> None:
+        Journal(str(tmp_path), "x", said.append).store([at(number, f"s{number}")])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(store, range(64)))
+    kept = Journal(str(tmp_path), "x", said.append).load()
+    assert [record.service for record in kept] == [f"s{number}" for number in range(64)]
+
+
+def test_a_lock_that_is_never_released_holds_no_survey(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LOCK_PATIENCE", 0.02)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    flock(descriptor, LOCK_EX)
+    journal.store([FINE])
+    os.close(descriptor)
+    assert len(journal.load()) == 1
 
 
 def test_a_link_where_the_journal_is_to_be_is_replaced(journal: Journal, file: Path) -> None:
