@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from hashlib import blake2b
 
 from ..errors import UsageError
 from ..plugin.plugin import Command, parse_line
+from ..server import Server
 from ..status.result import Result
 from ..status.state import State
 from ..status.text import printable
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 # What no monitoring server takes for a name; the last two part names in commands and in object names.
 _FORBIDDEN = frozenset(";!")
 _NAME_LIMIT = 255
+# Seconds for a check without a deadline, which would hold its place, and its round, for ever. Nagios ends its checks
+# after so many too (service_check_timeout).
+_LONGEST_TIMEOUT = 60.0
 # Formats that only a program reads that started the plugin itself.
 _USABLE_FORMATS = ("", "multi-line")
 
@@ -97,12 +102,23 @@ class TargetList:
         except UsageError as error:
             command = Command(MisconfiguredProbe(str(error)))
             self.complain(place, f"{printable(service)} on {printable(host)} will be UNKNOWN: {error}")
+        else:
+            probe = command.probe
+            if isinstance(probe, Server) and probe.timeout <= 0:
+                command = command.replace(probe=probe.replace(timeout=_LONGEST_TIMEOUT))
+                self.complain(
+                    place,
+                    f"{printable(service)} on {printable(host)} has no deadline, and is given {_LONGEST_TIMEOUT:g} s",
+                )
         self._targets[key] = Target(host, service, command)
         self._places[key] = place
 
     def add_lines(self, name: str, lines: Iterable[bytes]) -> None:
         """Adds the lines of a file; empty ones and those that begin with # are skipped."""
         for number, raw in enumerate(lines, 1):
+            if number == 1:
+                # Editors of Windows write it.
+                raw = raw.removeprefix(BOM_UTF8)
             line = raw.decode(errors="surrogateescape").rstrip("\r\n")
             if not line.strip() or line.lstrip().startswith("#"):
                 continue

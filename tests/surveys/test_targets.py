@@ -73,6 +73,23 @@ def test_a_command_that_cannot_be_run_makes_its_service_unknown(command: bytes, 
     assert result.text.startswith(f"UNKNOWN - {reason}")
 
 
+@pytest.mark.parametrize("words", ["-t 0", "-t ''", "-t -5"])
+def test_a_check_without_a_deadline_is_given_one(words: str) -> None:
+    """It would hold a place, and its round, for ever."""
+    found = read(b"a\tssh\tcheck_ssh -t 3600 a\nb\tssh\tcheck_ssh %b b\n" % words.encode())
+    assert [target.command.probe for target in found.targets] == [
+        SshProbe("a", timeout=3600),
+        SshProbe("b", timeout=60),
+    ]
+    assert found.complaints == ["t:2: ssh on b has no deadline, and is given 60 s"]
+
+
+def test_what_editors_of_windows_write_before_the_first_line_is_no_part_of_it() -> None:
+    found = read(b"\xef\xbb\xbfa\tftp\tcheck_ftp -H a\n")
+    assert [target.host for target in found.targets] == ["a"]
+    assert read(b"\xef\xbb\xbf# hosts\n").complaints == []
+
+
 def test_the_first_of_two_with_the_same_names_is_taken() -> None:
     found = read(b"a\tftp\tcheck_ftp -H a\n\na\tftp\tcheck_ftp -H b\n")
     assert [target.command.probe for target in found.targets] == [FtpProbe("a")]
