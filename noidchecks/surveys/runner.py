@@ -124,7 +124,10 @@ class SurveyRunner:
         self._progress = progress
         self._reports = reports
         self._every = every
-        self._schedule = Schedule(self._load, over, every, say)
+        self._schedule = Schedule(self._load, over, every, say, self._may_start)
+        # What is being checked. A second check of it at the same time would be answered by a server that the first one
+        # has made busy, and might end before it: then the older result would come last.
+        self._running: set[tuple[str, str]] = set()
         self._began = time.monotonic()
         # Before the queues, which begin at once with what their journals have.
         self._announce()
@@ -154,7 +157,9 @@ class SurveyRunner:
                 record = Record(target, result, time.time())
                 for queue in self._queues:
                     queue.post(record)
-                self._count(this, result.state)
+                self._running.discard(target.key)
+                this.count(result.state)
+                self._show(this)
         finally:
             for number in before:
                 # A second one must not cut off what the first one asked for; --patience bounds it.
@@ -199,12 +204,20 @@ class SurveyRunner:
         for _, report in self._reports:
             report.expect(names)
 
-    def _count(self, this: Round, state: State) -> None:
-        this.count(state)
+    def _may_start(self, this: Round, target: Target) -> bool:
+        if target.key in self._running:
+            this.skipped += 1
+            self._show(this)
+            return False
+        self._running.add(target.key)
+        return True
+
+    def _show(self, this: Round) -> None:
         self._progress(this.done, this.expected)
         if this.done == this.expected:
             states = ", ".join(f"{number} {state}" for state, number in sorted(this.states.items()))
-            self._say(f"{this.done} checked in {time.monotonic() - this.began:.1f} s: {states}")
+            skipped = f"; {this.skipped} skipped, whose last check still ran" if this.skipped else ""
+            self._say(f"{this.checked} checked in {time.monotonic() - this.began:.1f} s: {states or 'none'}{skipped}")
 
     def _conclude(self) -> State:
         state = State.OK

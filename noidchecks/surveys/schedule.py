@@ -21,19 +21,25 @@ _GROUP_SECONDS = 0.25
 
 
 class Round:
-    """One pass over all targets: how many there are, when it began, and the states so far."""
+    """One pass over all targets: how many there are, when it began, the states so far, and how many were skipped."""
 
-    __slots__ = ("began", "expected", "states")
+    __slots__ = ("began", "expected", "skipped", "states")
 
     def __init__(self, expected: int) -> None:
         self.began = monotonic()
         self.expected = expected
+        self.skipped = 0
         self.states: dict[State, int] = {}
 
     @property
-    def done(self) -> int:
+    def checked(self) -> int:
         """How many targets have a result."""
         return sum(self.states.values())
+
+    @property
+    def done(self) -> int:
+        """How many targets are over, with a result or skipped."""
+        return self.checked + self.skipped
 
     def count(self, state: State) -> None:
         """Counts a result."""
@@ -45,16 +51,23 @@ class Schedule:
 
     over and every are seconds; with every the rounds go on for ever, each beginning so long after the one before began.
     When a round could not start all its checks in that time, say() reports it, and the next round begins at once.
-    load is called before each round, and returns its targets.
+    load is called before each round, and returns its targets; may_start tells of each when its time has come whether it
+    is to be checked in this round.
     """
 
     def __init__(
-        self, load: Callable[[], Sequence[Target]], over: float, every: float, say: Callable[[str], None]
+        self,
+        load: Callable[[], Sequence[Target]],
+        over: float,
+        every: float,
+        say: Callable[[str], None],
+        may_start: Callable[[Round, Target], bool] = lambda *_: True,
     ) -> None:
         self._load = load
         self._over = over
         self._every = every
         self._say = say
+        self._may_start = may_start
 
     def __iter__(self) -> Iterator[tuple[tuple[Round, Target], Probe] | WaitUntil]:
         due = monotonic()
@@ -76,7 +89,8 @@ class Schedule:
         for number, target in enumerate(targets):
             if self._over and not number % together:
                 yield WaitUntil(this.began + number * self._over / len(targets))
-            yield (this, target), target.command.probe
+            if self._may_start(this, target):
+                yield (this, target), target.command.probe
 
 
 def _together(interval: float) -> int:

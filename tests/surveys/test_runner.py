@@ -169,6 +169,28 @@ def test_what_a_journal_has_replaces_no_prometheus_file(
     assert all(data.count(b"noidchecks_state{") == 2 for data in written), written
 
 
+def test_a_target_whose_check_still_runs_is_skipped(tmp_path: Path, peer: Peer) -> None:
+    """Its result would come behind that of the newer check."""
+    with Peer() as mute:
+        (tmp_path / "t").write_text(line("quick", peer) + line("slow", mute, "-t", "3600"))
+        with running(tmp_path / "t", "--every", "100ms") as (process, folder):
+            wait_for(folder / "said", "1 checked in")
+            wait_for(folder / "said", "1 OK; 1 skipped, whose last check still ran", 3)
+            assert len(mute.clients) == 1
+            assert (folder / "results").read_text().count("quick\t") > 2
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+
+
+def test_a_skipped_target_is_checked_again_when_its_check_has_ended(tmp_path: Path) -> None:
+    with Peer() as mute:
+        (tmp_path / "t").write_text(line("slow", mute, "-t", "1"))
+        with running(tmp_path / "t", "--every", "300ms") as (_, folder):
+            wait_for(folder / "said", "0 checked in 0.0 s: none; 1 skipped")
+            wait_for(folder / "results", "slow\t", 3)
+            assert mute.most == 1
+
+
 def test_the_command_takes_all_descriptors_that_it_may_have(tmp_path: Path) -> None:
     few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (90, r.getrlimit(r.RLIMIT_NOFILE)[1]))"
     with Peer() as mute:

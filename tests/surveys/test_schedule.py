@@ -105,3 +105,22 @@ def test_a_round_counts_its_states() -> None:
     for state in (0, 2, 2):
         this.count(state)  # type: ignore[arg-type]  # a state is an integer
     assert (this.done, this.states) == (3, {0: 1, 2: 2})
+
+
+def test_what_may_not_start_is_passed_over_and_moves_no_other(clock: Clock) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def may_start(this: Round, target: Target) -> bool:
+        asked.append((this.expected, target.host))
+        return target.host != "h1"
+
+    schedule = Schedule(lambda: targets(3), 30, 0, print, may_start)
+    assert starts(clock, schedule, 99) == [(0, "h0"), (20, "h2")]
+    assert asked == [(3, "h0"), (3, "h1"), (3, "h2")]
+
+
+def test_what_was_skipped_is_done_and_not_checked() -> None:
+    this = Round(2)
+    this.count(0)  # type: ignore[arg-type]  # a state is an integer
+    this.skipped += 1
+    assert (this.done, this.checked) == (2, 1)
