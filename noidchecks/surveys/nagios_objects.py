@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 
 from ..errors import UsageError
 from ..plugin.plugin import plugin_of
+from ..regular import read_regular
 from ..status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from .targets import TargetList
 
@@ -23,12 +26,45 @@ _MACRO = re.compile(r"\$([^$\s]*)\$")
 # What a shell would do something with, outside of quotes; we run no shell.
 _SHELL = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\.)*"|\\.|[^'"\\]""", re.DOTALL)
 _FOR_A_SHELL = frozenset("|&;<>()$`\n")
+# Nagios writes the file in place. Seconds since its last change after which it is written, seconds between two looks,
+# and for how long it is waited for.
+_SETTLED = 1.0
+_LOOK = 0.25
+_PATIENCE = 10.0
+
+
+def read_objects(path: str, limit: int) -> Generator[float, None, list[bytes]]:
+    """Returns the lines of an objects.cache, as soon as Nagios is not writing it; yields seconds to wait.
+
+    UsageError when it is not whole after ten seconds; OSError.
+    """
+    until = time.monotonic() + _PATIENCE
+    while True:
+        before = _stamp(path)
+        lines = read_regular(path, limit).splitlines(keepends=True)
+        is_settled = before == _stamp(path) and not 0 <= time.time() - before[0] < _SETTLED
+        if is_settled and _is_whole(lines):
+            return lines
+        if time.monotonic() > until:
+            raise UsageError(f"Cannot read {printable(path)}: it is being written, or a part of it is missing")
+        yield _LOOK
+
+
+def _stamp(path: str) -> tuple[float, int, int]:
+    found = os.stat(path)
+    return found.st_mtime, found.st_ino, found.st_size
+
+
+def _is_whole(lines: list[bytes]) -> bool:
+    """Tells whether the last line is the end of a block, as it is when Nagios has written all."""
+    texts = (line.strip() for line in reversed(lines))
+    return next((text for text in texts if text and not text.startswith(b"#")), b"") == b"}"
 
 
 def add_services(
     found: TargetList, name: str, lines: Iterable[bytes], resources: Mapping[str, str], *, passive_only: bool = False
-) -> None:
-    """Adds every service whose command is one of these plugins to the targets.
+) -> Iterator[None]:
+    """Adds every service whose command is one of these plugins to the targets; yields after each step.
 
     Complains about those that cannot be taken over: a macro that only Nagios knows, a command line for a shell.
     resources are the macros of the resource files, USER1 and so on. With passive_only, what Nagios checks itself, or
@@ -38,6 +74,7 @@ def add_services(
     commands: dict[str, str] = {}
     services: list[tuple[int, Block]] = []
     for number, kind, block in _blocks(lines):
+        yield
         if kind == "host":
             hosts[block.get("host_name", "")] = block
         elif kind == "command":
@@ -45,6 +82,7 @@ def add_services(
         elif kind == "service" and (_is_passive(block) or not passive_only):
             services.append((number, block))
     for number, service in services:
+        yield
         place = f"{printable(name)}:{number}"
         host, description = service.get("host_name", ""), service.get("service_description", "")
         call = service.get(SURVEY_VARIABLE) or service.get("check_command", "")

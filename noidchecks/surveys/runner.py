@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import contextmanager
 
 from ..batch import survey_schedule
+from ..drivers.poll import WaitUntil
 from ..errors import UsageError
 from ..regular import read_regular
 from ..status.state import State
@@ -22,7 +24,8 @@ from .targets import TargetList
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from typing import TypeVar
 
     from .destination import Report
     from .schedule import Round
@@ -30,10 +33,16 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
     Progress = Callable[[int, int], None]
+    T = TypeVar("T")
 
 STANDARD_INPUT = "-"
 # A million targets are 100 MB.
 _SIZE_LIMIT = 1 << 28
+# Lines that are parsed in one step.
+_LINES = 8
+# A reload reads for 2 ms at a time and leaves 1 ms or more to the checks that run: 20,000 targets take seconds, and a
+# deadline would pass meanwhile though the answer is there.
+_TURN, _BREAK = 0.002, 0.001
 
 
 class Sources(Value):
@@ -65,18 +74,40 @@ class Sources(Value):
 
         Standard input is read to its end.
         """
+        steps = self.steps()
+        while True:
+            try:
+                time.sleep(next(steps))
+            except StopIteration as stop:
+                found: tuple[list[Target], list[str]] = stop.value
+                return found
+
+    def steps(self) -> Generator[float, None, tuple[list[Target], list[str]]]:
+        """Does what read() does in small steps, and yields the seconds to wait before the next one, as a rule none."""
         found = TargetList()
         for name in self.files:
-            found.add_lines("standard input" if name == STANDARD_INPUT else name, _lines(name))
+            lines = _lines(name)
+            for begin in range(0, len(lines), _LINES):
+                found.add_lines(
+                    "standard input" if name == STANDARD_INPUT else name, lines[begin : begin + _LINES], begin + 1
+                )
+                yield 0.0
         macros: dict[str, str] = {}
         for name in self.resources:
             macros |= nagios_objects.read_resources(_lines(name))
         for name in self.objects:
-            nagios_objects.add_services(found, name, _lines(name), macros, passive_only=self.passive_only)
-        targets = found.targets
-        if self.shard is not None:
-            targets = [target for target in targets if self.shard.has(target.key)]
-        return targets, found.complaints
+            with _readable(name):
+                lines = yield from nagios_objects.read_objects(name, _SIZE_LIMIT)
+            for _ in nagios_objects.add_services(found, name, lines, macros, passive_only=self.passive_only):
+                yield 0.0
+        if self.shard is None:
+            return found.targets, found.complaints
+        share = []
+        for target in found.targets:
+            if self.shard.has(target.key):
+                share.append(target)
+            yield 0.0
+        return share, found.complaints
 
 
 def _lines(name: str) -> list[bytes]:
@@ -84,10 +115,29 @@ def _lines(name: str) -> list[bytes]:
         if sys.stdin is None:
             raise UsageError("Cannot read standard input: it is closed")
         return sys.stdin.buffer.readlines()
-    try:
+    with _readable(name):
         return read_regular(name, _SIZE_LIMIT).splitlines(keepends=True)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"Cannot read {printable(name)}: {error.strerror}") from None
+
+
+def _in_turns(steps: Generator[float, None, T]) -> Generator[WaitUntil, None, T]:
+    turn_ends = time.monotonic() + _TURN
+    while True:
+        try:
+            pause = next(steps)
+        except StopIteration as stop:
+            found: T = stop.value
+            return found
+        if pause or time.monotonic() > turn_ends:
+            yield WaitUntil(time.monotonic() + max(pause, _BREAK))
+            turn_ends = time.monotonic() + _TURN
 
 
 class SurveyRunner:
@@ -175,13 +225,13 @@ class SurveyRunner:
                 signal.signal(number, handler)
         return self._conclude()
 
-    def _load(self) -> Sequence[Target]:
+    def _load(self) -> Generator[WaitUntil, None, Sequence[Target]]:
         if self._reload:
             self._reload = False
             try:
                 if STANDARD_INPUT in self._sources.files:
                     raise UsageError("standard input cannot be read again")
-                self._targets, self._complaints = self._sources.read()
+                self._targets, self._complaints = yield from _in_turns(self._sources.steps())
             except UsageError as error:
                 self._say(f"{error}; the targets stay as they were")
             else:

@@ -8,7 +8,7 @@ from ..drivers.poll import WaitUntil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from ..contract import Probe
     from ..status.state import State
@@ -51,13 +51,14 @@ class Schedule:
 
     over and every are seconds; with every the rounds go on for ever, each beginning so long after the one before began.
     When a round could not start all its checks in that time, say() reports it, and the next round begins at once.
-    load is called before each round, and returns its targets; may_start tells of each when its time has come whether it
+    load is called before each round, and returns its targets; what it yields before lets the checks that run go on.
+    may_start tells of each when its time has come whether it
     is to be checked in this round.
     """
 
     def __init__(
         self,
-        load: Callable[[], Sequence[Target]],
+        load: Callable[[], Generator[WaitUntil, None, Sequence[Target]]],
         over: float,
         every: float,
         say: Callable[[str], None],
@@ -83,7 +84,7 @@ class Schedule:
             yield WaitUntil(due)
 
     def _one_round(self) -> Iterator[tuple[tuple[Round, Target], Probe] | WaitUntil]:
-        targets = self._load()
+        targets = yield from self._load()
         this = Round(len(targets))
         together = _together(self._over / max(1, len(targets)))
         for number, target in enumerate(targets):

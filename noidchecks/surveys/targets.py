@@ -113,9 +113,9 @@ class TargetList:
         self._targets[key] = Target(host, service, command)
         self._places[key] = place
 
-    def add_lines(self, name: str, lines: Iterable[bytes]) -> None:
-        """Adds the lines of a file; empty ones and those that begin with # are skipped."""
-        for number, raw in enumerate(lines, 1):
+    def add_lines(self, name: str, lines: Iterable[bytes], first: int = 1) -> None:
+        """Adds lines of a file, from a number on; empty ones and those that begin with # are skipped."""
+        for number, raw in enumerate(lines, first):
             if number == 1:
                 # Editors of Windows write it.
                 raw = raw.removeprefix(BOM_UTF8)

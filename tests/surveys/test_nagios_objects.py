@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks import FtpProbe, SshProbe
-from noidchecks.surveys.nagios_objects import add_services, read_resources
+from noidchecks.errors import UsageError
+from noidchecks.surveys import nagios_objects as module
+from noidchecks.surveys.nagios_objects import add_services, read_objects, read_resources
 from noidchecks.surveys.targets import TargetList
 
 # As Nagios writes it.
@@ -60,7 +68,8 @@ def service(host: str, description: str, command: str, *more: str) -> str:
 def read(text: str, **resources: str) -> TargetList:
     found = TargetList()
     lines = (OBJECTS + text).encode(errors="surrogateescape").splitlines(keepends=True)
-    add_services(found, "objects.cache", lines, resources)
+    for _ in add_services(found, "objects.cache", lines, resources):
+        pass
     return found
 
 
@@ -143,6 +152,61 @@ def test_only_passive_services_are_taken_when_that_is_asked_for() -> None:
     for passive_only, names in ((False, ["active", "passive", "neither", "told"]), (True, ["passive"])):
         found = TargetList()
         lines = text.encode().splitlines(keepends=True)
-        add_services(found, "objects", lines, {"USER1": "/p"}, passive_only=passive_only)
+        for _ in add_services(found, "objects", lines, {"USER1": "/p"}, passive_only=passive_only):
+            pass
         assert [target.service for target in found.targets] == names
         assert found.complaints == []
+
+
+def aged(path: Path, text: str, seconds: float = 5) -> None:
+    path.write_text(text)
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def lines_of(steps: Generator[float, None, list[bytes]]) -> list[bytes]:
+    """Returns what the steps return, which must need no wait."""
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    found: list[bytes] = end.value.value
+    return found
+
+
+@pytest.mark.parametrize("end", ["", "# the end\n\n"])
+def test_a_file_that_is_whole_and_settled_is_read_at_once(end: str, tmp_path: Path) -> None:
+    path = tmp_path / "objects.cache"
+    aged(path, OBJECTS + end)
+    assert b"".join(lines_of(read_objects(str(path), 1 << 20))).decode() == OBJECTS + end
+
+
+def test_a_file_that_nagios_is_writing_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "objects.cache"
+    steps = read_objects(str(path), 1 << 20)
+    # Just begun, in the middle of a block, whole but young, and from a clock that was set back.
+    for text, age in (("", 5), (OBJECTS[:-30], 5), (OBJECTS, 0)):
+        aged(path, text, age)
+        assert next(steps) > 0
+    aged(path, OBJECTS, -3600)
+    assert lines_of(steps)
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "objects.cache"
+    aged(path, OBJECTS)
+
+    def read(name: str, limit: int) -> bytes:
+        monkeypatch.undo()
+        aged(path, OBJECTS * 2)
+        return OBJECTS.encode()
+
+    monkeypatch.setattr(module, "read_regular", read)
+    steps = read_objects(str(path), 1 << 20)
+    assert next(steps) > 0
+    assert len(lines_of(steps)) == 2 * OBJECTS.count("\n")
+
+
+def test_a_part_of_a_file_is_refused_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", -1.0)
+    path = tmp_path / "objects.cache"
+    aged(path, OBJECTS[:-30])
+    with pytest.raises(UsageError, match=r"objects\.cache: it is being written, or a part of it is missing"):
+        next(read_objects(str(path), 1 << 20))

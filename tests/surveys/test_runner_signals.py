@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
 from noidchecks.surveys.runner import Sources, SurveyRunner
+from noidchecks.surveys.targets import Target
 from tests.support.peers import Peer
 from tests.support.survey_command import EARLY_HANGUP, ENVIRONMENT, PATIENCE, line, running, survey, wait_for
 from tests.support.waiting import LONG, until
@@ -61,6 +64,22 @@ def test_a_survey_whose_concurrency_is_used_up_hears_sigterm(tmp_path: Path, pee
             assert "lines: 1 handed in" in (folder / "said").read_text()
 
 
+def started(sources: Sources, say: Callable[[str], None]) -> SurveyRunner:
+    """Returns a survey without reports that begins a round every 10 ms."""
+    return SurveyRunner(
+        sources,
+        [],
+        over=0,
+        every=0.01,
+        concurrency=10,
+        keep=1,
+        patience=0,
+        spool="",
+        say=say,
+        progress=lambda *_: None,
+    )
+
+
 def test_a_signal_says_nothing_while_something_is_said(
     tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,18 +97,7 @@ def test_a_signal_says_nothing_while_something_is_said(
         said.append(under_way.pop())
 
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line("h", peer).encode())))
-    runner = SurveyRunner(
-        Sources(["-"]),
-        [],
-        over=0,
-        every=0.01,
-        concurrency=1,
-        keep=1,
-        patience=0,
-        spool="",
-        say=say,
-        progress=lambda *_: None,
-    )
+    runner = started(Sources(["-"]), say)
     runner.run()
     assert "standard input cannot be read again; the targets stay as they were" in said
 
@@ -108,6 +116,32 @@ def test_sighup_reads_the_targets_anew_and_a_broken_file_changes_nothing(listed:
         wait_for(folder / "said", "noidchecks: 1 checked", seen + 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+def test_a_reload_holds_no_check_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many targets take seconds to read: the deadline of a check would pass though its server has answered."""
+    checked: list[str] = []
+    ends = time.monotonic() + LONG
+
+    def steps(sources: Sources) -> Generator[float, None, tuple[list[Target], list[str]]]:
+        while not checked:
+            assert time.monotonic() < ends
+            yield 0.0
+        return [], []
+
+    def say(words: str) -> None:
+        if "1 skipped" in words:
+            signal.raise_signal(signal.SIGHUP)
+        elif "1 checked" in words:
+            checked.append(words)
+            signal.raise_signal(signal.SIGTERM)
+
+    with Peer(0.2, b"220 late\r\n") as late:
+        (tmp_path / "t").write_text(line("late", late, "-t", "3600"))
+        runner = started(Sources([str(tmp_path / "t")]), say)
+        monkeypatch.setattr(Sources, "steps", steps)
+        runner.run()
+    assert len(checked) == 1
 
 
 def test_a_sighup_while_it_starts_is_kept_for_the_first_round(tmp_path: Path, peer: Peer) -> None:
