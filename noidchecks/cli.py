@@ -231,7 +231,7 @@ def exporter(
     and without allow in the modules file only loopback may be probed. SIGHUP and POST /-/reload read the modules file
     again, SIGTERM ends. docs/exporter.md has the file, the metrics and a unit for systemd.
 
-    The exit code is 0 when it was told to end, and 3 when a file is wrong or it cannot listen.
+    The exit code is 0 when it was told to end, 2 when it cannot listen, and 3 when a file or the command line is wrong.
     """
     if not check:
         from .systemd import hangup_kept
@@ -240,6 +240,7 @@ def exporter(
     import asyncio
 
     try:
+        from .exporter.errors import ListenError
         from .exporter.service import Settings, serve
         from .exporter.web_config import WebConfigFile
     except ImportError as error:
@@ -261,7 +262,12 @@ def exporter(
         WebConfigFile(web_config, _say)
         click.echo(f"{len(found.modules)} modules are in order")
         return State.OK
-    asyncio.run(serve(settings, _say))
+    try:
+        asyncio.run(serve(settings, _say))
+    except ListenError as error:
+        # Not 3: the unit tries again, because an address may not be up yet.
+        click.echo(f"noidchecks: {printable(str(error))}")
+        return State.CRITICAL
     return State.OK
 
 

@@ -245,20 +245,20 @@ def test_behind_a_proxy(exporter: Exporter, vsftpd: Server, new_folder: Callable
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "words"),
     [
-        (["--modules", "/nonexistent"], "noidchecks: /nonexistent: cannot be read: No such file or directory"),
-        (["--allow", "10.0.0.1/8"], "noidchecks: allow: 10.0.0.1/8 has bits behind its prefix"),
-        (["--web-config", "/nonexistent"], "noidchecks: /nonexistent: cannot be read"),
-        (["--listen", "nonsense"], "noidchecks: --listen must be ADDRESS:PORT"),
-        (["--listen", "192.0.2.1:1"], "noidchecks: Cannot listen on 192.0.2.1:1: Cannot assign requested address"),
-        (["--concurrency", "0"], "noidchecks: --concurrency and --history must be at least 1"),
-        (["--timeout-offset", "x"], "must be like 30s"),
+        (["--modules", "/nonexistent"], 3, "noidchecks: /nonexistent: cannot be read: No such file or directory"),
+        (["--allow", "10.0.0.1/8"], 3, "noidchecks: allow: 10.0.0.1/8 has bits behind its prefix"),
+        (["--web-config", "/nonexistent"], 3, "noidchecks: /nonexistent: cannot be read"),
+        (["--listen", "nonsense"], 3, "noidchecks: --listen must be ADDRESS:PORT"),
+        (["--listen", "192.0.2.1:1"], 2, "noidchecks: Cannot listen on 192.0.2.1:1: Cannot assign requested address"),
+        (["--concurrency", "0"], 3, "noidchecks: --concurrency and --history must be at least 1"),
+        (["--timeout-offset", "x"], 3, "must be like 30s"),
     ],
 )
-def test_a_wrong_start_ends_with_3_and_one_sentence(options: list[str], words: str) -> None:
+def test_a_wrong_start_ends_with_its_code_and_one_sentence(options: list[str], code: int, words: str) -> None:
     done = subprocess.run([NOIDCHECKS, "exporter", *options], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 3
+    assert done.returncode == code
     assert words in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""

@@ -13,5 +13,9 @@ class RequestError(Portable, ValueError):
         self.status = status
 
 
+class ListenError(UsageError):
+    """An address that cannot be listened on now, but perhaps soon: the machine has not brought it up yet."""
+
+
 class ConfigurationError(UsageError):
     """The modules file or the web configuration file is wrong; the message is one sentence that names the place."""

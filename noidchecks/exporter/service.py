@@ -12,14 +12,13 @@ from ipaddress import ip_address
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from ..errors import UsageError
 from ..status.text import printable
 from ..systemd import Notifier
 from ..value import Value
 from .basic_auth import BasicAuth
 from .clients import Clients
 from .configuration import read_configuration
-from .errors import ConfigurationError
+from .errors import ConfigurationError, ListenError
 from .history import History
 from .prober import Prober, room
 from .telemetry import Telemetry
@@ -38,8 +37,11 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Tells whether a record of aiohttp's is about this program, and not about what a client sent, which is no HTTP."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+    """Tells whether a record of aiohttp's is about this program, and not about what a client sent, which is no HTTP.
+
+    A body that is not what its head says is such a thing too; this server has no use for bodies.
+    """
+    return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
 
 
 _LOGGER.addFilter(_is_ours)
@@ -103,7 +105,7 @@ class Service:
         self.ports: tuple[int, ...] = ()
 
     async def open(self) -> None:
-        """Begins to listen; UsageError."""
+        """Begins to listen; ListenError."""
         await self._runner.setup()
         server = self._runner.server
         assert server is not None  # noqa: S101  # what setup() makes
@@ -136,7 +138,7 @@ class Service:
 
 
 async def serve(settings: Settings, say: Callable[[str], object]) -> None:
-    """Serves until SIGTERM or SIGINT; UsageError when a file is wrong or an address cannot be listened on."""
+    """Serves until SIGTERM or SIGINT; ConfigurationError when a file is wrong, or ListenError."""
     service, notifier = Service(settings, say), Notifier()
     ended = asyncio.Event()
 
@@ -167,7 +169,7 @@ def _all_bound(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     try:
         for host, port in addresses:
             made.append(_bound(host, port))
-    except UsageError:
+    except ListenError:
         for one in made:
             one.close()
         raise
@@ -189,7 +191,7 @@ def _bound(host: str, port: int) -> socket.socket:
         if made is not None:
             made.close()
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise UsageError(f"Cannot listen on {printable(place)}: {error.strerror or error}") from None
+        raise ListenError(f"Cannot listen on {printable(place)}: {error.strerror or error}") from None
     return made
 
 

@@ -122,6 +122,7 @@ async def test_one_that_sends_no_more_is_answered(new_peer: NewPeer) -> None:
         (b"GET /" + b"x" * 20000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
         (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nno", 200),
     ],
 )
 async def test_what_is_no_http(sent: bytes, status: int, caplog: pytest.LogCaptureFixture) -> None:

@@ -49,6 +49,15 @@ def test_only_a_look_at_the_files(tmp_path: Path) -> None:
     assert isinstance(outcome.exception, UsageError)
 
 
+def test_an_address_that_is_not_there_yet_is_no_wrong_usage() -> None:
+    """The unit starts it again, which after wrong usage would be in vain."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        outcome = CliRunner().invoke(commands, ["exporter", "--listen", place], standalone_mode=False)
+    assert outcome.return_value == 2
+    assert outcome.output == f"noidchecks: Cannot listen on {place}: Address already in use\n"
+
+
 def test_it_tells_the_service_manager_when_it_serves(tmp_path: Path) -> None:
     """So a reload right behind a restart waits until there is somebody to reload."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

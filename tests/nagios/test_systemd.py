@@ -47,6 +47,13 @@ def test_the_command_has_the_options_that_the_exporter_knows() -> None:
     assert context.params["listen"] == ("0.0.0.0:9769",)
 
 
+def test_an_exporter_whose_address_is_not_up_yet_is_started_again_for_ever() -> None:
+    service = read(EXPORTER)["Service"]
+    assert service["RestartPreventExitStatus"] == "3"
+    # By default systemd gives up after five starts within ten seconds.
+    assert int(service["RestartSec"].removesuffix("s")) * 5 > 10
+
+
 def test_the_timer_is_for_the_service() -> None:
     assert TIMER.stem == SERVICE.stem
     assert read(TIMER)["Install"]["WantedBy"] == "timers.target"
