@@ -18,7 +18,7 @@ from .errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from typing import Any
 
 _MOST_BYTES = 1 << 20
@@ -116,16 +116,34 @@ def _stamp(path: str) -> object:
         found = os.stat(path)
     except OSError as error:
         return error.errno
+    except ValueError:
+        # A NUL in the path.
+        return None
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _document(path: str, *, may_be_empty: bool) -> dict[str, Any]:
     import yaml
 
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+        """Refuses a key that is there twice: the second one, empty perhaps, would hold."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+            seen = set()
+            for key, _ in node.value:
+                # Another node is no key, and gets its own message.
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    raise _wrong(path, f"{printable(key.value, 60)} is there twice, line {key.start_mark.line + 1}")
+                seen.add(str(key.value))
+            found: dict[Hashable, Any] = super().construct_mapping(node, deep)
+            return found
+
     try:
-        found = yaml.safe_load(read_regular(path, _MOST_BYTES))
+        found = yaml.load(read_regular(path, _MOST_BYTES), Loader)  # noqa: S506  # a SafeLoader
     except OSError as error:
         raise _wrong(path, f"cannot be read: {error.strerror}") from None
+    except ConfigurationError:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # The context that YAML's own message shows may be a password's hash.
         mark = getattr(error, "problem_mark", None)
@@ -141,7 +159,9 @@ def _document(path: str, *, may_be_empty: bool) -> dict[str, Any]:
 
 
 def _table(path: str, document: dict[str, Any], name: str) -> dict[str, Any]:
-    found = document.get(name) or {}
+    found = document.get(name)
+    if found is None:
+        return {}
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise _wrong(path, f"{name} must have keys and values")
     return found
@@ -156,7 +176,7 @@ def _require_known(path: str, table: dict[Any, Any], known: tuple[str, ...]) -> 
 def _tls(path: str, table: dict[str, Any], folder: Path) -> ssl.SSLContext:
     _require_known(path, table, _TLS_KEYS)
     for key, value in table.items():
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "\0" in value:
             raise _wrong(path, f"tls_server_config: {key} must be text")
     if "cert_file" not in table or "key_file" not in table:
         raise _wrong(path, "tls_server_config needs cert_file and key_file")
@@ -205,6 +225,8 @@ def _headers(path: str, document: dict[str, Any]) -> dict[str, str]:
     table = _table(path, document, "http_server_config")
     # HTTP/2 is switched off with it or not: this server speaks HTTP/1.1.
     _require_known(path, table, ("http2", "headers"))
+    if not isinstance(table.get("http2", True), bool):
+        raise _wrong(path, "http_server_config: http2 must be true or false")
     headers = _table(path, table, "headers")
     _require_known(path, headers, _HEADERS)
     for name, value in headers.items():

@@ -157,6 +157,19 @@ async def test_fields_of_every_answer(tmp_path: Path) -> None:
         ("basic_auth_users: [a]", "basic_auth_users must have keys"),
         ("basic_auth_users: {monitor: geheim}", "monitor must have the bcrypt hash"),
         ("basic_auth_users: {monitor: 1}", "monitor must have the bcrypt hash"),
+        *(
+            (f"{section}: {value}", f"{section} must have keys")
+            for section in ("basic_auth_users", "tls_server_config", "http_server_config")
+            for value in ("[]", "false", '""', "0")
+        ),
+        ("http_server_config: {headers: []}", "headers must have keys"),
+        ("http_server_config: {http2: 'no'}", "http2 must be true or false"),
+        (f"basic_auth_users: {{monitor: {HASH}}}\nbasic_auth_users:", "basic_auth_users is there twice, line 2"),
+        (f"basic_auth_users:\n  monitor: geheim\n  monitor: {HASH}", "monitor is there twice, line 3"),
+        ("http_server_config: {headers: {}, headers: {}}", "headers is there twice, line 1"),
+        ('tls_server_config: {cert_file: "a\\0b", key_file: x}', "cert_file must be text"),
+        ("[a, b]: 1", "is not YAML, line 1"),
+        ("{[a]: 1, [a]: 2}", "is not YAML, line 1"),
     ],
 )
 def test_a_wrong_file_gets_one_sentence_without_secrets(text: str, words: str, tmp_path: Path) -> None:
@@ -197,6 +210,22 @@ async def test_a_file_that_is_empty_for_a_moment_switches_nothing_off(text: str,
         written(tmp_path, "{}")
         assert (await running.get("/-/healthy")).status == 200
         assert running.said[-1] == f"read {path} again"
+
+
+async def test_a_second_table_of_users_switches_nothing_off(tmp_path: Path) -> None:
+    full = f"basic_auth_users:\n  monitor: {HASH}\n"
+    path = written(tmp_path, full)
+    async with exporter(web_config=path) as running:
+        written(tmp_path, f"{full}basic_auth_users:\n")
+        assert (await running.get("/-/healthy")).status == 401
+        assert running.said[-1] == f"{path}: basic_auth_users is there twice, line 3; what it said before stays"
+
+
+@pytest.mark.parametrize("text", ["basic_auth_users:", "basic_auth_users: {}", "tls_server_config: {}", "{}"])
+def test_a_table_without_keys_is_none(text: str, tmp_path: Path) -> None:
+    """As promtool and all exporters have it."""
+    found = WebConfigFile(written(tmp_path, text), print).current()
+    assert (found.tls, found.users) == (None, {})
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
