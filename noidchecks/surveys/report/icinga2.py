@@ -45,17 +45,18 @@ class Icinga2(Report):
     pause = 0.2
 
     def __init__(self, url: str, user: str, password: str, ca_file: str = "") -> None:
-        parts = urlsplit(url)
-        try:
-            port = _PORT if parts.port is None else parts.port
-        except ValueError:
-            port = 0
-        # Not repeated: who puts a password there must not find it in a log.
-        if parts.username is not None:
+        # Not repeated: who puts a password there must not find it in a log. A slash or # in it makes it another part of
+        # the URL than the user.
+        if "@" in url:
             raise UsageError("The URL of the Icinga 2 API must not hold a user or a password")
-        if parts.scheme != "https" or not parts.hostname or not port or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, _PORT if parts.port is None else parts.port
+        except ValueError:
+            host, port = None, 0
+        if not host or not port or parts.scheme != "https" or parts.query or parts.fragment:
             raise UsageError(f"The Icinga 2 API must be like https://host:5665, not {printable(url)}")
-        self._address = (parts.hostname, port)
+        self._address = (host, port)
         try:
             self._context = _context(ca_file)
         except OSError as error:

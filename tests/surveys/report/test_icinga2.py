@@ -184,17 +184,24 @@ def test_a_server_that_says_nothing_is_given_up(certificate: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "url", ["http://x", "x:5665", "https://", "https://x:0", "https://x:99999", "https://x/?a=b", "https://x#y"]
+    "url",
+    [
+        *("http://x", "x:5665", "https://", "https://x:0", "https://x:99999", "https://x/?a=b", "https://x#y"),
+        *("https://[::1", "https://[x]:1", "https://x:y"),
+    ],
 )
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(UsageError, match="must be like https://host:5665"):
         Icinga2(url, "a", "b")
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
-    with pytest.raises(UsageError) as refusal:
-        Icinga2("https://user:secret@host", "a", "b")
-    assert "secret" not in str(refusal.value)
+@pytest.mark.parametrize(
+    "user", ["user:secret", "user:sec#secret", "user:sec/secret", "user:sec?secret", "[:secret", "secret"]
+)
+def test_a_password_in_the_url_is_refused_and_not_repeated(user: str) -> None:
+    with pytest.raises(UsageError, match="must not hold a user or a password") as refusal:
+        Icinga2(f"https://{user}@host:5665", "a", "b")
+    assert "sec" not in str(refusal.value)
 
 
 def test_an_authority_that_cannot_be_read(tmp_path: Path) -> None:
