@@ -200,6 +200,14 @@ def _say(words: str) -> None:
         click.echo(f"noidchecks: {printable(words)}", err=True)
 
 
+def _answer(words: str) -> None:
+    """Prints a line on standard output, or on standard error when a command began without the former."""
+    if sys.stdout is None:
+        _say(words)
+    else:
+        click.echo(f"noidchecks: {printable(words)}")
+
+
 @commands.command()
 @click.option("--listen", multiple=True, metavar="ADDRESS:PORT", help=f"Answer there, and not on {_LISTEN}.")
 @click.option("--modules", default="", type=click.Path(), help="The modules file, which SIGHUP reads again.")
@@ -266,7 +274,7 @@ def exporter(
         asyncio.run(serve(settings, _say))
     except ListenError as error:
         # Not 3: the unit tries again, because an address may not be up yet.
-        click.echo(f"noidchecks: {printable(str(error))}")
+        _answer(str(error))
         return State.CRITICAL
     return State.OK
 
@@ -316,6 +324,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     click would exit with 2 on a usage error and 1 on a defect, which monitoring servers read as CRITICAL and WARNING;
     here both are UNKNOWN, with one line on standard output.
     """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        from .plugin.main import fill_standard_descriptors
+
+        fill_standard_descriptors()
     sys.exit(_run(arguments))
 
 
@@ -335,16 +347,16 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     except HelpWanted as error:
         click.echo(error.message)
     except click.ClickException as error:
-        click.echo(f"noidchecks: {printable(error.format_message())}")
+        _answer(error.format_message())
     except UsageError as error:
-        click.echo(f"noidchecks: {printable(str(error))}")
+        _answer(str(error))
     except SystemExit:
         # click's answer when nobody reads any more.
         leave_output()
     except (click.Abort, KeyboardInterrupt):
-        click.echo("noidchecks: interrupted")
+        _answer("interrupted")
     except Exception as error:
-        click.echo(f"noidchecks: internal error: {type(error).__name__}: {printable(str(error))}")
+        _answer(f"internal error: {type(error).__name__}: {error}")
     else:
         return outcome if isinstance(outcome, int) else State.OK
     return State.UNKNOWN

@@ -13,6 +13,8 @@ from noidchecks import __version__, cli
 from noidchecks.cli import main
 from noidchecks.demo import show
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+
 
 def _run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as end:
@@ -61,6 +63,23 @@ def test_whatever_happens_it_is_one_line_and_unknown(
     assert capsys.readouterr().out.lstrip("\n") == words
 
 
+@pytest.mark.parametrize("command", ["noidchecks.cli", "noidlb.cli.main"])
+def test_closed_standard_descriptors_do_not_become_connections(command: str) -> None:
+    script = (
+        f"import os, {command} as command; "
+        "command._outcome = lambda _: sum(os.path.samefile(f'/proc/self/fd/{n}', os.devnull) for n in range(3)); "
+        "command.main([])"
+    )
+    words = ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script]
+    assert subprocess.run(words, env=ENVIRONMENT, check=False).returncode == 3
+
+
+def test_without_standard_output_a_sentence_is_on_standard_error() -> None:
+    words = ["sh", "-c", 'exec "$0" -m noidchecks nosuch <&- >&-', sys.executable]
+    done = subprocess.run(words, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    assert (done.returncode, done.stderr) == (3, b"noidchecks: No such command 'nosuch'.\n")
+
+
 def test_it_ends_quietly_when_nobody_reads() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -68,7 +87,7 @@ def test_it_ends_quietly_when_nobody_reads() -> None:
         [sys.executable, "-c", "from noidchecks.cli import main; main()", "--help"],
         stdout=writing,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])},
+        env=ENVIRONMENT,
     )
     os.close(writing)
     assert (answer.returncode, answer.stderr) == (3, b"")

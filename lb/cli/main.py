@@ -18,6 +18,11 @@ from .commands import commands
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command with the arguments, by default those of the process, and ends it with an exit code 0..3."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        # Nearly no command needs it.
+        from noidchecks.plugin.main import fill_standard_descriptors
+
+        fill_standard_descriptors()
     sys.exit(_run(arguments))
 
 

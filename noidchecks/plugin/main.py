@@ -20,7 +20,8 @@ def main(name: str) -> NoReturn:
     """Runs the plugin of that name with the words of the command line and ends the process."""
     code, text = 3, ""
     try:
-        _keep_standard_descriptors()
+        if None in (sys.stdin, sys.stdout, sys.stderr):
+            fill_standard_descriptors()
         code, text = run(name, sys.argv, alone=True)
     except BaseException as error:
         text = f"{_service(name)} UNKNOWN - {_sentence(error)}"
@@ -72,12 +73,13 @@ def _sentence(error: BaseException) -> str:
     return printable(f"internal error: {type(error).__name__}: {error}")
 
 
-def _keep_standard_descriptors() -> None:
-    # Started with standard output closed, the first socket would get its number, and the status line would go to the
-    # peer.
-    if None in (sys.stdin, sys.stdout, sys.stderr):
-        while os.open(os.devnull, os.O_RDWR) <= 2:
-            pass
+def fill_standard_descriptors() -> None:
+    """Gives the numbers of standard input, output and error, as far as they are closed, to /dev/null.
+
+    The first socket would get the number of a standard output that is closed, and what is printed would go to the peer.
+    """
+    while os.open(os.devnull, os.O_RDWR) <= 2:
+        pass
 
 
 def _write(text: str) -> None:

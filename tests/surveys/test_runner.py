@@ -245,6 +245,24 @@ def test_a_closed_standard_input_is_told() -> None:
     assert (done.returncode, done.stdout) == (3, "noidchecks: Cannot read standard input: it is closed\n")
 
 
+@pytest.mark.parametrize("report", ["lines", "json", "prometheus"])
+def test_a_closed_standard_output_gets_no_results(report: str, listed: Path, tmp_path: Path, peer: Peer) -> None:
+    """The first connection would have its number."""
+    option = f"prometheus={tmp_path}/p" if report == "prometheus" else report
+    words = ["sh", "-c", 'exec "$0" -m noidchecks survey "$1" --report "$2" <&- >&-', sys.executable]
+    done = subprocess.run(
+        [*words, str(listed), option], stderr=subprocess.PIPE, check=False, env=ENVIRONMENT, text=True
+    )
+    if report == "prometheus":
+        assert done.returncode == 0
+        assert all(b"noidchecks" not in client.received for client in peer.clients)
+    else:
+        assert (done.returncode, done.stderr) == (
+            3,
+            f"noidchecks: Report {report} needs standard output, which is closed\n",
+        )
+
+
 @pytest.mark.parametrize("where", ["2>/dev/full", "2>&-", ""], ids=["full", "closed", "nobody reads"])
 def test_what_standard_error_does_not_take_costs_no_result(listed: Path, where: str) -> None:
     reading, writing = os.pipe()

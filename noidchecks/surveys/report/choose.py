@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 
 from ...errors import UsageError
@@ -29,6 +30,8 @@ def choose(
     around_lines makes room for what is written to standard output meanwhile.
     """
     kind, _, value = text.partition("=")
+    if text in ("lines", "json") and sys.stdout is None:
+        raise UsageError(f"Report {text} needs standard output, which is closed")
     match kind, bool(value):
         case "lines", False:
             from .standard_output import Lines
