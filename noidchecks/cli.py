@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import contextmanager, suppress
-from threading import Lock
+from contextlib import suppress
 
 import click
 
@@ -18,14 +17,12 @@ from .status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any, NoReturn
 
 
 # No other exporter is known to have this port.
 _LISTEN = "127.0.0.1:9769"
-# What standard error does not take, because its reader is gone or its disk full, must not end what is told there.
-_UNHEARD = suppress(OSError)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,6 +99,7 @@ def survey(
 
         click.get_current_context().with_resource(hangup_kept())
     from .descriptors import raise_limit
+    from .surveys.progress import ProgressBar
     from .surveys.report.choose import choose
     from .surveys.report.journal import require_spool_folder
     from .surveys.runner import Sources, SurveyRunner
@@ -119,7 +117,7 @@ def survey(
         raise UsageError("--nagios-passive-only needs --nagios-objects")
     raise_limit()
     reports = reports or ("lines",)
-    bar = _ProgressBar()
+    bar = ProgressBar(_progress_bar, _say)
     chosen = [
         (text, choose(text, icinga_ca=icinga_ca, icinga_credentials=icinga_credentials, around_lines=bar.hidden))
         for text in dict.fromkeys(reports)
@@ -145,58 +143,16 @@ def survey(
     return fleet.run()
 
 
-class _ProgressBar:
-    """A bar for each round on standard error, when that is a terminal, and lines there that do not run into it."""
-
-    def __init__(self) -> None:
-        # Python has neither when it was started with it closed.
-        self._shown = sys.stderr is not None and sys.stderr.isatty()
-        # Lines on another device have nothing to wait for, nor has the bar.
-        self._shares = self._shown and sys.stdout is not None and sys.stdout.isatty()
-        self._lock = Lock()
-        self._bar: Any = None
-
-    def show(self, done: int, expected: int) -> None:
-        """Moves the bar; a finished one stays where it is."""
-        if not self._shown:
-            return
-        with self._lock, _UNHEARD:
-            if self._bar is None:
-                self._bar = click.progressbar(
-                    length=expected, label="Checking", file=sys.stderr, update_min_steps=expected // 200
-                )
-            self._bar.update(1)
-            if done == expected:
-                self._bar.render_finish()
-                self._bar = None
-
-    @contextmanager
-    def hidden(self) -> Iterator[None]:
-        """Makes room for lines of standard output on the same terminal; the bar comes again with its next step."""
-        if not self._shares:
-            yield
-            return
-        with self._lock:
-            self._clear()
-            yield
-
-    def say(self, words: str) -> None:
-        """Prints a line."""
-        with self._lock:
-            self._clear()
-            _say(words)
-
-    def _clear(self) -> None:
-        if self._bar is not None:
-            with _UNHEARD:
-                click.echo("\r\033[K", nl=False, err=True)
+def _progress_bar(length: int) -> Any:
+    return click.progressbar(length=length, label="Checking", file=sys.stderr, update_min_steps=length // 200)
 
 
 def _say(words: str) -> None:
     # click before 8.2 cannot do without it.
     if sys.stderr is None:
         return
-    with _UNHEARD:
+    # What standard error does not take, because its reader is gone or its disk full, must not end what is told there.
+    with suppress(OSError):
         click.echo(f"noidchecks: {printable(words)}", err=True)
 
 
