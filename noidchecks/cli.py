@@ -10,7 +10,7 @@ from contextlib import suppress
 import click
 
 from . import __version__
-from .command_group import CommandGroup, HelpWanted, leave_output
+from .command_group import CommandGroup, HelpWanted, begin_output, leave_output
 from .errors import UsageError
 from .status.state import State
 from .status.text import printable
@@ -158,7 +158,7 @@ def _say(words: str) -> None:
 
 def _answer(words: str) -> None:
     """Prints a line on standard output, or on standard error when a command began without the former."""
-    if sys.stdout is None:
+    if sys.__stdout__ is None:
         _say(words)
     else:
         click.echo(f"noidchecks: {printable(words)}")
@@ -280,10 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     click would exit with 2 on a usage error and 1 on a defect, which monitoring servers read as CRITICAL and WARNING;
     here both are UNKNOWN, with one line on standard output.
     """
-    if None in (sys.stdin, sys.stdout, sys.stderr):
-        from .plugin.main import fill_standard_descriptors
-
-        fill_standard_descriptors()
+    begin_output()
     sys.exit(_run(arguments))
 
 
@@ -312,7 +309,8 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _answer("interrupted")
     except Exception as error:
-        _answer(f"internal error: {type(error).__name__}: {error}")
+        # It may be standard output itself that failed, and does so again then.
+        click.echo(f"noidchecks: {printable(f'internal error: {type(error).__name__}: {error}')}")
     else:
         return outcome if isinstance(outcome, int) else State.OK
     return State.UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -21,6 +22,23 @@ class CommandGroup(click.Group):
         if not args and not ctx.resilient_parsing:
             raise HelpWanted(ctx.get_help(), ctx)
         return super().parse_args(ctx, args)
+
+
+def begin_output() -> None:
+    """Gives the numbers of standard descriptors that are closed to /dev/null, before anything else gets them.
+
+    A standard output that was closed then takes nothing, like a full disk: without one, click prints nothing and calls
+    that success. sys.__stdout__ still tells that there was none.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    # Nearly no command needs it.
+    from .descriptors import fill_standard_descriptors
+
+    fill_standard_descriptors()
+    if sys.stdout is None:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 1)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
 
 
 def leave_output(descriptor: int = 1) -> None:

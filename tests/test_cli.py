@@ -74,6 +74,23 @@ def test_closed_standard_descriptors_do_not_become_connections(command: str) -> 
     assert subprocess.run(words, env=ENVIRONMENT, check=False).returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("command", "words", "code"),
+    [("noidchecks", "definitions", 3), ("noidchecks", "--version", 3), ("noidlb", "show FILE", 2)],
+)
+def test_what_a_closed_output_does_not_take_is_no_success(command: str, words: str, code: int, tmp_path: Path) -> None:
+    file = tmp_path / "farms.toml"
+    file.write_text(
+        '[farms.f]\nprotocol = "ftp"\nvip = "192.0.2.1"\nbackends = [{ name = "b", address = "10.0.0.1" }]\n'
+    )
+    module = {"noidchecks": "noidchecks.cli", "noidlb": "noidlb.cli.main"}[command]
+    script = f"from {module} import main; main()"
+    line = f'exec "$0" -P -c "{script}" {words.replace("FILE", str(file))} <&- >&-'
+    done = subprocess.run(["sh", "-c", line, sys.executable], stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)
+    sentence = f"{command}: standard output cannot be written: Bad file descriptor\n"
+    assert (done.returncode, done.stderr.decode()) == (code, sentence)
+
+
 def test_without_standard_output_a_sentence_is_on_standard_error() -> None:
     words = ["sh", "-c", 'exec "$0" -m noidchecks nosuch <&- >&-', sys.executable]
     done = subprocess.run(words, stderr=subprocess.PIPE, env=ENVIRONMENT, check=False)

@@ -30,7 +30,6 @@ LAYERS = {
             "regular",
             "atomic",
             "exposition",
-            "command_group",
             "status.state",
             "status.text",
         ],
@@ -47,7 +46,7 @@ LAYERS = {
         # The protocols.
         sorted({module.split(".")[1] for module in PLUGINS.values()}),
         ["exporter", "surveys"],
-        ["install"],
+        ["install", "command_group"],
         ["demo"],
         ["cli"],
         ["__main__"],

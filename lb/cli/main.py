@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from noidchecks.command_group import HelpWanted, leave_output
+from noidchecks.command_group import HelpWanted, begin_output, leave_output
 from noidchecks.status.text import printable
 
 from ..errors import FarmError, LbError
@@ -18,11 +18,7 @@ from .commands import commands
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command with the arguments, by default those of the process, and ends it with an exit code 0..3."""
-    if None in (sys.stdin, sys.stdout, sys.stderr):
-        # Nearly no command needs it.
-        from noidchecks.plugin.main import fill_standard_descriptors
-
-        fill_standard_descriptors()
+    begin_output()
     sys.exit(_run(arguments))
 
 

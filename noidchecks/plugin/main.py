@@ -21,6 +21,8 @@ def main(name: str) -> NoReturn:
     code, text = 3, ""
     try:
         if None in (sys.stdin, sys.stdout, sys.stderr):
+            from ..descriptors import fill_standard_descriptors
+
             fill_standard_descriptors()
         code, text = run(name, sys.argv, alone=True)
     except BaseException as error:
@@ -71,15 +73,6 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     return printable(f"internal error: {type(error).__name__}: {error}")
-
-
-def fill_standard_descriptors() -> None:
-    """Gives the numbers of standard input, output and error, as far as they are closed, to /dev/null.
-
-    The first socket would get the number of a standard output that is closed, and what is printed would go to the peer.
-    """
-    while os.open(os.devnull, os.O_RDWR) <= 2:
-        pass
 
 
 def _write(text: str) -> None:

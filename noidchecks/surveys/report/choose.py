@@ -30,7 +30,7 @@ def choose(
     around_lines makes room for what is written to standard output meanwhile.
     """
     kind, _, value = text.partition("=")
-    if text in ("lines", "json") and sys.stdout is None:
+    if text in ("lines", "json") and sys.__stdout__ is None:
         raise UsageError(f"Report {text} needs standard output, which is closed")
     match kind, bool(value):
         case "lines", False:
