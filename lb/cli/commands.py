@@ -136,6 +136,11 @@ def guard(file: str, log: str, hook: str | None, metrics: str, run_dir: str, soc
     Backends that fail get no new clients until they answer again. SIGHUP, or noidlb reload, reads FILE again. When it
     ends the table stays as it is. Events are printed on standard output.
     """
+    import signal
+
+    # The service unblocks it when it has a handler. Until then a SIGHUP, as for a reload, would end this process, which
+    # systemd takes for a clean end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     from .guard import run_guardian
 
     return run_guardian(file, folder, socket, log=log, hook=hook, metrics=metrics, run_dir=run_dir)

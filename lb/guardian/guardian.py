@@ -132,7 +132,7 @@ class Guardian:
             if self._is_alone:
                 stack.enter_context(lock.take())
             self._loop = asyncio.get_running_loop()
-            self._checks = CheckRunner()
+            checks = self._checks = CheckRunner()
             self._excuses.begin(self._loop.time())
             beating = self._loop.create_task(self._beat())
             try:
@@ -141,10 +141,14 @@ class Guardian:
                 await self._reconciler.run()
             finally:
                 beating.cancel()
-                checks, self._checks = self._checks, None
-                if self._timer is not None:
-                    self._timer.cancel()
+                self.stop_checking()
                 await checks.close()
+
+    def stop_checking(self) -> None:
+        """Starts no more checks and takes no more results: what ends from now on may have been ended with run()."""
+        self._checks = None
+        if self._timer is not None:
+            self._timer.cancel()
 
     def configure(self, farms: Configuration | tuple[Farm, ...], overrides: Overrides | None = None) -> None:
         """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
@@ -247,7 +251,7 @@ class Guardian:
         now = self._running_loop().time()
         self._running -= 1
         target.rhythm.finished(now)
-        if not target.watches:
+        if self._checks is None or not target.watches:
             return
         if result.state != State.OK and self._excuses.ran_across_a_pause(target, began, now, self._running):
             target.repeats += 1

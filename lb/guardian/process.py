@@ -32,9 +32,13 @@ _PIECES = 4
 _GRACE = 1.0
 # Exit codes of shells, env, nice and timeout for a program that they cannot run.
 _NOT_RUN = {126: "a program that cannot be run", 127: "a program that does not exist"}
-# Signals of a crash, which says nothing about the peer. SIGALRM is not one: plugins use it for their own time-out.
-_CRASHES = frozenset(
-    (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE)
+# Signals that say nothing about the peer: a crash, or somebody who ends processes, as systemd does when it stops a
+# service. Those of a time-out are not among them: after its own the result is out, and plugins use SIGALRM for theirs.
+_NO_ANSWER = frozenset(
+    (
+        *(signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE),
+        *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+    )
 )
 
 
@@ -252,7 +256,7 @@ def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: floa
     """Returns the result from exit code and first line; a code beyond 0 to 3 and death by a signal are UNKNOWN.
 
     Exit code 1 without standard output is UNKNOWN too: a plugin that warns prints why, a script that breaks does not. A
-    program that did not run or crashed checked no peer: its failure is a LocalError.
+    program that did not run, crashed or was ended by others checked no peer: its failure is a LocalError.
     """
     failure = None
     line = next((one for one in (output or errors).splitlines() if one.strip()), b"").partition(b"|")[0].strip()
@@ -260,7 +264,7 @@ def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: floa
     text = printable(line) or f"{printable(name, 100)} {state} - it printed nothing"
     if code < 0:
         text = f"{printable(name, 100)} UNKNOWN - ended by {_signal_name(-code)}"
-        failure = LocalError(text) if -code in _CRASHES else None
+        failure = LocalError(text) if -code in _NO_ANSWER else None
     elif code in _NOT_RUN:
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
         failure = LocalError(text)

@@ -124,7 +124,9 @@ class Service:
                 return await self._guard(guardian, running)
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it, and its checks at once: whoever ends this process may end the plugins too, which is no verdict."""
+        if self._running is not None:
+            self._running.guardian.stop_checking()
         self._ended.set()
 
     async def reload(self, *, cut: bool = False) -> list[str]:
@@ -306,6 +308,8 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reread)
+        # The command blocks it from its first line on.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,20 @@ async def test_wrong_options_are_3(served: Served, noidlb: Operator, options: tu
     code, said = await noidlb("guard", str(served.file), *options)
     assert code == 3
     assert error in said
+
+
+async def test_a_sighup_waits_until_the_service_takes_it(
+    served: Served, noidlb: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked: set[int] = set()
+
+    def run(*_: object, **__: object) -> int:
+        blocked.update(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        return 0
+
+    monkeypatch.setattr("noidlb.cli.guard.run_guardian", run)
+    assert (await noidlb("guard", str(served.file)))[0] == 0
+    assert signal.SIGHUP in blocked
 
 
 async def test_a_bad_file_is_3(served: Served, noidlb: Operator) -> None:

@@ -123,6 +123,10 @@ async def test_a_plugin_that_is_not_there_is_unknown(name: str) -> None:
         ("raise SystemExit(127)", True),
         ("import os; os.kill(os.getpid(), 11)", True),
         ("import os; os.kill(os.getpid(), 9)", True),
+        # As a service manager ends all processes of a service.
+        ("import os; os.kill(os.getpid(), 15)", True),
+        ("import os; os.kill(os.getpid(), 2)", True),
+        ("import os; os.kill(os.getpid(), 1)", True),
         # A timeout of the plugin's own, and what timeout(1) says of one.
         ("import os; os.kill(os.getpid(), 14)", False),
         ("raise SystemExit(124)", False),

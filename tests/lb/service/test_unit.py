@@ -39,6 +39,13 @@ def test_it_has_the_one_capability() -> None:
     assert found["RuntimeDirectory"] == found["StateDirectory"] == ["noidlb"]
 
 
+def test_a_stop_ends_the_guardian_before_its_plugins_and_a_hangup_at_the_start_is_no_end() -> None:
+    found = settings()
+    assert found["KillMode"] == ["mixed"]
+    # Restart=on-failure starts nothing after a SIGHUP.
+    assert found["RestartForceExitStatus"] == ["SIGHUP"]
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_understands_it(tmp_path: Path) -> None:
     unit = tmp_path / "noidlb-guard.service"
