@@ -88,7 +88,8 @@ class NotResolved(ProbeError):
 class NotConnected(ProbeError):
     """No connection, or a connection lost: refused, unreachable, reset.
 
-    code is the errno, address the peer where one is known.
+    code is the errno, EHOSTUNREACH over IPv6 too when a firewall beyond this machine forbids it; address is the peer
+    where one is known.
     """
 
     def __init__(self, message: str, code: int, address: Address | None = None) -> None:

@@ -18,9 +18,10 @@ def guarded(
     command: str = "",
     name: str = "farm",
     settings: Mapping[str, Value] | None = None,
+    version: int = 4,
     **of: Any,
 ) -> str:
-    """Writes an IPv4 farm with a guardian that is quick; settings are the guardian's, `of` the farm's."""
+    """Writes a farm of one IP version with a guardian that is quick; settings are the guardian's, `of` the farm's."""
     guard = {**QUICK, **({"command": command} if command else {}), **(settings or {})}
     lines = [f"[farms.{name}.guardian]", *settings_lines(guard)]
-    return "\n".join((farm(lab, protocol, name=name, vips=[vip(4)], **of), *lines, ""))
+    return "\n".join((farm(lab, protocol, name=name, vips=[vip(version)], **of), *lines, ""))

@@ -62,6 +62,17 @@ def test_a_dead_network(lab: Lab, guard: Start, rules: str, reason: str) -> None
     settle(lambda: by_ftp(lab), set(BACKENDS))
 
 
+@pytest.mark.parametrize("protocol", ["ftp", "tftp"])
+def test_a_firewall_of_a_backend_that_rejects_ipv6(lab: Lab, guard: Start, protocol: str) -> None:
+    guarding = guard(guarded(lab, protocol, version=6))
+    guarding.wait_all("up", *BACKENDS)
+    # For its message Linux has the error that this machine's own routes and firewall give.
+    with fault(lab.backends[1], FORBID):
+        event = guarding.wait("down", "b2")
+        assert "Permission denied" in event.reason
+    guarding.wait("up", "b2", after=guarding.events.index(event))
+
+
 def test_a_killed_server(lab: Lab, guard: Start) -> None:
     guarding = guard(guarded(lab, "ftp"))
     guarding.wait_all("up", *BACKENDS)

@@ -95,6 +95,20 @@ def test_a_plugin_that_is_taken_away_takes_nobody_out(lab: Lab, guard: Start, tm
     assert not [event for event in guarding.events if event.kind == "down"]
 
 
+@pytest.mark.parametrize("protocol", ["ftp", "tftp"])
+def test_a_route_of_this_machine_that_prohibits_checks_takes_nobody_out(lab: Lab, guard: Start, protocol: str) -> None:
+    guarding = guard(guarded(lab, protocol, version=6))
+    guarding.wait_all("up", *BACKENDS)
+    route = ("prohibit", f"{lab.backends[1].address(6)}/128")
+    lab.balancer.run(("ip", "-6", "route", "add", *route))
+    try:
+        assert "Permission denied" in guarding.wait("keep", "b2").reason
+    finally:
+        lab.balancer.run(("ip", "-6", "route", "del", *route))
+    guarding.wait("note", "b2")
+    assert not [event for event in guarding.events if event.kind == "down"]
+
+
 def test_what_serves_goes_on_serving_while_a_new_command_takes_its_time(lab: Lab, guard: Start, tmp_path: Path) -> None:
     answer = tmp_path / "answer"
     command = f"sh -c 'until [ -e {answer} ]; do sleep 0.1; done; echo OK' HOST"

@@ -28,7 +28,8 @@ from noidchecks.timings import Timings
 from ..guard import Guard, OnUnknown, OnWarning
 from .schedule import Pace
 
-# Errors that only this machine causes, by its firewall or for want of resources; no peer or router can.
+# Errors that only this machine causes, by its routes and firewall or for want of resources. For an EACCES that comes by
+# ICMPv6 the code is EHOSTUNREACH (noidchecks/drivers/sockets.py).
 _OURS = frozenset(
     (
         *(errno.EPERM, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),

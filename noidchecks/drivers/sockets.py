@@ -70,6 +70,8 @@ class Channel:
             self._socket.getpeername()
         except OSError:
             code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+            if code == errno.EACCES:
+                raise _prohibited(self.address) from None
             if code not in _LOST_SINCE:
                 self._check(code)
                 raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
@@ -159,10 +161,10 @@ class Channel:
         # The error queue tells which address the ICMP message was about; it stays readable until it is emptied.
         try:
             _, _, _, sockaddr = self._socket.recvmsg(512, 512, _socket.MSG_ERRQUEUE)
-            address = Address(self._socket.family, sockaddr)
         except OSError:
-            pass
-        return _lost(error, address)
+            return _lost(error, address)
+        address = Address(self._socket.family, sockaddr)
+        return _prohibited(address) if error.errno == errno.EACCES else _lost(error, address)
 
 
 def own(channel: stream_operations.Channel) -> Channel:
@@ -286,3 +288,11 @@ def _source(family: int, source: str, scope: int) -> tuple[str, int] | tuple[str
 def _lost(error: OSError, address: Address | None) -> NotConnected:
     code = error.errno or 0
     return NotConnected(os.strerror(code) if code else str(error), code, address)
+
+
+def _prohibited(address: Address | None) -> NotConnected:
+    """Says that a firewall on the way or of the peer forbids it: by ICMPv6, for which Linux says EACCES.
+
+    The code is that of the same message over IPv4. EACCES is left for what this machine itself refuses, at once.
+    """
+    return NotConnected(os.strerror(errno.EACCES), errno.EHOSTUNREACH, address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ import pytest
 from noidchecks import LocalError, NotConnected, ProbeError
 from noidchecks.address import AF_INET, AF_INET6, DATAGRAM, Address
 from noidchecks.dialogue.operations import Datagram, Dialogue, OpenDatagram, Phase, ReceiveFrom, SendTo, Sleep
+from noidchecks.drivers.sockets import Channel
 from tests.conftest import Check
 from tests.support.peers import unused_port
 from tests.support.talk import TalkProbe, address_of, found
 
+FAR = Address(AF_INET6, ("2001:db8::1", 21, 0, 0))
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
@@ -148,3 +151,51 @@ def test_datagrams_come_from_the_source_address(check: Check, host: str, echo: A
         return (yield OpenDatagram(echo.family, "2001:db8::77" if ":" in host else "192.0.2.77"))
 
     assert isinstance(check(TalkProbe(wrong)).failure, LocalError)
+
+
+class Prohibited:
+    """A socket to a peer that may not be reached: this machine says so at once, a firewall beyond it by ICMPv6."""
+
+    family = AF_INET6
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+
+    def connect_ex(self, _: object) -> int:
+        return self._at_once
+
+    def getpeername(self) -> object:
+        raise OSError(errno.ENOTCONN, "not yet")
+
+    def getsockopt(self, *_: object) -> int:
+        return errno.EACCES
+
+    def sendto(self, *_: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def recvfrom(self, _: int) -> tuple[bytes, object]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def recvmsg(self, _: int, __: int, flags: int) -> tuple[bytes, list[object], int, object]:
+        assert flags == socket.MSG_ERRQUEUE
+        if self._at_once == errno.EACCES:
+            raise BlockingIOError
+        return b"", [], 0, FAR.sockaddr
+
+
+@pytest.mark.parametrize(("at_once", "code"), [(errno.EACCES, errno.EACCES), (errno.EINPROGRESS, errno.EHOSTUNREACH)])
+def test_a_firewall_beyond_this_machine_is_no_refusal_of_its_own(at_once: int, code: int) -> None:
+    channel = Channel(Prohibited(at_once), FAR)  # type: ignore[arg-type]  # plays a socket
+    with pytest.raises(NotConnected, match="Permission denied") as stream:
+        channel.connect(FAR)
+    with pytest.raises(NotConnected, match="Permission denied") as sent:
+        channel.send_to(b"x", FAR)
+    assert [failure.value.code for failure in (stream, sent)] == [code, code]
+    assert [failure.value.address for failure in (stream, sent)] == [FAR, FAR]
+
+
+def test_what_is_said_of_a_datagram_later_is_of_the_way() -> None:
+    channel = Channel(Prohibited(0), None)  # type: ignore[arg-type]  # plays a socket
+    with pytest.raises(NotConnected) as failure:
+        channel.receive_from(100)
+    assert (failure.value.code, failure.value.address) == (errno.EHOSTUNREACH, FAR)
