@@ -24,7 +24,7 @@ class Event:
     """Something that happened, at a Unix time in seconds.
 
     kind is one of up, down, note, keep, floor (verdicts of the guardian); paused, conntrack-full,
-    conntrack-free (what this machine lacked for a verdict); applied, apply-failed (the kernel);
+    conntrack-free, overdue (what this machine lacked for a verdict); applied, apply-failed (the kernel);
     word, reload, reload-failed, save-failed, saved, hook-failed, metrics-failed, internal-error, start, stop (the
     service). since is the Unix time of the first of the results that decided, probe the command as configured but
     without passwords, transcript the dialogue of the last one.

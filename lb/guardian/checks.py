@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from noidchecks.descriptors import limit
@@ -18,6 +18,7 @@ from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
 
+from .fair_queue import FairQueue
 from .process import ProcessPool
 
 if TYPE_CHECKING:
@@ -84,37 +85,50 @@ class CheckRunner:
         self._asyncio = asyncio.get_running_loop()
         self._loop = AsyncLoop()
         self._foreign = ProcessPool(most_processes)
-        self._most = most if most is not None else _room()
-        self._waiting: deque[tuple[Check, bool, Done]] = deque()
+        self._queue = FairQueue(most if most is not None else _room())
 
-    def start(self, check: Check, done: Done, *, transcript: bool = False) -> None:
-        """Starts a check, or queues it at the limit; done gets its result, never before this method returns."""
-        if not check.is_ours:
-            self._foreign.start(check.words, check.timeout, done)
-        elif len(self._loop) >= self._most:
-            self._waiting.append((check, transcript, done))
+    def start(
+        self,
+        check: Check,
+        done: Done,
+        *,
+        farm: str = "",
+        begun: Callable[[], object] | None = None,
+        transcript: bool = False,
+    ) -> None:
+        """Starts a check, or queues it at the limit, fairly by farm.
+
+        begun is called when it starts; done gets its result, never before this method returns.
+        """
+        if check.is_ours:
+            self._queue.put(farm, partial(self._begin, check, done, farm, begun, transcript=transcript))
         else:
-            self._begin(check, done, transcript=transcript)
+            self._foreign.start(check.words, check.timeout, done, farm=farm, begun=begun)
 
     async def close(self) -> None:
         """Ends all checks without reporting their results."""
-        self._waiting.clear()
+        self._queue.clear()
         self._loop.close()
         await self._foreign.close()
 
-    def _begin(self, check: Check, done: Done, *, transcript: bool) -> None:
+    def _begin(
+        self, check: Check, done: Done, farm: str, begun: Callable[[], object] | None, *, transcript: bool
+    ) -> None:
+        if begun is not None:
+            begun()
         probe = check.probe()
         if isinstance(probe, Result):
-            self._asyncio.call_soon(done, probe)
+            self._asyncio.call_soon(self._ended, farm, done, probe)
             return
 
         def ended(session: Session) -> None:
-            while self._waiting and len(self._loop) < self._most:
-                check, transcript, waiting = self._waiting.popleft()
-                self._begin(check, waiting, transcript=transcript)
-            done(finish_or_unknown(probe, session))
+            self._ended(farm, done, finish_or_unknown(probe, session))
 
         self._loop.start(start(probe, transcript=transcript), ended)
+
+    def _ended(self, farm: str, done: Done, result: Result) -> None:
+        self._queue.end(farm)
+        done(result)
 
 
 def _room() -> int:

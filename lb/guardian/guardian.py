@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 
 from noidchecks.plugin.redact import redacted
 from noidchecks.status.result import Result
@@ -44,6 +43,8 @@ _BURST = 4
 # Seconds for which starts are gathered: by so much a check may start late. With thousands of checks, a wake-up of this
 # process for each of them costs more than its work, which then begins with cold caches.
 _GRAIN = 0.01
+# Seconds between two events about checks that wait for their turn.
+_QUIET = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ class Guardian:
         self._excuses = Excuses(self.events, flow_table or FlowTable())
         # Starts that are due are made from this time of the loop's clock on.
         self._free_at = 0.0
+        self._told_wait = float("-inf")
 
     @property
     def counts(self) -> Counts:
@@ -145,7 +147,7 @@ class Guardian:
                 await checks.close()
 
     def stop_checking(self) -> None:
-        """Starts no more checks and takes no more results: what ends from now on may have been ended with run()."""
+        """Takes no more results and schedules no more checks: what ends from now on may have been ended with run()."""
         self._checks = None
         if self._timer is not None:
             self._timer.cancel()
@@ -235,17 +237,41 @@ class Guardian:
             self._free_at = now
         self._arm()
 
-    def _start(self, target: Target, now: float) -> None:
+    def _start(self, target: Target, asked: float) -> None:
+        """Starts a check of a target; where too many run, it waits for its turn, and no second one beside it."""
         if self._checks is None:
             return
-        pace = target.pace
-        target.rhythm.started(now, pace)
+        began = asked
+
+        def begun() -> None:
+            nonlocal began
+            began = self._running_loop().time()
+            self._note_start(target, began, began - asked)
+
+        def finished(result: Result) -> None:
+            self._finished(target, began, result)
+
+        # Recorded only when the result may take a backend out, because recording costs time.
+        transcript = target.pace.fast is not None or target.rhythm.running > 0 or target.is_decisive
+        target.rhythm.wait()
+        farm = target.watches[0].farm
+        self._checks.start(target.check, finished, farm=farm, begun=begun, transcript=transcript)
+
+    def _note_start(self, target: Target, now: float, waited: float) -> None:
         self._started += 1
         self._running += 1
-        # Recorded only when the result may take a backend out, because recording costs time.
-        transcript = pace.fast is not None or target.rhythm.running > 1 or target.is_decisive
-        self._checks.start(target.check, partial(self._finished, target, now), transcript=transcript)
+        self._schedule.count_delay(waited)
+        if not target.watches:
+            # It has gone meanwhile.
+            return
+        pace = target.pace
+        if waited > pace.interval and now >= self._told_wait + _QUIET:
+            self._told_wait = now
+            reason = f"a check began {waited:.0f} seconds late: too many of this farm run at a time, and take long"
+            self.events.report("overdue", reason, farm=target.watches[0].farm)
+        target.rhythm.started(now, pace)
         self._schedule.put(target, target.rhythm.due(pace))
+        self._arm()
 
     def _finished(self, target: Target, began: float, result: Result) -> None:
         now = self._running_loop().time()

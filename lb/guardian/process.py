@@ -9,9 +9,9 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import IO
 
@@ -22,6 +22,7 @@ from noidchecks.status.text import printable
 from noidchecks.timings import Timings
 
 from .executable import find, trouble
+from .fair_queue import FairQueue
 
 # Bytes that are kept of a plugin's output, as many as Nagios keeps; the rest is read and dropped.
 _KEPT = 8192
@@ -43,12 +44,11 @@ _NO_ANSWER = frozenset(
 
 
 class ProcessPool:
-    """Runs plugins on the running asyncio loop, at most `most` at a time; queues the others."""
+    """Runs plugins on the running asyncio loop, at most `most` at a time; queues the others, fairly by farm."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
         self._running: set[_Run] = set()
-        self._waiting: deque[_Run] = deque()
+        self._queue = FairQueue(most)
         self._idle = asyncio.Event()
 
     def start(
@@ -57,22 +57,22 @@ class ProcessPool:
         timeout: float,
         done: Callable[[Result], object],
         *,
+        farm: str = "",
+        begun: Callable[[], object] | None = None,
         given: bytes = b"",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Runs a plugin; done gets its result after at most timeout seconds, never before this method returns.
+        """Runs a plugin; done gets its result at most timeout seconds after its start, and after this method returns.
 
-        given is its standard input; environment is added to the environment of this process.
+        begun is called at its start; given is its standard input; environment is added to that of this process.
         """
-        run = _Run(words, timeout, done, self._ended, given=given, environment=environment or {})
-        if len(self._running) < self._most:
-            self._begin(run)
-        else:
-            self._waiting.append(run)
+        ended = partial(self._ended, farm)
+        run = _Run(words, timeout, done, ended, given=given, environment=environment or {})
+        self._queue.put(farm, partial(self._begin, run, begun))
 
     async def close(self) -> None:
         """Kills all processes without reporting results, and waits up to a second for their end."""
-        self._waiting.clear()
+        self._queue.clear()
         for run in list(self._running):
             run.kill()
         with suppress(TimeoutError):
@@ -81,15 +81,16 @@ class ProcessPool:
         for run in list(self._running):
             run.forget()
 
-    def _begin(self, run: _Run) -> None:
+    def _begin(self, run: _Run, begun: Callable[[], object] | None) -> None:
         self._running.add(run)
         self._idle.clear()
+        if begun is not None:
+            begun()
         run.begin()
 
-    def _ended(self, run: _Run) -> None:
+    def _ended(self, farm: str, run: _Run) -> None:
         self._running.discard(run)
-        while self._waiting and len(self._running) < self._most:
-            self._begin(self._waiting.popleft())
+        self._queue.end(farm)
         if not self._running:
             self._idle.set()
 

@@ -36,14 +36,18 @@ class Pace:
 
 
 class Rhythm:
-    """The start times of one check: beats at the interval, and faster starts between them while in doubt."""
+    """The start times of one check: beats at the interval, and faster starts between them while in doubt.
 
-    __slots__ = ("running", "_first", "_rests_until", "_beat", "_last", "_ended", "_repeats")
+    A start that waits for its turn is none yet: no other is due until it has begun, and intervals count from then.
+    """
+
+    __slots__ = ("running", "_waits", "_first", "_rests_until", "_beat", "_last", "_ended", "_repeats")
 
     def __init__(self, number: int, now: float, *, interval: float, soon: float) -> None:
         # soon: the seconds for the first round, which checks every target once; later beats are spread over the whole
         # interval. The first round costs more than any other, so where it is longer than the interval, beats wait.
         self.running = 0
+        self._waits = False
         self._first = now + phase(number) * soon
         self._rests_until = now + soon if soon > interval else now
         self._beat = now + soon + phase(number) * interval
@@ -51,10 +55,14 @@ class Rhythm:
         self._ended = now
         self._repeats = False
 
+    def wait(self) -> None:
+        """Records that a start waits until started()."""
+        self._waits = True
+
     def started(self, now: float, pace: Pace) -> None:
         """Records a start."""
         self.running += 1
-        self._repeats = False
+        self._waits = self._repeats = False
         self._last = now
         if self._beat <= now:
             # Beats missed in a long pause are skipped.
@@ -70,7 +78,9 @@ class Rhythm:
         self._repeats = True
 
     def due(self, pace: Pace) -> float | None:
-        """Returns the time of the next start, None while it depends on a check under way."""
+        """Returns the time of the next start, None while it depends on a check that waits or is under way."""
+        if self._waits:
+            return None
         if self._last is None:
             return self._first
         if self.running:
@@ -79,9 +89,9 @@ class Rhythm:
             return max(self._last + pace.eager, self._ended)
         if self._repeats:
             return self._ended
-        wanted = min(self._beat, max(self._last, self._rests_until) + pace.interval)
-        if pace.fast is not None:
-            wanted = min(wanted, self._last + pace.fast)
+        wanted = max(self._last, self._rests_until) + pace.interval
+        # In doubt not at the next beat, which may be a moment away: two failures within a moment are one.
+        wanted = min(wanted, self._beat if pace.fast is None else self._last + pace.fast)
         return max(wanted, self._ended)
 
 
@@ -130,6 +140,10 @@ class Schedule(Generic[K]):
             return None
         key = self._keys.pop(heappop(self._heap)[1])
         del self._current[key]
-        self.latest = max(self.latest, now - due)
-        self.overdue += now - due > LATE
+        self.count_delay(now - due)
         return key
+
+    def count_delay(self, seconds: float) -> None:
+        """Takes note that a start was that late."""
+        self.latest = max(self.latest, seconds)
+        self.overdue += seconds > LATE

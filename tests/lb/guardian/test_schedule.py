@@ -78,6 +78,33 @@ def test_what_hangs_is_asked_again_before_it_has_answered() -> None:
     assert rhythm.running == 3
 
 
+def test_a_start_that_waits_is_the_only_one_and_counts_from_its_begin() -> None:
+    pace = Pace(interval=10, fast=1, eager=1, most=3)
+    rhythm = Rhythm(0, 0.0, interval=10, soon=1)
+    rhythm.wait()
+    assert rhythm.due(pace) is None
+    rhythm.started(7.0, pace)
+    assert rhythm.due(pace) == 8
+    rhythm.wait()
+    # The earlier one ends meanwhile.
+    rhythm.finished(9.0)
+    assert rhythm.due(pace) is None
+    rhythm.started(9.5, pace)
+    assert rhythm.due(pace) == 10.5
+
+
+def test_in_doubt_no_beat_comes_before_the_fast_interval() -> None:
+    pace = Pace(interval=10, fast=4)
+    rhythm = Rhythm(0, 0.0, interval=10, soon=0)
+    rhythm.started(0.0, pace)
+    rhythm.finished(0.1)
+    # It waited for its turn, until a moment before the next beat.
+    rhythm.started(9.98, pace)
+    rhythm.finished(9.99)
+    assert rhythm.due(pace) == 13.98
+    assert rhythm.due(Pace(interval=10)) == 10
+
+
 def test_a_shorter_interval_holds_at_once() -> None:
     rhythm = Rhythm(0, 0.0, interval=60, soon=0)
     rhythm.started(0.0, Pace(interval=60))
@@ -106,6 +133,13 @@ def test_a_schedule_counts_what_is_overdue() -> None:
     assert schedule.take(1.2) == "b"
     assert schedule.overdue == 1
     assert round(schedule.latest, 3) == 0.2
+
+
+def test_a_schedule_counts_what_waits_for_its_turn_too() -> None:
+    schedule: Schedule[str] = Schedule()
+    schedule.count_delay(LATE / 2)
+    schedule.count_delay(3.0)
+    assert (schedule.overdue, schedule.latest) == (1, 3.0)
 
 
 def test_a_schedule_forgets_what_was_put_off() -> None:
