@@ -35,7 +35,7 @@ from .applier import ApplyResult
 from .coalesce import Batching
 from .desired import Desired, Place, merge, served, standing, verdicts_of
 from .health import BackendHealth
-from .worker import Worker
+from .worker import Worker, in_thread
 
 # Counts connections by conntrack mark; KernelError.
 Count = Callable[[], Mapping[int, int]]
@@ -300,7 +300,7 @@ class Reconciler:
                 continue
             try:
                 # Not in the worker thread: a change must not wait for the listing of a million flows.
-                counts = await asyncio.to_thread(self._count)
+                counts = await in_thread(self._count)
             except KernelError as error:
                 self._events.report("apply-failed", str(error))
                 continue

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from ..nft.progress import last_look
+from ..nft.run import KernelError
 
 T = TypeVar("T")
 # Seconds of processor time between two looks; a waiting thread uses microseconds.
@@ -26,8 +28,8 @@ class Worker:
         self._used = self._seen_at_work = 0.0
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Runs a call in the thread and returns its result, or raises its exception."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._timed, call)
+        """Runs a call in the thread and returns its result, or raises its exception; KernelError without a thread."""
+        return await in_thread(partial(self._timed, call), self._executor)
 
     @property
     def is_busy(self) -> bool:
@@ -59,3 +61,11 @@ class Worker:
             return call()
         finally:
             self._busy_since = None
+
+
+def in_thread(call: Callable[[], T], executor: ThreadPoolExecutor | None = None) -> asyncio.Future[T]:
+    """Begins a blocking call in a thread, by default one of the loop; KernelError when none can be started."""
+    try:
+        return asyncio.get_running_loop().run_in_executor(executor, call)
+    except RuntimeError as error:
+        raise KernelError(f"this machine has no thread left: {error}") from error

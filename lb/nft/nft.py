@@ -10,10 +10,11 @@ import os
 import select
 import subprocess
 import time
+from contextlib import ExitStack
 from types import TracebackType
 
 from .progress import Progress
-from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_program
+from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_program, told
 from .skeleton import TABLE, VERSION
 from .table import Snapshot
 
@@ -206,19 +207,18 @@ class NftSession:
             return self._process
         self.close()
         argv = [find("nft", "nftables"), "-i"]
-        given, self._into = os.pipe()
-        self._out, taken = os.pipe()
-        try:
+        with told("nft"), ExitStack() as its, ExitStack() as ours:
+            given, into = os.pipe()
+            its.callback(os.close, given)
+            ours.callback(os.close, into)
+            out, taken = os.pipe()
+            its.callback(os.close, taken)
+            ours.callback(os.close, out)
             self._process = subprocess.Popen(  # noqa: S603 - nft itself, and nothing else
                 argv, stdin=given, stdout=taken, stderr=taken, env=environment(), process_group=0
             )
-        except OSError as error:
-            os.close(self._into)
-            os.close(self._out)
-            raise KernelError(f"nft cannot be run: {error.strerror}") from error
-        finally:
-            os.close(given)
-            os.close(taken)
+            ours.pop_all()
+        self._into, self._out = into, out
         os.set_blocking(self._into, False)
         self._written = 0
         return self._process

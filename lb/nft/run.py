@@ -7,8 +7,8 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedRandom, FileIO
 
@@ -61,6 +61,15 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@contextmanager
+def told(path: str) -> Iterator[None]:
+    """Raises KernelError in place of an OSError: the program cannot be run, or no descriptor is left for it."""
+    try:
+        yield
+    except OSError as error:
+        raise KernelError(f"{path} cannot be run: {error.strerror or error}") from error
+
+
 def run(
     argv: Sequence[str],
     text: str = "",
@@ -78,7 +87,7 @@ def run(
     name = os.path.basename(argv[0])
     pieces: list[bytes] = []
     # Input and errors are files, though in memory, so that a full pipe of one cannot block the other.
-    with _memory("input") as given, _memory("errors") as errors:
+    with told(argv[0]), _memory("input") as given, _memory("errors") as errors:
         given.write(text.encode())
         given.seek(0)
         out, taken = os.pipe()
@@ -87,8 +96,6 @@ def run(
                 process = subprocess.Popen(  # noqa: S603 - an argv list whose program is a path from find()
                     argv, stdin=given, stdout=taken, stderr=errors, env=environment(), process_group=0
                 )
-            except OSError as error:
-                raise KernelError(f"{argv[0]} cannot be run: {error.strerror}") from error
             finally:
                 os.close(taken)
             progress = Progress(process.pid, argv[0], idle=timeout) if at_work else None

@@ -12,6 +12,8 @@ from types import FrameType, TracebackType
 
 import pytest
 from noidlb.guardian.checks import Check, CheckRunner
+from noidlb.guardian.worker import Worker
+from noidlb.nft.run import KernelError
 
 from noidchecks.errors import ProbeError
 from noidchecks.plugin.main import run as run_plugin
@@ -230,3 +232,16 @@ def test_closing_ends_what_runs(nothing_left: Callable[[], None]) -> None:
         assert asyncio.run(begin(peer.port)) == []
         peer.settle()
     nothing_left()
+
+
+async def test_a_thread_that_cannot_be_started_is_a_refused_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    worker = Worker()
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(KernelError, match="this machine has no thread left: can't start new thread"):
+            await worker.run(int)
+    assert await worker.run(int) == 0
+    worker.close()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,6 +191,36 @@ def test_a_session_without_nft_names_its_package(nothing_left: Callable[[], None
     with NftSession() as session, pytest.raises(KernelError, match="install the package nftables"):
         session.run("x")
     nothing_left()
+
+
+@contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Leaves this process so many free descriptors."""
+    opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(count + 50)]
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(opened) + 1, before[1]))
+        for one in opened[:count]:
+            os.close(one)
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for one in opened[count:]:
+            os.close(one)
+
+
+@pytest.mark.parametrize("count", range(6))
+def test_without_descriptors_nft_is_refused_and_nothing_stays_open(
+    nft: Played, count: int, nothing_left: Callable[[], None]
+) -> None:
+    with NftSession(idle=60) as session:
+        for ask in (kernel.run, session.run):
+            with descriptors_left(count), pytest.raises(KernelError, match="cannot be run: Too many open files"):
+                ask("x")
+        nothing_left()
+        session.run("x")
+        kernel.run("x")
+    assert len(nft.calls) == 2
 
 
 def script(folder: Path, text: str) -> None:
