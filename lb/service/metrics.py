@@ -147,6 +147,12 @@ def _backends(found: Sequence[Health]) -> Iterator[str]:
         ((labels, one.state == "up") for labels, one in health if one.state != "unknown"),
     )
     yield from family(
+        "noidlb_backend_checked",
+        "gauge",
+        "Whether the last result says whether a backend is up (1), or is no verdict (0), as before the first result",
+        ((labels, one.state != "unknown" and not one.kept) for labels, one in health),
+    )
+    yield from family(
         "noidlb_backend_flaps_total",
         "counter",
         "Changes between up and down",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from noidlb.farm import BackendState, Condition, Scheduler
@@ -33,6 +34,14 @@ def test_the_page() -> None:
     assert "noidlb_hook_runs_total 5" in lines
     # One without a result is neither up nor down.
     assert not [line for line in lines if line.startswith("noidlb_backend_up") and "b2" in line]
+
+
+def test_a_backend_that_cannot_be_checked_shows() -> None:
+    lines = page(health("b1", "up"), health("b2", "unknown"), replace(health("b3", "up"), kept="no program"))
+    found = {line.split('"')[3]: line[-1] for line in lines if line.startswith("noidlb_backend_checked{")}
+    assert found == {"b1": "1", "b2": "0", "b3": "0"}
+    # It serves all the same.
+    assert [line[-1] for line in lines if line.startswith("noidlb_backend_up{") and '"b3"' in line] == ["1"]
 
 
 def test_each_family_has_one_head_and_stands_together() -> None:
