@@ -29,8 +29,8 @@ from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import DEFAULT_RUN, Role, read_role
 from .defects import Defects
+from .endpoint import MetricsEndpoint
 from .hook import Hook
-from .http import MetricsServer
 from .metrics import MetricsSnapshot
 from .operations import Operations
 from .paced import collect, exempt, sparing, take_turns
@@ -85,10 +85,9 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_reload = asyncio.Lock()
         self._hook = Hook(events)
-        self._metrics: MetricsServer | None = None
-        self._endpoint: tuple[str, int] | None = None
         self._defects = Defects(events)
         self._pages = Pages(self._look, self._health, self._troubles, events, self._defects)
+        self._metrics = MetricsEndpoint(self._pages.routes, self._defects.report, events, self._pages.start)
         self._running: Operations | None = None
 
     async def run(self) -> int:
@@ -116,7 +115,7 @@ class Service:
             self._hook.start()
             stack.push_async_callback(self._hook.close)
             stack.push_async_callback(self._pages.close)
-            stack.push_async_callback(self._close_metrics)
+            stack.push_async_callback(self._metrics.close)
             await self._set(settings)
             stack.push_async_callback(store.close)
             self._events.subscribe(self._take)
@@ -247,25 +246,7 @@ class Service:
 
     async def _set(self, settings: Settings) -> None:
         self._hook.configure(settings.hook, settings.hook_timeout)
-        if settings.endpoint == self._endpoint:
-            return
-        await self._close_metrics()
-        if settings.endpoint is None:
-            return
-        server = MetricsServer(self._pages.routes, self._defects.report)
-        try:
-            await server.open(*settings.endpoint)
-        except GuardError as error:
-            # Farms are served even if metrics are not.
-            self._events.report("metrics-failed", str(error))
-            return
-        self._metrics, self._endpoint = server, settings.endpoint
-        self._pages.start()
-
-    async def _close_metrics(self) -> None:
-        if self._metrics is not None:
-            await self._metrics.close()
-        self._metrics = self._endpoint = None
+        await self._metrics.configure(settings.endpoint)
 
     async def _look(self) -> MetricsSnapshot:
         if self._running is None:
