@@ -113,8 +113,9 @@ class MetricsServer:
             self._awaited.pop(writer, None)
             async with asyncio.timeout(_LONGEST):
                 await self._send(writer, await self._answer(request), is_head=request.is_head)
-        except (OSError, TimeoutError):
-            # It went away, says nothing or does not read.
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            # It went away, says nothing, does not read, or we end. Python 3.11 prints a traceback for a cancelled task
+            # of a client.
             pass
         finally:
             self._clients.discard(writer)

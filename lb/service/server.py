@@ -24,8 +24,9 @@ from .protocol import Answer, Request, RequestError, Written
 MAX_REQUEST = 2 * MAX_SIZE + 1024
 _CLIENTS = 64
 _IDLE = 10.0
-# Unread events after which a client with follow is dropped.
-_UNREAD = 1000
+# Bytes of events that may wait for a client with follow, more than those of 10,000 backends; one that does not read is
+# dropped after _IDLE.
+_UNREAD = 64 << 20
 
 Answering: TypeAlias = Callable[[Request], Awaitable[Answer | Written]]
 
@@ -111,8 +112,8 @@ class ControlServer:
                 return
             while await self._exchange(reader, writer):
                 pass
-        except (OSError, TimeoutError):
-            # It went away, does not read, or we end.
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            # It went away, does not read, or we end. Python 3.11 prints a traceback for a cancelled task of a client.
             pass
         finally:
             self._clients.discard(writer)
@@ -147,9 +148,12 @@ class ControlServer:
     async def _follow(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         unread: asyncio.Queue[Event | None] = asyncio.Queue()
         farm, backend = request.get("farm"), request.get("backend")
+        waiting = 0
 
         def take(event: Event) -> None:
+            nonlocal waiting
             if (farm is None or event.farm == farm) and (backend is None or event.backend == backend):
+                waiting += _size(event)
                 unread.put_nowait(event)
 
         async def hang_up() -> None:
@@ -163,13 +167,19 @@ class ControlServer:
         try:
             await _send(writer, _agreed(await self._answer(request)))
             while (event := await unread.get()) is not None:
-                if unread.qsize() > _UNREAD:
-                    await _send(writer, _refusal(f"more than {_UNREAD} events were left unread", 2))
+                if waiting > _UNREAD:
+                    await _send(writer, _refusal(f"more than {_UNREAD} bytes of events were left unread", 2))
                     return
+                waiting -= _size(event)
                 await _send(writer, {"event": to_dict(event)})
         finally:
             self._events.unsubscribe(take)
             gone.cancel()
+
+
+def _size(event: Event) -> int:
+    """Returns about how many bytes an event has; writing it as JSON for that would take as long as sending it."""
+    return 200 + len(event.reason) + sum(map(len, event.transcript))
 
 
 def _parse(line: bytes) -> dict[str, object]:

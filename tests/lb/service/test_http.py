@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 
 import pytest
 from noidlb.errors import GuardError
@@ -29,11 +30,15 @@ async def beginning(query: str) -> Document:
     raise GuardError("the guardian is only\n beginning")
 
 
+async def given_up(query: str) -> Document:
+    raise asyncio.CancelledError
+
+
 def ignore(doing: str, defect: Exception) -> None:
     pass
 
 
-ROUTES = {"/metrics": page, "/": echo, "/broken": broken, "/beginning": beginning}
+ROUTES = {"/metrics": page, "/": echo, "/broken": broken, "/beginning": beginning, "/given-up": given_up}
 
 
 async def exchange(server: MetricsServer, sent: bytes) -> tuple[bytes, bytes]:
@@ -193,3 +198,16 @@ async def test_many_who_come_at_once_turn_nobody_away(monkeypatch: pytest.Monkey
     for one in silent:
         one.close()
     await server.close()
+
+
+async def test_a_page_that_is_given_up_at_the_end_leaves_no_traceback() -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    server = MetricsServer(ROUTES, ignore)
+    await server.open("127.0.0.1", 0)
+    # A reset or an end, and no answer.
+    with suppress(ConnectionResetError):
+        assert await exchange(server, b"GET /given-up HTTP/1.1\r\n\r\n") == (b"", b"")
+    await asyncio.sleep(0)
+    await server.close()
+    assert errors == []

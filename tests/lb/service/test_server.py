@@ -29,6 +29,8 @@ async def echo(request: Request) -> Answer:
         raise RequestError("no\nway", 2)
     if request.get("do") == "break":
         raise ValueError("a defect")
+    if request.get("do") == "cancel":
+        raise asyncio.CancelledError
     return {"got": dict(request)}
 
 
@@ -162,6 +164,29 @@ async def test_a_follower_who_does_not_read_is_let_go(serving: Serving, monkeypa
         assert "left unread" in lines[-1]["error"]
         assert len(lines) < 9
         writer.close()
+
+
+async def test_a_follower_who_reads_gets_all_events_of_a_mass_failure(serving: Serving) -> None:
+    async with serving() as (path, events):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"do": "events", "follow": true}\n')
+        await reader.readline()
+        for number in range(10_000):
+            events.add(Event(time=number, kind="down", farm="f", backend=f"b{number}", reason="x" * 100))
+        async with asyncio.timeout(60):
+            for number in range(10_000):
+                assert json.loads(await reader.readline())["event"]["backend"] == f"b{number}"
+        writer.close()
+
+
+async def test_a_request_that_is_given_up_at_the_end_leaves_no_traceback(serving: Serving) -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    async with serving() as (path, _):
+        # As one that waits for what the end of the service cancels.
+        assert await exchange(path, b'{"do": "cancel"}\n') == []
+        await asyncio.sleep(0)
+    assert errors == []
 
 
 async def test_the_socket_of_a_dead_guardian_is_replaced(serving: Serving, tmp_path: Path) -> None:
