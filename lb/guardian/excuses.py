@@ -7,7 +7,7 @@ from noidchecks.status.state import State
 
 from ..events import EventLog
 from .flow_table import FlowTable
-from .health import was_refused
+from .health import has_answered
 from .pulse import Pulse
 from .targets import Target
 
@@ -56,7 +56,7 @@ class Excuses:
 
     def of_flows(self, result: Result, began: float, now: float) -> str:
         """Says that the conntrack table was full while a check got no answer; "" when the failure counts."""
-        if result.state == State.OK or was_refused(result):
+        if result.state == State.OK or has_answered(result):
             return ""
         self._look_at_flows(now)
         if not self.flow_table.was_full(began):

@@ -16,10 +16,11 @@ own firewall, a missing program), change neither state nor streak.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from noidchecks.errors import LocalError, NotConnected
+from noidchecks.errors import LocalError, NotConnected, PeerError
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.status.text import printable
@@ -36,7 +37,11 @@ _OURS = frozenset(
         *(errno.EADDRNOTAVAIL, errno.EADDRINUSE),
     )
 )
-
+# What the peer does with a connection that it has accepted: a reset, or its end (0).
+_CLOSED = frozenset((0, errno.ECONNRESET, errno.EPIPE))
+_REFUSED = os.strerror(errno.ECONNREFUSED)
+# Seconds after which TCP first sends a packet again.
+_RESENT = 1.0
 
 # Farm, backend, IP version and command.
 WatchKey = tuple[str, str, int, str]
@@ -244,9 +249,23 @@ class BackendHealth:
         return False
 
 
-def was_refused(result: Result) -> bool:
-    """Returns whether the peer refused the connection, which proves that packets pass in both directions."""
-    return isinstance(result.failure, NotConnected) and result.failure.code == errno.ECONNREFUSED
+def has_answered(result: Result) -> bool:
+    """Returns whether the peer answered the failed check, which proves that packets pass in both directions.
+
+    A check that opens a data connection has two flows, and its answer may be about the other one. An answer without a
+    failure that takes a second may be bad for being slow, because a packet was lost and sent again.
+    """
+    failure = result.failure
+    if isinstance(failure, NotConnected) and failure.code == errno.ECONNREFUSED:
+        return True
+    if failure is None and not result.timings.phases:
+        # Of a plugin that runs as a process its words are all that is known.
+        return _REFUSED in result.text
+    if "data" in result.timings.phases:
+        return False
+    if failure is None:
+        return result.timings.total < _RESENT
+    return isinstance(failure, PeerError) or (isinstance(failure, NotConnected) and failure.code in _CLOSED)
 
 
 def _is_ours(result: Result) -> bool:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import errno
+from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT
 from typing import Any
 
 import pytest
 from noidlb.guard import Guard, OnUnknown, OnWarning, fill_in
-from noidlb.guardian.health import BackendHealth, Change, RiseFall, pace_of, reason_of, was_refused
+from noidlb.guardian.health import BackendHealth, Change, RiseFall, has_answered, pace_of, reason_of
 
-from noidchecks.errors import LocalError, NotConnected
+from noidchecks.errors import DeadlineExceeded, LocalError, NotConnected, NotResolved, PeerError, ProbeError
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
@@ -107,12 +108,10 @@ def test_a_connect_that_this_machine_forbids_is_no_verdict(code: int) -> None:
     assert one.state == "up"
 
 
-@pytest.mark.parametrize("code", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ECONNRESET])
+@pytest.mark.parametrize("code", [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET])
 def test_a_connect_that_peer_or_network_ends_is_a_failure(code: int) -> None:
     failed = Result(State.CRITICAL, "FTP CRITICAL - cannot connect", failure=NotConnected("cannot connect", code))
     assert play(watch(fall=1), OK, failed) == ["up", "down"]
-    # Only a refusal is the peer's own answer, and no full table of connections excuses it.
-    assert was_refused(failed) is (code == errno.ECONNREFUSED)
 
 
 def test_the_note_of_one_that_is_up_is_of_its_last_result() -> None:
@@ -198,6 +197,45 @@ def test_a_switch_knows_what_speaks_against_it() -> None:
     assert (switch.streak, switch.streak_since) == (1, 2.0)
     assert switch.take(False, rise=9, fall=2, now=3.0)
     assert (switch.value, switch.streak, switch.streak_since) == (False, 0, 2.0)
+
+
+GREETED = Timings(0.2, {"connect": 0.1, "greeting": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("failure", "timings", "answered"),
+    [
+        (NotConnected("Connection refused", ECONNREFUSED), Timings(0.1, {"connect": 0.1}), True),
+        (NotConnected("Connection refused", ECONNREFUSED), Timings(0.1, {"data": 0.1}), True),
+        (NotConnected("Connection timed out", ETIMEDOUT), Timings(0.1, {"connect": 0.1}), False),
+        (NotConnected("No route to host", EHOSTUNREACH), Timings(0.1, {"connect": 0.1}), False),
+        (NotConnected("Connection reset by peer", ECONNRESET), GREETED, True),
+        (NotConnected("No data received from host", 0), GREETED, True),
+        (NotConnected("Connection reset by peer", ECONNRESET), Timings(0.1, {"data": 0.1}), False),
+        (DeadlineExceeded(5.0), GREETED, False),
+        (NotResolved("no answer of a name server"), Timings(0.1, {"resolve": 0.1}), False),
+        (PeerError("refused", expected="331", received="530"), GREETED, True),
+        # The server may not have reached this machine.
+        (PeerError("refused", expected="226", received="425"), Timings(0.1, {"login": 0.1, "data": 0.1}), False),
+        # A greeting of another service; and one that may have come late because a packet was lost.
+        (None, GREETED, True),
+        (None, Timings(1.2, {"connect": 1.1, "greeting": 0.1}), False),
+    ],
+)
+def test_what_proves_that_the_peer_has_answered(failure: ProbeError | None, timings: Timings, answered: bool) -> None:
+    assert has_answered(Result(State.CRITICAL, "FTP CRITICAL - so", timings=timings, failure=failure)) is answered
+
+
+@pytest.mark.parametrize(
+    ("text", "answered"),
+    [
+        ("connect to address 10.0.0.1 and port 21: Connection refused", True),
+        ("CRITICAL - Socket timeout after 10 seconds", False),
+        ("/usr/lib/x CRITICAL - timeout after 5 seconds", False),
+    ],
+)
+def test_the_words_of_a_process_prove_a_refusal(text: str, answered: bool) -> None:
+    assert has_answered(Result(State.CRITICAL, text, timings=Timings(0.1))) is answered
 
 
 def test_a_reason_is_the_words_and_fit_to_print() -> None:
