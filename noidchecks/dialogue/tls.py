@@ -6,8 +6,9 @@ import ssl
 
 from ..errors import NO_TLS, LocalError, NotConnected, TlsError
 from ..value import Value
-from .certificate import Certificate, pin_of, read_authorities, require_version
+from .certificate import Certificate, pin_of, require_version
 from .operations import SEGMENT, Phase, Receive, Send
+from .tls_context import context_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class TlsLayer:
         self._outgoing = ssl.MemoryBIO()
         name = settings.server_name or None
         # A session belongs to its context, and a ticket of TLS 1.3 came with the first bytes read after the handshake.
-        context = _context(settings) if resumed is None else resumed._object.context
+        if resumed is None:
+            context = context_for(verify=settings.verify, ca_file=settings.ca_file)
+        else:
+            context = resumed._object.context
         session = None if resumed is None else resumed._object.session
         try:
             self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name, session=session)
@@ -215,6 +219,14 @@ def load_x509() -> None:
     from . import x509  # noqa: F401  # loaded for its effect
 
 
+def load_context(*, verify: bool, ca_file: str) -> None:
+    """Reads the authorities, so that the handshake does not have to; what is wrong with them is left to that."""
+    try:
+        context_for(verify=verify, ca_file=ca_file)
+    except LocalError:
+        pass
+
+
 def start_tls(stream: Stream, settings: TlsSettings) -> Dialogue[TlsLayer]:
     """Starts TLS on the stream, which speaks through it from then on; TlsError."""
     yield Phase("tls")
@@ -222,24 +234,6 @@ def start_tls(stream: Stream, settings: TlsSettings) -> Dialogue[TlsLayer]:
     yield from layer.handshake(stream.channel)
     stream.tls = layer
     return layer
-
-
-def _context(settings: TlsSettings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Servers of this protocol commonly close without close_notify; a short answer is seen by the protocol above.
-    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
-    if settings.verify and settings.ca_file:
-        try:
-            context.load_verify_locations(cadata=read_authorities(settings.ca_file))
-        except OSError as error:
-            reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
-            raise LocalError(f"Cannot read CA file {settings.ca_file}: {reason}") from error
-    elif settings.verify:
-        context.load_default_certs()
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _lost(error: NotConnected) -> TlsError:

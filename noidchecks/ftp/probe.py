@@ -24,6 +24,7 @@ class FtpProbe(FtpSettings):
             from ..dialogue import tls
             from . import control  # noqa: F401  # loaded for its effect
 
+            tls.load_context(verify=self.verify, ca_file=self.ca_file)
             if self.reads_certificate or self.tls_pins:
                 tls.load_x509()
         if self.is_deep:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from noidchecks import FtpProbe, Login, Result, State
+from noidchecks.dialogue import tls_context
+from noidchecks.dialogue.certificate import read_authorities
 from noidchecks.dialogue.tls import TlsSettings
 from tests.conftest import Check
 from tests.support.certificates import Chain
@@ -105,6 +108,28 @@ def test_a_name_is_verified_without_its_dot_and_in_any_case(
     result = ask(check, server, verify=True, ca_file=str(chain.root), sni=sni)
     assert result.ok, result.text
     assert seen == ["good.example"]
+
+
+def test_authorities_are_read_before_the_clock_starts_and_once_for_all_checks(
+    check: Check, server: FtpServer, chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+
+    def read(path: str) -> str:
+        reads.append(path)
+        return read_authorities(path)
+
+    monkeypatch.setattr(tls_context, "read_authorities", read)
+    authorities = tmp_path / "ca.pem"
+    authorities.write_bytes(chain.root.read_bytes())
+    settings: dict[str, Any] = {"verify": True, "ca_file": str(authorities), "data": "both", "login": Login()}
+    # The conversation has not begun.
+    FtpProbe(server.host, tls="implicit" if server.is_implicit else "explicit", **settings).dialogue()
+    assert reads == [str(authorities)]
+    for _ in range(3):
+        result = ask(check, server, **settings)
+        assert result.ok, result.text
+    assert reads == [str(authorities)]
 
 
 @pytest.mark.parametrize(
