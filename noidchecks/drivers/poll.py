@@ -44,7 +44,8 @@ def run_many(
 
     Sessions are taken only when they are started. has_room() must be true when none runs. Closing the generator closes
     what is running. It ends in the same way at most a quarter of a second after is_stopped() has become true, behind
-    the sessions that have ended by then.
+    the sessions that have ended by then. While the caller has control, at a yield or in the iterator, the clock of the
+    sessions stands still: what arrives meanwhile is not read, and the peers are not to blame for that.
     """
     loop = Loop()
     tick = _NEVER if is_stopped is None else _TICK
@@ -52,13 +53,21 @@ def run_many(
     def may_start() -> bool:
         return len(loop.running) < concurrency and has_room()
 
+    def ended() -> Iterator[Session]:
+        for session in loop.ended():
+            left = loop.clock.time()
+            yield session
+            loop.clock.resume(left)
+
     try:
         due = 0.0
         more = True
         while (more or loop.running) and not (is_stopped is not None and is_stopped()):
             started = 0
             while more and started < _BURST and monotonic() >= due and may_start():
+                left = loop.clock.time()
                 item = next(sessions, None)
+                loop.clock.resume(left)
                 if item is None:
                     more = False
                 elif isinstance(item, WaitUntil):
@@ -68,22 +77,43 @@ def run_many(
                     loop.start(item)
                     # Before the iterator is asked again, which may raise: what has ended is to be handed out.
                     if loop.has_ended:
-                        yield from loop.ended()
+                        yield from ended()
             if more or loop.running:
                 limit = due if more and may_start() else _NEVER
                 loop.turn(min(limit, monotonic() + tick))
-            yield from loop.ended()
+            yield from ended()
     finally:
         loop.close()
+
+
+class Clock:
+    """The clock of the sessions' deadlines and timings: monotonic time, less the seconds for which it stood still.
+
+    It is apart from the loop, which sessions must not refer to: both would stay in memory until the collector comes.
+    """
+
+    __slots__ = ("stood",)
+
+    def __init__(self) -> None:
+        self.stood = 0.0
+
+    def time(self) -> float:
+        """Returns the seconds that it shows."""
+        return monotonic() - self.stood
+
+    def resume(self, time: float) -> None:
+        """Lets it go on from a time that it has shown before, as if it had stood still since."""
+        self.stood = monotonic() - time
 
 
 class Loop:
     """The running sessions, the descriptors that they wait for and the times at which they stop waiting."""
 
-    __slots__ = ("running", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
+    __slots__ = ("running", "clock", "_epoll", "_by_fd", "_timers", "_sequence", "_ended")
 
     def __init__(self) -> None:
         self.running: set[Session] = set()
+        self.clock = Clock()
         self._epoll = select.epoll()
         self._by_fd: dict[int, Session] = {}
         # (time, sequence, session); only the entry of the time that its session has as timer counts, the others are
@@ -99,10 +129,11 @@ class Loop:
     @property
     def until(self) -> float:
         """The monotonic time at which turn() is to be called though nothing is ready."""
-        return self._timers[0][0] if self._timers else _NEVER
+        return self._timers[0][0] + self.clock.stood if self._timers else _NEVER
 
     def start(self, session: Session) -> None:
         """Takes in a session and advances it as far as it goes."""
+        session.clock = self.clock.time
         self.running.add(session)
         self._advance(session)
 
@@ -111,13 +142,11 @@ class Loop:
 
         most bounds the descriptors, where the caller has other work than this loop; the others are taken next time.
         """
-        if self._timers:
-            limit = min(limit, self._timers[0][0])
-        for fd, _ in self._epoll.poll(pause(limit), most):
+        for fd, _ in self._epoll.poll(pause(min(limit, self.until)), most):
             session = self._by_fd.get(fd)
             if session is not None and session.fd == fd:
                 self._advance(session)
-        now = monotonic()
+        now = self.clock.time()
         while self._timers and self._timers[0][0] <= now:
             due, _, session = heappop(self._timers)
             if due != session.timer:

@@ -7,12 +7,13 @@ before the end; the deadline then comes that much earlier:
     start ................................. deadline ........ end
           operations are performed                  tidying up
 
-The operation that is under way at the deadline fails with DeadlineExceeded, which the dialogue may catch; from then on
-the deadline is the end, and its operations are performed again, now to tidy up. Without a reserve both are the same
-time. Every operation that is under way at the end, or asked for after it, fails with DeadlineExceeded and is not
-performed, with one exception behind the first of these failures: SendTo, which cannot block and lets TFTP tell the
-server that the transfer is over (RFC 1350 section 7: a server that hears nothing would repeat its block for minutes).
-A dialogue that asks for more than 16 operations after the end is defective, and ends with RuntimeError.
+The operation that is under way at the deadline is tried once more, because its answer may have come while this process
+was late, and then fails with DeadlineExceeded, which the dialogue may catch; from then on the deadline is the end, and
+its operations are performed again, now to tidy up. Without a reserve both are the same time. Every operation that is
+asked for after the end fails with DeadlineExceeded and is not performed, with one exception behind the first of these
+failures: SendTo, which cannot block and lets TFTP tell the server that the transfer is over (RFC 1350 section 7: a
+server that hears nothing would repeat its block for minutes). A dialogue that asks for more than 16 operations after
+the end is defective, and ends with RuntimeError.
 
 patience is shorter and belongs to one operation, from the first time that it is tried: when its seconds are over before
 the deadline, the answer is None (of Connect: NotConnected) and the dialogue goes on. The clock starts with the first
@@ -158,15 +159,18 @@ class Session:
                 operation = self._operation
                 answer: object = None
                 error: ProbeError | None = None
-                if not self.operation_began:
+                is_under_way = bool(self.operation_began)
+                if not is_under_way:
                     self.operation_began = now
-                if now >= self._deadline and not self._is_farewell(operation):
+                if now >= self._deadline and not is_under_way and not self._is_farewell(operation):
                     error = self._expire()
                 else:
                     try:
                         answer = perform[type(operation)](self, operation)
                     except WouldBlock as wait:
-                        if self._must_wait(operation, now):
+                        if is_under_way and now >= self._deadline:
+                            error = self._expire()
+                        elif self._must_wait(operation, now):
                             self.fd, self.events = wait.fd, wait.events
                             return True
                     except ProbeError as failure:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from noidchecks.dialogue.operations import Dialogue, Sleep
+from noidchecks.dialogue.operations import Dialogue, Phase, Sleep
+from noidchecks.drivers import poll, session as driver
 from noidchecks.drivers.poll import WaitUntil, run_many
 from noidchecks.drivers.session import Session
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -125,3 +127,48 @@ def test_many_short_waits_within_long_ones_all_end() -> None:
 
     sessions = [Session(dialogue(number), 10 if number % 2 else 0) for number in range(100)]
     assert sorted(session.value for session in run_many(iter(sessions), 40)) == list(range(100))
+
+
+@pytest.mark.parametrize("where", ["body", "iterator"])
+def test_the_callers_time_is_not_the_peers(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    worked = 0.0
+
+    def clock() -> float:
+        return time.monotonic() + worked
+
+    def work() -> None:
+        nonlocal worked
+        worked += 1000
+
+    def dialogue() -> Dialogue[int]:
+        yield Phase("asleep")
+        yield Sleep(0.2)
+        return 2
+
+    patient = Session(dialogue(), 500, clock=clock)
+
+    def sessions() -> Iterator[Session]:
+        yield patient
+        if where == "iterator":
+            work()
+        yield sleeper(0, 1, 500)
+
+    monkeypatch.setattr(poll, "monotonic", clock)
+    monkeypatch.setattr(driver, "monotonic", clock)
+    values = []
+    for session in run_many(sessions(), 10):
+        values.append(session.value)
+        if where == "body":
+            work()
+    assert values == [1, 2]
+    assert 0.2 <= patient.timings.phases["asleep"] <= patient.timings.total < 500
+
+
+def test_a_start_is_due_by_the_time_of_the_caller() -> None:
+    begin = time.monotonic()
+    many = run_many(iter([sleeper(0, 1), WaitUntil(begin + 0.4), sleeper(0, 2)]), 10)
+    assert next(many).value == 1
+    time.sleep(0.2)
+    assert next(many).value == 2
+    # The clock that stood still does not delay it.
+    assert 0.4 <= time.monotonic() - begin < LONG

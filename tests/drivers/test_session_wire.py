@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 
@@ -21,10 +22,11 @@ from noidchecks.dialogue.operations import (
     Sleep,
 )
 from noidchecks.drivers.session import Session
+from noidchecks.drivers.sockets import WAIT_READ
 from noidchecks.errors import DeadlineExceeded, NotConnected
-from tests.conftest import Check
+from tests.conftest import Check, NewPeer
 from tests.support.peers import unused_port
-from tests.support.talk import TalkProbe
+from tests.support.talk import TalkProbe, open_to
 from tests.support.waiting import LONG
 
 
@@ -53,6 +55,32 @@ def test_a_dialogue_that_reads_long_answers_gives_the_loop_back_earlier() -> Non
     while session.advance():
         turns += 1
     assert 9 <= turns <= 20
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_what_has_arrived_is_taken_however_late_the_loop_is(new_peer: NewPeer, host: str, is_answered: bool) -> None:
+    peer = new_peer(b"ready") if is_answered else new_peer()
+    late = 0.0
+    heard: list[bytes | None] = []
+
+    def dialogue() -> Dialogue[None]:
+        stream = yield from open_to(host, peer.port)
+        yield Phase("answer")
+        heard.append((yield from stream.receive()))
+        # What is asked for only now is not performed.
+        heard.append((yield from stream.receive()))
+
+    session = Session(dialogue(), LONG, clock=lambda: time.monotonic() + late)
+    while session.advance():
+        if session.events == WAIT_READ and session.fd >= 0:
+            break
+    if is_answered:
+        assert select.select([session.fd], [], [], LONG)[0]
+    late = 2 * LONG
+    assert not session.advance()
+    assert heard == ([b"ready"] if is_answered else [])
+    assert isinstance(session.failure, DeadlineExceeded)
+    assert session.failure.phase == "answer"
 
 
 def test_after_the_deadline_a_farewell_is_still_sent(check: Check) -> None:

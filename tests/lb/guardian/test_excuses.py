@@ -15,7 +15,7 @@ from noidlb.guardian.flow_table import FlowTable
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.guardians import FTP, running, watched
 from tests.support.lb.proc import Proc
-from tests.support.peers import Peer
+from tests.support.peers import Peer, await_text
 from tests.support.waiting import until_async as until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
@@ -49,19 +49,22 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-async def test_a_probe_that_ran_across_a_pause_of_this_process_is_repeated() -> None:
+@pytest.mark.parametrize("answers_anyway", [True, False])
+async def test_a_probe_that_ran_across_a_pause_of_this_process_is_repeated(answers_anyway: bool) -> None:
     kernel = FakeKernel()
-    with Peer(0.3, FTP) as peer:
-        one = watched(peer.port, timeout=2.0, fall=1, interval=0.5)
+    # The first one's answer has come by the end of the pause; the other one waits for a client that said nothing.
+    with Peer(0.3, FTP) if answers_anyway else Peer(await_text(b"SSH-2.0"), b"SSH-2.0-OpenSSH_9.2\r\n") as peer:
+        command = f"check_{'ftp' if answers_anyway else 'ssh'} -H 127.0.0.1 -p PORT"
+        one = watched(peer.port, command=command, timeout=2.0, fall=1, interval=0.5)
         async with running(one, kernel=kernel) as (guardian, events):
             await until(lambda: all(health.state == "up" for health in guardian.health()))
             for _ in range(3):
                 await until(lambda: guardian.counts.running > 0)
-                # As after SIGSTOP: the answer has come, and the deadline too.
+                # As after SIGSTOP: the deadline has passed.
                 pause(2.5)
                 probes = guardian.health()[0].probes
                 await until(lambda before=probes: guardian.health()[0].probes > before)  # type: ignore[misc]
-        assert guardian.counts.discarded > 0
+        assert answers_anyway or guardian.counts.discarded > 0
     kinds = {event.kind for event in events}
     assert "paused" in kinds
     assert "down" not in kinds
