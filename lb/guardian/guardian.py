@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from noidchecks.drivers.aio import Timer
 from noidchecks.plugin.redact import redacted
 from noidchecks.status.result import Result
 from noidchecks.status.state import State
@@ -90,19 +91,24 @@ class Guardian:
     ) -> None:
         self.events = events or EventLog()
         self._farms, self._overrides = _farms_of(farms), overrides or Overrides()
-        self._is_alone = applier is None
+        self._applier, self._count, self._flow_table = applier, count, flow_table
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # run() has begun and has requested the first changes, or has ended.
+        self._begun, self._has_ended = asyncio.Event(), False
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """Forgets all that one run knows and uses: after it, another guardian may have changed the table."""
+        applier = self._applier or NftApplier()
         self._reconciler = Reconciler(
-            self._farms, self._overrides, applier=applier or NftApplier(), events=self.events, count=count
+            self._farms, self._overrides, applier=applier, events=self.events, count=self._count
         )
         self._targets = Targets()
         self._schedule: Schedule[Target] = Schedule()
         self._checks: CheckRunner | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        # run() has begun and has requested the first changes, or has ended.
-        self._begun, self._has_ended = asyncio.Event(), False
+        self._timer: Timer | None = None
         self._flips = self._started = self._running = 0
-        self._excuses = Excuses(self.events, flow_table or FlowTable())
+        self._excuses = Excuses(self.events, self._flow_table or FlowTable())
         # Starts that are due are made from this time of the loop's clock on.
         self._free_at = 0.0
         self._told_wait = float("-inf")
@@ -126,14 +132,22 @@ class Guardian:
         )
 
     async def run(self) -> None:
-        """Runs until it is cancelled, and leaves the table as it is; raises GuardError when another guardian runs."""
+        """Runs until it is cancelled, and leaves the table as it is; raises GuardError when another guardian runs.
+
+        It may be called again: counts and the knowledge of backends begin again then.
+        """
         self._has_ended = False
-        self._begun.clear()
+        if self._begun.is_set():
+            # Another one, because an event belongs to the loop on which it was awaited.
+            self._begun = asyncio.Event()
         with ExitStack() as stack:
             stack.callback(self._end)
-            if self._is_alone:
+            if self._applier is None:
                 stack.enter_context(lock.take())
+            if self._loop is not None:
+                self._start_afresh()
             self._loop = asyncio.get_running_loop()
+            self._timer = Timer(self._loop, self._tick)
             checks = self._checks = CheckRunner()
             self._excuses.begin(self._loop.time())
             beating = self._loop.create_task(self._beat())
@@ -151,6 +165,7 @@ class Guardian:
         self._checks = None
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def configure(self, farms: Configuration | tuple[Farm, ...], overrides: Overrides | None = None) -> None:
         """Replaces the farms, and the overrides if given; health is kept for each command and address that remains."""
@@ -212,19 +227,11 @@ class Guardian:
 
     def _arm(self) -> None:
         """Sets the timer for the next start."""
-        loop, due = self._running_loop(), self._schedule.next()
-        if due is not None:
-            due = max(due, self._free_at)
-        if self._timer is not None:
-            if due is not None and self._timer.when() <= due and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-            self._timer = None
-        if due is not None:
-            self._timer = loop.call_at(due, self._tick)
+        due = self._schedule.next()
+        if due is not None and self._timer is not None:
+            self._timer.set(max(due, self._free_at))
 
     def _tick(self) -> None:
-        self._timer = None
         now = self._running_loop().time()
         self._free_at = now + _GRAIN
         for _ in range(_BURST):

@@ -22,18 +22,51 @@ _NEVER = float("inf")
 _MOST_READY = 4
 
 
+class Timer:
+    """Calls a function at the earliest of the times for which it is set.
+
+    The time is kept here, because uvloop's handle for a time that has passed has no when().
+    """
+
+    __slots__ = ("_asyncio", "_call", "_handle", "_due")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> None:
+        self._asyncio = loop
+        self._call = call
+        self._handle: asyncio.TimerHandle | None = None
+        self._due = _NEVER
+
+    def set(self, due: float) -> None:
+        """Has the function called at a time of the loop's clock, or earlier if it is set to that; infinity is never."""
+        if self._handle is not None:
+            if self._due <= due:
+                return
+            self.cancel()
+        if due != _NEVER:
+            self._handle, self._due = self._asyncio.call_at(due, self._fire), due
+
+    def cancel(self) -> None:
+        """Lets the function not be called; harmless when it is not set."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._call()
+
+
 class AsyncLoop:
     """Runs sessions, thousands at a time, on the asyncio loop that runs when it is made."""
 
-    __slots__ = ("_asyncio", "_loop", "_ended", "_timer", "_due")
+    __slots__ = ("_asyncio", "_loop", "_ended", "_timer")
 
     def __init__(self) -> None:
         self._asyncio = asyncio.get_running_loop()
         self._loop = Loop()
         self._ended: dict[Session, Callable[[Session], object]] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        # When the timer is due, which uvloop's handle for a time that has passed cannot tell: it has no when().
-        self._due = _NEVER
+        # The asyncio loop's clock is time.monotonic(), the sessions' too.
+        self._timer = Timer(self._asyncio, self._turn)
         self._asyncio.add_reader(self._loop.fileno(), self._turn)
 
     def __len__(self) -> int:
@@ -47,7 +80,7 @@ class AsyncLoop:
         for one in self._loop.ended():
             # Not at once: the caller has yet to return.
             self._asyncio.call_soon(self._report, one)
-        self._arm()
+        self._timer.set(self._loop.until)
 
     def cancel(self, session: Session) -> None:
         """Closes a session, whose end is not reported then; harmless when it has ended."""
@@ -57,8 +90,7 @@ class AsyncLoop:
     def close(self) -> None:
         """Closes all sessions, whose ends are not reported then."""
         self._ended.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         if not self._asyncio.is_closed():
             self._asyncio.remove_reader(self._loop.fileno())
         self._loop.close()
@@ -80,7 +112,7 @@ class AsyncLoop:
 
     def _turn(self) -> None:
         self._loop.turn(0.0, _MOST_READY)
-        self._arm()
+        self._timer.set(self._loop.until)
         # Here and not by call_soon(), which would cost each of them a round of the asyncio loop.
         for session in self._loop.ended():
             try:
@@ -89,22 +121,6 @@ class AsyncLoop:
                 # The defect of one caller must not keep the ends of the others.
                 message = "Exception in what a session's end was reported to"
                 self._asyncio.call_exception_handler({"message": message, "exception": defect})
-
-    def _arm(self) -> None:
-        """Sets the timer for the next turn."""
-        until = self._loop.until
-        if self._timer is not None:
-            if self._due <= until and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-            self._timer = None
-        if until != _NEVER:
-            # The loop's clock is time.monotonic(), the sessions' too.
-            self._timer, self._due = self._asyncio.call_at(until, self._wake), until
-
-    def _wake(self) -> None:
-        self._timer = None
-        self._turn()
 
     def _report(self, session: Session) -> None:
         ended = self._ended.pop(session, None)

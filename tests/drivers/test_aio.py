@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
@@ -12,6 +11,7 @@ from noidchecks.dialogue.operations import Dialogue, Sleep
 from noidchecks.drivers import aio
 from noidchecks.drivers.session import Session
 from tests.conftest import NewPeer
+from tests.support.hasty_loop import HastyLoop
 from tests.support.talk import open_to
 from tests.support.waiting import LONG, until_async
 
@@ -112,15 +112,6 @@ async def test_a_cancelled_session_is_closed_and_not_reported() -> None:
     assert ended.empty()
     loop.cancel(sessions[2])
     loop.close()
-
-
-class HastyLoop(asyncio.SelectorEventLoop):
-    """Gives a handle without when() for a time that has passed, as uvloop does, and takes the next 0.1 s for it."""
-
-    def call_at(self, when: float, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]  # what it is given
-        if when <= self.time() + 0.1:
-            return self.call_soon(*arguments, **named)
-        return super().call_at(when, *arguments, **named)
 
 
 def test_a_timer_that_is_due_need_not_tell_its_time() -> None:

@@ -15,6 +15,7 @@ from noidlb.nft.compile import compile_table
 from noidlb.nft.listing import Snapshot
 from noidlb.overrides import Overrides
 
+from tests.support.hasty_loop import HastyLoop
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.farms import farm
 from tests.support.lb.guardians import FTP, running, watched
@@ -96,6 +97,47 @@ async def test_settle_ends_with_a_guardian_that_may_not_begin() -> None:
     async with asyncio.timeout(60):
         with pytest.raises(GuardError, match="the guardian has ended"):
             await settling
+
+
+def test_it_may_run_again_on_the_same_loop_and_on_another() -> None:
+    kernel = FakeKernel()
+    seen = {("b1", "up"), ("b2", "down"), ("b3", "down")}
+
+    async def run_twice(guardian: Guardian) -> None:
+        for _ in range(2):
+            task = asyncio.create_task(guardian.run())
+            # Let it begin.
+            await asyncio.sleep(0)
+            # Each run looks for itself, also at the backends whose checks were under way when the last one ended.
+            assert {one.state for one in guardian.health()} == {"unknown"}
+            await until(lambda: {(one.backend, one.state) for one in guardian.health()} == seen)
+            await guardian.settle()
+            assert [kernel.state(name) for name in ("b1", "b2", "b3")] == [UP, DOWN, DOWN]
+            await until(lambda: guardian.counts.running)
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            with pytest.raises(GuardError, match="the guardian has ended"):
+                await guardian.settle()
+
+    with Peer(FTP) as peer, Peer(silent) as hung:
+        guardian = Guardian((watched(peer.port, 1, hung.port, timeout=0.3),), applier=kernel)
+        for _ in range(2):
+            asyncio.run(run_twice(guardian))
+
+
+def test_it_runs_on_a_loop_whose_timers_need_not_tell_their_time() -> None:
+    kernel = FakeKernel()
+    defects = list[object]()
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context["exception"]))
+        async with running(watched(peer.port, 1, interval=0.05), kernel=kernel) as (guardian, _):
+            await until(lambda: guardian.counts.started > 20)
+
+    with Peer(FTP) as peer, asyncio.Runner(loop_factory=HastyLoop) as runner:
+        runner.run(run())
+    assert not defects
 
 
 async def test_a_death_is_seen_and_a_return_too() -> None:
