@@ -73,7 +73,42 @@ _PUBLIC = {
     "worst": "status.state",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+# Written out, because type checkers compute nothing.
+__all__ = [
+    "__version__",
+    "Active",
+    "Command",
+    "DeadlineExceeded",
+    "File",
+    "FtpProbe",
+    "Identity",
+    "Listing",
+    "LocalError",
+    "Login",
+    "Metric",
+    "NotConnected",
+    "NotResolved",
+    "Part",
+    "PeerError",
+    "Probe",
+    "ProbeError",
+    "Range",
+    "Result",
+    "SshProbe",
+    "State",
+    "TftpFile",
+    "TftpProbe",
+    "Timings",
+    "TlsError",
+    "UsageError",
+    "check",
+    "check_async",
+    "parse_line",
+    "printable",
+    "survey",
+    "survey_async",
+    "worst",
+]
 
 
 def __getattr__(name: str) -> object:

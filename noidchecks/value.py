@@ -38,8 +38,14 @@ class Value(metaclass=_Fields):
     _setters: ClassVar[tuple[tuple[str, Callable[[object, object], None]], ...]]
 
     def _fill(self, values: dict[str, object]) -> None:
-        for name, set_field in self._setters:
-            set_field(self, values[name])
+        try:
+            for name, set_field in self._setters:
+                set_field(self, values[name])
+        except KeyError:
+            kind = type(self).__name__
+            raise TypeError(
+                f"{kind} has a field of its own, {name}, which the constructor of its base cannot set"
+            ) from None
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")

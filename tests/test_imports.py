@@ -93,6 +93,17 @@ def test_public_names_are_those_that_type_checkers_see() -> None:
     assert seen - {None} == set(noidchecks.__all__) - {"__version__"}
 
 
+def test_public_names_are_written_out_as_they_are_loaded() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (written,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
+    )
+    # Type checkers evaluate nothing else: without it, `from noidchecks import *` has no names for them.
+    assert ast.literal_eval(written) == ["__version__", *noidchecks._PUBLIC]
+
+
 def test_other_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="module 'noidchecks' has no attribute 'nosuch'"):
         noidchecks.nosuch  # noqa: B018  # the look-up is the test

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -37,6 +38,23 @@ def test_the_annotations_are_the_fields_and_nothing_else_has_room() -> None:
     assert Solid._fields == ("x", "y", "z")
     assert Solid(1, 2, 3).replace(y=4) == Solid(1, 4, 3)
     assert not hasattr(Solid(1), "__dict__")
+
+
+class Named(Point):
+    name: str
+
+    def __init__(self, x: int, *, name: str) -> None:
+        super().__init__(x)
+
+
+class OwnedProbe(FtpProbe):
+    owner: str
+
+
+@pytest.mark.parametrize("make", [lambda: Named(1, name="a"), lambda: OwnedProbe("ftp.example.net")])
+def test_a_base_cannot_set_the_field_that_a_subclass_adds(make: Callable[[], Value]) -> None:
+    with pytest.raises(TypeError, match=r"^(Named|OwnedProbe) has a field of its own, (name|owner), which the constr"):
+        make()
 
 
 def test_values_are_equal_when_all_fields_are() -> None:

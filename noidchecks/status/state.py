@@ -15,7 +15,8 @@ _SEVERITY = (0, 2, 3, 1)
 class State(int):
     """A plugin state; its integer is the exit code.
 
-    An int subclass and not an IntEnum, because importing enum costs a third of a bare interpreter start.
+    An int subclass and not an IntEnum, because importing enum costs a third of a bare interpreter start. There are no
+    more than the four objects, so that `is` compares them, copies and those of other processes too.
     """
 
     __slots__ = ()
@@ -28,7 +29,10 @@ class State(int):
     def __new__(cls, code: int) -> State:
         if not 0 <= code <= 3:
             raise ValueError(f"state must be 0..3, not {code!r}")
-        return super().__new__(cls, code)
+        return _STATES[int(code)]
+
+    def __reduce__(self) -> tuple[type[State], tuple[int]]:
+        return State, (int(self),)
 
     @property
     def name(self) -> str:
@@ -53,7 +57,8 @@ class State(int):
         raise ValueError(f"state must be one of ok, warning, critical, unknown, not {word!r}")
 
 
-State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN = map(State, range(4))
+_STATES = tuple(int.__new__(State, code) for code in range(4))
+State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN = _STATES
 
 
 def worst(states: Iterable[State]) -> State:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 
 import pytest
 
@@ -66,3 +68,12 @@ def test_worst_ranks_critical_warning_unknown_ok() -> None:
 
 def test_worst_of_nothing_is_ok() -> None:
     assert worst(()) == State.OK
+
+
+@pytest.mark.parametrize("state", [State(code) for code in range(4)])
+def test_there_is_one_object_of_each(state: State) -> None:
+    assert state is [State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN][state]
+    assert State.parse(state.name) is state
+    assert copy.copy(state) is copy.deepcopy([state])[0] is state
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert pickle.loads(pickle.dumps(state, protocol)) is state
