@@ -84,6 +84,7 @@ def read(path: str, host: str, port: int) -> KnownKeys:
 
 def look_up(lines: Sequence[bytes], host: str, port: int) -> KnownKeys:
     """Returns what the lines say about the host; as ssh(1), without its port where none has a key for [HOST]:PORT."""
+    lines = _likely(lines, host)
     good, revoked = _keys(lines, _names(host, port))
     is_without_port = not good and port != SSH_PORT
     if is_without_port:
@@ -92,6 +93,21 @@ def look_up(lines: Sequence[bytes], host: str, port: int) -> KnownKeys:
     kept = {fingerprint: kind for fingerprint, kind in good.items() if fingerprint not in revoked}
     kinds = tuple(dict.fromkeys(kept.values()))
     return KnownKeys(kinds, tuple(kept), tuple(revoked), is_without_port=is_without_port and bool(kept))
+
+
+def _likely(lines: Sequence[bytes], host: str) -> Sequence[bytes]:
+    """Returns the lines that may be about the host: with its name, a hash, a pattern, or an address of IPv6.
+
+    To take the others apart costs more than a key exchange in a file of thousands.
+    """
+    if not host.isascii():
+        return lines
+    name = _canonical(host).encode().rstrip(b".")
+    return [
+        line
+        for line in lines
+        if name in line.lower() or b"|" in line or b"*" in line or b"?" in line or line.count(b":") > 1
+    ]
 
 
 def _keys(lines: Sequence[bytes], names: frozenset[bytes]) -> tuple[dict[str, str], dict[str, str]]:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from noidchecks import LocalError
+from noidchecks.ssh import known_hosts
 from noidchecks.ssh.known_hosts import KnownKeys, look_up, matches, read
 
 # Made by ssh-keygen; the private halves are gone.
@@ -246,3 +247,32 @@ def test_openssh_finds_the_same_lines(tmp_path: Path, host: str) -> None:
     name, _, port = host.removeprefix("[").rpartition("]:") if host.startswith("[") else (host, "", "22")
     ours = look_up(lines, name, int(port))
     assert {*ours.fingerprints, *ours.revoked} == theirs
+
+
+FORMS = [
+    *(
+        b"a.example",
+        b"A.Example",
+        b"a.example.",
+        b"[a.example]:2222",
+        b"[A.example.]:2222",
+        b"b,a.example",
+        b"a.exampl",
+    ),
+    *(b"*.example", b"?.example", b"*,!a.example", b"10.0.0.1", b"::1", b"0:0:0:0:0:0:0:1", b"[0::1]:2222", b"1:2"),
+    *("ä.example".encode(), "Ä.example".encode(), hashed(b"a.example"), hashed(b"[::1]:2222"), b"@revoked a.example"),
+]
+
+
+@pytest.mark.parametrize("host", ["a.example", "A.EXAMPLE.", "10.0.0.1", "::1", "0:0::1", "Ä.example", "1:2", ".", ""])
+@pytest.mark.parametrize("port", [22, 2222])
+def test_only_lines_of_other_hosts_are_left_out_early(host: str, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [form + b" " + ED25519 for form in FORMS]
+    early = [look_up([line], host, port) for line in lines]
+    monkeypatch.setattr(known_hosts, "_likely", lambda lines, _: lines)
+    assert early == [look_up([line], host, port) for line in lines]
+
+
+def test_of_thousands_of_lines_few_are_taken_apart() -> None:
+    lines = [b"host%d.example,10.0.0.%d " % (number, number % 250) + ED25519 for number in range(5000)]
+    assert known_hosts._likely(lines, "host4711.example") == [lines[4711]]
