@@ -1,4 +1,4 @@
-"""What excuses a failed check: this process did not run meanwhile, or the conntrack table was full."""
+"""What excuses a failed check: this process did not run meanwhile, or a table of the kernel was full or not ready."""
 
 from __future__ import annotations
 
@@ -45,12 +45,23 @@ class Excuses:
         if now - self._looked >= _TABLE_EVERY:
             self._look_at_flows(now)
 
-    def ran_across_a_pause(self, target: Target, began: float, now: float, running: int) -> bool:
-        """Tells whether the failed check of a target is to be repeated because this process paused while it ran."""
-        # After a pause, the loop may deliver this result before the next beat.
-        self._take_pulse(now, running)
-        lost = self._pulse.lost(began)
-        is_excused = 0 < lost >= min(_LOST_MOST, _LOST_SHARE * target.check.deadline) and target.repeats < _REPEATS
+    def wants_repeat(
+        self, target: Target, result: Result, began: float, now: float, running: int, ready: float
+    ) -> bool:
+        """Tells whether a failed check of a target is to be repeated: it ran across a pause, or before the table.
+
+        ready is when the kernel's table became that of the present farms, infinity before that.
+        """
+        is_excused = False
+        if result.state != State.OK:
+            # After a pause, the loop may deliver this result before the next beat.
+            self._take_pulse(now, running)
+            lost = self._pulse.lost(began)
+            is_paused = 0 < lost >= min(_LOST_MOST, _LOST_SHARE * target.check.deadline)
+            # The helpers in the table let the answers of the guardian's checks pass a firewall of this machine.
+            is_early = began < ready and target.is_unknown and not has_answered(result)
+            is_excused = (is_paused or is_early) and target.repeats < _REPEATS
+        target.repeats = target.repeats + 1 if is_excused else 0
         self.discarded += is_excused
         return is_excused
 

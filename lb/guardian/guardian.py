@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from noidchecks.drivers.aio import Timer
 from noidchecks.plugin.redact import redacted
 from noidchecks.status.result import Result
-from noidchecks.status.state import State
 
 from ..config.load import Configuration
 from ..errors import GuardError
@@ -286,11 +285,9 @@ class Guardian:
         target.rhythm.finished(now)
         if self._checks is None or not target.watches:
             return
-        if result.state != State.OK and self._excuses.ran_across_a_pause(target, began, now, self._running):
-            target.repeats += 1
+        if self._excuses.wants_repeat(target, result, began, now, self._running, self._reconciler.ready):
             target.rhythm.repeat()
         else:
-            target.repeats = 0
             for watch, change in target.take(result, now, self._excuses.of_flows(result, began, now)):
                 self._note(watch, change, now)
         self._schedule.put(target, target.rhythm.due(target.pace))

@@ -68,7 +68,8 @@ class Reconciler:
 
     count returns connections by mark, for farms with the scheduler least-connections. transactions and failed are
     totals; failure is the last refusal until a change succeeds. present says which backends served when the guardian
-    started or before the last change of the farms; shares has the percentages of weights from least-connections.
+    started or before the last change of the farms; shares has the percentages of weights from least-connections. ready
+    is the time of the loop's clock at which the kernel's table became that of the present farms, infinity before that.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Reconciler:
         self.transactions = 0
         self.failed = 0
         self.failure: KernelError | None = None
+        self.ready = float("inf")
         self._farms, self._overrides = farms, overrides
         self._watches: Mapping[Place, Sequence[BackendHealth]] = {}
         self._applier = applier
@@ -125,6 +127,7 @@ class Reconciler:
         names, before = {farm.name for farm in farms}, {farm.name: farm for farm in self._farms}
         same = {farm.name for farm in farms if before.get(farm.name) is farm}
         if farms is not self._farms:
+            self.ready = float("inf")
             changed = tuple(farm for farm in self._farms if farm.name not in same)
             kept = {place: serves for place, serves in self.present.items() if place[0] in same}
             self.present = {**kept, **dict(standing(changed, self._watches, self.present, farms))}
@@ -205,6 +208,8 @@ class Reconciler:
         farms, stopped = self._farms, self._overrides.stopped_of(self._farms)
         applied = await self.worker.run(partial(self._applier.apply, farms, dict(self._conditions), stopped))
         self.transactions += applied.transactions
+        if farms is self._farms:
+            self.ready = min(self.ready, asyncio.get_running_loop().time())
         if failed_before or applied.repaired:
             after = applied.why or "a look at the kernel's table"
             plural = "" if applied.transactions == 1 else "s"

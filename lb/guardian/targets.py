@@ -23,7 +23,7 @@ class Target:
     """A check, its rhythm, and the watches (BackendHealth) that get its results.
 
     address is for display; for a command without HOST, which is the same for all backends, it is that of the first one.
-    repeats counts the failures in a row that were repeated because this process had paused.
+    repeats counts the failures in a row that were repeated, because they are no verdict (excuses.py).
     """
 
     __slots__ = ("check", "address", "rhythm", "watches", "repeats", "_pace")
@@ -47,6 +47,11 @@ class Target:
     def is_decisive(self) -> bool:
         """Whether the next result alone may take a backend out."""
         return any(watch.up.value and watch.guard.fall == 1 for watch in self.watches)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no result has decided anything yet."""
+        return all(watch.up.value is None for watch in self.watches)
 
     def watch(self, watches: Sequence[BackendHealth]) -> bool:
         """Replaces the watches, and tells whether that changes anything."""

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from errno import ECONNREFUSED
 from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from noidlb.events import EventLog
 from noidlb.farm import BackendState
+from noidlb.guardian.excuses import Excuses
 from noidlb.guardian.flow_table import FlowTable
 
+from noidchecks.errors import DeadlineExceeded, NotConnected
+from noidchecks.status.result import Result
+from noidchecks.status.state import State
+from noidchecks.timings import Timings
 from tests.support.lb.fake_nft import FakeKernel
 from tests.support.lb.guardians import FTP, running, watched
 from tests.support.lb.proc import Proc
@@ -20,7 +28,9 @@ from tests.support.waiting import until_async as until
 
 UP, DOWN = BackendState.UP, BackendState.DOWN
 
-UP, DOWN = BackendState.UP, BackendState.DOWN
+LATE = DeadlineExceeded(2.0)
+UNANSWERED = Result(State.CRITICAL, "TFTP CRITICAL - Socket timeout", timings=Timings(2.0), failure=LATE)
+REFUSED = Result(State.CRITICAL, "FTP CRITICAL - refused", failure=NotConnected("refused", ECONNREFUSED))
 
 # It says nothing of whether packets came and went.
 OVERDUE = "sh -c 'sleep 60' HOST"
@@ -68,6 +78,24 @@ async def test_a_probe_that_ran_across_a_pause_of_this_process_is_repeated(answe
     kinds = {event.kind for event in events}
     assert "paused" in kinds
     assert "down" not in kinds
+
+
+def test_a_first_check_without_an_answer_counts_when_the_table_was_ready(tmp_path: Path) -> None:
+    excuses = Excuses(EventLog(), FlowTable(tmp_path))
+    target: Any = SimpleNamespace(check=SimpleNamespace(deadline=2.0), repeats=0, is_unknown=True)
+
+    def wants(result: Result, ready: float) -> bool:
+        excuses.begin(12.0)
+        return excuses.wants_repeat(target, result, 10.0, 12.0, 1, ready)
+
+    assert wants(UNANSWERED, 10.5)
+    assert not wants(REFUSED, 10.5)
+    assert not wants(Result(State.OK, "fine"), 10.5)
+    assert not wants(UNANSWERED, 9.5)
+    # The kernel may refuse the table for ever.
+    assert [wants(UNANSWERED, float("inf")) for _ in range(7)] == [True] * 5 + [False, True]
+    target.is_unknown, target.repeats = False, 0
+    assert not wants(UNANSWERED, 10.5)
 
 
 async def test_a_machine_that_is_always_late_finds_out_the_dead_all_the_same() -> None:
