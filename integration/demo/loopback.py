@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from integration.demo.script import Fetched
 from integration.lab.topology import Link
 from noidchecks.demo.server_process import LOOPBACK
 from tests.support.lb.fake_nft import FakeKernel
+
+# Below the ports that clients get: no connection takes that of a backend while it is dead.
+_PORTS = range(20_000, 32_000)
 
 
 class InMemoryTable(FakeKernel):
@@ -57,7 +61,8 @@ class OnLoopback:
     def __init__(self, folder: Path) -> None:
         key = host_key(folder)
         self.table = InMemoryTable()
-        self.backends = [BackendProcess(_place(folder, n), key, _free_ports(), LOOPBACK) for n in (1, 2, 3)]
+        ports = iter(random.sample(_PORTS, len(_PORTS)))
+        self.backends = [BackendProcess(_place(folder, n), key, _free_ports(ports), LOOPBACK) for n in (1, 2, 3)]
         self._farms = parse(farms(self.backends, LOOPBACK)).farms
         self._guardian = Guardian(self._farms, Overrides(), applier=self.table, count=lambda: dict[int, int]())
         self._loop = asyncio.new_event_loop()
@@ -80,10 +85,14 @@ def _place(folder: Path, number: int) -> _Place:
     return place
 
 
-def _free_ports() -> dict[str, int]:
-    found = {}
+def _free_ports(candidates: Iterator[int]) -> dict[str, int]:
+    """Returns a port for each protocol, the next of the candidates that are free."""
+    found: dict[str, int] = {}
     for protocol in PORTS:
-        with socket.socket(type=socket.SOCK_DGRAM if protocol == "tftp" else socket.SOCK_STREAM) as one:
-            one.bind((LOOPBACK, 0))
-            found[protocol] = one.getsockname()[1]
+        kind = socket.SOCK_DGRAM if protocol == "tftp" else socket.SOCK_STREAM
+        while protocol not in found:
+            port = next(candidates)
+            with socket.socket(type=kind) as one, suppress(OSError):
+                one.bind((LOOPBACK, port))
+                found[protocol] = port
     return found

@@ -23,6 +23,8 @@ _KEPT |= {"update", "add", "delete", "helper", "set", "map", "vmap", "numgen", "
 _NAMED = frozenset(("jump", "goto"))
 _HOOK = re.compile(r"type (\w+) hook (\w+)( device [^;]*)? priority ([^;]+);(?: policy (\w+);)?")
 _PRIORITIES = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100}
+# As nft prints them on a machine without /etc/protocols, which minimal systems lack.
+_PROTOCOLS = {"6": "tcp", "17": "udp"}
 _FLAGS = re.compile(r"flags ([\w,]+)|size (\d+)")
 
 
@@ -76,7 +78,8 @@ def _priority(text: str) -> int | str:
 
 def _declared(kind: str, line: str) -> list[tuple[str, ...]]:
     if kind == "ct helper":
-        return [(found[1], found[2]) for found in re.finditer(r'type "(\w+)" protocol (\w+)', line)]
+        found = re.finditer(r'type "(\w+)" protocol (\w+)', line)
+        return [(one[1], _PROTOCOLS.get(one[2], one[2])) for one in found]
     if kind == "ct timeout":
         # Some versions of nft print the unit, too.
         return [(found[1],) for found in re.finditer(r"unreplied : (\d+)", line)]

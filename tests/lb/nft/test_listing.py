@@ -204,6 +204,23 @@ def test_what_somebody_has_changed_is_noticed(before: str, after: str, damage: s
     assert damage in found.damage
 
 
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        # nft on a machine without /etc/protocols.
+        (("protocol tcp", "protocol udp"), ("protocol 6", "protocol 17")),
+        # nft 1.1.
+        (("unreplied : 5",), ("unreplied : 5s",)),
+    ],
+)
+def test_what_nft_prints_in_other_words_is_no_change(names: tuple[str, ...], numbers: tuple[str, ...]) -> None:
+    text = SKELETON
+    for name, number in zip(names, numbers, strict=True):
+        assert name in text
+        text = text.replace(name, number)
+    assert read_outline(text) == Outline(VERSION)
+
+
 def test_every_map_is_asked_for() -> None:
     lines = list_commands().splitlines()
     assert lines[0] == "list set inet noidlb full"
