@@ -52,8 +52,7 @@ class Schedule:
     over and every are seconds; with every the rounds go on for ever, each beginning so long after the one before began.
     When a round could not start all its checks in that time, say() reports it, and the next round begins at once.
     load is called before each round, and returns its targets; what it yields before lets the checks that run go on.
-    may_start tells of each when its time has come whether it
-    is to be checked in this round.
+    may_start tells, when the time of a target has come, whether it is checked in this round.
     """
 
     def __init__(
