@@ -194,6 +194,11 @@ class Farm:
         return "" if self.single_port else self.protocol.helper
 
     @property
+    def versions(self) -> tuple[int, ...]:
+        """The IP versions of its VIPs, 4 first."""
+        return tuple(sorted({vip.version for vip in self.vip}))
+
+    @property
     def services(self) -> tuple[tuple[str, IPAddress, int], ...]:
         """Everything that the farm answers on, as (transport, VIP, port)."""
         return tuple((self.protocol.transport, vip, port) for vip in self.vip for port in self.ports)
@@ -209,14 +214,16 @@ class Farm:
         """Returns the fixed snat address for IP version 4 or 6, or None."""
         return next((address for address in self.source if address.version == version), None)
 
+    def ports_of(self, backend: Backend) -> tuple[int, ...]:
+        """Returns the ports at which a backend is asked: its own, or each port of the farm."""
+        return self.ports if backend.port is None else (backend.port,)
+
     def active_ports(self, backend: Backend) -> list[int]:
         """Returns the source ports of a backend's active FTP data connections (RFC 959, section 3.2).
 
-        With some servers it is 20, whatever their control port, with others the control port minus 1. A backend without
-        a port of its own is asked at each port of the farm.
+        With some servers it is 20, whatever their control port, with others the control port minus 1.
         """
-        asked = self.ports if backend.port is None else (backend.port,)
-        return sorted({20, *(port - 1 for port in asked)} - {0})
+        return sorted({20, *(port - 1 for port in self.ports_of(backend))} - {0})
 
     def _port_errors(self, given: tuple[int, ...]) -> Iterator[FarmError]:
         if not given:
@@ -233,7 +240,7 @@ class Farm:
         yield from twice_errors(self.vip, "vip")
 
     def _family_errors(self) -> Iterator[FarmError]:
-        for version in sorted({vip.version for vip in self.vip}) if self.backends else ():
+        for version in self.versions if self.backends else ():
             if not any(backend.address_of(version) for backend in self.backends):
                 yield FarmError("backends", f"must have an IPv{version} address for the IPv{version} VIP")
 
@@ -254,8 +261,7 @@ class Farm:
             path = f"backends[{number}].address"
             if not vips.isdisjoint(backend.address):
                 yield FarmError(path, "must not be a VIP of the farm")
-            ports = self.ports if backend.port is None else (backend.port,)
-            sockets = [(address, port) for address in backend.address for port in ports]
+            sockets = [(address, port) for address in backend.address for port in self.ports_of(backend)]
             # One server under two names gets twice its share, and goes down twice.
             twice = next((one for one in sockets if servers.get(one, backend.name) != backend.name), None)
             if twice is not None:

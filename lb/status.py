@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from .farm import Backend, BackendState, Farm
 from .farm_status import BackendStatus, BackendView, FarmStatus
-from .guardian.desired import versions_of
 from .nft.listing import Snapshot
 from .nft.marks import Marks
 from .nft.observed import Facts, facts_of
@@ -43,7 +42,7 @@ def each_status(
         for one in farm.backends:
             numbers[one.name] = marks.backend(farm, one.name)
             yield None
-        for version in versions_of(farm):
+        for version in farm.versions:
             states[f"ipv{version}"] = _family_state(farm, facts, numbers, version)
         state = next(iter(states.values())) if len(set(states.values())) == 1 else "partial"
         backends = []
@@ -88,7 +87,7 @@ def _backend(
     word = words.states.get((farm.name, one.name))
     found = [facts.shares[version][mark] for version in (4, 6) if mark in facts.shares[version]]
     has, of = max(found, key=lambda share: share[0] / share[1], default=(0, 1))
-    reachable = {version for version in versions_of(farm) if mark in facts.reachable[version]}
+    reachable = {version for version in farm.versions if mark in facts.reachable[version]}
     if farm_state in ("absent", "stopped"):
         state = farm_state
     elif found:
@@ -98,7 +97,7 @@ def _backend(
     else:
         waits = one.backup and (word or one.state) is BackendState.UP
         state = "standby" if waits else "drain"
-    lost = [version for version in versions_of(farm) if one.address_of(version) and version not in reachable]
+    lost = [version for version in farm.versions if one.address_of(version) and version not in reachable]
     return BackendStatus(
         name=one.name,
         address=tuple(map(str, one.address)),

@@ -148,7 +148,7 @@ def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
         _require_free(farm.source, own, f"farms.{farm.name}.source")
         for number, backend in enumerate(farm.backends):
             _require_free(backend.address, fixed, f"farms.{farm.name}.backends[{number}].address")
-        lacks = {vip.version for vip in farm.vip} - {one.version for one in farm.source}
+        lacks = {*farm.versions} - {one.version for one in farm.source}
         more = tuple(one for one in pair.source if one.version in lacks)
         made.append(replace(farm, source=(*farm.source, *more)) if more and farm.mode is Mode.SNAT else farm)
     return tuple(made)

@@ -49,7 +49,7 @@ def _gateways(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
 
 
 def _sources(pair: Pair, farm: Farm) -> Iterator[Finding]:
-    for version in sorted({vip.version for vip in farm.vip}):
+    for version in farm.versions:
         path = f"farms.{farm.name}"
         if farm.mode is Mode.SNAT and farm.source_of(version) is None:
             yield Finding(

@@ -68,11 +68,6 @@ def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[BackendHealth]]) ->
     return {place: verdict(found) for place in places if (found := watches.get(place))}
 
 
-def versions_of(farm: Farm) -> tuple[int, ...]:
-    """Returns the IP versions of a farm's VIPs."""
-    return tuple(sorted({vip.version for vip in farm.vip}))
-
-
 def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
     """Returns whether the kernel's table has an address for each backend, of the farms in the table.
 
@@ -81,7 +76,7 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
     marks = Marks(farms)
     found = {}
     for farm in farms:
-        for version in versions_of(farm):
+        for version in farm.versions:
             if f"{marks.farm(farm):#010x}" not in table.of(f"farm{version}").values():
                 continue
             targets = {**table.of(f"backend{version}"), **table.of(f"host{version}")}
@@ -111,7 +106,7 @@ def standing(
         backends = {one.name: one for one in new[farm.name].backends} if farm.name in new else {}
         for one in farm.backends:
             later = backends.get(one.name)
-            for version in versions_of(farm):
+            for version in farm.versions:
                 place, address = (farm.name, one.name, version), one.address_of(version)
                 known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
                 if known and address and later is not None and later.address_of(version) == address:
@@ -139,7 +134,7 @@ def merge(
         return _weighed(farm, {name: Condition(state) for name, state in wishes.items()}, {}, frozenset(), now, balance)
     lost: dict[str, set[int]] = {one.name: set() for one in farm.backends}
     floored: set[Place] = set()
-    for version in versions_of(farm):
+    for version in farm.versions:
         able = [one for one in farm.backends if one.address_of(version)]
         out = [one for one in able if not _serves((farm.name, one.name, version), verdicts, present)]
         kept = _kept(farm, version, able, out, wishes, verdicts)
@@ -151,7 +146,7 @@ def merge(
                 lost[one.name].add(version)
     conditions = {}
     for one in farm.backends:
-        reachable = {version for version in versions_of(farm) if one.address_of(version)}
+        reachable = {version for version in farm.versions if one.address_of(version)}
         if wishes[one.name] is BackendState.DOWN or (reachable and reachable <= lost[one.name]):
             conditions[one.name] = Condition(BackendState.DOWN)
         else:
@@ -197,7 +192,7 @@ def _weighed(
     until: float | None = None
     for one in farm.backends:
         share = _WHOLE
-        for version in versions_of(farm):
+        for version in farm.versions:
             found = verdicts.get((farm.name, one.name, version))
             if found is None or not found.up:
                 continue

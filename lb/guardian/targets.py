@@ -11,7 +11,7 @@ from noidchecks.status.result import Result
 from ..farm import Farm, IPAddress
 from ..guard import Guard, fill_in
 from .checks import Check
-from .desired import Place, versions_of
+from .desired import Place
 from .health import BackendHealth, Change, WatchKey, pace_of
 from .schedule import Pace, Rhythm
 
@@ -192,9 +192,9 @@ def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, str, Guard, st
     for farm in farms:
         if farm.guardian is None:
             continue
-        versions = versions_of(farm)
+        versions = farm.versions
         for backend in farm.backends:
-            port = backend.port or farm.ports[0]
+            port = farm.ports_of(backend)[0]
             for address in backend.address:
                 if address.version not in versions:
                     continue

@@ -67,7 +67,7 @@ def _add_farm(draft: _Draft, farm: Farm, *, refused: bool) -> None:
     if refused:
         return
     _add_backends(draft, farm)
-    for version in sorted({vip.version for vip in farm.vip}):
+    for version in farm.versions:
         _add_slots(draft, farm, version)
 
 
@@ -114,18 +114,17 @@ def _add_limits(draft: _Draft, farm: Farm) -> None:
 
 
 def _add_backends(draft: _Draft, farm: Farm) -> None:
-    marks = draft.marks.backends(farm)
+    marks, versions = draft.marks.backends(farm), farm.versions
     for backend in farm.backends:
         mark = _hex(marks[backend.name])
+        first, *others = farm.ports_of(backend)
         for address in backend.address:
-            if _is_down(draft, farm, backend, address.version):
+            if address.version not in versions or _is_down(draft, farm, backend, address.version):
                 continue
-            if not any(vip.version == address.version for vip in farm.vip):
-                continue
-            if backend.port is None and len(farm.ports) > 1:
+            if others:
                 draft.elements[f"host{address.version}"][mark] = str(address)
             else:
-                draft.elements[f"backend{address.version}"][mark] = f"{address} . {backend.port or farm.ports[0]}"
+                draft.elements[f"backend{address.version}"][mark] = f"{address} . {first}"
 
 
 def _add_data_ports(draft: _Draft, farm: Farm) -> None:
@@ -146,7 +145,7 @@ def _add_checks(draft: _Draft, farm: Farm) -> None:
         return
     for backend in farm.backends:
         for address in backend.address:
-            for port in (backend.port,) if backend.port else farm.ports:
+            for port in farm.ports_of(backend):
                 draft.elements[f"{farm.helper}check{address.version}"][f"{address} . {port}"] = ""
 
 
