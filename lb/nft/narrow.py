@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection
 
 from ..farm import Backend, BackendState, Condition, Conditions, Farm
 from ..overrides import Overrides
-from . import nft as kernel
 from .compile import compile_farm, compile_table
 from .marks import Marks
-from .plan import Plan, compare, known
+from .plan import Plan, plan
 from .skeleton import POSTROUTING, REMEMBER
 from .table import MAPS, Table, transactions
 
@@ -37,7 +36,7 @@ def plan_backend(
     """
     marks = Marks(farms, names)
     if before is None:
-        return _plan(farms, overrides, lambda old: _with_backend(old, marks, overrides, farm, backend), None)
+        return plan(farms, overrides, part=lambda old: _with_backend(old, marks, overrides, farm, backend))
     old, wanted = (
         compile_farm(marks, farm, words.conditions(), refused=bool(words.stopped_of((farm,))))
         for words in (before, overrides)
@@ -48,14 +47,7 @@ def plan_backend(
 
 def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, *, before: Overrides | None = None) -> Plan:
     """Plans the overrides of this farm; before is as in plan()."""
-    return _plan(farms, overrides, lambda old: _with_farm(old, farms, overrides, farm), before)
-
-
-def _plan(
-    farms: tuple[Farm, ...], overrides: Overrides, change: Callable[[Table], Table], before: Overrides | None
-) -> Plan:
-    found = kernel.read() if before is None else known(farms, before.conditions(), before.stopped_of(farms))
-    return compare(found, compile_table(farms, overrides.conditions(), overrides.stopped_of(farms)), change)
+    return plan(farms, overrides, before=before, part=lambda old: _with_farm(old, farms, overrides, farm))
 
 
 def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, backend: Backend) -> Table:

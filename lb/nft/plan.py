@@ -49,15 +49,17 @@ def plan(
     conditions: Conditions | None = None,
     *,
     before: Overrides | None = None,
+    part: Callable[[Table], Table] | None = None,
 ) -> Plan:
     """Compares the kernel's table with the one that farms and overrides want; changes nothing.
 
     conditions, where given, replace the states of the overrides: the guardian's merged ones. before, where given, are
-    the overrides of these farms whose table the kernel is known to have, which is then not read.
+    the overrides of these farms whose table the kernel is known to have, which is then not read. part is as in
+    compare().
     """
     wanted = overrides.conditions() if conditions is None else conditions
     found = kernel.read() if before is None else known(farms, before.conditions(), before.stopped_of(farms))
-    return compare(found, compile_table(farms, wanted, overrides.stopped_of(farms)))
+    return compare(found, compile_table(farms, wanted, overrides.stopped_of(farms)), part)
 
 
 def known(farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Snapshot:
