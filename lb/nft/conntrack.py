@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from .flows import Ending, Match, Service, Target
 from .run import Answer, KernelError, find, run
@@ -30,20 +30,15 @@ def count() -> Counter[int]:
     Data connections have the mark of their control connection and are counted with it.
     """
     counts: Counter[bytes] = Counter()
-    rest = b""
 
-    def add(piece: bytes) -> None:
-        nonlocal rest
-        *lines, rest = (rest + piece).split(b"\n")
+    def add(lines: list[bytes]) -> None:
         for line in lines:
             found = _MARK.search(line)
             if found and not any(over in line for over in _OVER):
                 counts[found[1]] += 1
 
     for family in _FAMILIES.values():
-        answer = run([_conntrack(), "-L", "-f", family], timeout=_TIMEOUT, each=add)
-        if answer.code:
-            raise KernelError(_explain(answer))
+        _list(add, family)
     return Counter({int(mark): number for mark, number in counts.items() if int(mark)})
 
 
@@ -101,11 +96,8 @@ def _elsewhere(served: Mapping[Service, Set[Target]]) -> list[tuple[Service, Tar
     """Returns where else than to their backends flows of these services lead: to the VIP when it is not translated."""
     wanted = {(vip.encode(), str(port).encode()): (vip, port) for vip, port in served}
     found: set[tuple[Service, Target]] = set()
-    rest = b""
 
-    def add(piece: bytes) -> None:
-        nonlocal rest
-        *lines, rest = (rest + piece).split(b"\n")
+    def add(lines: list[bytes]) -> None:
         for line in lines:
             asked = _ASKED.search(line)
             service = wanted.get((asked[1], asked[2])) if asked else None
@@ -115,10 +107,22 @@ def _elsewhere(served: Mapping[Service, Set[Target]]) -> list[tuple[Service, Tar
                     found.add((service, target))
 
     for family in sorted({_family_of(service) for service in served}):
-        answer = run([_conntrack(), "-L", "-f", family, "-p", "udp"], timeout=_TIMEOUT, each=add)
-        if answer.code:
-            raise KernelError(_explain(answer))
+        _list(add, family, "-p", "udp")
     return sorted(found)
+
+
+def _list(take: Callable[[list[bytes]], None], family: str, *words: str) -> None:
+    """Lists flows, and hands the lines to take as they come, many at a time."""
+    rest = b""
+
+    def split(piece: bytes) -> None:
+        nonlocal rest
+        *lines, rest = (rest + piece).split(b"\n")
+        take(lines)
+
+    answer = run([_conntrack(), "-L", "-f", family, *words], timeout=_TIMEOUT, each=split)
+    if answer.code:
+        raise KernelError(_explain(answer))
 
 
 def _asking(service: Service) -> tuple[str, ...]:
