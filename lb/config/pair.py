@@ -105,10 +105,6 @@ class Pair:
         require(bounded, "preempt-delay", f"must be 0 to 1000s, not {self.preempt_delay:g}s")
         require(1 <= self.sync_port <= 65535, "sync-port", f"must be 1 to 65535, not {self.sync_port}")
 
-    def node(self, name: str) -> Node | None:
-        """Returns the node of a name."""
-        return next((node for node in self.nodes if node.name == name), None)
-
     def peer(self, node: Node) -> Node:
         """Returns the other node."""
         return self.nodes[1] if node == self.nodes[0] else self.nodes[0]

@@ -21,9 +21,9 @@ class Findings:
     for), canary what is written in its place, sent whether the last block of it has gone out, written the bytes of
     it that were acknowledged, by reading them back too. label names the transfer in sentences, "" if no file was
     given. pause are the seconds to wait before it. answer is the address that the server answers from, error its
-    error packet, requests how often it was asked. complete says that the last block is there, alive that the server
-    has shown that it serves. strays are all packets of others, stray the latest of their addresses, foreign those
-    of other hosts. failure is what ended it early.
+    error packet, requests how often it was asked. complete says that the last block is there. strays are all
+    packets of others, stray the latest of their addresses, foreign those of other hosts. failure is what ended it
+    early.
     """
 
     __slots__ = (
@@ -42,7 +42,6 @@ class Findings:
         "error",
         "requests",
         "complete",
-        "alive",
         "blocks",
         "retransmissions",
         "duplicates",
@@ -80,7 +79,6 @@ class Findings:
         self.error: Error | None = None
         self.requests = 0
         self.complete = False
-        self.alive = False
         self.blocks = 0
         self.retransmissions = 0
         self.duplicates = 0

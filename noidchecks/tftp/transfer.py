@@ -103,7 +103,7 @@ class Transfer:
         if options.get(TSIZE, 0) > self._limit:
             raise self._too_big(f"a tsize of {options[TSIZE]}")
         if findings.content is None:
-            findings.alive = self.done = True
+            self.done = True
             return True, b""
         return True, self._acknowledge(0)
 
@@ -123,14 +123,14 @@ class Transfer:
         self._gap = self._again = False
         content = findings.content
         if content is None:
-            findings.alive = self.done = True
+            self.done = True
             return True, b""
         content.feed(payload)
         if content.received > self._limit:
             raise self._too_big("more")
         if len(payload) < self._block_size:
             content.finish()
-            findings.alive = findings.complete = self.done = True
+            findings.complete = self.done = True
         self.last = wire.acknowledgement(packet.block)
         if self.done or self._unacknowledged >= self._window:
             self._early = False
@@ -187,7 +187,6 @@ def judge_error(findings: Findings, packet: Error, wanted: str, *, explain: bool
     """
     findings.error = packet
     if packet.code in findings.good_errors:
-        findings.alive = True
         return
     received = f"error {packet.code}"
     if findings.expect is not None:

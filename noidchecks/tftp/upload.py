@@ -104,7 +104,7 @@ class Upload:
             findings.blocks = self._acknowledged
             findings.written = min(self._acknowledged * self._block_size, len(self._content))
             if self._acknowledged == self._total:
-                findings.alive = findings.complete = self.done = True
+                findings.complete = self.done = True
                 return True, ()
             # In the middle of a window it tells of a gap; the next window begins behind it (RFC 7440, 4).
             return True, self._next_window()

@@ -51,38 +51,36 @@ def test_sizes(size: int) -> None:
     assert sent(played)[1:] == [ack(number) for number in range(1, len(packets) + 1)]
 
 
-def test_absent_file_is_alive() -> None:
+def test_absent_file_is_no_failure() -> None:
     played = play(error(1, b"File not found"), filename="")
     assert sent(played) == [b"\0\1" + ABSENT_FILE.encode() + b"\0octet\0"]
     findings = findings_of(played)
-    assert findings.alive
     assert findings.failure is None
     assert findings.error is not None
     assert findings.error.text == "File not found"
 
 
-def test_forbidden_file_is_alive() -> None:
-    assert findings_of(play(error(2), filename="")).alive
+def test_forbidden_file_is_no_failure() -> None:
+    assert findings_of(play(error(2), filename="")).failure is None
 
 
 @pytest.mark.parametrize("answer", [data(1, b"x"), data(1, b"x" * 512)])
-def test_present_file_is_alive_and_its_transfer_ended(answer: bytes) -> None:
+def test_present_file_is_no_failure_and_its_transfer_ended(answer: bytes) -> None:
     played = play(answer, filename="")
-    assert findings_of(played).alive
+    assert findings_of(played).failure is None
     assert sent(played)[1:] == [BYE]
 
 
-def test_options_without_a_file_are_alive_and_the_transfer_ended() -> None:
+def test_options_without_a_file_are_no_failure_and_the_transfer_ended() -> None:
     played = play(oack(blksize=8), filename="", blksize=8)
-    assert findings_of(played).alive
+    assert findings_of(played).failure is None
     assert sent(played)[1:] == [BYE]
 
 
 @pytest.mark.parametrize("code", [0, 3, 4, 5, 6, 7, 8, 999])
-def test_other_errors_are_not_alive(code: int) -> None:
+def test_other_errors_are_failures(code: int) -> None:
     played = play(error(code, b"busy"), filename="")
     assert failure_of(played) == f"busy (error {code})"
-    assert not findings_of(played).alive
     assert sent(played)[1:] == []
 
 
@@ -214,7 +212,6 @@ def test_any_datagrams_end_in_findings(
 ) -> None:
     played = play(*events, filename=name, blksize=blksize, windowsize=windowsize, tsize=blksize is not None)
     findings = findings_of(played)
-    assert findings.alive or findings.failure is not None
     assert len(played.operations) < 20 + 4 * len(events)
     assert findings.blocks + findings.duplicates <= len(events)
     if findings.failure is not None:

@@ -35,8 +35,6 @@ def test_there_need_not_be_a_pair() -> None:
 
 def test_knows_its_nodes() -> None:
     both = pair()
-    assert both.node("lb1") == node(1)
-    assert both.node("lb3") is None
     assert both.peer(node(1)) == node(2)
     assert both.peer(node(2)) == node(1)
 
