@@ -10,36 +10,16 @@ from .status.text import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from .errors import ProbeError
+    from .server import Server
     from .status.threshold import Range
     from .timings import Timings
-
-    class Settings(Protocol):
-        """The settings that the probes of all protocols have."""
-
-        @property
-        def host(self) -> str: ...
-        @property
-        def port(self) -> int: ...
-        @property
-        def timeout(self) -> float: ...
-        @property
-        def timeout_state(self) -> State: ...
-        @property
-        def warning(self) -> Range | None: ...
-        @property
-        def critical(self) -> Range | None: ...
-        @property
-        def show_phases(self) -> bool: ...
-
 
 # The services for which there is a C plugin.
 _DROP_INS = ("FTP", "SSH")
 
 
-def time_state(settings: Settings, seconds: float) -> State:
+def time_state(settings: Server, seconds: float) -> State:
     """Judges a response time; critical is tested first."""
     if settings.critical is not None and settings.critical.alerts(seconds):
         return State.CRITICAL
@@ -48,7 +28,7 @@ def time_state(settings: Settings, seconds: float) -> State:
     return State.OK
 
 
-def time_part(settings: Settings, seconds: float) -> Part:
+def time_part(settings: Server, seconds: float) -> Part:
     """Returns the judgement of a response time with its sentence."""
     state = time_state(settings, seconds)
     if state == State.OK:
@@ -57,7 +37,7 @@ def time_part(settings: Settings, seconds: float) -> Part:
     return Part(state, f"Connection time {seconds:.6f}s exceeded {state.name.lower()} threshold ({limit})")
 
 
-def time_metrics(settings: Settings, seconds: float, timings: Timings) -> tuple[Metric, ...]:
+def time_metrics(settings: Server, seconds: float, timings: Timings) -> tuple[Metric, ...]:
     """Returns the time metric, as the C plugins print it, and one for each phase when they are shown."""
     time = Metric(
         "time",
@@ -68,10 +48,10 @@ def time_metrics(settings: Settings, seconds: float, timings: Timings) -> tuple[
         minimum=0.0,
         maximum=float(settings.timeout),
     )
-    return (time, *phase_metrics(settings, timings))
+    return (time, *_phase_metrics(settings, timings))
 
 
-def phase_metrics(settings: Settings, timings: Timings) -> tuple[Metric, ...]:
+def _phase_metrics(settings: Server, timings: Timings) -> tuple[Metric, ...]:
     """Returns one metric for each phase that was entered, when they are shown; resolve is labelled dns."""
     if not settings.show_phases:
         return ()
@@ -93,12 +73,12 @@ def size_words(size: Range) -> str:
     return f"{size.start:.0f} bytes" if size.start == size.end and not size.inside else f"{size} bytes"
 
 
-def failure_state(settings: Settings, failure: ProbeError) -> State:
+def failure_state(settings: Server, failure: ProbeError) -> State:
     """Returns the state that a failure means."""
     return settings.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
 
 
-def failure_text(settings: Settings, failure: ProbeError) -> str:
+def failure_text(settings: Server, failure: ProbeError) -> str:
     """Returns the sentence for a failure, in the words of the C plugins where they have some."""
     if isinstance(failure, DeadlineExceeded):
         return f"{failure.message} ({failure.phase})" if failure.phase else failure.message
@@ -129,7 +109,7 @@ def opening(service: str, state: State, failure: ProbeError | None) -> str:
 
 def failed(
     service: str,
-    settings: Settings,
+    settings: Server,
     failure: ProbeError,
     timings: Timings,
     *,

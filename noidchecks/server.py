@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .status.state import State
+    from .status.threshold import Range
+
 # A name in the DNS has at most 253 characters.
 _MAX_HOST = 255
 # The most descriptors that a check may have open at a time. It keeps three: FTP the control connection, a data
@@ -33,8 +36,12 @@ class Server(Value):
         host: str
         port: int
         timeout: float
+        timeout_state: State
         family: int
         source: str
+        warning: Range | None
+        critical: Range | None
+        show_phases: bool
         dialogue: Callable[[], Any]
         judge: Callable[[Any, Any], Any]
 
