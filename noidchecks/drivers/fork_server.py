@@ -75,21 +75,15 @@ def work_once(module: str, session: socket.socket, life: int) -> NoReturn:
         os._exit(0)
 
 
-class _Worker:
-    __slots__ = ("socket",)
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-
-
 class _Server:
     """Hands sessions to idle workers, forks more of them up to the limit, and keeps the others waiting."""
 
     def __init__(self, control: socket.socket, serve: Serve) -> None:
         self._control = control
         self._serve = serve
-        self._workers: dict[int, _Worker] = {}
-        self._idle: list[_Worker] = []
+        # The sockets to the workers by their descriptors, and those of them whose worker has no session.
+        self._workers: dict[int, socket.socket] = {}
+        self._idle: list[socket.socket] = []
         self._waiting: list[int] = []
         self._next_fork = 0.0
         self._epoll = select.epoll()
@@ -120,20 +114,20 @@ class _Server:
             return max(0.0, self._next_fork - monotonic())
         return _LULL if len(self._idle) > _KEPT else None
 
-    def _hear(self, worker: _Worker) -> None:
-        if _read(worker.socket):
+    def _hear(self, worker: socket.socket) -> None:
+        if _read(worker):
             self._idle.append(worker)
         else:
             self._forget(worker)
 
-    def _forget(self, worker: _Worker) -> None:
+    def _forget(self, worker: socket.socket) -> None:
         # It is gone, or goes when it finds its socket closed. Closing alone would leave the socket registered: a worker
         # that was just forked still has a copy.
-        self._epoll.unregister(worker.socket)
-        del self._workers[worker.socket.fileno()]
+        self._epoll.unregister(worker)
+        del self._workers[worker.fileno()]
         if worker in self._idle:
             self._idle.remove(worker)
-        worker.socket.close()
+        worker.close()
 
     def _hand_out(self) -> None:
         while self._waiting:
@@ -155,9 +149,9 @@ class _Server:
             else:
                 return
 
-    def _give(self, worker: _Worker, session: int) -> None:
+    def _give(self, worker: socket.socket, session: int) -> None:
         try:
-            socket.send_fds(worker.socket, [_HELLO], [session])
+            socket.send_fds(worker, [_HELLO], [session])
         except OSError:
             self._forget(worker)
             return
@@ -168,8 +162,8 @@ class _Server:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork():
             theirs.close()
-            worker = self._workers[ours.fileno()] = _Worker(ours)
-            self._epoll.register(worker.socket, select.EPOLLIN)
+            self._workers[ours.fileno()] = ours
+            self._epoll.register(ours, select.EPOLLIN)
             return
         try:
             _close_all_but(theirs.fileno(), session)
