@@ -159,8 +159,8 @@ def sticky_chain(version: int, seconds: int, layout: Layout) -> tuple[str, str]:
         f"meta l4proto udp update @sticky{version} {{ {key} timeout {seconds}s : ct mark }}",
         _put_back(layout),
         f"meta l4proto tcp ct mark set ct mark or {layout.pending:#010x}",
-        _to_backend(version, layout),
-        _to_host(version, layout),
+        _dnat(version, layout, "backend"),
+        _dnat(version, layout, "host"),
     )
     return f"sticky{version}-{seconds}", "\n\t\t".join((
         *_put_aside(layout),
@@ -223,16 +223,8 @@ def _others(layout: Layout) -> str:
     return f"{~layout.mask & 0xFFFFFFFF:#010x}"
 
 
-def _to_backend(version: int, layout: Layout) -> str:
-    return _dnat(version, layout, "backend")
-
-
-def _to_host(version: int, layout: Layout) -> str:
-    # Without a port in the map, dnat keeps the port that the client asked for.
-    return _dnat(version, layout, "host")
-
-
 def _dnat(version: int, layout: Layout, name: str) -> str:
+    # Where the map has no port, as host and hostrange, dnat keeps the port that the client asked for.
     backend = f"ct mark and {layout.flow:#010x} map @{name}{version}"
     return f"meta l4proto {{ tcp, udp }} dnat {FAMILIES[version][0]} to {backend}"
 
@@ -243,8 +235,8 @@ def _serve(version: int, layout: Layout) -> str:
     return f"""\
 		ct mark @full goto refuse
 		{_put_back(layout)}
-		{_to_backend(version, layout)}
-		{_to_host(version, layout)}"""
+		{_dnat(version, layout, "backend")}
+		{_dnat(version, layout, "host")}"""
 
 
 def _family(version: int, layout: Layout) -> str:
