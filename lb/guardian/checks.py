@@ -39,13 +39,12 @@ class Check:
     path is always started as a process.
     """
 
-    __slots__ = ("words", "timeout", "_probe", "_refusal")
+    __slots__ = ("words", "timeout", "_probe")
 
     def __init__(self, words: Sequence[str], timeout: float) -> None:
         self.words = tuple(words)
         self.timeout = timeout
-        self._probe: Probe | None = None
-        self._refusal: Result | None = None
+        self._probe: Probe | Result | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -60,18 +59,20 @@ class Check:
 
     def probe(self) -> Probe | Result:
         """Returns the parsed probe, or an UNKNOWN result when the command line is wrong; parsed once."""
-        if self._probe is None and self._refusal is None:
-            try:
-                probe = parse(self.words).probe
-            except InformationWanted:
-                self._refusal = self._unknown("it checks nothing, it prints a text")
-            except UsageError as error:
-                self._refusal = self._unknown(printable(str(error)))
-            else:
-                own = probe.timeout
-                allowed = min(own, self.timeout) if own > 0 else self.timeout
-                self._probe = probe if own == allowed else probe.replace(timeout=allowed)  # type: ignore[attr-defined]  # a Value
-        return self._probe or self._refusal  # type: ignore[return-value]  # one of the two has been set
+        if self._probe is None:
+            self._probe = self._parsed()
+        return self._probe
+
+    def _parsed(self) -> Probe | Result:
+        try:
+            probe = parse(self.words).probe
+        except InformationWanted:
+            return self._unknown("it checks nothing, it prints a text")
+        except UsageError as error:
+            return self._unknown(printable(str(error)))
+        own = probe.timeout
+        allowed = min(own, self.timeout) if own > 0 else self.timeout
+        return probe if own == allowed else probe.replace(timeout=allowed)  # type: ignore[attr-defined]  # a Value
 
     def _unknown(self, text: str) -> Result:
         # A LocalError, so that a wrong command line takes no backend out.
