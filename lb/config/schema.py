@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
 from ipaddress import ip_address
@@ -57,7 +57,7 @@ def _errors_of(
 ) -> FarmError:
     """Returns all that is wrong with a table which cannot be made."""
     errors = list(unknown_keys(table, readers, path))
-    misspelt = {_near(key, readers) for key in table if key not in readers}
+    misspelt = {_nearest(key, readers) for key in table if key not in readers}
     for key, example in examples.items():
         if key not in table and key not in misspelt:
             errors.append(FarmError(f"{path}.{key}", f"is missing; write it like {example}"))
@@ -115,30 +115,22 @@ def read_each(read: Callable[[object, str], T], items: list[object], path: str, 
     return tuple(found.values())
 
 
-def unknown_keys(
-    table: Mapping[str, object], known: Mapping[str, object] | tuple[str, ...], path: str
-) -> Iterator[FarmError]:
+def unknown_keys(table: Mapping[str, object], known: Collection[str], path: str) -> Iterator[FarmError]:
     """Yields an error for each key that is not known, with the nearest one that is."""
     for key in table:
         if key not in known:
-            yield FarmError(path, f"unknown key {shown(key)}{_nearest(key, known)}")
+            near = _nearest(key, known)
+            hint = f": did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
+            yield FarmError(path, f"unknown key {shown(key)}{hint}")
 
 
-def _nearest(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    near = _near(given, known)
-    return f": did you mean '{near}'?" if near else f"; known are {', '.join(known)}"
-
-
-def _nearest_of(given: str, known: Iterable[str]) -> list[str]:
+def _nearest(given: str, known: Collection[str]) -> str:
+    """Returns the known word that is most like the given one, "" when none is."""
     # Only for what is wrong.
     from difflib import get_close_matches
 
-    # The comparison is quadratic in the length, and no key is longer than a few words.
-    return get_close_matches(given[:40].lower(), list(known), n=1)
-
-
-def _near(given: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    return next(iter(_nearest_of(given.replace("_", "-"), known)), "")
+    # The comparison is quadratic in the length, and no word is longer than a few.
+    return next(iter(get_close_matches(given[:40].lower().replace("_", "-"), known, n=1)), "")
 
 
 def table_of(value: object, path: str) -> dict[str, object]:
@@ -200,8 +192,8 @@ def one_of(kind: type[E], value: object, path: str, what: str = "a string") -> E
         return kind(given)
     except ValueError:
         allowed = [str(member.value) for member in kind]
-        near = _nearest_of(given, allowed)
-        hint = f": did you mean '{near[0]}'?" if near else ""
+        near = _nearest(given, allowed)
+        hint = f": did you mean '{near}'?" if near else ""
         raise FarmError(path, f"must be one of {', '.join(allowed)}, not {shown(given)}{hint}") from None
 
 
