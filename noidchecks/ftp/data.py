@@ -75,7 +75,7 @@ class DataConnection:
                 data = yield from stream.receive(patience=_SILENCE if final is None else None)
                 if data is None:
                     # The server may have broken the transfer off without the end of the data connection.
-                    final = yield from self._look()
+                    final = yield from self._final(0.0)
                     continue
                 if not data:
                     break
@@ -87,7 +87,7 @@ class DataConnection:
                     raise DataFailed(f"more than {limit} bytes")
         except (NotConnected, TlsError) as failure:
             yield Close(stream.channel)
-            final = final or (yield from self._reason())
+            final = final or (yield from self._final(REASON_PATIENCE))
             is_empty_listing = verb in _LISTINGS and not sink.size and isinstance(failure, NotConnected)
             if final is None or final.kind != 2 or not is_empty_listing:
                 raise self._lost(failure, final) from failure
@@ -112,7 +112,7 @@ class DataConnection:
                     pass
         except (NotConnected, TlsError) as failure:
             yield Close(stream.channel)
-            raise self._lost(failure, (yield from self._reason())) from failure
+            raise self._lost(failure, (yield from self._final(REASON_PATIENCE))) from failure
         self.moved += len(data)
         yield Close(stream.channel)
         yield from self._finish(None)
@@ -183,7 +183,7 @@ class DataConnection:
                 # It had no use for the connection.
                 return said
             if said is not None and said.kind == 1:
-                said = yield from self._reason()
+                said = yield from self._final(REASON_PATIENCE)
             raise self._lost(failure, said) from failure
         if final is not None:
             self.control.put_back(final)
@@ -206,15 +206,9 @@ class DataConnection:
             raise NotOpened(message, reply)
         raise Refused(message, reply)
 
-    def _look(self) -> Dialogue[Reply | None]:
-        """Returns the final reply if it is there already."""
-        while (reply := (yield from self.control.poll(0.0))) is not None and reply.kind == 1:
-            pass
-        return reply
-
-    def _reason(self) -> Dialogue[Reply | None]:
-        """Returns what the server says of a data connection that has failed, if it says it soon."""
-        while (reply := (yield from self.control.poll(REASON_PATIENCE))) is not None and reply.kind == 1:
+    def _final(self, patience: float) -> Dialogue[Reply | None]:
+        """Returns the final reply, if it comes soon: of a data connection that has failed it says why."""
+        while (reply := (yield from self.control.poll(patience))) is not None and reply.kind == 1:
             pass
         return reply
 

@@ -44,7 +44,7 @@ def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) ->
     findings.deep = deep
     try:
         yield from _examine(settings, control, deep, login)
-    except (PeerError, DataFailed) as failure:
+    except PeerError as failure:
         # Drivers name the phase of what they raise.
         failure.phase = failure.phase or control.phase
         raise
