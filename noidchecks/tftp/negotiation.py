@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .wire import broken
+from .wire import OPTION_LIMITS, broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from .wire import OptionAck
 
 BLKSIZE, TSIZE, WINDOWSIZE = "blksize", "tsize", "windowsize"
-BLKSIZE_RANGE = (8, 65464)
-WINDOWSIZE_RANGE = (1, 65535)
 # No file is longer than what nine bytes count.
 _DIGITS = 20
 
@@ -36,10 +34,8 @@ def granted(asked: Mapping[str, int], packet: OptionAck) -> dict[str, int]:
 
 def _value(name: str, raw: bytes, asked: int) -> int:
     low, high = 0, 10**_DIGITS
-    if name == BLKSIZE:
-        low, high = BLKSIZE_RANGE[0], asked
-    elif name == WINDOWSIZE:
-        low, high = WINDOWSIZE_RANGE[0], asked
+    if name in OPTION_LIMITS:
+        low, high = OPTION_LIMITS[name][0], asked
     expected = str(low) if low == high else f"{low} to {high}"
     if name == TSIZE:
         expected = "the size in bytes"

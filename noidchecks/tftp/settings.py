@@ -21,8 +21,6 @@ MAX_RETRIES = 100
 MAX_PUT = 1 << 24
 GIBIBYTE = 1 << 30
 
-# option -> the least and the greatest value that a client may ask for (RFC 2348, 7440)
-_OPTION_LIMITS = {"blksize": (8, 65464), "windowsize": (1, 65535)}
 _MAX_ERROR = 8
 
 _PUT_SIZE = 1024
@@ -154,7 +152,7 @@ class TftpSettings(Server):
             raise UsageError("File name must not be empty")
         if self.mode not in MODES:
             raise UsageError(f"Mode must be octet or netascii, not {_quoted(self.mode)}")
-        for option, (low, high) in _OPTION_LIMITS.items():
+        for option, (low, high) in wire.OPTION_LIMITS.items():
             value = getattr(self, option)
             if value is not None:
                 _within(option.capitalize(), value, low, high)

@@ -20,6 +20,9 @@ _OPCODES = ("RRQ", "WRQ", "DATA", "ACK", "ERROR", "OACK")
 # RFC 2347: the request with all of its options fits the 512 octets of a request packet.
 REQUEST_LIMIT = 512
 
+# option -> the least and the greatest value that a client may ask for (RFC 2348, 7440)
+OPTION_LIMITS = {"blksize": (8, 65464), "windowsize": (1, 65535)}
+
 NOT_DEFINED, FILE_NOT_FOUND, ACCESS_VIOLATION, DISK_FULL, ILLEGAL_OPERATION, UNKNOWN_TRANSFER_ID = range(6)
 OPTION_REFUSED = 8
 # RFC 1350's and RFC 2347's own words, for servers that send a code without any.
