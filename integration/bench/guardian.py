@@ -72,6 +72,9 @@ class _Idle:
     def is_disturbed(self) -> bool:
         return False
 
+    def fileno(self) -> int:
+        return -1
+
     def close(self) -> None:
         pass
 

@@ -54,13 +54,8 @@ class Applier(Protocol):
     def read(self) -> Snapshot | None: ...
     def apply(self, farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> ApplyResult: ...
     def is_disturbed(self) -> bool: ...
+    def fileno(self) -> int: ...
     def close(self) -> None: ...
-
-
-def _descriptor_of(applier: Applier) -> int:
-    """Returns the descriptor that becomes readable when another program has changed a table; -1 when there is none."""
-    fileno = getattr(applier, "fileno", None)
-    return -1 if fileno is None else int(fileno())
 
 
 class Reconciler:
@@ -284,7 +279,7 @@ class Reconciler:
     async def _notice(self) -> None:
         """Waits until another program has changed a table, at most until the next look."""
         loop, noticed = asyncio.get_running_loop(), asyncio.Event()
-        descriptor = _descriptor_of(self._applier)
+        descriptor = self._applier.fileno()
         if descriptor >= 0:
             loop.add_reader(descriptor, noticed.set)
         try:
