@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..farm import Backend, BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.marks import Marks
-from ..nft.table import Table
+from ..nft.table import Table, mark_text
 from ..overrides import Overrides
 from .health import BackendHealth
 
@@ -77,12 +77,12 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
     found = {}
     for farm in farms:
         for version in farm.versions:
-            if f"{marks.farm(farm):#010x}" not in table.of(f"farm{version}").values():
+            if mark_text(marks.farm(farm)) not in table.of(f"farm{version}").values():
                 continue
             targets = {**table.of(f"backend{version}"), **table.of(f"host{version}")}
             for backend in farm.backends:
                 if address := backend.address_of(version):
-                    target = targets.get(f"{marks.backend(farm, backend.name):#010x}")
+                    target = targets.get(mark_text(marks.backend(farm, backend.name)))
                     if target is None or target.partition(" . ")[0] == str(address):
                         found[farm.name, backend.name, version] = target is not None
     return found

@@ -10,7 +10,7 @@ from ..farm import Backend, BackendState, Condition, Conditions, Farm, IPAddress
 from .marks import Marks
 from .skeleton import POSTROUTING, REMEMBER, pick_chain, postrouting, remember_chains, sticky_chain
 from .slots import fill, serving_weights, slot_count
-from .table import Table
+from .table import Table, mark_text
 
 _PICK = {
     Scheduler.ROUND_ROBIN: "rr",
@@ -29,7 +29,7 @@ class _Draft:
     elements: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
 
     def table(self, names: Mapping[int, str]) -> Table:
-        named = {_hex(mark): name for mark, name in names.items()}
+        named = {mark_text(mark): name for mark, name in names.items()}
         return Table(self.chains, dict(self.elements), named, self.marks.layout)
 
 
@@ -72,7 +72,7 @@ def _add_farm(draft: _Draft, farm: Farm, *, refused: bool) -> None:
 
 
 def _add_services(draft: _Draft, farm: Farm, *, refused: bool) -> None:
-    mark = _hex(draft.marks.farm(farm))
+    mark = mark_text(draft.marks.farm(farm))
     for transport, vip, port in farm.services:
         version = vip.version
         key = f"{transport} . {vip} . {port}"
@@ -110,13 +110,13 @@ def _add_limits(draft: _Draft, farm: Farm) -> None:
     # The kernel does not see the end of a UDP transfer: finished ones would count for another 30 s to 2 min.
     if farm.connection_limit is not None and farm.protocol.transport == "tcp":
         limit = str(farm.connection_limit)
-        draft.elements["full"] |= {_hex(mark): limit for mark in draft.marks.backends(farm).values()}
+        draft.elements["full"] |= {mark_text(mark): limit for mark in draft.marks.backends(farm).values()}
 
 
 def _add_backends(draft: _Draft, farm: Farm) -> None:
     marks, versions = draft.marks.backends(farm), farm.versions
     for backend in farm.backends:
-        mark = _hex(marks[backend.name])
+        mark = mark_text(marks[backend.name])
         first, *others = farm.ports_of(backend)
         for address in backend.address:
             if address.version not in versions or _is_down(draft, farm, backend, address.version):
@@ -157,7 +157,7 @@ def _is_down(draft: _Draft, farm: Farm, backend: Backend, version: int) -> bool:
 def _add_passive(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, address: IPAddress) -> None:
     if backend.passive_ports is None:
         return
-    mark = _hex(draft.marks.backend(farm, backend.name))
+    mark = mark_text(draft.marks.backend(farm, backend.name))
     low, high = backend.passive_ports
     key = f"{vip} . {low}-{high}" if low < high else f"{vip} . {low}"
     # The range of a down backend stays, so that its clients are refused and never reach a daemon of the balancer.
@@ -173,7 +173,7 @@ def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, add
     if "active" not in farm.ftps:
         return
     draft.chains[POSTROUTING] = postrouting()
-    mark = _hex(draft.marks.backend(farm, backend.name))
+    mark = mark_text(draft.marks.backend(farm, backend.name))
     for port in farm.active_ports(backend):
         key = f"{address} . {port}"
         # Nothing in a data connection tells farms or backends apart that share a server: the first one counts.
@@ -194,12 +194,8 @@ def _add_slots(draft: _Draft, farm: Farm, version: int) -> None:
     if not slots:
         # No backend serves: a farm without an element in the pick map refuses its clients.
         return
-    mark = _hex(draft.marks.farm(farm))
+    mark = mark_text(draft.marks.farm(farm))
     draft.elements[f"pick{version}"][mark] = f"jump {chain}"
     marks = draft.marks.backends(farm)
-    backends = {name: _hex(marks[name]) for name in set(slots)}
+    backends = {name: mark_text(marks[name]) for name in set(slots)}
     draft.elements[f"slot{version}"] |= {f"{mark} . {number}": backends[name] for number, name in enumerate(slots)}
-
-
-def _hex(mark: int) -> str:
-    return f"{mark:#010x}"

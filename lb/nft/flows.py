@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeAlias
 
-from .table import Table
+from .table import Table, mark_text
 
 # A conntrack mark and its mask.
 Match: TypeAlias = tuple[int, int]
@@ -148,7 +148,7 @@ def _is_served(verdict: str) -> bool:
 
 def _picks(table: Table, farm: int) -> int:
     """Returns the number of IP families in which a farm has a backend to pick."""
-    return sum(f"{farm:#010x}" in table.of(f"pick{version}") for version in (4, 6))
+    return sum(mark_text(farm) in table.of(f"pick{version}") for version in (4, 6))
 
 
 def _led(services: Mapping[str, int], table: Table) -> dict[Service, frozenset[Target]]:

@@ -24,7 +24,7 @@ from .skeleton import (
     skeleton,
     sticky_chain,
 )
-from .table import MAPS, SETS, Snapshot as Snapshot, Table
+from .table import MAPS, SETS, Snapshot as Snapshot, Table, mark_text
 
 _COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))?"')
 _FLAGS = re.compile(r"\tflags ([\w,]+)")
@@ -182,13 +182,13 @@ def _words(value: Any) -> str:
     if value == _ANY:
         return _ANY
     # A number that stands alone is a mark.
-    return _mark(value) if isinstance(value, int) else _plain(value)
+    return mark_text(value) if isinstance(value, int) else _plain(value)
 
 
 def _first(value: Any, length: int) -> str:
     # In a key of three parts (transport, address, port) a leading number is the transport, in one of two it is a mark.
     if isinstance(value, int):
-        return _TRANSPORTS.get(value, str(value)) if length == 3 else _mark(value)
+        return _TRANSPORTS.get(value, str(value)) if length == 3 else mark_text(value)
     return _plain(value)
 
 
@@ -205,10 +205,6 @@ def _plain(value: Any) -> str:
     return _address(value) if isinstance(value, str) else str(value)
 
 
-def _mark(value: int) -> str:
-    return f"{value:#010x}"
-
-
 @lru_cache(maxsize=65536)
 def _address(text: str) -> str:
     # nft and Python write some IPv6 addresses differently, such as ::1.2.3.4.
@@ -220,5 +216,5 @@ def _add_details(listed: list[Any], names: dict[str, str], totals: dict[int, int
         element = key["elem"]
         mark = element["val"]
         if "comment" in element:
-            names[_mark(mark)] = element["comment"]
+            names[mark_text(mark)] = element["comment"]
         totals[mark] = totals.get(mark, 0) + element["counter"]["packets"]

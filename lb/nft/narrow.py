@@ -14,7 +14,7 @@ from .compile import compile_farm, compile_table
 from .marks import Marks
 from .plan import Plan, plan
 from .skeleton import POSTROUTING, REMEMBER
-from .table import MAPS, Table, transactions
+from .table import MAPS, Table, mark_text, transactions
 
 # The maps whose keys begin with a mark; the keys of the others are VIPs and ports.
 _BY_MARK = ("full", "host", "backend", "slot", "pick", "remember")
@@ -52,7 +52,7 @@ def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, *, befo
 
 def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, backend: Backend) -> Table:
     base = marks.farm(farm)
-    is_stopped = f"{base:#010x}" not in {*old.of("farm4").values(), *old.of("farm6").values()}
+    is_stopped = mark_text(base) not in {*old.of("farm4").values(), *old.of("farm6").values()}
     if is_stopped and not any(
         f"{how} . {vip} . {port}" in old.of(f"service{vip.version}") for how, vip, port in farm.services
     ):
@@ -60,7 +60,7 @@ def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, ba
         return old
     conditions = {**_conditions(old, marks, farm, overrides)}
     conditions[farm.name, backend.name] = Condition(overrides.states.get((farm.name, backend.name), backend.state))
-    own = f"{marks.backend(farm, backend.name):#010x}"
+    own = mark_text(marks.backend(farm, backend.name))
     # Of a stopped farm, whose open sessions may need new data connections, its passive ports are left.
     new = compile_farm(marks, farm, conditions, refused=is_stopped)
 
@@ -78,7 +78,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: 
     conditions = {**overrides.conditions(), **_conditions(old, marks, farm, overrides)}
     # The other farms as the table has them: farms share chains, and one that does not serve needs none.
     serving = {*old.of("farm4").values(), *old.of("farm6").values()}
-    others = {one.name for one in farms if f"{marks.farm(one):#010x}" not in serving} - {farm.name}
+    others = {one.name for one in farms if mark_text(marks.farm(one)) not in serving} - {farm.name}
     new = compile_table(farms, conditions, overrides.stopped_of((farm,)) | others)
     # Every element that the farm may have, whatever the states of its backends.
     part = compile_farm(marks, farm, {(farm.name, one.name): Condition(BackendState.UP) for one in farm.backends})
@@ -94,14 +94,14 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: 
 
 def _conditions(old: Table, marks: Marks, farm: Farm, overrides: Overrides) -> Conditions:
     """Returns the conditions of a farm's backends as the table has them; {} when it does not serve the farm."""
-    base = f"{marks.farm(farm):#010x}"
+    base = mark_text(marks.farm(farm))
     versions = [version for version in (4, 6) if base in old.of(f"farm{version}").values()]
     if not versions:
         return {}
     slots = {mark for version in versions for mark in old.of(f"slot{version}").values()}
     found = {}
     for backend in farm.backends:
-        mark = f"{marks.backend(farm, backend.name):#010x}"
+        mark = mark_text(marks.backend(farm, backend.name))
         reachable = {one for one in versions if mark in old.of(f"backend{one}") or mark in old.of(f"host{one}")}
         said = overrides.states.get((farm.name, backend.name), backend.state)
         state = BackendState.DOWN

@@ -17,7 +17,7 @@ from . import nft as kernel
 from .compile import compile_table
 from .marks import Marks
 from .skeleton import TABLE
-from .table import Snapshot, Table, render, transactions
+from .table import Snapshot, Table, mark_text, render, transactions
 
 # The maps from a backend's mark to its address.
 _BACKENDS = ("backend4", "backend6", "host4", "host6")
@@ -170,7 +170,7 @@ def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
         if mark & ~new.layout.backend not in serving:
             # Of a farm that is added, removed, stopped or started, the lines about its services say enough.
             continue
-        name = names.get(mark, f"{mark:#010x}")
+        name = names.get(mark, mark_text(mark))
         changes = []
         if before.get(mark) != after.get(mark):
             if mark not in after:

@@ -96,6 +96,11 @@ class Snapshot:
     damage: str = ""
 
 
+def mark_text(mark: int) -> str:
+    """Returns a mark as the table's elements and nft's listings have it."""
+    return f"{mark:#010x}"
+
+
 def render(table: Table) -> str:
     """Returns the whole table as one transaction that creates it."""
     return "".join((skeleton(table.layout), *_create_chains(table.chains), *_add(table, table.elements)))
