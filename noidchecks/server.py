@@ -50,6 +50,11 @@ class Server(Value):
         """The most descriptors that the check may have open at a time."""
         return 1
 
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that a healthy server goes through, in their order."""
+        return ("resolve", "connect", "greeting")
+
 
 def require_server(settings: Server) -> None:
     """Refuses a host, port, timeout, family or source that none can have; UsageError."""

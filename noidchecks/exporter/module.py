@@ -110,7 +110,7 @@ def read_module(name: str, line: str) -> Module:
         plugin=plugin.name,
         words=arguments,
         timeout=timeout,
-        phases=_phases(probe),
+        phases=probe.phases,
         names_sni="sni" in names,
         template=None if "auth-file" in names else probe,
     )
@@ -146,29 +146,3 @@ def _sample(plugin: str, arguments: tuple[str, ...], auth_file: str | None) -> S
         if not host:
             raise
         return _parse(plugin, host, arguments)
-
-
-def _phases(probe: Any) -> tuple[str, ...]:
-    """Returns the phases of a probe of any protocol, in the order in which a healthy server goes through them."""
-    tls = getattr(probe, "tls", "")
-    asked = (
-        ("resolve", True),
-        # Datagrams need no connection.
-        ("connect", not hasattr(probe, "blksize")),
-        ("tls", tls == "implicit"),
-        ("greeting", True),
-        ("tls", tls == "explicit"),
-        ("kexinit", getattr(probe, "reads_kexinit", False)),
-        ("kex", getattr(probe, "exchanges_keys", False)),
-        ("login", getattr(probe, "login", None) is not None or getattr(probe, "is_deep", False)),
-        ("sftp", getattr(probe, "opens_sftp", False)),
-        ("data", getattr(probe, "moves", False)),
-        ("transfer", any(getattr(probe, name, None) for name in ("filename", "get", "listing")) or _puts(probe)),
-    )
-    return tuple(name for name, is_asked in asked if is_asked)
-
-
-def _puts(probe: Any) -> bool:
-    # The folder after the login is "", and TFTP's "" is no file.
-    put = getattr(probe, "put", None)
-    return bool(put) or (put is not None and hasattr(probe, "login"))

@@ -197,6 +197,14 @@ class FtpSettings(Server):
         return MOST_DESCRIPTORS if self.moves else 1
 
     @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that a healthy server goes through, in their order."""
+        start = {"": ("greeting",), "implicit": ("tls", "greeting"), "explicit": ("greeting", "tls")}[self.tls]
+        transfers = self.get is not None or self.listing is not None or self.put is not None
+        further = {"login": self.is_deep, "data": self.moves, "transfer": transfers}
+        return ("resolve", "connect", *start, *(name for name, is_asked in further.items() if is_asked))
+
+    @property
     def reads_certificate(self) -> bool:
         """Whether the findings have what the server's certificate says."""
         return self.certificate_facts or self.certificate_days is not None

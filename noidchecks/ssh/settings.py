@@ -156,15 +156,31 @@ class SshSettings(Server):
         return MOST_DESCRIPTORS if self.exchanges_keys else 1
 
     @property
+    def moves(self) -> bool:
+        """Whether files or a list of them are asked for."""
+        return self.listing is not None or self.get is not None or self.put is not None
+
+    @property
     def opens_sftp(self) -> bool:
         """Whether the conversation goes on to an SFTP session."""
-        moves = self.listing is not None or self.get is not None or self.put is not None
-        return self.sftp or moves or bool(self.timestamp)
+        return self.sftp or self.moves or bool(self.timestamp)
 
     @property
     def reads_kexinit(self) -> bool:
         """Whether the conversation goes on to the server's KEXINIT."""
         return bool(self.algorithms or self.forbid or self.require or self.policy)
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that a healthy server goes through, in their order."""
+        further = {
+            "kexinit": self.reads_kexinit,
+            "kex": self.exchanges_keys,
+            "login": self.login is not None,
+            "sftp": self.opens_sftp,
+            "transfer": self.moves,
+        }
+        return (*super().phases, *(name for name, is_asked in further.items() if is_asked))
 
     @property
     def gate(self) -> Gate:

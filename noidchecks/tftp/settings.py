@@ -127,6 +127,11 @@ class TftpSettings(Server):
         return (TftpFile(self.filename, size=self.size, sha256=self.sha256, sha1=self.sha1), *self.further)
 
     @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases that a healthy server goes through, in their order."""
+        return ("resolve", "greeting", *(("transfer",) if self.filename or self.put else ()))
+
+    @property
     def request(self) -> bytes:
         """The first request that is sent."""
         return self.write_request() if self.put else self.read_request(self.filename or ABSENT_FILE)
