@@ -1,9 +1,10 @@
-"""How many descriptors this process may have open, how many checks they are enough for, and the standard ones."""
+"""Descriptors: how many this process may have open, for how many checks they are enough, and writing to them."""
 
 from __future__ import annotations
 
 import os
 import resource
+import select
 
 from .server import MOST_DESCRIPTORS
 
@@ -61,6 +62,18 @@ class Allowance:
 def _descriptors(probe: object) -> int:
     count: int = getattr(probe, "descriptors", 1)
     return count
+
+
+def write_some(descriptor: int, data: memoryview) -> int:
+    """Writes a part of the data and returns its length, as soon as the descriptor takes any; OSError."""
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            # A process that has the same pipe has made it non-blocking.
+            room = select.poll()
+            room.register(descriptor, select.POLLOUT)
+            room.poll()
 
 
 def fill_standard_descriptors() -> None:

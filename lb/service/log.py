@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import select
 import threading
 from queue import SimpleQueue
+
+from noidchecks.descriptors import write_some
 
 _WAITING = 5000
 _PATIENCE = 2.0
@@ -41,17 +41,7 @@ class LineWriter:
             try:
                 unsent = memoryview(f"{line}\n".encode(errors="backslashreplace"))
                 while unsent:
-                    unsent = unsent[self._write(unsent) :]
+                    unsent = unsent[write_some(self._descriptor, unsent) :]
             except OSError:
                 # The reader has closed the pipe: the guardian goes on.
                 continue
-
-    def _write(self, unsent: memoryview) -> int:
-        """Writes a part and returns its length; waits where another process has made the pipe non-blocking."""
-        try:
-            return os.write(self._descriptor, unsent)
-        except BlockingIOError:
-            poll = select.poll()
-            poll.register(self._descriptor, select.POLLOUT)
-            poll.poll()
-            return 0

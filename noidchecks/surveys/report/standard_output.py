@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import select
 from contextlib import nullcontext
 
+from ...descriptors import write_some
 from ...status.text import printable
 from ..destination import Outcome, Report
 
@@ -58,7 +57,7 @@ class StandardOutput(Report):
         try:
             with self._around():
                 while left and not self._gone:
-                    left = left[_write_some(left) :]
+                    left = left[write_some(1, left) :]
         except BrokenPipeError:
             self._gone = True
         except OSError as error:
@@ -68,18 +67,6 @@ class StandardOutput(Report):
     def pack(self, record: Record) -> bytes:
         """Returns the line of one result."""
         raise NotImplementedError
-
-
-def _write_some(data: memoryview) -> int:
-    """Writes a part of the data and returns its length, as soon as standard output takes any; OSError."""
-    while True:
-        try:
-            return os.write(1, data)
-        except BlockingIOError:
-            # A process that has the same pipe has made it non-blocking.
-            room = select.poll()
-            room.register(1, select.POLLOUT)
-            room.poll()
 
 
 class Lines(StandardOutput):
