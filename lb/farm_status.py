@@ -48,6 +48,16 @@ class BackendStatus(NamedTuple):
     guardian: BackendView | None = None
     lost: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """The addresses, and the port where it has its own, for people."""
+        return ", ".join(self.address) + (f" port {self.port}" if self.port else "")
+
+    @property
+    def loss(self) -> str:
+        """The IP versions in which it gets no clients though it does in the other, for people; "" for none."""
+        return f"no clients over {', '.join(map(_shown, self.lost))}" if self.lost and self.state != "down" else ""
+
 
 class FarmStatus(NamedTuple):
     """A farm as the kernel treats it: serving, refusing (no backend is left), stopped, absent (not in the table).
@@ -62,6 +72,23 @@ class FarmStatus(NamedTuple):
     state: str
     backends: tuple[BackendStatus, ...]
     families: Mapping[str, str]
+
+    @property
+    def current(self) -> int | None:
+        """The flows of all backends; None when they cannot be counted."""
+        counted = [one.current for one in self.backends if one.current is not None]
+        return sum(counted) if counted else None
+
+    @property
+    def differences(self) -> str:
+        """What each IP version of the VIPs does, for people; "" unless they differ."""
+        if self.state != "partial":
+            return ""
+        return ", ".join(f"{_shown(name)} {state}" for name, state in sorted(self.families.items()))
+
+
+def _shown(family: str) -> str:
+    return family.replace("ip", "IP")
 
 
 def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:

@@ -95,43 +95,35 @@ def _fit(columns: list[int], widths: list[int], width: int | None) -> tuple[list
 
 
 def _rows(farm: FarmStatus) -> list[_Row]:
-    current = [one.current for one in farm.backends if one.current is not None]
     total = sum(one.total for one in farm.backends)
-    sums = str(sum(current)) if current else "?", str(total)
+    sums = _counted(farm.current), str(total)
     services = f"{farm.services[0]}{' ...' if len(farm.services) > 1 else ''}"
-    head = _Row((farm.name, farm.protocol, services, farm.state, "", "", *sums, ""), _families(farm))
+    head = _Row((farm.name, farm.protocol, services, farm.state, "", "", *sums, ""), farm.differences)
     return [head, *(_row(one) for one in farm.backends)]
 
 
-def _families(farm: FarmStatus) -> str:
-    if farm.state != "partial":
-        return ""
-    return ", ".join(f"{_shown(name)} {state}" for name, state in sorted(farm.families.items()))
-
-
 def _row(one: BackendStatus) -> _Row:
-    port = f" port {one.port}" if one.port else ""
     cells = (
         "",
         one.name,
-        f"{', '.join(one.address)}{port}",
+        one.place,
         one.state,
         str(one.weight),
         f"{100 * one.share:.0f} %",
-        "?" if one.current is None else str(one.current),
+        _counted(one.current),
         str(one.total),
         _sight(one.guardian),
     )
     remarks = (
         f"operator: {one.word}" if one.word else "",
-        f"no clients over {', '.join(map(_shown, one.lost))}" if one.lost and one.state != "down" else "",
+        one.loss,
         _reason(one.guardian),
     )
     return _Row(cells, "; ".join(filter(None, remarks)))
 
 
-def _shown(family: str) -> str:
-    return family.replace("ip", "IP")
+def _counted(flows: int | None) -> str:
+    return "?" if flows is None else str(flows)
 
 
 def _sight(seen: BackendView | None) -> str:

@@ -74,11 +74,7 @@ def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
         "noidlb_farm_connections",
         "gauge",
         "Current flows of a farm, data connections included",
-        (
-            (farm, sum(each.current for each in one.backends if each.current is not None))
-            for farm, one in farms
-            if any(each.current is not None for each in one.backends)
-        ),
+        ((farm, one.current) for farm, one in farms if one.current is not None),
     )
     yield from family(
         "noidlb_farm_backends",

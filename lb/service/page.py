@@ -14,7 +14,7 @@ from ..farm_status import BackendStatus, FarmStatus
 from .history import History, Place
 from .metrics import MetricsSnapshot
 from .paced import used_up
-from .page_farm import FarmSection, ago, backend_row, farm_end, farm_start
+from .page_farm import ago, backend_row, farm_end, farm_start
 from .page_query import PageQuery
 from .verdict import Badge, backend_badges, farm_badge
 
@@ -211,8 +211,8 @@ def _sections(view: PageView, query: PageQuery, judged: _Judgement, chosen: list
             shown = [one for one in found if one.is_trouble]
         shown = shown if query.farm else shown[:room]
         room -= len(shown)
-        section = FarmSection(farm.status, farm.badge, sum(one.badges[0].tone == "ok" for one in farm.backends))
-        yield farm_start(section, view.history, has_rows=bool(shown))
+        up = sum(one.badges[0].tone == "ok" for one in farm.backends)
+        yield farm_start(farm.status, farm.badge, up, view.history, has_rows=bool(shown))
         for one in shown:
             yield backend_row(farm.status, one.status, one.badges, view.history, view.now)
         rest = len(farm.backends) - len(shown)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from noidchecks.page import badge, escape, sparkline
 
 from ..events import stamp
@@ -20,28 +18,17 @@ _HEADS = (
 _SERVICES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class FarmSection:
-    """A farm with its badge and how many of its backends get clients."""
-
-    status: FarmStatus
-    badge: Badge
-    up: int
-
-
-def farm_start(farm: FarmSection, history: History, *, has_rows: bool) -> str:
-    """Returns the head of a farm, up to the first row of its table where it has one."""
-    status = farm.status
+def farm_start(status: FarmStatus, verdict: Badge, up: int, history: History, *, has_rows: bool) -> str:
+    """Returns the head of a farm, up to the first row of its table where it has one; up counts backends."""
     name = escape(status.name)
-    counted = [one.current for one in status.backends if one.current is not None]
-    connections = f"{sum(counted):,} connections" if counted else "connections cannot be counted"
+    connections = "connections cannot be counted" if status.current is None else f"{status.current:,} connections"
     more = len(status.services) - _SERVICES
     services = ", ".join(map(escape, status.services[:_SERVICES])) + (f" and {more} more" if more > 0 else "")
     heads = "".join(f'<th role="columnheader" scope="col"{kind}>{head}</th>' for head, kind in _HEADS)
     table = f'<table role="table" aria-label="Backends of {name}"><thead><tr role="row">{heads}</tr></thead>'
     return (
         f'<section aria-label="Farm {name}"><div class="title"><h2>{name}</h2>'
-        f"{badge(farm.badge.word, farm.badge.tone)}<span>{farm.up} of {len(status.backends)} up</span>"
+        f"{badge(verdict.word, verdict.tone)}<span>{up} of {len(status.backends)} up</span>"
         f"<span>{connections}</span>{_farm_hour(status, history)}</div>"
         f'<p class="note">{escape(status.protocol)}, {escape(status.mode)}: {services}</p>\n'
         + (f'{table}<tbody role="rowgroup">\n' if has_rows else "")
@@ -55,11 +42,10 @@ def farm_end(link: str, *, has_rows: bool) -> str:
 
 def backend_row(farm: FarmStatus, one: BackendStatus, badges: list[Badge], history: History, now: float) -> str:
     """Returns the row of a backend."""
-    port = f" port {one.port}" if one.port else ""
     current = "?" if one.current is None else f"{one.current:,}"
     return (
         f'<tr role="row"><td role="cell" class="wide"><span class="name">{escape(one.name)}</span> '
-        f'<span class="note">{escape(", ".join(one.address) + port)}</span></td>'
+        f'<span class="note">{escape(one.place)}</span></td>'
         f'<td role="cell" class="wide">{" ".join(badge(each.word, each.tone) for each in badges)}</td>'
         f'<td role="cell" class="number">{_share(one.share)}<span class="label"> of new clients</span></td>'
         f'<td role="cell" class="number">{current}<span class="label"> connections</span></td>'

@@ -37,8 +37,7 @@ def farm_badge(farm: FarmStatus) -> Badge:
     """Says what a farm does with new clients."""
     if farm.state in _FARM:
         return _FARM[farm.state]
-    families = ", ".join(f"{name.replace('ip', 'IP')} {state}" for name, state in sorted(farm.families.items()))
-    return Badge(families or farm.state, "bad")
+    return Badge(farm.differences or farm.state, "bad")
 
 
 def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Badge]:
@@ -54,9 +53,8 @@ def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Ba
         badges.append(Badge("up by the operator", "idle"))
     if one.state == "down" and one.word == "down" and one.guardian is not None and one.guardian.state == "down":
         badges.append(Badge("fails its check", "bad"))
-    if one.lost and one.state != "down":
-        families = ", ".join(family.replace("ip", "IP") for family in one.lost)
-        badges.append(Badge(f"no clients over {families}", "warn"))
+    if one.loss:
+        badges.append(Badge(one.loss, "warn"))
     if weight is not None and one.state == "up":
         badges.append(Badge(f"{weight} % of its weight", "idle"))
     return badges
