@@ -12,8 +12,8 @@ from ..doctor.host import obstacles
 from ..guardian.commands import require_usable
 from ..nft.compile import compile_table
 from ..nft.table import render
-from ..service import direct
 from ..service.state import StateFolder
+from . import direct
 from .codes import DONE
 from .operate import uncollected
 from .speak import require_no_guardian

@@ -16,8 +16,8 @@ def print_difference(file: str, folder: str, socket: str | None) -> int:
     if answer is None:
         # A guardian does this itself.
         from ..nft.plan import difference, plan
-        from ..service.direct import read_words
         from ..service.state import StateFolder
+        from .direct import read_words
 
         change = plan(configuration.farms, read_words(StateFolder(folder)))
         found, lines = bool(change.batches), difference(change, configuration.farms)

@@ -14,10 +14,10 @@ from ..errors import GuardError
 from ..guardian.lock import holder
 from ..nft.host import is_here
 from ..service.client import ask
-from ..service.direct import current, read_words
 from ..service.places import socket_path
 from ..service.protocol import RequestError
 from ..service.state import StateError, StateFolder
+from .direct import current, read_words
 from .findings import print_findings
 
 # Seconds for the answer of a guardian that is well: one that is busy with 10,000 backends takes 0.1.

@@ -14,6 +14,7 @@ from noidchecks.status.text import printable
 from ..errors import FarmError, LbError
 from .codes import DONE, TROUBLE, USAGE
 from .commands import commands
+from .output import tell
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -28,9 +29,6 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         # Not even what is wrong can be printed, as on a full disk.
         leave_output()
-        # It imports what changes the kernel.
-        from ..service.direct import tell
-
         tell(f"noidlb: standard output cannot be written: {error.strerror}", err=True)
         return TROUBLE
 

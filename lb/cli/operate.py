@@ -17,8 +17,8 @@ def operate(request: Request, folder: str, socket: str | None, file: str | None)
     if not speak_lines(folder, socket, request, file=file):
         with uncollected():
             # Only without a guardian is there anything to read and to run.
-            from ..service import direct
             from ..service.state import StateFolder
+            from . import direct
 
             direct.operate(request, StateFolder(folder), file)
     return DONE

@@ -78,9 +78,10 @@ def _read(folder: str, file: str | None) -> _Seen:
     from ..nft import conntrack, fullness, nft as kernel
     from ..nft.marks import Marks
     from ..nft.run import KernelError
-    from ..service.direct import current, read_words, warn
     from ..service.state import StateFolder
     from ..status import survey
+    from .direct import current, read_words
+    from .output import warn
 
     state = StateFolder(folder)
     configuration = current(state, file)

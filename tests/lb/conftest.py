@@ -71,7 +71,7 @@ def balancer(tmp_path: Path, conntrack: Played, monkeypatch: pytest.MonkeyPatch)
         made.holds = None
 
     monkeypatch.setattr(kernel, "read", made.read)
-    monkeypatch.setattr("noidlb.service.direct.generation", lambda: made.generation)
+    monkeypatch.setattr("noidlb.cli.direct.generation", lambda: made.generation)
     monkeypatch.setattr(kernel, "remove", remove)
     monkeypatch.setattr(Plan, "run", change)
     monkeypatch.setattr("noidlb.nft.host.is_there", lambda name: True)

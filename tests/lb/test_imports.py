@@ -24,7 +24,7 @@ EXPENSIVE = {
 # What declares the commands, and ends them.
 DECLARED = {
     *("noidlb", "noidlb.cli", "noidlb.errors", "noidlb.role", "noidlb.service", "noidlb.service.places"),
-    *(f"noidlb.cli.{name}" for name in ("codes", "commands", "main", "names", "options")),
+    *(f"noidlb.cli.{name}" for name in ("codes", "commands", "main", "names", "options", "output")),
 }
 SPOKEN = {"noidlb.cli.speak", "noidlb.service.client", "noidlb.service.protocol"}
 FARM = """\

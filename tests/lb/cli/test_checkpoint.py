@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
+from noidlb.cli import direct
+from noidlb.cli.checkpoint import Checkpoint
 from noidlb.config.load import Configuration, from_document, parse
 from noidlb.farm import BackendState, Farm
 from noidlb.nft import nft as kernel
@@ -19,8 +21,6 @@ from noidlb.nft.plan import plan
 from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Table
 from noidlb.overrides import Overrides
-from noidlb.service import direct
-from noidlb.service.checkpoint import Checkpoint
 
 from tests.support.lb.balancer import BOTH, Balancer
 from tests.support.lb.farms import farm_sets
@@ -149,7 +149,7 @@ def test_any_doubt_means_reading(applied: Balancer, doubt: Callable[[Balancer], 
 
 
 def test_a_kernel_that_does_not_tell_its_generation_is_read(applied: Balancer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("noidlb.service.direct.generation", lambda: None)
+    monkeypatch.setattr("noidlb.cli.direct.generation", lambda: None)
     applied.reads = 0
     applied.run("drain", "public-ftp", "b1")
     applied.run("up", "public-ftp", "b1")

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from noidlb.cli.direct import carry_out
 from noidlb.config.load import parse
 from noidlb.guardian import lock
 from noidlb.nft import nft as kernel
 from noidlb.nft.plan import Plan, plan
 from noidlb.nft.run import KernelError
 from noidlb.overrides import Overrides
-from noidlb.service.direct import carry_out
 from noidlb.service.state import StateError, StateFolder
 from noidlb.service.verbs import Operation
 

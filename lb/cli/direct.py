@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import click
 
-from noidchecks.command_group import leave_output
 from noidchecks.status.text import printable
 
 from ..config.load import Configuration, from_document, parse, read_text
@@ -21,10 +20,11 @@ from ..nft.narrow import plan_backend, plan_farm
 from ..nft.plan import Plan, describe, plan
 from ..nft.run import KernelError
 from ..overrides import Overrides
+from ..service.protocol import Request
+from ..service.state import StateError, StateFolder
+from ..service.verbs import Operation, gone, load_modules, name_in, number, resolve
 from .checkpoint import Checkpoint
-from .protocol import Request
-from .state import StateError, StateFolder
-from .verbs import Operation, gone, load_modules, name_in, number, resolve
+from .output import tell, warn
 
 # Changes that are printed one by one.
 _MOST_LINES = 20
@@ -227,17 +227,3 @@ def _keep(folder: StateFolder, text: str | None, words: Overrides) -> str:
     except StateError as error:
         return str(error)
     return ""
-
-
-def warn(warnings: Iterable[str]) -> None:
-    """Prints warnings."""
-    for warning in warnings:
-        tell(f"noidlb: warning: {printable(warning)}", err=True)
-
-
-def tell(text: str, *, err: bool = False) -> None:
-    """Prints a line; a closed pipe or a full disk ends no command."""
-    try:
-        click.echo(text, err=err)
-    except OSError:
-        leave_output(2 if err else 1)
