@@ -161,13 +161,13 @@ class Client:
 
     def _turn_away(self, datagram: Datagram) -> Dialogue[None]:
         findings = self._findings
-        findings.strays += 1
-        findings.stray = datagram.address
+        findings.stray_packets += 1
+        findings.last_stray = datagram.address
         if datagram.address.host != self._server.host:
-            findings.foreign += 1
-            findings.foreigner = datagram.address
+            findings.foreign_packets += 1
+            findings.last_foreign = datagram.address
         # An error is never answered, or two of a kind would never stop.
-        if findings.strays > _STRAYS_ANSWERED or datagram.data.startswith(b"\0\5"):
+        if findings.stray_packets > _STRAYS_ANSWERED or datagram.data.startswith(b"\0\5"):
             return
         try:
             yield SendTo(self._channel, wire.error(wire.UNKNOWN_TRANSFER_ID, "Unknown transfer ID"), datagram.address)

@@ -41,6 +41,6 @@ def _transfer(settings: TftpSettings, findings: Findings) -> dict[str, object]:
         "blocks": findings.blocks,
         "retransmissions": findings.retransmissions,
         "duplicates": findings.duplicates,
-        "stray_packets": findings.strays,
-        "foreign_packets": findings.foreign,
+        "stray_packets": findings.stray_packets,
+        "foreign_packets": findings.foreign_packets,
     }

@@ -21,9 +21,9 @@ class Findings:
     for), canary what is written in its place, sent whether the last block of it has gone out, written the bytes of
     it that were acknowledged, by reading them back too. label names the transfer in sentences, "" if no file was
     given. pause are the seconds to wait before it. answer is the address that the server answers from, error its
-    error packet, requests how often it was asked. complete says that the last block is there. strays are all
-    packets of others, stray the latest of their addresses, foreign those of other hosts. failure is what ended it
-    early.
+    error packet, requests how often it was asked. complete says that the last block is there. stray_packets
+    counts the packets of others, foreign_packets those of other hosts; last_stray and last_foreign are the addresses
+    of the latest. failure is what ended it early.
     """
 
     __slots__ = (
@@ -45,10 +45,10 @@ class Findings:
         "blocks",
         "retransmissions",
         "duplicates",
-        "strays",
-        "stray",
-        "foreign",
-        "foreigner",
+        "stray_packets",
+        "last_stray",
+        "foreign_packets",
+        "last_foreign",
         "failure",
     )
 
@@ -82,10 +82,10 @@ class Findings:
         self.blocks = 0
         self.retransmissions = 0
         self.duplicates = 0
-        self.strays = 0
-        self.stray: Address | None = None
-        self.foreign = 0
-        self.foreigner: Address | None = None
+        self.stray_packets = 0
+        self.last_stray: Address | None = None
+        self.foreign_packets = 0
+        self.last_foreign: Address | None = None
         self.failure: ProbeError | None = None
 
     @property

@@ -24,7 +24,7 @@ def judge(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) 
     failure = made[-1].failure
     metrics = _metrics(settings, made)
     facts = facts_of(settings, made, timings)
-    foreign = tuple(_foreign_part(settings, findings) for findings in made if findings.foreign)
+    foreign = tuple(_foreign_part(settings, findings) for findings in made if findings.foreign_packets)
     if failure is not None:
         return failed(
             "TFTP",
@@ -94,7 +94,9 @@ def _parts(settings: TftpSettings, findings: Findings) -> tuple[Part, ...]:
 
 
 def _foreign_part(settings: TftpSettings, findings: Findings) -> Part:
-    return Part(settings.foreign_answer, _named(findings, f"{_packets(findings.foreign)} {findings.foreigner}"))
+    return Part(
+        settings.foreign_answer, _named(findings, f"{_packets(findings.foreign_packets)} {findings.last_foreign}")
+    )
 
 
 def _packets(count: int) -> str:
@@ -123,9 +125,9 @@ def _failure(settings: TftpSettings, findings: Findings, failure: ProbeError) ->
     if isinstance(failure, NotConnected) and findings.answer is None:
         return f"connect to address {settings.host} and port {settings.port}: {failure.message}"
     text = failure_text(settings, failure)
-    if isinstance(failure, DeadlineExceeded) and findings.answer is None and findings.stray is not None:
+    if isinstance(failure, DeadlineExceeded) and findings.answer is None and findings.last_stray is not None:
         # The usual case behind it: a server with several addresses, or a NAT that forgets the way back.
-        text = f"{text}, but {_packets(findings.strays)} {findings.stray}"
+        text = f"{text}, but {_packets(findings.stray_packets)} {findings.last_stray}"
     is_answer = findings.error is not None or (findings.expect is not None and isinstance(failure, PeerError))
     if is_answer and not findings.label:
         return f"server answered: {text}"

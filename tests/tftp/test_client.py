@@ -32,7 +32,7 @@ def test_other_port_or_host_during_the_transfer(stranger: Address) -> None:
     findings = findings_of(played)
     assert findings.content is not None
     assert findings.content.size == 517
-    assert findings.strays == 1
+    assert findings.stray_packets == 1
     assert (UNKNOWN_ID, stranger) in played.datagrams
 
 
