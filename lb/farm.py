@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import TypeAlias
 
-from .errors import FarmError as FarmError, joined
-from .guard import Guard as Guard
+from .errors import FarmError, joined
+from .guard import Guard
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 

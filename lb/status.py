@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from .farm import Backend, BackendState, Farm
 from .farm_status import BackendStatus, BackendView, FarmStatus
-from .nft.listing import Snapshot
 from .nft.marks import Marks
 from .nft.observed import Facts, facts_of
+from .nft.table import Snapshot
 from .overrides import Overrides
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from noidlb.config.load import load
-from noidlb.farm import FarmError
+from noidlb.errors import FarmError
 from noidlb.service.state import StateError, StateFolder
 
 from noidchecks import FtpProbe, UsageError, check

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
-from noidlb.nft.nft import KernelError
+from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import skeleton
 from noidlb.nft.table import Table, render, transactions
 

@@ -8,6 +8,7 @@ import pytest
 from noidlb.cli.main import _run
 from noidlb.nft import nft as kernel
 from noidlb.nft.generation import generation
+from noidlb.nft.table import Snapshot
 
 from integration.lb_kernel.conftest import nft
 
@@ -30,7 +31,7 @@ class Reads:
         self._count = 0
         read = kernel.read
 
-        def counted() -> kernel.Snapshot | None:
+        def counted() -> Snapshot | None:
             self._count += 1
             return read()
 

@@ -11,8 +11,9 @@ from noidlb.doctor.rules import parse_ruleset
 from noidlb.farm import Farm, Protocol
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
-from noidlb.nft.nft import KernelError, NftSession
+from noidlb.nft.nft import NftSession
 from noidlb.nft.plan import plan
+from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import TABLE, VERSION
 from noidlb.nft.table import Table, render, transactions
 from noidlb.overrides import Overrides

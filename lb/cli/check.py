@@ -9,7 +9,7 @@ from noidchecks.status.text import printable
 from ..config.hints import faults, hints
 from ..config.load import load
 from ..doctor.finding import FAULT, NOTE, OK, Finding
-from ..farm import FarmError
+from ..errors import FarmError
 from ..guardian.commands import require_usable
 from ..nft.compile import compile_table
 from ..service.verbs import size_of

@@ -10,8 +10,8 @@ import click
 from noidchecks.status.text import printable
 
 from ..config.load import Configuration, from_document, parse, read_text
-from ..errors import GuardError
-from ..farm import BackendState, Farm, FarmError
+from ..errors import FarmError, GuardError
+from ..farm import BackendState, Farm
 from ..guardian.lock import holder
 from ..nft import conntrack, nft as kernel
 from ..nft.flows import ending_of

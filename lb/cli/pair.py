@@ -11,7 +11,7 @@ from noidchecks.status.text import printable
 from ..config.load import load
 from ..doctor.finding import FAULT, OK, WARN, Finding
 from ..doctor.takeover import look_at
-from ..farm import FarmError
+from ..errors import FarmError
 from ..nft.run import KernelError, find, run
 from ..pair.files import ForeignFileError, PathError, files_of, write_files
 from ..service.lookup import find as find_named

@@ -13,14 +13,12 @@ from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_
 from noidchecks.plugin.redact import redacted
 from noidchecks.status.text import printable
 
-from ..errors import Errors
+from ..errors import Errors, FarmError
 from ..farm import (
     NAME_RULE,
     Backend,
     BackendState,
     Farm,
-    FarmError,
-    Guard,
     IPAddress,
     Mode,
     Protocol,
@@ -29,7 +27,7 @@ from ..farm import (
     is_name,
     twice_errors,
 )
-from ..guard import OnUnknown, OnWarning, fill_in, words_of
+from ..guard import Guard, OnUnknown, OnWarning, fill_in, words_of
 from .mark_layout import MANY, layout_of
 from .schema import (
     Reader,

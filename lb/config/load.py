@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from noidchecks.regular import TooLarge, read_regular
 from noidchecks.status.text import printable
 
-from ..errors import Errors, joined
-from ..farm import Farm, FarmError, is_name
+from ..errors import Errors, FarmError, joined
+from ..farm import Farm, is_name
 from .farms import disjoint_errors, farm_of, require_marks
 from .schema import table_of, unknown_keys
 from .service import Settings, settings_of

@@ -9,8 +9,8 @@ from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TypeAlias
 
-from ..errors import require
-from ..farm import NAME_RULE, Farm, FarmError, IPAddress, Mode, is_name
+from ..errors import FarmError, require
+from ..farm import NAME_RULE, Farm, IPAddress, Mode, is_name
 from .schema import Reader, addresses, build, duration, flag, integer, one_or_more, shown, table_of, text_of
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface

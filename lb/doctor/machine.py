@@ -9,7 +9,7 @@ from ..config.mark_layout import layout_of
 from ..farm import Farm, IPAddress
 from ..nft import conntrack, host, nft as kernel
 from ..nft.run import KernelError
-from ..nft.skeleton import TABLE
+from ..nft.skeleton import TABLE, VERSION
 from . import routes
 from .finding import FAULT, NOTE, OK, WARN, Finding
 from .firewall import examine_firewall, ways_of
@@ -91,7 +91,7 @@ def _table(*, applied: bool, known: str) -> Iterator[Finding]:
         yield Finding(FAULT if applied else NOTE, "table", text, "noidlb apply, unless a guardian is starting")
     elif found.damage:
         yield Finding(FAULT, "table", f"is damaged: {found.damage}", "noidlb apply replaces it, or a guardian at once")
-    elif found.version == kernel.VERSION:
+    elif found.version == VERSION:
         yield Finding(OK, "table", f"version {found.version}")
     else:
         yield Finding(WARN, "table", "is of another version", "noidlb apply replaces it")

@@ -9,13 +9,13 @@ from ..farm import Conditions, Farm
 from ..nft import conntrack
 from ..nft.compile import compile_farm, compile_table
 from ..nft.flows import Ending, ending_of
-from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.netlink import generation
-from ..nft.nft import KernelError, NftSession
+from ..nft.nft import NftSession
 from ..nft.notices import Notices
 from ..nft.plan import Plan, compare, known
-from ..nft.table import Table, transactions, united
+from ..nft.run import KernelError
+from ..nft.table import Snapshot, Table, transactions, united
 from ..role import Role, cuts_flows, read_role
 
 

@@ -11,8 +11,8 @@ from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse
 from noidchecks.plugin.redact import redacted
 from noidchecks.status.text import printable
 
-from ..errors import joined
-from ..farm import Farm, FarmError
+from ..errors import FarmError, joined
+from ..farm import Farm
 from ..guard import fill_in, words_of
 from .executable import trouble
 

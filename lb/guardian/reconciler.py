@@ -26,9 +26,9 @@ from typing import Protocol
 from ..errors import GuardError
 from ..events import EventLog
 from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
-from ..nft.listing import Snapshot
 from ..nft.marks import Marks
 from ..nft.run import KernelError
+from ..nft.table import Snapshot
 from ..overrides import Overrides
 from . import balance
 from .applier import ApplyResult

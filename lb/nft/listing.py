@@ -24,7 +24,7 @@ from .skeleton import (
     skeleton,
     sticky_chain,
 )
-from .table import MAPS, SETS, Snapshot as Snapshot, Table, mark_text
+from .table import MAPS, SETS, Snapshot, Table, mark_text
 
 _COMMENT = re.compile(r'\tcomment "noidlb ([0-9]{1,9})(?: marks 0x([0-9a-f]{8}))?"')
 _FLAGS = re.compile(r"\tflags ([\w,]+)")

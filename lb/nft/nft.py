@@ -18,20 +18,6 @@ from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_
 from .skeleton import TABLE, VERSION
 from .table import Snapshot
 
-__all__ = [
-    "KernelError",
-    "NftSession",
-    "Snapshot",
-    "VERSION",
-    "check",
-    "missing_parts",
-    "read",
-    "remove",
-    "ruleset",
-    "run",
-    "version",
-]
-
 # An nft that uses no processor time for 10 s hangs; a busy one is waited for, minutes on a slow machine.
 _IDLE = 10.0
 # nft prints nothing for a change but its errors; a listing of 5,000 farms, which has a limit of its own, is 10 MB.

@@ -15,8 +15,8 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from . import conntrack, nft as kernel
-from .listing import Snapshot
 from .run import KernelError
+from .table import Snapshot
 
 TABLE, FLOWS = "table", "flows"
 _FAMILIES = (4, 6)

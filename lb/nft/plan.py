@@ -16,7 +16,7 @@ from ..overrides import Overrides
 from . import nft as kernel
 from .compile import compile_table
 from .marks import Marks
-from .skeleton import TABLE
+from .skeleton import TABLE, VERSION
 from .table import Snapshot, Table, mark_text, render, transactions
 
 # The maps from a backend's mark to its address.
@@ -64,7 +64,7 @@ def plan(
 
 def known(farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Snapshot:
     """Returns what reading the kernel would, when its table is known to be that of these farms and conditions."""
-    return Snapshot(kernel.VERSION, compile_table(farms, conditions, stopped))
+    return Snapshot(VERSION, compile_table(farms, conditions, stopped))
 
 
 def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] | None = None) -> Plan:
@@ -76,7 +76,7 @@ def compare(found: Snapshot | None, new: Table, part: Callable[[Table], Table] |
     if found is None:
         return Plan(None, new, (render(new),))
     if foreign := _foreign_of(found, new):
-        old = found.table if found.version == kernel.VERSION else None
+        old = found.table if found.version == VERSION else None
         return Plan(old, new, (f"delete table inet {TABLE}\n{render(new)}",), foreign)
     wanted = new if part is None else part(found.table)
     return Plan(found.table, wanted, tuple(transactions(found.table, wanted)), is_whole=part is None or wanted == new)
@@ -86,7 +86,7 @@ def _foreign_of(found: Snapshot, new: Table) -> str:
     """Says why the found table must be replaced as a whole; "" when it can be changed."""
     if found.damage:
         return f"the table is not as noidlb has made it ({found.damage})"
-    if found.version != kernel.VERSION:
+    if found.version != VERSION:
         return "the table is of another version"
     return "the table has other bits for its marks" if found.table.layout != new.layout else ""
 

@@ -7,9 +7,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
-from ..errors import GuardError
+from ..errors import FarmError, GuardError
 from ..events import EventLog, to_dict
-from ..farm import FarmError
 from ..farm_status import VERSION, FarmStatus, backend_document, farm_document
 from ..nft.run import KernelError
 from .lookup import find

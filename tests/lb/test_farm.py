@@ -5,7 +5,9 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from noidlb.farm import MAX_BACKENDS, Backend, Farm, FarmError, Guard, Mode, Protocol, is_name
+from noidlb.errors import FarmError
+from noidlb.farm import MAX_BACKENDS, Backend, Farm, Mode, Protocol, is_name
+from noidlb.guard import Guard
 
 V4 = ip_address("192.0.2.10")
 V6 = ip_address("2001:db8::10")

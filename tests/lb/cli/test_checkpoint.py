@@ -15,11 +15,10 @@ from noidlb.farm import BackendState, Farm
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
 from noidlb.nft.generation import Generation
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.narrow import plan_backend, plan_farm
 from noidlb.nft.plan import plan
 from noidlb.nft.skeleton import VERSION
-from noidlb.nft.table import Table
+from noidlb.nft.table import Snapshot, Table
 from noidlb.overrides import Overrides
 
 from tests.support.lb.balancer import BOTH, Balancer

@@ -15,7 +15,8 @@ from noidlb.events import Event
 from noidlb.guardian.lock import take
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
+from noidlb.nft.skeleton import VERSION
+from noidlb.nft.table import Snapshot
 
 from tests.support.lb.served import Served, running, text
 from tests.support.waiting import until_async as until
@@ -95,7 +96,7 @@ async def test_diff_shows_what_the_guardian_would_change(
         await until(lambda: served.kinds().count("down") == 2)
         await served.ask("say", farm="f", backend="b1", state="up")
         table = compile_table(load(served.file).farms, served.kernel.conditions[-1])
-        monkeypatch.setattr(kernel, "read", lambda: Snapshot(kernel.VERSION, table))
+        monkeypatch.setattr(kernel, "read", lambda: Snapshot(VERSION, table))
         # A program that knew nothing of the guardian would let both backends serve.
         assert await noidlb("diff", str(served.file)) == (0, "nothing to change\n")
         # Longer than any other request, and with what JSON must not escape beyond measure.

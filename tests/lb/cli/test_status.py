@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 from noidlb.config.load import digest_of
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.skeleton import VERSION
+from noidlb.nft.table import Snapshot
 from noidlb.role import Role
 
 from tests.support.lb.balancer import BOTH, Balancer

@@ -9,7 +9,7 @@ from noidlb.cli.status_table import Terminal, _columns, terminal, to_table
 from noidlb.farm import BackendState, Condition
 from noidlb.farm_status import BackendView, FarmStatus
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
+from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
 from noidlb.status import survey
 

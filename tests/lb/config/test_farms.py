@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from noidlb.config.farms import disjoint_errors
-from noidlb.errors import joined
-from noidlb.farm import Farm, FarmError, Protocol
+from noidlb.errors import FarmError, joined
+from noidlb.farm import Farm, Protocol
 
 from tests.support.lb.farms import backend, farm as any_farm
 

@@ -13,7 +13,9 @@ import noidlb.config.load
 import pytest
 from hypothesis import given, settings, strategies as st
 from noidlb.config.load import from_document, load, parse
-from noidlb.farm import Backend, BackendState, Farm, FarmError, Guard, Mode, Protocol, Scheduler, is_name
+from noidlb.errors import FarmError
+from noidlb.farm import Backend, BackendState, Farm, Mode, Protocol, Scheduler, is_name
+from noidlb.guard import Guard
 
 from noidchecks.regular import read_regular
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from noidlb.config.load import parse
-from noidlb.farm import FarmError
+from noidlb.errors import FarmError
 
 
 def test_a_refused_text_leaves_nothing_for_the_collector() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from noidlb.config.load import parse
 from noidlb.config.service import Settings, settings_of
-from noidlb.farm import FarmError
+from noidlb.errors import FarmError
 
 VALID = (Path(__file__).parents[1] / "valid" / "service.toml").read_text()
 

@@ -10,9 +10,9 @@ from noidlb.doctor.finding import Finding
 from noidlb.doctor.machine import examine
 from noidlb.farm import Farm, Mode, Protocol
 from noidlb.nft import host as modules, nft as kernel
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import VERSION
+from noidlb.nft.table import Snapshot
 
 from tests.support.lb.farms import backend, farm
 from tests.support.lb.programs import Played

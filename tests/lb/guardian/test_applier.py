@@ -9,8 +9,8 @@ from noidlb.guard import Guard
 from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.nft.compile import compile_table
 from noidlb.nft.marks import Marks
-from noidlb.nft.nft import KernelError
 from noidlb.nft.notices import Notice
+from noidlb.nft.run import KernelError
 from noidlb.role import Role
 
 from tests.support.lb.fake_nft import FakeNft, FakeNotices

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, strategies as st
-from noidlb.farm import FarmError, Guard
+from noidlb.errors import FarmError
+from noidlb.guard import Guard
 from noidlb.guardian.commands import complaints, misuse, require_usable
 
 from tests.support.lb.farms import farm

@@ -12,7 +12,7 @@ from noidlb.farm import BackendState, Condition
 from noidlb.guardian.guardian import Guardian
 from noidlb.guardian.lock import take
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
+from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
 
 from tests.support.hasty_loop import HastyLoop

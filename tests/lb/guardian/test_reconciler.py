@@ -14,9 +14,9 @@ import pytest
 from noidlb.farm import BackendState, Conditions, Farm, Scheduler
 from noidlb.guardian.applier import ApplyResult
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
-from noidlb.nft.nft import KernelError
+from noidlb.nft.run import KernelError
+from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
 
 from tests.support.lb.fake_nft import FakeKernel

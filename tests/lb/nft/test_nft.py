@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from noidlb.config.mark_layout import Layout
 from noidlb.nft import nft as kernel, run as program
-from noidlb.nft.nft import KernelError, NftSession
+from noidlb.nft.nft import NftSession
+from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import VERSION, skeleton
 
 from tests.support.lb.programs import Played

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from noidlb.nft import observed as look
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
 from noidlb.nft.observed import FLOWS, TABLE, Reader, facts_of, to_lines
 from noidlb.nft.run import KernelError
+from noidlb.nft.table import Snapshot
 from noidlb.service.observer import Looks
 
 from tests.support.lb.balancer import Balancer

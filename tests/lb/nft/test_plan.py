@@ -8,12 +8,11 @@ from noidlb.config.mark_layout import MANY, Layout
 from noidlb.farm import BackendState, Farm, Mode, Protocol
 from noidlb.nft import nft as kernel
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.marks import Marks
-from noidlb.nft.nft import KernelError
 from noidlb.nft.plan import describe, plan, shares
+from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import VERSION
-from noidlb.nft.table import Table, render, transactions
+from noidlb.nft.table import Snapshot, Table, render, transactions
 from noidlb.overrides import Overrides
 
 from tests.support.lb.farms import backend, farm

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from noidlb.errors import GuardError
+from noidlb.errors import FarmError, GuardError
 from noidlb.events import EventLog
-from noidlb.farm import BackendState, FarmError
+from noidlb.farm import BackendState
 from noidlb.guardian import lock
 from noidlb.nft import nft as kernel
 from noidlb.nft.run import KernelError

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from noidlb.cli.main import _run
 from noidlb.nft.generation import Generation
-from noidlb.nft.listing import Snapshot
 from noidlb.nft.skeleton import VERSION
-from noidlb.nft.table import Table
+from noidlb.nft.table import Snapshot, Table
 
 from tests.support.lb.fake_nft import FakeNft
 from tests.support.lb.programs import Played

@@ -16,11 +16,11 @@ from noidlb.farm import BackendState, Conditions, Farm
 from noidlb.guardian.applier import ApplyResult, NftApplier
 from noidlb.nft.compile import compile_table
 from noidlb.nft.flows import Ending
-from noidlb.nft.listing import Snapshot
-from noidlb.nft.nft import KernelError, NftSession
+from noidlb.nft.nft import NftSession
 from noidlb.nft.notices import Notice, Notices
+from noidlb.nft.run import KernelError
 from noidlb.nft.skeleton import VERSION, skeleton
-from noidlb.nft.table import MAPS, Table
+from noidlb.nft.table import MAPS, Snapshot, Table
 
 _MADE = re.compile(r'\tcomment "noidlb \d+ marks 0x([0-9a-f]{8})"\n')
 _CHAINS = re.compile(r"^\tchain (\S+) \{\n\t\t(.*?)\n\t\}$", re.DOTALL | re.MULTILINE)

@@ -9,7 +9,7 @@ from noidlb.guard import Guard
 from noidlb.guardian.guardian import Counts
 from noidlb.guardian.health import Health, LastResult
 from noidlb.nft.compile import compile_table
-from noidlb.nft.listing import Snapshot
+from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
 from noidlb.service.metrics import MetricsSnapshot
 from noidlb.status import survey
