@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 from noidlb.errors import GuardError
 from noidlb.guardian import lock
-from noidlb.nft import netlink as nfnetlink
+from noidlb.nft import nfnetlink
 
 pytestmark = pytest.mark.root
 

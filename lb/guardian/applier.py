@@ -10,7 +10,7 @@ from ..nft import conntrack
 from ..nft.compile import compile_farm, compile_table
 from ..nft.flows import Ending, ending_of
 from ..nft.marks import Marks
-from ..nft.netlink import generation
+from ..nft.nfnetlink import generation_number
 from ..nft.nft import NftSession
 from ..nft.notices import Notices
 from ..nft.plan import Plan, compare, known
@@ -51,7 +51,7 @@ class NftApplier:
         self,
         session: NftSession | None = None,
         *,
-        generation_of: Callable[[], int | None] = generation,
+        generation_of: Callable[[], int | None] = generation_number,
         role_of: Callable[[], Role] = read_role,
         notices: Notices | None = None,
         end: Callable[[Ending], int] = conntrack.end,

@@ -12,7 +12,7 @@ import os
 import socket
 
 from ..errors import GuardError
-from ..nft import netlink as nfnetlink
+from ..nft import nfnetlink
 
 NAME = "noidlb-guardian"
 # NFTA_TABLE_NAME, NFTA_TABLE_FLAGS, NFTA_TABLE_OWNER; NFT_TABLE_F_OWNER

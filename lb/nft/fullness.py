@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..farm import Farm
-from . import netlink as nfnetlink
-from .netlink import GET_SET, INET
+from . import nfnetlink
+from .nfnetlink import GET_SET, INET
 from .skeleton import FAMILIES, STICKY_SIZE, TABLE
 
 _STATISTICS = Path("/proc/thread-self/net/stat/nf_conntrack")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
-from . import netlink as nfnetlink
+from . import nfnetlink
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 # SO_NETNS_COOKIE of Linux 5.14

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..farm import Farm, IPAddress
-from .netlink import HEADER, attribute
+from .nfnetlink import HEADER, attribute
 from .run import KernelError, find, run
 
 _TIMEOUT = 30.0

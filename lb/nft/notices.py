@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from noidchecks.status.text import printable
 
-from . import netlink as nfnetlink
-from .netlink import DELETE_TABLE, INET, NEW_GENERATION
+from . import nfnetlink
+from .nfnetlink import DELETE_TABLE, INET, NEW_GENERATION
 from .skeleton import TABLE
 
 # NFNLGRP_NFTABLES, as a bit

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from noidlb.nft import host as modules, netlink as nfnetlink, nft as kernel, run as program
+from noidlb.nft import host as modules, nfnetlink, nft as kernel, run as program
 from noidlb.nft.plan import Plan
 
 from tests.support.lb.balancer import BOTH, Balancer

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from noidlb.nft import fullness, netlink as nfnetlink
+from noidlb.nft import fullness, nfnetlink
 from noidlb.nft.fullness import Fullness, expectations, sticky
 
 from tests.support.lb.farms import farm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from noidlb.nft import generation as module, netlink as nfnetlink
+from noidlb.nft import generation as module, nfnetlink
 from noidlb.nft.generation import Generation, generation
 
 

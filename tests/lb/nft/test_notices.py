@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from noidlb.nft import netlink as nfnetlink
-from noidlb.nft.netlink import DELETE_TABLE, INET, NEW_GENERATION, attribute
+from noidlb.nft import nfnetlink
+from noidlb.nft.nfnetlink import DELETE_TABLE, INET, NEW_GENERATION, attribute
 from noidlb.nft.notices import Notice, Notices
 
 # NFT_MSG_NEWRULE

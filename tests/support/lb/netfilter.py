@@ -8,7 +8,7 @@ import socket
 
 
 class PlayedNetfilter:
-    """Takes the place of the functions of noidlb.nft.netlink; refusal is the error number that every change meets."""
+    """Takes the place of the functions of noidlb.nft.nfnetlink; refusal is the error number that every change meets."""
 
     def __init__(self) -> None:
         self.refusal = 0

@@ -50,7 +50,7 @@ def ask(netlink: socket.socket, kind: int, body: bytes = b"", *, family: int = 0
     return _read(netlink.recv(1 << 16))
 
 
-def generation() -> int | None:
+def generation_number() -> int | None:
     """Returns the kernel's counter of ruleset changes in this network namespace in microseconds, or None."""
     try:
         with opened() as netlink:
@@ -60,7 +60,7 @@ def generation() -> int | None:
 
 
 def generation_of(netlink: socket.socket) -> int | None:
-    """Returns what generation() does, asked through an open socket; raises OSError."""
+    """Returns what generation_number() does, asked through an open socket; raises OSError."""
     found = ask(netlink, GET_GENERATION).get(_ID, b"")
     return int.from_bytes(found) if len(found) == 4 else None
 

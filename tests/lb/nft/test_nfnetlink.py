@@ -4,8 +4,8 @@ import errno
 import struct
 
 import pytest
-from noidlb.nft import netlink as nfnetlink
-from noidlb.nft.netlink import _read, attribute, generation
+from noidlb.nft import nfnetlink
+from noidlb.nft.nfnetlink import _read, attribute, generation_number
 
 
 def message(kind: int, *attributes: bytes) -> bytes:
@@ -48,7 +48,7 @@ def test_the_generation_is_the_kernels_answer(
     monkeypatch: pytest.MonkeyPatch, answer: dict[int, bytes], found: int | None
 ) -> None:
     monkeypatch.setattr(nfnetlink, "ask", lambda *_: answer)
-    assert generation() == found
+    assert generation_number() == found
 
 
 def test_where_the_kernel_knows_no_netfilter_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,4 +56,4 @@ def test_where_the_kernel_knows_no_netfilter_there_is_none(monkeypatch: pytest.M
         raise OSError(93, "Protocol not supported")
 
     monkeypatch.setattr(nfnetlink, "opened", opened)
-    assert generation() is None
+    assert generation_number() is None
