@@ -92,12 +92,12 @@ def _shown(family: str) -> str:
 
 
 def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:
-    """Writes the survey for programs, with the role of this balancer in its pair and the hash of its farms file."""
+    """Writes the statuses for programs, with the role of this balancer in its pair and the hash of its farms file."""
     return json.dumps({**to_document(statuses), "role": role.value, "digest": digest}, indent=1)
 
 
 def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:
-    """Returns the survey as JSON has it."""
+    """Returns the statuses as JSON has it."""
     return {"version": VERSION, "farms": [farm_document(one) for one in statuses]}
 
 

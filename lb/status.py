@@ -12,7 +12,7 @@ from .nft.table import Snapshot
 from .overrides import Overrides
 
 
-def survey(
+def statuses(
     farms: tuple[Farm, ...],
     words: Overrides,
     found: Snapshot | None,

@@ -113,7 +113,7 @@ ELSEWHERE = (
     ("lb/service/test_server.py", "lb/service/client lb/service/protocol lb/service/places", "both ends of one socket"),
     ("lb/service/test_service.py", "lb/service/requests lb/service/operations lb/service/observer", "parts of it"),
     ("lb/service/test_verbs.py", "lb/service/lookup", "what a verb names is looked up"),
-    ("lb/service/test_page.py", "lb/service/page_farm lb/service/verdict", "rows and words of one page"),
+    ("lb/service/test_page.py", "lb/service/badges lb/service/page_farm", "rows and words of one page"),
 )
 # Tests that go over the modules of the whole house, or over what is no module.
 OF_NO_MODULE = {

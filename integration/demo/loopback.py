@@ -17,7 +17,7 @@ from noidlb.guardian.guardian import Guardian
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
 from noidlb.service.operations import sights
-from noidlb.status import survey
+from noidlb.status import statuses
 
 from integration.demo.backends import PORTS, BackendProcess, farms, host_key
 from integration.demo.script import Fetched
@@ -75,7 +75,7 @@ class OnLoopback:
         return {}
 
     async def _status(self) -> tuple[FarmStatus, ...]:
-        return survey(self._farms, Overrides(), self.table.read(), {}, sights(self._guardian.health()))
+        return statuses(self._farms, Overrides(), self.table.read(), {}, sights(self._guardian.health()))
 
 
 def _place(folder: Path, number: int) -> _Place:

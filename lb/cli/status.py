@@ -79,7 +79,7 @@ def _read(folder: str, file: str | None) -> _Seen:
     from ..nft.marks import Marks
     from ..nft.run import KernelError
     from ..service.state import StateFolder
-    from ..status import survey
+    from ..status import statuses
     from .direct import current, read_words
     from .output import warn
 
@@ -93,7 +93,7 @@ def _read(folder: str, file: str | None) -> _Seen:
     except KernelError as error:
         warn((str(error),))
     return _Seen(
-        survey(farms, words, found, flows),
+        statuses(farms, words, found, flows),
         configuration.digest,
         {str(version): (one.count, one.limit) for version, one in fullness.sticky(farms).items()},
         "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start",

@@ -11,12 +11,12 @@ from noidchecks.page import alert, badge, closing, escape, opening
 
 from ..events import Event, stamp
 from ..farm_status import BackendStatus, FarmStatus
+from .badges import Badge, backend_badges, farm_badge
 from .history import History, Place
 from .metrics import MetricsSnapshot
 from .paced import used_up
 from .page_farm import ago, backend_row, farm_end, farm_start
 from .page_query import PageQuery
-from .verdict import Badge, backend_badges, farm_badge
 
 if TYPE_CHECKING:
     from noidchecks.page import Tone

@@ -6,8 +6,8 @@ from noidchecks.page import badge, escape, sparkline
 
 from ..events import stamp
 from ..farm_status import BackendStatus, FarmStatus
+from .badges import Badge
 from .history import DOWN, UNKNOWN, History, seconds_of, up_and_known
-from .verdict import Badge
 
 _NUMBER = ' class="number"'
 _HEADS = (

@@ -11,7 +11,7 @@ from noidlb.farm_status import BackendView, FarmStatus
 from noidlb.nft.compile import compile_table
 from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
-from noidlb.status import survey
+from noidlb.status import statuses
 
 from tests.support.lb.farms import farm
 
@@ -23,7 +23,7 @@ SIGHTS = {
     ("up", "b1"): BackendView(state="down", reason=REASON, since=1.0, seconds=0.01, flaps=1),
     ("up", "b2"): BackendView(state="up", seconds=0.01),
 }
-STATUSES = survey(FARMS, Overrides(), Snapshot(1, TABLE), {}, SIGHTS)
+STATUSES = statuses(FARMS, Overrides(), Snapshot(1, TABLE), {}, SIGHTS)
 
 
 def plain(text: str) -> str:

@@ -12,7 +12,7 @@ from noidlb.nft.compile import compile_table
 from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
 from noidlb.service.metrics import MetricsSnapshot
-from noidlb.status import survey
+from noidlb.status import statuses
 
 from noidchecks.status.state import State
 from noidchecks.timings import Timings
@@ -55,9 +55,8 @@ def view(
     weights: dict[str, dict[str, int]] | None = None,
 ) -> MetricsSnapshot:
     table = Snapshot(1, compile_table((one,), conditions or {}, stopped))
-    statuses = survey((one,), Overrides(), table, flows)
     return MetricsSnapshot(
-        statuses=list(statuses),
+        statuses=list(statuses((one,), Overrides(), table, flows)),
         health=list(found),
         counts=COUNTS,
         info=INFO,
