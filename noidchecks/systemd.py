@@ -71,12 +71,12 @@ class Notifier:
         self._tell(f"STATUS={printable(text, 300)}", must_arrive=False)
 
     def alive(self, *, at_work: bool = False) -> None:
-        """Nothing hangs; a start that is at work on a large table may take longer than the service manager thinks."""
+        """Feeds the watchdog; at work on a large table, a start asks for more time."""
         longer = f"\nEXTEND_TIMEOUT_USEC={_LONGER * 1_000_000}" if at_work and not self.is_ready else ""
         self._tell(f"WATCHDOG=1{longer}", must_arrive=False)
 
     def close(self) -> None:
-        """Says no more."""
+        """Closes the socket; later messages are dropped."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -1,4 +1,4 @@
-"""What a configuration asks for that the kernel, or a server, will not do as it is meant: said where it is written."""
+"""Hints on what a configuration asks for and the kernel, or a server, will not do as it is meant."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ Report: TypeAlias = Callable[[str, Exception], object]
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request that was read: code is the status that it deserves as far as it goes by its head alone."""
+    """A request that was read: code is the HTTP status that follows from its head alone."""
 
     code: int
     path: str = ""
@@ -114,8 +114,8 @@ class MetricsServer:
             async with asyncio.timeout(_LONGEST):
                 await self._send(writer, await self._answer(request), is_head=request.is_head)
         except (OSError, TimeoutError, asyncio.CancelledError):
-            # It went away, says nothing, does not read, or we end. Python 3.11 prints a traceback for a cancelled task
-            # of a client.
+            # The client has gone, sends nothing or reads nothing; or the guardian ends: Python 3.11 prints a traceback
+            # for a client's task that was cancelled.
             pass
         finally:
             self._clients.discard(writer)

@@ -15,7 +15,7 @@ _LAST_PAGE = 100_000
 class PageQuery:
     """A word to look for in names and addresses, one farm, or only trouble; which page, and whether to fetch it again.
 
-    Whatever cannot be understood counts as not said.
+    A value that cannot be read is ignored.
     """
 
     text: str = ""

@@ -1,4 +1,4 @@
-"""The check's side of a session whose cryptography is a worker process's work: what it is asked for, what it tells."""
+"""The check's side of a session whose cryptography a worker process does: requests to the worker, and its answers."""
 
 from __future__ import annotations
 
