@@ -313,3 +313,5 @@ async def test_somebody_elses_change_is_repaired(monkeypatch: pytest.MonkeyPatch
             for table in (None, compile_table((farm("theirs"),))):
                 kernel.nft.load(table)
                 await until(lambda: kernel.nft.table == mine)
+                # The transaction that has repaired it may not be over.
+                await guardian.settle()

@@ -125,14 +125,21 @@ async def test_readers_that_go_away_do_not_have_ever_more_pages_made() -> None:
 async def test_what_was_looked_at_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages_module, "_OLD", 0.01)
     monkeypatch.setattr(shared_module, "_FRESH", 0.0)
-    before = gc.get_threshold()
+    before, set_threshold, spared = gc.get_threshold(), gc.set_threshold, []
+
+    def spare(*thresholds: int) -> None:
+        spared.append(thresholds)
+        set_threshold(*thresholds)
+
+    monkeypatch.setattr(gc, "set_threshold", spare)
     guardian = Guardian(200)
     async with pages_of(guardian) as pages:
         for path in ("/metrics", "/"):
             assert "b199" in await get(pages, path, "q=b199")
-            assert gc.get_threshold() != before
+            assert spared[0] != before
             await until(lambda: not pages._look.is_kept)
             await until(lambda: gc.get_threshold() == before)
+            spared.clear()
         assert guardian.looks == 2
         # It is found again, and of the farms only what tells was kept.
         assert "b199" in await get(pages, "/", "q=b199")
