@@ -125,6 +125,15 @@ def test_sessions_are_taken_up_again(vsftpd_reuse: Server, family: str) -> None:
     assert result.ok, result.text
 
 
+def test_the_end_of_a_download_is_said_where_it_is_demanded(new_folder: Folders, certificates: Certificates) -> None:
+    strict: dict[str, str | Path] = {"strict_ssl_write_shutdown": "YES", "strict_ssl_read_eof": "YES"}
+    with servers.vsftpd(
+        new_folder(), free_port(), explicit=certificates.good, writable="delete", more=strict
+    ) as server:
+        result = ask(server, "IPv4", tls="explicit", data="both", get=BLOCKS, put="up")
+        assert result.ok, result.text
+
+
 def test_a_login_without_tls_is_refused_where_tls_is_demanded(pure_ftpd_tls_only: Server) -> None:
     result = ask(pure_ftpd_tls_only, "IPv4", login=Login())
     assert result.state == State.CRITICAL

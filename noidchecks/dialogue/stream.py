@@ -67,6 +67,15 @@ class Stream:
         answer: bytes | None = yield Receive(self.channel, limit, patience)
         return answer
 
+    def end(self) -> Dialogue[None]:
+        """Tells the peer behind TLS that nothing more will be sent (RFC 8446 section 6.1), unless it has left."""
+        if self.tls is not None:
+            try:
+                yield Send(self.channel, self.tls.end())
+            except NotConnected:
+                # What it had to say is read elsewhere.
+                pass
+
 
 def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue[Stream]:
     """Resolves the host and connects to the first of its addresses that answers, one after the other.

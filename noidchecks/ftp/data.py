@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dialogue.operations import Await, Close, Receive, Send
+from ..dialogue.operations import Await, Close, Receive
 from ..dialogue.stream import Stream
 from ..errors import NotConnected, TlsError
 from .listing import is_empty, is_refused_for_command
@@ -78,6 +78,8 @@ class DataConnection:
                     final = yield from self._final(0.0)
                     continue
                 if not data:
+                    # Servers may take a connection that is closed without that for one that was cut off.
+                    yield from stream.end()
                     break
                 sink.feed(data)
                 self.moved += len(data)
@@ -106,7 +108,7 @@ class DataConnection:
         try:
             yield from stream.send(data)
             if stream.tls is not None:
-                yield Send(stream.channel, stream.tls.end())
+                yield from stream.end()
                 # Closing with unread TLS 1.3 tickets sends a reset, which destroys the data on its way.
                 while (yield Receive(stream.channel, patience=REASON_PATIENCE)):
                     pass

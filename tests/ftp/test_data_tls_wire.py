@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
-from noidchecks import File, State
+from noidchecks import File, Listing, State
 from tests.support.certificates import Chain
 from tests.support.ftp import FtpSession
 from tests.support.ftp_servers import DIGEST, Ask, NewServer, canaries
+from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
 
@@ -88,3 +89,31 @@ def test_a_transfer_may_end_before_hands_are_shaken(ask: Ask, new_server: NewSer
         writer.close()
 
     assert ask(new_server(chain.pem, RETR=hasty), tls="explicit", get=File("hello.txt", sha256=DIGEST)).ok
+
+
+def test_the_end_of_a_download_is_said_through_tls(ask: Ask, new_server: NewServer, chain: Chain) -> None:
+    """As vsftpd with strict_ssl_write_shutdown, the server takes any other end for a transfer that was cut off."""
+
+    async def strict(session: FtpSession) -> None:
+        await session.send(b"150 here it comes\r\n")
+        assert session.listener is not None
+        loop = asyncio.get_running_loop()
+        sock, _ = await loop.sock_accept(session.listener)
+        sock.settimeout(LONG)
+
+        def serve() -> bytes:
+            secured = session.server.context.wrap_socket(sock, server_side=True)
+            try:
+                secured.sendall(b"Hello, world.\n")
+                secured.unwrap()
+            except OSError:
+                return b"426 Failure writing network stream.\r\n"
+            finally:
+                secured.close()
+            return b"226 done\r\n"
+
+        await session.send(await loop.run_in_executor(None, serve))
+
+    server = new_server(chain.pem, RETR=strict, NLST=strict)
+    result = ask(server, tls="explicit", get=File("hello.txt", sha256=DIGEST), listing=Listing(min_files=1))
+    assert result.ok, result.text
