@@ -107,14 +107,12 @@ class DataConnection:
         yield from self.control.enter("transfer")
         try:
             yield from stream.send(data)
-            if stream.tls is not None:
-                yield from stream.end()
-                # Closing with unread TLS 1.3 tickets sends a reset, which destroys the data on its way.
-                while (yield Receive(stream.channel, patience=REASON_PATIENCE)):
-                    pass
         except (NotConnected, TlsError) as failure:
             yield Close(stream.channel)
             raise self._lost(failure, (yield from self._final(REASON_PATIENCE))) from failure
+        if stream.tls is not None:
+            yield from stream.end()
+            yield from _hear_out(stream.channel)
         self.moved += len(data)
         yield Close(stream.channel)
         yield from self._finish(None)
@@ -230,6 +228,19 @@ class DataConnection:
             self._blame(final)
             raise DataFailed(f"transfer failed: {self.control.words(final)}", final)
         self.opening.place = ""
+
+
+def _hear_out(channel: Channel) -> Dialogue[None]:
+    """Receives what a server says behind an upload over TLS, whose reply tells whether the file has arrived.
+
+    Closing with unread TLS 1.3 tickets would send a reset, which destroys the data on its way. Some servers reset the
+    connection themselves when they have all.
+    """
+    try:
+        while (yield Receive(channel, patience=REASON_PATIENCE)):
+            pass
+    except NotConnected:
+        pass
 
 
 def set_type(control: Control, letter: str) -> Dialogue[None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
 
@@ -117,3 +119,28 @@ def test_the_end_of_a_download_is_said_through_tls(ask: Ask, new_server: NewServ
     server = new_server(chain.pem, RETR=strict, NLST=strict)
     result = ask(server, tls="explicit", get=File("hello.txt", sha256=DIGEST), listing=Listing(min_files=1))
     assert result.ok, result.text
+
+
+@pytest.mark.parametrize(("reply", "text"), [(b"226 stored\r\n", ""), (b"426 broken off\r\n", "426 broken off")])
+def test_the_reply_tells_what_became_of_an_upload_that_was_reset(
+    ask: Ask, new_server: NewServer, chain: Chain, reply: bytes, text: str
+) -> None:
+    """Servers and balancers may reset a connection when they have read all that came over it."""
+
+    async def store(session: FtpSession) -> None:
+        await session.send(b"150 go\r\n")
+        reader, writer = await session.connect()
+        session.server.files[session.argument] = await reader.readexactly(352)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await session.send(reply)
+
+    server = new_server(chain.pem, STOR=store)
+    result = ask(server, tls="explicit", put="")
+    if text:
+        assert result.state == State.CRITICAL
+        assert result.text.endswith(f"transfer failed: {text}"), result.text
+    else:
+        assert result.ok, result.text
+    assert canaries(server) == []
