@@ -65,6 +65,8 @@ def _new(verify: bool, ca_file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Servers of this protocol commonly close without close_notify; a short answer is seen by the protocol above.
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+    # What is listed is trusted, also an authority whose own issuer is not (RFC 5280 section 6.1.1), as by curl.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if verify and ca_file:
         try:
             context.load_verify_locations(cadata=read_authorities(ca_file))

@@ -99,6 +99,15 @@ def test_chain_and_name(check: Check, server: FtpServer, chain: Chain, sni: str,
         assert result.ok, result.text
 
 
+def test_an_authority_need_not_be_a_root(check: Check, server: FtpServer, chain: Chain) -> None:
+    result = ask(check, server, verify=True, ca_file=str(chain.between), data="passive")
+    assert result.ok, result.text
+    assert server.await_command("QUIT")
+    server.commands.clear()
+    other = ask(check, server, verify=True, ca_file=str(chain.between), sni="bad.example")
+    refused(other, server, "Cannot verify certificate: Hostname mismatch, certificate is not valid for 'bad.example'.")
+
+
 @pytest.mark.parametrize(
     ("days", "state", "text"),
     [

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 
 class Chain:
-    """The files of a chain: pem is for the server, its own certificate first, root for the client.
+    """The files of a chain: pem is for the server, its own certificate first, root and between are for the client.
 
     days are those that the server's certificate and the intermediate one have left.
     """
@@ -25,10 +25,11 @@ class Chain:
         root = _sign("root", keys[2], "root", keys[2], 900)
         middle = _sign("between", keys[1], "root", keys[2], between)
         leaf = _sign("good.example", keys[0], "between", keys[1], own)
-        self.pem, self.root = folder / "chain.pem", folder / "root.pem"
+        self.pem, self.root, self.between = (folder / f"{name}.pem" for name in ("chain", "root", "between"))
         private = keys[0].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.pem.write_bytes(private + leaf.public_bytes(Encoding.PEM) + middle.public_bytes(Encoding.PEM))
         self.root.write_bytes(root.public_bytes(Encoding.PEM))
+        self.between.write_bytes(middle.public_bytes(Encoding.PEM))
         self.certificate = sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
         public = keys[0].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self.key = sha256(public).hexdigest()
