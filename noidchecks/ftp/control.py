@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..dialogue.operations import Await, Phase, Redact
-from ..errors import DeadlineExceeded, PeerError
+from ..errors import DeadlineExceeded, NotConnected, PeerError
 from ..status.gate import Gate
 from .wire import ReplyReader
 
@@ -55,8 +55,14 @@ class Control:
 
     def send(self, verb: str, argument: str = "") -> Dialogue[None]:
         """Sends a command, whose reply is still to be read."""
-        line = f"{verb} {argument}" if argument else verb
-        yield from self.stream.send(encoded(line) + b"\r\n")
+        yield from self._send(encoded(f"{verb} {argument}" if argument else verb))
+
+    def _send(self, line: bytes, shown: bytes = b"") -> Dialogue[None]:
+        try:
+            yield from self.stream.send(line + b"\r\n", shown)
+        except NotConnected:
+            # Why the server has left is still to be read: a reply 421, or TLS 1.3's alert for a missing certificate.
+            pass
         self.owed += 1
 
     def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
@@ -91,8 +97,7 @@ class Control:
 
     def password(self, password: str) -> Dialogue[Reply]:
         """Sends PASS, which no transcript shows."""
-        yield from self.stream.send(b"PASS " + encoded(password) + b"\r\n", shown=b"PASS ****\r\n")
-        self.owed += 1
+        yield from self._send(b"PASS " + encoded(password), shown=b"PASS ****\r\n")
         return (yield from self._final())
 
     def reply(self) -> Dialogue[Reply]:

@@ -204,11 +204,7 @@ def _hear_through_tls(settings: FtpSettings, stream: Stream) -> Dialogue[None]:
     from .control import Control
 
     control = Control(stream, limit=settings.limit, jail=settings.jail)
-    try:
-        yield from control.send("NOOP")
-    except NotConnected:
-        # The reason is still to be read.
-        pass
+    yield from control.send("NOOP")
     try:
         reply = yield from control.reply()
     except PeerError as failure:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from errno import ECONNRESET
 from typing import Any
 
 import pytest
 
-from noidchecks.dialogue.operations import Dialogue, Redact
+from noidchecks.dialogue.operations import Dialogue, Redact, Send
 from noidchecks.dialogue.stream import Stream
-from noidchecks.errors import DeadlineExceeded, PeerError
+from noidchecks.errors import DeadlineExceeded, NotConnected, PeerError
 from noidchecks.ftp.control import Control, encoded, path
 from noidchecks.status.gate import Gate
 from tests.support.rehearse import FakeChannel, Rehearsal, rehearse
@@ -54,6 +55,22 @@ def test_a_command_has_one_final_reply(incoming: list[bytes | None], code: int) 
     assert played.value == (code, 0)
     assert played.sent == b"NOOP\r\n"
     assert played.phases == ["login"]
+
+
+@pytest.mark.parametrize("left", [b"421 too slow\r\n", b""])
+def test_what_a_server_said_before_it_left_is_read(left: bytes) -> None:
+    """A command that cannot be sent any more has no reply; the reason why may be there."""
+
+    def dialogue() -> Dialogue[Any]:
+        reply = yield from Control(Stream(FakeChannel(None)), limit=200).password("sesame")
+        return reply.code
+
+    lost = NotConnected("Connection reset by peer", ECONNRESET)
+    played = rehearse(dialogue(), left, on={Send: [lost]})
+    if left:
+        assert played.value == 421
+    else:
+        assert str(played.failure) == "the server closed the connection"
 
 
 def test_replies_that_come_together_are_taken_one_by_one() -> None:
