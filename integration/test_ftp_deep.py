@@ -190,6 +190,25 @@ def test_a_directory_that_cannot_be_entered_is_not_empty(
         locked.rmdir()
 
 
+@pytest.mark.parametrize("name", ["vsftpd", "pure_ftpd"])
+@pytest.mark.parametrize("settings", [{}, {"data": "both", "get": BLOCKS}])
+def test_a_directory_that_can_be_entered_and_not_read_is_not_empty(
+    request: pytest.FixtureRequest, name: str, settings: dict[str, Any]
+) -> None:
+    server = named(request, name)
+    drop_box = server.files / "box"
+    drop_box.mkdir()
+    drop_box.chmod(0o733)
+    (drop_box / "file").touch()
+    try:
+        for listing in (Listing("box"), Listing("box", max_files=9), Listing("box", min_files=1)):
+            result = ask(server, "IPv4", listing=listing, **settings)
+            assert result.text.startswith("FTP CRITICAL - list box: "), result.text
+    finally:
+        (drop_box / "file").unlink()
+        drop_box.rmdir()
+
+
 @pytest.mark.parametrize("tls", ["", "explicit"])
 def test_a_canary_is_stored_and_deleted(new_folder: Folders, certificates: Certificates, family: str, tls: str) -> None:
     secured = certificates.good if tls else None

@@ -62,11 +62,14 @@ class DataConnection:
         if self._channel is not None:
             yield Close(self._channel)
 
-    def download(self, method: str, verb: str, argument: str, sink: Sink, limit: int) -> Dialogue[None]:
-        """Feeds what the command brings to the sink; DataFailed, also for more than limit bytes."""
+    def download(self, method: str, verb: str, argument: str, sink: Sink, limit: int) -> Dialogue[Reply | None]:
+        """Feeds what the command brings to the sink; DataFailed, also for more than limit bytes.
+
+        Returns the reply at the end, None where the server had nothing to send.
+        """
         stream = yield from self._open(method, verb, argument)
         if stream is None:
-            return
+            return None
         yield from self.control.enter("transfer")
         final: Reply | None = None
         try:
@@ -98,7 +101,7 @@ class DataConnection:
             yield from self.control.poll(REASON_PATIENCE)
             raise
         yield Close(stream.channel)
-        yield from self._finish(final)
+        return (yield from self._finish(final))
 
     def upload(self, method: str, argument: str, data: bytes) -> Dialogue[None]:
         """Stores the data under a name; DataFailed."""
@@ -221,13 +224,14 @@ class DataConnection:
         if reply.code not in _ABOUT_DATA:
             self.opening.place = ""
 
-    def _finish(self, final: Reply | None) -> Dialogue[None]:
+    def _finish(self, final: Reply | None) -> Dialogue[Reply]:
         while final is None or final.kind == 1:
             final = yield from self.control.reply()
         if final.kind != 2:
             self._blame(final)
             raise DataFailed(f"transfer failed: {self.control.words(final)}", final)
         self.opening.place = ""
+        return final
 
 
 def _hear_out(channel: Channel) -> Dialogue[None]:

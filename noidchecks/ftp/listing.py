@@ -57,6 +57,15 @@ def is_empty(reply: Reply) -> bool:
     return False
 
 
+def is_unread(reply: Reply) -> bool:
+    """Tells whether the end of a listing without an entry says that the folder could not be read.
+
+    "226 Transfer done (but failed to open directory)." (vsftpd), "226-Sorry, we were unable to read [D]" (Pure-FTPd).
+    """
+    words = frozenset(_words(reply))
+    return words >= {"failed", "open"} or words >= {"unable", "read"}
+
+
 def is_refused_for_command(reply: Reply) -> bool:
     """Tells whether another command may list what this one was refused: the reply does not say that nothing is there.
 

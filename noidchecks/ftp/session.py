@@ -11,7 +11,7 @@ from .canary import run_canary
 from .control import Control, encoded, path
 from .data import DataConnection, Refused, set_type
 from .deep_findings import Attempt, DeepFindings
-from .listing import COUNTED, SHOWN, entries_of
+from .listing import COUNTED, SHOWN, entries_of, is_unread
 from .login import log_in
 from .opening import DataFailed, NotOpened, Opening
 from .reply_values import directory, fact_time, modification_time
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..files.settings import File
     from .findings import FtpFindings
     from .settings import FtpSettings
+    from .wire import Reply
 
 _LISTING_LIMIT = 16 << 20
 # What servers take for a pattern, from which a folder of that name cannot be told.
@@ -97,34 +98,41 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
     yield from connection.control.enter("data")
     yield from set_type(connection.control, "A")
     verbs = list(COUNTED if listing.counts else SHOWN)
+    folder = path(listing.folder)
     entries: Entries | None = None
 
     def attempt(method: str) -> Dialogue[None]:
         nonlocal entries
-        entries = yield from _entries(connection, verbs, method, path(listing.folder))
+        entries, end = yield from _entries(connection, verbs, method, folder)
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
+        deep.refused = ""
+        if settings.listing is not None and not entries.size and end is not None and is_unread(end):
+            # Where only data connections are tried, that the folder of the login cannot be read does not matter.
+            deep.listed, deep.refused = False, deep.explain(connection.control.words(end))
+
+    def list_again() -> Dialogue[None]:
+        nonlocal folder
+        # This tells whether the folder can be read; the listing by its name counts.
+        folder, count = "", deep.entries
+        yield from _list_over_first(deep, methods, attempt)
+        deep.entries = count
 
     if settings.data:
-        yield from _list_over_each(deep, methods, attempt, path(listing.folder))
+        yield from _list_over_each(deep, methods, attempt, folder)
     else:
-        try:
-            yield from over_first(deep, methods, attempt)
-        except NotOpened:
-            # The attempts tell; what else is asked for is still to be looked at.
-            pass
-        except DataFailed as failure:
-            deep.refused = deep.explain(failure.message)
-        connection.opening.place = ""
+        yield from _list_over_first(deep, methods, attempt)
     if entries is not None and listing.folder and _PATTERN.isdisjoint(listing.folder):
-        # By a line about itself, or by the error of their ls, servers list a folder that the user may not enter.
+        # By a line about itself, or by the error of their ls, servers list a folder that may not be entered or read.
         is_named = encoded(listing.folder.rstrip("/").rpartition("/")[2]) in entries.last
         if entries.count == 0 or (entries.count == 1 and is_named):
-            yield from _enter(settings, deep, listing.folder)
+            yield from _enter(settings, deep, listing.folder, list_again if entries.count else None)
     deep.task = ""
 
 
-def _enter(settings: FtpSettings, deep: DeepFindings, folder: str) -> Dialogue[None]:
-    """Has the server enter a folder of which the listing does not prove that it is there.
+def _enter(
+    settings: FtpSettings, deep: DeepFindings, folder: str, then: Callable[[], Dialogue[None]] | None
+) -> Dialogue[None]:
+    """Has the server enter a folder of which the listing does not prove that it is there, and calls then inside.
 
     The names of the transfers that follow begin where the login led, so the server is led back. Where it forbids CWD
     altogether, with the code of a folder that does not exist, the empty listing counts.
@@ -143,10 +151,27 @@ def _enter(settings: FtpSettings, deep: DeepFindings, folder: str) -> Dialogue[N
             return
         deep.listed = False
         deep.refused = deep.explain(f"CWD refused: {control.words(reply)}")
-    elif reply.kind == 2 and home:
+        return
+    if reply.kind == 2 and then is not None:
+        yield from then()
+    if reply.kind == 2 and home:
         reply = yield from control.command("CWD", home)
         if reply.kind != 2:
             raise control.unexpected("CWD back refused", "250", reply)
+
+
+def _list_over_first(
+    deep: DeepFindings, methods: list[str], attempt: Callable[[str], Dialogue[None]]
+) -> Dialogue[None]:
+    deep.listed = False
+    try:
+        yield from over_first(deep, methods, attempt)
+    except NotOpened:
+        # The attempts tell; what else is asked for is still to be looked at.
+        pass
+    except DataFailed as failure:
+        deep.refused = deep.explain(failure.message)
+    deep.connection.opening.place = ""
 
 
 def _list_over_each(
@@ -176,8 +201,12 @@ def _have_it_opened(connection: DataConnection, method: str, folder: str) -> Dia
         pass
 
 
-def _entries(connection: DataConnection, verbs: list[str], method: str, folder: str) -> Dialogue[Entries]:
-    """Lists with the first of the commands that the server allows; those that it does not know are taken from the list.
+def _entries(
+    connection: DataConnection, verbs: list[str], method: str, folder: str
+) -> Dialogue[tuple[Entries, Reply | None]]:
+    """Lists with the first of the commands that the server allows, and returns the reply at the end too, if any.
+
+    Commands that the server does not know are taken from the list.
 
     Behind a refusal that may have been for the folder, nothing found in it is no empty folder: vsftpd lists one that is
     not there as empty.
@@ -186,7 +215,7 @@ def _entries(connection: DataConnection, verbs: list[str], method: str, folder: 
     for verb in tuple(verbs):
         entries = entries_of(verb)
         try:
-            yield from connection.download(method, verb, folder, entries, _LISTING_LIMIT)
+            end = yield from connection.download(method, verb, folder, entries, _LISTING_LIMIT)
         except Refused as failure:
             if refused is None or (refused.unknown and not failure.unknown):
                 refused = failure
@@ -197,7 +226,7 @@ def _entries(connection: DataConnection, verbs: list[str], method: str, folder: 
             continue
         entries.finish()
         if refused is None or refused.unknown or not folder or entries.count:
-            return entries
+            return entries, end
     assert refused is not None, "there is a command to list with"  # noqa: S101
     raise refused from None
 

@@ -7,7 +7,7 @@ import pytest
 from noidchecks import File, Listing, State
 from noidchecks.ftp.listing import entries_of, is_empty
 from noidchecks.ftp.wire import Reply
-from tests.support.ftp import Answer, FtpSession, give
+from tests.support.ftp import Answer, FtpServer, FtpSession, give
 from tests.support.ftp_servers import Ask, NewServer
 
 EMPTY = [
@@ -194,3 +194,51 @@ def test_a_server_that_knows_no_way_to_enter_or_back_is_believed(ask: Ask, new_s
 def test_a_server_that_turns_us_away_instead_of_entering_is_named(ask: Ask, new_server: NewServer) -> None:
     result = ask(new_server(NLST=give(b""), CWD=b"421 enough\r\n"), listing=Listing("d", max_files=0))
     assert result.text == "FTP CRITICAL - list d: CWD refused: 421 enough"
+
+
+UNREAD = [
+    b"226 Transfer done (but failed to open directory).\r\n",
+    b"226-Sorry, we were unable to read [d]\r\n226 0 matches\r\n",
+]
+
+
+@pytest.mark.parametrize("end", UNREAD)
+def test_a_folder_that_cannot_be_read_is_not_empty(ask: Ask, new_server: NewServer, end: bytes) -> None:
+    """vsftpd and Pure-FTPd say so at the end of a listing, whose code is that of a complete one."""
+    unread = give(b"", end)
+    for folder in ("", "d"):
+        server = new_server(NLST=unread, LIST=unread, CWD=b"250 ok\r\n")
+        for listing in (Listing(folder), Listing(folder, max_files=9), Listing(folder, min_files=1)):
+            result = ask(server, listing=listing)
+            assert result.state == State.CRITICAL
+            assert result.text.startswith(f"FTP CRITICAL - list{' d' if folder else ''}: 226"), result.text
+    # A listing that tries data connections alone has done its work.
+    assert ask(new_server(LIST=unread), data="passive").ok
+    assert ask(new_server(NLST=give(b"unable to read\r\n", end)), listing=Listing(max_files=9)).ok
+
+
+@pytest.mark.parametrize("inside", [give(b"", UNREAD[0]), b"550 Permission denied\r\n"])
+@pytest.mark.parametrize("data", ["", "passive"])
+def test_a_folder_that_is_listed_by_its_name_is_listed_inside(
+    ask: Ask, new_server: NewServer, inside: Answer, data: str
+) -> None:
+    """vsftpd lists a folder that may be entered, and not read, as a file of that name."""
+
+    def server(inside: Answer) -> FtpServer:
+        async def nlst(session: FtpSession) -> None:
+            answer = give(b"d\r\n") if session.argument == "d" else inside
+            await (session.send(answer) if isinstance(answer, bytes) else answer(session))
+
+        return new_server(NLST=nlst, MLSD=inside, LIST=inside, CWD=b"250 ok\r\n", PWD=b'257 "/home"\r\n')
+
+    result = ask(server(inside), data=data, listing=Listing("d", max_files=9))
+    assert result.state == State.CRITICAL
+    assert result.text.startswith("FTP CRITICAL - list d: "), result.text
+    # What can be read counts as it was listed: z/OS lists a data set by its name, and none behind that as a prefix.
+    for other in (give(b"a\r\nb\r\n"), b"550 No data sets found.\r\n"):
+        readable = server(other)
+        good = ask(readable, data=data, listing=Listing("d", min_files=1, max_files=1), get=File("hello.txt"))
+        assert good.ok, good.text
+        assert [line for line in readable.commands if line[:3] in ("CWD", "RET")] == [
+            "CWD d", "CWD /home", "RETR hello.txt",
+        ]  # fmt: skip
