@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dialogue.operations import Await, Close, Receive
 from ..dialogue.stream import Stream
-from ..errors import NotConnected, TlsError
+from ..errors import NotConnected, PeerError, TlsError
 from .listing import is_empty, is_refused_for_command
 from .opening import REASON_PATIENCE, DataFailed, NotOpened
 
@@ -78,7 +78,7 @@ class DataConnection:
                 data = yield from stream.receive(patience=_SILENCE if final is None else None)
                 if data is None:
                     # The server may have broken the transfer off without the end of the data connection.
-                    final = yield from self._final(0.0)
+                    final = yield from self._look()
                     continue
                 if not data:
                     # Servers may take a connection that is closed without that for one that was cut off.
@@ -92,13 +92,13 @@ class DataConnection:
                     raise DataFailed(f"more than {limit} bytes")
         except (NotConnected, TlsError) as failure:
             yield Close(stream.channel)
-            final = final or (yield from self._final(REASON_PATIENCE))
+            final = final or (yield from self._reason())
             is_empty_listing = verb in _LISTINGS and not sink.size and isinstance(failure, NotConnected)
             if final is None or final.kind != 2 or not is_empty_listing:
                 raise self._lost(failure, final) from failure
         except DataFailed:
             yield Close(stream.channel)
-            yield from self.control.poll(REASON_PATIENCE)
+            yield from self._heard()
             raise
         yield Close(stream.channel)
         return (yield from self._finish(final))
@@ -112,7 +112,7 @@ class DataConnection:
             yield from stream.send(data)
         except (NotConnected, TlsError) as failure:
             yield Close(stream.channel)
-            raise self._lost(failure, (yield from self._final(REASON_PATIENCE))) from failure
+            raise self._lost(failure, (yield from self._reason())) from failure
         if stream.tls is not None:
             yield from stream.end()
             yield from _hear_out(stream.channel)
@@ -181,12 +181,12 @@ class DataConnection:
                         return reply
         except TlsError as failure:
             yield Close(channel)
-            said = final or (yield from self.control.poll(REASON_PATIENCE))
+            said = final or (yield from self._heard())
             if reply is None and said is not None and said.kind > 3:
                 # It had no use for the connection.
                 return said
             if said is not None and said.kind == 1:
-                said = yield from self._final(REASON_PATIENCE)
+                said = yield from self._reason()
             raise self._lost(failure, said) from failure
         if final is not None:
             self.control.put_back(final)
@@ -209,11 +209,24 @@ class DataConnection:
             raise NotOpened(message, reply)
         raise Refused(message, reply)
 
-    def _final(self, patience: float) -> Dialogue[Reply | None]:
-        """Returns the final reply, if it comes soon: of a data connection that has failed it says why."""
-        while (reply := (yield from self.control.poll(patience))) is not None and reply.kind == 1:
+    def _look(self) -> Dialogue[Reply | None]:
+        """Returns the final reply if it is there already."""
+        while (reply := (yield from self.control.poll(0.0))) is not None and reply.kind == 1:
             pass
         return reply
+
+    def _reason(self) -> Dialogue[Reply | None]:
+        """Returns what the server says of a data connection that has failed, if it says it soon."""
+        while (reply := (yield from self._heard())) is not None and reply.kind == 1:
+            pass
+        return reply
+
+    def _heard(self) -> Dialogue[Reply | None]:
+        """Returns what the server says soon behind a failure, None where it leaves: the failure is the news."""
+        try:
+            return (yield from self.control.poll(REASON_PATIENCE))
+        except (NotConnected, PeerError, TlsError):
+            return None
 
     def _lost(self, failure: ProbeError, reply: Reply | None) -> DataFailed:
         said = "" if reply is None else f" ({self.control.words(reply)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -26,12 +27,20 @@ def test_a_canary_flies_and_is_gone(ask: Ask, new_server: NewServer, folder: str
     assert stored.startswith(f"STOR {start}noidchecks-")
 
 
+async def leave_behind_too_much(session: FtpSession) -> None:
+    """Ends the session when the client closes the data connection in the middle."""
+    session.is_over = True
+    with contextlib.suppress(OSError):
+        await session.give(b"x" * 1000)
+
+
 @pytest.mark.parametrize(
     ("answers", "text", "left"),
     [
         ({"STOR": b"553 read only\r\n"}, "put: STOR refused: 553 read only", False),
         ({"RETR": give(b"changed")}, "put: what was read back is not what was stored: 7 of 352 bytes", False),
         ({"RETR": give(b"x" * 1000)}, "more than 352 bytes", False),
+        ({"RETR": leave_behind_too_much}, "more than 352 bytes", True),
         ({"RETR": b"550 cannot read\r\n"}, "put: RETR refused: 550 cannot read", False),
         ({"RETR": reset_data}, "Connection reset by peer (426 broken off)", False),
         ({"RETR": drop}, "the server closed the connection", True),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import struct
 
 import pytest
@@ -15,6 +17,11 @@ from tests.support.ftp_servers import DIGEST, Ask, NewServer, canaries
 from tests.support.waiting import LONG
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "short_patience")
+
+
+@pytest.fixture(scope="module")
+def other_chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return Chain(tmp_path_factory.mktemp("other"), 400, 400)
 
 
 def test_data_connections_resume_the_session(ask: Ask, new_server: NewServer, chain: Chain) -> None:
@@ -55,6 +62,25 @@ def test_a_data_connection_that_speaks_no_tls_is_named(ask: Ask, new_server: New
     assert result.state == State.CRITICAL
     assert "get hello.txt: data channel: EPSV " in result.text
     assert "Cannot make SSL connection. (" in result.text
+
+
+def test_a_data_connection_that_is_refused_is_named_where_the_server_leaves(
+    ask: Ask, new_server: NewServer, chain: Chain, other_chain: Chain
+) -> None:
+    """The data connection leads to a machine with another certificate; the server takes its refusal for the end."""
+
+    async def elsewhere(session: FtpSession) -> None:
+        session.server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        session.server.context.load_cert_chain(other_chain.pem)
+        session.is_over = True
+        with contextlib.suppress(OSError):
+            await session.give(b"Hello, world.\n")
+
+    server = new_server(chain.pem, RETR=elsewhere)
+    result = ask(server, tls="explicit", verify=True, ca_file=str(chain.root), get=File("hello.txt"))
+    assert result.state == State.CRITICAL
+    assert "get hello.txt: data channel: EPSV " in result.text
+    assert ": Cannot verify certificate: " in result.text
 
 
 @pytest.mark.parametrize("data", ["", "passive", "active"])
