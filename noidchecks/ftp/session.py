@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .wire import Reply
 
 _LISTING_LIMIT = 16 << 20
+# The server knows PROT, and not this level of it (RFC 2228 section 3).
+_LEVEL_REFUSED = (504, 534, 536)
 # What servers take for a pattern, from which a folder of that name cannot be told.
 _PATTERN = frozenset("*?[")
 _NOTHING_SENT = "the server has nothing to send, and does not connect: list another folder"
@@ -86,7 +88,9 @@ def _protect(control: Control, connection: DataConnection, level: str) -> Dialog
     if reply.code == 421:
         raise control.unexpected("PBSZ refused", "200", reply)
     reply = yield from control.command("PROT", level)
-    if reply.kind != 2:
+    # Without PROT data is in clear (RFC 4217 section 9). Behind a proxy that does TLS for them servers do not know it.
+    is_clear = level == "C" and reply.kind == 5 and reply.code not in _LEVEL_REFUSED
+    if reply.kind != 2 and not is_clear:
         raise control.unexpected(f"PROT {level} refused", "200", reply)
     connection.protected = level == "P"
 

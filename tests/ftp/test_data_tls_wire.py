@@ -43,6 +43,28 @@ def test_data_in_clear_behind_tls(ask: Ask, new_server: NewServer, chain: Chain)
     assert "PROT C" in server.commands
 
 
+@pytest.mark.parametrize("reply", ["500 PROT not understood", "503 PBSZ first", "550 Permission denied."])
+def test_a_server_without_protection_sends_data_in_clear(
+    ask: Ask, new_server: NewServer, chain: Chain, reply: str
+) -> None:
+    """What ProFTPD, Pure-FTPd and vsftpd say when a proxy in front of them does TLS for the control connection."""
+    server = new_server(chain.pem, PBSZ=f"{reply}\r\n".encode(), PROT=f"{reply}\r\n".encode())
+    server.protects = False
+    result = ask(server, tls="explicit", get=File("hello.txt", sha256=DIGEST), data_protection="C")
+    assert result.ok, result.text
+    protected = ask(server, tls="explicit", data="passive")
+    assert protected.text == f"FTP CRITICAL - data protection: PROT P refused: {reply}"
+
+
+@pytest.mark.parametrize("reply", ["504 no such level", "534 policy", "536 not this level", "421 enough", "431 later"])
+def test_a_server_that_does_not_allow_clear_data_is_named(
+    ask: Ask, new_server: NewServer, chain: Chain, reply: str
+) -> None:
+    server = new_server(chain.pem, PROT=f"{reply}\r\n".encode())
+    result = ask(server, tls="explicit", data="passive", data_protection="C")
+    assert result.text == f"FTP CRITICAL - data protection: PROT C refused: {reply}"
+
+
 def test_refused_protection_is_named(ask: Ask, new_server: NewServer, chain: Chain) -> None:
     result = ask(new_server(chain.pem, PBSZ=b"502 no\r\n", PROT=b"534 no\r\n"), tls="explicit", data="passive")
     assert result.text == "FTP CRITICAL - data protection: PROT P refused: 534 no"
