@@ -162,6 +162,7 @@ def test_a_password_that_has_expired(run: Check, folder: Path, prompt: str | byt
     assert conduct.attempts.count("password") == 1
 
 
+@pytest.mark.parametrize("version", ["lab_1", "OpenSSH_9.2p1"])
 @pytest.mark.parametrize(
     ("methods", "after", "attempts"),
     [
@@ -177,10 +178,10 @@ def test_a_password_that_has_expired(run: Check, folder: Path, prompt: str | byt
     ],
 )
 def test_after_a_partial_success_what_is_left_is_tried(
-    run: Check, folder: Path, key_file: Path, methods: str, after: dict[str, str], attempts: list[str]
+    run: Check, folder: Path, key_file: Path, methods: str, after: dict[str, str], attempts: list[str], version: str
 ) -> None:
-    """RFC 4252 section 5.1."""
-    conduct = Conduct(methods=methods, after_success=after, key=KEY)
+    """RFC 4252 section 5.1; `AuthenticationMethods keyboard-interactive,password` of OpenSSH wants a password twice."""
+    conduct = Conduct(methods=methods, after_success=after, key=KEY, version=version)
     with sftp_server(folder, conduct) as port:
         result = run(probe(port, identities=(Identity(str(key_file)),)))
     assert result.ok, result.text

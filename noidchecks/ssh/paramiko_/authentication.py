@@ -49,6 +49,8 @@ class Authentication:
         self._adopt = adopt
         self._words = printable
         self._tried: list[str] = []
+        # The methods that the server took and that were not enough for it.
+        self._accepted: set[str] = set()
         self._lacks_key = False
         self._offered: tuple[str, ...] = ()
 
@@ -107,6 +109,7 @@ class Authentication:
             if self._transport.auth_handler.is_authenticated():
                 return True
             self._tried.append(f"{name} accepted, but not enough")
+            self._accepted.add(method)
         self._offered = left or self._offered
         return False
 
@@ -176,9 +179,10 @@ class Authentication:
             yield "keyboard-interactive", name, lambda: self._transport.auth_interactive(self._user, answers)
 
     def _passwords(self, answers: _Answers) -> Iterator[Way]:
-        # OpenSSH asks the same PAM in both cases: the same wrong password again would only count as a second attack.
-        is_known = answers.are_given and not answers.is_more_wanted and "OpenSSH" in self._transport.remote_version
-        if self._password and not is_known:
+        # OpenSSH asks the same PAM in both cases: the same wrong password again would only count as a second attack. A
+        # server that took it as an answer may demand it by this method too.
+        is_wrong = answers.are_given and not answers.is_more_wanted and "keyboard-interactive" not in self._accepted
+        if self._password and not (is_wrong and "OpenSSH" in self._transport.remote_version):
             yield "password", "password", lambda: self._transport.auth_password(self._user, self._password)
 
 
