@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,32 +47,67 @@ def test_an_agent_that_does_not_answer_leaves_the_password(folder: Path) -> None
     assert result.facts["method"] == "password"
 
 
-@pytest.mark.usefixtures("nothing_left")
-@pytest.mark.parametrize(
-    ("signs", "why"), [(False, "does not answer"), (True, "fails: lost ssh-agent")], ids=["mute", "gone"]
-)
-def test_an_agent_that_lists_keys_and_does_not_sign(
-    run: Check, folder: Path, mute_agent: socket.socket, signs: bool, why: str
-) -> None:
-    blob = KEY.asbytes()
-    text = struct.pack(">BI", 12, 1) + struct.pack(">I", len(blob)) + blob + struct.pack(">I", 1) + b"k"
+@contextmanager
+def an_agent(listener: socket.socket, comments: Sequence[bytes], answers: Sequence[bytes] = ()) -> Iterator[None]:
+    """Lists the key once for each comment, gives these answers to the requests that follow, and ends or is mute."""
+    key = string(KEY.asbytes())
+    listing = struct.pack(">BI", 12, len(comments)) + b"".join(key + string(comment) for comment in comments)
 
     def serve() -> None:
-        client = mute_agent.accept()[0]
+        client = listener.accept()[0]
         with client:
-            client.recv(100)
-            client.sendall(struct.pack(">I", len(text)) + text)
-            while client.recv(1000) and not signs:
+            for answer in (listing, *answers):
+                client.recv(1000)
+                if not answer:
+                    return
+                client.sendall(string(answer))
+            while client.recv(1000):
                 pass
 
-    agent = threading.Thread(target=serve)
-    agent.start()
+    thread = threading.Thread(target=serve)
+    thread.start()
     try:
-        with sftp_server(folder, Conduct(key=KEY)) as port:
-            result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
+        yield
     finally:
-        agent.join()
+        thread.join()
+
+
+def string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+REFUSED = b"\x05"
+GONE = b""
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize(
+    ("answers", "why"), [([], "does not answer"), ([GONE], "fails: lost ssh-agent")], ids=["mute", "gone"]
+)
+def test_an_agent_that_lists_keys_and_does_not_sign(
+    run: Check, folder: Path, mute_agent: socket.socket, answers: list[bytes], why: str
+) -> None:
+    with an_agent(mute_agent, [b"k"], answers), sftp_server(folder, Conduct(key=KEY)) as port:
+        result = late("agent", run, probe(port, login=NO_PASSWORD, agent=True))
     assert result.text == f"SSH UNKNOWN - login as bob: the agent {why}"
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("answers", [[], [GONE], [REFUSED, REFUSED]], ids=["mute", "gone", "refuses"])
+def test_an_agent_that_does_not_sign_leaves_the_password(
+    folder: Path, mute_agent: socket.socket, answers: list[bytes]
+) -> None:
+    """Of one that refuses, each key is tried: one may need a confirmation (`ssh-add -c`), or a token that is gone."""
+    with an_agent(mute_agent, [b"k", b"k"], answers), sftp_server(folder, Conduct(key=KEY)) as port:
+        result = check(probe(port, timeout=8, agent=True))
+    assert result.facts["method"] == "password", result.text
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_an_agent_that_refuses_to_sign_is_no_sick_server(folder: Path, mute_agent: socket.socket) -> None:
+    with an_agent(mute_agent, [b"k"], [REFUSED]), sftp_server(folder, Conduct(key=KEY)) as port:
+        result = check(probe(port, login=NO_PASSWORD, agent=True))
+    assert result.text == "SSH UNKNOWN - login as bob: the agent refuses to sign"
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -99,6 +99,9 @@ class Authentication:
                 raise PeerError(text, expected="a login", received=wanted.prompt) from wanted
             self._tried.append(f"keyboard-interactive asks for more than a password ({prompt})")
             return False
+        except LocalError as error:
+            self._pass_over(error)
+            return False
         except paramiko.AuthenticationException:
             if not self._transport.is_active():
                 self._give_up(name)
@@ -150,6 +153,8 @@ class Authentication:
             for key in keys[:_MOST_AGENT_KEYS]:
                 sign = lambda key=key: self._transport.auth_publickey(self._user, key)  # noqa: E731  # short
                 yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
+                if agent.is_lost:
+                    return
 
     def _identity(self, identity: Identity) -> Iterator[Way]:
         """Yields the certificate beside a private key, if any, and then the key, as OpenSSH offers them."""
@@ -226,9 +231,11 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
     def __init__(self) -> None:
         super().__init__()
         self._failure = ""
+        # An answer that comes late would be taken for the next one.
+        self.is_lost = False
 
     def connect(self, timeout: float, adopt: Callable[[Shuttable], None]) -> tuple[paramiko.AgentKey, ...]:
-        """Returns the keys of the agent, () without an agent; LocalError when it does not answer."""
+        """Returns the keys of the agent, () without an agent; LocalError when it tells none."""
         path = os.environ.get("SSH_AUTH_SOCK", "")
         if not path:
             return ()
@@ -252,6 +259,7 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
 
     def watch(self, call: Callable[[], Any]) -> Any:
         """Calls, and blames the agent when it failed meanwhile; LocalError."""
+        self._failure = ""
         try:
             return call()
         except Exception as error:
@@ -261,10 +269,15 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
 
     def _send_message(self, message: bytes) -> Any:
         try:
-            return super()._send_message(message)
+            kind, answer = super()._send_message(message)
         except TimeoutError:
-            self._failure = "does not answer"
+            self._failure, self.is_lost = "does not answer", True
         except Exception as error:
-            self._failure = f"fails: {printable(str(error), _SHOWN)}"
+            self._failure, self.is_lost = f"fails: {printable(str(error), _SHOWN)}", True
+        else:
+            if kind in (paramiko.agent.SSH2_AGENT_IDENTITIES_ANSWER, paramiko.agent.SSH2_AGENT_SIGN_RESPONSE):
+                return kind, answer
+            # Such as a key that has to be confirmed, or whose token was removed; another may do.
+            self._failure = "refuses to sign" if self.get_keys() else "refuses to list its keys"
         # Of this kind, because paramiko's own thread, which signs, dies of a time-out.
         raise paramiko.SSHException(self._failure)
