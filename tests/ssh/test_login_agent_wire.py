@@ -81,6 +81,14 @@ GONE = b""
 
 
 @pytest.mark.usefixtures("nothing_left")
+def test_a_comment_that_is_no_utf_8(folder: Path, mute_agent: socket.socket) -> None:
+    """ssh does not look at it either; no server is to blame."""
+    with an_agent(mute_agent, [b"M\xfcller"], [REFUSED]), sftp_server(folder, Conduct(key=KEY)) as port:
+        result = check(probe(port, agent=True))
+    assert result.facts["method"] == "password", result.text
+
+
+@pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize(
     ("answers", "why"), [([], "does not answer"), ([GONE], "fails: lost ssh-agent")], ids=["mute", "gone"]
 )

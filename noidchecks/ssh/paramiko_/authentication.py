@@ -150,7 +150,7 @@ class Authentication:
                 return
             if not keys:
                 self._tried.append("agent has no keys")
-            for key in keys[:_MOST_AGENT_KEYS]:
+            for key in keys:
                 sign = lambda key=key: self._transport.auth_publickey(self._user, key)  # noqa: E731  # short
                 yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
                 if agent.is_lost:
@@ -253,9 +253,15 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         return keys
 
     def _list(self, sock: AgentSocket) -> tuple[paramiko.AgentKey, ...]:
-        self._connect(sock)
-        keys: tuple[paramiko.AgentKey, ...] = self.get_keys()
-        return keys
+        """Returns as many keys as are tried; paramiko's own listing fails at a comment that is not UTF-8."""
+        self._conn = sock
+        _, answer = self._send_message(paramiko.agent.cSSH2_AGENTC_REQUEST_IDENTITIES)
+        keys = []
+        for _ in range(min(answer.get_int(), _MOST_AGENT_KEYS)):
+            keys.append(paramiko.AgentKey(agent=self, blob=answer.get_binary()))
+            answer.get_binary()
+        self._keys = tuple(keys)
+        return self._keys
 
     def watch(self, call: Callable[[], Any]) -> Any:
         """Calls, and blames the agent when it failed meanwhile; LocalError."""
