@@ -54,6 +54,9 @@ def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...]
         return (Address(AF_UNIX, host),)
     if not host.isascii():
         return None
+    if host == "*":
+        # To the C library it is this machine, as if no host were given.
+        raise ValueError(f"not a name: {host!r}")
     if family in (AF_UNSPEC, AF_INET) and _is_dotted_quad(host):
         # What a survey is mostly made of; getaddrinfo() takes a tenth of its time.
         return (Address(AF_INET, (host, port)),)

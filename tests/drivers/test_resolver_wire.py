@@ -45,6 +45,8 @@ def test_literals_are_resolved_at_once(check: Check, name: str, family: int, exp
     [
         *[("", AF_UNSPEC), ("[::1]", AF_UNSPEC), ("a b", AF_UNSPEC), ("::1", AF_INET), ("127.0.0.1", AF_INET6)],
         *[("a\0b", AF_UNSPEC), ("\udcff", AF_UNSPEC), ("é" * 70, AF_UNSPEC), ("fe80::1%nosuch", AF_UNSPEC)],
+        # To the C library it is this machine.
+        ("*", AF_UNSPEC),
     ],
 )
 def test_what_is_no_name_is_not_resolved(check: Check, name: str, family: int) -> None:
