@@ -321,11 +321,14 @@ def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
         try:
             # bytes, because getaddrinfo() loads the idna codec for any str, also for an ASCII one.
             name = host.encode() if host.isascii() else host.encode("idna")
-            return _addresses(name, port, family, kind)
+            try:
+                return _addresses(name, port, family, kind)
+            except _socket.gaierror as error:
+                # Without a descriptor to read /etc/hosts with, no name is known either.
+                os.close(os.eventfd(0, os.EFD_CLOEXEC))
+                raise NotResolved(str(error.args[-1])) from error
         except UnicodeError as error:
             raise NotResolved(f"not a name: {host!r}") from error
-        except _socket.gaierror as error:
-            raise NotResolved(str(error.args[-1])) from error
         except OSError as error:
             # What the C library needs of this machine for it, such as a descriptor.
             raise LocalError(f"cannot look up {host}: {error.strerror}") from error

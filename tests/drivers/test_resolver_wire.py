@@ -8,6 +8,7 @@ import os
 import select
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from noidchecks.address import AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, STREAM, Ad
 from noidchecks.dialogue.operations import Dialogue, Phase, Resolve
 from noidchecks.drivers.resolver import Resolver, look_up
 from tests.conftest import Check
+from tests.support.processes import run_alone
 from tests.support.talk import Names, TalkProbe, address_of, found
 from tests.support.waiting import LONG
 
@@ -110,6 +112,30 @@ def test_a_look_up_that_fails(check: Check, names: Names, trouble: OSError, kind
     result = check(TalkProbe(dialogue))
     assert type(result.failure) is kind
     assert result.text == text
+
+
+def test_a_machine_without_descriptors_knows_no_name(tmp_path: Path) -> None:
+    code = """
+import os, resource
+from noidchecks import FtpProbe, check
+from noidchecks.drivers import perform_more, resolver
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+# For the look-up's own descriptor; the C library has none then.
+os.close(taken.pop())
+result = check(FtpProbe("localhost", port=1))
+for descriptor in taken:
+    os.close(descriptor)
+print(repr(result.state), result.text)
+"""
+    assert run_alone(code, tmp_path).strip() == (
+        "State.UNKNOWN FTP UNKNOWN - cannot look up localhost: Too many open files"
+    )
 
 
 def test_a_resolver_that_never_answers_ends_at_the_deadline(check: Check, names: Names) -> None:
