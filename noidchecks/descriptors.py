@@ -10,6 +10,8 @@ from .server import MOST_DESCRIPTORS
 
 # Left to the rest of the process: reports, name look-ups, and what checks open and close at once.
 SPARE = 64
+# Those of SPARE that every program has open anyway: the standard ones, those of its loop and its log.
+_USUAL = 32
 _ENDLESS = 1 << 30
 
 
@@ -31,7 +33,7 @@ def raise_limit() -> None:
 
 
 class Allowance:
-    """The descriptors that the checks of a survey may have open together.
+    """The descriptors that the checks of a survey may have open together, besides those that are open when it is made.
 
     From its start on, a check counts with the most that it may have open at a time: when an FTP check opens its data
     connection, other checks may have taken the rest. The number is the probe's attribute descriptors, 1 without it. If
@@ -43,7 +45,7 @@ class Allowance:
     __slots__ = ("_most", "_taken")
 
     def __init__(self) -> None:
-        self._most = limit() - SPARE
+        self._most = limit() - SPARE - max(0, _open() - _USUAL)
         self._taken = 0
 
     def has_room(self) -> bool:
@@ -57,6 +59,15 @@ class Allowance:
     def give(self, probe: object) -> None:
         """Ceases to count the check of a probe, which has ended."""
         self._taken -= _descriptors(probe)
+
+
+def _open() -> int:
+    """Returns how many descriptors this process has open."""
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        # Without /proc, as in a bare chroot, or with all of them in use; the checks say so then.
+        return 0
 
 
 def _descriptors(probe: object) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from contextlib import ExitStack
 
 import pytest
 
@@ -41,6 +43,33 @@ def test_an_endless_limit_has_room_for_all(monkeypatch: pytest.MonkeyPatch) -> N
     for _ in range(100_000):
         assert allowance.has_room()
         allowance.take(None)
+
+
+def test_what_the_program_has_open_is_no_room_for_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def room() -> int:
+        allowance = Allowance()
+        count = 0
+        while allowance.has_room():
+            allowance.take(None)
+            count += 1
+        return count
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (500, 500))
+    before = room()
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(open(os.devnull))
+        # Those that every program has are within what is left to the rest of it.
+        assert 68 <= before - room() <= 100
+    assert room() == before
+
+
+def test_without_proc_there_is_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> list[str]:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("os.listdir", fail)
+    assert Allowance().has_room()
 
 
 @pytest.mark.parametrize("soft", [3, SPARE, SPARE + MOST_DESCRIPTORS - 1])
