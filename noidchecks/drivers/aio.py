@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..errors import LocalError
 from .poll import Loop
 
 TYPE_CHECKING = False
@@ -133,14 +134,22 @@ _SHARED: dict[asyncio.AbstractEventLoop, AsyncLoop] = {}
 
 
 async def run(session: Session) -> None:
-    """Runs one session to its end on the running loop; a cancelled task closes everything that it had opened."""
+    """Runs one session to its end on the running loop; a cancelled task closes everything that it had opened.
+
+    Where this machine has no descriptor for the loop, the session fails with LocalError.
+    """
     running = asyncio.get_running_loop()
     shared = _SHARED.get(running)
     if shared is None:
         # Loops that were closed amid checks, which nothing ends any more.
         for closed in [one for one in _SHARED if one.is_closed()]:
             _SHARED.pop(closed).close()
-        shared = _SHARED[running] = AsyncLoop()
+        try:
+            shared = _SHARED[running] = AsyncLoop()
+        except OSError as error:
+            session.close()
+            session.failure = LocalError(f"cannot wait for connections: {error.strerror}")
+            return
     try:
         await shared.run(session)
     finally:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 
 import pytest
 
+from noidchecks import LocalError
 from noidchecks.dialogue.operations import Dialogue, Sleep
 from noidchecks.drivers import aio
 from noidchecks.drivers.session import Session
@@ -49,6 +52,25 @@ async def test_a_timeout_of_the_caller_ends_a_session(new_peer: NewPeer, host: s
     assert session.timings.total >= 0.04
     # The thread of to_thread() is not the session's.
     await asyncio.get_running_loop().shutdown_default_executor()
+
+
+async def test_without_a_descriptor_to_wait_with_a_session_fails_as_one_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    def dialogue() -> Dialogue[None]:
+        yield Sleep(0)
+
+    monkeypatch.setattr("select.epoll", refuse)
+    session = Session(dialogue(), LONG)
+    await aio.run(session)
+    assert session.failure == LocalError("cannot wait for connections: Too many open files")
+    monkeypatch.undo()
+    # The next one finds nothing of it.
+    await aio.run(session := Session(dialogue(), LONG))
+    assert session.failure is None
 
 
 async def test_an_end_is_reported_after_the_start() -> None:
