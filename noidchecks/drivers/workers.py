@@ -14,6 +14,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # what signal itself imports, which costs a plugin more
 import _socket
 import _thread
+import atexit
 import errno
 import marshal
 import os
@@ -289,14 +290,24 @@ def _await_readable(descriptor: int) -> None:
     poll.poll(_PATIENCE * 1000)
 
 
+def _end_server() -> None:
+    global _server
+    if _server is not None:
+        _server.end()
+        _server = None
+
+
+# The interpreter, when it takes the module apart, complains of a socket that is open.
+atexit.register(_end_server)
+
+
 def _leave_to_parent() -> None:
     """Drops, in a forked process, the workers of its parent; a thread of the parent may have held the lock."""
-    global _lock, _own_worker, _server
+    global _lock, _own_worker
     _lock = _thread.allocate_lock()
-    if _server is not None:
-        # The server ends with the last process that has this socket.
-        _server.end()
-    _own_worker = _server = None
+    # The server itself ends with the last process that has its socket.
+    _end_server()
+    _own_worker = None
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)

@@ -169,6 +169,18 @@ def test_a_forked_process_leaves_the_server_to_the_other(tmp_path: Path) -> None
     assert in_a_child("print(server._socket.fileno(), flush=True)", tmp_path) == "-1\n"
 
 
+def test_a_program_that_ends_closes_the_socket_of_its_server(tmp_path: Path) -> None:
+    code = """
+import atexit
+# The last that was registered is called first.
+atexit.register(lambda: print(server._socket.fileno(), flush=True))
+from noidchecks.drivers import workers
+workers.prepare("tests.support.spinner")
+server = workers._server
+"""
+    assert run_alone(code, tmp_path) == "-1\n"
+
+
 def test_a_forked_process_kills_no_worker_of_the_other(check: Check, new_peer: NewPeer) -> None:
     found = []
 
