@@ -270,8 +270,8 @@ def test_a_service_that_icinga_does_not_know_is_told_and_holds_no_other(peer: Pe
 
 
 def test_the_services_of_a_running_nagios_are_surveyed(peer: Peer, new_folder: NewFolder) -> None:
-    command = "define command {\n  command_name ours\n  command_line $USER5$/check_ftp -H '$HOSTADDRESS$' $ARG1$\n}\n"
-    objects = nagios_objects(["s0"], f"ours!-p {peer.port}", "check_freshness 0") + command
+    command = "define command {\n  command_name ours\n  command_line $USER5$/$ARG1$ -H '$HOSTADDRESS$' $ARG2$\n}\n"
+    objects = nagios_objects(["s0"], f"ours!check_ftp!-p {peer.port}", "check_freshness 0") + command
     folder = new_folder()
     with Nagios(folder) as nagios:
         nagios.start(objects, ROOT / "nagios/templates.cfg", macros={"$USER5$": "/opt/plugins"})

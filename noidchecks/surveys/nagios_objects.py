@@ -89,8 +89,7 @@ def add_services(
         command, *arguments = _split(call)
         line = commands.get(command, "")
         macros = _macros(hosts.get(host, {}), service, resources)
-        program = _program(line, macros)
-        if not _is_ours(program):
+        if not _is_ours(_program(line, arguments, macros)):
             continue
         try:
             macros |= {f"ARG{index}": _resolved(text, macros) for index, text in enumerate(arguments, 1)}
@@ -170,10 +169,16 @@ def _resolved(text: str, macros: Mapping[str, str]) -> str:
     return _MACRO.sub(value, text)
 
 
-def _program(line: str, macros: Mapping[str, str]) -> str:
-    # Its name stands behind the last slash, whether what is before can be resolved or not.
-    words = _MACRO.sub(lambda match: macros.get(match[1], match[0]), line).split(None, 1)
+def _program(line: str, arguments: Iterable[str], macros: Mapping[str, str]) -> str:
+    # Its name stands behind the last slash, whether what is before can be resolved or not. It may be an argument: one
+    # command for all plugins is `$USER1$/$ARG1$ -H $HOSTADDRESS$ $ARG2$`.
+    known = {**macros, **{f"ARG{index}": _as_known(text, macros) for index, text in enumerate(arguments, 1)}}
+    words = _as_known(line, known).split(None, 1)
     return words[0].strip("'\"") if words else ""
+
+
+def _as_known(text: str, macros: Mapping[str, str]) -> str:
+    return _MACRO.sub(lambda match: macros.get(match[1], match[0]), text)
 
 
 def _is_ours(program: str) -> bool:

@@ -46,6 +46,11 @@ define command {
 	command_line	/opt/check_ssh -r 'a|b;$$c' $HOSTADDRESS$
 	}
 
+define command {
+	command_name	check_any
+	command_line	$USER1$/$ARG1$ -H $HOSTADDRESS$ $ARG2$
+	}
+
 define host {
 	host_name	web1
 	alias	The first
@@ -90,6 +95,20 @@ def test_custom_variables_and_a_prefix() -> None:
     assert found.complaints == []
     assert [target.command.probe for target in found.targets] == [
         SshProbe("10.0.0.1", port=2222, remote_version="OpenSSH!x")
+    ]
+
+
+def test_the_program_may_be_an_argument() -> None:
+    found = read(
+        service("web1", "FTP", "check_any!check_ftp!-p 2121")
+        + service("web1", "SSH", "check_any!$_SERVICEPROGRAM$", "_PROGRAM\tcheck_ssh")
+        + service("web1", "HTTP", "check_any!check_http!$SERVICESTATE$"),
+        USER1="/x",
+    )
+    assert found.complaints == []
+    assert [target.command.probe for target in found.targets] == [
+        FtpProbe("192.0.2.1", port=2121),
+        SshProbe("192.0.2.1"),
     ]
 
 
