@@ -271,7 +271,9 @@ def test_a_service_that_icinga_does_not_know_is_told_and_holds_no_other(peer: Pe
 
 def test_the_services_of_a_running_nagios_are_surveyed(peer: Peer, new_folder: NewFolder) -> None:
     command = "define command {\n  command_name ours\n  command_line $USER5$/$ARG1$ -H '$HOSTADDRESS$' $ARG2$\n}\n"
-    objects = nagios_objects(["s0"], f"ours!check_ftp!-p {peer.port}", "check_freshness 0") + command
+    # A variable that a template has, and this service cancels.
+    more = ("_MORE null", "check_freshness 0")
+    objects = nagios_objects(["s0"], f"ours!check_ftp!-p {peer.port} $_SERVICEMORE$", *more) + command
     folder = new_folder()
     with Nagios(folder) as nagios:
         nagios.start(objects, ROOT / "nagios/templates.cfg", macros={"$USER5$": "/opt/plugins"})

@@ -23,6 +23,8 @@ SURVEY_VARIABLE = "_SURVEY"
 """A service's custom variable that names the command of the survey, where check_command is for another purpose."""
 
 _MACRO = re.compile(r"\$([^$\s]*)\$")
+# How Nagios writes a custom variable without a value, as one that cancels an inherited one.
+_NO_VALUE = "null"
 # What a shell would do something with, outside of quotes; we run no shell.
 _SHELL = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\.)*"|\\.|[^'"\\]""", re.DOTALL)
 _FOR_A_SHELL = frozenset("|&;<>()$`\n")
@@ -128,7 +130,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[tuple[int, str, Block]]:
             kind, block = "", {}
         elif kind and line:
             word, *rest = line.split(None, 1)
-            block[word] = rest[0] if rest else ""
+            block[word] = "" if not rest or (word.startswith("_") and rest[0] == _NO_VALUE) else rest[0]
 
 
 def _is_passive(service: Block) -> bool:

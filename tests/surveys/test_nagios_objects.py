@@ -98,6 +98,17 @@ def test_custom_variables_and_a_prefix() -> None:
     ]
 
 
+def test_a_custom_variable_without_a_value_is_empty() -> None:
+    """Nagios writes `null` for one that the service has cancelled, or left empty."""
+    found = read(
+        service("web1", "FTP", "check_any!check_ftp!$_SERVICEOPTIONS$", "_OPTIONS\tnull")
+        + service("web2", "FTP", "check_any!check_ftp", "_SURVEY\tnull"),
+        USER1="/x",
+    )
+    assert found.complaints == []
+    assert [target.command.probe for target in found.targets] == [FtpProbe("192.0.2.1"), FtpProbe("web2")]
+
+
 def test_the_program_may_be_an_argument() -> None:
     found = read(
         service("web1", "FTP", "check_any!check_ftp!-p 2121")
