@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FIRST_REQUEST = 10.0
 NEXT_REQUEST = 120.0
 UNREAD = 10.0
-_BACKLOG = 4096
 _SWEEP = 1.0
 
 
@@ -105,9 +104,8 @@ class Clients:
         return len(self._arriving) + len(self._connected)
 
     def listen(self, listener: socket.socket) -> None:
-        """Accepts on a bound socket from now on."""
+        """Accepts on a listening socket from now on."""
         listener.setblocking(False)
-        listener.listen(_BACKLOG)
         self._listeners.append((listener, asyncio.create_task(self._accept(listener))))
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP, self._sweep)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Seconds for the requests under way to be answered when the exporter ends.
 _GRACE = 10.0
+_BACKLOG = 4096
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -109,7 +110,7 @@ class Service:
         await self._runner.setup()
         server = self._runner.server
         assert server is not None  # noqa: S101  # what setup() makes
-        listeners = _all_bound(self._settings.listen)
+        listeners = _all_listening(self._settings.listen)
         self._clients = self.exporter.clients = Clients(
             server, tls=lambda: self._web_config.current().tls, dropped=self._drop, most=self._most_clients
         )
@@ -164,11 +165,11 @@ async def serve(settings: Settings, say: Callable[[str], object]) -> None:
         notifier.close()
 
 
-def _all_bound(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+def _all_listening(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     made: list[socket.socket] = []
     try:
         for host, port in addresses:
-            made.append(_bound(host, port))
+            made.append(_listening(host, port))
     except ListenError:
         for one in made:
             one.close()
@@ -176,7 +177,7 @@ def _all_bound(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     return made
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     made = None
     try:
         name = host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104  # what no address means
@@ -187,6 +188,8 @@ def _bound(host: str, port: int) -> socket.socket:
             # The wildcard is that of both families, as other exporters have it.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, name != "::")
         made.bind(address)
+        # At once: with SO_REUSEADDR, bind() finds an address taken only when another socket listens there already.
+        made.listen(_BACKLOG)
     except OSError as error:
         if made is not None:
             made.close()

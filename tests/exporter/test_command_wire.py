@@ -58,6 +58,16 @@ def test_an_address_that_is_not_there_yet_is_no_wrong_usage() -> None:
     assert outcome.output == f"noidchecks: Cannot listen on {place}: Address already in use\n"
 
 
+@pytest.mark.parametrize("first", ["127.0.0.1", "0.0.0.0", ""])
+def test_an_address_that_is_listened_on_twice_is_taken(first: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["exporter", "--listen", f"{first}:{port}", "--listen", f"127.0.0.1:{port}"]
+    outcome = CliRunner().invoke(commands, words, standalone_mode=False)
+    assert outcome.return_value == 2
+    assert outcome.output == f"noidchecks: Cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
 def test_it_tells_the_service_manager_when_it_serves(tmp_path: Path) -> None:
     """So a reload right behind a restart waits until there is somebody to reload."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
