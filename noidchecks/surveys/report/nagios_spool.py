@@ -123,6 +123,10 @@ def _ok(path: str) -> str:
     return f"{path}.ok"
 
 
+def _withheld(path: str) -> str:
+    return f"{path}.withheld"
+
+
 def _results(path: str) -> bytes:
     """Returns the blocks of a file, without its head; nothing of one that Nagios has taken meanwhile."""
     try:
@@ -134,21 +138,29 @@ def _results(path: str) -> bytes:
 def _release(draft: str, replaced: Sequence[str]) -> bool:
     """Releases a file in place of others, whose results it has; OSError, and then those are what they were.
 
-    False, and the draft is gone, when Nagios has begun to take them: it would read their results twice.
+    False, and the draft is gone, when Nagios has begun to take them: it would read their results twice. The release of
+    the newest one becomes that of the draft by its name: in between, with none of them released, the results of both
+    would be lost when the process is killed or the disk has no room for another release. Files beside it, of several
+    surveys, are withheld before.
     """
-    taken_back: list[str] = []
+    withheld: list[str] = []
     try:
-        for path in replaced:
-            os.unlink(_ok(path))
-            taken_back.append(path)
-        os.close(create(_ok(draft), _MODE))
+        for path in replaced[:-1]:
+            os.rename(_ok(path), _withheld(path))
+            withheld.append(path)
+        if replaced:
+            os.rename(_ok(replaced[-1]), _ok(draft))
+        else:
+            os.close(create(_ok(draft), _MODE))
     except OSError as error:
+        for path in withheld:
+            os.rename(_withheld(path), _ok(path))
         os.unlink(draft)
-        for path in taken_back:
-            os.close(create(_ok(path), _MODE))
         if isinstance(error, FileNotFoundError):
             return False
         raise
+    for path in withheld:
+        os.unlink(_withheld(path))
     for path in replaced:
         # Nagios may have opened it before, and be the first.
         with suppress(FileNotFoundError):

@@ -153,23 +153,72 @@ def test_results_that_nagios_begins_to_take_are_not_handed_in_twice(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_a_file_that_waits_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_failing_disk_leaves_the_files_that_wait_as_they_were(
+    files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(files):
+        # Of several surveys: none of them knows the others' files.
+        (tmp_path / f"{number}").mkdir()
+        NagiosSpool(str(tmp_path / f"{number}")).deliver(numbered(number))
+    for path in list(tmp_path.glob("?/*")):
+        path.rename(tmp_path / path.name)
+    before = sorted(tmp_path.glob("c*"))
+    report = NagiosSpool(str(tmp_path))
+    report.is_last = True
+    real = os.rename
+
+    def failing(old: str, new: str) -> None:
+        if new.endswith(".ok"):
+            monkeypatch.undo()
+            raise OSError(30, "Read-only file system")
+        real(old, new)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OSError, match="Read-only file system"):
+        report.deliver(numbered(2))
+    assert sorted(tmp_path.glob("c*")) == before
+
+
+def test_a_file_that_waits_needs_no_room_to_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a new release has none, the results of the old one must not be left without any."""
     report = NagiosSpool(str(tmp_path))
     report.deliver(numbered(1))
     report.is_last = True
-    before = sorted(tmp_path.iterdir())
 
     def full(path: str, mode: int) -> int:
         if path.endswith(".ok"):
-            monkeypatch.undo()
             raise OSError(28, "No space left on device")
         return create(path, mode)
 
     monkeypatch.setattr(nagios_spool, "create", full)
-    with pytest.raises(OSError, match="No space left on device"):
-        report.deliver(numbered(2))
-    assert sorted(tmp_path.iterdir()) == before
-    assert taken(tmp_path) == ["s1"]
+    assert not report.deliver(numbered(2)).left
+    assert taken(tmp_path) == ["s1", "s2"]
+
+
+def test_results_are_released_at_each_moment_of_a_replacement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process may be killed at any of them."""
+    report = NagiosSpool(str(tmp_path))
+    report.deliver(numbered(1))
+    report.is_last = True
+    seen: list[list[str]] = []
+
+    def watched(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*arguments: str) -> None:
+            real(*arguments)
+            released = [path.with_suffix("") for path in tmp_path.glob("c??????.ok")]
+            results = [one for path in released if path.exists() for one in spool_results(path.read_bytes())]
+            seen.append([result["service_description"] for result in results])
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("rename", "unlink"):
+        watched(name)
+    assert not report.deliver(numbered(2)).left
+    assert seen
+    assert all("s1" in results for results in seen), seen
 
 
 def test_a_nagios_that_takes_nothing_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
