@@ -77,10 +77,13 @@ class Sources(Value):
         steps = self.steps()
         while True:
             try:
-                time.sleep(next(steps))
+                pause = next(steps)
             except StopIteration as stop:
                 found: tuple[list[Target], list[str]] = stop.value
                 return found
+            # No time at all is at least 50 microseconds for the kernel, and on a busy machine a turn of others.
+            if pause:
+                time.sleep(pause)
 
     def steps(self) -> Generator[float, None, tuple[list[Target], list[str]]]:
         """Does what read() does in small steps, and yields the seconds to wait before the next one, as a rule none."""

@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from noidchecks.surveys.runner import Sources
+from noidchecks.surveys.targets import Shard
 from tests.support.nagios_reader import spool_results
 from tests.support.peers import Peer
 from tests.support.survey_command import ENVIRONMENT, PATIENCE, line, running, survey, wait_for
@@ -58,6 +61,13 @@ def test_shards_share_the_targets(listed: Path, capfd: pytest.CaptureFixture[str
         assert survey(listed, "--shard", shard) == 0
         found += [row.partition("\t")[0] for row in capfd.readouterr().out.splitlines()]
     assert sorted(found) == sorted(f"h{number}" for number in range(20))
+
+
+def test_targets_are_read_without_a_pause(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    found, _ = Sources([str(listed)], shard=Shard(1, 1)).read()
+    assert (len(found), pauses) == (20, [])
 
 
 def test_objects_of_nagios(tmp_path: Path, peer: Peer, capfd: pytest.CaptureFixture[str]) -> None:
