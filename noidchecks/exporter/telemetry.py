@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from .. import __version__
@@ -76,16 +77,30 @@ class Telemetry:
         yield from _process()
 
 
+def _stat() -> list[str]:
+    """Returns the fields of /proc/self/stat (proc(5)) behind the name of the program."""
+    return Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+
+
+@cache
+def _began() -> float:
+    """Returns when the process began, in seconds since 1970.
+
+    Taken once: with each reading of the clocks it would be another number, and a restart for all who count its changes.
+    """
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return boot + int(_stat()[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def _process() -> Iterator[str]:
     """Yields what every client library of Prometheus tells about its process, under the same names."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    fields = _stat()
     page = resource.getpagesize()
-    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     for name, kind, text, value in (
         ("cpu_seconds_total", "counter", "CPU seconds, user and system", used.ru_utime + used.ru_stime),
-        ("start_time_seconds", "gauge", "When the process began", boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")),
+        ("start_time_seconds", "gauge", "When the process began", _began()),
         ("virtual_memory_bytes", "gauge", "Virtual memory", int(fields[20])),
         ("resident_memory_bytes", "gauge", "Resident memory", int(fields[21]) * page),
         ("open_fds", "gauge", "Open descriptors", len(os.listdir("/proc/self/fd"))),

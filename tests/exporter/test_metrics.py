@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_every_metric_is_explained() -> None:
     names = set(re.findall(r'"((?:probe|noidchecks)_[a-z_]+)"', source))
     assert len(names) > 15
     assert names <= told
+
+
+def test_the_process_begins_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`changes(process_start_time_seconds[1h])` counts restarts."""
+
+    def began() -> list[str]:
+        lines = Telemetry().lines(running=0, waiting=0, clients=0, modules=0)
+        return [line for line in "".join(lines).splitlines() if line.startswith("process_start_time_seconds ")]
+
+    first = began()
+    now = time.time() + 0.001
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert (began(), len(first)) == (first, 1)
 
 
 def test_performance_data_without_a_number_has_no_sample() -> None:
