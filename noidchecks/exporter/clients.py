@@ -2,8 +2,8 @@
 
 aiohttp has neither a limit of clients nor one for the time that a request may take to come, so thousands of half-open
 connections would use up the descriptors of the process. Here each client has a place; when there is none left, the one
-that has been silent for the longest time makes room. Those that have asked before, such as a Prometheus that keeps its
-connections, go last.
+that has been silent for the longest time makes room: of those that have asked before, such as a Prometheus that keeps
+its connections, or of those that have not, whichever are more. So a flood of either kind pushes out its own.
 """
 
 from __future__ import annotations
@@ -212,8 +212,10 @@ class Clients:
             raise
 
     def _make_room(self) -> bool:
-        """Hangs up on the client that has been silent longest, and tells whether there was one."""
+        """Hangs up on the client of the larger group that has been silent longest, and tells whether there was one."""
         strangers, known = self._silent
+        if len(known) > len(strangers) + len(self._arriving):
+            return self._drop_first(known)
         # A handshake that never ends is the silence of a client over TLS.
         shakes_hands = self._tls() is not None
         return (

@@ -51,6 +51,20 @@ async def test_half_open_clients_lose_no_probe(said: bytes, new_peer: NewPeer, m
             assert (await read(kept)).startswith(b"HTTP/1.1 200")
 
 
+async def test_clients_that_ask_once_and_stay_do_not_push_out_one_that_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they ask for: who has no password is told so, and has asked."""
+    monkeypatch.setattr(prober, "_MOST_CLIENTS", 16)
+    with ExitStack() as opened:
+        async with exporter() as running:
+            for _ in range(16):
+                assert await read(connected(running, opened, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"))
+            newcomer = connected(running, opened)
+            for _ in range(4):
+                assert await read(connected(running, opened, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"))
+            newcomer.sendall(HEALTHY)
+            assert (await read(newcomer)).startswith(b"HTTP/1.1 200")
+
+
 async def test_one_that_never_asks_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "FIRST_REQUEST", 0.1)
     monkeypatch.setattr(clients, "_SWEEP", 0.05)
