@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,24 @@ def test_a_flow_that_is_not_ours_is_never_cut(noidlb: Noidlb) -> None:
         own.sendall(b"x")
         listed = subprocess.run(["conntrack", "-L", "-p", "tcp"], capture_output=True, text=True, check=True)
         assert len(listed.stdout.splitlines()) == 1
+
+
+def test_flows_that_vanish_during_a_cut_keep_no_others_alive() -> None:
+    nft(
+        "-f",
+        "-",
+        text="table ip marks { chain c { type filter hook output priority 0; udp dport 5000-5999 ct mark set 5; }; }",
+    )
+    with ExitStack() as stack:
+        for _ in range(20):
+            client = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            for port in range(5000, 6000):
+                client.sendto(b"x", (BACKENDS[0][0], port))
+    # Each takes flows away that the other one has just listed.
+    with ThreadPoolExecutor() as threads:
+        ended = [*threads.map(conntrack.cut, [[(5, 0xFF)]] * 2)]
+    nft("delete", "table", "ip", "marks")
+    assert (sum(ended), conntrack.count()) == (20_000, {})
 
 
 def test_apply_restores_words_after_a_reboot(noidlb: Noidlb, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Set
 
@@ -17,6 +18,8 @@ _MARK = re.compile(rb" mark=([0-9]{1,10})")
 # Flows that have ended and are kept for late packets; nft's `ct count` leaves them out too.
 _OVER = (b" TIME_WAIT ", b" CLOSE ")
 _DELETED = re.compile(r"(\d+) flow entries have been deleted")
+# conntrack lists flows and deletes one after the other; it gives up at the first that has ended by itself meanwhile.
+_VANISHED = "such conntrack doesn't exist"
 # The destination of a flow's original direction: address and port that the client asked for.
 _ASKED = re.compile(rb"src=\S+ dst=(\S+) sport=\d+ dport=(\d+)")
 # The source of its reply direction: address and port of the server.
@@ -84,12 +87,23 @@ def _cut(version: int, match: Match, *words: str) -> int:
 
 
 def _delete(family: str, *words: str) -> int:
-    answer = run([_conntrack(), "-D", "-f", family, *words], timeout=_TIMEOUT, each=_forget)
-    found = _DELETED.search(answer.errors)
-    # conntrack exits with 1 when no flow matched: not an error here.
-    if answer.code and not found:
-        raise KernelError(_explain(answer))
-    return int(found[1]) if found else 0
+    ended = listed = 0
+
+    def add(piece: bytes) -> None:
+        nonlocal listed
+        listed += piece.count(b"\n")
+
+    limit = time.monotonic() + _TIMEOUT
+    while True:
+        answer = run([_conntrack(), "-D", "-f", family, *words], timeout=_TIMEOUT, each=add)
+        found = _DELETED.search(answer.errors)
+        # conntrack exits with 1 when no flow matched: not an error here.
+        if found or not answer.code:
+            return ended + (int(found[1]) if found else 0)
+        if _VANISHED not in answer.errors or time.monotonic() > limit:
+            raise KernelError(_explain(answer))
+        # Each run deletes what stands before such a flow, and prints it: the next one goes on behind it.
+        ended, listed = ended + listed, 0
 
 
 def _elsewhere(served: Mapping[Service, Set[Target]]) -> list[tuple[Service, Target]]:
@@ -137,10 +151,6 @@ def _family_of(service: Service) -> str:
 def version() -> str:
     """Returns the version line of conntrack."""
     return run([_conntrack(), "--version"], timeout=_TIMEOUT).output.decode(errors="replace").strip()[:_SHOWN]
-
-
-def _forget(_: bytes) -> None:
-    """Discards conntrack's list of the deleted flows."""
 
 
 def _conntrack() -> str:

@@ -59,6 +59,14 @@ def test_nothing_to_cut_is_as_good(conntrack: Played) -> None:
     assert flows.cut([MATCH]) == 0
 
 
+def test_the_rest_is_cut_where_a_flow_has_ended_by_itself_meanwhile(conntrack: Played) -> None:
+    vanished = "conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist\n"
+    conntrack.answer("-D", "ipv4", out=LISTED[: LISTED.index("\n") + 1], err=vanished, code=1, times=2)
+    conntrack.answer("-D", err="conntrack v1.4.7 (conntrack-tools): 3 flow entries have been deleted.\n")
+    assert flows.cut([MATCH]) == 1 + 1 + 3 + 3
+    assert [call.arguments[2] for call in conntrack.calls] == ["ipv4"] * 3 + ["ipv6"]
+
+
 @pytest.mark.parametrize("mark", [0, 0x8000_0000, 0x4000_0000])
 def test_flows_that_are_no_farms_are_never_cut(conntrack: Played, mark: int) -> None:
     assert flows.cut([Layout(0xFFFF).match(mark)]) == 0
