@@ -12,7 +12,8 @@ renews the old entry, and so meets the dead backend as long as it asks. Hence:
 
 A service begins to serve when it is new, was stopped, had no backend or was another farm's, and when there was no table
 or one with other marks. The old table then does not say which of its flows lead to a backend that is gone: of a stopped
-farm it has no backends. conntrack.py finds these flows by the source of their replies, which is the backend.
+farm it has no backends. conntrack.py finds these flows by the source of their replies, which is the backend. It does so
+too where a backend of several ports moves for the clients of some of them, because its mark does not tell these apart.
 
 When every backend of a farm loses its flows, the farm is matched as a whole: one pass over all flows instead of one for
 each backend.
@@ -80,6 +81,9 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
         if key.startswith("udp") and farm
         if marked is None or before.get(key) != farm or _picks(new, farm) > _picks(marked, farm)
     }
+    if marked is not None:
+        served = {key: farm for key, farm in after.items() if key.startswith("udp") and farm and key not in begun}
+        begun |= _moved(marked, new, served) if served else {}
     ending.elsewhere = _led(begun, new)
     if marked is None:
         ending.services = {_service(key) for key in before.keys() - after.keys() if key.startswith("udp")}
@@ -113,6 +117,22 @@ def _gone(old: Table, new: Table) -> set[tuple[int, int]]:
     """Returns mark and IP version of each backend that the new table lacks or has at another address."""
     after = _targets(new)
     return {key for key, target in _targets(old).items() if not _is_same(target, after.get(key))}
+
+
+def _moved(old: Table, new: Table, services: Mapping[str, int]) -> dict[str, int]:
+    """Returns those UDP services of which a backend that stays has another port now.
+
+    One that keeps the port that the client asked for, and later has a port of its own, moves for some services only.
+    """
+    before, after = _targets(old), _targets(new)
+    changed = {
+        (mark & new.layout.farm, version)
+        for (mark, version), target in before.items()
+        if _is_same(target, other := after.get((mark, version))) and target != other
+    }
+    may = {key: farm for key, farm in services.items() if (farm, _version(key)) in changed}
+    then, now = _led(may, old), _led(may, new)
+    return {key: farm for key, farm in may.items() if then[_service(key)] - now[_service(key)]}
 
 
 def _targets(table: Table) -> dict[tuple[int, int], tuple[str, str]]:
@@ -161,9 +181,13 @@ def _led(services: Mapping[str, int], table: Table) -> dict[Service, frozenset[T
     found = {}
     for key, farm in services.items():
         vip, asked = service = _service(key)
-        led = targets[farm, 6 if ":" in vip else 4]
+        led = targets[farm, _version(vip)]
         found[service] = frozenset((address, int(port or asked)) for address, port in led)
     return found
+
+
+def _version(text: str) -> int:
+    return 6 if ":" in text else 4
 
 
 def _service(key: str) -> Service:

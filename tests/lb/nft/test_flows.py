@@ -70,6 +70,20 @@ def test_a_backend_that_is_removed_or_moves_is_as_one_that_is_down() -> None:
     assert ending(BOTH, (FTP, moved)) == Ending(udp=match(BOTH, "tftp", "b1"))
 
 
+def test_a_backend_whose_port_moves_for_clients_of_one_port_loses_those() -> None:
+    asked = farm("tftp", 2, protocol=Protocol.TFTP, ports=(69, 70))
+    own = replace(asked, backends=(backend(1, port=70), backend(2)))
+    assert ending((asked,), (own,)).elsewhere == {
+        ("10.10.0.100", 69): {("10.20.1.2", 70), ("10.20.2.2", 69)},
+        ("fd00:10::100", 69): {("fd00:20:1::2", 70), ("fd00:20:2::2", 69)},
+    }
+    assert set(ending((own,), (asked,)).elsewhere) == ASKED
+    single = replace(own, ports=(69,))
+    assert set(ending((asked,), (single,)).elsewhere) == ASKED
+    tcp = replace(asked, protocol=Protocol.TCP)
+    assert ending((tcp,), (replace(own, protocol=Protocol.TCP),)) == Ending()
+
+
 def test_a_farm_that_is_removed_ends_its_flows_in_udp() -> None:
     assert ending(BOTH, (FTP,)) == Ending(udp=match(BOTH, "tftp"))
     assert ending(BOTH, (TFTP,)) == Ending()
