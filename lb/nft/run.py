@@ -82,7 +82,8 @@ def run(
     """Runs a program with text on its standard input; each, where given, receives the output piece by piece.
 
     Raises KernelError when the program cannot be started, takes longer than timeout seconds or prints more than limit
-    bytes. With at_work, timeout is the seconds without processor time instead (progress.py).
+    bytes; what each receives is not kept, and not limited. With at_work, timeout is the seconds without processor time
+    instead (progress.py).
     """
     name = os.path.basename(argv[0])
     pieces: list[bytes] = []
@@ -110,7 +111,8 @@ def run(
                     raise KernelError(f"{name} {trouble}")
 
             try:
-                _read(output, each or pieces.append, limit, name, look, progress.look if progress else LOOK, deadline)
+                every = progress.look if progress else LOOK
+                _read(output, each or pieces.append, None if each else limit, name, look, every, deadline)
                 _wait(process, look, deadline)
             finally:
                 end(process)
@@ -125,7 +127,7 @@ def _memory(name: str) -> BufferedRandom:
 def _read(
     output: FileIO,
     each: Callable[[bytes], object],
-    limit: int,
+    limit: int | None,
     name: str,
     look: Callable[[], None],
     every: float,
@@ -147,7 +149,7 @@ def _read(
         if not piece:
             return
         total += len(piece)
-        if total > limit:
+        if limit is not None and total > limit:
             raise KernelError(f"{name} printed more than {limit >> 20} MiB")
         each(piece)
 

@@ -6,7 +6,7 @@ import pytest
 from noidlb.config.mark_layout import Layout
 from noidlb.nft import conntrack as flows
 from noidlb.nft.flows import Ending
-from noidlb.nft.run import KernelError
+from noidlb.nft.run import KernelError, run
 
 from tests.support.lb.programs import Played
 
@@ -35,6 +35,12 @@ def test_flows_are_counted_by_mark_without_those_that_are_over(conntrack: Played
 def test_a_list_that_comes_in_pieces_is_counted_whole(conntrack: Played) -> None:
     conntrack.answer("ipv4", out=LISTED * 3000)
     assert flows.count() == {0x8000_0101: 6000, 0x202: 3000, 0x4000_0000: 3000}
+
+
+def test_a_list_may_be_of_any_size(conntrack: Played, monkeypatch: pytest.MonkeyPatch) -> None:
+    conntrack.answer("ipv4", out=LISTED * 3000)
+    monkeypatch.setitem(run.__kwdefaults__, "limit", 1 << 20)
+    assert flows.count()[0x202] == 3000
 
 
 def test_cutting_tells_backends_from_farms(conntrack: Played) -> None:
