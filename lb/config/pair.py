@@ -10,7 +10,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TypeAlias
 
 from ..errors import FarmError, require
-from ..farm import NAME_RULE, Farm, IPAddress, Mode, is_name
+from ..farm import NAME_RULE, Farm, IPAddress, Mode, host_errors, is_name
 from .schema import Reader, addresses, build, duration, flag, integer, one_or_more, shown, table_of, text_of
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
@@ -145,8 +145,11 @@ def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
         for number, backend in enumerate(farm.backends):
             _require_free(backend.address, fixed, f"farms.{farm.name}.backends[{number}].address")
         lacks = {*farm.versions} - {one.version for one in farm.source}
-        more = tuple(one for one in pair.source if one.version in lacks)
-        made.append(replace(farm, source=(*farm.source, *more)) if more and farm.mode is Mode.SNAT else farm)
+        more = tuple(one for one in pair.source if one.version in lacks) if farm.mode is Mode.SNAT else ()
+        for error in host_errors(more, "pair.source"):
+            # In mode dnat it may be link-local, as routers of IPv6 are: nft does not see it then.
+            raise error
+        made.append(replace(farm, source=(*farm.source, *more)) if more else farm)
     return tuple(made)
 
 
