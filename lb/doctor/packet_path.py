@@ -17,7 +17,7 @@ _DEEPEST = 16
 class Drop:
     """The drop of a packet; rule is None when the chain's policy drops it.
 
-    exceptions are the rules before it that may accept the packet.
+    exceptions are the rules before it that may accept the packet, or lead it past this rule.
     """
 
     chain: Chain
@@ -57,6 +57,8 @@ class _Walk:
         self._packet = packet
         self._base = base
         self._exceptions: list[Rule] = []
+        # Rules that may return the packet from a chain that it is in, and so lead it past what follows there.
+        self._returns: list[Rule] = []
         self._passage = Passage()
 
     def walk(self) -> Passage:
@@ -66,10 +68,18 @@ class _Walk:
         return self._passage
 
     def _drop(self, inside: Chain, rule: Rule | None) -> None:
-        self._passage.drop = Drop(self._base, inside, rule, tuple(self._exceptions))
+        self._passage.drop = Drop(self._base, inside, rule, (*self._exceptions, *self._returns))
 
     def _chain(self, chain: Chain, depth: int, comes: Holds) -> str | None:
         """Returns accept, drop, or None for a return; comes says whether the packet reaches this chain at all."""
+        before = len(self._returns)
+        try:
+            return self._rules(chain, depth, comes)
+        finally:
+            # Behind the chain it makes no difference which rule has returned the packet.
+            del self._returns[before:]
+
+    def _rules(self, chain: Chain, depth: int, comes: Holds) -> str | None:
         for rule in chain.rules:
             found = Holds.YES
             for clause in rule.clauses:
@@ -110,8 +120,7 @@ class _Walk:
                 self._exceptions.append(rule)
             return is_sure, "accept"
         if verdict.kind == "return":
-            if not is_sure:
-                self._exceptions.append(rule)
+            self._may_return(chain, rule, is_sure=is_sure)
             return is_sure, None
         if verdict.kind in ("drop", "reject"):
             # Otherwise the rule drops some clients only, such as those on a blocklist: that is intended.
@@ -120,5 +129,13 @@ class _Walk:
             return is_sure, "drop"
         if verdict.kind in ("jump", "goto") and depth < _DEEPEST and verdict.target in chain.siblings:
             outcome = self._chain(chain.siblings[verdict.target], depth + 1, min(found, comes))
+            if verdict.kind == "goto" and outcome is None:
+                # Behind the other chain the packet does not come back to this one.
+                self._may_return(chain, rule, is_sure=is_sure)
             return is_sure and (outcome is not None or verdict.kind == "goto"), outcome
         return False, None
+
+    def _may_return(self, chain: Chain, rule: Rule, *, is_sure: bool) -> None:
+        # From a base chain to its policy, which may drop the packet too.
+        if not is_sure and not (chain is self._base and chain.policy == "drop"):
+            self._returns.append(rule)

@@ -140,6 +140,35 @@ def test_what_is_let_pass_for_some_clients_is_a_warning() -> None:
     assert "unless 'ip saddr 192.0.2.0/24 accept' lets them pass" in found.text
 
 
+def test_a_return_exempts_from_the_rest_of_its_chain_alone() -> None:
+    """As shorewall writes it: what leaves the chain of smurfs or of flags goes on to the chain that rejects."""
+    inside = "\tchain side {\n\t\tip saddr 0.0.0.0 return\n\t\tip saddr 224.0.0.0/4 drop\n\t}\n"
+    text = chain("ct state established,related accept", "ct state new jump side", "jump all").replace(
+        "\tchain d {", f"{inside}\tchain all {{\n\t\treject\n\t}}\n\tchain d {{"
+    )
+    (found,) = look(text)
+    assert found.level == "fault"
+    assert "unless" not in found.text
+    (found,) = look(text.replace("\t\treject\n", "\t\tip saddr 192.0.2.0/24 return\n\t\treject\n"))
+    assert found.level == "warn"
+    assert "unless 'ip saddr 192.0.2.0/24 return' lets them pass" in found.text
+
+
+def test_a_return_to_a_policy_that_drops_lets_nothing_pass() -> None:
+    rules = ("ct state established,related accept", "ip saddr 192.0.2.0/24 return", "drop")
+    assert [one.level for one in look(chain(*rules))] == ["warn"]
+    assert [one.level for one in look(chain(*rules, policy="drop"))] == ["fault"]
+
+
+def test_a_goto_leads_past_what_follows_it() -> None:
+    rules = ("ct state established,related accept", "ip saddr 192.0.2.0/24 goto d", "drop")
+    text = chain(*rules).replace("tcp dport 21 accept", "tcp dport 80 accept")
+    (found,) = look(text)
+    assert found.level == "warn"
+    assert "unless 'ip saddr 192.0.2.0/24 goto d' lets them pass" in found.text
+    assert [one.level for one in look(text.replace("goto d", "jump d"))] == ["fault"]
+
+
 def test_clients_that_come_by_one_interface_are_enough() -> None:
     text = chain("ct state established,related accept", 'iifname "lan" accept', policy="drop")
     assert look(text, clients=("eth0", "lan")) == []
