@@ -183,6 +183,17 @@ def _cure(hit: _Hit) -> str:
     if chain.hook in ("prerouting", "ingress", "egress", "output"):
         return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
+    if chain.hook == "forward" and (own := _cure_of_forward(chain, name)):
+        return own
+    if chain.is_of_iptables:
+        return f"{name} -t {chain.table} -I {chain.name} -m conntrack --ctstate {_STATES} -j ACCEPT, and keep it"
+    place = f"{chain.family} {chain.table} {chain.name}"
+    rules = "; ".join(f"insert rule {place} {rule}" for rule in (_TRANSLATED, _TRACKED))
+    return f"nft '{rules}', and keep both in the file of its rules"
+
+
+def _cure_of_forward(chain: Chain, name: str) -> str:
+    """Returns the cure by the program that writes a chain of forwarded packets anew; "" when it is none of these."""
     if chain.table == "firewalld":
         return (
             "set StrictForwardPorts=no in /etc/firewalld/firewalld.conf, where it is yes, and run firewall-cmd "
@@ -197,11 +208,7 @@ def _cure(hit: _Hit) -> str:
             f"write -A {ufw} -m conntrack --ctstate {_STATES} -j ACCEPT before COMMIT into /etc/ufw/{rules}, and run "
             "ufw reload"
         )
-    if chain.is_of_iptables:
-        return f"{name} -t {chain.table} -I {chain.name} -m conntrack --ctstate {_STATES} -j ACCEPT, and keep it"
-    place = f"{chain.family} {chain.table} {chain.name}"
-    rules = "; ".join(f"insert rule {place} {rule}" for rule in (_TRANSLATED, _TRACKED))
-    return f"nft '{rules}', and keep both in the file of its rules"
+    return ""
 
 
 def _by_address(hit: _Hit) -> str:
@@ -223,8 +230,9 @@ def _by_address(hit: _Hit) -> str:
     rules = "; ".join(f"insert rule {place} {one} accept" for one in wanted)
     if chain.is_of_iptables:
         name = "ip6tables" if chain.family == "ip6" else "iptables"
-        lines = [f"-d {way.vip} -p {transport}"] * hit.requests + [f"-s {way.backend} -p {transport}"] * hit.replies
-        return "; ".join(f"{name} -t {chain.table} -I {chain.name} {one} -j ACCEPT" for one in lines) + ", and keep it"
+        lines = [f"-d {to} -p {transport}"] * hit.requests + [f"-s {by} -p {transport}"] * hit.replies
+        rules = "; ".join(f"{name} -t {chain.table} -I {chain.name} {one} -j ACCEPT" for one in lines)
+        return f"{rules}, for each VIP and backend, and keep it"
     return f"nft '{rules}', for each VIP and backend, and keep it in the file of its rules"
 
 

@@ -1,35 +1,18 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-from noidlb.doctor.finding import Finding
 from noidlb.doctor.firewall import examine_firewall
 from noidlb.doctor.rules import parse_ruleset
-from noidlb.farm import Farm, Protocol
+from noidlb.farm import Protocol
 from noidlb.guard import Guard
 
-from tests.support.lb.doctor import FTP, TFTP, V4, ways
+from tests.support.lb.doctor import FTP, TFTP, V4, chain, look, recorded, ways
 from tests.support.lb.farms import farm
 
-RULESETS = Path(__file__).parents[1] / "rulesets"
 SFTP = farm("sftp", 2, vip=V4, protocol=Protocol.SFTP)
 BOTH_FAMILIES = farm("ftp", 2)
-
-
-def look(text: str, *farms: Farm, clients: tuple[str | None, ...] = ("eth0",)) -> list[Finding]:
-    return list(examine_firewall(parse_ruleset(text), ways(*(farms or (FTP,)), clients=clients)))
-
-
-def chain(*rules: str, hook: str = "forward", priority: int = 0, policy: str = "accept", family: str = "inet") -> str:
-    body = "".join(f"\t\t{rule}\n" for rule in rules)
-    head = f"\t\ttype filter hook {hook} priority {priority}; policy {policy};\n"
-    return f"table {family} my {{\n\tchain c {{\n{head}{body}\t}}\n\tchain d {{\n\t\ttcp dport 21 accept\n\t}}\n}}\n"
-
-
-def recorded(name: str) -> str:
-    return (RULESETS / f"{name}.nft").read_text()
 
 
 # --- rulesets that firewalld 1.3.3, ufw 0.36.2 and dockerd have written, shortened
@@ -208,11 +191,6 @@ def test_prerouting(rule: str, priority: int, is_fault: bool) -> None:
     # Only answers of the backends are asked by a network of theirs before the translation.
     expected = is_fault and not (priority == -150 and "10.20.0.0/16 drop" in rule)
     assert [(one.level, one.subject) for one in found] == [("fault", "firewall")] * expected
-
-
-def test_the_cure_for_prerouting_names_vip_and_port() -> None:
-    (found,) = look(chain("tcp dport 22 drop", hook="prerouting", priority=-300), SFTP)
-    assert "insert rule inet my c ip daddr 10.10.0.100 tcp dport 22 accept" in found.cure
 
 
 @pytest.mark.parametrize(
