@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..farm import Farm, Mode
 from ..nft import fullness, host as nft_host
 from .finding import FAULT, NOTE, OK, WARN, Finding, some
+from .probe_packets import Way
 
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096
@@ -41,12 +42,59 @@ def _forwarding(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
         value = read_file(root / "proc/sys" / name.replace(".", "/"))
         if value is not None and value.strip() != "0":
             yield Finding(OK, name, value.strip())
+        elif version == 4 and (forwarding := _interfaces(root, "1")):
+            yield Finding(OK, name, f"is 0, and 1 for {some(forwarding)}")
         else:
             level = FAULT if version in versions else WARN
             if value is None:
                 yield Finding(level, name, "does not exist: the kernel has no such family")
             else:
                 yield Finding(level, name, "is 0", f"sysctl -w {name}=1, and write it into /etc/sysctl.d/noidlb.conf")
+
+
+def examine_interfaces(ways: Sequence[Sequence[Way]], root: Path) -> Iterator[Finding]:
+    """Yields a finding for each interface of these ways that forwards no IPv4 packets, where others do.
+
+    In IPv4 the setting of the interface on which a packet arrives decides; writing net.ipv4.ip_forward sets that of all
+    interfaces. In IPv6 net.ipv6.conf.all.forwarding decides alone.
+    """
+    closed = {*_interfaces(root, "0")}
+    if not _interfaces(root, "1"):
+        # Reported as net.ipv4.ip_forward.
+        return
+    answers: dict[str, dict[str, None]] = {}
+    requests: dict[str, dict[str, None]] = {}
+    for alike in ways:
+        way = alike[0]
+        if way.vip.version != 4 or way.is_local:
+            continue
+        if way.backend_side in closed:
+            answers.setdefault(str(way.backend_side), {})[way.farm.name] = None
+        # Clients may arrive on any of theirs, and on others that nothing here tells of.
+        if all(one.client_side in closed for one in alike):
+            requests.setdefault(str(way.client_side), {})[way.farm.name] = None
+    for name, farms in answers.items():
+        yield _closed(FAULT, name, "answers of backends", [*farms])
+    for name, farms in requests.items():
+        if name not in answers:
+            yield _closed(WARN, name, "packets of clients", [*farms])
+
+
+def _closed(level: str, name: str, what: str, farms: list[str]) -> Finding:
+    return Finding(
+        level,
+        f"net.ipv4.conf.{name}.forwarding",
+        f"is 0, so {what} that arrive on it are dropped, of {'farm' if len(farms) == 1 else 'farms'} {some(farms)}",
+        # With slashes, because the name may contain a dot.
+        f"sysctl -w net/ipv4/conf/{name}/forwarding=1, and have what configures the interface keep it",
+    )
+
+
+def _interfaces(root: Path, value: str) -> list[str]:
+    """Returns the interfaces with this value of net.ipv4.conf.*.forwarding."""
+    files = sorted((root / "proc/sys/net/ipv4/conf").glob("*/forwarding"))
+    names = [path.parent.name for path in files if (read_file(path) or "").strip() == value]
+    return [name for name in names if name not in ("all", "default", "lo")]
 
 
 def _rp_filter(farms: tuple[Farm, ...], root: Path) -> Finding:

@@ -13,7 +13,7 @@ from ..nft.skeleton import TABLE, VERSION
 from . import routes
 from .finding import FAULT, NOTE, OK, WARN, Finding
 from .firewall import examine_firewall, ways_of
-from .host import examine_host, read_file
+from .host import examine_host, examine_interfaces, read_file
 from .iptables import saved, with_targets
 from .listeners import examine_listeners, read_listeners
 from .marks import examine_marks
@@ -45,7 +45,9 @@ def examine(
     yield from _nat_helpers(farms, root)
     yield _flow_list()
     yield from examine_host(farms, root, in_pair=in_pair)
-    yield from _rules(farms, root, known=parts.text)
+    ways = _ways(farms)
+    yield from examine_interfaces(ways, root)
+    yield from _rules(farms, ways, root, known=parts.text)
     yield from _legacy(root)
     yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), host.source_of)
 
@@ -120,7 +122,7 @@ def _flow_list() -> Finding:
         return Finding(FAULT, "flows", str(error))
 
 
-def _rules(farms: tuple[Farm, ...], root: Path, *, known: str) -> Iterator[Finding]:
+def _rules(farms: tuple[Farm, ...], ways: Sequence[Sequence[Way]], root: Path, *, known: str) -> Iterator[Finding]:
     try:
         text = kernel.ruleset()
         if "xt target" in text:
@@ -135,7 +137,6 @@ def _rules(farms: tuple[Farm, ...], root: Path, *, known: str) -> Iterator[Findi
     for chain in chains:
         yield from _translating(chain)
     if any(chain.hook for chain in chains) and farms:
-        ways = _ways(farms)
         yield from examine_firewall(chains, ways)
         yield from examine_marks(chains, ways, layout_of(farms).mask, routes.rules())
 

@@ -42,6 +42,8 @@ def look(tmp_path: Path, nft: Played, conntrack: Played, monkeypatch: pytest.Mon
     monkeypatch.setattr(kernel, "read", lambda: Snapshot(VERSION))
     monkeypatch.setattr(kernel, "ruleset", str)
     monkeypatch.setattr(routes, "local_addresses", list)
+    monkeypatch.setattr(routes, "interfaces_to", lambda addresses: dict.fromkeys(addresses, "eth1"))
+    monkeypatch.setattr(routes, "default_interface", lambda version: "eth0")
     # Everything can be reached, and the VIPs are ours.
     monkeypatch.setattr(modules, "source_of", lambda one: "x")
     monkeypatch.setattr(modules, "is_here", lambda one: ".0.100" in str(one) or "::100" in str(one))
@@ -103,6 +105,27 @@ def test_a_healthy_machine(look: Examine) -> None:
 def test_what_is_wrong_is_said(look: Examine, file: str, text: str | None, line: str) -> None:
     (found,) = bad(look(*BOTH, **{file: text}))
     assert found.startswith(line)
+
+
+def test_the_interface_on_which_packets_arrive_decides_whether_they_are_forwarded(look: Examine) -> None:
+    """As systemd-networkd sets it, for single interfaces."""
+    conf = {name: f"proc/sys/net/ipv4/conf/{name}/forwarding" for name in ("eth0", "eth1", "eth2", "lo", "all")}
+    some = {conf["eth0"]: "1", conf["eth1"]: "1", **dict.fromkeys((conf["eth2"], conf["lo"], conf["all"]), "0")}
+    off = {"proc/sys/net/ipv4/ip_forward": "0"}
+    assert bad(look(*BOTH, **some, **off)) == []
+    (found,) = bad(look(*BOTH, **{**some, conf["eth1"]: "0"}))
+    assert found == (
+        "fault  net.ipv4.conf.eth1.forwarding: is 0, so answers of backends that arrive on it are dropped, of farms "
+        "ftp, tftp: sysctl -w net/ipv4/conf/eth1/forwarding=1, and have what configures the interface keep it"
+    )
+    # Clients may arrive elsewhere.
+    (found,) = bad(look(*BOTH, **{**some, conf["eth0"]: "0"}))
+    assert found.startswith("warn   net.ipv4.conf.eth0.forwarding: is 0, so packets of clients that arrive on it")
+    (found,) = bad(look(*BOTH, **dict.fromkeys(some, "0"), **off))
+    assert found.startswith("fault  net.ipv4.ip_forward: is 0")
+    # In IPv6 the interface's value does not matter.
+    six = farm("six", vip=(ip_address("fd00:10::100"),))
+    assert bad(look(six, **{**some, conf["eth1"]: "0"})) == []
 
 
 def test_strict_reverse_paths_matter_more_in_dnat(look: Examine) -> None:
