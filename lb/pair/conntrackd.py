@@ -85,7 +85,7 @@ General {{
 def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
     """Returns the script that keepalived runs as root when this node's role changes; both paths must be plain."""
     forget = "\n".join(
-        f"    conntrack -D -f {family} -p tcp --orig-port-dst {port} -m {lost:#x}/{lost:#x} >/dev/null 2>&1"
+        f"    forget -f {family} -p tcp --orig-port-dst {port} -m {lost:#x}/{lost:#x}"
         for port in control_ports
         for lost in LOST
         for family in ("ipv4", "ipv6")
@@ -95,16 +95,29 @@ def notify_script(folder: Path, run: Path, control_ports: Sequence[int]) -> str:
 # keepalived appends: GROUP or INSTANCE, its name, the state and the priority. After the start of conntrackd, its unit
 # runs this script too, with the state STARTED.
 state=$3
+untold=
 
 flows() {{
     conntrackd -C {folder}/conntrackd.conf "$@"
 }}
 
+# keepalived does not wait for this script before it runs it again: where two nodes serve at the same time, one of them
+# becomes MASTER and BACKUP within milliseconds. So each run writes the role first, and a run that finds another one
+# there does not go on. Where the role cannot be written, it tells nothing.
+serves() {{
+    [ -n "$untold" ] || [ "$(cat {run}/role 2>/dev/null)" = master ]
+}}
+
+# conntrackd would tell the other node that a flow is gone, which serves it when this one does not.
+forget() {{
+    serves && conntrack -D "$@" >/dev/null 2>&1
+}}
+
 # The flows of the other node are in this kernel only: -R reads them into conntrackd's cache, and -B sends all of them,
 # because the other node may have missed some.
 send() {{
-    flows -R
-    flows -B
+    if serves; then flows -R; fi
+    if serves; then flows -B; fi
 }}
 
 # Requests all flows of the other node, which replace those in this kernel. Not -t, which is for the external cache:
@@ -116,9 +129,12 @@ receive() {{
 # Writes the role atomically. The file is created outside the folder and renamed into it: a user who can write in the
 # folder could place a link there, which a redirection would follow and a rename replaces.
 tell() {{
+    untold=yes
     mkdir -p {run} || return
     new=$(mktemp {run.parent}/.noidlb-role.XXXXXX) || return
-    if ! {{ echo "$1" >"$new" && chmod 0644 "$new" && mv -fT "$new" {run}/role; }}; then
+    if echo "$1" >"$new" && chmod 0644 "$new" && mv -fT "$new" {run}/role; then
+        untold=
+    else
         rm -f "$new"
         logger -t noidlb-pair "the role $1 cannot be written to {run}/role" 2>/dev/null
     fi
@@ -126,10 +142,10 @@ tell() {{
 
 case $state in
 MASTER)
+    tell master
     # Deletes the flows of FTP sessions whose sequence numbers the other node had shifted: the client's next command is
     # answered with a reset instead of never. Their data connections go on.
 {forget}
-    tell master
     send
     ;;
 BACKUP)
@@ -137,7 +153,7 @@ BACKUP)
     receive
     ;;
 STARTED)
-    if [ "$(cat {run}/role 2>/dev/null)" = master ]; then send; else receive; fi
+    if serves; then send; else receive; fi
     ;;
 *)
     # FAULT, or STOP when keepalived ends.

@@ -18,6 +18,7 @@ from noidlb.pair.keepalived import keepalived_conf
 from noidlb.pair.rules import LOST, pair_rules
 
 from tests.support.lb.pairs import ftp, node, pair
+from tests.support.waiting import until
 
 RUN = Path("/run/noidlb-pair")
 FOLDER = Path("/etc/noidlb/pair")
@@ -110,6 +111,45 @@ def test_the_script_tells_the_role_and_moves_the_flows(tmp_path: Path, state: st
     assert len(cut) == (4 if role == "master" else 0)
     assert all("--orig-port-dst 21 -m " in line for line in cut)
     assert {line.rpartition("-m ")[2] for line in cut} <= {f"{lost:#x}/{lost:#x}" for lost in LOST}
+
+
+def test_an_older_run_of_the_script_leaves_the_role_and_the_flows_to_a_newer_one(tmp_path: Path) -> None:
+    """keepalived does not wait: a node becomes MASTER and BACKUP within the time that conntrack takes."""
+    calls, go_on = tmp_path / "calls", tmp_path / "go-on"
+    for name, body in (("conntrackd", ""), ("conntrack", f"until [ -e {go_on} ]; do sleep 0.01; done\n")):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >>{calls}\n{body}')
+        program.chmod(0o755)
+    both = pair()
+    made = files_of(both, both.nodes[0], Configuration(with_sources((ftp(),), both)), tmp_path, tmp_path / "run")
+    write_files(made, tmp_path)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = (tmp_path / "notify", "GROUP", "noidlb")
+    with subprocess.Popen((*words, "MASTER", "130"), env=environment) as older:
+        until(calls.exists)
+        subprocess.run((*words, "BACKUP", "130"), env=environment, check=True)
+        go_on.touch()
+    assert older.returncode == 0
+    assert (tmp_path / "run" / "role").read_text() == "backup\n"
+    said = [line.rpartition(" ")[2] for line in calls.read_text().splitlines()]
+    # The flow table that was being looked through, and the request of the newer run.
+    assert len(said) == 2
+    assert said[1] == "-n"
+
+
+def test_a_role_that_cannot_be_written_keeps_no_flows_from_the_other_node(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    for name in ("conntrackd", "conntrack", "mv"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >>{calls}\nexit 1\n')
+        program.chmod(0o755)
+    both = pair()
+    made = files_of(both, both.nodes[0], Configuration(with_sources((ftp(),), both)), tmp_path, tmp_path / "run")
+    write_files(made, tmp_path)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run((tmp_path / "notify", "GROUP", "noidlb", "MASTER", "130"), env=environment, check=False)
+    said = [line.rpartition(" ")[2] for line in calls.read_text().splitlines() if line.startswith("conntrackd")]
+    assert said == ["-R", "-B"]
 
 
 @pytest.mark.parametrize(
