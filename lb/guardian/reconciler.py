@@ -28,6 +28,7 @@ from ..events import EventLog
 from ..farm import BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.marks import Marks
 from ..nft.run import KernelError
+from ..nft.skeleton import VERSION
 from ..nft.table import Snapshot
 from ..overrides import Overrides
 from . import balance
@@ -42,6 +43,8 @@ Count = Callable[[], Mapping[int, int]]
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
+# Seconds for which a table of another version may balance on at the start; most backends have a result in 6.
+_OLD_TABLE = 10.0
 ENDED = "the guardian has ended"
 # Seconds before a refused change is tried again: doubled each time; and before flows are that could not be ended.
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
@@ -195,10 +198,7 @@ class Reconciler:
 
     async def _carry_out(self, dirty: set[str], *, failed_before: bool) -> None:
         if not self._is_read:
-            snapshot = await self.worker.run(self._applier.read)
-            # configure() may have set present before this first reading, and is newer.
-            self.present = {**(served(self._farms, snapshot.table) if snapshot is not None else {}), **self.present}
-            self._is_read = True
+            await self._read()
         await self._merge_all(dirty)
         farms, stopped = self._farms, self._overrides.stopped_of(self._farms)
         applied = await self.worker.run(partial(self._applier.apply, farms, dict(self._conditions), stopped))
@@ -217,6 +217,29 @@ class Reconciler:
         if applied.trouble:
             self._events.report("apply-failed", applied.trouble)
             self._ending = asyncio.get_running_loop().call_later(_RETRY_ENDING, self.request, set(), 0.0)
+
+    async def _read(self) -> None:
+        """Reads from the kernel's table which backends serve.
+
+        One of another version of noidlb, or with other bits for its marks, does not tell, and is replaced as a whole:
+        by one that refuses all clients until there are results. So it balances on for a while.
+        """
+        snapshot = await self.worker.run(self._applier.read)
+        if snapshot is not None:
+            # configure() may have set present before this first reading, and is newer.
+            self.present = {**served(self._farms, snapshot.table), **self.present}
+            is_other = snapshot.version != VERSION or snapshot.table.layout != Marks(self._farms).layout
+            if is_other and not snapshot.damage:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._await_results(), _OLD_TABLE)
+                self._wanted.set()
+        self._is_read = True
+
+    async def _await_results(self) -> None:
+        """Waits until each backend has had a first result, which is a request."""
+        while not all(watch.probes for watches in self._watches.values() for watch in watches):
+            self._wanted.clear()
+            await self._wanted.wait()
 
     async def _merge_all(self, dirty: set[str]) -> None:
         """Merges the farms that have been requested, those that configure() requests meanwhile too."""

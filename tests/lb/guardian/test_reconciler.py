@@ -16,6 +16,7 @@ from noidlb.guardian.applier import ApplyResult
 from noidlb.nft.compile import compile_table
 from noidlb.nft.marks import Marks
 from noidlb.nft.run import KernelError
+from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Snapshot
 from noidlb.overrides import Overrides
 
@@ -315,3 +316,24 @@ async def test_somebody_elses_change_is_repaired(monkeypatch: pytest.MonkeyPatch
                 await until(lambda: kernel.nft.table == mine)
                 # The transaction that has repaired it may not be over.
                 await guardian.settle()
+
+
+@pytest.mark.parametrize(("version", "marks"), [(VERSION - 1, None), (VERSION, 0x0FFFFF00)])
+async def test_the_table_of_another_noidlb_balances_until_there_are_results(version: int, marks: int | None) -> None:
+    """Where it has another version, or other bits for its marks: what it says of backends cannot be read."""
+    kernel = FakeKernel(compile_table((farm("f", marks=marks),)))
+    kernel.nft.version = version
+    async with running(watched(1, command="sh -c 'sleep 0.5; echo OK' HOST"), kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        assert [conditions["f", "b1"].state for conditions in kernel.conditions] == [UP]
+
+
+async def test_the_table_of_another_noidlb_does_not_stay_for_backends_without_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("noidlb.guardian.reconciler._OLD_TABLE", 0.1)
+    kernel = FakeKernel(compile_table((farm("other"),)))
+    kernel.nft.version = VERSION - 1
+    async with running(watched(1, command="sleep 60 HOST", timeout=100.0), kernel=kernel) as (guardian, _):
+        await guardian.settle()
+        assert kernel.state("b1") is DOWN

@@ -47,7 +47,7 @@ class FakeNft(NftSession):
 
     transactions are the texts that were applied; the next `failures` ones are refused, and of those nothing is applied.
     With ends, nft ends once, after it has applied a transaction and before it says so. generation is the kernel's
-    counter of changes, reads the number of times that the table was read.
+    counter of changes, reads the number of times that the table was read, version that of the noidlb that made it.
     """
 
     def __init__(self) -> None:
@@ -58,6 +58,7 @@ class FakeNft(NftSession):
         self.generation = 7
         self.reads = 0
         self.damage = ""
+        self.version = VERSION
         self.closed = False
         self._kept: _Kept | None = None
 
@@ -87,7 +88,9 @@ class FakeNft(NftSession):
         if self.damage:
             return Snapshot(None, damage=self.damage)
         table = self.table
-        return None if table is None else Snapshot(VERSION, table)
+        if table is None or self.version != VERSION:
+            return None if table is None else Snapshot(self.version)
+        return Snapshot(VERSION, table)
 
     def run(self, text: str) -> None:
         if self.failures:
@@ -112,7 +115,7 @@ class FakeNft(NftSession):
     def _do(self, command: str) -> None:
         if command == "delete table inet noidlb":
             self._require(self._kept is not None, _ABSENT)
-            self._kept, self.damage = None, ""
+            self._kept, self.damage, self.version = None, "", VERSION
         elif command.startswith("table inet noidlb {\n"):
             self._add(command)
         elif found := _ELEMENTS.fullmatch(command):
