@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from noidchecks import __version__
 from noidchecks.status.state import State
@@ -18,6 +19,7 @@ from ..farm_status import BackendView, FarmStatus
 from ..guardian.forecast import joined
 from ..guardian.guardian import Guardian
 from ..guardian.health import Health
+from ..guardian.worker import in_thread
 from ..nft import conntrack, fullness
 from ..nft.fullness import Fullness
 from ..nft.marks import Marks
@@ -76,7 +78,7 @@ class Operations:
                 self._events.report("word", operation.verb, farm=farm, backend=backend)
             lines = [str(operation) if is_new else "nothing to change", *await self._carry_out()]
             if operation.cut:
-                lines.append(f"ended {number(await asyncio.to_thread(operation.cut_flows), 'flow')}")
+                lines.append(f"ended {number(await in_thread(operation.cut_flows), 'flow')}")
                 if not farm:
                     lines.append("the table stays, because the guardian does")
             if operation.verb == "up":
@@ -97,7 +99,7 @@ class Operations:
             self.words = self.words.about(farms)
             lines = [f"{size_of(farms)}: applied", *await self._carry_out()]
             if cut:
-                ended = await asyncio.to_thread(_cut_gone, self._uncut, farms, self.words)
+                ended = await in_thread(partial(_cut_gone, self._uncut, farms, self.words))
                 self._uncut = ()
                 lines.append(f"ended {number(ended, 'flow')}")
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
@@ -105,16 +107,16 @@ class Operations:
     async def diff(self, text: str) -> tuple[bool, list[str]]:
         """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
         with sparing():
-            farms = (await asyncio.to_thread(parse, text)).farms
+            farms = (await in_thread(partial(parse, text))).farms
             foreseen = joined(await paced(self.guardian.forecast(farms)))
-            change = await asyncio.to_thread(plan, farms, self.words, foreseen.conditions)
+            change = await in_thread(partial(plan, farms, self.words, foreseen.conditions))
         lines = [
             f"# farm {name}: a new command; what serves goes on serving until its first result"
             for name in foreseen.unchecked
         ]
         if change.batches:
             lines.append("# what the running guardian would change, had it read this file")
-        return bool(change.batches), [*lines, *await asyncio.to_thread(difference, change, farms)]
+        return bool(change.batches), [*lines, *await in_thread(partial(difference, change, farms))]
 
     async def keep(self) -> None:
         """Saves configuration and overrides for the next start."""

@@ -15,6 +15,7 @@ from .lookup import find
 from .operations import Operations
 from .paced import paced, sparing, used_up
 from .protocol import Answer, Request, RequestError, Written
+from .shared import in_own_thread
 from .verbs import VERBS, flag_in, name_in
 
 _MOST_EVENTS = 1000
@@ -57,7 +58,7 @@ class RequestHandler:
 
     async def _status(self, request: Request) -> Written:
         with sparing():
-            statuses, sticky = await asyncio.gather(self._running.status(), asyncio.to_thread(self._running.sticky))
+            statuses, sticky = await asyncio.gather(self._running.status(), in_own_thread(self._running.sticky))
             told = {
                 "digest": self._running.configuration.digest,
                 "sticky": {version: [one.count, one.limit] for version, one in sticky.items()},

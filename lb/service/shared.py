@@ -7,6 +7,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from ..nft.run import KernelError
+
 T = TypeVar("T")
 # Seconds for which a thing counts as just made.
 _FRESH = 1.0
@@ -92,7 +94,7 @@ class Recent(Generic[T]):
 async def in_own_thread(call: Callable[[], T]) -> T:
     """Returns what a blocking call returns, by a thread of its own that nothing waits for at the end.
 
-    The threads of the loop are few, and the operator's commands need them.
+    The threads of the loop are few, and the operator's commands need them. KernelError when none can be started.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -117,7 +119,10 @@ async def in_own_thread(call: Callable[[], T]) -> T:
             # The loop has ended meanwhile.
             pass
 
-    threading.Thread(target=work, name="look", daemon=True).start()
+    try:
+        threading.Thread(target=work, name="look", daemon=True).start()
+    except RuntimeError as error:
+        raise KernelError(f"this machine has no thread left: {error}") from error
     return await future
 
 

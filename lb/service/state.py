@@ -125,6 +125,9 @@ class StateFolder:
                 if time.monotonic() > limit:
                     raise StateError(f"another noidlb has held {self.path}/lock for {_PATIENCE:g} seconds") from None
                 time.sleep(0.02)
+            except OSError as error:
+                # As on NFS whose lock service does not run.
+                raise self._error(error) from error
 
     def _read(self, name: str) -> bytes | None:
         try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 from ..events import EventLog
+from ..guardian.worker import in_thread
+from ..nft.run import KernelError
 from ..overrides import Overrides
 from .state import StateError, StateFolder
 
@@ -52,8 +55,8 @@ class StateStore:
                 return
             try:
                 # Another noidlb may hold the folder, and a disk may be slow: probing goes on meanwhile.
-                await asyncio.to_thread(self._write, *wanted)
-            except StateError as error:
+                await in_thread(partial(self._write, *wanted))
+            except (StateError, KernelError) as error:
                 if not self.trouble:
                     self._events.report(
                         "save-failed", f"{error}; what was said holds, and is written as soon as it can be"

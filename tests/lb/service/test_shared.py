@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
+from noidlb.nft.run import KernelError
 from noidlb.service import shared as shared_module
 from noidlb.service.shared import Recent, Shared, in_own_thread
 
@@ -119,3 +121,9 @@ async def test_what_could_not_be_made_is_tried_again(monkeypatch: pytest.MonkeyP
         await recent.get()
     assert await recent.get() == 5
     await recent.close()
+
+
+async def test_a_machine_without_a_thread_left_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+    with pytest.raises(KernelError, match="this machine has no thread left"):
+        await in_own_thread(int)

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from noidlb.events import Event, EventLog
@@ -108,3 +113,32 @@ def test_only_root_and_the_guardian_can_read_the_copies_of_the_farms_file(tmp_pa
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.*")}
     # noidlb show reads the overrides, and needs no root.
     assert modes == {"farms.toml": 0o600, "kernel.json": 0o600, "words.json": 0o644}
+
+
+async def test_a_folder_that_cannot_be_locked_is_told_and_tried_again(
+    tmp_path: Path, log: tuple[EventLog, list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS whose lock service does not run."""
+    folder = StateFolder(tmp_path / "state")
+    keeper = StateStore(folder, log[0], retry=0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+        assert "No locks available" in await keeper.keep("text", WORDS)
+    await until(lambda: not keeper.trouble)
+    assert folder.words() == WORDS
+    assert [event.kind for event in log[1]] == ["save-failed", "saved"]
+    await keeper.close()
+
+
+async def test_a_machine_without_a_thread_left_writes_later(
+    tmp_path: Path, log: tuple[EventLog, list[Event]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = StateFolder(tmp_path / "state")
+    keeper = StateStore(folder, log[0], retry=0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        assert "no thread left" in await keeper.keep("text", WORDS)
+    await until(lambda: not keeper.trouble)
+    assert folder.words() == WORDS
+    assert [event.kind for event in log[1]] == ["save-failed", "saved"]
+    await keeper.close()
