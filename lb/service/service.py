@@ -217,7 +217,7 @@ class Service:
         configuration = load(self._options.file)
         # As `noidlb check` does.
         compile_table(configuration.farms)
-        if beginning and configuration.text == self._options.folder.applied():
+        if beginning and configuration.text == self._applied():
             # What is missing since must not keep the farms from being served: their backends stay as they are.
             for complaint in complaints(configuration.farms):
                 self._events.report("note", f"cannot be checked: {complaint}")
@@ -225,6 +225,13 @@ class Service:
             require_usable(configuration.farms)
         # Of thousands of farms it takes megabytes, and nothing here asks for it.
         return replace(configuration, document={})
+
+    def _applied(self) -> str | None:
+        try:
+            return self._options.folder.applied()
+        except StateError:
+            # As after a restoration by root. The farms are in the file, and the store tells of it when it writes.
+            return None
 
     def _words(self) -> Overrides:
         folder = self._options.folder

@@ -163,6 +163,17 @@ async def test_a_full_disk_is_told_and_stops_nothing(served: Served, monkeypatch
     assert served.folder.words().states == {("f", "b1"): DOWN}
 
 
+async def test_a_copy_of_the_farms_that_cannot_be_read_stops_nothing(served: Served) -> None:
+    """As one that root has restored; the farms themselves are in the file."""
+    copy = served.folder.applied_path
+    os.makedirs(copy)
+    async with running(served):
+        await until(lambda: served.kinds().count("up") == 2)
+        await until(lambda: "save-failed" in served.kinds())
+        os.rmdir(copy)
+    assert served.folder.applied() == served.file.read_text()
+
+
 async def test_the_hook_and_the_metrics_of_the_file(served: Served, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
