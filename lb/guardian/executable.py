@@ -46,6 +46,17 @@ def trouble(name: str) -> str | None:
     return f"{shown} is not executable" if os.path.isfile(name) else f"{shown} is no file"
 
 
+def unread(name: str, errors: bytes) -> str | None:
+    """Says that a program was started whose interpreter may not read it; None when its error output says nothing so.
+
+    A user who may execute a script and not read it, as with mode 0711, gets the exit code of the interpreter.
+    """
+    path = find(name)
+    if path is None or os.access(path, os.R_OK) or b"ermission denied" not in errors:
+        return None
+    return f"{printable(name, 100)} is a script that its interpreter may not read"
+
+
 def _unreadable_by_kernel(path: str, shown: str) -> str | None:
     try:
         with open(path, "rb") as file:

@@ -21,7 +21,7 @@ from noidchecks.status.state import State
 from noidchecks.status.text import printable
 from noidchecks.timings import Timings
 
-from .executable import find, trouble
+from .executable import find, trouble, unread
 from .fair_queue import FairQueue
 
 # Bytes that are kept of a plugin's output, as many as Nagios keeps; the rest is read and dropped.
@@ -269,9 +269,9 @@ def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: floa
     elif code in _NOT_RUN:
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
         failure = LocalError(text)
-    elif code and not output.strip() and (gone := trouble(name)):
-        # The script was removed between its start and its reading by the interpreter.
-        text, state = gone, State.UNKNOWN
+    elif code and not output.strip() and (reason := trouble(name) or unread(name, errors)):
+        # The script was removed between its start and its reading by the interpreter, or that may not read it.
+        text, state = reason, State.UNKNOWN
         failure = LocalError(text)
     elif code > 3:
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}: {text}"

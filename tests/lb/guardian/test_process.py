@@ -158,6 +158,25 @@ async def test_a_plugin_that_cannot_be_run_is_unknown(tmp_path: Path) -> None:
     assert "cannot be run" in (await run("/bin/echo", "a\0b")).text
 
 
+async def test_a_script_that_its_interpreter_may_not_read_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mode 0711; sh and python3 end with 2 then, perl with 13."""
+    script = tmp_path / "secret"
+    script.write_text(f"#!/bin/sh\necho '/bin/sh: 0: cannot open {script}: Permission denied' >&2\nexit 2\n")
+    script.chmod(0o755)
+    # To root, who may run the tests, every file is readable.
+    assert (await run(str(script))).state == State.CRITICAL
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK)
+    result = await run(str(script))
+    assert result.state == State.UNKNOWN
+    assert result.text == f"{script} is a script that its interpreter may not read"
+    assert isinstance(result.failure, LocalError)
+    # A binary speaks for itself.
+    script.write_text("#!/bin/sh\necho 'CRITICAL - login: Permission denied'\nexit 2\n")
+    assert (await run(str(script))).state == State.CRITICAL
+
+
 def test_plugins_are_found_in_their_folders_and_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [tmp_path / name for name in ("debian", "path")]
     for folder in folders:
