@@ -23,6 +23,8 @@ def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) 
     yield from _forwarding(farms, root)
     yield _rp_filter(farms, root)
     yield from _tables(root)
+    if not farms or any(farm.helper for farm in farms):
+        yield from _expectations(root)
     yield from _bridges(root)
     yield from _loose(root)
     yield from _vips(farms, in_pair=in_pair)
@@ -124,6 +126,10 @@ def _tables(root: Path) -> Iterator[Finding]:
         level = FAULT if share >= 0.95 else WARN if share >= 0.7 else OK
         cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, because a full table drops new clients"
         yield Finding(level, "nf_conntrack_max", f"{used} of {most} flows", cure)
+
+
+def _expectations(root: Path) -> Iterator[Finding]:
+    """Yields findings on expected data connections, which farms of other protocols do not have."""
     held = fullness.expectations()
     if held is not None and held.count >= _NEARLY * held.limit:
         yield Finding(
@@ -133,7 +139,7 @@ def _tables(root: Path) -> Iterator[Finding]:
             "raise net.netfilter.nf_conntrack_expect_max; a TFTP server that answers from port 69 needs "
             "single-port = true below its farm",
         )
-    expected = _number(folder / "nf_conntrack_expect_max")
+    expected = _number(root / "proc/sys/net/netfilter/nf_conntrack_expect_max")
     if expected is not None:
         few = expected < _EXPECTATIONS
         cure = f"at least {_EXPECTATIONS}, because each unanswered TFTP request holds one" if few else ""

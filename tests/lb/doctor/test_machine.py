@@ -128,6 +128,14 @@ def test_the_interface_on_which_packets_arrive_decides_whether_they_are_forwarde
     assert bad(look(six, **{**some, conf["eth1"]: "0"})) == []
 
 
+def test_only_farms_with_data_connections_need_room_for_expectations(look: Examine) -> None:
+    """With 4 GB of memory or less the kernel's default is 256."""
+    few = {"proc/sys/net/netfilter/nf_conntrack_expect_max": "256\n"}
+    assert bad(look(farm("sftp", protocol=Protocol.SFTP), **few)) == []
+    for farms in (BOTH, (FTP,), ()):
+        assert [one.partition(":")[0] for one in bad(look(*farms, **few))] == ["warn   nf_conntrack_expect_max"]
+
+
 def test_strict_reverse_paths_matter_more_in_dnat(look: Examine) -> None:
     direct = farm("direct", mode=Mode.DNAT)
     found = bad(look(direct, **{"proc/sys/net/ipv4/conf/eth0/rp_filter": "1"}))
