@@ -1,6 +1,7 @@
 """FTP, TFTP and SFTP farms on nftables.
 
-The core: farm.py, overrides.py, events.py, errors.py   what a farm is, and what the operator and the guardian say
+The core: farm.py, address.py, guard.py      what a farm is
+          overrides.py, events.py, errors.py   what the operator and the guardian say
           config/      a TOML file -> one Configuration: farms, settings, pair
           nft/         farms and the conditions of backends -> a table -> the smallest transaction
           guardian/    probes -> health (rise and fall) -> conditions -> the kernel, again and again

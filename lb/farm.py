@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import TypeAlias
 
+from .address import IPAddress, host_errors
 from .errors import FarmError, joined
 from .guard import Guard
-
-IPAddress: TypeAlias = IPv4Address | IPv6Address
 
 # What may become a part of an nft name, a comment or a log line; nft limits comments to 128 bytes.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -328,26 +326,3 @@ def _address_errors(addresses: tuple[IPAddress, ...], path: str, *, empty: bool 
     if len({address.version for address in addresses}) != len(addresses):
         yield FarmError(path, "must hold at most one address of each family")
     yield from host_errors(addresses, path)
-
-
-def _is_special(address: IPAddress) -> bool:
-    if isinstance(address, IPv4Address):
-        # The properties of IPv4Address say the same in ten times the time, and there are thousands of backends.
-        number = int(address)
-        return number >> 24 == 127 or number >> 28 == 0xE or number in (0, 0xFFFF_FFFF)
-    return address.is_multicast or address.is_unspecified or address.is_loopback or address.ipv4_mapped is not None
-
-
-def host_errors(addresses: tuple[IPAddress, ...], path: str) -> Iterator[FarmError]:
-    """Yields an error for each address to which packets cannot be sent as to one host."""
-    for address in addresses:
-        if isinstance(address, IPv6Address):
-            # A zone is free text, which must not reach nft, nor an error that prints the address.
-            if address.scope_id is not None:
-                yield FarmError(path, "must not have a zone ('%' and what follows)")
-            # The kernel takes it, and then cannot send anything there: EINVAL. IPv4 has no zones, so 169.254/16 works.
-            elif address.is_link_local:
-                link_local = f"must not be link-local, as {address} is: nft cannot say on which link"
-                yield FarmError(path, f"{link_local}; take a global or unique local (fd00::/8) address")
-        if _is_special(address):
-            yield FarmError(path, f"must be the address of one host on the network, not {address}")

@@ -43,7 +43,7 @@ ELSEWHERE = (
     ),
     ("surveys/report/test_standard_output.py", "noidchecks/surveys/report/choose", "chooses by a word"),
     ("surveys/test_runner.py", "noidchecks/surveys/progress", "a process shows it on a terminal"),
-    ("lb/test_farm.py", "lb/guard", "a part of a farm"),
+    ("lb/test_farm.py", "lb/guard lb/address", "parts of a farm"),
     ("lb/config/test_load.py", "lb/config/schema", "a file for each rule is read whole"),
     # What a dialogue asks for is seen by whoever grants it, under each driver.
     (

@@ -13,20 +13,9 @@ from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_
 from noidchecks.plugin.redact import redacted
 from noidchecks.status.text import printable
 
+from ..address import IPAddress, host_errors
 from ..errors import Errors, FarmError
-from ..farm import (
-    NAME_RULE,
-    Backend,
-    BackendState,
-    Farm,
-    IPAddress,
-    Mode,
-    Protocol,
-    Scheduler,
-    host_errors,
-    is_name,
-    twice_errors,
-)
+from ..farm import NAME_RULE, Backend, BackendState, Farm, Mode, Protocol, Scheduler, is_name, twice_errors
 from ..guard import Guard, OnUnknown, OnWarning, fill_in, words_of
 from .mark_layout import MANY, layout_of
 from .schema import (

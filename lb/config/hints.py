@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..farm import Farm, IPAddress, Mode
+from ..address import IPAddress
+from ..farm import Farm, Mode
 
 
 def faults(farms: tuple[Farm, ...]) -> list[str]:

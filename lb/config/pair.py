@@ -9,8 +9,9 @@ from functools import partial
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import TypeAlias
 
+from ..address import IPAddress, address_order, host_errors, is_special
 from ..errors import FarmError, require
-from ..farm import NAME_RULE, Farm, IPAddress, Mode, host_errors, is_name
+from ..farm import NAME_RULE, Farm, Mode, is_name
 from .schema import Reader, addresses, build, duration, flag, integer, one_or_more, shown, table_of, text_of
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
@@ -118,7 +119,7 @@ class Pair:
         vips = {vip for farm in farms for vip in farm.vip}
         # In mode dnat no farm has a source, but the backends route by the pair's.
         sources = {*self.source, *(one for farm in farms for one in farm.source)} - vips
-        return sorted(vips, key=_order), sorted(sources, key=_order)
+        return sorted(vips, key=address_order), sorted(sources, key=address_order)
 
     def _require_legs(self, first: Node, second: Node) -> None:
         for kind in ("sync", "service", "backend"):
@@ -161,12 +162,8 @@ def _require_free(addresses: Iterable[IPAddress], holders: Mapping[IPAddress, st
 
 def _require_hosts(addresses: Iterable[IPAddress], path: str) -> None:
     for one in addresses:
-        unusable = one.is_multicast or one.is_unspecified or one.is_loopback or getattr(one, "scope_id", None)
-        require(not unusable, path, "must be an address of one host on the network, without a zone")
-
-
-def _order(address: IPAddress) -> tuple[int, int]:
-    return address.version, int(address)
+        usable = not is_special(one) and not getattr(one, "scope_id", None)
+        require(usable, path, "must be an address of one host on the network, without a zone")
 
 
 def _listed(addresses: set[IPAddress]) -> str:

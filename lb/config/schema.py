@@ -11,8 +11,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from noidchecks.duration import seconds
 
+from ..address import IPAddress
 from ..errors import FarmError, joined
-from ..farm import IPAddress
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)

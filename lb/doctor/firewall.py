@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product, zip_longest
 
+from ..address import IPAddress
 from ..config.mark_layout import layout_of
-from ..farm import Farm, IPAddress
+from ..farm import Farm
 from .finding import FAULT, WARN, Finding, some
 from .packet_path import Done, Drop, lead
 from .probe_packets import NEW, Way, packets

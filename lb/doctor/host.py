@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..address import address_order
 from ..farm import Farm, Mode
 from ..nft import fullness, host as nft_host
 from .finding import FAULT, NOTE, OK, WARN, Finding, some
-from .probe_packets import Way
+
+if TYPE_CHECKING:
+    # `noidlb apply` asks here what is missing, and needs nothing that reads other programs' rules.
+    from .probe_packets import Way
 
 # The kernel's default; unanswered TFTP requests hold one expectation each.
 _EXPECTATIONS = 4096
@@ -174,7 +179,7 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
     wanted = {address for farm in farms for address in (*farm.vip, *farm.source)}
     if not wanted:
         return
-    ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
+    ordered = sorted(wanted, key=address_order)
     absent = [str(one) for one in ordered if not nft_host.is_here(one)]
     if absent and in_pair:
         # What the other node has must not be added here; the finding on the role says which node serves.
@@ -194,7 +199,7 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
     wanted = {address for farm in farms for one in farm.backends for address in one.address}
     if not wanted:
         return
-    ordered = sorted(wanted, key=lambda one: (one.version, int(one)))
+    ordered = sorted(wanted, key=address_order)
     cut_off = [str(one) for one in ordered if nft_host.source_of(one) is None]
     own = [str(one) for one in ordered if nft_host.is_here(one)]
     if cut_off:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from ..farm import Farm, IPAddress, Protocol
+from ..address import IPAddress
+from ..farm import Farm, Protocol
 from .finding import FAULT, WARN, Finding
 from .routes import Local
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from ..address import IPAddress
 from ..config.mark_layout import layout_of
-from ..farm import Farm, IPAddress
+from ..farm import Farm
 from ..nft import conntrack, host, nft as kernel
 from ..nft.run import KernelError
 from ..nft.skeleton import TABLE, VERSION

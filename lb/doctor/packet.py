@@ -8,7 +8,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 
-from ..farm import IPAddress
+from ..address import IPAddress
 from .rules import Clause, Match, Unknown
 
 ABSENT = object()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from noidchecks import __version__
 
+from ..address import IPAddress
 from ..config.load import Configuration
 from ..config.pair import Node, Pair
-from ..farm import Farm, IPAddress
+from ..farm import Farm
 from ..nft import nft as kernel
 from ..nft.run import KernelError, find, run
 from ..pair.conntrackd import HASH_LIMIT, SOLICIT_AGAIN, neighbour_settings

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..address import IPAddress
 from ..config.mark_layout import FEW
-from ..farm import Farm, IPAddress, Protocol
+from ..farm import Farm, Protocol
 from .packet import ABSENT, Packet
 from .rules import Chain
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Any
 
-from ..farm import IPAddress
+from ..address import IPAddress
 from ..nft.run import KernelError, find, run
 
 _TIMEOUT = 10.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..address import IPAddress
 from ..config.pair import Pair
-from ..farm import Farm, IPAddress, Mode, Protocol
+from ..farm import Farm, Mode, Protocol
 from .finding import FAULT, NOTE, OK, WARN, Finding
 
 # Characters of an IPv6 address as the kernel writes it into an EPRT: all eight groups with four digits.

@@ -8,7 +8,8 @@ from itertools import chain
 
 from noidchecks.status.result import Result
 
-from ..farm import Farm, IPAddress
+from ..address import IPAddress
+from ..farm import Farm
 from ..guard import Guard, fill_in
 from .checks import Check
 from .desired import Place

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..farm import Backend, BackendState, Condition, Conditions, Farm, IPAddress, Mode, Scheduler
+from ..address import IPAddress
+from ..farm import Backend, BackendState, Condition, Conditions, Farm, Mode, Scheduler
 from .marks import Marks
 from .skeleton import POSTROUTING, REMEMBER, pick_chain, postrouting, remember_chains, sticky_chain
 from .slots import fill, serving_weights, slot_count

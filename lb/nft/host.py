@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..farm import Farm, IPAddress
+from ..address import IPAddress
+from ..farm import Farm
 from .nfnetlink import HEADER, attribute
 from .run import KernelError, find, run
 

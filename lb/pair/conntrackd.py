@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..address import address_order
 from ..config.pair import Node, Pair
 from .rules import LOST
 
@@ -22,7 +23,7 @@ def conntrackd_conf(pair: Pair, node: Node, run: Path) -> str:
     here, there = node.sync.address[0].ip, pair.peer(node).sync.address[0].ip
     family = f"IPv{here.version}"
     # The nodes' own flows, such as the checks of the guardian, are useless on the other node.
-    own = sorted({address for one in pair.nodes for address in one.addresses}, key=lambda one: (one.version, int(one)))
+    own = sorted({address for one in pair.nodes for address in one.addresses}, key=address_order)
     ignored = "\n".join(f"                IPv{one.version}_address {one}" for one in own)
     port = "IPv4_Destination_Address" if here.version == 4 else "IPv6_Destination_Address"
     return f"""\

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..address import IPAddress
 from ..config.pair import Leg, Node, Pair
-from ..farm import Farm, IPAddress
+from ..farm import Farm
 
 
 def keepalived_conf(pair: Pair, node: Node, farms: tuple[Farm, ...], folder: Path) -> str:

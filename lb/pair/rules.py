@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from ..farm import Farm, IPAddress, Mode, Protocol
+from ..address import IPAddress
+from ..farm import Farm, Mode, Protocol
 
 TABLE = "noidlb_pair"
 LOST = (0x4000_0000, 0x2000_0000)

@@ -5,10 +5,11 @@ from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
 import pytest
+from noidlb.address import IPAddress
 from noidlb.doctor.finding import Finding
 from noidlb.doctor.listeners import Listener, examine_listeners, read_listeners
 from noidlb.doctor.routes import Local, read_addresses
-from noidlb.farm import Farm, IPAddress, Protocol
+from noidlb.farm import Farm, Protocol
 
 from tests.support.lb.farms import farm
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from noidlb.config.mark_layout import Layout
@@ -39,7 +40,7 @@ def test_a_list_that_comes_in_pieces_is_counted_whole(conntrack: Played) -> None
 
 def test_a_list_may_be_of_any_size(conntrack: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     conntrack.answer("ipv4", out=LISTED * 3000)
-    monkeypatch.setitem(run.__kwdefaults__, "limit", 1 << 20)
+    monkeypatch.setattr(flows, "run", partial(run, limit=1 << 20))
     assert flows.count()[0x202] == 3000
 
 
