@@ -60,16 +60,16 @@ class Overrides:
         return replace(self, states=states, stopped=self.stopped & {farm.name for farm in farms})
 
 
-def to_json(words: Overrides) -> bytes:
+def to_json(overrides: Overrides) -> bytes:
     """Writes overrides as JSON."""
     backends: dict[str, dict[str, str]] = {}
-    for (farm, backend), state in sorted(words.states.items()):
+    for (farm, backend), state in sorted(overrides.states.items()):
         backends.setdefault(farm, {})[backend] = state.value
     document = {
         "version": _VERSION,
         "backends": backends,
-        "stopped": sorted(words.stopped),
-        "all-stopped": words.all_stopped,
+        "stopped": sorted(overrides.stopped),
+        "all-stopped": overrides.all_stopped,
     }
     return json.dumps(document, indent=1).encode() + b"\n"
 
@@ -88,10 +88,10 @@ def from_json(data: bytes) -> Overrides:
     if not isinstance(backends, dict) or not isinstance(stopped, list) or not isinstance(all_stopped, bool):
         raise ValueError("it lacks backends, stopped or all-stopped")
     states = {}
-    for farm, words in backends.items():
-        if not isinstance(words, dict):
-            raise ValueError("the words about a farm are not a table")
-        for backend, state in words.items():
+    for farm, said in backends.items():
+        if not isinstance(said, dict):
+            raise ValueError("the overrides of a farm are not a table")
+        for backend, state in said.items():
             states[_name(farm), _name(backend)] = BackendState(state)
     return Overrides(states, frozenset(_name(farm) for farm in stopped), all_stopped)
 

@@ -1,4 +1,4 @@
-"""What the farms do at the moment, out of the kernel's table, its flows and the operator's words."""
+"""What the farms do at the moment, out of the kernel's table, its flows and the operator's overrides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .overrides import Overrides
 
 def statuses(
     farms: tuple[Farm, ...],
-    words: Overrides,
+    overrides: Overrides,
     found: Snapshot | None,
     flows: Mapping[int, int] | None,
     sights: Mapping[tuple[str, str], BackendView] | None = None,
@@ -23,13 +23,13 @@ def statuses(
 
     sights are the guardian's views by farm and backend name.
     """
-    each = each_status(farms, words, facts_of(found), flows, lambda *place: (sights or {}).get(place))
+    each = each_status(farms, overrides, facts_of(found), flows, lambda *place: (sights or {}).get(place))
     return tuple(status for status in each if status is not None)
 
 
 def each_status(
     farms: tuple[Farm, ...],
-    words: Overrides,
+    overrides: Overrides,
     facts: Facts,
     flows: Mapping[int, int] | None,
     sight: Callable[[str, str], BackendView | None],
@@ -48,7 +48,7 @@ def each_status(
         backends = []
         for one in farm.backends:
             seen = sight(farm.name, one.name)
-            backends.append(_backend(farm, one, state, words, facts, flows, numbers[one.name], seen))
+            backends.append(_backend(farm, one, state, overrides, facts, flows, numbers[one.name], seen))
             yield None
         yield FarmStatus(
             name=farm.name,
@@ -78,13 +78,13 @@ def _backend(
     farm: Farm,
     one: Backend,
     farm_state: str,
-    words: Overrides,
+    overrides: Overrides,
     facts: Facts,
     flows: Mapping[int, int] | None,
     mark: int,
     seen: BackendView | None,
 ) -> BackendStatus:
-    word = words.states.get((farm.name, one.name))
+    word = overrides.states.get((farm.name, one.name))
     found = [facts.shares[version][mark] for version in (4, 6) if mark in facts.shares[version]]
     has, of = max(found, key=lambda share: share[0] / share[1], default=(0, 1))
     reachable = {version for version in farm.versions if mark in facts.reachable[version]}

@@ -123,7 +123,7 @@ READERS: dict[str, Callable[[str], object]] = {
         "icinga2=https://h", icinga_ca=path, icinga_credentials=credentials_beside(path)
     ),
     "farms file": load,
-    "state folder": lambda path: StateFolder(linked(path, "words.json")).words(),
+    "state folder": lambda path: StateFolder(linked(path, "words.json")).overrides(),
     "applied": lambda path: StateFolder(linked(path, "farms.toml")).applied(),
 }
 

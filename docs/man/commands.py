@@ -32,7 +32,7 @@ _FARMS = "\n".join(
 )
 _FILES = (
     ("/etc/noidlb/farms.toml", "The farms, where no other file is named: `farms.toml`(5)."),
-    ("/var/lib/noidlb", "The state folder: a copy of the farms that were applied last, and the operator's words."),
+    ("/var/lib/noidlb", "The state folder: a copy of the farms that were applied last, and the overrides."),
     ("/run/noidlb/control", "The socket at which a running guardian takes commands."),
 )
 _VARIABLES = {

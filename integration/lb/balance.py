@@ -27,7 +27,7 @@ table inet firewall {
 
 
 class Balance:
-    """Applies farms and the operator's words in the balancer, each with a run of its own of noidlb."""
+    """Applies farms and overrides in the balancer, each with a run of its own of noidlb."""
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._balancer = lab.balancer

@@ -35,6 +35,6 @@ def apply_file(file: str, folder: str, socket: str | None, *, cut: bool) -> int:
 def show_file(file: str, folder: str) -> int:
     """Prints the table of a farms file with the operator's overrides as nft text."""
     farms = load(file).farms
-    words = direct.read_words(StateFolder(folder))
-    click.echo(render(compile_table(farms, words.conditions(), words.stopped_of(farms))), nl=False)
+    overrides = direct.read_overrides(StateFolder(folder))
+    click.echo(render(compile_table(farms, overrides.conditions(), overrides.stopped_of(farms))), nl=False)
     return DONE

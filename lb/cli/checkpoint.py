@@ -37,13 +37,13 @@ class Checkpoint(NamedTuple):
     made_by: str = _MADE_BY
 
     @classmethod
-    def of(cls, generation: Generation, configuration: Configuration, words: Overrides) -> Self:
+    def of(cls, generation: Generation, configuration: Configuration, overrides: Overrides) -> Self:
         """Makes the checkpoint for a farms file and overrides."""
-        return cls(generation, _digest(configuration.text, words), configuration.document)
+        return cls(generation, _digest(configuration.text, overrides), configuration.document)
 
-    def holds(self, now: Generation, text: str, words: Overrides) -> bool:
+    def holds(self, now: Generation, text: str, overrides: Overrides) -> bool:
         """Tells whether the kernel's table is that of this farms file and of these overrides."""
-        return (self.generation, self.digest, self.made_by) == (now, _digest(text, words), _MADE_BY)
+        return (self.generation, self.digest, self.made_by) == (now, _digest(text, overrides), _MADE_BY)
 
     def to_json(self) -> bytes:
         """Writes it as JSON."""
@@ -59,5 +59,5 @@ class Checkpoint(NamedTuple):
         return cls(Generation(place, number), digest, document, made_by) if isinstance(document, dict) else None
 
 
-def _digest(text: str, words: Overrides) -> str:
-    return sha256(text.encode() + b"\0" + to_json(words)).hexdigest()
+def _digest(text: str, overrides: Overrides) -> str:
+    return sha256(text.encode() + b"\0" + to_json(overrides)).hexdigest()

@@ -17,9 +17,9 @@ def print_difference(file: str, folder: str, socket: str | None) -> int:
         # A guardian does this itself.
         from ..nft.plan import difference, plan
         from ..service.state import StateFolder
-        from .direct import read_words
+        from .direct import read_overrides
 
-        change = plan(configuration.farms, read_words(StateFolder(folder)))
+        change = plan(configuration.farms, read_overrides(StateFolder(folder)))
         found, lines = bool(change.batches), difference(change, configuration.farms)
     else:
         found, lines = answer["found"], answer["lines"]

@@ -58,12 +58,12 @@ def _parse(text: str, folder: StateFolder, file: str | None) -> Configuration:
         raise StateError(f"{where}, cannot be used: {error}; noidlb apply FILE replaces it") from error
 
 
-def read_words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
+def read_overrides(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
     """Reads the operator's overrides, and prints what is wrong with them."""
-    words = folder.words(put_aside=put_aside)
+    overrides = folder.overrides(put_aside=put_aside)
     warn(folder.warnings)
     folder.warnings.clear()
-    return words
+    return overrides
 
 
 def operate(request: Request, folder: StateFolder, file: str | None) -> None:
@@ -71,17 +71,17 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
     with folder.locked():
         _require_alone()
         text = _text(folder, file)
-        words, start = read_words(folder, put_aside=True), generation()
-        left = _left(folder, start, text, words)
-        before = words if left else None
+        overrides, start = read_overrides(folder, put_aside=True), generation()
+        left = _left(folder, start, text, overrides)
+        before = overrides if left else None
         # Of a table that is known, an override of a backend changes its farm alone, and no other one need be read.
         only = name_in(request, "farm") if request.get("do") == "say" else None
         configuration = from_document(left.document, text, only=only) if left else _parse(text, folder, file)
         farms, names = configuration.farms, configuration.names
         applied = text if file is None else folder.applied()
-        operation = resolve(request, farms, words if names or text != applied else words.about(farms))
+        operation = resolve(request, farms, overrides if names or text != applied else overrides.about(farms))
         if text != applied:
-            operation = replace(operation, overrides=_beside(operation, words, _farms(applied)))
+            operation = replace(operation, overrides=_beside(operation, overrides, _farms(applied)))
         farm, backend = operation.farm, operation.backend
         if farm is None:
             change = plan(farms, operation.overrides, before=before)
@@ -94,15 +94,19 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
         carry_out(change, folder, configuration, replace(operation, names=names), start)
 
 
-def _beside(operation: Operation, words: Overrides, applied: tuple[Farm, ...]) -> Overrides:
+def _beside(operation: Operation, overrides: Overrides, applied: tuple[Farm, ...]) -> Overrides:
     """Returns the overrides, which belong to the farms applied last, after an operation on a file of other farms."""
     farm, backend = operation.farm, operation.backend
     if farm is None:
         return operation.overrides
     if backend is not None:
         # Whether the file applied last says the same is for its next apply to find.
-        return replace(words, states={**words.states, (farm.name, backend.name): BackendState(operation.verb)})
-    return words.starting(farm.name, (*applied, *operation.farms)) if operation.verb == "start" else operation.overrides
+        return replace(overrides, states={**overrides.states, (farm.name, backend.name): BackendState(operation.verb)})
+    return (
+        overrides.starting(farm.name, (*applied, *operation.farms))
+        if operation.verb == "start"
+        else operation.overrides
+    )
 
 
 def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:
@@ -110,15 +114,15 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
     farms = configuration.farms
     with folder.locked():
         _require_alone()
-        found = read_words(folder, put_aside=True)
-        words, start = found.about(farms), generation()
+        found = read_overrides(folder, put_aside=True)
+        overrides, start = found.about(farms), generation()
         before = found if _left(folder, start, configuration.text, found) else None
-        change = plan(farms, words, before=before)
+        change = plan(farms, overrides, before=before)
         warn(load_modules(farms))
         warn(warnings)
-        carry_out(change, folder, configuration, Operation("apply", farms, words, cut=cut), start)
-    stopped = sorted(words.stopped_of(farms))
-    if words.all_stopped:
+        carry_out(change, folder, configuration, Operation("apply", farms, overrides, cut=cut), start)
+    stopped = sorted(overrides.stopped_of(farms))
+    if overrides.all_stopped:
         tell("all farms are stopped: noidlb start lets them serve")
     elif stopped:
         tell(f"stopped: {', '.join(stopped[:10])}: noidlb start FARM lets one serve")
@@ -134,12 +138,12 @@ def _require_alone() -> None:
         raise GuardError(f"a guardian has just begun ({found}), and nothing is changed: repeat the command")
 
 
-def _left(folder: StateFolder, now: Generation | None, text: str, words: Overrides) -> Checkpoint | None:
+def _left(folder: StateFolder, now: Generation | None, text: str, overrides: Overrides) -> Checkpoint | None:
     """Returns what the last command has left, when the kernel's table is that of this farms file and overrides."""
     if now is None:
         return None
     found = Checkpoint.from_json(folder.checkpoint())
-    return found if found is not None and found.holds(now, text, words) else None
+    return found if found is not None and found.holds(now, text, overrides) else None
 
 
 def carry_out(
@@ -160,9 +164,9 @@ def carry_out(
     """
     runs = change.old is not None or bool(change.foreign) or operation.verb in _MAKERS
     is_of_all = runs and (operation.farm is None or change.old is None)
-    words = operation.overrides.about(configuration.farms) if is_of_all else operation.overrides
-    before = folder.applied(), folder.words()
-    trouble = _keep(folder, configuration.text if is_of_all or before[0] is None else None, words)
+    overrides = operation.overrides.about(configuration.farms) if is_of_all else operation.overrides
+    before = folder.applied(), folder.overrides()
+    trouble = _keep(folder, configuration.text if is_of_all or before[0] is None else None, overrides)
     is_applied, ended = operation.verb == "apply", 0
     if not runs:
         tell("there is no table in the kernel: this will hold from the next noidlb apply or start on")
@@ -176,7 +180,7 @@ def carry_out(
         if start is not None and change.is_whole and not trouble:
             end = start.after(len(change.batches))
             if generation() == end:
-                folder.save_checkpoint(Checkpoint.of(end, configuration, words).to_json())
+                folder.save_checkpoint(Checkpoint.of(end, configuration, overrides).to_json())
         cuts = is_applied and operation.cut
         ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
         if cuts:
@@ -218,12 +222,12 @@ def _farms(text: str | None) -> tuple[Farm, ...]:
         return ()
 
 
-def _keep(folder: StateFolder, text: str | None, words: Overrides) -> str:
+def _keep(folder: StateFolder, text: str | None, overrides: Overrides) -> str:
     """Saves overrides and, where one is given, a configuration, and returns "" or why they are not saved."""
     try:
         if text is not None:
             folder.save_applied(text)
-        folder.save_words(words)
+        folder.save_overrides(overrides)
     except StateError as error:
         return str(error)
     return ""

@@ -17,7 +17,7 @@ from ..service.client import ask
 from ..service.places import socket_path
 from ..service.protocol import RequestError
 from ..service.state import StateError, StateFolder
-from .direct import current, read_words
+from .direct import current, read_overrides
 from .findings import print_findings
 
 # Seconds for the answer of a guardian that is well: one that is busy with 10,000 backends takes 0.1.
@@ -40,7 +40,7 @@ def examine_all(
     found = chain(
         damaged,
         examine(farms, in_pair=pair is not None, applied=applied),
-        examine_guardian(farms, read_words(state), path, holder(), _hear(path)),
+        examine_guardian(farms, read_overrides(state), path, holder(), _hear(path)),
         () if pair is None else examine_pair(pair, configuration, Path(pair_dir), Path(run_dir), is_here),
     )
     return print_findings(found, as_json=as_json)

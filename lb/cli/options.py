@@ -21,7 +21,7 @@ state_option = click.option(
     default=DEFAULT_FOLDER,
     show_default=True,
     type=click.Path(),
-    help="Where the operator's words are kept.",
+    help="Where the overrides are kept.",
 )
 socket_option = click.option(
     "--socket",

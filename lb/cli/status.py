@@ -80,12 +80,12 @@ def _read(folder: str, file: str | None) -> _Seen:
     from ..nft.run import KernelError
     from ..service.state import StateFolder
     from ..status import statuses
-    from .direct import current, read_words
+    from .direct import current, read_overrides
     from .output import warn
 
     state = StateFolder(folder)
     configuration = current(state, file)
-    farms, words = configuration.farms, read_words(state)
+    farms, overrides = configuration.farms, read_overrides(state)
     found = kernel.read()
     flows = None
     try:
@@ -93,7 +93,7 @@ def _read(folder: str, file: str | None) -> _Seen:
     except KernelError as error:
         warn((str(error),))
     return _Seen(
-        statuses(farms, words, found, flows),
+        statuses(farms, overrides, found, flows),
         configuration.digest,
         {str(version): (one.count, one.limit) for version, one in fullness.sticky(farms).items()},
         "" if found else "there is no table in the kernel: nothing is balanced until noidlb apply or start",

@@ -131,9 +131,9 @@ class Reconciler:
             self.present = {**kept, **dict(standing(changed, self._watches, self.present, farms))}
             self._conditions = {key: one for key, one in self._conditions.items() if key[0] in same}
             self._merged = {name: one for name, one in self._merged.items() if name in names}
-        words = {farm for (farm, _), _ in self._overrides.states.items() ^ overrides.states.items()}
+        overridden = {farm for (farm, _), _ in self._overrides.states.items() ^ overrides.states.items()}
         self._farms, self._overrides, self._watches = farms, overrides, watches
-        self.request((names - same) | (names - self._merged.keys()) | (words & names), 0.0)
+        self.request((names - same) | (names - self._merged.keys()) | (overridden & names), 0.0)
 
     def request(self, farms: set[str], urgent: float) -> None:
         """Requests that these farms are computed again and applied, at urgent (the loop's clock) at the latest."""

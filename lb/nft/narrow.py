@@ -38,8 +38,8 @@ def plan_backend(
     if before is None:
         return plan(farms, overrides, part=lambda old: _with_backend(old, marks, overrides, farm, backend))
     old, wanted = (
-        compile_farm(marks, farm, words.conditions(), refused=bool(words.stopped_of((farm,))))
-        for words in (before, overrides)
+        compile_farm(marks, farm, one.conditions(), refused=bool(one.stopped_of((farm,))))
+        for one in (before, overrides)
     )
     new = _with_backend(old, marks, overrides, farm, backend)
     return Plan(old, new, tuple(transactions(old, new)), is_whole=new == wanted)

@@ -50,11 +50,11 @@ class Operations:
         store: StateStore,
         events: EventLog,
         configuration: Configuration,
-        words: Overrides,
+        overrides: Overrides,
     ) -> None:
         self.guardian = guardian
         self.configuration = configuration
-        self.words = words
+        self.overrides = overrides
         self._store = store
         self._events = events
         self._one_at_a_time = asyncio.Lock()
@@ -70,11 +70,11 @@ class Operations:
     async def operate(self, request: Request) -> list[str]:
         """Carries out one of the operator's verbs and returns the result in words, a line each."""
         async with self._one_at_a_time:
-            operation = resolve(request, self.farms, self.words)
+            operation = resolve(request, self.farms, self.overrides)
             farm, backend = operation.place
-            is_new = operation.overrides != self.words
+            is_new = operation.overrides != self.overrides
             if is_new:
-                self.words = operation.overrides
+                self.overrides = operation.overrides
                 self._events.report("word", operation.verb, farm=farm, backend=backend)
             lines = [str(operation) if is_new else "nothing to change", *await self._carry_out()]
             if operation.cut:
@@ -88,7 +88,7 @@ class Operations:
             return lines
 
     async def adopt(self, configuration: Configuration, *, cut: bool = False) -> list[str]:
-        """Goes on with another configuration; health and words are kept where there is still something they are of.
+        """Goes on with another configuration; health and overrides are kept where there is still something they are of.
 
         To cut, the flows of backends that are no longer in the file end. When the kernel or conntrack refuses, the next
         call that is to cut ends those of both.
@@ -96,10 +96,10 @@ class Operations:
         async with self._one_at_a_time:
             self._uncut = (self._uncut or self.farms) if cut else ()
             self.configuration, farms = configuration, configuration.farms
-            self.words = self.words.about(farms)
+            self.overrides = self.overrides.about(farms)
             lines = [f"{size_of(farms)}: applied", *await self._carry_out()]
             if cut:
-                ended = await in_thread(partial(_cut_gone, self._uncut, farms, self.words))
+                ended = await in_thread(partial(_cut_gone, self._uncut, farms, self.overrides))
                 self._uncut = ()
                 lines.append(f"ended {number(ended, 'flow')}")
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
@@ -109,7 +109,7 @@ class Operations:
         with sparing():
             farms = (await in_thread(partial(parse, text))).farms
             foreseen = joined(await paced(self.guardian.forecast(farms)))
-            change = await in_thread(partial(plan, farms, self.words, foreseen.conditions))
+            change = await in_thread(partial(plan, farms, self.overrides, foreseen.conditions))
         lines = [
             f"# farm {name}: a new command; what serves goes on serving until its first result"
             for name in foreseen.unchecked
@@ -120,7 +120,7 @@ class Operations:
 
     async def keep(self) -> None:
         """Saves configuration and overrides for the next start."""
-        await self._store.keep(self.configuration.text, self.words)
+        await self._store.keep(self.configuration.text, self.overrides)
 
     async def status(self) -> list[FarmStatus]:
         """Returns the state of each farm in the kernel, with the health that the guardian knows."""
@@ -160,7 +160,7 @@ class Operations:
         self, facts: Facts, flows: Mapping[int, int] | None, health: Iterable[Health]
     ) -> list[FarmStatus]:
         """Returns the status of each farm."""
-        farms, words = self.farms, self.words
+        farms, overrides = self.farms, self.overrides
         counted = None if flows is None else Marks(farms).flows(flows)
         seen: dict[tuple[str, str], list[Health]] = {}
 
@@ -179,7 +179,7 @@ class Operations:
             if one is not None:
                 statuses.append(one)
 
-        await paced(map(keep, each_status(farms, words, facts, counted, sight)))
+        await paced(map(keep, each_status(farms, overrides, facts, counted, sight)))
         return statuses
 
     async def summary(self) -> str:
@@ -220,9 +220,9 @@ class Operations:
         return found
 
     async def _carry_out(self) -> list[str]:
-        """Brings farms and words into the kernel and onto the disk; RequestError when the kernel refuses."""
-        self.guardian.configure(self.farms, self.words)
-        keeping = asyncio.create_task(self._store.keep(self.configuration.text, self.words))
+        """Brings farms and overrides into the kernel and onto the disk; RequestError when the kernel refuses."""
+        self.guardian.configure(self.farms, self.overrides)
+        keeping = asyncio.create_task(self._store.keep(self.configuration.text, self.overrides))
         try:
             await self.guardian.settle()
         except KernelError as error:
@@ -259,5 +259,5 @@ def _sight(ones: list[Health]) -> BackendView:
     )
 
 
-def _cut_gone(before: tuple[Farm, ...], after: tuple[Farm, ...], words: Overrides) -> int:
-    return conntrack.end(gone(before, after, words))
+def _cut_gone(before: tuple[Farm, ...], after: tuple[Farm, ...], overrides: Overrides) -> int:
+    return conntrack.end(gone(before, after, overrides))

@@ -102,11 +102,11 @@ class Service:
             stack.enter_context(lock.take())
             raise_limit()
             take_turns()
-            words = self._words().about(farms)
+            overrides = self._overrides().about(farms)
             self._load_modules(farms)
             store = StateStore(self._options.folder, self._events)
-            guardian = Guardian(farms, words, applier=self._applier, events=self._events)
-            running = self._running = Operations(guardian, store, self._events, configuration, words)
+            guardian = Guardian(farms, overrides, applier=self._applier, events=self._events)
+            running = self._running = Operations(guardian, store, self._events, configuration, overrides)
             stack.push_async_callback(running.close)
             handler = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, handler.answer, self._events)
@@ -166,7 +166,7 @@ class Service:
         watching = asyncio.create_task(guardian.run())
         watching.add_done_callback(lambda _: self._ended.set())
         self._events.report("start", f"{self._options.file}: {size_of(running.farms)}")
-        if stopped := sorted(running.words.stopped_of(running.farms)):
+        if stopped := sorted(running.overrides.stopped_of(running.farms)):
             which = "all farms are stopped" if len(stopped) == len(running.farms) else f"stopped: {_some(stopped)}"
             self._events.report("note", f"{which}, and refuse their clients: noidlb start lets them serve")
         beating = asyncio.create_task(self._beat(watching, running))
@@ -233,19 +233,19 @@ class Service:
             # As after a restoration by root. The farms are in the file, and the store tells of it when it writes.
             return None
 
-    def _words(self) -> Overrides:
+    def _overrides(self) -> Overrides:
         folder = self._options.folder
         try:
             with folder.locked():
-                words = folder.words(put_aside=True)
+                overrides = folder.overrides(put_aside=True)
         except StateError as error:
-            # The disk may be full, which is no reason to leave the farms alone; but the words must be readable.
-            words = folder.words()
+            # The disk may be full, which is no reason to leave the farms alone; but the overrides must be readable.
+            overrides = folder.overrides()
             self._events.report("save-failed", str(error))
         for warning in folder.warnings:
             self._events.report("note", warning)
         folder.warnings.clear()
-        return words
+        return overrides
 
     def _load_modules(self, farms: tuple[Farm, ...]) -> None:
         for complaint in load_modules(farms):

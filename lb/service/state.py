@@ -49,7 +49,7 @@ class StateFolder:
         finally:
             os.close(descriptor)
 
-    def words(self, *, put_aside: bool = False) -> Overrides:
+    def overrides(self, *, put_aside: bool = False) -> Overrides:
         """Reads the overrides; none when the file is missing or, with a warning, when it is broken.
 
         put_aside renames a broken file, so that it is not overwritten; only under the lock.
@@ -70,9 +70,9 @@ class StateFolder:
             self.warnings.append(f"{path} is broken{aside}: every backend is as configured ({complaint})")
             return Overrides()
 
-    def save_words(self, words: Overrides) -> None:
+    def save_overrides(self, overrides: Overrides) -> None:
         """Writes the overrides; only under the lock."""
-        self._write("words.json", to_json(words), mode=_PUBLIC)
+        self._write("words.json", to_json(overrides), mode=_PUBLIC)
 
     @property
     def applied_path(self) -> str:

@@ -32,9 +32,9 @@ class StateStore:
         # Why the last attempt failed, or "".
         self.trouble = ""
 
-    async def keep(self, text: str, words: Overrides) -> str:
+    async def keep(self, text: str, overrides: Overrides) -> str:
         """Writes them, and returns "", or why they are not yet written."""
-        self._wanted = text, words
+        self._wanted = text, overrides
         await self._attempt()
         if self.trouble and self._again is None:
             self._again = asyncio.create_task(self._retry_until_written())
@@ -68,7 +68,7 @@ class StateStore:
             self._written = wanted
             if self.trouble:
                 self.trouble = ""
-                self._events.report("saved", "the operator's words and the configuration are written")
+                self._events.report("saved", "the overrides and the configuration are written")
 
     async def _retry_until_written(self) -> None:
         while self.trouble:
@@ -76,8 +76,8 @@ class StateStore:
             await self._attempt()
         self._again = None
 
-    def _write(self, text: str, words: Overrides) -> None:
+    def _write(self, text: str, overrides: Overrides) -> None:
         with self._folder.locked():
             # Overrides first: a configuration can be had again.
-            self._folder.save_words(words)
+            self._folder.save_overrides(overrides)
             self._folder.save_applied(text)

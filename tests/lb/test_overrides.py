@@ -24,20 +24,20 @@ def folder(tmp_path: Path) -> StateFolder:
 
 
 def test_words_outlive_the_command(folder: StateFolder, tmp_path: Path) -> None:
-    assert folder.words() == Overrides()
+    assert folder.overrides() == Overrides()
     with folder.locked():
-        folder.save_words(SAID)
+        folder.save_overrides(SAID)
         folder.save_applied("text \u00e9\n")
     again = StateFolder(tmp_path / "state")
-    assert again.words() == SAID
+    assert again.overrides() == SAID
     assert again.applied() == "text \u00e9\n"
     assert sorted(os.listdir(tmp_path / "state")) == ["farms.toml", "lock", "words.json"]
 
 
 def test_a_word_that_agrees_with_the_configuration_is_not_kept() -> None:
-    words = Overrides().saying("f", "b1", DOWN, configured=UP)
-    assert words.conditions() == {("f", "b1"): Condition(DOWN)}
-    assert words.saying("f", "b1", UP, configured=UP) == Overrides()
+    overrides = Overrides().saying("f", "b1", DOWN, configured=UP)
+    assert overrides.conditions() == {("f", "b1"): Condition(DOWN)}
+    assert overrides.saying("f", "b1", UP, configured=UP) == Overrides()
     assert Overrides().saying("f", "b1", UP, configured=DOWN).states == {("f", "b1"): UP}
 
 
@@ -64,8 +64,8 @@ names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
         st.booleans(),
     )
 )
-def test_words_survive_being_written(words: Overrides) -> None:
-    assert from_json(to_json(words)) == words
+def test_they_survive_being_written(overrides: Overrides) -> None:
+    assert from_json(to_json(overrides)) == overrides
 
 
 BROKEN = [
@@ -92,19 +92,19 @@ def test_broken_words_are_kept_aside_and_said(folder: StateFolder, tmp_path: Pat
     path = tmp_path / "state" / "words.json"
     path.parent.mkdir()
     path.write_bytes(data)
-    assert folder.words() == Overrides()
+    assert folder.overrides() == Overrides()
     assert path.read_bytes() == data
     (warning,) = folder.warnings
     assert warning.startswith(f"{path} is broken: every backend is as configured (")
     folder.warnings.clear()
     with folder.locked():
-        assert folder.words(put_aside=True) == Overrides()
-        folder.save_words(SAID)
+        assert folder.overrides(put_aside=True) == Overrides()
+        folder.save_overrides(SAID)
     (kept,) = path.parent.glob("words.json.broken-*")
     assert kept.read_bytes() == data
     assert f"is kept as {kept.name}" in folder.warnings[0]
     assert "\n" not in folder.warnings[0]
-    assert folder.words() == SAID
+    assert folder.overrides() == SAID
 
 
 def test_words_of_a_newer_version_are_left_alone(folder: StateFolder, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_words_of_a_newer_version_are_left_alone(folder: StateFolder, tmp_path: 
     with pytest.raises(NewerError, match="version 2, and 1 is known here"):
         from_json(path.read_bytes())
     with pytest.raises(StateError, match=r"words\.json was written by a newer noidlb"):
-        folder.words(put_aside=True)
+        folder.overrides(put_aside=True)
     assert path.read_text() == '{"version": 2}'
 
 
@@ -124,22 +124,22 @@ def test_a_file_that_is_not_ours_is_not_read(folder: StateFolder, tmp_path: Path
     with path.open("wb") as file:
         file.truncate(17 << 20)
     with pytest.raises(StateError, match="larger than 16 MiB"):
-        folder.words()
+        folder.overrides()
 
 
 def test_writing_ends_with_the_old_file_or_the_new_one(
     folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with folder.locked():
-        folder.save_words(SAID)
+        folder.save_overrides(SAID)
 
         def fail(_: int) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(StateError, match="No space left on device; --state-dir names another"):
-            folder.save_words(Overrides())
-    assert folder.words() == SAID
+            folder.save_overrides(Overrides())
+    assert folder.overrides() == SAID
     assert sorted(os.listdir(tmp_path / "state")) == ["lock", "words.json"]
 
 
@@ -174,7 +174,7 @@ def test_only_one_at_a_time(folder: StateFolder, tmp_path: Path, monkeypatch: py
 
 def test_the_files_are_plain(folder: StateFolder, tmp_path: Path) -> None:
     with folder.locked():
-        folder.save_words(SAID)
+        folder.save_overrides(SAID)
     path = tmp_path / "state" / "words.json"
     assert json.loads(path.read_bytes())["version"] == 1
     assert stat.S_ISREG(path.stat().st_mode)
@@ -184,7 +184,7 @@ def test_the_files_are_plain(folder: StateFolder, tmp_path: Path) -> None:
 def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) -> None:
     """The folder may belong to a service; what root writes into it goes nowhere else."""
     with folder.locked():
-        folder.save_words(Overrides())
+        folder.save_overrides(Overrides())
     precious = tmp_path / "precious"
     precious.write_text("precious")
     for name in (".words.json.new", "lock"):
@@ -194,8 +194,8 @@ def test_nobody_is_led_astray(folder: StateFolder, tmp_path: Path, lead: str) ->
         else:
             Path(folder.path, name).hardlink_to(precious)
     os.chown(folder.path, *((65534, 65534) if os.geteuid() == 0 else (-1, -1)))
-    folder.save_words(Overrides({("f", "b"): BackendState.DOWN}))
-    assert folder.words().states
+    folder.save_overrides(Overrides({("f", "b"): BackendState.DOWN}))
+    assert folder.overrides().states
     with pytest.raises(StateError, match="cannot be used"), folder.locked():
         pass
     assert precious.read_text() == "precious"
@@ -207,5 +207,5 @@ def test_what_root_writes_belongs_to_whom_the_folder_belongs_to(folder: StateFol
     os.mkdir(folder.path)
     os.chown(folder.path, 65534, 65534)
     with folder.locked():
-        folder.save_words(Overrides({("f", "b"): BackendState.DOWN}))
+        folder.save_overrides(Overrides({("f", "b"): BackendState.DOWN}))
     assert {file.stat().st_uid for file in Path(folder.path).iterdir()} == {65534}

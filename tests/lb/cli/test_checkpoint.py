@@ -234,7 +234,7 @@ def test_what_is_known_and_what_is_read_lead_to_the_same_change(data: st.DataObj
     farm = data.draw(st.sampled_from(farms))
     backend = data.draw(st.sampled_from(farm.backends))
     state = data.draw(st.sampled_from(list(BackendState)))
-    # An override of one backend changes the words about that one only.
+    # An override of one backend changes what is said of that one only.
     one = before.saying(farm.name, backend.name, state, backend.state)
     held = Snapshot(VERSION, compile_table(farms, before.conditions(), before.stopped_of(farms)))
     with pytest.MonkeyPatch.context() as patch:

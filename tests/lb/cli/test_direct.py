@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> StateFolder:
     folder = StateFolder(tmp_path / "state")
     with folder.locked():
         folder.save_applied(BEFORE)
-        folder.save_words(Overrides(all_stopped=True))
+        folder.save_overrides(Overrides(all_stopped=True))
     return folder
 
 
@@ -53,7 +53,7 @@ def test_it_is_kept_before_the_kernel_changes(
     change: Plan, folder: StateFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    runs(monkeypatch, lambda: seen.append((folder.applied(), folder.words())))
+    runs(monkeypatch, lambda: seen.append((folder.applied(), folder.overrides())))
     carried_out(change, folder)
     assert seen == [(AFTER, Overrides())]
 
@@ -67,7 +67,7 @@ def test_what_the_kernel_refuses_is_not_kept(
     runs(monkeypatch, refuse)
     with pytest.raises(KernelError):
         carried_out(change, folder)
-    assert (folder.applied(), folder.words()) == (BEFORE, Overrides(all_stopped=True))
+    assert (folder.applied(), folder.overrides()) == (BEFORE, Overrides(all_stopped=True))
 
 
 def test_an_interruption_leaves_what_was_wanted(
@@ -144,4 +144,4 @@ def test_a_guardian_that_begins_beside_a_command_keeps_it_from_changing_anything
     begun = f"a guardian has just begun (process {os.getpid()}), and nothing is changed: repeat the command"
     assert (code, said) == (2, f"noidlb: {begun}\n")
     assert applied.changes == 0
-    assert StateFolder(applied.folder / "state").words() == Overrides()
+    assert StateFolder(applied.folder / "state").overrides() == Overrides()

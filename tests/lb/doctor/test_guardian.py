@@ -18,12 +18,12 @@ WELL = Heard("1 farm")
 
 def look(
     *farms: Farm,
-    words: Overrides | None = None,
+    overrides: Overrides | None = None,
     path: Path = Path("/nowhere"),
     holder: str = "",
     heard: Heard = WELL,
 ) -> list[Finding]:
-    return list(examine_guardian(farms, words or Overrides(), path, holder, heard))
+    return list(examine_guardian(farms, overrides or Overrides(), path, holder, heard))
 
 
 def test_a_guardian_that_watches() -> None:
@@ -62,10 +62,10 @@ def test_a_guardian_that_was_killed_leaves_its_socket(tmp_path: Path) -> None:
 
 
 def test_stopped_farms() -> None:
-    (found,) = look(PLAIN, words=Overrides(all_stopped=True))
+    (found,) = look(PLAIN, overrides=Overrides(all_stopped=True))
     assert str(found).startswith("fault  farms: all are stopped by the operator, and refuse every client: noidlb start")
-    assert [one.level for one in look(PLAIN, words=Overrides(stopped=frozenset({"p"})))] == ["fault"]
-    found = look(WATCHED, PLAIN, words=Overrides(stopped=frozenset({"p"})), holder="process 7")[0]
+    assert [one.level for one in look(PLAIN, overrides=Overrides(stopped=frozenset({"p"})))] == ["fault"]
+    found = look(WATCHED, PLAIN, overrides=Overrides(stopped=frozenset({"p"})), holder="process 7")[0]
     assert found.level == "warn"
     assert "stopped by the operator: p" in found.text
 

@@ -43,21 +43,21 @@ def test_verdicts_decide_where_nobody_has_spoken() -> None:
 
 
 def test_without_a_guardian_words_decide() -> None:
-    words = Overrides({("f", "b2"): DRAIN})
-    assert states(merge(farm(), words, {}, {}, 0.0)) == {"b1": UP, "b2": DRAIN, "b3": UP}
+    overrides = Overrides({("f", "b2"): DRAIN})
+    assert states(merge(farm(), overrides, {}, {}, 0.0)) == {"b1": UP, "b2": DRAIN, "b3": UP}
 
 
 def test_the_operators_down_and_drain_hold() -> None:
-    words = Overrides({("f", "b1"): DOWN, ("f", "b2"): DRAIN, ("f", "b3"): DRAIN})
-    merged = merge(guarded(), words, both({"b1": GOOD, "b2": GOOD, "b3": BAD}), {}, 0.0)
+    overrides = Overrides({("f", "b1"): DOWN, ("f", "b2"): DRAIN, ("f", "b3"): DRAIN})
+    merged = merge(guarded(), overrides, both({"b1": GOOD, "b2": GOOD, "b3": BAD}), {}, 0.0)
     # A draining one that is dead gets none of its sticky clients either.
     assert states(merged) == {"b1": DOWN, "b2": DRAIN, "b3": DOWN}
 
 
 def test_the_operators_up_lifts_his_own_word_alone() -> None:
     configured = farm(guardian=Guard(), backends=(backend(1, state=DOWN), backend(2, state=DRAIN), backend(3)))
-    words = Overrides({("f", "b1"): UP, ("f", "b2"): UP})
-    merged = merge(configured, words, both({"b1": GOOD, "b2": BAD, "b3": GOOD}), {}, 0.0)
+    overrides = Overrides({("f", "b1"): UP, ("f", "b2"): UP})
+    merged = merge(configured, overrides, both({"b1": GOOD, "b2": BAD, "b3": GOOD}), {}, 0.0)
     assert states(merged) == {"b1": UP, "b2": DOWN, "b3": UP}
 
 
@@ -120,9 +120,9 @@ def test_the_floor_is_kept_whatever_happens(
     floor: int, ups: list[bool | None], wishes: list[BackendState], since: list[float]
 ) -> None:
     names = ["b1", "b2", "b3", "b4"]
-    words = Overrides({("f", name): wish for name, wish in zip(names, wishes, strict=True) if wish is not UP})
+    overrides = Overrides({("f", name): wish for name, wish in zip(names, wishes, strict=True) if wish is not UP})
     verdicts = both({name: Verdict(up=up, since=when) for name, up, when in zip(names, ups, since, strict=True)})
-    merged = merge(guarded(4, min_backends=floor), words, verdicts, {}, 200.0)
+    merged = merge(guarded(4, min_backends=floor), overrides, verdicts, {}, 200.0)
     serving = sum(state is UP for state in states(merged).values())
     wanted = wishes.count(UP)
     healthy = sum(up is True and wish is UP for up, wish in zip(ups, wishes, strict=True))

@@ -20,8 +20,8 @@ async def test_the_forecast_is_what_the_guardian_does_then() -> None:
     with Peer(FTP) as peer:
         balanced = replace(watched(peer.port, peer.port, name="g"), scheduler=Scheduler.LEAST_CONNECTIONS)
         farms = (watched(peer.port, 1), balanced)
-        words = Overrides({("f", "b1"): DOWN})
-        async with running(*farms, kernel=kernel, words=words) as (guardian, _):
+        overrides = Overrides({("f", "b1"): DOWN})
+        async with running(*farms, kernel=kernel, overrides=overrides) as (guardian, _):
             await until(lambda: {one.state for one in guardian.health() if one.farm == "g"} == {"up"})
             await until(lambda: {one.state for one in guardian.health() if one.backend == "b2"} == {"up", "down"})
             await guardian.settle()
@@ -34,7 +34,7 @@ async def test_the_forecast_is_what_the_guardian_does_then() -> None:
             )
             foreseen = joined(guardian.forecast(changed)).conditions
             before = len(kernel.conditions)
-            guardian.configure(changed, words)
+            guardian.configure(changed, overrides)
             await guardian.settle()
             assert foreseen == kernel.conditions[before]
             assert {key: one.state for key, one in foreseen.items()} == {

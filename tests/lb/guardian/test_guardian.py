@@ -180,7 +180,7 @@ async def test_words_hold_and_can_be_lifted() -> None:
     kernel = FakeKernel()
     with Peer(FTP) as peer:
         one = watched(peer.port, peer.port)
-        async with running(one, kernel=kernel, words=Overrides({("f", "b1"): DOWN})) as (guardian, _):
+        async with running(one, kernel=kernel, overrides=Overrides({("f", "b1"): DOWN})) as (guardian, _):
             await until(lambda: kernel.state("b2") is UP)
             assert kernel.state("b1") is DOWN
             probes = sum(health.probes for health in guardian.health())

@@ -63,7 +63,7 @@ async def test_what_serves_goes_on_serving_until_the_first_result_of_a_new_comma
             # One that is new to the farm gets no clients before its first result.
             assert [kernel.state(name) for name in ("b1", "b2", "b3")] == [UP, DOWN, DOWN]
             assert {one.state for one in guardian.health()} == {"unknown"}
-            # The operator's words are the guardian's affair meanwhile too.
+            # Overrides are the guardian's affair meanwhile too.
             guardian.configure((after,), Overrides({("f", "b1"): DOWN}))
             await guardian.settle()
             guardian.configure((after,), Overrides())

@@ -84,25 +84,25 @@ def test_a_farm_that_is_stopped_and_started_has_the_table_of_all_words(
 
 
 def say(
-    data: st.DataObject, verb: str, farms: tuple[Farm, ...], words: Overrides, before: Overrides | None
+    data: st.DataObject, verb: str, farms: tuple[Farm, ...], overrides: Overrides, before: Overrides | None
 ) -> tuple[Overrides, Plan]:
     """Returns the overrides after a word about a farm or a backend that is drawn, and the change that it makes."""
     one = data.draw(st.sampled_from(farms))
     if verb in ("stop", "start"):
-        after = words.stopping(one.name) if verb == "stop" else words.starting(one.name, farms)
+        after = overrides.stopping(one.name) if verb == "stop" else overrides.starting(one.name, farms)
         return after, plan_farm(farms, after, one, before=before)
     if verb in ("stop all", "start all"):
-        after = words.stopping(None) if verb == "stop all" else words.starting(None, farms)
+        after = overrides.stopping(None) if verb == "stop all" else overrides.starting(None, farms)
         return after, plan(farms, after, before=before)
     member = data.draw(st.sampled_from(one.backends))
-    after = words.saying(one.name, member.name, BackendState(verb), member.state)
+    after = overrides.saying(one.name, member.name, BackendState(verb), member.state)
     return after, plan_backend(farms, after, one, member, before=before)
 
 
-def wanted(farms: tuple[Farm, ...], words: Overrides) -> FakeNft:
+def wanted(farms: tuple[Farm, ...], overrides: Overrides) -> FakeNft:
     """Returns an nft with the table that farms and overrides want."""
     made = FakeNft()
-    made.run(render(compile_table(farms, words.conditions(), words.stopped_of(farms))))
+    made.run(render(compile_table(farms, overrides.conditions(), overrides.stopped_of(farms))))
     return made
 
 
@@ -111,18 +111,18 @@ def wanted(farms: tuple[Farm, ...], words: Overrides) -> FakeNft:
 def test_any_words_one_by_one_make_the_table_that_all_of_them_want(
     farms: tuple[Farm, ...], data: st.DataObject
 ) -> None:
-    words = Overrides()
-    nft = wanted(farms, words)
+    overrides = Overrides()
+    nft = wanted(farms, overrides)
     verbs = st.sampled_from(("up", "drain", "down", "stop", "start", "stop all", "start all"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "read", nft.read)
         for verb in data.draw(st.lists(verbs, min_size=1, max_size=6)):
             # The kernel's table is known, or it is read.
-            words, change = say(data, verb, farms, words, data.draw(st.sampled_from((words, None))))
+            overrides, change = say(data, verb, farms, overrides, data.draw(st.sampled_from((overrides, None))))
             for batch in change.batches:
                 nft.run(batch)
             assert change.is_whole
-            assert nft.table == wanted(farms, words).table
+            assert nft.table == wanted(farms, overrides).table
 
 
 @pytest.mark.parametrize("sticky", [None, 300])

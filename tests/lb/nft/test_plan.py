@@ -34,8 +34,8 @@ def current(monkeypatch: pytest.MonkeyPatch) -> dict[str, Snapshot | None]:
 Current = dict[str, Snapshot | None]
 
 
-def holding(current: Current, *farms: Farm, words: Overrides | None = None) -> Table:
-    said = words or Overrides()
+def holding(current: Current, *farms: Farm, overrides: Overrides | None = None) -> Table:
+    said = overrides or Overrides()
     table = compile_table(farms, said.conditions(), said.stopped_of(farms))
     current["it"] = Snapshot(VERSION, table)
     return table
@@ -71,7 +71,7 @@ def test_a_table_that_is_another_is_replaced_in_one_transaction(current: Current
 
 
 def test_what_is_right_already_is_not_touched(current: Current) -> None:
-    holding(current, FTP, words=down(("ftp", "b1")))
+    holding(current, FTP, overrides=down(("ftp", "b1")))
     change = plan((FTP,), down(("ftp", "b1")))
     assert change.batches == ()
     assert describe(change, (FTP,)) == []
@@ -101,9 +101,11 @@ def test_a_transaction_that_fails_ends_it(current: Current, nft: Played) -> None
     assert len(nft.calls) == 1
 
 
-def lines(current: Current, old: tuple[Farm, ...], new: tuple[Farm, ...], words: Overrides | None = None) -> list[str]:
+def lines(
+    current: Current, old: tuple[Farm, ...], new: tuple[Farm, ...], overrides: Overrides | None = None
+) -> list[str]:
     holding(current, *old)
-    return describe(plan(new, words or Overrides()), new)
+    return describe(plan(new, overrides or Overrides()), new)
 
 
 def test_changes_are_told_in_words(current: Current) -> None:
@@ -131,7 +133,7 @@ def test_changes_are_told_in_words(current: Current) -> None:
         "backend one/b3: added as 10.20.3.2 port 21, new clients none -> 33 %",
     ]
     assert lines(current, (one,), (farm("one", 2, vip=v4, connection_limit=5),)) == ["details only: see the nft text"]
-    holding(current, one, words=Overrides(all_stopped=True))
+    holding(current, one, overrides=Overrides(all_stopped=True))
     assert describe(plan((one,), Overrides()), (one,)) == [
         "service tcp 192.0.2.1 21 of farm one: serves its clients again"
     ]

@@ -69,8 +69,8 @@ async def test_words_hold_and_are_kept(served: Served) -> None:
         assert (await served.ask("say", farm="f", backend="b1", state="drain"))["lines"] == ["nothing to change"]
         await served.ask("stop", farm="f")
         assert [event.reason for event in served.events if event.kind == "word"] == ["drain", "stop"]
-    words = served.folder.words()
-    assert words.states == {("f", "b1"): DRAIN}
+    overrides = served.folder.overrides()
+    assert overrides.states == {("f", "b1"): DRAIN}
 
 
 async def test_a_word_for_one_that_is_down_says_so(served: Served) -> None:
@@ -154,13 +154,13 @@ async def test_a_full_disk_is_told_and_stops_nothing(served: Served, monkeypatch
     async with running(served):
         await until(lambda: served.kinds().count("up") == 2)
         with monkeypatch.context() as patched:
-            patched.setattr(StateFolder, "save_words", full)
+            patched.setattr(StateFolder, "save_overrides", full)
             lines = (await served.ask("say", farm="f", backend="b1", state="down"))["lines"]
             assert "No space left" in lines[1]
             assert served.kernel.state("b1") is DOWN
             await until(lambda: any("not written: No space" in line for line in served.hear()))
     # The end tries a last time.
-    assert served.folder.words().states == {("f", "b1"): DOWN}
+    assert served.folder.overrides().states == {("f", "b1"): DOWN}
 
 
 async def test_a_copy_of_the_farms_that_cannot_be_read_stops_nothing(served: Served) -> None:
@@ -234,13 +234,13 @@ def test_the_role_is_that_of_its_own_run_folder(tmp_path: Path, monkeypatch: pyt
 async def test_it_can_be_seen_before_it_reads_the_overrides(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     # A command that writes an override looks for a guardian under the lock of the folder, and relies on this order.
     seen: list[str] = []
-    read = StateFolder.words
+    read = StateFolder.overrides
 
-    def words(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
+    def overrides(folder: StateFolder, *, put_aside: bool = False) -> Overrides:
         seen.append(lock.holder())
         return read(folder, put_aside=put_aside)
 
-    monkeypatch.setattr(StateFolder, "words", words)
+    monkeypatch.setattr(StateFolder, "overrides", overrides)
     async with running(served):
         assert seen == [f"process {os.getpid()}"]
 
@@ -320,7 +320,7 @@ async def test_a_file_that_was_applied_before_is_served_whatever_is_missing_sinc
 async def test_the_log_says_at_the_start_which_farms_are_stopped(served: Served) -> None:
     served.file.write_text(text())
     with served.folder.locked():
-        served.folder.save_words(Overrides(stopped=frozenset({"f"})))
+        served.folder.save_overrides(Overrides(stopped=frozenset({"f"})))
     async with running(served):
         await until(lambda: "note" in served.kinds())
     (note,) = [event.reason for event in served.events if event.kind == "note"]

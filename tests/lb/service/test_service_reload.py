@@ -35,7 +35,7 @@ async def test_the_file_is_read_again(served: Served) -> None:
     told = served.hear()
     assert [line for line in told if line.startswith("RELOADING=1")]
     # What was said about a farm that has gone is forgotten.
-    assert served.folder.words().states == {}
+    assert served.folder.overrides().states == {}
 
 
 async def test_a_reload_is_no_ready_before_the_kernel_has_the_farms(served: Served) -> None:

@@ -17,7 +17,7 @@ from noidlb.service.state_store import StateStore
 from noidchecks.atomic import draft_beside
 from tests.support.waiting import until_async as until
 
-WORDS = Overrides({("ftp", "b1"): BackendState.DOWN})
+OVERRIDES = Overrides({("ftp", "b1"): BackendState.DOWN})
 
 
 class FullFolder(StateFolder):
@@ -26,11 +26,11 @@ class FullFolder(StateFolder):
     full = True
     attempts = 0
 
-    def save_words(self, words: Overrides) -> None:
+    def save_overrides(self, overrides: Overrides) -> None:
         self.attempts += 1
         if self.full:
             raise StateError("the state folder cannot be used: No space left on device")
-        super().save_words(words)
+        super().save_overrides(overrides)
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def log() -> tuple[EventLog, list[Event]]:
 async def test_writes_words_and_configuration(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
     folder.full = False
     keeper = StateStore(folder, log[0])
-    assert await keeper.keep("text", WORDS) == ""
+    assert await keeper.keep("text", OVERRIDES) == ""
     await keeper.close()
-    assert folder.words() == WORDS
+    assert folder.overrides() == OVERRIDES
     assert folder.applied() == "text"
     assert folder.attempts == 1
     assert log[1] == []
@@ -60,11 +60,11 @@ async def test_writes_words_and_configuration(folder: FullFolder, log: tuple[Eve
 async def test_what_cannot_be_written_is_written_later(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
     keeper = StateStore(folder, log[0], retry=0.01)
     assert "No space left" in await keeper.keep("text", Overrides())
-    assert "No space left" in await keeper.keep("text", WORDS)
+    assert "No space left" in await keeper.keep("text", OVERRIDES)
     await until(lambda: folder.attempts >= 5)
     folder.full = False
     await until(lambda: not keeper.trouble)
-    assert folder.words() == WORDS
+    assert folder.overrides() == OVERRIDES
     # However often it was tried.
     assert [event.kind for event in log[1]] == ["save-failed", "saved"]
     await keeper.close()
@@ -72,21 +72,21 @@ async def test_what_cannot_be_written_is_written_later(folder: FullFolder, log: 
 
 async def test_the_end_tries_a_last_time(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
     keeper = StateStore(folder, log[0], retry=1000)
-    await keeper.keep("text", WORDS)
+    await keeper.keep("text", OVERRIDES)
     folder.full = False
     await keeper.close()
-    assert folder.words() == WORDS
+    assert folder.overrides() == OVERRIDES
 
 
 async def test_after_a_success_it_can_fail_again(folder: FullFolder, log: tuple[EventLog, list[Event]]) -> None:
     keeper = StateStore(folder, log[0], retry=0.01)
     for _ in range(2):
         folder.full = True
-        await keeper.keep("text", WORDS)
+        await keeper.keep("text", OVERRIDES)
         await keeper.keep("other", Overrides())
         folder.full = False
         await until(lambda: not keeper.trouble)
-        assert folder.words() == Overrides()
+        assert folder.overrides() == Overrides()
     assert [event.kind for event in log[1]] == ["save-failed", "saved"] * 2
     await keeper.close()
 
@@ -96,7 +96,7 @@ def test_what_a_killed_noidlb_had_half_written_goes_with_the_next_word(tmp_path:
     for name in ("words.json", "farms.toml"):
         Path(draft_beside(tmp_path / name)).write_text("half")
     with folder.locked():
-        folder.save_words(WORDS)
+        folder.save_overrides(OVERRIDES)
         folder.save_applied("text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["farms.toml", "lock", "words.json"]
 
@@ -109,7 +109,7 @@ def test_only_root_and_the_guardian_can_read_the_copies_of_the_farms_file(tmp_pa
     with folder.locked():
         folder.save_applied("text")
         folder.save_checkpoint(b"{}")
-        folder.save_words(WORDS)
+        folder.save_overrides(OVERRIDES)
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("*.*")}
     # noidlb show reads the overrides, and needs no root.
     assert modes == {"farms.toml": 0o600, "kernel.json": 0o600, "words.json": 0o644}
@@ -123,9 +123,9 @@ async def test_a_folder_that_cannot_be_locked_is_told_and_tried_again(
     keeper = StateStore(folder, log[0], retry=0.01)
     with monkeypatch.context() as patched:
         patched.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
-        assert "No locks available" in await keeper.keep("text", WORDS)
+        assert "No locks available" in await keeper.keep("text", OVERRIDES)
     await until(lambda: not keeper.trouble)
-    assert folder.words() == WORDS
+    assert folder.overrides() == OVERRIDES
     assert [event.kind for event in log[1]] == ["save-failed", "saved"]
     await keeper.close()
 
@@ -137,8 +137,8 @@ async def test_a_machine_without_a_thread_left_writes_later(
     keeper = StateStore(folder, log[0], retry=0.01)
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
-        assert "no thread left" in await keeper.keep("text", WORDS)
+        assert "no thread left" in await keeper.keep("text", OVERRIDES)
     await until(lambda: not keeper.trouble)
-    assert folder.words() == WORDS
+    assert folder.overrides() == OVERRIDES
     assert [event.kind for event in log[1]] == ["save-failed", "saved"]
     await keeper.close()

@@ -33,14 +33,14 @@ def watched(*ports: int, command: str = "check_ftp -H 127.0.0.1 -p PORT", name: 
 async def running(
     *farms: Farm,
     kernel: FakeKernel,
-    words: Overrides | None = None,
+    overrides: Overrides | None = None,
     count: Mapping[int, int] | None = None,
     flow_table: FlowTable | None = None,
 ) -> AsyncIterator[tuple[Guardian, list[Event]]]:
     log, events = EventLog(), list[Event]()
     log.subscribe(events.append)
     guardian = Guardian(
-        farms, words or Overrides(), applier=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
+        farms, overrides or Overrides(), applier=kernel, events=log, count=lambda: count or {}, flow_table=flow_table
     )
     task = asyncio.create_task(guardian.run())
     # Let it begin.
