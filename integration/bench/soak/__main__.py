@@ -174,8 +174,9 @@ class Soak:
         """Takes what clients, backends and guardian report."""
         visits = [self._visits.popleft() for _ in range(len(self._visits))]
         now = time.monotonic()
-        self.judge.take(visits, self.backends.report(), now)
+        # The judge tells what the guardian has said, up to now.
         self.operated.count_events()
+        self.judge.take(visits, self.backends.report(), now)
         self.operated.words.forget_before(now)
 
     def _speak_until_gone(self) -> None:

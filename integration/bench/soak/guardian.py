@@ -215,14 +215,15 @@ class Operated:
         )
 
     def story(self, farm: str) -> str:
-        """Tells what it has said lately of a farm or of itself, and how many seconds ago it was heard."""
-        now = time.monotonic()
+        """Tells what it has said lately of a farm or of itself, how many seconds ago, and what is overridden."""
+        now, clock = time.monotonic(), time.time()
         said = [
-            f"{now - when:.1f} s ago {event.kind} {event.backend}: {event.reason}"
+            f"{clock - event.time:.2f} s ago {event.kind} {event.backend}: {event.reason}"
             for when, event in self._lately
             if event.farm in (farm, "") and now - when < _STORY
         ]
-        return "; ".join(said[-_TOLD:]) or "it has said nothing of it"
+        words = ", ".join(f"{backend} {word}" for (of, backend), word in self.words.confirmed.items() if of == farm)
+        return "; ".join(said[-_TOLD:] or ["it has said nothing of it"]) + f"; overridden: {words or 'none'}"
 
     def pids(self) -> Mapping[str, int]:
         """Returns the ids of the guardian and of the nft that it keeps."""
