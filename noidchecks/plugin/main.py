@@ -20,6 +20,10 @@ def main(name: str) -> NoReturn:
     """Runs the plugin of that name with the words of the command line and ends the process."""
     code, text = 3, ""
     try:
+        if sys.getfilesystemencoding() != "utf-8" and sys.executable and "utf8" not in sys._xoptions:
+            # By a locale such as de_DE@euro, Python has read words and passwords that are bytes to servers and to the C
+            # plugins. As UTF-8 they become the same bytes again. Once: -X utf8=0 may stand behind it.
+            os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  # no shell is wanted
         if None in (sys.stdin, sys.stdout, sys.stderr):
             from ..descriptors import fill_standard_descriptors
 

@@ -41,6 +41,17 @@ def peer() -> Iterator[Peer]:
         yield peer
 
 
+def test_words_are_read_as_utf_8_in_any_locale() -> None:
+    """ASCII stands for those such as ISO-8859-1, which a machine of tests need not have."""
+    old = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    words = (*FTP, "--verify", "--ca-file", "/nonexistent/Grüße", "-H", "ftp.example")
+    done = run(*words, env=old)
+    assert (done.returncode, done.stderr) == (3, b"")
+    assert done.stdout.startswith("check_ftp: Cannot read CA file /nonexistent/Grüße: No such file".encode())
+    # The last of the flags counts, and the plugin does not begin again for ever.
+    assert run(words[0], "-X", "utf8=0", *words[1:], env=old).returncode == 3
+
+
 @pytest.mark.parametrize("name", PLUGINS)
 def test_an_executable_is_a_few_lines_that_name_the_plugin(name: str) -> None:
     """Not pip's wrapper, which imports re; `#!python` is what the installer replaces."""
