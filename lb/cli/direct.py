@@ -167,7 +167,7 @@ def carry_out(
     overrides = operation.overrides.about(configuration.farms) if is_of_all else operation.overrides
     before = folder.applied(), folder.overrides()
     trouble = _keep(folder, configuration.text if is_of_all or before[0] is None else None, overrides)
-    is_applied, ended = operation.verb == "apply", 0
+    ended = 0
     if not runs:
         tell("there is no table in the kernel: this will hold from the next noidlb apply or start on")
     else:
@@ -181,26 +181,12 @@ def carry_out(
             end = start.after(len(change.batches))
             if generation() == end:
                 folder.save_checkpoint(Checkpoint.of(end, configuration, overrides).to_json())
-        cuts = is_applied and operation.cut
-        ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
-        if cuts:
-            ending.add(gone(_farms(before[0]), configuration.farms, operation.overrides))
-        try:
-            ended = conntrack.end(ending)
-        except KernelError as error:
-            # A repeated command would find the table as it should be, and nothing to end.
-            raise KernelError(f"{error}; the table is changed, but flows that should have ended go on") from error
-        lines = describe(change, configuration.farms, configuration.names)
-        for line in lines[:_MOST_LINES]:
-            tell(line)
-        if len(lines) > _MOST_LINES:
-            tell(f"... and {len(lines) - _MOST_LINES} more")
-        if not change.batches:
-            tell("nothing to change")
+        ended = _end(change, operation, before[0], configuration.farms)
+        _print(change, configuration)
     if operation.cut:
         is_removed = operation.verb == "stop" and operation.farm is None
         try:
-            ended += 0 if is_applied else operation.cut_flows()
+            ended += 0 if operation.verb == "apply" else operation.cut_flows()
             if is_removed:
                 kernel.remove()
         except KernelError:
@@ -212,6 +198,29 @@ def carry_out(
             tell("the table is removed")
     if trouble:
         raise StateError(f"{trouble}; the table is changed, but a restart will not know of it")
+
+
+def _end(change: Plan, operation: Operation, before: str | None, farms: tuple[Farm, ...]) -> int:
+    """Ends the flows that end with a change of the table, with apply --cut those of what is gone; returns how many."""
+    cuts = operation.verb == "apply" and operation.cut
+    ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
+    if cuts:
+        ending.add(gone(_farms(before), farms, operation.overrides))
+    try:
+        return conntrack.end(ending)
+    except KernelError as error:
+        # A repeated command would find the table as it should be, and nothing to end.
+        raise KernelError(f"{error}; the table is changed, but flows that should have ended go on") from error
+
+
+def _print(change: Plan, configuration: Configuration) -> None:
+    lines = describe(change, configuration.farms, configuration.names)
+    for line in lines[:_MOST_LINES]:
+        tell(line)
+    if len(lines) > _MOST_LINES:
+        tell(f"... and {len(lines) - _MOST_LINES} more")
+    if not change.batches:
+        tell("nothing to change")
 
 
 def _farms(text: str | None) -> tuple[Farm, ...]:
