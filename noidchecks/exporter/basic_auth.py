@@ -9,6 +9,8 @@ import hashlib
 import hmac
 import os
 
+from .errors import RequestError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +22,14 @@ _LONGEST = 1024
 
 
 class BasicAuth:
-    """Checks the Authorization field of requests; hashing runs in a thread, one at a time."""
+    """Checks the Authorization field of requests; hashing runs in a thread, one at a time.
 
-    def __init__(self) -> None:
+    At most most_waiting requests wait for a hash, which takes 0.05 s: each of them holds the place of a client.
+    """
+
+    def __init__(self, most_waiting: int) -> None:
+        self._most_waiting = most_waiting
+        self._waiting = 0
         self._key = os.urandom(32)
         # Apart, so that a flood of wrong passwords makes none of the right ones wait for its hash.
         self._right: set[bytes] = set()
@@ -30,7 +37,7 @@ class BasicAuth:
         self._lock = asyncio.Lock()
 
     async def accepts(self, field: str, users: Mapping[str, bytes]) -> bool:
-        """Tells whether the field names one of the users with the right password."""
+        """Tells whether the field names one of the users with the right password; RequestError when too many wait."""
         user, password = _credentials(field)
         if user is None:
             return False
@@ -39,15 +46,21 @@ class BasicAuth:
         known = hmac.digest(self._key, b"\0".join((user.encode(), expected or b"", password)), hashlib.sha256)
         if known in self._right or known in self._wrong:
             return known in self._right
-        async with self._lock:
-            # Another request may have waited for the same hash.
-            if known not in self._right and known not in self._wrong:
-                is_right = await asyncio.to_thread(_matches, password, expected or _NO_USER) and expected is not None
-                kept = self._right if is_right else self._wrong
-                if len(kept) >= _MOST_KNOWN:
-                    kept.clear()
-                kept.add(known)
-            return known in self._right
+        if self._waiting >= self._most_waiting:
+            raise RequestError("too many passwords wait to be checked", 503)
+        self._waiting += 1
+        try:
+            async with self._lock:
+                # Another request may have waited for the same hash.
+                if known not in self._right and known not in self._wrong:
+                    matches = await asyncio.to_thread(_matches, password, expected or _NO_USER)
+                    kept = self._right if matches and expected is not None else self._wrong
+                    if len(kept) >= _MOST_KNOWN:
+                        kept.clear()
+                    kept.add(known)
+                return known in self._right
+        finally:
+            self._waiting -= 1
 
 
 def _credentials(field: str) -> tuple[str | None, bytes]:

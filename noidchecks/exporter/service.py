@@ -94,7 +94,8 @@ class Service:
             history=History(settings.history),
             telemetry=self._telemetry,
             web_config=self._web_config,
-            auth=BasicAuth(),
+            # The other half of the places is for those whose password is known.
+            auth=BasicAuth(max(1, self._most_clients // 2)),
             timeout_offset=settings.timeout_offset,
             reload=settings.read,
             say=say,

@@ -109,11 +109,11 @@ class Exporter:
         return answer
 
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        users = self._web_config.current().users
-        if users and not await self._auth.accepts(request.headers.get("Authorization", ""), users):
-            more = {"WWW-Authenticate": 'Basic realm="noidchecks exporter"'}
-            return _sentence("user and password are needed", 401, more)
         try:
+            users = self._web_config.current().users
+            if users and not await self._auth.accepts(request.headers.get("Authorization", ""), users):
+                more = {"WWW-Authenticate": 'Basic realm="noidchecks exporter"'}
+                return _sentence("user and password are needed", 401, more)
             return await handler(request)
         except RequestError as error:
             return _sentence(str(error), error.status)

@@ -53,10 +53,10 @@ class Running:
         lines = (f"{method} {path} HTTP/1.1", "Host: x", "Connection: close", *fields, "", "")
         return Answer(await self.send("\r\n".join(lines).encode()))
 
-    async def wait_for(self, name: str, value: float) -> None:
-        """Returns when the exporter's own metrics have a value."""
+    async def wait_for(self, name: str, value: float, *fields: str) -> None:
+        """Returns when the exporter's own metrics, for which it is asked with these fields, have a value."""
         for _ in range(6000):
-            if (await self.get("/metrics")).samples[name] == value:
+            if (await self.get("/metrics", *fields)).samples.get(name) == value:
                 return
             await asyncio.sleep(0.01)
         raise TimeoutError(f"{name} does not become {value}")

@@ -10,6 +10,7 @@ import pytest
 
 from noidchecks.exporter import basic_auth
 from noidchecks.exporter.basic_auth import BasicAuth
+from noidchecks.exporter.errors import RequestError
 
 USERS = {"monitor": b"a hash"}
 
@@ -32,13 +33,13 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
 
 
 async def test_a_pair_is_hashed_once_though_many_ask_at_the_same_time(hashed: Counter[bytes]) -> None:
-    auth = BasicAuth()
+    auth = BasicAuth(20)
     assert all(await asyncio.gather(*(auth.accepts(field("right"), USERS) for _ in range(20))))
     assert hashed == {b"right": 1}
 
 
 async def test_wrong_passwords_make_no_right_one_wait(hashed: Counter[bytes]) -> None:
-    auth = BasicAuth()
+    auth = BasicAuth(20)
     assert await auth.accepts(field("right"), USERS)
     for number in range(300):
         assert not await auth.accepts(field(str(number)), USERS)
@@ -47,7 +48,22 @@ async def test_wrong_passwords_make_no_right_one_wait(hashed: Counter[bytes]) ->
 
 
 async def test_another_hash_in_the_file_is_asked_again(hashed: Counter[bytes]) -> None:
-    auth = BasicAuth()
+    auth = BasicAuth(20)
     assert await auth.accepts(field("right"), USERS)
     assert await auth.accepts(field("right"), {"monitor": b"another"})
     assert hashed[b"right"] == 2
+
+
+async def test_one_that_finds_too_many_before_it_does_not_wait(hashed: Counter[bytes]) -> None:
+    """Each that waits holds the place of a client."""
+    auth = BasicAuth(20)
+    assert await auth.accepts(field("right"), USERS)
+    waiting = [asyncio.create_task(auth.accepts(field(str(number)), USERS)) for number in range(20)]
+    await asyncio.sleep(0)
+    with pytest.raises(RequestError, match="too many passwords") as refusal:
+        await auth.accepts(field("another"), USERS)
+    assert refusal.value.status == 503
+    assert await auth.accepts(field("right"), USERS)
+    assert not any(await asyncio.gather(*waiting))
+    assert not await auth.accepts(field("another"), USERS)
+    assert sum(hashed.values()) == 22

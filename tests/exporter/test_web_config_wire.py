@@ -6,13 +6,14 @@ import asyncio
 import base64
 import os
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
 import bcrypt
 import pytest
 
-from noidchecks.exporter import clients
+from noidchecks.exporter import basic_auth, clients, prober
 from noidchecks.exporter.errors import ConfigurationError
 from noidchecks.exporter.web_config import WebConfigFile
 from tests.exporter.serving import Answer, exporter
@@ -103,10 +104,11 @@ async def test_another_certificate_holds_from_the_next_connection_on(chain: Chai
         assert (await ask(running.port, trusting(other))).status == 200
 
 
-async def test_basic_authentication(tmp_path: Path) -> None:
-    def field(words: str) -> str:
-        return f"Authorization: Basic {base64.b64encode(words.encode()).decode()}"
+def field(words: str) -> str:
+    return f"Authorization: Basic {base64.b64encode(words.encode()).decode()}"
 
+
+async def test_basic_authentication(tmp_path: Path) -> None:
     async with exporter(web_config=written(tmp_path, f"basic_auth_users:\n  monitor: {HASH}\n")) as running:
         for path in ("/", "/metrics", "/probe?module=ftp&target=127.0.0.1:1", "/-/healthy", "/nothing", "/-/reload"):
             answer = await running.get(path)
@@ -122,6 +124,23 @@ async def test_basic_authentication(tmp_path: Path) -> None:
         written(tmp_path, f"basic_auth_users:\n  monitor: {users}\n")
         assert (await running.get("/metrics", field("monitor:geheim"))).status == 401
         assert (await running.get("/metrics", field("monitor:other"))).status == 200
+
+
+async def test_wrong_passwords_that_wait_leave_places_to_right_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober, "_MOST_CLIENTS", 16)
+    hashing = threading.Event()
+    refused = 'noidchecks_exporter_responses_total{code="503"}'
+    async with exporter(web_config=written(tmp_path, f"basic_auth_users:\n  monitor: {HASH}\n")) as running:
+        assert (await running.get("/metrics", field("monitor:geheim"))).status == 200
+        monkeypatch.setattr(basic_auth, "_matches", lambda *_: not hashing.wait(60))
+        guesses = [asyncio.create_task(running.get("/", field(f"monitor:{number}"))) for number in range(10)]
+        try:
+            await running.wait_for(refused, 2, field("monitor:geheim"))
+        finally:
+            hashing.set()
+        assert sorted(answer.status for answer in await asyncio.gather(*guesses)) == [401] * 8 + [503] * 2
 
 
 async def test_fields_of_every_answer(tmp_path: Path) -> None:
