@@ -3,7 +3,8 @@
 aiohttp has neither a limit of clients nor one for the time that a request may take to come, so thousands of half-open
 connections would use up the descriptors of the process. Here each client has a place; when there is none left, the one
 that has been silent for the longest time makes room: of those that have asked before, such as a Prometheus that keeps
-its connections, or of those that have not, whichever are more. So a flood of either kind pushes out its own.
+its connections, of those that have not, or of those that still shake hands, whichever are most. So a flood of each kind
+pushes out its own.
 """
 
 from __future__ import annotations
@@ -212,18 +213,13 @@ class Clients:
             raise
 
     def _make_room(self) -> bool:
-        """Hangs up on the client of the larger group that has been silent longest, and tells whether there was one."""
+        """Hangs up on the client of the largest group that has been silent longest, and tells whether there was one."""
         strangers, known = self._silent
-        if len(known) > len(strangers) + len(self._arriving):
-            return self._drop_first(known)
         # A handshake that never ends is the silence of a client over TLS.
-        shakes_hands = self._tls() is not None
-        return (
-            (shakes_hands and self._drop_arriving())
-            or self._drop_first(strangers)
-            or self._drop_arriving()
-            or self._drop_first(known)
-        )
+        most = max(len(strangers), len(self._arriving), len(known))
+        if len(strangers) == most:
+            return self._drop_first(strangers)
+        return self._drop_arriving() if len(self._arriving) == most else self._drop_first(known)
 
     def _drop_arriving(self) -> bool:
         for task in self._arriving:

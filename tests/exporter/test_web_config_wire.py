@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 import ssl
 import threading
 from pathlib import Path
@@ -74,6 +75,30 @@ async def test_a_handshake_that_never_ends_makes_room(
         assert (await ask(running.port, context)).status == 200
         for _, writer in silent:
             writer.close()
+
+
+async def test_clients_that_only_shake_hands_do_not_push_out_one_that_begins_to(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober, "_MOST_CLIENTS", 16)
+    context = trusting(chain)
+    async with exporter(web_config=written(tmp_path, tls_text(chain))) as running:
+
+        async def shake_hands(client: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            async with asyncio.timeout(60):
+                return await asyncio.open_connection(sock=client, ssl=context, server_hostname="127.0.0.1")
+
+        def connected() -> socket.socket:
+            return socket.create_connection(("127.0.0.1", running.port))
+
+        opened = [await shake_hands(connected()) for _ in range(16)]
+        newcomer = connected()
+        opened += [await shake_hands(connected()) for _ in range(4)]
+        reader, writer = await shake_hands(newcomer)
+        writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        for _, one in [*opened, (reader, writer)]:
+            one.close()
 
 
 async def test_a_client_certificate(chain: Chain, tmp_path: Path) -> None:
