@@ -40,8 +40,8 @@ class Api:
     """Serves on loopback over TLS; results holds what it has taken.
 
     failures has what it does instead of answering, one after the other: an integer is a status, "close" hangs up,
-    "nonsense" and "endless" are no HTTP, "page" is a proxy's 404, "chunked", "ends" and "last" are proper answers in
-    other forms.
+    "nonsense" and "endless" are no HTTP, "page" is a proxy's 404 and "login" its page with 200, "chunked", "ends" and
+    "last" are proper answers in other forms.
     """
 
     def __init__(self, certificate: Path, port: int = 0) -> None:
@@ -98,6 +98,9 @@ class Api:
             return
         if failure == "page":
             handler.wfile.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 18\r\n\r\n<h1>Not found</h1>")
+            return
+        if failure == "login":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n<h1>Login</h1>")
             return
         login = b64encode(f"{USER}:{PASSWORD}".encode(errors="surrogateescape")).decode()
         if isinstance(failure, int):

@@ -135,15 +135,19 @@ def _context(ca_file: str) -> ssl.SSLContext:
 
 
 def _verdict(code: int, body: bytes) -> tuple[str, str]:
-    """Returns what makes another try worth while, or else why the object is refused, or neither."""
-    if code == 200:
-        return "", ""
-    words = ""
+    """Returns what makes another try worth while, or else why the object is refused, or neither.
+
+    A status of 200 alone means nothing: the login page of a proxy has it too.
+    """
+    words = "is no answer of Icinga 2" if code == 200 else ""
     about_object = False
     try:
         answer = json.loads(body)
         if results := answer.get("results"):
-            code = int(results[0]["code"])
+            found = int(results[0]["code"])
+            if found == code == 200:
+                return "", ""
+            code = found
             words = str(results[0]["status"])
             about_object = code in _FINAL
         else:

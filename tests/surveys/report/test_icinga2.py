@@ -98,6 +98,7 @@ def test_other_forms_of_answers_are_understood(form: str, api: Api, report: Icin
         (403, "HTTP 403 told to"),
         (404, "HTTP 404 told to"),
         ("page", "HTTP 404"),
+        ("login", "HTTP 200 is no answer of Icinga 2"),
         (500, "HTTP 500 told to"),
         (503, "HTTP 503 told to"),
         ("close", "the connection was closed"),
