@@ -26,16 +26,18 @@ _REPLY_PAUSE = 2.0
 class Control:
     """Sends commands and reads their replies; a reply longer than limit bytes is a PeerError.
 
-    phase is the last phase that was entered, owed the number of commands whose final reply is still to come. With jail
-    the words of the server are not repeated, nor those that the gate masks.
+    phase is the last phase that was entered, owed the number of commands whose final reply is still to come, waited the
+    seconds that were waited for more of a reply or an upload that was whole already. With jail the words of the server
+    are not repeated, nor those that the gate masks.
     """
 
-    __slots__ = ("stream", "phase", "owed", "jail", "_limit", "_reader", "_fed", "_gate", "_next")
+    __slots__ = ("stream", "phase", "owed", "waited", "jail", "_limit", "_reader", "_fed", "_gate", "_next")
 
     def __init__(self, stream: Stream, *, limit: int, jail: bool = False, gate: Gate | None = None) -> None:
         self.stream = stream
         self.phase = ""
         self.owed = 0
+        self.waited = 0.0
         self.jail = jail
         self._limit = limit
         self._reader = ReplyReader()
@@ -127,6 +129,7 @@ class Control:
                 return None
             if not data:
                 if (reply := self._reader.end()) is not None:
+                    self.waited += pause if data is None and pause is not None else 0.0
                     return self._took(reply)
                 if data is None:
                     continue
@@ -144,10 +147,12 @@ class Control:
                 return None
             if (reply := (yield from self.poll(0.0))) is not None:
                 return reply
-            ready = yield Await((channel, self.stream.channel), self._pause())
+            pause = self._pause()
+            ready = yield Await((channel, self.stream.channel), pause)
             if ready is channel:
                 return None
             if ready is None and (reply := self._reader.end()) is not None:
+                self.waited += pause or 0.0
                 return self._took(reply)
 
     def put_back(self, reply: Reply) -> None:

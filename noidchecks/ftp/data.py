@@ -115,10 +115,23 @@ class DataConnection:
             raise self._lost(failure, (yield from self._reason())) from failure
         if stream.tls is not None:
             yield from stream.end()
-            yield from _hear_out(stream.channel)
+            yield from self._hear_out(stream.channel)
         self.moved += len(data)
         yield Close(stream.channel)
         yield from self._finish(None)
+
+    def _hear_out(self, channel: Channel) -> Dialogue[None]:
+        """Receives what a server says behind an upload over TLS, whose reply tells whether the file has arrived.
+
+        Closing with unread TLS 1.3 tickets would send a reset, which destroys the data on its way. IIS says nothing and
+        waits for the client to close; some servers reset the connection when they have all.
+        """
+        try:
+            while heard := (yield Receive(channel, patience=REASON_PATIENCE)):
+                pass
+            self.control.waited += REASON_PATIENCE if heard is None else 0.0
+        except NotConnected:
+            pass
 
     def _open(self, method: str, verb: str, argument: str) -> Dialogue[Stream | None]:
         """Opens a data connection and sends the command; None when the server has nothing to list. DataFailed.
@@ -245,19 +258,6 @@ class DataConnection:
             raise DataFailed(f"transfer failed: {self.control.words(final)}", final)
         self.opening.place = ""
         return final
-
-
-def _hear_out(channel: Channel) -> Dialogue[None]:
-    """Receives what a server says behind an upload over TLS, whose reply tells whether the file has arrived.
-
-    Closing with unread TLS 1.3 tickets would send a reset, which destroys the data on its way. Some servers reset the
-    connection themselves when they have all.
-    """
-    try:
-        while (yield Receive(channel, patience=REASON_PATIENCE)):
-            pass
-    except NotConnected:
-        pass
 
 
 def set_type(control: Control, letter: str) -> Dialogue[None]:

@@ -182,7 +182,8 @@ def _request_tls(settings: FtpSettings, stream: Stream, findings: FtpFindings) -
         raise PeerError("Plain text after the reply 234 to AUTH TLS", expected="TLS", received=reply.raw)
     yield from _secure(settings, stream, findings)
     if not settings.is_deep:
-        yield from _hear_through_tls(settings, stream)
+        yield from _hear_through_tls(control)
+    findings.waited += control.waited
 
 
 def _request_ssl(control: Control) -> Dialogue[Reply | None]:
@@ -196,14 +197,11 @@ def _request_ssl(control: Control) -> Dialogue[Reply | None]:
     return reply if reply is not None and reply.code in _TLS_GRANTED else None
 
 
-def _hear_through_tls(settings: FtpSettings, stream: Stream) -> Dialogue[None]:
+def _hear_through_tls(control: Control) -> Dialogue[None]:
     """Lets the server say something: with TLS 1.3 it refuses our certificate, or our having none, after the handshake.
 
     Of the replies only 421 is judged, which ends the session: servers may refuse NOOP before the login.
     """
-    from .control import Control
-
-    control = Control(stream, limit=settings.limit, jail=settings.jail)
     yield from control.send("NOOP")
     try:
         reply = yield from control.reply()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class FtpFindings:
     """What was seen: the answer, whether it was the expected one, TLS, what is behind the login, the failure.
 
-    waited are the seconds that the conversation waited for more of an answer that was whole, or none, already.
+    waited are the seconds that the conversation waited for more of what was whole, or no answer, already.
     """
 
     __slots__ = ("received", "matched", "reply", "tls", "address", "deep", "failure", "waited")

@@ -51,6 +51,8 @@ def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) ->
         # Drivers name the phase of what they raise.
         failure.phase = failure.phase or control.phase
         raise
+    finally:
+        findings.waited += control.waited
 
 
 def _examine(settings: FtpSettings, control: Control, deep: DeepFindings, login: Login) -> Dialogue[None]:

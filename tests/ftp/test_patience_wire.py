@@ -1,12 +1,18 @@
-"""How long check_ftp waits for more of a greeting, and whose time that is."""
+"""How long check_ftp waits for more of a greeting, a reply or an upload, and whose time that is."""
 
 from __future__ import annotations
+
+import asyncio
+import socket
 
 import pytest
 
 from noidchecks import FtpProbe, Result, State
 from noidchecks.status.threshold import Range
 from tests.conftest import Check, NewPeer
+from tests.support.certificates import Chain
+from tests.support.ftp import FtpSession
+from tests.support.ftp_servers import Ask, NewServer
 from tests.support.peers import Step
 from tests.support.waiting import LONG, with_time_enough
 
@@ -55,3 +61,45 @@ def test_the_deadline_decides_what_is_no_answer_yet(
 
     result = with_time_enough(attempt, lambda result: (result.state, text in result.text) == (state, True))
     assert (result.state, text in result.text) == (state, True), result.text
+
+
+def assert_not_counted(result: Result) -> None:
+    assert result.ok, result.text
+    assert result.timings.total >= 3
+    assert (result.metrics[0].value or 3) < 2.9
+
+
+def test_waiting_for_more_of_a_reply_that_is_whole_is_no_response_time(
+    ask: Ask, new_server: NewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noidchecks.ftp.control._REPLY_PAUSE", 3.0)
+    server = new_server(PASS=b"230-welcome\r\n220 in\r\n")
+    assert_not_counted(ask(server, data="passive", critical=Range(0, 2.9)))
+
+
+def test_waiting_for_the_end_of_an_upload_that_is_whole_is_no_response_time(
+    ask: Ask, new_server: NewServer, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As IIS, the server does not end the connection before the client has closed it."""
+    monkeypatch.setattr("noidchecks.ftp.data.REASON_PATIENCE", 3.0)
+
+    async def store(session: FtpSession) -> None:
+        await session.send(b"150 go\r\n")
+        assert session.listener is not None
+        loop = asyncio.get_running_loop()
+        sock, _ = await loop.sock_accept(session.listener)
+        sock.settimeout(LONG)
+
+        def receive() -> bytes:
+            secured = session.server.context.wrap_socket(sock, server_side=True)
+            data = b"".join(iter(lambda: secured.recv(4096), b""))
+            with socket.socket(fileno=secured.detach()) as bare:
+                bare.settimeout(LONG)
+                bare.recv(1)
+            return data
+
+        session.server.files[session.argument] = await loop.run_in_executor(None, receive)
+        await session.send(b"226 stored\r\n")
+
+    server = new_server(chain.pem, STOR=store)
+    assert_not_counted(ask(server, tls="explicit", put="", critical=Range(0, 2.9)))
