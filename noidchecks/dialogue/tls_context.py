@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Kept: TypeAlias = list[tuple[tuple[Identity, ...], ssl.SSLContext]]
 
 _MOST_KEPT = 16
+# Python as it is released, unlike Debian's, narrows OpenSSL's list to suites with forward secrecy and without SHA-1, of
+# which a server of TLS 1.2 may have none, such as an appliance. The C plugin and curl take OpenSSL's list.
+_PYTHONS_OWN = "@SECLEVEL=2:ECDH+AESGCM:"
 
 
 def context_for(*, verify: bool, ca_file: str) -> ssl.SSLContext:
@@ -65,6 +68,8 @@ def _new(verify: bool, ca_file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Servers of this protocol commonly close without close_notify; a short answer is seen by the protocol above.
     context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
+    if getattr(ssl, "_DEFAULT_CIPHERS", "").startswith(_PYTHONS_OWN):
+        context.set_ciphers("DEFAULT")
     # What is listed is trusted, also an authority whose own issuer is not (RFC 5280 section 6.1.1), as by curl.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if verify and ca_file:

@@ -99,6 +99,15 @@ def test_chain_and_name(check: Check, server: FtpServer, chain: Chain, sni: str,
         assert result.ok, result.text
 
 
+@pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA"])
+def test_a_server_with_older_suites_alone_is_spoken_to(check: Check, server: FtpServer, suite: str) -> None:
+    server.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    server.context.set_ciphers(suite)
+    result = ask(check, server, data="passive", certificate_facts=True)
+    assert result.ok, result.text
+    assert result.facts["tls_cipher"] == suite
+
+
 def test_an_authority_need_not_be_a_root(check: Check, server: FtpServer, chain: Chain) -> None:
     result = ask(check, server, verify=True, ca_file=str(chain.between), data="passive")
     assert result.ok, result.text
