@@ -106,9 +106,10 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
     verbs = list(COUNTED if listing.counts else SHOWN)
     folder = path(listing.folder)
     entries: Entries | None = None
+    end: Reply | None = None
 
     def attempt(method: str) -> Dialogue[None]:
-        nonlocal entries
+        nonlocal entries, end
         entries, end = yield from _entries(connection, verbs, method, folder)
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
         deep.refused = ""
@@ -118,10 +119,11 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
 
     def list_again() -> Dialogue[None]:
         nonlocal folder
-        # This tells whether the folder can be read; the listing by its name counts.
         folder, count = "", deep.entries
         yield from _list_over_first(deep, methods, attempt)
-        deep.entries = count
+        if end is None:
+            # z/OS lists a data set by its name, and behind that name as a prefix has none.
+            deep.entries = count
 
     if settings.data:
         yield from _list_over_each(deep, methods, attempt, folder)
