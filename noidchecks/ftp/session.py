@@ -115,7 +115,8 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
         deep.refused = ""
         if settings.listing is not None and not entries.size and end is not None and is_unread(end):
             # Where only data connections are tried, that the folder of the login cannot be read does not matter.
-            deep.listed, deep.refused = False, deep.explain(connection.control.words(end))
+            words = connection.control.words(end)
+            deep.listed, deep.refused = False, deep.explain(f"the directory cannot be read: {words}")
 
     def list_again() -> Dialogue[None]:
         nonlocal folder

@@ -211,7 +211,10 @@ def test_a_folder_that_cannot_be_read_is_not_empty(ask: Ask, new_server: NewServ
         for listing in (Listing(folder), Listing(folder, max_files=9), Listing(folder, min_files=1)):
             result = ask(server, listing=listing)
             assert result.state == State.CRITICAL
-            assert result.text.startswith(f"FTP CRITICAL - list{' d' if folder else ''}: 226"), result.text
+            words = "the directory cannot be read: 226"
+            assert result.text.startswith(f"FTP CRITICAL - list{' d' if folder else ''}: {words}"), result.text
+            # The sentence says it also where the server's words are not to be repeated.
+            assert ask(server, listing=listing, jail=True).text.endswith(words)
     # A listing that tries data connections alone has done its work.
     assert ask(new_server(LIST=unread), data="passive").ok
     assert ask(new_server(NLST=give(b"unable to read\r\n", end)), listing=Listing(max_files=9)).ok
