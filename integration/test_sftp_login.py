@@ -91,6 +91,29 @@ def test_an_agent(shared: Site, tmp_path: Path) -> None:
     assert (after.returncode, after.stderr) == (0, ""), after.stdout
 
 
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_an_agent_with_a_certificate(new_folder: Folders, tmp_path: Path, kind: str) -> None:
+    """Of an authority that the server knows, whereas it does not know the key."""
+    key, authority, place = tmp_path / "id", tmp_path / "authority", tmp_path / "agent"
+    for path, its_kind in ((key, kind), (authority, "ed25519")):
+        subprocess.run(["ssh-keygen", "-q", "-t", its_kind, "-N", "", "-f", path], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-s", authority, "-I", "b", "-n", "bob", f"{key}.pub"], check=True)
+    with (
+        site(new_folder(), SFTP, f"TrustedUserCAKeys {authority}.pub") as one,
+        subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL) as agent,
+    ):
+        try:
+            while not place.exists():
+                assert agent.poll() is None
+            environment = os.environ | {"SSH_AUTH_SOCK": str(place)}
+            subprocess.run(["ssh-add", "-q", key], env=environment, check=True, capture_output=True)
+            words = [str(COMMAND), *one.where("--user", "bob", "--agent")]
+            answer = subprocess.run(words, env=environment, capture_output=True, text=True)
+        finally:
+            agent.terminate()
+    assert (answer.returncode, answer.stderr) == (0, ""), answer.stdout
+
+
 def test_keyboard_interactive(new_folder: Folders, tmp_path: Path) -> None:
     folder = new_folder()
     wrong = tmp_path / "wrong"

@@ -5,11 +5,16 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
 
 from noidchecks import Login, check
 from tests.support.sftp import Conduct, sftp_server
@@ -47,17 +52,28 @@ def test_an_agent_that_does_not_answer_leaves_the_password(folder: Path) -> None
     assert result.facts["method"] == "password"
 
 
+def ed25519() -> Any:
+    return Ed25519PrivateKey.generate()
+
+
+def rsa() -> Any:
+    return generate_private_key(65537, 2048)
+
+
 @contextmanager
-def an_agent(listener: socket.socket, comments: Sequence[bytes], answers: Sequence[bytes] = ()) -> Iterator[None]:
+def an_agent(
+    listener: socket.socket, comments: Sequence[bytes], answers: Sequence[bytes] = (), blob: bytes = KEY.asbytes()
+) -> Iterator[list[bytes]]:
     """Lists the key once for each comment, gives these answers to the requests that follow, and ends or is mute."""
-    key = string(KEY.asbytes())
+    key = string(blob)
+    requests: list[bytes] = []
     listing = struct.pack(">BI", 12, len(comments)) + b"".join(key + string(comment) for comment in comments)
 
     def serve() -> None:
         client = listener.accept()[0]
         with client:
             for answer in (listing, *answers):
-                client.recv(1000)
+                requests.append(client.recv(4096))
                 if not answer:
                     return
                 client.sendall(string(answer))
@@ -67,7 +83,7 @@ def an_agent(listener: socket.socket, comments: Sequence[bytes], answers: Sequen
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        yield
+        yield requests
     finally:
         thread.join()
 
@@ -86,6 +102,20 @@ def test_a_comment_that_is_no_utf_8(folder: Path, mute_agent: socket.socket) -> 
     with an_agent(mute_agent, [b"M\xfcller"], [REFUSED]), sftp_server(folder, Conduct(key=KEY)) as port:
         result = check(probe(port, agent=True))
     assert result.facts["method"] == "password", result.text
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("make", [ed25519, rsa])
+def test_a_certificate_is_offered_as_it_is(folder: Path, mute_agent: socket.socket, make: Callable[[], Any]) -> None:
+    """The agent may have it without its key, which paramiko takes out of those of RSA."""
+    key = make()
+    builder = SSHCertificateBuilder().public_key(key.public_key()).type(SSHCertificateType.USER).key_id(b"bob")
+    builder = builder.valid_principals([b"bob"]).valid_after(0).valid_before(2**64 - 1).serial(1)
+    blob = b64decode(builder.sign(key).public_bytes().split()[1])
+    with an_agent(mute_agent, [b"k"], [REFUSED], blob) as requests, sftp_server(folder) as port:
+        check(probe(port, agent=True))
+    # That of the signature, and what is signed, which names the key that is offered.
+    assert requests[1].count(string(blob)) == 2
 
 
 @pytest.mark.usefixtures("nothing_left")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _SHOWN = 200
 # As many as OpenSSH lets a client try.
 _MOST_AGENT_KEYS = 6
+_CERTIFICATE = "-cert-v01@openssh.com"
 # What a second factor is called where servers ask for one; a password there would be logged as a wrong code.
 _SECOND_FACTOR = re.compile(r"\b((pass)?code|token|otp|pin|one[- ]time password)\b", re.IGNORECASE)
 
@@ -258,7 +259,13 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         _, answer = self._send_message(paramiko.agent.cSSH2_AGENTC_REQUEST_IDENTITIES)
         keys = []
         for _ in range(min(answer.get_int(), _MOST_AGENT_KEYS)):
-            keys.append(paramiko.AgentKey(agent=self, blob=answer.get_binary()))
+            key = paramiko.AgentKey(agent=self, blob=answer.get_binary())
+            # paramiko 3.5 looks for it in vain in a key of a kind that it does not know, such as a certificate.
+            key.public_blob = None
+            if key.get_name().endswith(_CERTIFICATE):
+                # Or paramiko offers the plain key within an RSA certificate under the name of a certificate.
+                key.inner_key = None
+            keys.append(key)
             answer.get_binary()
         self._keys = tuple(keys)
         return self._keys
