@@ -166,7 +166,7 @@ HOSTILE: list[tuple[str, tuple[Step, ...], str]] = [
     ("a part of a KEXINIT and the end", (Q, OFFER[:30]), ""),
     ("a broken KEXINIT", (Q, packet(b"\x14" + bytes(16) + b"\xff" * 40), HOLD), ""),
     ("another message", (Q, packet(b"\x1f" + b"\xff" * 60), HOLD), ""),
-    ("an unreadable comment", (b"SSH-2.0-x \xff\xfe\r\n", HOLD), ""),
+    ("an unreadable comment", (b"SSH-2.0-x \xff\xfe\r\n", LISTEN), "the connection ends"),
     ("version 1", (b"SSH-1.5-1.2.27\r\n", HOLD), "Incompatible version (1.5 instead of 2.0)"),
 ]
 

@@ -84,6 +84,26 @@ def test_a_server_that_knows_the_curve_by_the_name_of_the_rfc_alone(
     assert result.ok, result.text
 
 
+class _Latin1(str):
+    """Text that paramiko sends, and hashes, in Latin-1."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:
+        return super().encode("latin-1")
+
+    def __add__(self, more: str) -> _Latin1:
+        return _Latin1(super().__add__(more))
+
+
+def test_an_identification_string_that_is_no_utf_8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a `VersionAddendum` in a configuration in Latin-1; it is a part of what the server signs."""
+    serve_with(monkeypatch, local_version=_Latin1("SSH-2.0-lab_1 Gr\xfc\xdfe"))
+    with sftp_server(tmp_path) as port:
+        result = check(probe(port))
+    assert result.text == "SSH OK - lab_1 (protocol 2.0) [login bob]"
+
+
 def test_a_server_that_has_no_algorithm_in_common_with_us_is_not_called_sick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from . import paramiko
 from .authentication import Authentication
 from .bounds import Excess
 from .sockets import Resumed
-from .transport import Transport
+from .transport import Identification, Transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ _PATIENCE = 5.0
 class Connection:
     """A connection that goes on with paramiko behind the identification strings; seen is what the server sent so far.
 
-    It blocks, and is for a worker process. paramiko reads what we have read, so that its own reader, which takes any
-    number of bytes for an identification string, never meets the server.
+    It blocks, and is for a worker process. paramiko's own reader, which takes any number of bytes for an identification
+    string but only UTF-8, never meets the server.
     """
 
     def __init__(self, sock: socket.socket, settings: SshSettings, ours: str, seen: bytes) -> None:
         self.settings = settings
         self._ours = ours
-        self._socket = Resumed(sock, seen)
+        line, _, behind = seen.partition(b"\r\n")
+        self._theirs = Identification.of(line)
+        self._socket = Resumed(sock, behind)
         self._sockets: list[Shuttable] = [self._socket]
         self._transport: Transport | None = None
 
@@ -80,7 +82,7 @@ class Connection:
             else KnownKeys()
         )
         transport = self._transport = Transport(self._socket)
-        transport.local_version = self._ours
+        transport.local_version, transport.remote_version = self._ours, self._theirs
         transport.words = settings.gate.words
         # The deadline of the check ends the process; paramiko's own limits would come earlier.
         if self.settings.timeout > 0:

@@ -40,7 +40,7 @@ class Shuttable:
 
 
 class Resumed(Shuttable):
-    """A socket behind the identification strings: repeats the server's to paramiko and drops the client's."""
+    """A socket behind the identification strings: repeats what came behind the server's, and drops the client's."""
 
     def __init__(self, sock: socket.socket, seen: bytes) -> None:
         super().__init__(sock)

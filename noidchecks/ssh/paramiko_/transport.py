@@ -19,6 +19,20 @@ _SHOWN = 200
 _CURVE, _CURVE_OF_LIBSSH = "curve25519-sha256", "curve25519-sha256@libssh.org"
 
 
+class Identification(str):
+    """The server's identification string, which paramiko searches as text and hashes as the bytes that came."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, line: bytes) -> Identification:
+        """Returns the string of a line without its line end."""
+        return cls(line.decode(errors="surrogateescape"))
+
+    def encode(self, *_: object) -> bytes:
+        return super().encode(errors="surrogateescape")
+
+
 class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
     """A transport on which many attempts to log in follow one request for the service (RFC 4253 section 10).
 
@@ -28,6 +42,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
 
     farewell = ""
     auth_handler: Any
+    remote_version: Identification
     _preferred_kex = paramiko.Transport._preferred_kex
     _kex_info: ClassVar[dict[str, Any]] = dict(paramiko.Transport._kex_info)
     if _CURVE not in _kex_info and _CURVE_OF_LIBSSH in _kex_info:
@@ -47,6 +62,13 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
             return kind, message
 
         self.packetizer.read_message = read_bounded
+
+    def _check_banner(self) -> None:
+        """Judges the identification string in remote_version, which has been read."""
+        # Digits and points, or the check had not gone on.
+        protocol = self.remote_version.split("-")[1]
+        if protocol not in ("1.99", "2.0"):
+            raise paramiko.SSHException(f"Incompatible version ({protocol} instead of 2.0)")
 
     def auth_none(self, username: bytes) -> Sequence[str]:
         return self._attempt(lambda handler, event: handler.auth_none(username, event))
