@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from integration import servers
 from integration.contract.compare import OURS, run
 from integration.servers import SshServer
 
@@ -117,3 +119,25 @@ def test_the_host_key_by_known_hosts(sshd: SshServer, tmp_path: Path) -> None:
     answer = run(COMMAND, where)
     assert answer.code == 2
     assert "is not known" in answer.text
+
+
+def test_a_server_that_has_host_certificates_alone(new_folder: Callable[[], Path], tmp_path: Path) -> None:
+    """The key within is the one that counts; its authority is not asked."""
+    host_key, authority = servers.ssh_key(tmp_path / "host_key"), servers.ssh_key(tmp_path / "authority")
+    sign = ("ssh-keygen", "-q", "-h", "-I", "host", "-n", servers.HOST)
+    subprocess.run([*sign, "-s", authority, f"{host_key}.pub"], check=True)
+    more = (
+        f"HostKey {host_key}",
+        f"HostCertificate {host_key}-cert.pub",
+        "HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com",
+    )
+    known = tmp_path / "known_hosts"
+    with servers.sshd(new_folder(), servers.free_port(), more=more) as server:
+        where = ["--known-hosts", str(known), "-p", str(server.port), "-H", server.host]
+        known.write_text(f"[{server.host}]:{server.port} {Path(f'{host_key}.pub').read_text()}")
+        right = run(COMMAND, where)
+        known.write_text(f"@cert-authority * {Path(f'{authority}.pub').read_text()}")
+        unknown = run(COMMAND, where)
+    assert right.code == 0, right.text
+    assert unknown.code == 2
+    assert "is not known" in unknown.text

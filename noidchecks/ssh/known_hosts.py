@@ -116,7 +116,7 @@ def _keys(lines: Sequence[bytes], names: frozenset[bytes]) -> tuple[dict[str, st
     revoked: dict[str, str] = {}
     for line in lines:
         marker, hosts, rest = _split(line[: _LONGEST_LINE + 1])
-        # A certificate's authority signs no plain key, and paramiko asks for no certificates.
+        # An authority signs certificates; of one, which paramiko asks for last, only the key within is looked at.
         if not hosts or len(line) > _LONGEST_LINE or marker not in (b"", _REVOKED) or not _are_meant(hosts, names):
             continue
         kind, fingerprint = _key(rest)
