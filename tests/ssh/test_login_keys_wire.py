@@ -35,7 +35,10 @@ def test_an_encrypted_key(run: Check, folder: Path, tmp_path: Path) -> None:
     login = Login("bob", "")
     with sftp_server(folder, Conduct(key=KEY)) as port:
         assert run(probe(port, login=login, identities=(Identity(str(path), "open"),))).ok
-        for phrase, why in (("", "it is encrypted"), ("wrong", "no private key, or not with this passphrase")):
+        for phrase, why in (
+            ("", "it is encrypted"),
+            ("wrong", "no private key that paramiko reads, or not with this passphrase"),
+        ):
             result = run(probe(port, login=login, identities=(Identity(str(path), phrase),)))
             assert result.text == f"SSH UNKNOWN - login as bob: cannot read identity {path}: {why}"
 
@@ -47,6 +50,17 @@ def test_a_passphrase_that_is_no_utf_8(run: Check, folder: Path, tmp_path: Path)
     with sftp_server(folder, Conduct(key=KEY)) as port:
         result = run(probe(port, login=NO_PASSWORD, identities=(identity,)))
     assert result.ok, result.text
+
+
+@pytest.mark.parametrize("text", ["PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\n", "ssh-ed25519 AAAA me\n"])
+def test_a_file_that_paramiko_does_not_read(folder: Path, tmp_path: Path, text: str) -> None:
+    """It may hold a key of another kind, of which it would be untrue that it is none."""
+    path = tmp_path / "id"
+    path.write_text(text)
+    with sftp_server(folder) as port:
+        result = check(probe(port, login=NO_PASSWORD, identities=(Identity(str(path)),)))
+    told = f"login as bob: cannot read identity {path}: no private key that paramiko reads"
+    assert result.text == f"SSH UNKNOWN - {told}"
 
 
 @pytest.mark.parametrize("phrase", ["", "let me in"])

@@ -32,7 +32,8 @@ def read_key(path: str, passphrase: bytes) -> paramiko.PKey:
     file = os.path.expanduser(key_path(path))
     try:
         require_regular(file, _MOST_BYTES)
-        reason = "no private key, or not with this passphrase" if passphrase else "no private key"
+        # It may be one all the same: of DSA, of a security key, PuTTY's, encrypted by chacha20-poly1305.
+        reason = "no private key that paramiko reads" + (", or not with this passphrase" if passphrase else "")
         if _is_pkcs8(file):
             reason = "paramiko does not read PKCS#8; convert the key with ssh-keygen -p -f FILE"
         for kind in filter(None, (getattr(paramiko, name, None) for name in _KINDS)):
