@@ -192,7 +192,10 @@ def test_flood(check: Check, serve: Serve, host: str) -> None:
         if "transfer" in result.timings.phases:
             break
     assert line_of(result) == f"TFTP CRITICAL - Socket timeout after {timeout:g} seconds (transfer)"
-    assert server.heard.count(ack(1)) <= 5
+    # On a busy machine the flood pauses, and what a silence makes the check send again is no answer to it.
+    again = result.facts["retransmissions"]
+    assert isinstance(again, int)
+    assert server.heard.count(ack(1)) <= 5 + again
 
 
 async def test_cancelled_check_leaves_nothing(host: str) -> None:
