@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import click
 
+from noidchecks.status.text import printable
+
+from ..errors import LbError
 from ..farm_status import FarmStatus, from_document, to_json
 from ..role import Role, read_role
 from ..service.lookup import find
@@ -35,11 +38,19 @@ def print_status(
     watch: float | None,
 ) -> int:
     """Prints the status of all farms or of one, again every watch seconds if given, and returns the exit code."""
+    is_watching = False
     try:
         while True:
-            _print(farm, _look(folder, socket, file), read_role(run_dir), as_json=as_json, clear=watch is not None)
+            try:
+                _print(farm, _look(folder, socket, file), read_role(run_dir), as_json=as_json, clear=watch is not None)
+            except LbError as error:
+                if not is_watching:
+                    raise
+                # Such as that the guardian does not answer, which is back in a moment where it is started again.
+                click.echo(f"noidlb: {printable(str(error))}", err=True)
             if watch is None:
                 return DONE
+            is_watching = True
             time.sleep(watch)
     except KeyboardInterrupt:
         if watch is None:

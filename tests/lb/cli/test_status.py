@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from noidlb.config.load import digest_of
+from noidlb.errors import GuardError
 from noidlb.nft.skeleton import VERSION
 from noidlb.nft.table import Snapshot
 from noidlb.role import Role
@@ -79,6 +80,22 @@ def test_watching_ends_with_control_c(applied: Balancer, nft: Played) -> None:
         process.stdout.read()
     assert sum(line.startswith("FARM") for line in seen) >= 1
     assert process.returncode == 0
+
+
+def test_watching_goes_on_while_the_guardian_is_started_again(
+    applied: Balancer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def speak(*_: object, **__: object) -> None:
+        if (trouble := troubles.pop(0)) is not None:
+            raise trouble
+
+    monkeypatch.setattr("noidlb.cli.status.speak", speak)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    troubles: list[BaseException | None] = [None, GuardError("it has ended"), None, KeyboardInterrupt()]
+    code, output = applied.run("status", "--watch")
+    assert (code, output.count("FARM  "), output.count("\nnoidlb: it has ended\n")) == (0, 2, 1)
+    troubles = [GuardError("it has ended")]
+    assert applied.run("status", "--watch") == (2, "noidlb: it has ended\n")
 
 
 def test_status_of_one_farm(applied: Balancer) -> None:
