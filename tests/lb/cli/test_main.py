@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,15 @@ def test_check(balancer: Balancer) -> None:
     code, output = balancer.run("check", balancer.write(ONE.replace("2121", "0")))
     assert code == 1
     assert output == "noidlb: farms.public-ftp.backends[0].port (backend b1): must be 1 to 65535, not 0\n"
+
+
+@pytest.mark.parametrize(("command", "code"), [("check", 1), ("apply", 3)])
+def test_a_character_that_the_terminal_lacks_is_a_question_mark(command: str, code: int) -> None:
+    argv = [sys.executable, "-c", "from noidlb.cli.main import main; main()", command, "b\u2026.toml"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(argv, env=environment, capture_output=True, check=False)
+    said = (done.returncode, done.stdout, done.stderr)
+    assert said == (code, b"noidlb: b?.toml: cannot be read: No such file or directory\n", b"")
 
 
 def test_check_prints_all_errors_at_once(balancer: Balancer) -> None:
