@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -10,6 +12,7 @@ from functools import partial
 import pytest
 
 from integration.clients import Data
+from integration.daemon import children
 from integration.lab.faults import fault
 from integration.lab.sessions import FtpSession
 from integration.pair.farms import everything
@@ -39,6 +42,30 @@ def test_a_graceful_change_and_back(pair_lab: PairLab) -> None:
         second.leave()
         pair_lab.wait_until_serves(first)
         assert [one.outcome() for one in sessions] == names
+
+
+def test_a_node_that_serves_for_a_moment_stands_by_again(pair_lab: PairLab) -> None:
+    """keepalived of the serving node stalls, and both serve: the other one runs its notify script twice at a time."""
+    pair_lab.boot(everything())
+    first, second = pair_lab.nodes
+    stalled = first.daemons["keepalived"].pid
+    for _ in range(5):
+        family = (stalled, *children(stalled))
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        wait_for(second.has_vips, "lb2 to take over")
+        for pid in family:
+            os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: not second.has_vips(), "lb2 to let go")
+        wait_for(lambda: (first.role, second.role) == ("master", "backup"), "the roles")
+        # Nothing that still runs may write another one.
+        wait_for(lambda: not notifying(second), "the end of the notify scripts")
+        assert (first.role, second.role) == ("master", "backup")
+
+
+def notifying(node: Node) -> bool:
+    """Whether a run of its notify script has not ended yet."""
+    return node.run(("pgrep", "-f", str(node.out / "notify")), check=False).returncode == 0
 
 
 def test_preemption_keeps_the_sessions(pair_lab: PairLab) -> None:

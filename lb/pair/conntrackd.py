@@ -102,9 +102,15 @@ flows() {{
     conntrackd -C {folder}/conntrackd.conf "$@"
 }}
 
-# keepalived does not wait for this script before it runs it again: where two nodes serve at the same time, one of them
-# becomes MASTER and BACKUP within milliseconds. So each run writes the role first, and a run that finds another one
-# there does not go on. Where the role cannot be written, it tells nothing.
+# keepalived does not wait for a run of this script before it starts the next one. Where both nodes serve for a moment,
+# it starts two within milliseconds, and the later one may be faster. So the run that was started last decides: its
+# number, by the time of its start and then by its process id, is in the file order.
+read -r boot </proc/sys/kernel/random/boot_id
+read -r stat </proc/self/stat
+set -- ${{stat%% *}} ${{stat##*) }}
+number=$((${{21:-0}} * 10000000 + ${{1:-0}}))
+
+# Whether this node still serves, which a later run may have changed. Where the role cannot be written, nothing tells.
 serves() {{
     [ -n "$untold" ] || [ "$(cat {run}/role 2>/dev/null)" = master ]
 }}
@@ -127,18 +133,28 @@ receive() {{
     flows -n
 }}
 
-# Writes the role atomically. The file is created outside the folder and renamed into it: a user who can write in the
-# folder could place a link there, which a redirection would follow and a rename replaces.
+# Writes a file atomically. It is created outside the folder and renamed into it: a user who can write in the folder
+# could place a link there, which a redirection would follow and a rename replaces.
+put() {{
+    new=$(mktemp {run.parent}/.noidlb-$1.XXXXXX) || return
+    if ! {{ echo "$2" >"$new" && chmod 0644 "$new" && mv -fT "$new" {run}/$1; }}; then
+        rm -f "$new"
+        logger -t noidlb-pair "the $1 $2 cannot be written to {run}/$1" 2>/dev/null
+        return 1
+    fi
+}}
+
+# Writes the role, and ends this run when a later one has done so.
 tell() {{
     untold=yes
     mkdir -p {run} || return
-    new=$(mktemp {run.parent}/.noidlb-role.XXXXXX) || return
-    if echo "$1" >"$new" && chmod 0644 "$new" && mv -fT "$new" {run}/role; then
-        untold=
-    else
-        rm -f "$new"
-        logger -t noidlb-pair "the role $1 cannot be written to {run}/role" 2>/dev/null
-    fi
+    {{
+        flock 9
+        last=$(cat {run}/order 2>/dev/null)
+        if [ "${{last% *}}" = "$boot" ] && [ "${{last#* }}" -gt "$number" ]; then exit 0; fi
+        put order "$boot $number"
+        if put role "$1"; then untold=; fi
+    }} 9<"$0"
 }}
 
 case $state in
