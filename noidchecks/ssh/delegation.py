@@ -144,7 +144,7 @@ def delegate(channel: Channel, settings: SshSettings, ours: bytes, seen: bytes) 
     )
     environment = {name: os.environ.get(name) for name in _ENVIRONMENT}
     identification = ours.decode("ascii").rstrip("\r\n")
-    data = frames.pack_values(frames.SETTINGS, plain, login, identification, seen, environment, os.getcwd())
+    data = frames.pack_values(frames.SETTINGS, plain, login, identification, seen, environment, _folder())
     try:
         while True:
             worker: Channel | None = yield Delegate(channel, MODULE, data)
@@ -155,6 +155,14 @@ def delegate(channel: Channel, settings: SshSettings, ours: bytes, seen: bytes) 
         error = LocalError("no worker process was free in time")
         error.phase = late.phase
         raise error from late
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        # It was deleted. Absolute paths are found all the same.
+        return ""
 
 
 def _failure(kind: str, message: str, phase: str, expected: str, received: bytes | str) -> ProbeError:

@@ -54,9 +54,11 @@ def ssh_server(host: str = "127.0.0.1") -> Iterator[int]:
     with socket.create_server((host, 0), family=family) as listener:
         thread = threading.Thread(target=accept)
         thread.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
     for transport in transports:
         transport.close()
 
@@ -79,6 +81,14 @@ def test_another_key(run: Check, host: str) -> None:
         f"SSH CRITICAL - lab_1 (protocol 2.0) host key mismatch, expected {OTHER} or {RSA}, "
         f"received ecdsa-sha2-nistp256 {ECDSA}"
     )
+
+
+def test_a_working_directory_that_was_deleted(run: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    with ssh_server() as port:
+        result = run(SshProbe("127.0.0.1", port=port, fingerprints=(ECDSA,), timeout=LONG))
+    assert result.text == FINE
 
 
 def test_an_unwanted_algorithm_outranks_the_key(run: Check) -> None:
