@@ -122,7 +122,7 @@ def survey(
         (text, choose(text, icinga_ca=icinga_ca, icinga_credentials=icinga_credentials, around_lines=bar.hidden))
         for text in dict.fromkeys(reports)
     ]
-    fleet = SurveyRunner(
+    runner = SurveyRunner(
         Sources(
             files,
             nagios_objects,
@@ -140,7 +140,7 @@ def survey(
         say=bar.say,
         progress=bar.show,
     )
-    return fleet.run()
+    return runner.run()
 
 
 def _progress_bar(length: int) -> Any:

@@ -23,7 +23,7 @@ from integration.monitoring.prometheus import Prometheus, plain
 from integration.monitoring.promtool import PROMTOOL
 from noidchecks import Metric, Result, State
 from noidchecks.errors import NotConnected
-from noidchecks.exporter.metrics import Outcome, metrics_of
+from noidchecks.exporter.metrics import ProbeOutcome, metrics_of
 from noidchecks.exporter.module import read_module
 from noidchecks.exporter.target import Target
 from noidchecks.exporter.telemetry import Telemetry
@@ -64,7 +64,7 @@ def of_exporter() -> str:
     metrics = (Metric("size", 3000, "B"),)
     result = Result(State.CRITICAL, "x", facts=facts, timings=timings, failure=failure, metrics=metrics)
     module = read_module("ftp", "check_ftp --data passive")
-    return metrics_of(Outcome(module, Target("h"), result, timeout=9.5, finished=0, address=None))
+    return metrics_of(ProbeOutcome(module, Target("h"), result, timeout=9.5, finished=0, address=None))
 
 
 def of_exporter_itself() -> str:

@@ -98,14 +98,14 @@ def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:
     is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
     is_translated = is_tracked and chain.priority > _DSTNAT
-    for what, state, port in _asking(way.farm):
+    for what, state, is_control in _asking(way.farm):
         yield Packet(
             what=what,
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             daddr=way.backend if is_translated else way.vip,
             sport=_EPHEMERAL,
-            dport=_EPHEMERAL if port is None else way.backend_port if is_translated else way.port,
+            dport=(way.backend_port if is_translated else way.port) if is_control else _EPHEMERAL,
             iif=way.client_side,
             oif=ABSENT,
             state=state if is_tracked else "invalid",
@@ -113,25 +113,25 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
             maybe=_perhaps(state),
             direction="original" if is_tracked else ABSENT,
             original_daddr=way.vip if is_tracked else ABSENT,
-            original_dport=(way.port if port else _EPHEMERAL) if is_tracked else ABSENT,
+            original_dport=(way.port if is_control else _EPHEMERAL) if is_tracked else ABSENT,
             marked=way.mask if is_translated or (is_tracked and state == "established") else 0,
         )
-    for what, state, port in _answering(way.farm):
+    for what, state, is_control in _answering(way.farm):
         yield Packet(
             what=what,
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             saddr=way.backend,
             dport=_EPHEMERAL,
-            sport=way.backend_port if port else None,
+            sport=way.backend_port if is_control else None,
             iif=way.backend_side,
             oif=ABSENT,
             state=state if is_tracked else "invalid",
             statuses=_statuses(state, state == "established") if is_tracked else None,
             maybe=frozenset({"snat", "dnat", "assured"}),
-            direction=("reply" if port else "original") if is_tracked else ABSENT,
-            original_daddr=(way.vip if port else None) if is_tracked else ABSENT,
-            original_dport=(way.port if port else _EPHEMERAL) if is_tracked else ABSENT,
+            direction=("reply" if is_control else "original") if is_tracked else ABSENT,
+            original_daddr=(way.vip if is_control else None) if is_tracked else ABSENT,
+            original_dport=(way.port if is_control else _EPHEMERAL) if is_tracked else ABSENT,
             marked=way.mask if is_tracked else 0,
             is_reply=True,
         )
@@ -143,14 +143,14 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
     if chain.hook == "egress":
         # All translation is done.
         source = way.vip
-    for what, state, port in _asking(way.farm):
+    for what, state, is_control in _asking(way.farm):
         yield Packet(
             what=what,
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             daddr=way.backend,
             sport=_EPHEMERAL,
-            dport=_EPHEMERAL if port is None else way.backend_port,
+            dport=way.backend_port if is_control else _EPHEMERAL,
             iif=None if at_the_end else way.client_side,
             oif=ABSENT if way.is_local else way.backend_side,
             state=state,
@@ -158,48 +158,49 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
             maybe=_perhaps(state),
             direction="original",
             original_daddr=way.vip,
-            original_dport=way.port if port else _EPHEMERAL,
+            original_dport=way.port if is_control else _EPHEMERAL,
             marked=way.mask,
         )
     if way.is_local:
         # Replies of this machine itself pass the hook output.
         return
-    for what, state, port in _answering(way.farm):
+    for what, state, is_control in _answering(way.farm):
         yield Packet(
             what=what,
             version=way.vip.version,
             transport=way.farm.protocol.transport,
             saddr=source,
             dport=_EPHEMERAL,
-            sport=way.backend_port if port and not at_the_end else None,
+            sport=way.backend_port if is_control and not at_the_end else None,
             iif=None if at_the_end else way.backend_side,
             oif=way.client_side,
             state=state,
             statuses=_statuses(state, state == "established"),
             maybe=frozenset({"snat", "dnat", "assured"}),
-            direction="reply" if port else "original",
-            original_daddr=way.vip if port else None,
-            original_dport=way.port if port else _EPHEMERAL,
+            direction="reply" if is_control else "original",
+            original_daddr=way.vip if is_control else None,
+            original_dport=way.port if is_control else _EPHEMERAL,
             marked=way.mask,
             is_reply=True,
         )
 
 
-def _asking(farm: Farm) -> Iterator[tuple[str, str, int | None]]:
-    """Yields the packets of clients: name, conntrack state, and 1 for the farm's port or None for a data port."""
-    yield NEW, "new", 1
-    yield "established connections", "established", 1
+def _asking(farm: Farm) -> Iterator[tuple[str, str, bool]]:
+    """Yields the packets of clients: name, conntrack state, and whether they go to the farm's port, not a data port."""
+    yield NEW, "new", True
+    yield "established connections", "established", True
     if farm.protocol is Protocol.FTP:
-        yield "passive data connections", "related", None
+        yield "passive data connections", "related", False
 
 
-def _answering(farm: Farm) -> Iterator[tuple[str, str, int]]:
-    yield "answers of backends", "established", 1
+def _answering(farm: Farm) -> Iterator[tuple[str, str, bool]]:
+    """Yields the packets of backends in the same way, by the port that they come from."""
+    yield "answers of backends", "established", True
     if farm.protocol is Protocol.FTP:
-        yield "active data connections", "related", 0
+        yield "active data connections", "related", False
     elif farm.protocol is Protocol.TFTP:
         # The server answers a request from a port of its own (RFC 1350, section 4).
-        yield "transfers", "related", 0
+        yield "transfers", "related", False
 
 
 def _statuses(state: str, is_translated: bool) -> frozenset[str]:

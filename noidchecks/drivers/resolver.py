@@ -59,7 +59,7 @@ class LookUp:
         return self._question.done
 
     @property
-    def waited(self) -> bool:
+    def has_waited(self) -> bool:
         """Whether it waited for a thread so long that this machine, not a name server, is to blame for the delay."""
         return (self._begun or monotonic()) - self._asked > _LONG_WAIT
 

@@ -253,7 +253,7 @@ class Session:
         error: ProbeError = DeadlineExceeded(self._timeout)
         if isinstance(self._operation, Resolve) and self.progress is not None:
             look_up: LookUp = self.progress
-            if look_up.waited:
+            if look_up.has_waited:
                 error = LocalError("this machine had no thread free for the look-up: too many names get no answer")
         error.phase = self._phase
         return error

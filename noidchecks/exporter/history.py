@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .metrics import Outcome
+    from .metrics import ProbeOutcome
 
 
 class History:
@@ -20,10 +20,10 @@ class History:
     def __init__(self, most: int) -> None:
         self._most = most
         self._next = 0
-        self._newest: deque[tuple[int, Outcome]] = deque()
-        self._failures: deque[tuple[int, Outcome]] = deque(maxlen=most)
+        self._newest: deque[tuple[int, ProbeOutcome]] = deque()
+        self._failures: deque[tuple[int, ProbeOutcome]] = deque(maxlen=most)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: ProbeOutcome) -> None:
         """Takes an outcome in."""
         self._newest.append((self._next, outcome))
         self._next += 1
@@ -32,10 +32,10 @@ class History:
             if not oldest[1].is_success:
                 self._failures.append(oldest)
 
-    def newest(self) -> Sequence[tuple[int, Outcome]]:
+    def newest(self) -> Sequence[tuple[int, ProbeOutcome]]:
         """Returns what is kept with its numbers, the newest first."""
         return [*reversed(self._newest), *reversed(self._failures)]
 
-    def find(self, number: int) -> Outcome | None:
+    def find(self, number: int) -> ProbeOutcome | None:
         """Returns the outcome with that number, None when it is not kept any more."""
         return next((outcome for found, outcome in self.newest() if found == number), None)

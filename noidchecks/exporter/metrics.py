@@ -43,7 +43,7 @@ _INFOS = (
 )
 
 
-class Outcome(Value):
+class ProbeOutcome(Value):
     """What came out of a probe: timeout is its deadline in seconds, finished the time of its end since 1970.
 
     address is where it connected to, None when it did not come so far.
@@ -74,12 +74,12 @@ class Outcome(Value):
         return self.result.state in (State.OK, State.WARNING)
 
 
-def metrics_of(outcome: Outcome) -> str:
+def metrics_of(outcome: ProbeOutcome) -> str:
     """Returns the page of metrics."""
     return "".join(_lines(outcome))
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def _lines(outcome: ProbeOutcome) -> Iterator[str]:
     result, address = outcome.result, outcome.address
     phases = {**dict.fromkeys(outcome.module.phases, 0.0), **result.timings.phases}
     for name, text, value in (
@@ -113,7 +113,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     )
 
 
-def _numbers(outcome: Outcome) -> Iterator[str]:
+def _numbers(outcome: ProbeOutcome) -> Iterator[str]:
     code = outcome.result.facts.get("reply_code", 0 if outcome.module.plugin == "check_ftp" else None)
     if isinstance(code, int):
         text = "Code of the FTP server's greeting, 0 for none"

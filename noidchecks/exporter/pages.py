@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..page import Tone
     from .configuration import Configuration
-    from .metrics import Outcome
+    from .metrics import ProbeOutcome
     from .module import Module
 
 REFRESH = 15
@@ -25,7 +25,11 @@ _TONES: dict[State, Tone] = {State.OK: "ok", State.WARNING: "warn", State.CRITIC
 
 
 def index_page(
-    configuration: Configuration, outcomes: Sequence[tuple[int, Outcome]], reload_error: str, *, refresh: int = REFRESH
+    configuration: Configuration,
+    outcomes: Sequence[tuple[int, ProbeOutcome]],
+    reload_error: str,
+    *,
+    refresh: int = REFRESH,
 ) -> str:
     """Returns the index; outcomes are numbered, the newest first, reload_error is a sentence or empty.
 
@@ -66,7 +70,7 @@ def _form(configuration: Configuration) -> str:
     )
 
 
-def _probes(outcomes: Sequence[tuple[int, Outcome]]) -> str:
+def _probes(outcomes: Sequence[tuple[int, ProbeOutcome]]) -> str:
     if not outcomes:
         return '<section><div class="title"><h2>Last probes</h2></div><p class="note">None yet.</p></section>\n'
     rows = "".join(_row(number, outcome) for number, outcome in outcomes)
@@ -76,7 +80,7 @@ def _probes(outcomes: Sequence[tuple[int, Outcome]]) -> str:
     )
 
 
-def _row(number: int, outcome: Outcome) -> str:
+def _row(number: int, outcome: ProbeOutcome) -> str:
     result = outcome.result
     hour, minute, second = gmtime(outcome.finished)[3:6]
     return (
@@ -116,7 +120,7 @@ def _table(name: str, heads: Sequence[str], rows: str) -> str:
     )
 
 
-def debug_text(outcome: Outcome) -> str:
+def debug_text(outcome: ProbeOutcome) -> str:
     """Returns everything about one probe as plain text: result, dialogue, metrics and module, without secrets."""
     module, result = outcome.module, outcome.result
     named = {"hostname": outcome.target.hostname} if outcome.target.hostname else {}

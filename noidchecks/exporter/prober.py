@@ -12,7 +12,7 @@ from ..probe import finish_or_unknown, start
 from ..server import MOST_DESCRIPTORS
 from .admission import Admission
 from .errors import RequestError
-from .metrics import Outcome
+from .metrics import ProbeOutcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Prober:
         """Ends what is under way."""
         self._loop.close()
 
-    async def probe(self, module: Module, target: Target, deadline: float, allowed: AllowList) -> Outcome:
+    async def probe(self, module: Module, target: Target, deadline: float, allowed: AllowList) -> ProbeOutcome:
         """Probes a target within a deadline in seconds; RequestError when it may not be probed or finds no turn."""
         by_name = _is_named(target, allowed)
         began = time.monotonic()
@@ -78,7 +78,7 @@ class Prober:
         if admission.refused:
             raise _not_allowed(target)
         result = finish_or_unknown(probe, session)
-        return Outcome(module, target, result, timeout=deadline, finished=time.time(), address=admission.address)
+        return ProbeOutcome(module, target, result, timeout=deadline, finished=time.time(), address=admission.address)
 
     def _probe_of(self, module: Module, target: Target, timeout: float) -> Server:
         # By identity: modules of one name may be others after the file was read again.

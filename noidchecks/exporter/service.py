@@ -118,9 +118,10 @@ class Service:
         scheme = "https" if self._web_config.current().tls else "http"
         for listener in listeners:
             self._clients.listen(listener)
-            self._say(f"listening on {scheme}://{_shown(listener)}, {len(self.exporter.configuration.modules)} modules")
+            place = _shown(*listener.getsockname()[:2])
+            self._say(f"listening on {scheme}://{place}, {len(self.exporter.configuration.modules)} modules")
             if not self._web_config.current().knows_clients and not _is_loopback(listener):
-                self._say(f"whoever reaches {_shown(listener)} can probe what is allowed: see --web-config")
+                self._say(f"whoever reaches {place} can probe what is allowed: see --web-config")
         self.ports = tuple(listener.getsockname()[1] for listener in listeners)
 
     async def close(self) -> None:
@@ -194,8 +195,7 @@ def _listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         if made is not None:
             made.close()
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        raise ListenError(f"Cannot listen on {printable(place)}: {error.strerror or error}") from None
+        raise ListenError(f"Cannot listen on {printable(_shown(host, port))}: {error.strerror or error}") from None
     return made
 
 
@@ -203,6 +203,5 @@ def _is_loopback(listener: socket.socket) -> bool:
     return ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def _shown(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
+def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

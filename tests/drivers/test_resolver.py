@@ -135,8 +135,8 @@ def test_what_found_no_thread_knows_it(dead: Zone, monkeypatch: pytest.MonkeyPat
     holders = [ask(resolver, dead, f"h{number}.bad") for number in range(2)]
     until(lambda: len(dead.asked) == 2)
     late = ask(resolver, dead, "h.good")
-    until(lambda: late.waited)
-    assert not any(one.waited for one in holders)
+    until(lambda: late.has_waited)
+    assert not any(one.has_waited for one in holders)
     close(*holders, late)
     dead.answers.set()
     until(lambda: idle(resolver))

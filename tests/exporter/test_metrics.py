@@ -11,7 +11,7 @@ from noidchecks import Metric, Result, State
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.errors import NotConnected
 from noidchecks.exporter import metrics
-from noidchecks.exporter.metrics import Outcome, metrics_of
+from noidchecks.exporter.metrics import ProbeOutcome, metrics_of
 from noidchecks.exporter.module import read_module
 from noidchecks.exporter.target import Target
 from noidchecks.exporter.telemetry import Telemetry
@@ -24,7 +24,7 @@ V4, V6 = Address(AF_INET, ("127.0.0.1", 21)), Address(AF_INET6, ("fe80::1%lo", 2
 
 def page(line: str, result: Result, address: Address | None = V4) -> dict[str, float]:
     """Returns the samples of the page, whose families must stand together and have one head each."""
-    outcome = Outcome(read_module("m", line), Target("h"), result, timeout=9.5, finished=0, address=address)
+    outcome = ProbeOutcome(read_module("m", line), Target("h"), result, timeout=9.5, finished=0, address=address)
     text = metrics_of(outcome)
     heads = re.findall(r"^# TYPE (\S+) gauge$", text, re.MULTILINE)
     assert len(heads) == len(set(heads))
