@@ -122,15 +122,14 @@ def _rp_filter(farms: tuple[Farm, ...], root: Path) -> Finding:
 
 
 def _tables(root: Path) -> Iterator[Finding]:
-    folder = root / "proc/sys/net/netfilter"
-    used, most = _number(folder / "nf_conntrack_count"), _number(folder / "nf_conntrack_max")
-    if used is None or most is None:
+    held = fullness.flows(root / "proc")
+    if held is None:
         yield Finding(WARN, "nf_conntrack_max", "cannot be read: is nf_conntrack loaded?")
     else:
-        share = used / most if most else 0
+        share = held.count / held.limit if held.limit else 0
         level = FAULT if share >= 0.95 else WARN if share >= 0.7 else OK
         cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, because a full table drops new clients"
-        yield Finding(level, "nf_conntrack_max", f"{used} of {most} flows", cure)
+        yield Finding(level, "nf_conntrack_max", f"{held.count} of {held.limit} flows", cure)
 
 
 def _expectations(root: Path) -> Iterator[Finding]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from ..nft.fullness import flows
+
 # Seconds between two reads of the kernel's files, at least.
 _APART = 0.02
 # The drop counter has other causes too (two packets of a new flow at once); below 90 % the table is not blamed for it.
@@ -20,8 +22,7 @@ class FlowTable:
     """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
-        self._counts = proc / "sys/net/netfilter/nf_conntrack_count", proc / "sys/net/netfilter/nf_conntrack_max"
-        self._statistics = proc / "net/stat/nf_conntrack"
+        self._proc = proc
         self.used: int | None = None
         self.most: int | None = None
         self._looked = float("-inf")
@@ -35,7 +36,8 @@ class FlowTable:
         if now - self._looked < _APART:
             return
         self._looked = now
-        self.used, self.most = map(_number, self._counts)
+        found = flows(self._proc)
+        self.used, self.most = (found.count, found.limit) if found is not None else (None, None)
         if not self.most or self.used is None:
             # No limit, or conntrack is not loaded.
             self._drops = None
@@ -60,13 +62,7 @@ class FlowTable:
     def _dropped(self) -> int | None:
         """Returns the number of packets dropped so far; the file has a line for each processor, in hexadecimal."""
         with suppress(OSError, ValueError, IndexError):
-            head, *lines = self._statistics.read_text().splitlines()
+            head, *lines = (self._proc / "net/stat/nf_conntrack").read_text().splitlines()
             column = head.split().index("drop")
             return sum(int(line.split()[column], 16) for line in lines)
         return None
-
-
-def _number(path: Path) -> int | None:
-    with suppress(OSError, ValueError):
-        return int(path.read_text())
-    return None

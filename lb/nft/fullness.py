@@ -1,4 +1,4 @@
-"""Reads how full the two tables are that all farms share: sticky clients and conntrack's expectations."""
+"""Reads how full the tables are that all farms share: sticky clients, conntrack's flows and its expectations."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def sticky(farms: Iterable[Farm]) -> dict[int, Fullness]:
         if told:
             found[version] = Fullness(int.from_bytes(told), STICKY_SIZE)
     return found
+
+
+def flows(proc: Path = Path("/proc")) -> Fullness | None:
+    """Returns the flows of conntrack; None when /proc does not have the figures, as when conntrack is not loaded."""
+    folder = proc / "sys/net/netfilter"
+    try:
+        return Fullness(*(int((folder / f"nf_conntrack_{name}").read_text()) for name in ("count", "max")))
+    except (OSError, ValueError):
+        return None
 
 
 def expectations() -> Fullness | None:

@@ -6,10 +6,9 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
-from ..nft import conntrack, observed as look
+from ..nft import conntrack, fullness, observed as look
 from ..nft.observed import FLOWS, TABLE, Facts, Reader
 from ..nft.run import KernelError, run
 from .paced import paced
@@ -18,7 +17,6 @@ from .shared import Shared, in_own_thread
 # Up to here a thread of this process reads it within 2 ms; beyond, it is a process of its own, which costs 0.1 s.
 _FEW_BACKENDS = 300
 _FEW_FLOWS = 10_000
-_FLOWS = Path("/proc/sys/net/netfilter/nf_conntrack_count")
 # Seconds until a look is given up; a million flows are counted in 5 s.
 _TABLE_TIMEOUT, _FLOWS_TIMEOUT = 120.0, 60.0
 # An older count is not shown.
@@ -68,7 +66,8 @@ class Looks:
         return (await _read(TABLE, _TABLE_TIMEOUT)).facts
 
     async def _count_flows(self) -> Mapping[int, int]:
-        if _flows() <= _FEW_FLOWS:
+        held = fullness.flows()
+        if held is None or held.count <= _FEW_FLOWS:
             found: Mapping[int, int] = await in_own_thread(conntrack.count)
         else:
             found = (await _read(FLOWS, _FLOWS_TIMEOUT)).flows
@@ -85,10 +84,3 @@ async def _read(what: str, seconds: float) -> Reader:
     reader = Reader()
     await paced(reader.take(answer.output.splitlines()))
     return reader
-
-
-def _flows() -> int:
-    try:
-        return int(_FLOWS.read_text())
-    except (OSError, ValueError):
-        return 0

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from noidlb.nft import observed as look
+from noidlb.nft import fullness, observed as look
 from noidlb.nft.compile import compile_table
 from noidlb.nft.marks import Marks
 from noidlb.nft.observed import FLOWS, TABLE, Reader, facts_of, to_lines
@@ -46,13 +45,12 @@ def test_no_table_is_told() -> None:
 @pytest.mark.parametrize("works", [True, False])
 @pytest.mark.parametrize("backends", [1, 10_000])
 async def test_both_ways_of_looking_see_the_same(
-    applied: Balancer, backends: int, works: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    applied: Balancer, backends: int, works: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As a process of its own it finds the same nft and conntrack on its path, and says what goes wrong there.
     looks = Looks(lambda: backends)
-    (tmp_path / "count").write_text("1000000")
     if backends > 1:
-        monkeypatch.setattr("noidlb.service.observer._FLOWS", tmp_path / "count")
+        monkeypatch.setattr(fullness, "flows", lambda: fullness.Fullness(1_000_000, 2_000_000))
     if works:
         applied.conntrack.answer("-L", out="tcp 6 ESTABLISHED src=1 mark=65793 use=1\n")
     else:
