@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -28,8 +29,11 @@ def begin_output() -> None:
     """Gives the numbers of standard descriptors that are closed to /dev/null, before anything else gets them.
 
     A standard output that was closed then takes nothing, like a full disk: without one, click prints nothing and calls
-    that success. sys.__stdout__ still tells that there was none.
+    that success. sys.__stdout__ still tells that there was none. A character that an open one lacks becomes "?".
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # Of a name, of a server's answer, or the one that marks a line as cut.
+        sys.stdout.reconfigure(errors="replace")
     if None not in (sys.stdin, sys.stdout, sys.stderr):
         return
     # Nearly no command needs it.

@@ -97,6 +97,13 @@ def test_without_standard_output_a_sentence_is_on_standard_error() -> None:
     assert (done.returncode, done.stderr) == (3, b"noidchecks: No such command 'nosuch'.\n")
 
 
+def test_a_character_that_the_terminal_lacks_is_a_question_mark() -> None:
+    words = [sys.executable, "-m", "noidchecks", "survey", "b\u2026"]
+    done = subprocess.run(words, env={**ENVIRONMENT, "PYTHONIOENCODING": "latin-1"}, capture_output=True, check=False)
+    said = (done.returncode, done.stdout, done.stderr)
+    assert said == (3, b"noidchecks: Cannot read b?: No such file or directory\n", b"")
+
+
 def test_it_ends_quietly_when_nobody_reads() -> None:
     reading, writing = os.pipe()
     os.close(reading)

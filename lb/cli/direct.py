@@ -102,11 +102,9 @@ def _beside(operation: Operation, overrides: Overrides, applied: tuple[Farm, ...
     if backend is not None:
         # Whether the file applied last says the same is for its next apply to find.
         return replace(overrides, states={**overrides.states, (farm.name, backend.name): BackendState(operation.verb)})
-    return (
-        overrides.starting(farm.name, (*applied, *operation.farms))
-        if operation.verb == "start"
-        else operation.overrides
-    )
+    if operation.verb == "start":
+        return overrides.starting(farm.name, (*applied, *operation.farms))
+    return operation.overrides
 
 
 def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:

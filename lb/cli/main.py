@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -21,9 +20,6 @@ from .output import tell
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command with the arguments, by default those of the process, and ends it with an exit code 0..3."""
     begin_output()
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        # The terminal may lack a character of a name, of a server's answer, or the one that marks a line as cut.
-        sys.stdout.reconfigure(errors="replace")
     sys.exit(_run(arguments))
 
 
