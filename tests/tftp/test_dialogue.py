@@ -212,6 +212,7 @@ def test_any_datagrams_end_in_findings(
 ) -> None:
     played = play(*events, filename=name, blksize=blksize, windowsize=windowsize, tsize=blksize is not None)
     findings = findings_of(played)
+    assert findings.answer is not None or findings.failure is not None
     assert len(played.operations) < 20 + 4 * len(events)
     assert findings.blocks + findings.duplicates <= len(events)
     if findings.failure is not None:

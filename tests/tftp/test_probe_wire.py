@@ -187,15 +187,14 @@ def test_flood(check: Check, serve: Serve, host: str) -> None:
 
     for timeout in DEADLINES:
         server = serve(script)
-        result = check(TftpProbe(host, "f", port=server.port, timeout=timeout))
+        result = check(TftpProbe(host, "f", port=server.port, timeout=timeout, retries=0))
         server.close()
         if "transfer" in result.timings.phases:
             break
     assert line_of(result) == f"TFTP CRITICAL - Socket timeout after {timeout:g} seconds (transfer)"
-    # On a busy machine the flood pauses, and what a silence makes the check send again is no answer to it.
-    again = result.facts["retransmissions"]
-    assert isinstance(again, int)
-    assert server.heard.count(ack(1)) <= 5 + again
+    # The first, and one for all duplicates. With retries there would be those that a silence calls for, as when the
+    # flood pauses on a busy machine.
+    assert server.heard.count(ack(1)) <= 2
 
 
 async def test_cancelled_check_leaves_nothing(host: str) -> None:
