@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+# _socket, not socket: to import the wrapper takes as long as all of ours that a command needs.
+import _socket
 import json
 import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BufferedIOBase
+from contextlib import closing, contextmanager
 from typing import TypeAlias
 
 from ..errors import GuardError
@@ -15,6 +15,7 @@ from .protocol import Answer, Request, RequestError
 
 # The status of 5,000 farms is 10 MB.
 _MAX_ANSWER = 256 << 20
+_PIECE = 1 << 18
 # The kernel may take its time with thousands of farms, and conntrack with a million flows.
 _PATIENCE = 150.0
 
@@ -28,20 +29,21 @@ class NoGuardian(GuardError):
 def ask(path: Where, request: Request, *, timeout: float = _PATIENCE) -> Answer | None:
     """Returns the guardian's answer, None when no guardian runs; raises GuardError, and RequestError for a refusal."""
     try:
-        with _connected(path, timeout) as connection, connection.makefile("rb") as answers:
-            return _exchange(connection, answers, path, request)
+        with _connected(path, timeout) as connection:
+            _send(connection, request)
+            return next(_answers(connection, path))
     except NoGuardian:
         return None
 
 
 def follow(path: Where, request: Request) -> Iterator[Answer]:
     """Yields the answer, then each event until the guardian ends; raises NoGuardian, GuardError or RequestError."""
-    with _connected(path, _PATIENCE) as connection, connection.makefile("rb") as answers:
-        yield _exchange(connection, answers, path, {**request, "follow": True})
-        # Events may be far apart.
-        connection.settimeout(None)
-        while line := answers.readline(_MAX_ANSWER):
-            yield _checked(line, path)
+    with _connected(path, _PATIENCE) as connection:
+        _send(connection, {**request, "follow": True})
+        for answer in _answers(connection, path):
+            yield answer
+            # Events may be far apart.
+            connection.settimeout(None)
 
 
 def require_nobody(path: Where) -> None:
@@ -54,8 +56,8 @@ def require_nobody(path: Where) -> None:
 
 
 @contextmanager
-def _connected(path: Where, timeout: float) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+def _connected(path: Where, timeout: float) -> Iterator[_socket.socket]:
+    with closing(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)) as connection:
         connection.settimeout(timeout)
         try:
             connection.connect(str(path))
@@ -65,23 +67,36 @@ def _connected(path: Where, timeout: float) -> Iterator[socket.socket]:
             # Python's own complaint about a path that is too long has no strerror.
             why = error.strerror or str(error)
             raise GuardError(f"the guardian cannot be spoken to at {path}: {why}") from None
-        yield connection
+        try:
+            yield connection
+        except TimeoutError:
+            raise GuardError(f"the guardian at {path} does not answer") from None
+        except OSError as error:
+            raise GuardError(f"the guardian at {path} hung up: {error.strerror}") from None
 
 
-def _exchange(connection: socket.socket, answers: BufferedIOBase, path: Where, request: Request) -> Answer:
-    try:
-        connection.sendall(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
-        line = answers.readline(_MAX_ANSWER)
-    except TimeoutError:
-        raise GuardError(f"the guardian at {path} does not answer") from None
-    except OSError as error:
-        raise GuardError(f"the guardian at {path} hung up: {error.strerror}") from None
-    return _checked(line, path)
+def _send(connection: _socket.socket, request: Request) -> None:
+    connection.sendall(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+
+
+def _answers(connection: _socket.socket, path: Where) -> Iterator[Answer]:
+    """Yields the answer, and what follows it until the guardian ends; GuardError when it ends before or within one."""
+    begun = bytearray()
+    is_answered = False
+    while data := connection.recv(_PIECE):
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            yield _checked(bytes(begun + line), path)
+            begun.clear()
+            is_answered = True
+        begun += rest
+        if len(begun) > _MAX_ANSWER:
+            raise GuardError(f"what answers at {path} is no guardian")
+    if begun or not is_answered:
+        raise GuardError(f"the guardian at {path} ended before it had answered")
 
 
 def _checked(line: bytes, path: Where) -> Answer:
-    if not line.endswith(b"\n"):
-        raise GuardError(f"the guardian at {path} ended before it had answered")
     try:
         answer = json.loads(line)
     except (ValueError, RecursionError):

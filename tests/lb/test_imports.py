@@ -88,7 +88,7 @@ def test_what_only_prints_a_text_loads_the_declarations_alone(words: tuple[str, 
 def test_an_override_that_a_guardian_takes_loads_its_client_alone(tmp_path: Path) -> None:
     with guardian(tmp_path, {"ok": True, "lines": ["backend ftp/b1: drain"]}) as path:
         loaded = loaded_by("drain", "ftp", "b1", "--socket", path)
-    assert loaded & EXPENSIVE == {"json", "socket"}
+    assert loaded & EXPENSIVE == {"json"}
     assert ours(loaded) == DECLARED | SPOKEN | {"noidlb.cli.operate"}
 
 
@@ -98,7 +98,7 @@ def test_the_status_of_a_guardian_loads_its_table_alone(tmp_path: Path) -> None:
     answer = {"ok": True, "digest": "0" * 64, "sticky": {"4": [7, 262144]}, "status": {"version": 1, "farms": [told]}}
     with guardian(tmp_path, answer) as path:
         loaded = loaded_by("status", "--socket", path, "--run-dir", str(tmp_path))
-    assert loaded & EXPENSIVE == {"json", "socket"}
+    assert loaded & EXPENSIVE == {"json"}
     shown = {"noidlb.cli.status", "noidlb.cli.status_table", "noidlb.farm_status", "noidlb.service.lookup"}
     assert ours(loaded) == DECLARED | SPOKEN | shown
 

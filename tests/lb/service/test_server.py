@@ -264,6 +264,43 @@ async def test_what_is_no_guardian_is_said(tmp_path: Path, said: bytes, error: s
             await asyncio.to_thread(ask, tmp_path / "control", {})
 
 
+async def test_answers_come_in_pieces_and_together(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        for piece in (b'{"n"', b': 1}\n{"n": 2}\n{"n"', b": 3}\n", b'{"n":'):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        writer.close()
+
+    def everything() -> list[object]:
+        found: list[object] = []
+        with pytest.raises(GuardError, match="ended before it had answered"):
+            found += (answer["n"] for answer in follow(tmp_path / "control", {}))
+        return found
+
+    async with await asyncio.start_unix_server(answer, tmp_path / "control"):
+        assert await asyncio.to_thread(everything) == [1, 2, 3]
+
+
+async def test_a_guardian_that_is_gone_or_mute_is_said(tmp_path: Path) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Closed with the request unread: the kernel resets the connection.
+        await asyncio.sleep(0.05)
+        writer.transport.abort()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_unix_server(reset, tmp_path / "reset", limit=1):
+        with pytest.raises(GuardError, match="hung up"):
+            await asyncio.to_thread(ask, tmp_path / "reset", {"do": "x" * 1_000_000})
+    async with await asyncio.start_unix_server(mute, tmp_path / "mute"):
+        with pytest.raises(GuardError, match="does not answer"):
+            await asyncio.to_thread(ask, tmp_path / "mute", {}, timeout=0.1)
+
+
 def test_where_the_socket_is() -> None:
     assert socket_path("/var/lib/noidlb") == socket_path(Path("/var/lib/noidlb/")) == "/run/noidlb/control"
     assert socket_path("/srv/x") == "/srv/x/control"
