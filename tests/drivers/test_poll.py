@@ -80,6 +80,8 @@ def test_a_stop_closes_what_runs_behind_what_has_ended() -> None:
     is_stopped = False
 
     def hung() -> Dialogue[None]:
+        # Both sleepers are due in the same turn then. In the iterator the sessions' clock would stand still.
+        time.sleep(0.05)
         try:
             yield Sleep(3600)
         finally:
@@ -88,8 +90,6 @@ def test_a_stop_closes_what_runs_behind_what_has_ended() -> None:
     def sessions() -> Iterator[Session]:
         yield sleeper(0.01, 1)
         yield sleeper(0.01, 1)
-        # Both are due in the same turn.
-        time.sleep(0.05)
         yield Session(hung(), 0)
         yield sleeper(0, 2)
 
