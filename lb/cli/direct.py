@@ -182,7 +182,7 @@ def carry_out(
         ended = _end(change, operation, before[0], configuration.farms)
         _print(change, configuration)
     if operation.cut:
-        is_removed = operation.verb == "stop" and operation.farm is None
+        is_removed = runs and operation.verb == "stop" and operation.farm is None
         try:
             ended += 0 if operation.verb == "apply" else operation.cut_flows()
             if is_removed:

@@ -235,6 +235,13 @@ def test_stop_with_cut_removes_the_table(applied: Balancer) -> None:
     assert applied.run("start") == (0, "the table is made, with 2 farms\n")
 
 
+def test_a_table_that_does_not_exist_is_not_said_to_be_removed(applied: Balancer) -> None:
+    applied.run("stop", "--cut")
+    said = applied.run("stop", "--cut")[1]
+    assert "there is no table in the kernel" in said
+    assert "is removed" not in said
+
+
 def test_stopping_one_farm_cuts_its_flows_alone(applied: Balancer) -> None:
     statuses = json.loads(applied.run("status", "--json")[1])["farms"]
     assert [one["name"] for one in statuses] == ["public-ftp", "boot"]
