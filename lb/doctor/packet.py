@@ -36,7 +36,7 @@ class Packet:
 
     what: str
     version: int
-    transport: str
+    l4proto: str
     saddr: IPAddress | None = None
     daddr: IPAddress | None = None
     sport: int | None = None
@@ -51,6 +51,11 @@ class Packet:
     original_dport: object = None
     marked: int = 0
     is_reply: bool = False
+
+    @property
+    def nfproto(self) -> str:
+        """The family, as nft names it in `meta nfproto`."""
+        return f"ipv{self.version}"
 
 
 def holds(clause: Clause, packet: Packet) -> Holds:
@@ -81,7 +86,7 @@ def any_of(fields: Sequence[str], values: Sequence[str], packet: Packet) -> Hold
 
 def speaks(protocols: frozenset[str], packet: Packet) -> bool:
     """Returns whether the packet belongs to all these protocols."""
-    return protocols <= {"ip" if packet.version == 4 else "ip6", packet.transport}
+    return protocols <= {"ip" if packet.version == 4 else "ip6", packet.l4proto}
 
 
 def _all_of(fields: Sequence[str], value: str, packet: Packet) -> Holds:
@@ -102,22 +107,10 @@ def _one(name: str, wanted: str, packet: Packet) -> Holds:
 
 
 def _value(name: str, packet: Packet) -> object:
-    plain: dict[str, object] = {
-        "l4proto": packet.transport,
-        "nfproto": f"ipv{packet.version}",
-        "saddr": packet.saddr,
-        "daddr": packet.daddr,
-        "sport": packet.sport,
-        "dport": packet.dport,
-        "iif": packet.iif,
-        "oif": packet.oif,
-        "state": packet.state,
-        "direction": packet.direction,
-        "original-daddr": packet.original_daddr,
-        "original-dport": packet.original_dport,
-        "icmp": ABSENT,
-    }
-    return plain.get(name)
+    if name == "icmp":
+        return ABSENT
+    # None for a field that a Packet does not have, such as the packet's own mark.
+    return getattr(packet, name.replace("-", "_"), None)
 
 
 def _equals(name: str, value: object, wanted: str) -> bool:
@@ -183,9 +176,9 @@ def _compare(clause: Match, packet: Packet) -> Holds:
 def _guess(text: str, packet: Packet) -> Holds:
     """Returns NO for an unparsed expression that is about another protocol than the packet's, else MAYBE."""
     first = text.split()[0]
-    if first in ("icmp", "icmpv6", "igmp", "esp", "ah", "sctp", "dccp", "arp", "rt", "vlan", "ether", "mh"):
-        return Holds.NO if first not in ("ether", "vlan") else Holds.MAYBE
-    if first in ("tcp", "udp") and first != packet.transport:
+    if first in ("icmp", "icmpv6", "igmp", "esp", "ah", "sctp", "dccp", "arp", "rt", "mh"):
+        return Holds.NO
+    if first in ("tcp", "udp") and first != packet.l4proto:
         return Holds.NO
     if first in ("ip", "ip6") and not speaks(frozenset({first}), packet):
         return Holds.NO

@@ -66,7 +66,7 @@ def _checking(way: Way, hook: str) -> Iterator[Packet]:
         yield Packet(
             what=what,
             version=way.vip.version,
-            transport=way.farm.protocol.transport,
+            l4proto=way.farm.protocol.transport,
             saddr=way.backend if is_answer else None,
             daddr=None if is_answer else way.backend,
             # Of a transfer, both ports are chosen as it begins.
@@ -102,7 +102,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
         yield Packet(
             what=what,
             version=way.vip.version,
-            transport=way.farm.protocol.transport,
+            l4proto=way.farm.protocol.transport,
             daddr=way.backend if is_translated else way.vip,
             sport=_EPHEMERAL,
             dport=(way.backend_port if is_translated else way.port) if is_control else _EPHEMERAL,
@@ -120,7 +120,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
         yield Packet(
             what=what,
             version=way.vip.version,
-            transport=way.farm.protocol.transport,
+            l4proto=way.farm.protocol.transport,
             saddr=way.backend,
             dport=_EPHEMERAL,
             sport=way.backend_port if is_control else None,
@@ -147,7 +147,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
         yield Packet(
             what=what,
             version=way.vip.version,
-            transport=way.farm.protocol.transport,
+            l4proto=way.farm.protocol.transport,
             daddr=way.backend,
             sport=_EPHEMERAL,
             dport=way.backend_port if is_control else _EPHEMERAL,
@@ -168,7 +168,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
         yield Packet(
             what=what,
             version=way.vip.version,
-            transport=way.farm.protocol.transport,
+            l4proto=way.farm.protocol.transport,
             saddr=source,
             dport=_EPHEMERAL,
             sport=way.backend_port if is_control and not at_the_end else None,
