@@ -92,8 +92,7 @@ def examine_firewall(chains: Sequence[Chain], ways: Sequence[Sequence[Way]]) -> 
     """Yields a finding for each rule that stops packets of these ways or keeps them from conntrack."""
     drops: dict[tuple[int, int, str], _Hit] = {}
     effects: dict[tuple[int, str, bool], _Hit] = {}
-    bases = [one for one in chains if one.hook and one.family in ("ip", "ip6", "inet", "netdev")]
-    for chain, alike in product(bases, ways):
+    for chain, alike in product(chains, ways):
         _pass(chain, alike, drops, effects)
     for hit in _grouped(drops):
         yield _dropped(hit)

@@ -26,14 +26,18 @@ def examine_marks(
     """
     is_unread = bool(rules) and not any(_reads(one, mask) for one in rules if "fwmark" in one)
     seen: set[int] = set()
-    for chain, alike in product([one for one in chains if one.hook and one.type != "nat"], ways):
-        for way in alike:
-            for packet in packets(way, chain):
-                for done in lead(packet, chain).done:
-                    finding = _judge(packet, done, mask, is_unread=is_unread)
-                    if finding is not None and id(done.rule) not in seen:
-                        seen.add(id(done.rule))
-                        yield finding
+    passing = (
+        (packet, done)
+        for chain, alike in product(chains, ways)
+        for way in alike
+        for packet in packets(way, chain)
+        for done in lead(packet, chain).done
+    )
+    for packet, done in passing:
+        finding = _judge(packet, done, mask, is_unread=is_unread)
+        if finding is not None and id(done.rule) not in seen:
+            seen.add(id(done.rule))
+            yield finding
 
 
 def bits_of(effect: Effect, *, of_iptables: bool) -> int:

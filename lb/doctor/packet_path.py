@@ -73,30 +73,27 @@ class _Walk:
     def _chain(self, chain: Chain, depth: int, comes: Holds) -> str | None:
         """Returns accept, drop, or None for a return; comes says whether the packet reaches this chain at all."""
         before = len(self._returns)
-        try:
-            return self._rules(chain, depth, comes)
-        finally:
-            # Behind the chain it makes no difference which rule has returned the packet.
-            del self._returns[before:]
+        steps = (step for rule in chain.rules for step in self._rule(chain, rule, depth, comes))
+        outcome = next((outcome for ended, outcome in steps if ended), None)
+        # Behind the chain it makes no difference which rule has returned the packet.
+        del self._returns[before:]
+        return outcome
 
-    def _rules(self, chain: Chain, depth: int, comes: Holds) -> str | None:
-        for rule in chain.rules:
-            found = Holds.YES
-            for clause in rule.clauses:
-                if isinstance(clause, Effect):
-                    self._passage.done.append(Done(self._base, rule, clause, min(found, comes) is Holds.YES))
-                elif isinstance(clause, (Verdict, VerdictMap)):
-                    for verdict, holding in self._verdicts(clause, found):
-                        ended, outcome = self._verdict(chain, rule, verdict, depth, holding, comes)
-                        if ended:
-                            return outcome
-                else:
-                    if isinstance(clause, Unknown) and " vmap " in clause.text:
-                        self._exceptions.append(rule)
-                    found = min(found, holds(clause, self._packet))
-                    if found is Holds.NO:
-                        break
-        return None
+    def _rule(self, chain: Chain, rule: Rule, depth: int, comes: Holds) -> Iterator[tuple[bool, str | None]]:
+        """Yields for each verdict whether the packet's way through this chain ends there, and with which outcome."""
+        found = Holds.YES
+        for clause in rule.clauses:
+            if isinstance(clause, Effect):
+                self._passage.done.append(Done(self._base, rule, clause, min(found, comes) is Holds.YES))
+            elif isinstance(clause, (Verdict, VerdictMap)):
+                for verdict, holding in self._verdicts(clause, found):
+                    yield self._verdict(chain, rule, verdict, depth, holding, comes)
+            else:
+                if isinstance(clause, Unknown) and " vmap " in clause.text:
+                    self._exceptions.append(rule)
+                found = min(found, holds(clause, self._packet))
+                if found is Holds.NO:
+                    return
 
     def _verdicts(self, clause: Verdict | VerdictMap, found: Holds) -> Iterator[tuple[Verdict, Holds]]:
         if isinstance(clause, Verdict):
@@ -113,7 +110,6 @@ class _Walk:
     def _verdict(
         self, chain: Chain, rule: Rule, verdict: Verdict, depth: int, found: Holds, comes: Holds
     ) -> tuple[bool, str | None]:
-        """Returns whether the packet's way through this chain ends here, and with which outcome."""
         is_sure = found is Holds.YES
         if verdict.kind in ("accept", "queue"):
             if min(found, comes) is not Holds.YES:

@@ -44,11 +44,11 @@ class Way:
 
 
 def packets(way: Way, chain: Chain) -> Iterator[Packet]:
-    """Yields the packets of a way that reach a base chain, with the fields that they have there."""
-    if chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
-        return
-    if chain.type == "nat":
-        # Nat chains of other programs are examined in machine.py.
+    """Yields the packets of a way that reach a base chain, with the fields that they have there.
+
+    None reaches a chain without a hook but by a jump. Nat chains of other programs are examined in machine.py.
+    """
+    if chain.type == "nat" or chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
         return
     if chain.hook in ("prerouting", "ingress"):
         yield from _before(way, chain)
