@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from ..address import IPAddress
@@ -110,5 +110,4 @@ def _address(text: str) -> IPAddress:
     """Reads an address of /proc/net: hexadecimal words of 32 bits in the machine's byte order."""
     data = b"".join(int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8))
     found = ip_address(data)
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return mapped if isinstance(mapped, IPv4Address) else found
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

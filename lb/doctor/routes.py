@@ -27,11 +27,7 @@ class Local:
 
 def local_addresses() -> list[Local]:
     """Returns the addresses of all interfaces; [] when ip(8) fails."""
-    try:
-        answer = run([find("ip", "iproute2"), "-j", "address"], timeout=_TIMEOUT)
-    except KernelError:
-        return []
-    return read_addresses(answer.output)
+    return read_addresses(_ip("-j", "address"))
 
 
 def read_addresses(output: bytes) -> list[Local]:
@@ -47,44 +43,30 @@ def read_addresses(output: bytes) -> list[Local]:
 
 def interfaces_to(addresses: Iterable[IPAddress]) -> dict[IPAddress, str]:
     """Returns the interface of the route to each address; addresses without a route are missing."""
-    wanted = list(addresses)
-    found = {}
-    for version in (4, 6):
-        asked = [one for one in wanted if one.version == version]
-        for one, name in zip(asked, _ask(version, map(str, asked)), strict=False):
-            if name:
-                found[one] = name
-    return found
+    return {one: name for one in addresses if (name := _interface_to(str(one), one.version))}
 
 
 def default_interface(version: int) -> str:
     """Returns the interface of the default route, "" without one."""
-    return next(iter(_ask(version, [_ELSEWHERE[version]])), "")
+    return _interface_to(_ELSEWHERE[version], version)
 
 
 def rules() -> list[dict[str, Any]]:
     """Returns the policy routing rules of both families, as `ip -j rule` prints them."""
+    return [one for family in ("-4", "-6") for one in _documents(_ip(family, "-j", "rule"))]
+
+
+def _interface_to(address: str, version: int) -> str:
+    found = _documents(_ip(f"-{version}", "-j", "route", "get", address))
+    return next((str(one["dev"]) for one in found if "dev" in one), "")
+
+
+def _ip(*words: str) -> bytes:
+    """Returns the output of ip(8), b"" when it cannot be run."""
     try:
-        argv = find("ip", "iproute2")
-        return [
-            one
-            for family in ("-4", "-6")
-            for one in _documents(run([argv, family, "-j", "rule"], timeout=_TIMEOUT).output)
-        ]
+        return run([find("ip", "iproute2"), *words], timeout=_TIMEOUT).output
     except KernelError:
-        return []
-
-
-def _ask(version: int, addresses: Iterable[str]) -> list[str]:
-    try:
-        argv = [find("ip", "iproute2"), f"-{version}", "-j", "route", "get"]
-        return [_device(run([*argv, one], timeout=_TIMEOUT).output) for one in addresses]
-    except KernelError:
-        return []
-
-
-def _device(output: bytes) -> str:
-    return next((str(one["dev"]) for one in _documents(output) if "dev" in one), "")
+        return b""
 
 
 def _documents(output: bytes) -> list[dict[str, Any]]:
