@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
-from ..nft.fullness import flows
+from ..nft.fullness import flows, totals
 
 # Seconds between two reads of the kernel's files, at least.
 _APART = 0.02
@@ -42,7 +41,8 @@ class FlowTable:
             # No limit, or conntrack is not loaded.
             self._drops = None
             return
-        before, self._drops = self._drops, self._dropped()
+        statistics = self._proc / "net/stat/nf_conntrack"
+        before, self._drops = self._drops, next(iter(totals(statistics, "drop")), None)
         was_near, self._was_near = self._was_near, self.used >= _NEARLY * self.most
         has_dropped = before is not None and self._drops is not None and self._drops > before
         if self.used >= self.most or (has_dropped and (was_near or self._was_near)):
@@ -58,11 +58,3 @@ class FlowTable:
 
     def __str__(self) -> str:
         return f"the connection-tracking table is full ({self.used} of {self.most} flows)"
-
-    def _dropped(self) -> int | None:
-        """Returns the number of packets dropped so far; the file has a line for each processor, in hexadecimal."""
-        with suppress(OSError, ValueError, IndexError):
-            head, *lines = (self._proc / "net/stat/nf_conntrack").read_text().splitlines()
-            column = head.split().index("drop")
-            return sum(int(line.split()[column], 16) for line in lines)
-        return None

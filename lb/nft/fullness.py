@@ -61,10 +61,18 @@ def expectations() -> Fullness | None:
     At the limit, TFTP requests and FTP data connections of every client fail.
     """
     try:
-        head, *rows = (line.split() for line in _STATISTICS.read_text().splitlines())
-        made, ended = head.index("expect_create"), head.index("expect_delete")
-        # One row for each processor, in 32 bits; a connection may be created on one and deleted on another.
-        count = sum(int(row[made], 16) - int(row[ended], 16) for row in rows) & 0xFFFF_FFFF
-        return Fullness(count, int(_MOST_EXPECTED.read_text()))
-    except (OSError, ValueError, IndexError):
+        made, ended = totals(_STATISTICS, "expect_create", "expect_delete")
+        # Counters of 32 bits; a connection may be created on one processor and deleted on another.
+        return Fullness((made - ended) & 0xFFFF_FFFF, int(_MOST_EXPECTED.read_text()))
+    except (OSError, ValueError):
         return None
+
+
+def totals(statistics: Path, *names: str) -> list[int]:
+    """Returns counters of conntrack, each summed over the rows of all processors; [] when the file has not all."""
+    try:
+        head, *rows = (line.split() for line in statistics.read_text().splitlines())
+        columns = [head.index(name) for name in names]
+        return [sum(int(row[column], 16) for row in rows) for column in columns]
+    except (OSError, ValueError, IndexError):
+        return []
