@@ -36,15 +36,15 @@ def examine(
     root has the folders proc, sys and lib. in_pair: a VIP may be on the other node. applied: the farms have been
     applied, so a missing table is a fault.
     """
-    yield _program("nft", kernel.version)
-    yield _program("conntrack", conntrack.version)
+    yield _told("nft", kernel.version)
+    yield _told("conntrack", conntrack.version)
     yield _privilege(root)
     parts = _parts()
     yield parts
     # What keeps nft from running at all keeps it from reading too, and is reported once.
     yield from _table(applied=applied, known=parts.text)
     yield from _nat_helpers(farms, root)
-    yield _flow_list()
+    yield _told("flows", lambda: f"{sum(conntrack.count().values())} flows of farms")
     yield from examine_host(farms, root, in_pair=in_pair)
     ways = _ways(farms)
     yield from examine_interfaces(ways, root)
@@ -53,11 +53,11 @@ def examine(
     yield from examine_listeners(farms, read_listeners(root), routes.local_addresses(), host.source_of)
 
 
-def _program(name: str, version: Callable[[], str]) -> Finding:
+def _told(subject: str, tell: Callable[[], str]) -> Finding:
     try:
-        return Finding(OK, name, version())
+        return Finding(OK, subject, tell())
     except KernelError as error:
-        return Finding(FAULT, name, str(error))
+        return Finding(FAULT, subject, str(error))
 
 
 def _privilege(root: Path) -> Finding:
@@ -116,13 +116,6 @@ def _nat_helpers(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
             yield Finding(WARN, name, "is not loaded; noidlb apply loads it for a farm that needs it")
 
 
-def _flow_list() -> Finding:
-    try:
-        return Finding(OK, "flows", f"{sum(conntrack.count().values())} flows of farms")
-    except KernelError as error:
-        return Finding(FAULT, "flows", str(error))
-
-
 def _rules(farms: tuple[Farm, ...], ways: Sequence[Sequence[Way]], root: Path, *, known: str) -> Iterator[Finding]:
     try:
         text = kernel.ruleset()
@@ -137,7 +130,7 @@ def _rules(farms: tuple[Farm, ...], ways: Sequence[Sequence[Way]], root: Path, *
         return
     for chain in chains:
         yield from _translating(chain)
-    if any(chain.hook for chain in chains) and farms:
+    if farms:
         yield from examine_firewall(chains, ways)
         yield from examine_marks(chains, ways, layout_of(farms).mask, routes.rules())
 

@@ -22,6 +22,7 @@ from ..pair.files import NAMES, SIGN
 from ..pair.rules import TABLE, control_ports
 from ..role import Role, read_role
 from .finding import FAULT, NOTE, OK, WARN, Finding
+from .host import read_file
 from .rules import parse_ruleset
 from .takeover import look_at
 
@@ -119,14 +120,10 @@ def _files(folder: Path, digest: str) -> Iterator[Finding]:
 def _copy(folder: Path, root: Path) -> Iterator[Finding]:
     """Yields a finding on the copy of conntrackd.conf that the distribution's unit reads."""
     original, copy = folder / "conntrackd.conf", root / "etc/conntrackd/conntrackd.conf"
-    try:
-        head, _, text = copy.read_text(errors="replace").partition("\n")
-        # Only the first line follows from the farms.
-        is_same = text == original.read_text(errors="replace").partition("\n")[2]
-    except OSError:
-        return
+    # Only the first line follows from the farms.
+    (head, _, text), (wanted, _, rest) = ((read_file(path) or "").partition("\n") for path in (copy, original))
     # Another program's file stays there where the unit names the original.
-    if SIGN in head and not is_same:
+    if SIGN in head and wanted and text != rest:
         yield Finding(
             WARN,
             "conntrackd.conf",
@@ -212,11 +209,7 @@ def judge_counters(code: int, text: str) -> Finding:
 
 def _setting(root: Path, name: str, most: int, trouble: str) -> Finding:
     """Returns the finding on a sysctl that must be at most `most`; its name has dots or slashes."""
-    path = name if "/" in name else name.replace(".", "/")
-    try:
-        value = (root / "proc/sys" / path).read_text().strip()
-    except OSError:
-        value = ""
+    value = (read_file(root / "proc/sys" / (name if "/" in name else name.replace(".", "/"))) or "").strip()
     if value.isdecimal() and int(value) <= most:
         return Finding(OK, name, value)
     return Finding(WARN, name, f"is {value or 'not there'}: {trouble}")
