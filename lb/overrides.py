@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from .farm import BackendState, Condition, Conditions, Farm, is_name
+from .farm import Backend, BackendState, Condition, Conditions, Farm, is_name
 
 _VERSION = 1
 
@@ -29,6 +29,10 @@ class Overrides:
     def conditions(self) -> Conditions:
         """Returns the conditions of the backends that have an override."""
         return {key: Condition(state) for key, state in self.states.items()}
+
+    def state_of(self, farm: Farm, backend: Backend) -> BackendState:
+        """Returns the state that the operator wants for a backend: the override, else the configured state."""
+        return self.states.get((farm.name, backend.name), backend.state)
 
     def stopped_of(self, farms: tuple[Farm, ...]) -> frozenset[str]:
         """Returns the names of those farms that are stopped."""

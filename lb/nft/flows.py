@@ -136,14 +136,8 @@ def _moved(old: Table, new: Table, services: Mapping[str, int]) -> dict[str, int
 
 
 def _targets(table: Table) -> dict[tuple[int, int], tuple[str, str]]:
-    """Returns address and port of each backend by mark and IP version; port "" keeps the port that the client asked."""
-    found = {}
-    for version in (4, 6):
-        for kind in ("host", "backend"):
-            for mark, target in table.of(f"{kind}{version}").items():
-                address, _, port = target.partition(" . ")
-                found[int(mark, 16), version] = address, port
-    return found
+    """Returns the targets of both IP versions by mark and version."""
+    return {(mark, version): target for version in (4, 6) for mark, target in table.targets(version).items()}
 
 
 def _is_same(one: tuple[str, str], other: tuple[str, str] | None) -> bool:

@@ -52,14 +52,14 @@ def plan_farm(farms: tuple[Farm, ...], overrides: Overrides, farm: Farm, *, befo
 
 def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, backend: Backend) -> Table:
     base = marks.farm(farm)
-    is_stopped = mark_text(base) not in {*old.of("farm4").values(), *old.of("farm6").values()}
+    is_stopped = base not in old.serving(4) | old.serving(6)
     if is_stopped and not any(
         f"{how} . {vip} . {port}" in old.of(f"service{vip.version}") for how, vip, port in farm.services
     ):
         # The farm is not in the table: the override takes effect when it is.
         return old
     conditions = {**_conditions(old, marks, farm, overrides)}
-    conditions[farm.name, backend.name] = Condition(overrides.states.get((farm.name, backend.name), backend.state))
+    conditions[farm.name, backend.name] = Condition(overrides.state_of(farm, backend))
     own = mark_text(marks.backend(farm, backend.name))
     # Of a stopped farm, whose open sessions may need new data connections, its passive ports are left.
     new = compile_farm(marks, farm, conditions, refused=is_stopped)
@@ -77,8 +77,8 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: 
     marks = Marks(farms)
     conditions = {**overrides.conditions(), **_conditions(old, marks, farm, overrides)}
     # The other farms as the table has them: farms share chains, and one that does not serve needs none.
-    serving = {*old.of("farm4").values(), *old.of("farm6").values()}
-    others = {one.name for one in farms if mark_text(marks.farm(one)) not in serving} - {farm.name}
+    serving = old.serving(4) | old.serving(6)
+    others = {one.name for one in farms if marks.farm(one) not in serving} - {farm.name}
     new = compile_table(farms, conditions, overrides.stopped_of((farm,)) | others)
     # Every element that the farm may have, whatever the states of its backends.
     part = compile_farm(marks, farm, {(farm.name, one.name): Condition(BackendState.UP) for one in farm.backends})
@@ -94,8 +94,7 @@ def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: 
 
 def _conditions(old: Table, marks: Marks, farm: Farm, overrides: Overrides) -> Conditions:
     """Returns the conditions of a farm's backends as the table has them; {} when it does not serve the farm."""
-    base = mark_text(marks.farm(farm))
-    versions = [version for version in (4, 6) if base in old.of(f"farm{version}").values()]
+    versions = [version for version in (4, 6) if marks.farm(farm) in old.serving(version)]
     if not versions:
         return {}
     slots = {mark for version in versions for mark in old.of(f"slot{version}").values()}
@@ -103,10 +102,9 @@ def _conditions(old: Table, marks: Marks, farm: Farm, overrides: Overrides) -> C
     for backend in farm.backends:
         mark = mark_text(marks.backend(farm, backend.name))
         reachable = {one for one in versions if mark in old.of(f"backend{one}") or mark in old.of(f"host{one}")}
-        said = overrides.states.get((farm.name, backend.name), backend.state)
         state = BackendState.DOWN
         if reachable:
-            waits = backend.backup and said is BackendState.UP
+            waits = backend.backup and overrides.state_of(farm, backend) is BackendState.UP
             state = BackendState.UP if mark in slots or waits else BackendState.DRAIN
         found[farm.name, backend.name] = Condition(state, lost=frozenset(set(versions) - reachable))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -33,11 +34,9 @@ class Facts:
     """A summary of the noidlb table.
 
     services: the verdict of each VIP and port. By IP version and mark of the backend: shares, its slots and its farm's;
-    reachable, whether the table has its address. totals: connections so far by mark. exists: the kernel has
-    the table.
+    reachable, whether the table has its address. totals: connections so far by mark.
     """
 
-    exists: bool = False
     services: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[int, Mapping[int, tuple[int, int]]] = field(default_factory=lambda: {4: {}, 6: {}})
     reachable: Mapping[int, Mapping[int, bool]] = field(default_factory=lambda: {4: {}, 6: {}})
@@ -50,13 +49,9 @@ def facts_of(found: Snapshot | None) -> Facts:
         return Facts()
     table = found.table
     return Facts(
-        exists=True,
         services={**table.of("service4"), **table.of("service6")},
         shares={version: table.shares(version) for version in _FAMILIES},
-        reachable={
-            version: {int(mark, 16): True for kind in ("backend", "host") for mark in table.of(f"{kind}{version}")}
-            for version in _FAMILIES
-        },
+        reachable={version: dict.fromkeys(table.targets(version), True) for version in _FAMILIES},
         totals=found.totals,
     )
 
@@ -68,7 +63,6 @@ def read_table() -> Facts:
 
 def to_lines(facts: Facts) -> Iterator[str]:
     """Writes the summary as lines of JSON, each the name of a field and up to 200 pairs."""
-    yield from _lines("exists", {0: facts.exists})
     yield from _lines("services", facts.services)
     yield from _lines("totals", facts.totals)
     for version in _FAMILIES:
@@ -86,7 +80,7 @@ class Reader:
     """Reads the lines of to_lines() and of the flows."""
 
     def __init__(self) -> None:
-        self._found: dict[str, dict[Any, Any]] = {}
+        self._found: defaultdict[str, dict[Any, Any]] = defaultdict(dict)
 
     def take(self, lines: Iterable[bytes]) -> Iterator[None]:
         """Reads one line for each step of the iterator, so that the caller can run probes in between."""
@@ -94,25 +88,23 @@ class Reader:
             name, pairs = json.loads(line)
             is_share = name.startswith("shares")
             part = {key: tuple(value) if is_share else value for key, value in pairs}
-            self._found.setdefault(name, {}).update(part)
+            self._found[name].update(part)
             yield None
 
     @property
     def facts(self) -> Facts:
         """The summary of the table."""
-        found = {name: self._found.get(name, {}) for name in ("exists", "services", "totals")}
         return Facts(
-            exists=found["exists"].get(0, False),
-            services=found["services"],
-            shares={version: self._found.get(f"shares{version}", {}) for version in _FAMILIES},
-            reachable={version: self._found.get(f"reachable{version}", {}) for version in _FAMILIES},
-            totals=found["totals"],
+            services=self._found["services"],
+            shares={version: self._found[f"shares{version}"] for version in _FAMILIES},
+            reachable={version: self._found[f"reachable{version}"] for version in _FAMILIES},
+            totals=self._found["totals"],
         )
 
     @property
     def flows(self) -> Mapping[int, int]:
         """The number of flows by mark."""
-        return self._found.get(FLOWS, {})
+        return self._found[FLOWS]
 
 
 def main(what: str) -> int:

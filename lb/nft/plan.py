@@ -8,6 +8,7 @@ whole, in one transaction.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,9 +19,6 @@ from .compile import compile_table
 from .marks import Marks
 from .skeleton import TABLE, VERSION
 from .table import Snapshot, Table, mark_text, render, transactions
-
-# The maps from a backend's mark to its address.
-_BACKENDS = ("backend4", "backend6", "host4", "host6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +136,21 @@ def _services(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
             owner = new.of(f"farm{version}").get(service) or old.of(f"farm{version}").get(service)
             whose = f" of farm {names.get(int(owner, 16), owner)}" if owner else ""
             shown = service.replace(" . ", " ")
+            changes = []
             if service not in after:
-                lines.append(f"service {shown}{whose}: removed")
+                changes.append("removed")
             elif after[service] == "goto refuse":
-                lines.append(f"service {shown}{whose}: refuses its clients")
+                changes.append("refuses its clients")
             elif service not in before:
-                lines.append(f"service {shown}{whose}: added")
+                changes.append("added")
             elif before[service] == "goto refuse":
-                lines.append(f"service {shown}{whose}: serves its clients again")
+                changes.append("serves its clients again")
             else:
                 if before[service] != after[service]:
-                    lines.append(f"service {shown}{whose}: {before[service]} becomes {after[service]}")
+                    changes.append(f"{before[service]} becomes {after[service]}")
                 if was != becomes:
-                    lines.append(f"service {shown}{whose}: mode {was} becomes {becomes}")
+                    changes.append(f"mode {was} becomes {becomes}")
+            lines += [f"service {shown}{whose}: {change}" for change in changes]
     return lines
 
 
@@ -164,7 +164,7 @@ def _mode(table: Table, version: int, service: str) -> str:
 def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
     before, after = _where(old), _where(new)
     shares_before, shares_after = shares(old), shares(new)
-    serving = _serving(old) & _serving(new)
+    serving = (old.serving(4) | old.serving(6)) & (new.serving(4) | new.serving(6))
     lines = []
     for mark in before.keys() | after.keys() | shares_before.keys() | shares_after.keys():
         if mark & ~new.layout.backend not in serving:
@@ -187,17 +187,13 @@ def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
     return sorted(lines)
 
 
-def _serving(table: Table) -> set[int]:
-    return {int(mark, 16) for name in ("farm4", "farm6") for mark in table.of(name).values()}
-
-
 def _where(table: Table) -> dict[int, str]:
     """Returns the addresses of each backend by mark."""
-    found: dict[int, list[str]] = {}
-    for name in _BACKENDS:
-        for mark, address in table.of(name).items():
-            found.setdefault(int(mark, 16), []).append(address.replace(" . ", " port "))
-    return {mark: ", ".join(sorted(set(addresses))) for mark, addresses in found.items()}
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for version in (4, 6):
+        for mark, (address, port) in table.targets(version).items():
+            found[mark].append(f"{address} port {port}" if port else address)
+    return {mark: ", ".join(sorted(addresses)) for mark, addresses in found.items()}
 
 
 def _percent(share: tuple[int, int] | None) -> str:

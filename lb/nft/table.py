@@ -71,6 +71,19 @@ class Table:
         """Returns the elements of one map or set."""
         return self.elements.get(name, {})
 
+    def serving(self, version: int) -> set[int]:
+        """Returns the marks of the farms whose clients of one IP version are led to backends, if there are any."""
+        return {int(mark, 16) for mark in self.of(f"farm{version}").values()}
+
+    def targets(self, version: int) -> dict[int, tuple[str, str]]:
+        """Returns address and port of each backend by its mark; port "" keeps the port that the client asked for."""
+        found = {}
+        for kind in ("host", "backend"):
+            for mark, target in self.of(f"{kind}{version}").items():
+                address, _, port = target.partition(" . ")
+                found[int(mark, 16)] = address, port
+        return found
+
     def shares(self, version: int) -> dict[int, tuple[int, int]]:
         """Returns the slots of each backend and of its farm in one IP version, by the backend's mark."""
         counts: dict[int, int] = {}
