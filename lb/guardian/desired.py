@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..address import IPAddress
 from ..farm import Backend, BackendState, Condition, Conditions, Farm, Scheduler
 from ..nft.marks import Marks
-from ..nft.table import Table, mark_text
+from ..nft.table import Table
 from ..overrides import Overrides
 from .health import BackendHealth
 
@@ -62,10 +63,18 @@ def verdict(watches: Iterable[BackendHealth]) -> Verdict:
     )
 
 
+def places_of(farm: Farm) -> Iterator[tuple[Place, Backend, IPAddress]]:
+    """Yields each backend at each of its addresses that clients may be led to, those of the VIPs' IP versions."""
+    versions = farm.versions
+    for backend in farm.backends:
+        for address in backend.address:
+            if address.version in versions:
+                yield (farm.name, backend.name, address.version), backend, address
+
+
 def verdicts_of(farm: Farm, watches: Mapping[Place, Sequence[BackendHealth]]) -> dict[Place, Verdict]:
     """Returns the verdicts on the backends of a farm that are checked."""
-    places = ((farm.name, one.name, version) for one in farm.backends for version in (4, 6))
-    return {place: verdict(found) for place in places if (found := watches.get(place))}
+    return {place: verdict(found) for place, _, _ in places_of(farm) if (found := watches.get(place))}
 
 
 def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
@@ -73,18 +82,15 @@ def served(farms: tuple[Farm, ...], table: Table) -> dict[Place, bool]:
 
     A backend that the table has at another address is missing, because it is a new one.
     """
-    marks = Marks(farms)
-    found = {}
+    marks, found = Marks(farms), {}
+    serving = {version: table.serving(version) for version in (4, 6)}
+    targets = {version: table.targets(version) for version in (4, 6)}
     for farm in farms:
-        for version in farm.versions:
-            if mark_text(marks.farm(farm)) not in table.of(f"farm{version}").values():
-                continue
-            targets = {**table.of(f"backend{version}"), **table.of(f"host{version}")}
-            for backend in farm.backends:
-                if address := backend.address_of(version):
-                    target = targets.get(mark_text(marks.backend(farm, backend.name)))
-                    if target is None or target.partition(" . ")[0] == str(address):
-                        found[farm.name, backend.name, version] = target is not None
+        for place, backend, address in places_of(farm):
+            if marks.farm(farm) in serving[address.version]:
+                target = targets[address.version].get(marks.backend(farm, backend.name))
+                if target is None or target[0] == str(address):
+                    found[place] = target is not None
     return found
 
 
@@ -103,14 +109,11 @@ def standing(
     new = {farm.name: farm for farm in after}
     for farm in farms:
         verdicts = verdicts_of(farm, watches)
-        backends = {one.name: one for one in new[farm.name].backends} if farm.name in new else {}
-        for one in farm.backends:
-            later = backends.get(one.name)
-            for version in farm.versions:
-                place, address = (farm.name, one.name, version), one.address_of(version)
-                known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
-                if known and address and later is not None and later.address_of(version) == address:
-                    yield place, farm.guardian is None or _serves(place, verdicts, present)
+        later = {place: address for place, _, address in places_of(new[farm.name])} if farm.name in new else {}
+        for place, _, address in places_of(farm):
+            known = farm.guardian is None or place in present or verdicts.get(place, Verdict()) != Verdict()
+            if known and later.get(place) == address:
+                yield place, farm.guardian is None or _serves(place, verdicts, present)
 
 
 def merge(
@@ -129,7 +132,7 @@ def merge(
     its first result, and serves when that result is no verdict (its check cannot run). balance has the percentages of
     weights by backend from least-connections.
     """
-    wishes = {one.name: overrides.states.get((farm.name, one.name)) or one.state for one in farm.backends}
+    wishes = {one.name: overrides.state_of(farm, one) for one in farm.backends}
     if farm.guardian is None:
         return _weighed(farm, {name: Condition(state) for name, state in wishes.items()}, {}, frozenset(), now, balance)
     lost: dict[str, set[int]] = {one.name: set() for one in farm.backends}

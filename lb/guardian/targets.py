@@ -12,7 +12,7 @@ from ..address import IPAddress
 from ..farm import Farm
 from ..guard import Guard, fill_in
 from .checks import Check
-from .desired import Place
+from .desired import Place, places_of
 from .health import BackendHealth, Change, WatchKey, pace_of
 from .schedule import Pace, Rhythm
 
@@ -193,12 +193,8 @@ def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, str, Guard, st
     for farm in farms:
         if farm.guardian is None:
             continue
-        versions = farm.versions
-        for backend in farm.backends:
+        for _, backend, address in places_of(farm):
             port = farm.ports_of(backend)[0]
-            for address in backend.address:
-                if address.version not in versions:
-                    continue
-                for command in farm.commands:
-                    key = fill_in(command, str(address), port), farm.guardian.timeout
-                    yield key, farm.name, farm.guardian, backend.name, address, port, command
+            for command in farm.commands:
+                key = fill_in(command, str(address), port), farm.guardian.timeout
+                yield key, farm.name, farm.guardian, backend.name, address, port, command
