@@ -59,33 +59,22 @@ def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
     for one in statuses:
         farms.append((label_pairs({"farm": one.name}), one))
         yield ""
-    yield from family(
-        "noidlb_farm_state",
-        "gauge",
-        "What a farm does with new clients of an IP version: 1 for the state that it is in",
-        (
-            (f'{farm},family="{family}",state="{state}"', state == found)
-            for farm, one in farms
-            for family, found in one.families.items()
-            for state in _FARM_STATES
-        ),
+    states = (
+        (f'{farm},family="{family}",state="{state}"', state == found)
+        for farm, one in farms
+        for family, found in one.families.items()
+        for state in _FARM_STATES
     )
-    yield from family(
-        "noidlb_farm_connections",
-        "gauge",
-        "Current flows of a farm, data connections included",
-        ((farm, one.current) for farm, one in farms if one.current is not None),
+    text = "What a farm does with new clients of an IP version: 1 for the state that it is in"
+    yield from family("noidlb_farm_state", "gauge", text, states)
+    current = ((farm, one.current) for farm, one in farms if one.current is not None)
+    yield from family("noidlb_farm_connections", "gauge", "Current flows of a farm, data connections included", current)
+    counts = (
+        (f'{farm},state="{state}"', sum(each.state == state for each in one.backends))
+        for farm, one in farms
+        for state in _BACKEND_STATES
     )
-    yield from family(
-        "noidlb_farm_backends",
-        "gauge",
-        "Backends of a farm by state",
-        (
-            (f'{farm},state="{state}"', sum(each.state == state for each in one.backends))
-            for farm, one in farms
-            for state in _BACKEND_STATES
-        ),
-    )
+    yield from family("noidlb_farm_backends", "gauge", "Backends of a farm by state", counts)
 
 
 def _places(view: MetricsSnapshot) -> Iterator[str]:
@@ -96,80 +85,48 @@ def _places(view: MetricsSnapshot) -> Iterator[str]:
             places.append((label_pairs({"farm": farm.name, "backend": one.name}), farm, one))
             # What nothing is written for takes its time too.
             yield ""
-    yield from family(
-        "noidlb_backend_state",
-        "gauge",
-        "What the kernel does with a backend: always 1, with the state that it is in",
-        ((f'{labels},state="{one.state}"', 1) for labels, _, one in places),
+    states = ((f'{labels},state="{one.state}"', 1) for labels, _, one in places)
+    text = "What the kernel does with a backend: always 1, with the state that it is in"
+    yield from family("noidlb_backend_state", "gauge", text, states)
+    weights = (
+        (labels, one.weight * view.weights.get(farm.name, {}).get(one.name, 100) / 100 if one.share else 0)
+        for labels, farm, one in places
     )
-    yield from family(
-        "noidlb_backend_weight",
-        "gauge",
-        "The weight that a backend has at the moment, 0 while it gets no new clients",
-        (
-            (labels, one.weight * view.weights.get(farm.name, {}).get(one.name, 100) / 100 if one.share else 0)
-            for labels, farm, one in places
-        ),
-    )
-    yield from family(
-        "noidlb_backend_share_ratio",
-        "gauge",
-        "The part of its farm's new clients that a backend gets",
-        ((labels, float(one.share)) for labels, _, one in places),
-    )
-    yield from family(
-        "noidlb_connections",
-        "gauge",
-        "Current flows of a backend, data connections included",
-        ((labels, one.current) for labels, _, one in places if one.current is not None),
-    )
-    yield from family(
-        "noidlb_backend_connections_total",
-        "counter",
-        "Connections that a backend got since it was last put in the table, without data connections",
-        ((labels, one.total) for labels, _, one in places),
-    )
+    text = "The weight that a backend has at the moment, 0 while it gets no new clients"
+    yield from family("noidlb_backend_weight", "gauge", text, weights)
+    shares = ((labels, float(one.share)) for labels, _, one in places)
+    text = "The part of its farm's new clients that a backend gets"
+    yield from family("noidlb_backend_share_ratio", "gauge", text, shares)
+    current = ((labels, one.current) for labels, _, one in places if one.current is not None)
+    yield from family("noidlb_connections", "gauge", "Current flows of a backend, data connections included", current)
+    totals = ((labels, one.total) for labels, _, one in places)
+    text = "Connections that a backend got since it was last put in the table, without data connections"
+    yield from family("noidlb_backend_connections_total", "counter", text, totals)
 
 
 def _backends(found: Sequence[Health]) -> Iterator[str]:
     health = []
     for one in found:
-        health.append((_labels_of(one), one))
+        labels = {"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command}
+        health.append((label_pairs(labels), one))
         yield ""
-    yield from family(
-        "noidlb_backend_up",
-        "gauge",
-        "Whether the guardian sees a backend up (1) or down (0), absent until the first result",
-        ((labels, one.state == "up") for labels, one in health if one.state != "unknown"),
-    )
-    yield from family(
-        "noidlb_backend_checked",
-        "gauge",
-        "Whether the last result says whether a backend is up (1), or is no verdict (0), as before the first result",
-        ((labels, one.state != "unknown" and not one.kept) for labels, one in health),
-    )
-    yield from family(
-        "noidlb_backend_flaps_total",
-        "counter",
-        "Changes between up and down",
-        ((labels, one.flaps) for labels, one in health),
-    )
+    up = ((labels, one.state == "up") for labels, one in health if one.state != "unknown")
+    text = "Whether the guardian sees a backend up (1) or down (0), absent until the first result"
+    yield from family("noidlb_backend_up", "gauge", text, up)
+    checked = ((labels, one.state != "unknown" and not one.kept) for labels, one in health)
+    text = "Whether the last result says whether a backend is up (1), or is no verdict (0), as before the first result"
+    yield from family("noidlb_backend_checked", "gauge", text, checked)
+    flaps = ((labels, one.flaps) for labels, one in health)
+    yield from family("noidlb_backend_flaps_total", "counter", "Changes between up and down", flaps)
     yield from family("noidlb_probes_total", "counter", "Results", ((labels, one.probes) for labels, one in health))
-    yield from family(
-        "noidlb_probe_duration_seconds",
-        "gauge",
-        "How long the last probe took, by phase and as a whole",
-        (
-            (f'{labels},phase="{phase}"', seconds)
-            for labels, one in health
-            if one.last is not None
-            for phase, seconds in {**one.last.timings.phases, "all": one.last.timings.total}.items()
-        ),
+    durations = (
+        (f'{labels},phase="{phase}"', seconds)
+        for labels, one in health
+        if one.last is not None
+        for phase, seconds in {**one.last.timings.phases, "all": one.last.timings.total}.items()
     )
-
-
-def _labels_of(one: Health) -> str:
-    return label_pairs({"farm": one.farm, "backend": one.backend, "address": one.address, "probe": one.command})
+    text = "How long the last probe took, by phase and as a whole"
+    yield from family("noidlb_probe_duration_seconds", "gauge", text, durations)
 
 
 def _shared(view: MetricsSnapshot) -> Iterable[str]:
