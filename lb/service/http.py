@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from noidchecks.status.text import printable
@@ -54,13 +54,6 @@ class _Request:
     path: str = ""
     query: str = ""
     is_head: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    code: int
-    document: Document
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 class MetricsServer:
@@ -112,7 +105,7 @@ class MetricsServer:
                 request = _Request(503) if len(self._clients) > 2 * _CLIENTS else await _read(reader)
             self._awaited.pop(writer, None)
             async with asyncio.timeout(_LONGEST):
-                await self._send(writer, await self._answer(request), is_head=request.is_head)
+                await self._send(writer, *await self._answer(request), is_head=request.is_head)
         except (OSError, TimeoutError, asyncio.CancelledError):
             # The client has gone, sends nothing or reads nothing; or the guardian ends: Python 3.11 prints a traceback
             # for a client's task that was cancelled.
@@ -123,31 +116,32 @@ class MetricsServer:
             with suppress(RuntimeError):
                 writer.transport.abort()
 
-    async def _answer(self, request: _Request) -> _Answer:
+    async def _answer(self, request: _Request) -> tuple[int, Document]:
+        """Returns the HTTP status and the document to a request."""
         code, sentence = request.code, ""
         if code == 200:
             route = self._routes.get(request.path)
             try:
                 if route is not None:
-                    return _Answer(200, await route(request.query))
+                    return 200, await route(request.query)
                 code = 404
             except GuardError as error:
                 code, sentence = 503, printable(str(error), _MAX_SENTENCE)
             except Exception as defect:
                 code = 500
                 self._report(f"GET {request.path}", defect)
-        shown = f"{sentence or _REASONS[code]}\n"
-        text = Document({"Content-Type": "text/plain; charset=utf-8"}, (shown.encode(),))
-        return _Answer(code, text, {"Allow": "GET, HEAD"} if code == 405 else {})
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if code == 405:
+            headers["Allow"] = "GET, HEAD"
+        return code, Document(headers, (f"{sentence or _REASONS[code]}\n".encode(),))
 
-    async def _send(self, writer: asyncio.StreamWriter, answer: _Answer, *, is_head: bool) -> None:
-        pieces = answer.document.pieces
-        fields = {**answer.document.headers, **answer.extra, "Content-Length": str(sum(map(len, pieces)))}
+    async def _send(self, writer: asyncio.StreamWriter, code: int, document: Document, *, is_head: bool) -> None:
+        fields = {**document.headers, "Content-Length": str(sum(map(len, document.pieces)))}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        writer.write(f"HTTP/1.1 {answer.code} {_REASONS[answer.code]}\r\n{head}Connection: close\r\n\r\n".encode())
+        writer.write(f"HTTP/1.1 {code} {_REASONS[code]}\r\n{head}Connection: close\r\n\r\n".encode())
         # drain() does not pause for a client that reads as fast as this writes.
         slice_ = Slice()
-        for piece in () if is_head else pieces:
+        for piece in () if is_head else document.pieces:
             writer.write(piece)
             await self._wait_for(writer, writer.drain())
             await slice_.pause()

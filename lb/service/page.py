@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from noidchecks.page import alert, badge, closing, escape, opening
@@ -162,7 +162,7 @@ def _form(query: PageQuery) -> str:
     """Returns what chooses what is shown."""
     kept = {name: value for name, value in query.fields.items() if name not in ("q", "page", "farm")}
     hidden = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in kept.items())
-    only = query.but(only_trouble=not query.only_trouble, page=1)
+    only = replace(query, only_trouble=not query.only_trouble, page=1)
     words = "Show all" if query.only_trouble else "Only what is in trouble"
     everything = _link(PageQuery(refresh=query.refresh), "Clear") if query.text or query.farm else ""
     return (
@@ -219,8 +219,8 @@ def _sections(view: PageView, query: PageQuery, judged: _Judgement, chosen: list
         link = _link(PageQuery(farm=farm.status.name, refresh=query.refresh), f"{rest} more") if rest else ""
         yield farm_end(link, has_rows=bool(shown))
     if pages > 1:
-        before = _link(query.but(page=page - 1), "Previous") if page > 1 else ""
-        after = _link(query.but(page=page + 1), "Next") if page < pages else ""
+        before = _link(replace(query, page=page - 1), "Previous") if page > 1 else ""
+        after = _link(replace(query, page=page + 1), "Next") if page < pages else ""
         yield f'<nav aria-label="Pages"><p>{before} Page {page} of {pages} {after}</p></nav>\n'
 
 
@@ -246,8 +246,8 @@ def _foot(view: PageView, query: PageQuery) -> str:
         words.append(f"{escape(role)} of its pair")
     words.append(f"as of {stamp(view.now)[:19]}Z")
     if query.refresh:
-        words.append(f"fetched again every {REFRESH} seconds ({_link(query.but(refresh=False), 'stop')})")
+        words.append(f"fetched again every {REFRESH} seconds ({_link(replace(query, refresh=False), 'stop')})")
     else:
-        words.append(_link(query.but(refresh=True), f"Fetch again every {REFRESH} seconds"))
+        words.append(_link(replace(query, refresh=True), f"Fetch again every {REFRESH} seconds"))
     words.append('<a href="/metrics">Metrics</a>')
     return " · ".join(words)

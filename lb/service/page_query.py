@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 # Longer words are cut: no name of a farm or a backend has more, and no address.
@@ -40,10 +39,6 @@ class PageQuery:
             page=min(max(1, page), _LAST_PAGE),
             refresh=found.get("refresh") != "off",
         )
-
-    def but(self, **changes: Any) -> PageQuery:
-        """Returns it with something chosen otherwise."""
-        return replace(self, **changes)
 
     @property
     def fields(self) -> dict[str, str]:
