@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from ..nft.run import KernelError
@@ -96,34 +97,21 @@ async def in_own_thread(call: Callable[[], T]) -> T:
 
     The threads of the loop are few, and the operator's commands need them. KernelError when none can be started.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def finish(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # without an error it is one
+    future = Future[T]()
 
     def work() -> None:
-        result, problem = None, None
+        if not future.set_running_or_notify_cancel():
+            return
         try:
-            result = call()
+            future.set_result(call())
         except BaseException as error:
-            problem = error
-        try:
-            loop.call_soon_threadsafe(finish, result, problem)
-        except RuntimeError:
-            # The loop has ended meanwhile.
-            pass
+            future.set_exception(error)
 
     try:
         threading.Thread(target=work, name="look", daemon=True).start()
     except RuntimeError as error:
         raise KernelError(f"this machine has no thread left: {error}") from error
-    return await future
+    return await asyncio.wrap_future(future)
 
 
 def _look_at(task: asyncio.Task[T]) -> None:
