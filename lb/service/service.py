@@ -21,7 +21,6 @@ from ..guardian import lock
 from ..guardian.applier import NftApplier
 from ..guardian.commands import complaints, require_usable
 from ..guardian.guardian import Guardian
-from ..guardian.health import Health
 from ..guardian.reconciler import Applier
 from ..nft import nft as kernel
 from ..nft.compile import compile_table
@@ -63,15 +62,14 @@ class Options:
 
     def over(self, settings: Settings) -> Settings:
         """Returns the settings that hold."""
-        return Settings(
-            hook=self.hook or settings.hook,
-            hook_timeout=settings.hook_timeout,
-            metrics=self.metrics or settings.metrics,
-        )
+        return replace(settings, hook=self.hook or settings.hook, metrics=self.metrics or settings.metrics)
 
 
 class Service:
     """Runs until SIGTERM or SIGINT; the table stays as it is then, and after a crash."""
+
+    # Made by run(), with _running.
+    _metrics: MetricsEndpoint
 
     def __init__(
         self, options: Options, events: EventLog, *, notifier: Notifier | None = None, applier: Applier | None = None
@@ -85,9 +83,6 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._one_reload = asyncio.Lock()
         self._hook = Hook(events)
-        self._defects = Defects(events)
-        self._pages = Pages(self._look, self._health, self._troubles, events, self._defects)
-        self._metrics = MetricsEndpoint(self._pages.routes, self._defects.report, events, self._pages.start)
         self._running: Operations | None = None
 
     async def run(self) -> int:
@@ -107,6 +102,9 @@ class Service:
             store = StateStore(self._options.folder, self._events)
             guardian = Guardian(farms, overrides, applier=self._applier, events=self._events)
             running = self._running = Operations(guardian, store, self._events, configuration, overrides)
+            defects = Defects(self._events)
+            pages = Pages(self._look, guardian.each_health, lambda: running.troubles, self._events, defects)
+            self._metrics = MetricsEndpoint(pages.routes, defects.report, self._events, pages.start)
             stack.push_async_callback(running.close)
             handler = RequestHandler(running, self._events, self.reload)
             control = ControlServer(self._options.socket, handler.answer, self._events)
@@ -114,7 +112,7 @@ class Service:
             stack.push_async_callback(control.close)
             self._hook.start()
             stack.push_async_callback(self._hook.close)
-            stack.push_async_callback(self._pages.close)
+            stack.push_async_callback(pages.close)
             stack.push_async_callback(self._metrics.close)
             await self._set(settings)
             stack.push_async_callback(store.close)
@@ -133,9 +131,7 @@ class Service:
 
         To cut, the flows of backends that are no longer used end.
         """
-        running = self._running
-        if running is None:
-            raise GuardError("the guardian is only beginning")
+        running = self._begun()
         async with self._one_reload:
             # Before the farms are in the kernel for the first time, the service manager waits for the start and for no
             # reload: READY=1 would say that it has succeeded.
@@ -162,6 +158,11 @@ class Service:
                 if started:
                     self._notifier.ready()
 
+    def _begun(self) -> Operations:
+        if self._running is None:
+            raise GuardError("the guardian is only beginning")
+        return self._running
+
     async def _guard(self, guardian: Guardian, running: Operations) -> int:
         watching = asyncio.create_task(guardian.run())
         watching.add_done_callback(lambda _: self._ended.set())
@@ -186,13 +187,9 @@ class Service:
         return 2 if failure else 0
 
     async def _begin(self, guardian: Guardian, running: Operations) -> None:
-        refused = False
-        try:
+        # The reconciler has logged an error as an event, and tries again.
+        with suppress(KernelError):
             await guardian.settle()
-        except KernelError:
-            # The reconciler has logged it as an event, and tries again.
-            refused = True
-        if not refused:
             self._notifier.ready()
         await running.keep()
         await self._settle_in(guardian)
@@ -256,16 +253,8 @@ class Service:
         await self._metrics.configure(settings.endpoint)
 
     async def _look(self) -> MetricsSnapshot:
-        if self._running is None:
-            raise GuardError("the guardian is only beginning")
         others = {"hook_runs": self._hook.runs, "hook_failures": self._hook.failures}
-        return await self._running.view(self._role(), others)
-
-    def _health(self) -> Iterator[Health]:
-        return self._running.guardian.each_health() if self._running is not None else iter(())
-
-    def _troubles(self) -> list[str]:
-        return self._running.troubles if self._running is not None else []
+        return await self._begun().view(self._role(), others)
 
     def _role(self) -> Role:
         return read_role(self._options.run_folder)
@@ -295,7 +284,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reread)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin_task(self._reread()))
         # The command blocks it from its first line on.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         try:
@@ -304,15 +293,12 @@ class Service:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
-    def _reread(self) -> None:
-        self._begin_task(self._reload_by_signal())
-
     def _begin_task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _reload_by_signal(self) -> None:
+    async def _reread(self) -> None:
         # reload() has logged the error as an event.
         with suppress(Exception):
             await self.reload()
