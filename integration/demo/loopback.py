@@ -75,7 +75,7 @@ class OnLoopback:
         return {}
 
     async def _status(self) -> tuple[FarmStatus, ...]:
-        return statuses(self._farms, Overrides(), self.table.read(), {}, sights(self._guardian.health()))
+        return statuses(self._farms, Overrides(), self.table.read(), {}, dict(sights(self._guardian.health())))
 
 
 def _place(folder: Path, number: int) -> _Place:

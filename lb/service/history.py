@@ -99,7 +99,7 @@ class History:
         The values of one backend follow each other.
         """
         self._sample += 1
-        for place, ones in groupby(health, _place_of):
+        for place, ones in groupby(health, place_of):
             codes: dict[str, int] = {}
             for one in ones:
                 codes[one.address] = _worse(_code_now(one), codes.get(one.address, 1))
@@ -139,7 +139,8 @@ class History:
         return track
 
 
-def _place_of(one: Health) -> Place:
+def place_of(one: Health) -> Place:
+    """Returns the names of farm and backend."""
     return one.farm, one.backend
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 
 from noidchecks import __version__
 from noidchecks.status.state import State
@@ -29,6 +30,7 @@ from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
 from ..status import each_status
+from .history import Place, place_of
 from .metrics import MetricsSnapshot
 from .observer import Looks
 from .paced import paced, sparing, used_up
@@ -82,7 +84,7 @@ class Operations:
                 if not farm:
                     lines.append("the table stays, because the guardian does")
             if operation.verb == "up":
-                seen = sights(tuple(self.guardian.each_health(farm))).get((farm, backend))
+                seen = dict(sights(self.guardian.each_health(farm))).get((farm, backend))
                 if seen is not None and seen.state == "down":
                     lines.append(f"the guardian keeps it out, for it is down: {seen.reason}")
             return lines
@@ -162,44 +164,19 @@ class Operations:
         """Returns the status of each farm."""
         farms, overrides = self.farms, self.overrides
         counted = None if flows is None else Marks(farms).flows(flows)
-        seen: dict[tuple[str, str], list[Health]] = {}
-
-        def group(one: Health) -> None:
-            seen.setdefault((one.farm, one.backend), []).append(one)
-
-        await paced(map(group, health))
-
-        def sight(farm: str, backend: str) -> BackendView | None:
-            found = seen.pop((farm, backend), None)
-            return _sight(found) if found else None
-
-        statuses: list[FarmStatus] = []
-
-        def keep(one: FarmStatus | None) -> None:
-            if one is not None:
-                statuses.append(one)
-
-        await paced(map(keep, each_status(farms, overrides, facts, counted, sight)))
-        return statuses
+        seen = dict(await paced(sights(health)))
+        steps = each_status(farms, overrides, facts, counted, lambda *place: seen.pop(place, None))
+        return [one for one in await paced(steps) if one is not None]
 
     async def summary(self) -> str:
         """Returns the state of all farms in one line."""
-        worst: dict[tuple[str, str], str] = {}
-        kept: set[tuple[str, str]] = set()
-
-        def take(one: Health) -> None:
-            place = one.farm, one.backend
-            worst[place] = min(one.state, worst.get(place, one.state), key=_WORST.index)
-            if one.kept:
-                kept.add(place)
-
-        await paced(map(take, self.guardian.each_health()))
-        states = Counter(worst.values())
-        text = f"{size_of(self.farms)}; of {number(len(worst), 'watched backend')} {states['up']} up"
+        seen = await paced(_states(self.guardian.each_health()))
+        states = Counter(state for state, _ in seen)
+        text = f"{size_of(self.farms)}; of {number(len(seen), 'watched backend')} {states['up']} up"
         if states["unknown"]:
             text += f", {states['unknown']} not yet known"
-        if kept:
-            text += f"; {len(kept)} cannot be checked"
+        if kept := sum(is_kept for _, is_kept in seen):
+            text += f"; {kept} cannot be checked"
         if (counts := self.guardian.counts).is_full:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
         if self.guardian.failure:
@@ -232,15 +209,20 @@ class Operations:
         return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
 
 
-def sights(health: Sequence[Health]) -> dict[tuple[str, str], BackendView]:
-    """Returns what is seen of each backend, by all of its addresses and commands: the worst of it."""
-    found: dict[tuple[str, str], list[Health]] = {}
-    for one in health:
-        found.setdefault((one.farm, one.backend), []).append(one)
-    return {key: _sight(ones) for key, ones in found.items()}
+def sights(health: Iterable[Health]) -> Iterator[tuple[Place, BackendView]]:
+    """Yields what is seen of each backend by all of its addresses and commands, which follow each other: the worst."""
+    for place, ones in groupby(health, place_of):
+        yield place, _sight([*ones])
 
 
-def _sight(ones: list[Health]) -> BackendView:
+def _states(health: Iterable[Health]) -> Iterator[tuple[str, bool]]:
+    """Yields the worst state of each backend, and whether it cannot be checked."""
+    for _, ones in groupby(health, place_of):
+        found = [(one.state, bool(one.kept)) for one in ones]
+        yield min((state for state, _ in found), key=_WORST.index), any(kept for _, kept in found)
+
+
+def _sight(ones: Sequence[Health]) -> BackendView:
     worst = min(ones, key=lambda one: _WORST.index(one.state))
     took = [one.last.timings.total for one in ones if one.last is not None]
     doubt = next((one.note for one in ones if one.note), "")
