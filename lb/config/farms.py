@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from noidchecks.errors import UsageError
 from noidchecks.plugin.plugin import PLUGINS, InformationWanted, parse as parse_command
@@ -36,6 +36,9 @@ from .schema import (
     whole_seconds,
 )
 
+# Transport, VIP and port.
+Service: TypeAlias = tuple[str, IPAddress, int]
+
 
 def farm_of(name: str, value: object) -> Farm:
     """Reads one table [farms.NAME] as tomllib returns it; FarmError."""
@@ -45,17 +48,22 @@ def farm_of(name: str, value: object) -> Farm:
 
 
 def disjoint_errors(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
-    """Yields what is wrong with farms of one name, or with a VIP, transport and port that two of them claim."""
+    """Yields what is wrong between farms: names and services that two have, addresses and ports that are another's."""
     yield from islice(twice_errors([farm.name for farm in farms], "farms", "name"), 1)
-    claims: dict[tuple[str, IPAddress, int], Farm] = {}
+    owners: dict[Service, Farm] = {}
     for farm in farms:
-        for transport, vip, port in farm.services:
-            if (owner := claims.setdefault((transport, vip, port), farm)) is not farm:
+        for service in farm.services:
+            if (owner := owners.setdefault(service, farm)) is not farm:
+                transport, vip, port = service
                 message = f"{transport} {vip} port {port} belongs to farm {owner.name}: it must not be claimed twice"
                 yield FarmError(f"farms.{farm.name}.vip", message)
-    vips = {vip: owner.name for (_, vip, _), owner in claims.items()}
+    yield from _address_errors(farms, {vip: owner.name for (_, vip, _), owner in owners.items()})
+    yield from _passive_port_errors(farms, owners)
+
+
+def _address_errors(farms: tuple[Farm, ...], vips: Mapping[IPAddress, str]) -> Iterator[FarmError]:
+    """Yields the sources that are a backend's address, and the backends that are a VIP."""
     served = {address: farm.name for farm in farms for backend in farm.backends for address in backend.address}
-    ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
     for farm in farms:
         for source in farm.source:
             if source in served:
@@ -63,21 +71,28 @@ def disjoint_errors(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
                 message = f"must not be the address of a backend, as {source} is of farm {served[source]}"
                 yield FarmError(f"farms.{farm.name}.source", message)
         for number, backend in enumerate(farm.backends):
-            path = f"farms.{farm.name}.backends[{number}]"
-            for vip in backend.address:
-                if vip in vips:
+            for address in backend.address:
+                if address in vips:
                     # A packet is translated once: sent to a VIP, it would end at the balancer's own daemon.
-                    yield FarmError(f"{path}.address", f"must not be a VIP, as {vip} is of farm {vips[vip]}")
+                    message = f"must not be a VIP, as {address} is of farm {vips[address]}"
+                    yield FarmError(f"farms.{farm.name}.backends[{number}].address", message)
+
+
+def _passive_port_errors(farms: tuple[Farm, ...], owners: Mapping[Service, Farm]) -> Iterator[FarmError]:
+    """Yields the passive ports of a farm that another farm on the same VIP has too, or as the port of a service."""
+    ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
+    for farm in farms:
+        for number, backend in enumerate(farm.backends):
             if backend.passive_ports is None:
                 continue
-            path += ".passive-ports"
+            path = f"farms.{farm.name}.backends[{number}].passive-ports"
             low, high = backend.passive_ports
             for vip in farm.vip:
                 for start, end, other, _ in ranges.get(vip, []):
                     if other is not farm and low <= end and start <= high:
                         yield FarmError(path, f"must not overlap {start}-{end} of farm {other.name} on {vip}")
                 ranges.setdefault(vip, []).append((low, high, farm, path))
-    for (transport, vip, port), owner in claims.items():
+    for (transport, vip, port), owner in owners.items():
         for low, high, _, path in ranges.get(vip, []):
             if transport == "tcp" and low <= port <= high:
                 yield FarmError(path, f"must not hold port {port} on {vip}, which belongs to farm {owner.name}")
