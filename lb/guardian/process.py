@@ -79,7 +79,7 @@ class ProcessPool:
             async with asyncio.timeout(_GRACE if self._running else 0):
                 await self._idle.wait()
         for run in list(self._running):
-            run.forget()
+            run.release()
 
     def _begin(self, run: _Run, begun: Callable[[], object] | None) -> None:
         self._running.add(run)
@@ -141,10 +141,6 @@ class _Run:
         self._done = None
         self._signal(signal.SIGKILL)
 
-    def forget(self) -> None:
-        """Stops watching a process that SIGKILL did not end."""
-        self._release()
-
     def _spawn(self, argv: list[str]) -> None:
         given = _file_of(self._given)
         try:
@@ -197,7 +193,7 @@ class _Run:
         self._signal(signal.SIGKILL)
         code = process.wait()
         took = monotonic() - self._began
-        self._release()
+        self.release()
         self._report(_result(self._words[0], code, *map(bytes, self._kept.values()), seconds=took))
         self._ended(self)
 
@@ -209,7 +205,8 @@ class _Run:
                 # The group has ended, or the plugin has changed its user: its pipes are closed in any case.
                 return
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Stops watching the process, whether it has ended or not even SIGKILL could end it."""
         if self._timer is not None:
             self._timer.cancel()
         if self._descriptor >= 0:
@@ -223,7 +220,7 @@ class _Run:
                     pipe.close()
 
     def _fail(self, text: str) -> None:
-        self._release()
+        self.release()
         if self._process is not None and self._process.returncode is None:
             # Started, but without a free descriptor to watch it.
             self._signal(signal.SIGKILL)

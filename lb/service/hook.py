@@ -29,10 +29,9 @@ class Hook:
     that are dropped because 500 wait, are reported as an event, at most one a minute.
     """
 
-    def __init__(self, events: EventLog, argv: Sequence[str] = (), timeout: float = 10.0) -> None:
+    def __init__(self, events: EventLog) -> None:
         self._events = events
-        self._argv = tuple(argv)
-        self._timeout = timeout
+        self.configure((), 0.0)
         self._foreign = ProcessPool(_WORKERS)
         self._queues = [asyncio.Queue[Event](_WAITING) for _ in range(_WORKERS)]
         self._workers: list[asyncio.Task[None]] = []

@@ -31,7 +31,8 @@ def hooked() -> Hooked:
     async def begin(*argv: str, seconds: float = 20.0) -> AsyncIterator[tuple[Hook, EventLog, list[Event]]]:
         log, events = EventLog(), list[Event]()
         log.subscribe(events.append)
-        hook = Hook(log, argv, seconds)
+        hook = Hook(log)
+        hook.configure(argv, seconds)
         hook.start()
         try:
             yield hook, log, events
