@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -36,7 +36,6 @@ from .pulse import PERIOD
 from .reconciler import ENDED, Applier, Count, Reconciler
 from .schedule import Schedule
 from .targets import Target, Targets
-from .worker import Worker
 
 # Checks started before the loop handles sockets again; more would add their own queue to the response times.
 _BURST = 4
@@ -75,7 +74,7 @@ class Guardian:
 
     All methods belong to the loop on which run() runs. Without an applier it changes the kernel of this network
     namespace and holds its lock (lock.py). Changes of health are events; count returns connections by mark, for farms
-    with the scheduler least-connections.
+    with the scheduler least-connections. Another reconciler works in each run.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class Guardian:
     def _start_afresh(self) -> None:
         """Forgets all that one run knows and uses: after it, another guardian may have changed the table."""
         applier = self._applier or NftApplier()
-        self._reconciler = Reconciler(
+        self.reconciler = Reconciler(
             self._farms, self._overrides, applier=applier, events=self.events, count=self._count
         )
         self._targets = Targets()
@@ -116,10 +115,10 @@ class Guardian:
     def counts(self) -> Counts:
         """The totals so far."""
         return Counts(
-            transactions=self._reconciler.transactions,
-            failed_transactions=self._reconciler.failed,
+            transactions=self.reconciler.transactions,
+            failed_transactions=self.reconciler.failed,
             flips=self._flips,
-            targets=len(self._targets),
+            targets=len(self._targets.by_key),
             started=self._started,
             running=self._running,
             overdue=self._schedule.overdue,
@@ -153,7 +152,7 @@ class Guardian:
             try:
                 self.configure(self._farms, self._overrides)
                 self._begun.set()
-                await self._reconciler.run()
+                await self.reconciler.run()
             finally:
                 beating.cancel()
                 self.stop_checking()
@@ -175,7 +174,7 @@ class Guardian:
             return
         for target in self._targets.configure(farms, self._loop.time()):
             self._schedule.put(target, target.rhythm.due(target.pace) if target.watches else None)
-        self._reconciler.configure(farms, self._overrides, self._targets.places)
+        self.reconciler.configure(farms, self._overrides, self._targets.places)
         self._arm()
 
     def health(self) -> tuple[Health, ...]:
@@ -188,26 +187,8 @@ class Guardian:
 
     def forecast(self, farms: tuple[Farm, ...]) -> Iterator[Forecast | None]:
         """Yields the conditions that it would give these farms with its present knowledge, as forecast() does."""
-        known, now = self._reconciler, self._running_loop().time()
+        known, now = self.reconciler, self._running_loop().time()
         return forecast(farms, self._overrides, self._targets, known.standing(farms), known.shares, now)
-
-    @property
-    def weights(self) -> Mapping[str, Mapping[str, int]]:
-        """The percentages of their weights that backends have now, by farm and backend, where they are not 100.
-
-        Slow start and least-connections reduce or raise them, the latter in farms without checks too.
-        """
-        return self._reconciler.weights
-
-    @property
-    def worker(self) -> Worker:
-        """The thread that changes the kernel."""
-        return self._reconciler.worker
-
-    @property
-    def failure(self) -> str:
-        """Why the last change failed; "" when it succeeded."""
-        return str(self._reconciler.failure or "")
 
     async def settle(self) -> None:
         """Waits until run() has begun and all changes so far are in the kernel.
@@ -217,12 +198,12 @@ class Guardian:
         await self._begun.wait()
         if self._has_ended:
             raise GuardError(ENDED)
-        await self._reconciler.settle()
+        await self.reconciler.settle()
 
     def _end(self) -> None:
         self._has_ended = True
         self._begun.set()
-        self._reconciler.release()
+        self.reconciler.release()
 
     def _arm(self) -> None:
         """Sets the timer for the next start."""
@@ -285,7 +266,7 @@ class Guardian:
         target.rhythm.finished(now)
         if self._checks is None or not target.watches:
             return
-        if self._excuses.wants_repeat(target, result, began, now, self._running, self._reconciler.ready):
+        if self._excuses.wants_repeat(target, result, began, now, self._running, self.reconciler.ready):
             target.rhythm.repeat()
         else:
             for watch, change in target.take(result, now, self._excuses.of_flows(result, began, now)):
@@ -303,7 +284,7 @@ class Guardian:
         wall = time.time()
         self._flips += change.kind in ("up", "down")
         if change.kind in ("up", "down", "keep"):
-            self._reconciler.request({watch.farm}, now + change.hold)
+            self.reconciler.request({watch.farm}, now + change.hold)
         self.events.add(
             Event(
                 time=wall,

@@ -65,9 +65,10 @@ class Reconciler:
     """Keeps the kernel's table in line with farms, overrides and health.
 
     count returns connections by mark, for farms with the scheduler least-connections. transactions and failed are
-    totals; failure is the last refusal until a change succeeds. present says which backends served when the guardian
-    started or before the last change of the farms; shares has the percentages of weights from least-connections. ready
-    is the time of the loop's clock at which the kernel's table became that of the present farms, infinity before that.
+    totals; failure is the last refusal until a change succeeds. worker is the thread that changes the kernel. present
+    says which backends served when the guardian started or before the last change of the farms; shares has the
+    percentages of weights from least-connections. ready is the time of the loop's clock at which the kernel's table
+    became that of the present farms, infinity before that.
     """
 
     def __init__(
@@ -148,7 +149,10 @@ class Reconciler:
 
     @property
     def weights(self) -> Mapping[str, Mapping[str, int]]:
-        """The percentages of their weights that backends have now, by farm and backend, where they are not 100."""
+        """The percentages of their weights that backends have now, by farm and backend, where they are not 100.
+
+        Slow start and least-connections reduce or raise them, the latter in farms without checks too.
+        """
         return {name: merged.shares for name, merged in self._merged.items() if merged.shares}
 
     async def settle(self) -> None:

@@ -78,32 +78,20 @@ class Target:
 class Targets:
     """All targets of the farms; known health and rhythm are kept when the farms change.
 
-    A farm that stays as it is keeps its watches, so that the change of one farm among hundreds costs little.
+    A farm that stays as it is keeps its watches, so that the change of one farm among hundreds costs little. by_key has
+    the targets, places the watches of each backend at each of its addresses; both are other mappings after configure().
     """
 
     def __init__(self) -> None:
         self._farms: tuple[Farm, ...] = ()
-        self._targets: dict[TargetKey, Target] = {}
+        self.by_key: Mapping[TargetKey, Target] = {}
+        self.places: Mapping[Place, Sequence[BackendHealth]] = {}
         # By the name of the farm.
         self._watches: dict[str, list[tuple[TargetKey, BackendHealth]]] = {}
-        self._places: dict[Place, list[BackendHealth]] = {}
         self._number = 0
 
     def __iter__(self) -> Iterator[Target]:
-        return iter(self._targets.values())
-
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    @property
-    def by_key(self) -> Mapping[TargetKey, Target]:
-        """The targets; another mapping after configure()."""
-        return self._targets
-
-    @property
-    def places(self) -> Mapping[Place, list[BackendHealth]]:
-        """The watches of each backend at each of its addresses; another mapping after configure()."""
-        return self._places
+        return iter(self.by_key.values())
 
     def each_watch(self, farm: str | None = None) -> Iterator[BackendHealth]:
         """Returns an iterator over the present watches, of all farms or one; configure() does not disturb it."""
@@ -126,20 +114,21 @@ class Targets:
         """Replaces the farms, recognized ones, and returns the targets that are new, are watched otherwise, or gone."""
         if farms is self._farms:
             return []
-        old, watched = self._targets, {farm.name: self._watches.get(farm.name, []) for farm in farms}
+        old, watched = self.by_key, {farm.name: self._watches.get(farm.name, []) for farm in farms}
         new = self.new_among(farms)
         watched |= {farm.name: [] for farm in new}
         for key, watch in inherit(new, old):
             watched[watch.farm].append((key, watch))
-        self._farms, self._watches, self._places = farms, watched, {}
         found: dict[TargetKey, list[BackendHealth]] = {}
+        places: dict[Place, list[BackendHealth]] = {}
         for key, watch in chain.from_iterable(watched.values()):
             found.setdefault(key, []).append(watch)
-            self._places.setdefault(watch.place, []).append(watch)
+            places.setdefault(watch.place, []).append(watch)
+        self._farms, self._watches, self.places = farms, watched, places
         # The first round starts about 1,000 checks a second: all targets have it in the same part of their interval.
         share = sum(1 / _interval(ones) for key, ones in found.items() if key not in old) / 1000
-        self._targets = {key: old.get(key) or self._make(key, ones, now, share) for key, ones in found.items()}
-        changed = [target for key, target in self._targets.items() if target.watch(found[key])]
+        self.by_key = {key: old.get(key) or self._make(key, ones, now, share) for key, ones in found.items()}
+        changed = [target for key, target in self.by_key.items() if target.watch(found[key])]
         return changed + [target for key, target in old.items() if key not in found and target.watch(())]
 
     def _make(self, key: TargetKey, watches: list[BackendHealth], now: float, share: float) -> Target:

@@ -146,7 +146,7 @@ class Operations:
         return MetricsSnapshot(
             statuses=statuses,
             health=health,
-            weights=guardian.weights,
+            weights=guardian.reconciler.weights,
             counts=guardian.counts,
             info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
             others=others,
@@ -179,16 +179,16 @@ class Operations:
             text += f"; {kept} cannot be checked"
         if (counts := self.guardian.counts).is_full:
             text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
-        if self.guardian.failure:
-            text += f"; not in the kernel: {self.guardian.failure}"
+        if failure := self.guardian.reconciler.failure:
+            text += f"; not in the kernel: {failure}"
         return f"{text}; not written: {self._store.trouble}" if self._store.trouble else text
 
     @property
     def troubles(self) -> list[str]:
         """What keeps this guardian itself from its work, a sentence each."""
         counts, found = self.guardian.counts, []
-        if self.guardian.failure:
-            found.append(f"The kernel has not taken the last change: {self.guardian.failure}")
+        if failure := self.guardian.reconciler.failure:
+            found.append(f"The kernel has not taken the last change: {failure}")
         if counts.is_full:
             full = f"The kernel's table of connections is full: {counts.flows} of {counts.flows_most}"
             found.append(f"{full}; probes that get no answer are no verdict")

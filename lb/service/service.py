@@ -261,7 +261,7 @@ class Service:
 
     async def _beat(self, watching: asyncio.Task[None], running: Operations) -> None:
         watchdog = self._notifier.watchdog
-        worker = running.guardian.worker
+        worker = running.guardian.reconciler.worker
         beat = _BEAT if watchdog is None else min(_BEAT, watchdog / 3)
         while True:
             if not watching.done() and (watchdog is None or worker.stalled() < watchdog):

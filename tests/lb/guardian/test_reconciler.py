@@ -90,9 +90,9 @@ async def test_settle_raises_what_the_kernel_refuses_until_it_takes_it() -> None
             with pytest.raises(KernelError) as raised:
                 await guardian.settle()
         assert kernel.conditions == []
-        assert guardian.failure == str(raised.value)
+        assert str(guardian.reconciler.failure) == str(raised.value)
         kernel.failures = 0
-        await until(lambda: not guardian.failure)
+        await until(lambda: not guardian.reconciler.failure)
         await guardian.settle()
         assert kernel.conditions
 
@@ -115,8 +115,8 @@ async def test_settle_waits_for_the_changes_before_it_and_not_for_those_after() 
         async with running(watched(peer.port), kernel=kernel) as (guardian, _):
             await until(lambda: kernel.state("b1") is UP)
             loop = asyncio.get_running_loop()
-            kernel.request = partial(loop.call_soon_threadsafe, guardian._reconciler.request, {"f"}, float("inf"))
-            guardian._reconciler.request({"f"}, 0.0)
+            kernel.request = partial(loop.call_soon_threadsafe, guardian.reconciler.request, {"f"}, float("inf"))
+            guardian.reconciler.request({"f"}, 0.0)
             await asyncio.sleep(0.1)
             guardian.configure(guardian._farms, Overrides({("f", "b1"): DOWN}))
             async with asyncio.timeout(30):
@@ -233,13 +233,13 @@ async def test_only_the_farms_that_change_are_computed_again(monkeypatch: pytest
         await until(lambda: all(health.state == "down" for health in guardian.health()))
         await guardian.settle()
         computed: list[str] = []
-        merge = guardian._reconciler._merge
+        merge = guardian.reconciler._merge
 
         def noted(one: Farm) -> None:
             computed.append(one.name)
             merge(one)
 
-        monkeypatch.setattr(guardian._reconciler, "_merge", noted)
+        monkeypatch.setattr(guardian.reconciler, "_merge", noted)
         for given, overrides, expected in (
             # The file is read again, and nothing has changed.
             (tuple(replace(one) for one in farms), None, []),
@@ -297,10 +297,10 @@ async def test_the_weights_of_farms_that_are_not_checked_are_told_too(monkeypatc
     one, other = farm("f", count=2, scheduler=Scheduler.LEAST_CONNECTIONS), farm("g", count=2)
     crowded = Marks((one, other)).backend(one, "b1")
     async with running(one, other, kernel=kernel, count={crowded: 90}) as (guardian, _):
-        await until(lambda: guardian.weights.get("f", {}).get("b2") == 300)
-        assert guardian.weights["f"]["b1"] < 60
+        await until(lambda: guardian.reconciler.weights.get("f", {}).get("b2") == 300)
+        assert guardian.reconciler.weights["f"]["b1"] < 60
         # Those that have all of their weight are missing.
-        assert list(guardian.weights) == ["f"]
+        assert list(guardian.reconciler.weights) == ["f"]
 
 
 async def test_somebody_elses_change_is_repaired(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_farms_share_a_probe_where_command_address_and_deadline_are_one() -> Non
     targets.configure((small("f", 21), small("g", 21, other), small("h", 2121, late), small("i", 22, None)), 0.0)
     shared = [target for target in targets if len(target.watches) > 1]
     assert sorted(target.address for target in shared) == ["10.0.0.1:21", "10.0.0.2:2121", "[fd00::1]:21"]
-    assert len(targets) == 6
+    assert len(targets.by_key) == 6
     assert shared[0].pace.interval == 10
 
 
@@ -78,7 +78,7 @@ def test_a_backend_keeps_its_address_where_the_command_names_no_host() -> None:
 def test_every_command_is_a_target() -> None:
     targets = Targets()
     targets.configure((small("f", 21, Guard(commands=("check_ftp -H HOST", "check_x HOST"))),), 0.0)
-    assert len(targets) == 6
+    assert len(targets.by_key) == 6
     assert len(targets.places["f", "two", 4]) == 2
 
 

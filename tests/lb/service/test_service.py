@@ -208,8 +208,8 @@ async def test_what_is_measured_has_the_weights_of_the_guardian(served: Served) 
         await served.is_still()
         assert served.service._running is not None
         guardian = served.service._running.guardian
-        guardian._reconciler.shares["f"] = {"b1": 20, "b2": 300}
-        guardian._reconciler.request({"f"}, 0.0)
+        guardian.reconciler.shares["f"] = {"b1": 20, "b2": 300}
+        guardian.reconciler.request({"f"}, 0.0)
         await guardian.settle()
         assert (await served.service._look()).weights == {"f": {"b1": 20, "b2": 300}}
 
@@ -283,7 +283,7 @@ async def test_a_kernel_that_hangs_is_not_called_alive(served: Served, monkeypat
         # What the verdicts brought may still be under way, and takes its time on a busy machine.
         await until(begun.is_set)
         # After the time of the watchdog, 0.3 s here, only STATUS comes.
-        await until(lambda: guardian.worker.stalled() > 0.4)
+        await until(lambda: guardian.reconciler.worker.stalled() > 0.4)
         alive = served.hear().count("WATCHDOG=1")
         lines = len(served.hear())
         await until(lambda: len(served.hear()) > lines + 3)
