@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..address import IPAddress
 from ..config.mark_layout import FEW
@@ -96,93 +96,99 @@ def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 
 
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:
+    """Yields the packets as they arrive: at the first priorities untracked, and behind dstnat translated."""
     is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
     is_translated = is_tracked and chain.priority > _DSTNAT
-    for what, state, is_control in _asking(way.farm):
-        yield Packet(
-            what=what,
-            version=way.vip.version,
-            l4proto=way.farm.protocol.transport,
-            daddr=way.backend if is_translated else way.vip,
-            sport=_EPHEMERAL,
-            dport=(way.backend_port if is_translated else way.port) if is_control else _EPHEMERAL,
-            iif=way.client_side,
-            oif=ABSENT,
-            state=state if is_tracked else "invalid",
-            statuses=_statuses(state, is_translated) if is_tracked else None,
-            maybe=_perhaps(state),
-            direction="original" if is_tracked else ABSENT,
-            original_daddr=way.vip if is_tracked else ABSENT,
-            original_dport=(way.port if is_control else _EPHEMERAL) if is_tracked else ABSENT,
-            marked=way.mask if is_translated or (is_tracked and state == "established") else 0,
-        )
-    for what, state, is_control in _answering(way.farm):
-        yield Packet(
-            what=what,
-            version=way.vip.version,
-            l4proto=way.farm.protocol.transport,
-            saddr=way.backend,
-            dport=_EPHEMERAL,
-            sport=way.backend_port if is_control else None,
-            iif=way.backend_side,
-            oif=ABSENT,
-            state=state if is_tracked else "invalid",
-            statuses=_statuses(state, state == "established") if is_tracked else None,
-            maybe=frozenset({"snat", "dnat", "assured"}),
-            direction=("reply" if is_control else "original") if is_tracked else ABSENT,
-            original_daddr=(way.vip if is_control else None) if is_tracked else ABSENT,
-            original_dport=(way.port if is_control else _EPHEMERAL) if is_tracked else ABSENT,
-            marked=way.mask if is_tracked else 0,
-            is_reply=True,
-        )
+    for kind in _asking(way.farm):
+        packet = _request(way, *kind, iif=way.client_side, oif=ABSENT, is_translated=is_translated)
+        yield packet if is_tracked else _untracked(packet)
+    for kind in _answering(way.farm):
+        port = way.backend_port
+        packet = _answer(way, *kind, saddr=way.backend, sport=port, iif=way.backend_side, oif=ABSENT)
+        yield packet if is_tracked else _untracked(packet)
 
 
 def _after(way: Way, chain: Chain) -> Iterator[Packet]:
+    """Yields the packets behind routing; what this machine itself answers passes the hook output."""
     at_the_end = chain.hook in _LAST
+    iif = None if at_the_end else way.client_side
+    for kind in _asking(way.farm):
+        yield _request(way, *kind, iif=iif, oif=ABSENT if way.is_local else way.backend_side)
     source = None if at_the_end and chain.priority >= _SRCNAT else way.backend
     if chain.hook == "egress":
         # All translation is done.
         source = way.vip
-    for what, state, is_control in _asking(way.farm):
-        yield Packet(
-            what=what,
-            version=way.vip.version,
-            l4proto=way.farm.protocol.transport,
-            daddr=way.backend,
-            sport=_EPHEMERAL,
-            dport=way.backend_port if is_control else _EPHEMERAL,
-            iif=None if at_the_end else way.client_side,
-            oif=ABSENT if way.is_local else way.backend_side,
-            state=state,
-            statuses=_statuses(state, is_translated=True),
-            maybe=_perhaps(state),
-            direction="original",
-            original_daddr=way.vip,
-            original_dport=way.port if is_control else _EPHEMERAL,
-            marked=way.mask,
-        )
-    if way.is_local:
-        # Replies of this machine itself pass the hook output.
-        return
-    for what, state, is_control in _answering(way.farm):
-        yield Packet(
-            what=what,
-            version=way.vip.version,
-            l4proto=way.farm.protocol.transport,
-            saddr=source,
-            dport=_EPHEMERAL,
-            sport=way.backend_port if is_control and not at_the_end else None,
-            iif=None if at_the_end else way.backend_side,
-            oif=way.client_side,
-            state=state,
-            statuses=_statuses(state, state == "established"),
-            maybe=frozenset({"snat", "dnat", "assured"}),
-            direction="reply" if is_control else "original",
-            original_daddr=way.vip if is_control else None,
-            original_dport=way.port if is_control else _EPHEMERAL,
-            marked=way.mask,
-            is_reply=True,
-        )
+    port, iif = (None, None) if at_the_end else (way.backend_port, way.backend_side)
+    for kind in () if way.is_local else _answering(way.farm):
+        yield _answer(way, *kind, saddr=source, sport=port, iif=iif, oif=way.client_side)
+
+
+def _request(
+    way: Way, what: str, state: str, is_control: bool, *, iif: object, oif: object, is_translated: bool = True
+) -> Packet:
+    """Returns a packet of a client, whose connection conntrack knows."""
+    return Packet(
+        what=what,
+        version=way.vip.version,
+        l4proto=way.farm.protocol.transport,
+        daddr=way.backend if is_translated else way.vip,
+        sport=_EPHEMERAL,
+        dport=(way.backend_port if is_translated else way.port) if is_control else _EPHEMERAL,
+        iif=iif,
+        oif=oif,
+        state=state,
+        statuses=_statuses(state, is_translated),
+        maybe=_perhaps(state),
+        direction="original",
+        original_daddr=way.vip,
+        original_dport=way.port if is_control else _EPHEMERAL,
+        marked=way.mask if is_translated or state == "established" else 0,
+    )
+
+
+def _answer(
+    way: Way,
+    what: str,
+    state: str,
+    is_control: bool,
+    *,
+    saddr: IPAddress | None,
+    sport: int | None,
+    iif: object,
+    oif: object,
+) -> Packet:
+    """Returns a packet of a backend, whose connection conntrack knows; sport is that of the control connection."""
+    return Packet(
+        what=what,
+        version=way.vip.version,
+        l4proto=way.farm.protocol.transport,
+        saddr=saddr,
+        dport=_EPHEMERAL,
+        sport=sport if is_control else None,
+        iif=iif,
+        oif=oif,
+        state=state,
+        statuses=_statuses(state, state == "established"),
+        maybe=frozenset({"snat", "dnat", "assured"}),
+        direction="reply" if is_control else "original",
+        original_daddr=way.vip if is_control else None,
+        original_dport=way.port if is_control else _EPHEMERAL,
+        marked=way.mask,
+        is_reply=True,
+    )
+
+
+def _untracked(packet: Packet) -> Packet:
+    """Returns a packet as it is before conntrack looks at it."""
+    return replace(
+        packet,
+        state="invalid",
+        statuses=None,
+        direction=ABSENT,
+        original_daddr=ABSENT,
+        original_dport=ABSENT,
+        marked=0,
+    )
 
 
 def _asking(farm: Farm) -> Iterator[tuple[str, str, bool]]:
