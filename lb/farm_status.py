@@ -93,12 +93,8 @@ def _shown(family: str) -> str:
 
 def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) -> str:
     """Writes the statuses for programs, with the role of this balancer in its pair and the hash of its farms file."""
-    return json.dumps({**to_document(statuses), "role": role.value, "digest": digest}, indent=1)
-
-
-def to_document(statuses: tuple[FarmStatus, ...]) -> dict[str, Any]:
-    """Returns the statuses as JSON has it."""
-    return {"version": VERSION, "farms": [farm_document(one) for one in statuses]}
+    farms = [farm_document(one) for one in statuses]
+    return json.dumps({"version": VERSION, "farms": farms, "role": role.value, "digest": digest}, indent=1)
 
 
 def farm_document(status: FarmStatus) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def backend_document(status: BackendStatus) -> dict[str, Any]:
 
 
 def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
-    """Reads what to_document() has made, after JSON; ValueError."""
+    """Reads the statuses that a guardian has written as JSON; ValueError."""
     try:
         return tuple(_read_farm(farm) for farm in found["farms"])
     except (KeyError, TypeError, AttributeError) as error:

@@ -184,10 +184,6 @@ def _nodes(value: object, path: str) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _leg(value: object, path: str) -> Leg:
-    return build(Leg, _LEG, _LEG_EXAMPLES, value, path)
-
-
 def _interface_address(value: object, path: str, what: str) -> IPInterface:
     text = text_of(value, path, what)
     try:
@@ -205,7 +201,10 @@ _LEG: dict[str, Reader] = {
     "address": partial(one_or_more, _interface_address, "a string"),
 }
 _LEG_EXAMPLES = {"interface": 'interface = "eth0"', "address": 'address = "192.0.2.2/24"'}
-_NODE: dict[str, Reader] = {"priority": integer, "sync": _leg, "service": _leg, "backend": _leg}
+_NODE: dict[str, Reader] = {
+    "priority": integer,
+    **dict.fromkeys(("sync", "service", "backend"), partial(build, Leg, _LEG, _LEG_EXAMPLES)),
+}
 _NODE_EXAMPLES = {
     "priority": "priority = 130",
     "sync": 'sync = { interface = "eth2", address = "172.31.0.1/30" }',

@@ -24,7 +24,7 @@ def find(name: str) -> str | None:
     """Returns the path of a program: an absolute path unchanged, a name looked up; None when it cannot be executed."""
     if "/" in name:
         return name if os.path.isabs(name) and os.access(name, os.X_OK) and os.path.isfile(name) else None
-    return shutil.which(name, path=_search_path())
+    return shutil.which(name, path=f"{_FOLDERS}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
 
 
 def trouble(name: str) -> str | None:
@@ -85,10 +85,6 @@ def _has_other_formats() -> bool:
     with suppress(OSError):
         return bool(set(os.listdir("/proc/sys/fs/binfmt_misc")) - {"register", "status"})
     return False
-
-
-def _search_path() -> str:
-    return f"{_FOLDERS}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
 
 
 def _nearest(name: str) -> str:

@@ -336,14 +336,11 @@ class Reconciler:
             for farm in farms:
                 if farm not in self._farms:
                     continue
-                serving = [one for one in farm.backends if self._is_serving(farm.name, one.name)]
+                found = {one: self._conditions.get((farm.name, one.name)) for one in farm.backends}
+                serving = [one for one, condition in found.items() if condition and condition.state is BackendState.UP]
                 flows = {one.name: counts.get(marks.backend(farm, one.name), 0) for one in serving}
                 before = self.shares.get(farm.name, {})
                 after = balance.step(serving, flows, before)
                 if after != before:
                     self.shares[farm.name] = after
                     self.request({farm.name}, float("inf"))
-
-    def _is_serving(self, farm: str, backend: str) -> bool:
-        condition = self._conditions.get((farm, backend))
-        return condition is not None and condition.state is BackendState.UP

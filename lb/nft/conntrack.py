@@ -51,14 +51,11 @@ def end(ending: Ending) -> int:
     Entries of ending are removed as they are done, so that a call after a KernelError continues where it failed.
     """
     ended = 0
-    while ending.marks:
-        version, match = next(iter(ending.marks))
-        ended += _cut(version, match)
-        ending.marks.discard((version, match))
-    while ending.udp:
-        version, match = next(iter(ending.udp))
-        ended += _cut(version, match, "-p", "udp")
-        ending.udp.discard((version, match))
+    for matches, words in ((ending.marks, ()), (ending.udp, ("-p", "udp"))):
+        while matches:
+            version, match = next(iter(matches))
+            ended += _cut(version, match, *words)
+            matches.discard((version, match))
     while ending.services:
         service = next(iter(ending.services))
         ended += _delete(_family_of(service), *_asking(service))

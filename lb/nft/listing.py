@@ -71,17 +71,14 @@ def read_outline(text: str) -> Outline | None:
     shape, wanted = shape_of("\n".join(lines)), _wanted(layout)
     names = [name.partition(" ")[2] for name in shape if name.startswith("chain ") and name not in wanted]
     chains = {name: _rules(name, layout) for name in names}
-    damage = _damage(shape, {**wanted, **_shape_of_chains(chains)})
+    text = "".join(f"chain {name} {{\n{rules}\n}}\n" for name, rules in chains.items())
+    damage = _damage(shape, {**wanted, **shape_of(text)})
     return Outline(version if not damage else None, layout, chains, damage)
 
 
 @lru_cache(maxsize=4)
 def _wanted(layout: Layout) -> dict[str, tuple[tuple[str, ...], ...]]:
     return shape_of(skeleton(layout))
-
-
-def _shape_of_chains(chains: Mapping[str, str]) -> dict[str, tuple[tuple[str, ...], ...]]:
-    return shape_of("".join(f"chain {name} {{\n{rules}\n}}\n" for name, rules in chains.items()))
 
 
 def _damage(found: Shape, wanted: Shape) -> str:

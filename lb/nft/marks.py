@@ -62,10 +62,6 @@ class Marks:
         return self.all_names or tuple(farm.name for farm in self.farms)
 
     @cached_property
-    def _farm_numbers(self) -> dict[str, int]:
-        return allocate(self._names, self.layout.farms)
-
-    @cached_property
     def lanes(self) -> dict[str, int]:
         """The round-robin counter of each farm."""
         return allocate(self._names, LANES)
@@ -74,10 +70,6 @@ class Marks:
     def _backend_marks(self) -> dict[str, Mapping[str, int]]:
         # Filled farm by farm on demand: numbering 10,000 backends at once would delay the guardian's probes.
         return {}
-
-    @cached_property
-    def _by_name(self) -> Mapping[str, Farm]:
-        return {farm.name: farm for farm in self.farms}
 
     def farm(self, farm: Farm) -> int:
         """Returns the mark of a farm: the farm bits that the marks of all its backends share."""
@@ -91,7 +83,7 @@ class Marks:
         """Returns the marks of the flows of all backends of a farm, by name."""
         found = self._backend_marks.get(farm.name)
         if found is None:
-            numbers = allocate((one.name for one in self._by_name[farm.name].backends), MAX_BACKENDS)
+            numbers = allocate((one.name for one in farm.backends), MAX_BACKENDS)
             base, place = self._bases[farm.name], self.layout.place
             found = {name: base | place(0, number + 1) for name, number in numbers.items()}
             self._backend_marks[farm.name] = found
@@ -113,7 +105,8 @@ class Marks:
 
     @cached_property
     def _bases(self) -> dict[str, int]:
-        return {name: self.layout.place(number + 1) for name, number in self._farm_numbers.items()}
+        numbers = allocate(self._names, self.layout.farms)
+        return {name: self.layout.place(number + 1) for name, number in numbers.items()}
 
     @cached_property
     def names(self) -> dict[int, str]:

@@ -68,7 +68,10 @@ def _passive(farm: Farm, mark: str) -> list[str]:
     lines = []
     for vip in farm.vip:
         others = [
-            str(one) for backend in farm.backends for one in backend.address if one.version == 4 and _differ(one, vip)
+            str(one)
+            for backend in farm.backends
+            for one in backend.address
+            if one.version == 4 and len(str(one)) != len(str(vip))
         ]
         if vip.version == 4 and others:
             answer = f"ip saddr {{ {', '.join(others)} }} @ih,0,32 {_word('227 ')}"
@@ -101,10 +104,6 @@ def _same_length(length: int, mark: str) -> str:
 
 def _source4(farm: Farm) -> IPAddress | None:
     return farm.source_of(4) if farm.mode is Mode.SNAT else None
-
-
-def _differ(one: IPAddress, other: IPAddress) -> bool:
-    return len(str(one)) != len(str(other))
 
 
 def _word(text: str) -> str:
