@@ -22,7 +22,6 @@ from ..guardian.guardian import Guardian
 from ..guardian.health import Health
 from ..guardian.worker import in_thread
 from ..nft import conntrack, fullness
-from ..nft.fullness import Fullness
 from ..nft.marks import Marks
 from ..nft.observed import Facts
 from ..nft.plan import difference, plan
@@ -101,7 +100,7 @@ class Operations:
             self.overrides = self.overrides.about(farms)
             lines = [f"{size_of(farms)}: applied", *await self._carry_out()]
             if cut:
-                ended = await in_thread(partial(_cut_gone, self._uncut, farms, self.overrides))
+                ended = await in_thread(lambda: conntrack.end(gone(self._uncut, farms, self.overrides)))
                 self._uncut = ()
                 lines.append(f"ended {number(ended, 'flow')}")
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
@@ -120,18 +119,14 @@ class Operations:
             lines.append("# what the running guardian would change, had it read this file")
         return bool(change.batches), [*lines, *await in_thread(partial(difference, change, farms))]
 
-    async def keep(self) -> None:
-        """Saves configuration and overrides for the next start."""
-        await self._store.keep(self.configuration.text, self.overrides)
+    async def keep(self) -> str:
+        """Saves configuration and overrides for the next start, and returns "", or why they are not yet written."""
+        return await self._store.keep(self.configuration.text, self.overrides)
 
     async def status(self) -> list[FarmStatus]:
         """Returns the state of each farm in the kernel, with the health that the guardian knows."""
         facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
         return await self._statuses(facts, flows, used_up(await paced(self.guardian.each_health())))
-
-    def sticky(self) -> Mapping[int, Fullness]:
-        """Returns the remembered clients of sticky farms by IP version. Blocking."""
-        return fullness.sticky(self.farms)
 
     async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
@@ -150,7 +145,7 @@ class Operations:
             counts=guardian.counts,
             info={"version": __version__, "farms": self.configuration.digest, "role": role.value},
             others=others,
-            sticky=self.sticky(),
+            sticky=fullness.sticky(self.farms),
             expectations=fullness.expectations(),
         )
 
@@ -199,7 +194,7 @@ class Operations:
     async def _carry_out(self) -> list[str]:
         """Brings farms and overrides into the kernel and onto the disk; RequestError when the kernel refuses."""
         self.guardian.configure(self.farms, self.overrides)
-        keeping = asyncio.create_task(self._store.keep(self.configuration.text, self.overrides))
+        keeping = asyncio.create_task(self.keep())
         try:
             await self.guardian.settle()
         except KernelError as error:
@@ -239,7 +234,3 @@ def _sight(ones: Sequence[Health]) -> BackendView:
         seconds=round(max(took), 6) if took else None,
         flaps=sum(one.flaps for one in ones),
     )
-
-
-def _cut_gone(before: tuple[Farm, ...], after: tuple[Farm, ...], overrides: Overrides) -> int:
-    return conntrack.end(gone(before, after, overrides))

@@ -87,17 +87,13 @@ def take_turns() -> None:
     sys.setswitchinterval(_SWITCH)
 
 
-def collect() -> None:
-    """Lets go of all garbage, before new farms are there among which exempt(1) would not look for it."""
-    gc.collect()
-
-
 def exempt(oldest: int = 2) -> None:
     """Exempts from the collector what lives now, for good; garbage goes first, or it would stay as long.
 
     oldest is the last of the generations whose garbage goes. To look through the third one, 2, takes 0.3 s and more
     when the farms of 10,000 backends are new there, and next to nothing once they are exempt. With 1, garbage that is
-    there stays for good, such as connections of asyncio's, each of which is a cycle once it is closed.
+    there stays for good, such as connections of asyncio's, each of which is a cycle once it is closed: hence the
+    service collects all before it reads new farms.
     """
     gc.collect(oldest)
     gc.freeze()

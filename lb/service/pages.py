@@ -66,7 +66,7 @@ class Pages:
     @property
     def routes(self) -> Mapping[str, Route]:
         """What MetricsServer needs."""
-        return {"/": self._page, "/metrics": self._metrics_page}
+        return {"/": self._page, "/metrics": lambda _query: self._metrics.get()}
 
     def start(self) -> None:
         """Begins to keep the history."""
@@ -98,9 +98,6 @@ class Pages:
                 # The next minutes may go well.
                 self._defects.report("keeping the history of response times", defect)
             await asyncio.sleep(_SAMPLE)
-
-    async def _metrics_page(self, _query: str) -> Document:
-        return await self._metrics.get()
 
     async def _write_metrics(self) -> Document:
         async with self._seen() as snapshot:

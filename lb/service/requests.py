@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 from ..errors import FarmError, GuardError
 from ..events import EventLog, to_dict
 from ..farm_status import VERSION, FarmStatus, backend_document, farm_document
+from ..nft.fullness import sticky
 from ..nft.run import KernelError
 from .lookup import find
 from .operations import Operations
@@ -58,10 +60,11 @@ class RequestHandler:
 
     async def _status(self, request: Request) -> Written:
         with sparing():
-            statuses, sticky = await asyncio.gather(self._running.status(), in_own_thread(self._running.sticky))
+            look = in_own_thread(partial(sticky, self._running.farms))
+            statuses, remembered = await asyncio.gather(self._running.status(), look)
             told = {
                 "digest": self._running.configuration.digest,
-                "sticky": {version: [one.count, one.limit] for version, one in sticky.items()},
+                "sticky": {version: [one.count, one.limit] for version, one in remembered.items()},
             }
             return Written(await paced(_status_lines(used_up(statuses), told)))
 

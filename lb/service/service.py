@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -32,7 +33,7 @@ from .endpoint import MetricsEndpoint
 from .hook import Hook
 from .metrics import MetricsSnapshot
 from .operations import Operations
-from .paced import collect, exempt, sparing, take_turns
+from .paced import exempt, sparing, take_turns
 from .pages import Pages
 from .requests import RequestHandler
 from .server import ControlServer
@@ -89,7 +90,7 @@ class Service:
         """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
-            collect()
+            gc.collect()
             configuration = self._read(beginning=True)
             farms, settings = configuration.farms, self._options.over(configuration.settings)
             if missing := kernel.missing_parts():
@@ -137,7 +138,7 @@ class Service:
             # reload: READY=1 would say that it has succeeded.
             if started := self._notifier.is_ready:
                 self._notifier.reloading()
-            collect()
+            gc.collect()
             try:
                 with sparing():
                     configuration = await asyncio.to_thread(self._read)
