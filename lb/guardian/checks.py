@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ MOST_PROCESSES = 128
 Done = Callable[[Result], object]
 
 
+@dataclass(slots=True, eq=False)
 class Check:
     """A command line for one address, with a deadline in seconds.
 
@@ -39,12 +41,9 @@ class Check:
     path is always started as a process.
     """
 
-    __slots__ = ("words", "timeout", "_probe")
-
-    def __init__(self, words: Sequence[str], timeout: float) -> None:
-        self.words = tuple(words)
-        self.timeout = timeout
-        self._probe: Probe | Result | None = None
+    words: Sequence[str]
+    timeout: float
+    _probe: Probe | Result | None = None
 
     @property
     def is_ours(self) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from noidchecks.errors import LocalError, NotConnected, PeerError
 from noidchecks.status.result import Result
@@ -94,15 +94,13 @@ class Change:
     hold: float = 0.0
 
 
+@dataclass(slots=True)
 class RiseFall:
     """A boolean set by the first answer and changed by rise or fall contrary answers in a row."""
 
-    __slots__ = ("value", "streak", "streak_since")
-
-    def __init__(self, value: bool | None = None, streak: int = 0, streak_since: float = 0.0) -> None:
-        self.value = value
-        self.streak = streak
-        self.streak_since = streak_since
+    value: bool | None = None
+    streak: int = 0
+    streak_since: float = 0.0
 
     def take(self, answer: bool, *, rise: int, fall: int, now: float) -> bool:
         """Takes one answer and returns whether it changed the value."""
@@ -119,39 +117,35 @@ class RiseFall:
         return True
 
 
+@dataclass(slots=True, eq=False)
 class BackendHealth:
-    """The health of one backend of a farm at one address by one command; times are those of the caller's clock."""
+    """The health of one backend of a farm at one address by one command; times are those of the caller's clock.
 
-    __slots__ = (
-        *("farm", "backend", "version", "address", "command", "guard", "up"),
-        *("probes", "flaps", "note", "since", "recovered", "kept", "warned"),
-        *("_state", "_text", "_seconds", "_phases"),
-    )
+    address is for display: a command without HOST may check another one. since is the time of the last change,
+    recovered that of the last one from down to up, from which slow start counts. kept says why the last result was no
+    verdict, else ""; warned, whether the last success was a WARNING.
+    """
 
-    def __init__(self, farm: str, backend: str, version: int, command: str, guard: Guard, address: str = "") -> None:
-        self.farm = farm
-        self.backend = backend
-        self.version = version
-        # For display; a command without HOST may check another address.
-        self.address = address
-        self.command = command
-        self.guard = guard
-        self.up = RiseFall()
-        self.probes = 0
-        self.flaps = 0
-        self.note = ""
-        # Of the last result, as values that Python's collector of cycles does not follow: with the ten objects of a
-        # Result for each of 10,000 backends, it would stop the loop for some 50 ms.
-        self._state: State | None = None
-        self._text = ""
-        self._seconds = 0.0
-        self._phases: dict[str, float] = {}
-        # Times of the last change, and of the last change from down to up, from which slow start counts.
-        self.since: float | None = None
-        self.recovered: float | None = None
-        # Why the last result was no verdict, else ""; and whether the last success was a WARNING.
-        self.kept = ""
-        self.warned = False
+    farm: str
+    backend: str
+    version: int
+    command: str
+    guard: Guard
+    address: str = ""
+    up: RiseFall = field(default_factory=RiseFall)
+    probes: int = 0
+    flaps: int = 0
+    note: str = ""
+    since: float | None = None
+    recovered: float | None = None
+    kept: str = ""
+    warned: bool = False
+    # Of the last result, as values that Python's collector of cycles does not follow: with the ten objects of a
+    # Result for each of 10,000 backends, it would stop the loop for some 50 ms.
+    _state: State | None = None
+    _text: str = ""
+    _seconds: float = 0.0
+    _phases: dict[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> WatchKey:

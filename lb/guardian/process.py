@@ -11,6 +11,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from typing import IO
@@ -67,7 +68,7 @@ class ProcessPool:
         begun is called at its start; given is its standard input; environment is added to that of this process.
         """
         ended = partial(self._ended, farm)
-        run = _Run(words, timeout, done, ended, given=given, environment=environment or {})
+        run = _Run(words, timeout, done, ended, given, environment or {})
         self._queue.put(farm, partial(self._begin, run, begun))
 
     async def close(self) -> None:
@@ -95,42 +96,33 @@ class ProcessPool:
             self._idle.set()
 
 
+@dataclass(slots=True, eq=False)
 class _Run:
     """One run of a plugin, from the start of its process until the whole process group has ended."""
 
-    def __init__(
-        self,
-        words: Sequence[str],
-        timeout: float,
-        done: Callable[[Result], object],
-        ended: Callable[[_Run], object],
-        *,
-        given: bytes,
-        environment: Mapping[str, str],
-    ) -> None:
-        self._words = words
-        self._given = given
-        self._environment = environment
-        self._timeout = timeout
-        self._done: Callable[[Result], object] | None = done
-        self._ended = ended
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._descriptor = -1
-        self._kept: dict[int, bytearray] = {}
-        self._began = 0.0
+    words: Sequence[str]
+    timeout: float
+    done: Callable[[Result], object] | None
+    ended: Callable[[_Run], object]
+    given: bytes
+    environment: Mapping[str, str]
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    timer: asyncio.TimerHandle | None = None
+    process: subprocess.Popen[bytes] | None = None
+    descriptor: int = -1
+    kept: dict[int, bytearray] = field(default_factory=dict)
+    began: float = 0.0
 
     def begin(self) -> None:
         """Starts the process."""
-        self._began = monotonic()
-        name = self._words[0]
+        self.began = monotonic()
+        name = self.words[0]
         path = find(name)
         if path is None:
             self._fail(trouble(name) or f"there is no program {printable(name, 100)}")
             return
         try:
-            self._spawn([path, *self._words[1:]])
+            self._spawn([path, *self.words[1:]])
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             # For a missing interpreter the kernel says ENOENT, which would name the script instead.
@@ -138,11 +130,11 @@ class _Run:
 
     def kill(self) -> None:
         """Kills the process group without reporting a result."""
-        self._done = None
+        self.done = None
         self._signal(signal.SIGKILL)
 
     def _spawn(self, argv: list[str]) -> None:
-        given = _file_of(self._given)
+        given = _file_of(self.given)
         try:
             process = subprocess.Popen(  # noqa: S603 - the words that the operator has configured, without a shell
                 argv,
@@ -150,21 +142,21 @@ class _Run:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd="/",
-                env={**os.environ, "LC_ALL": "C", **self._environment},
+                env={**os.environ, "LC_ALL": "C", **self.environment},
                 start_new_session=True,
                 bufsize=0,
             )
         finally:
             if given >= 0:
                 os.close(given)
-        self._process = process
+        self.process = process
         for pipe in _pipes(process):
             os.set_blocking(pipe.fileno(), False)
-            self._kept[pipe.fileno()] = bytearray()
-            self._loop.add_reader(pipe.fileno(), self._read, pipe.fileno())
-        self._descriptor = os.pidfd_open(process.pid)
-        self._loop.add_reader(self._descriptor, self._exited, process)
-        self._timer = self._loop.call_later(self._timeout, self._expire)
+            self.kept[pipe.fileno()] = bytearray()
+            self.loop.add_reader(pipe.fileno(), self._read, pipe.fileno())
+        self.descriptor = os.pidfd_open(process.pid)
+        self.loop.add_reader(self.descriptor, self._exited, process)
+        self.timer = self.loop.call_later(self.timeout, self._expire)
 
     def _read(self, descriptor: int) -> None:
         for _ in range(_PIECES):
@@ -175,63 +167,63 @@ class _Run:
             except OSError:
                 piece = b""
             if not piece:
-                self._loop.remove_reader(descriptor)
+                self.loop.remove_reader(descriptor)
                 return
-            kept = self._kept[descriptor]
+            kept = self.kept[descriptor]
             kept += piece[: _KEPT - len(kept)]
 
     def _expire(self) -> None:
-        text = f"{printable(self._words[0], 100)} CRITICAL - timeout after {self._timeout:g} seconds"
-        self._report(Result(State.CRITICAL, text, timings=Timings(monotonic() - self._began)))
+        text = f"{printable(self.words[0], 100)} CRITICAL - timeout after {self.timeout:g} seconds"
+        self._report(Result(State.CRITICAL, text, timings=Timings(monotonic() - self.began)))
         self._signal(signal.SIGTERM)
-        self._timer = self._loop.call_later(_GRACE, self._signal, signal.SIGKILL)
+        self.timer = self.loop.call_later(_GRACE, self._signal, signal.SIGKILL)
 
     def _exited(self, process: subprocess.Popen[bytes]) -> None:
-        for descriptor in self._kept:
+        for descriptor in self.kept:
             self._read(descriptor)
         # Kill the rest of the group before waiting: until then the kernel cannot reuse the group's number.
         self._signal(signal.SIGKILL)
         code = process.wait()
-        took = monotonic() - self._began
+        took = monotonic() - self.began
         self.release()
-        self._report(_result(self._words[0], code, *map(bytes, self._kept.values()), seconds=took))
-        self._ended(self)
+        self._report(_result(self.words[0], code, *map(bytes, self.kept.values()), seconds=took))
+        self.ended(self)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self.process is not None and self.process.returncode is None:
             try:
-                os.killpg(self._process.pid, number)
+                os.killpg(self.process.pid, number)
             except (ProcessLookupError, PermissionError):
                 # The group has ended, or the plugin has changed its user: its pipes are closed in any case.
                 return
 
     def release(self) -> None:
         """Stops watching the process, whether it has ended or not even SIGKILL could end it."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._descriptor >= 0:
-            self._loop.remove_reader(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
-        if self._process is not None:
-            for pipe in _pipes(self._process):
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.descriptor >= 0:
+            self.loop.remove_reader(self.descriptor)
+            os.close(self.descriptor)
+            self.descriptor = -1
+        if self.process is not None:
+            for pipe in _pipes(self.process):
                 if not pipe.closed:
-                    self._loop.remove_reader(pipe.fileno())
+                    self.loop.remove_reader(pipe.fileno())
                     pipe.close()
 
     def _fail(self, text: str) -> None:
         self.release()
-        if self._process is not None and self._process.returncode is None:
+        if self.process is not None and self.process.returncode is None:
             # Started, but without a free descriptor to watch it.
             self._signal(signal.SIGKILL)
-            self._process.wait()
-        took = Timings(monotonic() - self._began)
+            self.process.wait()
+        took = Timings(monotonic() - self.began)
         result = Result(State.UNKNOWN, text, timings=took, failure=LocalError(text))
-        self._loop.call_soon(self._report, result)
-        self._loop.call_soon(self._ended, self)
+        self.loop.call_soon(self._report, result)
+        self.loop.call_soon(self.ended, self)
 
     def _report(self, result: Result) -> None:
-        done, self._done = self._done, None
+        done, self.done = self.done, None
         if done is not None:
             done(result)
 

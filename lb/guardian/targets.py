@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
@@ -20,6 +21,7 @@ from .schedule import Pace, Rhythm
 TargetKey = tuple[tuple[str, ...], float]
 
 
+@dataclass(slots=True, eq=False)
 class Target:
     """A check, its rhythm, and the watches (BackendHealth) that get its results.
 
@@ -27,15 +29,12 @@ class Target:
     repeats counts the failures in a row that were repeated, because they are no verdict (excuses.py).
     """
 
-    __slots__ = ("check", "address", "rhythm", "watches", "repeats", "_pace")
-
-    def __init__(self, check: Check, address: str, rhythm: Rhythm) -> None:
-        self.check = check
-        self.address = address
-        self.rhythm = rhythm
-        self.watches: Sequence[BackendHealth] = ()
-        self.repeats = 0
-        self._pace: Pace | None = None
+    check: Check
+    address: str
+    rhythm: Rhythm
+    watches: Sequence[BackendHealth] = ()
+    repeats: int = 0
+    _pace: Pace | None = None
 
     @property
     def pace(self) -> Pace:

@@ -55,9 +55,7 @@ _PARTS = {
 
 def run(text: str) -> None:
     """Runs nft text as one transaction; after a KernelError nothing of it is applied."""
-    answer = _nft(["-f", "-"], text, limit=_MOST_SAID)
-    if answer.code:
-        raise KernelError(_explain(answer))
+    _done(["-f", "-"], text, limit=_MOST_SAID)
 
 
 def check(text: str) -> None:
@@ -75,9 +73,7 @@ def read() -> Snapshot | None:
     # A command that knows what the kernel has only writes.
     from .listing import list_commands, read_elements, read_outline, to_snapshot
 
-    answer = _nft(["-s", "-t", "list", "ruleset", "inet"])
-    if answer.code:
-        raise KernelError(_explain(answer))
+    answer = _done(["-s", "-t", "list", "ruleset", "inet"])
     outline = read_outline(answer.output.decode(errors="replace"))
     if outline is None:
         return None
@@ -97,10 +93,7 @@ def read() -> Snapshot | None:
 
 def ruleset() -> str:
     """Returns the whole ruleset as text for doctor: without counters and the elements of named sets."""
-    answer = _nft(["-s", "-t", "-y", "list", "ruleset"])
-    if answer.code:
-        raise KernelError(_explain(answer))
-    return answer.output.decode(errors="replace")
+    return _done(["-s", "-t", "-y", "list", "ruleset"]).output.decode(errors="replace")
 
 
 def remove() -> None:
@@ -254,6 +247,14 @@ class NftSession:
 
 def _nft(arguments: list[str], text: str = "", *, limit: int = LIMIT) -> Answer:
     return run_program([find("nft", "nftables"), *arguments], text, timeout=_IDLE, at_work=True, limit=limit)
+
+
+def _done(arguments: list[str], text: str = "", *, limit: int = LIMIT) -> Answer:
+    """Runs nft; KernelError when it fails."""
+    answer = _nft(arguments, text, limit=limit)
+    if answer.code:
+        raise KernelError(_explain(answer))
+    return answer
 
 
 def _is_forbidden(errors: str) -> bool:

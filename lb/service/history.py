@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from noidchecks.status.text import printable
@@ -32,20 +32,20 @@ class LastChange:
     reason: str
 
 
+@dataclass(slots=True, eq=False)
 class _Track:
-    """The minutes of one backend as a ring, up to the minute that was written last."""
+    """The minutes of one backend as a ring, up to the minute that was written last.
 
-    __slots__ = ("ring", "minute", "sample", "change", "addresses", "down")
+    sample is the number of the last sample that its backend was in, or after which it began; addresses is the number
+    of the backend's addresses in it, 0 before the first, and down has those that are down.
+    """
 
-    def __init__(self, minute: int, sample: int) -> None:
-        self.ring = bytearray(MINUTES)
-        self.minute = minute
-        # The number of the last sample that its backend was in, or after which it began.
-        self.sample = sample
-        self.change: LastChange | None = None
-        # The number of its backend's addresses in the last sample, 0 before the first, and those that are down.
-        self.addresses = 0
-        self.down: tuple[str, ...] = ()
+    minute: int
+    sample: int
+    ring: bytearray = field(default_factory=lambda: bytearray(MINUTES))
+    change: LastChange | None = None
+    addresses: int = 0
+    down: tuple[str, ...] = ()
 
     def note(self, code: int, minute: int) -> None:
         for skipped in range(max(self.minute + 1, minute - MINUTES + 1), minute + 1):
