@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from ctypes import Array, c_uint64
 from dataclasses import dataclass, field
 from multiprocessing import RawArray
@@ -125,7 +126,7 @@ def _change(
 ) -> Changes:
     """Makes the changes, spread over the wanted connections; returns when both are over."""
     changes = Changes()
-    with lab.balancer.entered(), NftSession() as session:
+    with lab.balancer.entered(), closing(NftSession()) as session:
         for number in range(1, reloads + 1):
             configuration = configurations[number % len(configurations)]
             timed_run(changes.reloads, BIN / "noidlb", "apply", configuration.file, "--state-dir", state)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -153,7 +153,7 @@ def _print_session(counts: tuple[int, ...], peer: int) -> None:
         up, down = _tables(farms)
         batches = _only(transactions(up, down)), _only(transactions(down, up))
         times: Milliseconds = defaultdict(list)
-        with _network() as network, kernel.NftSession() as session:
+        with _network() as network, closing(kernel.NftSession()) as session:
             network.nft(render(up))
             with network.entered():
                 # nft starts with the first change, and belongs where it starts.

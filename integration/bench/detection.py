@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 
 from noidlb.nft.nft import NftSession
@@ -77,7 +77,7 @@ def _tell(name: str, seconds: list[float]) -> None:
 @contextmanager
 def _broken(backend: Backend, rules: str) -> Iterator[float]:
     """Breaks the network of a backend; yields when. An nft that is open already does it within a millisecond."""
-    with backend.entered(), NftSession() as nft:
+    with backend.entered(), closing(NftSession()) as nft:
         nft.run("add table inet fault")
         chain = "add chain inet fault c { type filter hook input priority 0; }"
         nft.run(chain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from ipaddress import ip_address
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_nft_accepts_every_configuration_and_it_is_read_back(table: Table) -> No
 @examples
 @given(st.lists(tables(), min_size=2, max_size=4))
 def test_any_sequence_of_changes_ends_in_the_same_table_as_one_cold_apply(sequence: list[Table]) -> None:
-    with NftSession() as session:
+    with closing(NftSession()) as session:
         for table in sequence:
             found = kernel.read()
             # By turns through the session that a guardian keeps open, and by a run of nft.
@@ -205,7 +206,7 @@ def test_a_catch_all_element_has_the_table_replaced(element: str) -> None:
 
 def test_a_session_survives_errors_and_changes_by_others() -> None:
     table = compile_table((farm(),))
-    with NftSession() as session:
+    with closing(NftSession()) as session:
         session.run(render(table))
         held = contents()
         with pytest.raises(KernelError, match="syntax error"):
@@ -227,7 +228,7 @@ def test_a_session_survives_errors_and_changes_by_others() -> None:
 def test_a_session_takes_farms_by_the_thousand() -> None:
     vips = [ip_address(f"10.{number // 250}.{number % 250}.1") for number in range(1000)]
     table = compile_table(tuple(farm(f"f{number}", vip=(vip,)) for number, vip in enumerate(vips)))
-    with NftSession() as session:
+    with closing(NftSession()) as session:
         session.run(render(table))
     assert contents() == table
 

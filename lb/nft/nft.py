@@ -10,8 +10,8 @@ import os
 import select
 import subprocess
 import time
-from contextlib import ExitStack
-from types import TracebackType
+from subprocess import PIPE, STDOUT
+from typing import IO
 
 from .progress import Progress
 from .run import LIMIT, Answer, KernelError, end, environment, find, run as run_program, told
@@ -135,16 +135,9 @@ class NftSession:
     def __init__(self, *, idle: float = _IDLE) -> None:
         self._idle = idle
         self._process: subprocess.Popen[bytes] | None = None
-        self._into = self._out = -1
+        # Into it, and out of it.
+        self._pipes: tuple[IO[bytes], ...] = ()
         self._written = 0
-
-    def __enter__(self) -> NftSession:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def pid(self) -> int:
@@ -173,32 +166,26 @@ class NftSession:
         process, self._process = self._process, None
         if process is None:
             return
+        into, out = self._pipes
         # nft ends at the end of its standard input.
-        os.close(self._into)
+        into.close()
         try:
             process.wait(1.0)
         except subprocess.TimeoutExpired:
             end(process)
-        os.close(self._out)
+        out.close()
 
     def _open(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None and self._written < _RENEWED_AFTER:
             return self._process
         self.close()
         argv = [find("nft", "nftables"), "-i"]
-        with told("nft"), ExitStack() as its, ExitStack() as ours:
-            given, into = os.pipe()
-            its.callback(os.close, given)
-            ours.callback(os.close, into)
-            out, taken = os.pipe()
-            its.callback(os.close, taken)
-            ours.callback(os.close, out)
+        with told("nft"):
             self._process = subprocess.Popen(  # noqa: S603 - nft itself, and nothing else
-                argv, stdin=given, stdout=taken, stderr=taken, env=environment(), process_group=0
+                argv, stdin=PIPE, stdout=PIPE, stderr=STDOUT, bufsize=0, env=environment(), process_group=0
             )
-            ours.pop_all()
-        self._into, self._out = into, out
-        os.set_blocking(self._into, False)
+        self._pipes = tuple(pipe for pipe in (self._process.stdin, self._process.stdout) if pipe is not None)
+        os.set_blocking(self._pipes[0].fileno(), False)
         self._written = 0
         return self._process
 
@@ -209,9 +196,10 @@ class NftSession:
         looked = time.monotonic()
         unsent = memoryview(request)
         answer = b""
+        into, out = (pipe.fileno() for pipe in self._pipes)
         poll = select.poll()
-        poll.register(self._out, select.POLLIN)
-        poll.register(self._into, select.POLLOUT)
+        poll.register(out, select.POLLIN)
+        poll.register(into, select.POLLOUT)
         while True:
             ready = dict(poll.poll(progress.look * 1000))
             if not ready or time.monotonic() - looked >= progress.look:
@@ -219,16 +207,16 @@ class NftSession:
                 if trouble := progress.trouble():
                     self._kill()
                     raise KernelError(f"nft {trouble}")
-            if self._into in ready:
+            if into in ready:
                 try:
-                    unsent = unsent[os.write(self._into, unsent) :]
+                    unsent = unsent[os.write(into, unsent) :]
                 except BrokenPipeError:
                     unsent = memoryview(b"")
                 if not unsent:
-                    poll.unregister(self._into)
-            if self._out not in ready:
+                    poll.unregister(into)
+            if out not in ready:
                 continue
-            piece = os.read(self._out, 1 << 16)
+            piece = os.read(out, 1 << 16)
             if not piece:
                 self._kill()
                 raise KernelError(f"nft has ended: {_sentence(Answer(1, b'', answer.decode(errors='replace')))}")

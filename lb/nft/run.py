@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedRandom, FileIO
+from io import BufferedRandom
 
 from ..errors import LbError
 from .progress import LOOK, Progress
@@ -91,28 +91,25 @@ def run(
     with told(argv[0]), _memory("input") as given, _memory("errors") as errors:
         given.write(text.encode())
         given.seek(0)
-        out, taken = os.pipe()
-        with open(out, "rb", buffering=0) as output:
-            try:
-                process = subprocess.Popen(  # noqa: S603 - an argv list whose program is a path from find()
-                    argv, stdin=given, stdout=taken, stderr=errors, env=environment(), process_group=0
-                )
-            finally:
-                os.close(taken)
-            progress = Progress(process.pid, argv[0], idle=timeout) if at_work else None
-            deadline = float("inf") if at_work else time.monotonic() + timeout
+        process = subprocess.Popen(  # noqa: S603 - an argv list whose program is a path from find()
+            argv, stdin=given, stdout=subprocess.PIPE, stderr=errors, bufsize=0, env=environment(), process_group=0
+        )
+        progress = Progress(process.pid, argv[0], idle=timeout) if at_work else None
+        deadline = float("inf") if at_work else time.monotonic() + timeout
 
-            def look() -> None:
-                if os.fstat(errors.fileno()).st_size > _MOST_ERRORS:
-                    raise KernelError(f"{name} complains without end")
-                if time.monotonic() >= deadline:
-                    raise KernelError(f"{name} did not answer in time")
-                if progress is not None and (trouble := progress.trouble()):
-                    raise KernelError(f"{name} {trouble}")
+        def look() -> None:
+            if os.fstat(errors.fileno()).st_size > _MOST_ERRORS:
+                raise KernelError(f"{name} complains without end")
+            if time.monotonic() >= deadline:
+                raise KernelError(f"{name} did not answer in time")
+            if progress is not None and (trouble := progress.trouble()):
+                raise KernelError(f"{name} {trouble}")
 
+        # Popen closes its end of the pipe.
+        with process:
             try:
                 every = progress.look if progress else LOOK
-                _read(output, each or pieces.append, None if each else limit, name, look, every, deadline)
+                _read(process, each or pieces.append, None if each else limit, name, look, every, deadline)
                 _wait(process, look, deadline)
             finally:
                 end(process)
@@ -125,7 +122,7 @@ def _memory(name: str) -> BufferedRandom:
 
 
 def _read(
-    output: FileIO,
+    process: subprocess.Popen[bytes],
     each: Callable[[bytes], object],
     limit: int | None,
     name: str,
@@ -137,6 +134,7 @@ def _read(
     total = 0
     looked = time.monotonic()
     poll = select.poll()
+    output = process.stdout.fileno()  # type: ignore[union-attr]  # it is a pipe
     poll.register(output, select.POLLIN)
     while True:
         ready = poll.poll(max(0.0, min(every, deadline - time.monotonic())) * 1000)
@@ -145,7 +143,7 @@ def _read(
             looked = time.monotonic()
         if not ready:
             continue
-        piece = os.read(output.fileno(), _CHUNK)
+        piece = os.read(output, _CHUNK)
         if not piece:
             return
         total += len(piece)

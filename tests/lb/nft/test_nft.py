@@ -5,7 +5,7 @@ import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ SKELETON = skeleton(Layout())
 
 @pytest.fixture
 def session(nft: Played) -> Iterator[NftSession]:
-    with NftSession(idle=60) as opened:
+    with closing(NftSession(idle=60)) as opened:
         yield opened
 
 
@@ -162,7 +162,7 @@ def test_a_session_whose_nft_dies_is_opened_again(nft: Played, session: NftSessi
 
 def test_a_session_whose_nft_hangs_ends_it(nft: Played, nothing_left: Callable[[], None]) -> None:
     nft.answer(sleep=30, times=1)
-    with NftSession(idle=0.3) as session:
+    with closing(NftSession(idle=0.3)) as session:
         with pytest.raises(KernelError, match=r"nft did not answer within 0\.3 seconds"):
             session.run("foo")
         nothing_left()
@@ -189,7 +189,7 @@ def test_a_session_takes_more_than_a_pipe_holds(nft: Played, session: NftSession
 
 @pytest.mark.usefixtures("path")
 def test_a_session_without_nft_names_its_package(nothing_left: Callable[[], None]) -> None:
-    with NftSession() as session, pytest.raises(KernelError, match="install the package nftables"):
+    with closing(NftSession()) as session, pytest.raises(KernelError, match="install the package nftables"):
         session.run("x")
     nothing_left()
 
@@ -214,7 +214,7 @@ def descriptors_left(count: int) -> Iterator[None]:
 def test_without_descriptors_nft_is_refused_and_nothing_stays_open(
     nft: Played, count: int, nothing_left: Callable[[], None]
 ) -> None:
-    with NftSession(idle=60) as session:
+    with closing(NftSession(idle=60)) as session:
         for ask in (kernel.run, session.run):
             with descriptors_left(count), pytest.raises(KernelError, match="cannot be run: Too many open files"):
                 ask("x")
@@ -233,7 +233,7 @@ def script(folder: Path, text: str) -> None:
 
 
 def run_in_session(text: str) -> None:
-    with NftSession() as session:
+    with closing(NftSession()) as session:
         session.run(text)
 
 
@@ -275,7 +275,7 @@ def test_an_nft_that_prints_without_end_is_ended(path: Path, stream: str, monkey
     script(path, f"import sys\nwhile True: sys.{stream}.write('x' * 9999 + chr(10))\n")
     with pytest.raises(KernelError, match=r"nft (printed more than 1 MiB|complains without end)"):
         kernel.run("x")
-    with NftSession() as session, pytest.raises(KernelError, match="nft printed more than 1 MiB"):
+    with closing(NftSession()) as session, pytest.raises(KernelError, match="nft printed more than 1 MiB"):
         session.run("x")
 
 
