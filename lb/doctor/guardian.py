@@ -38,29 +38,20 @@ def examine_guardian(
         yield from _running(holder, socket, heard)
     elif socket.is_socket():
         # A guardian that ends regularly removes its socket.
-        yield Finding(
-            FAULT,
-            "guardian",
-            f"was killed, and left its socket {socket}: farms serve by its last results, dead backends too",
-            "systemctl restart noidlb-guard, or noidlb guard FILE; journalctl -u noidlb-guard says why it ended",
-        )
+        text = f"was killed, and left its socket {socket}: farms serve by its last results, dead backends too"
+        cure = "systemctl restart noidlb-guard, or noidlb guard FILE; journalctl -u noidlb-guard says why it ended"
+        yield Finding(FAULT, "guardian", text, cure)
     elif watched:
-        yield Finding(
-            FAULT,
-            "guardian",
-            f"none runs, though the file asks for one for {some(watched)}: dead backends get clients",
-            "systemctl enable --now noidlb-guard, or noidlb guard FILE",
-        )
+        text = f"none runs, though the file asks for one for {some(watched)}: dead backends get clients"
+        cure = "systemctl enable --now noidlb-guard, or noidlb guard FILE"
+        yield Finding(FAULT, "guardian", text, cure)
 
 
 def _running(holder: str, socket: Path, heard: Heard) -> Iterator[Finding]:
     if heard.silence:
-        yield Finding(
-            FAULT,
-            "guardian",
-            f"{holder} has the lock, but {heard.silence}: dead backends get clients while it does not run",
-            "systemctl restart noidlb-guard; the farms serve meanwhile",
-        )
+        text = f"{holder} has the lock, but {heard.silence}: dead backends get clients while it does not run"
+        cure = "systemctl restart noidlb-guard; the farms serve meanwhile"
+        yield Finding(FAULT, "guardian", text, cure)
     elif not heard.summary:
         yield Finding(OK, "guardian", f"{holder} watches the farms; it does not listen at {socket}")
     else:

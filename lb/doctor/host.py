@@ -158,12 +158,9 @@ def _bridges(root: Path) -> Iterator[Finding]:
     ]
     has_bridge = any((root / "sys/class/net").glob("*/bridge"))
     if called and has_bridge:
-        yield Finding(
-            WARN,
-            "bridges",
-            f"{' and '.join(called)}: bridged frames pass the farms' rules too",
-            "set it to 0 unless you want that",
-        )
+        text = f"{' and '.join(called)}: bridged frames pass the farms' rules too"
+        cure = "set it to 0 unless you want that"
+        yield Finding(WARN, "bridges", text, cure)
 
 
 def _loose(root: Path) -> Iterator[Finding]:
@@ -184,12 +181,9 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
         # What the other node has must not be added here; the finding on the role says which node serves.
         yield Finding(NOTE, "VIPs", f"{some(absent)}: on no interface of this machine, as on the node that stands by")
     elif absent:
-        yield Finding(
-            FAULT,
-            "VIPs",
-            f"{some(absent)}: on no interface of this machine, so it does not answer clients",
-            "add it with ip address add, have keepalived add it, or route it to the device lo",
-        )
+        text = f"{some(absent)}: on no interface of this machine, so it does not answer clients"
+        cure = "add it with ip address add, have keepalived add it, or route it to the device lo"
+        yield Finding(FAULT, "VIPs", text, cure)
     else:
         yield Finding(OK, "VIPs", "all are addresses of this machine")
 

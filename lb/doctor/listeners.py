@@ -70,12 +70,9 @@ def _hidden(farm: Farm, vip: IPAddress, port: int, here: list[Local], vips: set[
     what = "sshd" if is_ssh else f"what listens on {farm.protocol.transport} port {port}"
     others = [str(one.address.ip) for one in here if _serves(one, vip) and one.address.ip not in vips]
     reach = f"reach it at {others[0]}; " if others else ""
-    return Finding(
-        FAULT if is_ssh else WARN,
-        f"farms.{farm.name}.vip",
-        f"{vip} is this machine's own address: the farm takes the connections to port {port}, and hides {what}",
-        f"{reach}give the farm an address of its own (ip address add), or let the daemon listen on another port",
-    )
+    text = f"{vip} is this machine's own address: the farm takes the connections to port {port}, and hides {what}"
+    cure = f"{reach}give the farm an address of its own (ip address add), or let the daemon listen on another port"
+    return Finding(FAULT if is_ssh else WARN, f"farms.{farm.name}.vip", text, cure)
 
 
 def _takes(listener: Listener, vip: IPAddress) -> bool:

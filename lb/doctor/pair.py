@@ -124,12 +124,9 @@ def _copy(folder: Path, root: Path) -> Iterator[Finding]:
     (head, _, text), (wanted, _, rest) = ((read_file(path) or "").partition("\n") for path in (copy, original))
     # Another program's file stays there where the unit names the original.
     if SIGN in head and wanted and text != rest:
-        yield Finding(
-            WARN,
-            "conntrackd.conf",
-            f"{copy} differs from {original}, and conntrackd reads the copy",
-            f"cp {original} {copy}, and systemctl restart conntrackd",
-        )
+        text = f"{copy} differs from {original}, and conntrackd reads the copy"
+        cure = f"cp {original} {copy}, and systemctl restart conntrackd"
+        yield Finding(WARN, "conntrackd.conf", text, cure)
 
 
 def _room(folder: Path, root: Path) -> Iterator[Finding]:
@@ -143,12 +140,8 @@ def _room(folder: Path, root: Path) -> Iterator[Finding]:
     except (OSError, ValueError):
         return
     if limit and int(limit[1]) < min(2 * most, HASH_LIMIT):
-        yield Finding(
-            WARN,
-            "conntrackd.conf",
-            f"HashLimit {limit[1]} is less than twice nf_conntrack_max, {most}: flows beyond it are not copied",
-            _ROOM,
-        )
+        text = f"HashLimit {limit[1]} is less than twice nf_conntrack_max, {most}: flows beyond it are not copied"
+        yield Finding(WARN, "conntrackd.conf", text, _ROOM)
 
 
 def _table(farms: tuple[Farm, ...], folder: Path) -> Iterator[Finding]:
@@ -164,12 +157,9 @@ def _table(farms: tuple[Farm, ...], folder: Path) -> Iterator[Finding]:
     if any(one.hook and (one.family, one.table) == ("inet", TABLE) for one in chains):
         yield Finding(OK, subject, "is in the kernel")
         return
-    yield Finding(
-        FAULT,
-        subject,
-        "is not in the kernel: FTP sessions with shifted sequence numbers hang after a take-over",
-        f"nft -f {folder}/{TABLE}.nft, after each flush of the ruleset too",
-    )
+    text = "is not in the kernel: FTP sessions with shifted sequence numbers hang after a take-over"
+    cure = f"nft -f {folder}/{TABLE}.nft, after each flush of the ruleset too"
+    yield Finding(FAULT, subject, text, cure)
 
 
 def _versions() -> Iterator[Finding]:
@@ -218,8 +208,5 @@ def _setting(root: Path, name: str, most: int, trouble: str) -> Finding:
 def _clock(root: Path) -> Finding:
     if (root / "run/systemd/timesync/synchronized").exists():
         return Finding(OK, "clock", "is synchronized")
-    return Finding(
-        NOTE,
-        "clock",
-        "not synchronized by systemd-timesyncd: have another program do so, or the nodes' logs cannot be compared",
-    )
+    text = "not synchronized by systemd-timesyncd: have another program do so, or the nodes' logs cannot be compared"
+    return Finding(NOTE, "clock", text)

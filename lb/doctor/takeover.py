@@ -131,8 +131,5 @@ def _networks(pair: Pair, farm: Farm) -> Iterator[Finding]:
         leg = pair.nodes[0].backend.address_of(source.version)
         if leg is None or source not in leg.network:
             network = f"IPv{source.version}" if leg is None else str(leg.network)
-            yield Finding(
-                WARN,
-                f"farms.{farm.name}.source",
-                f"{source} is not in the backends' network ({network}): their answers find it only by a route",
-            )
+            text = f"{source} is not in the backends' network ({network}): their answers find it only by a route"
+            yield Finding(WARN, f"farms.{farm.name}.source", text)
