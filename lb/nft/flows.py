@@ -36,6 +36,7 @@ Service: TypeAlias = tuple[str, int]
 # Address and UDP port of a backend.
 Target: TypeAlias = tuple[str, int]
 _REFUSED = "goto refuse"
+_Marks: TypeAlias = defaultdict[tuple[int, int], set[int]]
 
 
 @dataclass(slots=True)
@@ -88,18 +89,17 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
     if marked is None:
         ending.services = {_service(key) for key in before.keys() - after.keys() if key.startswith("udp")}
         return ending
-    gone = _gone(marked, new)
+    targets, gone = _by_farm(marked, new)
     udp = {farm for key, farm in before.items() if key.startswith("udp")}
     serving = set(after.values())
     stopped = {farm for key, farm in before.items() if after.get(key) == 0}
     removed = set(before.values()) - serving - stopped - {0}
-    for farm, version in product(removed | {mark & layout.farm for mark, _ in gone}, (4, 6)):
+    for farm, version in product(removed | {farm for farm, _ in gone}, (4, 6)):
         if farm in stopped and farm not in serving:
             continue
-        targets = {key for key in _targets(marked) if key[0] & layout.farm == farm and key[1] == version}
+        lost = gone[farm, version]
         # The whole farm by one match, see above.
-        whole = farm in removed or (bool(targets) and targets <= gone)
-        marks = {farm} if whole else {mark for mark, _ in targets & gone}
+        marks = {farm} if farm in removed or (lost and lost == targets[farm, version]) else lost
         matches = {(version, layout.match(mark)) for mark in marks}
         if cuts(farm):
             ending.marks |= matches
@@ -113,10 +113,18 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
     return ending
 
 
-def _gone(old: Table, new: Table) -> set[tuple[int, int]]:
-    """Returns mark and IP version of each backend that the new table lacks or has at another address."""
-    after = _targets(new)
-    return {key for key, target in _targets(old).items() if not _is_same(target, after.get(key))}
+def _by_farm(old: Table, new: Table) -> tuple[_Marks, _Marks]:
+    """Returns the marks of all backends, and of those that the new table lacks or has at another address.
+
+    They are by the mark of the farm and the IP version.
+    """
+    after, found, gone = _targets(new), _Marks(set), _Marks(set)
+    for (mark, version), target in _targets(old).items():
+        farm = mark & new.layout.farm
+        found[farm, version].add(mark)
+        if not _is_same(target, after.get((mark, version))):
+            gone[farm, version].add(mark)
+    return found, gone
 
 
 def _moved(old: Table, new: Table, services: Mapping[str, int]) -> dict[str, int]:
