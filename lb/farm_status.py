@@ -116,13 +116,8 @@ def from_document(found: Mapping[str, Any]) -> tuple[FarmStatus, ...]:
 
 
 def _read_farm(found: dict[str, Any]) -> FarmStatus:
-    return FarmStatus(
-        **{
-            **found,
-            "services": tuple(found["services"]),
-            "backends": tuple(_read_backend(one) for one in found["backends"]),
-        }
-    )
+    services, backends = tuple(found["services"]), tuple(map(_read_backend, found["backends"]))
+    return FarmStatus(**{**found, "services": services, "backends": backends})
 
 
 def _read_backend(found: dict[str, Any]) -> BackendStatus:

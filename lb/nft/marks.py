@@ -1,9 +1,7 @@
 """Computes the conntrack marks of farms and backends from the configuration alone.
 
-The mark of a connection holds its farm and its backend; `conntrack -L -m` and `-D -m` find connections by it. A mark
-has 32 bits that all programs on the machine share, so mark_layout.py takes some of them:
-
-    bit 31 .. 16     pending | farm | backend     and, with many farms, down to bit 8; bits 29 and 30 are a pair's
+The mark of a connection holds its farm and its backend; `conntrack -L -m` and `-D -m` find connections by it.
+config/mark_layout.py says which bits hold them.
 
 The number of a farm is a hash of its name, the number of a backend a hash of its name within the farm; where two names
 have the same hash, the second one in the file takes the next free number. So two balancers with the same file, and one

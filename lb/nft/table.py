@@ -19,28 +19,9 @@ from .skeleton import TABLE, skeleton
 
 # In the order of additions: a map stands behind those that packets reach through it.
 _MAPS = (
-    "full",
-    "source",
-    "sourcerange",
-    "sourceactive",
-    "masq",
-    "masqrange",
-    "active",
-    "activeport",
-    "host",
-    "hostrange",
-    "backend",
-    "slot",
-    "remember",
-    "pick",
-    "farm",
-    "ftp",
-    "tftp",
-    "ftpcheck",
-    "tftpcheck",
-    "passive",
-    "range",
-    "service",
+    *("full", "source", "sourcerange", "sourceactive", "masq", "masqrange"),
+    *("active", "activeport", "host", "hostrange", "backend", "slot", "remember", "pick", "farm"),
+    *("ftp", "tftp", "ftpcheck", "tftpcheck", "passive", "range", "service"),
 )
 # Keyed by mark alone, so one map serves both IP families.
 _SHARED = ("full", "remember")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeAlias
 
 from noidchecks.status.text import printable
@@ -21,15 +22,6 @@ _PATIENCE = 5.0
 _LONGEST = 60.0
 # From so many clients on, one that is waited for makes room. With twice as many, another is turned away.
 _CLIENTS = 64
-_REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +125,12 @@ class MetricsServer:
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         if code == 405:
             headers["Allow"] = "GET, HEAD"
-        return code, Document(headers, (f"{sentence or _REASONS[code]}\n".encode(),))
+        return code, Document(headers, (f"{sentence or HTTPStatus(code).phrase}\n".encode(),))
 
     async def _send(self, writer: asyncio.StreamWriter, code: int, document: Document, *, is_head: bool) -> None:
         fields = {**document.headers, "Content-Length": str(sum(map(len, document.pieces)))}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        writer.write(f"HTTP/1.1 {code} {_REASONS[code]}\r\n{head}Connection: close\r\n\r\n".encode())
+        writer.write(f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n{head}Connection: close\r\n\r\n".encode())
         # drain() does not pause for a client that reads as fast as this writes.
         slice_ = Slice()
         for piece in () if is_head else document.pieces:
