@@ -9,9 +9,8 @@ from itertools import chain
 
 from noidchecks.status.result import Result
 
-from ..address import IPAddress
 from ..farm import Farm
-from ..guard import Guard, fill_in
+from ..guard import fill_in
 from .checks import Check
 from .desired import Place, places_of
 from .health import BackendHealth, Change, WatchKey, pace_of
@@ -161,8 +160,7 @@ def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Target]) -> Itera
     def same_words(words: tuple[str, ...]) -> Mapping[WatchKey, BackendHealth]:
         return {name: one for key in by_words().get(words, ()) for name, one in same_check(key).items()}
 
-    for key, farm, guard, name, address, port, command in _wanted(farms):
-        watch = BackendHealth(farm, name, address.version, command, guard, _shown(address, port))
+    for key, watch in _wanted(farms):
         same = same_check(key)
         adopted = same.get(watch.key) or same_words(key[0]).get(watch.key)
         if adopted is None:
@@ -173,16 +171,13 @@ def inherit(farms: tuple[Farm, ...], known: Mapping[TargetKey, Target]) -> Itera
         yield key, watch
 
 
-def _shown(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
-
-
-def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, str, Guard, str, IPAddress, int, str]]:
+def _wanted(farms: tuple[Farm, ...]) -> Iterator[tuple[TargetKey, BackendHealth]]:
     for farm in farms:
-        if farm.guardian is None:
+        if (guard := farm.guardian) is None:
             continue
         for _, backend, address in places_of(farm):
-            port = farm.ports_of(backend)[0]
+            port, version = farm.ports_of(backend)[0], address.version
+            shown = f"[{address}]:{port}" if version == 6 else f"{address}:{port}"
             for command in farm.commands:
-                key = fill_in(command, str(address), port), farm.guardian.timeout
-                yield key, farm.name, farm.guardian, backend.name, address, port, command
+                key = fill_in(command, str(address), port), guard.timeout
+                yield key, BackendHealth(farm.name, backend.name, version, command, guard, shown)
