@@ -37,13 +37,8 @@ def each_status(
     """Yields the status of one farm after another, and None after each backend, so that the caller can run checks."""
     marks = Marks(farms)
     for farm in farms:
-        states: dict[str, str] = {}
-        numbers = {}
-        for one in farm.backends:
-            numbers[one.name] = marks.backend(farm, one.name)
-            yield None
-        for version in farm.versions:
-            states[f"ipv{version}"] = _family_state(farm, facts, numbers, version)
+        numbers = marks.backends(farm)
+        states = {f"ipv{version}": _family_state(farm, facts, numbers, version) for version in farm.versions}
         state = next(iter(states.values())) if len(set(states.values())) == 1 else "partial"
         backends = []
         for one in farm.backends:

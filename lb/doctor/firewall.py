@@ -16,7 +16,7 @@ from ..address import IPAddress
 from ..config.mark_layout import layout_of
 from ..farm import Farm
 from .finding import FAULT, WARN, Finding, some
-from .packet_path import Done, Drop, lead
+from .packet_path import Done, lead
 from .probe_packets import NEW, Way, packets
 from .rules import Chain, Rule
 
@@ -115,7 +115,7 @@ def _pass(
             sure = min(ends, key=lambda one: len(one.exceptions))
             certain = all(not one.exceptions for one in ends)
             made = _Hit(chain, sure.inside, sure.rule, exceptions=sure.exceptions, is_certain=False)
-            hit = drops.setdefault((*_key(sure), alike[0].farm.name), made)
+            hit = drops.setdefault((id(sure.chain), id(sure.rule), alike[0].farm.name), made)
             hit.is_certain |= certain
             hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
         for passage in passages:
@@ -152,10 +152,6 @@ def _grouped(drops: dict[tuple[int, int, str], _Hit]) -> Iterator[_Hit]:
         first.replies |= hit.replies
         first.requests |= hit.requests
     yield from found.values()
-
-
-def _key(drop: Drop) -> tuple[int, int]:
-    return id(drop.chain), id(drop.rule) if drop.rule is not None else 0
 
 
 def _dropped(hit: _Hit) -> Finding:

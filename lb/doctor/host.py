@@ -143,11 +143,11 @@ def _expectations(root: Path) -> Iterator[Finding]:
             "raise net.netfilter.nf_conntrack_expect_max; a TFTP server that answers from port 69 needs "
             "single-port = true below its farm",
         )
-    expected = _number(root / "proc/sys/net/netfilter/nf_conntrack_expect_max")
-    if expected is not None:
-        few = expected < _EXPECTATIONS
+    expected = (read_file(root / "proc/sys/net/netfilter/nf_conntrack_expect_max") or "").strip()
+    if expected.isdecimal():
+        few = int(expected) < _EXPECTATIONS
         cure = f"at least {_EXPECTATIONS}, because each unanswered TFTP request holds one" if few else ""
-        yield Finding(WARN if few else OK, "nf_conntrack_expect_max", str(expected), cure)
+        yield Finding(WARN if few else OK, "nf_conntrack_expect_max", expected, cure)
 
 
 def _bridges(root: Path) -> Iterator[Finding]:
@@ -219,8 +219,3 @@ def read_file(path: Path) -> str | None:
         return path.read_text(errors="replace")
     except OSError:
         return None
-
-
-def _number(path: Path) -> int | None:
-    text = (read_file(path) or "").strip()
-    return int(text) if text.isdecimal() else None

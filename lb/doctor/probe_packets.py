@@ -39,9 +39,6 @@ class Way:
     is_local: bool = False
     mask: int = FEW
 
-    def __str__(self) -> str:
-        return f"{self.vip} port {self.port}"
-
 
 def packets(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets of a way that reach a base chain, with the fields that they have there.

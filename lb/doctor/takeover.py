@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..address import IPAddress
 from ..config.pair import Pair
 from ..farm import Farm, Mode, Protocol
 from .finding import FAULT, NOTE, OK, WARN, Finding
@@ -97,7 +96,11 @@ def _texts(farm: Farm) -> Iterator[Finding]:
             "reset at a take-over; give them addresses of the same length, or have clients use EPSV",
         )
     if farm.mode is Mode.SNAT and (source := farm.source_of(4)) is not None:
-        yield _active(farm, source)
+        text = (
+            "replaces the client's address in a PORT: once they have used it, control sessions of clients whose "
+            f"address has not {len(str(source))} characters are reset at a take-over; in mode dnat nothing is rewritten"
+        )
+        yield Finding(NOTE, f"farms.{farm.name}.source", text)
     if any(vip.version == 6 for vip in farm.vip):
         yield Finding(
             NOTE,
@@ -106,15 +109,6 @@ def _texts(farm: Farm) -> Iterator[Finding]:
             "that have used active mode are reset at a take-over unless the client's address is that long too; EPSV "
             "is not rewritten",
         )
-
-
-def _active(farm: Farm, source: IPAddress) -> Finding:
-    return Finding(
-        NOTE,
-        f"farms.{farm.name}.source",
-        f"replaces the client's address in a PORT: once they have used it, control sessions of clients whose address "
-        f"has not {len(str(source))} characters are reset at a take-over; in mode dnat nothing is rewritten",
-    )
 
 
 def _networks(pair: Pair, farm: Farm) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from zlib import crc32
 
 from noidchecks.status.result import Result
@@ -62,11 +63,9 @@ class Hook:
 
     async def close(self) -> None:
         """Tells what waits, as far as that takes no longer than one run may, and ends what runs then."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await asyncio.gather(*(queue.join() for queue in self._queues))
-        except TimeoutError:
-            pass
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -92,13 +91,8 @@ class Hook:
                 ended.set_result(result)
 
         self.runs += 1
-        self._foreign.start(
-            self._argv,
-            self._timeout,
-            end,
-            given=f"{to_json(event)}\n".encode(),
-            environment=_environment(event),
-        )
+        given, environment = f"{to_json(event)}\n".encode(), _environment(event)
+        self._foreign.start(self._argv, self._timeout, end, given=given, environment=environment)
         result = await ended
         if not result.ok:
             self._fail(result.text)
