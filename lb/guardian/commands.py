@@ -29,6 +29,8 @@ _MACRO = re.compile(r"\$(?:HOST|SERVICE)?(?:ADDRESS6?|NAME|address6?)\$", re.ASC
 _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*)(?![\w.:])")
 # Operators of a shell; a single & inside a word may belong to a URL.
 _SHELL = re.compile(r"&&|\|\||\$\(|[0-9]?>>?(?:&[0-9])?|<<?|[|;`]|(?<!\S)&(?!\S)|&\s*$")
+# A character behind a backslash, and what stands in quotes; in single ones a backslash is itself.
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*["]""", re.DOTALL)
 
 
 def complaints(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
@@ -105,25 +107,8 @@ def _form(command: str) -> str:
 
 
 def _unquoted(command: str) -> str:
-    """Returns the command with x for each quoted character."""
-    shown = []
-    quote = ""
-    characters = iter(command)
-    for one in characters:
-        if one == "\\" and quote != "'":
-            next(characters, "")
-            shown.append("xx")
-        elif one == quote:
-            quote = ""
-            shown.append("x")
-        elif quote:
-            shown.append("x")
-        elif one in "'\"":
-            quote = one
-            shown.append("x")
-        else:
-            shown.append(one)
-    return "".join(shown)
+    """Returns the command with x for each quoted character, and for the quotes."""
+    return _QUOTED.sub(lambda found: "x" * len(found[0]), command)
 
 
 @lru_cache(maxsize=256)

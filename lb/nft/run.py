@@ -109,8 +109,7 @@ def run(
         with process:
             try:
                 every = progress.look if progress else LOOK
-                _read(process, each or pieces.append, None if each else limit, name, look, every, deadline)
-                _wait(process, look, deadline)
+                _follow(process, each or pieces.append, None if each else limit, name, look, every, deadline)
             finally:
                 end(process)
         errors.seek(0)
@@ -121,7 +120,7 @@ def _memory(name: str) -> BufferedRandom:
     return open(os.memfd_create(name), "w+b")
 
 
-def _read(
+def _follow(
     process: subprocess.Popen[bytes],
     each: Callable[[bytes], object],
     limit: int | None,
@@ -130,7 +129,7 @@ def _read(
     every: float,
     deadline: float,
 ) -> None:
-    """Reads the output to its end; calls look every that many seconds, which raises when the program is given up."""
+    """Reads the output and waits for the end; calls look every that many seconds, which may give the program up."""
     total = 0
     looked = time.monotonic()
     poll = select.poll()
@@ -145,18 +144,14 @@ def _read(
             continue
         piece = os.read(output, _CHUNK)
         if not piece:
-            return
+            break
         total += len(piece)
         if limit is not None and total > limit:
             raise KernelError(f"{name} printed more than {limit >> 20} MiB")
         each(piece)
-
-
-def _wait(process: subprocess.Popen[bytes], look: Callable[[], None], deadline: float) -> None:
     while True:
         try:
             process.wait(max(0.001, min(LOOK, deadline - time.monotonic())))
+            return
         except subprocess.TimeoutExpired:
             look()
-        else:
-            return
