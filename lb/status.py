@@ -17,13 +17,13 @@ def statuses(
     overrides: Overrides,
     found: Snapshot | None,
     flows: Mapping[int, int] | None,
-    sights: Mapping[tuple[str, str], BackendView] | None = None,
+    views: Mapping[tuple[str, str], BackendView] | None = None,
 ) -> tuple[FarmStatus, ...]:
     """Returns the status of all farms; flows are counts by noidlb's bits of the mark, None when they are unknown.
 
-    sights are the guardian's views by farm and backend name.
+    views are the guardian's views by farm and backend name.
     """
-    each = each_status(farms, overrides, facts_of(found), flows, lambda *place: (sights or {}).get(place))
+    each = each_status(farms, overrides, facts_of(found), flows, lambda *place: (views or {}).get(place))
     return tuple(status for status in each if status is not None)
 
 
@@ -32,7 +32,7 @@ def each_status(
     overrides: Overrides,
     facts: Facts,
     flows: Mapping[int, int] | None,
-    sight: Callable[[str, str], BackendView | None],
+    view_of: Callable[[str, str], BackendView | None],
 ) -> Iterator[FarmStatus | None]:
     """Yields the status of one farm after another, and None after each backend, so that the caller can run checks."""
     marks = Marks(farms)
@@ -42,7 +42,7 @@ def each_status(
         state = next(iter(states.values())) if len(set(states.values())) == 1 else "partial"
         backends = []
         for one in farm.backends:
-            seen = sight(farm.name, one.name)
+            seen = view_of(farm.name, one.name)
             backends.append(_backend(farm, one, state, overrides, facts, flows, numbers[one.name], seen))
             yield None
         yield FarmStatus(

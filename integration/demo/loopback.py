@@ -16,7 +16,7 @@ from noidlb.farm_status import FarmStatus
 from noidlb.guardian.guardian import Guardian
 from noidlb.nft.table import render
 from noidlb.overrides import Overrides
-from noidlb.service.operations import sights
+from noidlb.service.operations import views
 from noidlb.status import statuses
 
 from integration.demo.backends import PORTS, BackendProcess, farms, host_key
@@ -75,7 +75,7 @@ class OnLoopback:
         return {}
 
     async def _status(self) -> tuple[FarmStatus, ...]:
-        return statuses(self._farms, Overrides(), self.table.read(), {}, dict(sights(self._guardian.health())))
+        return statuses(self._farms, Overrides(), self.table.read(), {}, dict(views(self._guardian.health())))
 
 
 def _place(folder: Path, number: int) -> _Place:

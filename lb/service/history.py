@@ -20,7 +20,7 @@ UNKNOWN, DOWN = 0, 255
 # 254 steps, each 1.066 times the one before, from a tenth of a millisecond to a quarter of an hour.
 _SHORTEST, _RATIO = 1e-4, 1.066
 _REASON = 200
-Place = tuple[str, str]
+BackendKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class History:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._tracks: dict[Place, _Track] = {}
+        self._tracks: dict[BackendKey, _Track] = {}
         self._sample = 0
 
     @property
@@ -99,15 +99,15 @@ class History:
         The values of one backend follow each other.
         """
         self._sample += 1
-        for place, ones in groupby(health, place_of):
+        for key, ones in groupby(health, key_of):
             codes: dict[str, int] = {}
             for one in ones:
                 codes[one.address] = _worse(_code_now(one), codes.get(one.address, 1))
                 yield
-            self._note(place, codes)
+            self._note(key, codes)
         # No set of those that were seen: of 10,000 places, it would take the collector of cycles milliseconds.
-        for place in [place for place, track in self._tracks.items() if track.sample < self._sample]:
-            del self._tracks[place]
+        for key in [key for key, track in self._tracks.items() if track.sample < self._sample]:
+            del self._tracks[key]
 
     def last_hour(self, farm: str, backend: str) -> bytes:
         """Returns a byte for each of the last 60 minutes, the oldest first."""
@@ -119,11 +119,11 @@ class History:
         track = self._tracks.get((farm, backend))
         return track.change if track is not None else None
 
-    def _note(self, place: Place, codes: dict[str, int]) -> None:
+    def _note(self, key: BackendKey, codes: dict[str, int]) -> None:
         """Notes how a backend is now at each of its addresses."""
         up = [code for code in codes.values() if UNKNOWN < code < DOWN]
         code = max(up) if up else min(codes.values())
-        track = self._track(place) if code != UNKNOWN else self._tracks.get(place)
+        track = self._track(key) if code != UNKNOWN else self._tracks.get(key)
         if track is None:
             return
         track.sample = self._sample
@@ -132,14 +132,14 @@ class History:
         if code != UNKNOWN:
             track.note(code, self.minute)
 
-    def _track(self, place: Place) -> _Track:
-        track = self._tracks.get(place)
+    def _track(self, key: BackendKey) -> _Track:
+        track = self._tracks.get(key)
         if track is None:
-            track = self._tracks[place] = _Track(self.minute, self._sample)
+            track = self._tracks[key] = _Track(self.minute, self._sample)
         return track
 
 
-def place_of(one: Health) -> Place:
+def key_of(one: Health) -> BackendKey:
     """Returns the names of farm and backend."""
     return one.farm, one.backend
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from ..nft import conntrack, fullness, observed as look
+from ..nft import conntrack, fullness, observed
 from ..nft.observed import FLOWS, TABLE, Facts, Reader
 from ..nft.run import KernelError, run
 from .paced import paced
@@ -24,7 +24,7 @@ _OLDEST = 120.0
 T = TypeVar("T")
 
 
-class Looks:
+class Observer:
     """Looks at our table and at the flows, each one look at a time for all who ask, in threads of their own.
 
     count_backends tells how large the table is.
@@ -62,7 +62,7 @@ class Looks:
 
     async def _look_at_table(self) -> Facts:
         if self._count_backends() <= _FEW_BACKENDS:
-            return await in_own_thread(look.read_table)
+            return await in_own_thread(observed.read_table)
         return (await _read(TABLE, _TABLE_TIMEOUT)).facts
 
     async def _count_flows(self) -> Mapping[int, int]:
@@ -76,7 +76,7 @@ class Looks:
 
 
 async def _read(what: str, seconds: float) -> Reader:
-    argv = (sys.executable, "-P", "-m", look.__name__, what)
+    argv = (sys.executable, "-P", "-m", observed.__name__, what)
     answer = await in_own_thread(lambda: run(argv, timeout=seconds))
     if answer.code:
         lines = answer.errors.strip().splitlines()

@@ -29,9 +29,9 @@ from ..nft.run import KernelError
 from ..overrides import Overrides
 from ..role import Role
 from ..status import each_status
-from .history import Place, place_of
+from .history import BackendKey, key_of
 from .metrics import MetricsSnapshot
-from .observer import Looks
+from .observer import Observer
 from .paced import paced, sparing, used_up
 from .protocol import Request, RequestError
 from .state_store import StateStore
@@ -61,7 +61,7 @@ class Operations:
         self._one_at_a_time = asyncio.Lock()
         # The farms before a reload that was to cut and has not yet ended all flows.
         self._uncut: tuple[Farm, ...] = ()
-        self._looks = Looks(lambda: sum(len(farm.backends) for farm in self.farms))
+        self._observer = Observer(lambda: sum(len(farm.backends) for farm in self.farms))
 
     @property
     def farms(self) -> tuple[Farm, ...]:
@@ -83,7 +83,7 @@ class Operations:
                 if not farm:
                     lines.append("the table stays, because the guardian does")
             if operation.verb == "up":
-                seen = dict(sights(self.guardian.each_health(farm))).get((farm, backend))
+                seen = dict(views(self.guardian.each_health(farm))).get((farm, backend))
                 if seen is not None and seen.state == "down":
                     lines.append(f"the guardian keeps it out, for it is down: {seen.reason}")
             return lines
@@ -125,14 +125,14 @@ class Operations:
 
     async def status(self) -> list[FarmStatus]:
         """Returns the state of each farm in the kernel, with the health that the guardian knows."""
-        facts, flows = await asyncio.gather(self._looks.table(), self._looks.flows(_PATIENCE))
+        facts, flows = await asyncio.gather(self._observer.table(), self._observer.flows(_PATIENCE))
         return await self._statuses(facts, flows, used_up(await paced(self.guardian.each_health())))
 
     async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
         """Puts together what there is to measure; others are counters by name."""
         guardian = self.guardian
         facts, flows = await asyncio.gather(
-            self._looks.table(), self._looks.flows(_PATIENCE_OF_PAGE), return_exceptions=True
+            self._observer.table(), self._observer.flows(_PATIENCE_OF_PAGE), return_exceptions=True
         )
         health = await paced(guardian.each_health())
         statuses: list[FarmStatus] = []
@@ -151,7 +151,7 @@ class Operations:
 
     async def close(self) -> None:
         """Cancels the reads of the kernel that are under way."""
-        await self._looks.close()
+        await self._observer.close()
 
     async def _statuses(
         self, facts: Facts, flows: Mapping[int, int] | None, health: Iterable[Health]
@@ -159,7 +159,7 @@ class Operations:
         """Returns the status of each farm."""
         farms, overrides = self.farms, self.overrides
         counted = None if flows is None else Marks(farms).flows(flows)
-        seen = dict(await paced(sights(health)))
+        seen = dict(await paced(views(health)))
         steps = each_status(farms, overrides, facts, counted, lambda *place: seen.pop(place, None))
         return [one for one in await paced(steps) if one is not None]
 
@@ -204,20 +204,20 @@ class Operations:
         return [f"warning: {trouble}; it holds, and is written as soon as it can be"] if trouble else []
 
 
-def sights(health: Iterable[Health]) -> Iterator[tuple[Place, BackendView]]:
+def views(health: Iterable[Health]) -> Iterator[tuple[BackendKey, BackendView]]:
     """Yields what is seen of each backend by all of its addresses and commands, which follow each other: the worst."""
-    for place, ones in groupby(health, place_of):
-        yield place, _sight([*ones])
+    for key, ones in groupby(health, key_of):
+        yield key, _view([*ones])
 
 
 def _states(health: Iterable[Health]) -> Iterator[tuple[str, bool]]:
     """Yields the worst state of each backend, and whether it cannot be checked."""
-    for _, ones in groupby(health, place_of):
+    for _, ones in groupby(health, key_of):
         found = [(one.state, bool(one.kept)) for one in ones]
         yield min((state for state, _ in found), key=_WORST.index), any(kept for _, kept in found)
 
 
-def _sight(ones: Sequence[Health]) -> BackendView:
+def _view(ones: Sequence[Health]) -> BackendView:
     worst = min(ones, key=lambda one: _WORST.index(one.state))
     took = [one.last.timings.total for one in ones if one.last is not None]
     doubt = next((one.note for one in ones if one.note), "")

@@ -12,7 +12,7 @@ from noidchecks.page import alert, badge, closing, escape, opening
 from ..events import Event, stamp
 from ..farm_status import BackendStatus, FarmStatus
 from .badges import Badge, backend_badges, farm_badge
-from .history import History, Place
+from .history import BackendKey, History
 from .metrics import MetricsSnapshot
 from .paced import used_up
 from .page_farm import ago, backend_row, farm_end, farm_start
@@ -75,7 +75,7 @@ class _Judgement:
 
     def take(self, view: PageView) -> Iterator[str]:
         """Judges all of it, and yields an empty piece after each step."""
-        kept: dict[Place, str] = {}
+        kept: dict[BackendKey, str] = {}
         for number, one in enumerate(view.snapshot.health):
             if one.kept:
                 kept[one.farm, one.backend] = one.kept

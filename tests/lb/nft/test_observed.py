@@ -10,7 +10,7 @@ from noidlb.nft.marks import Marks
 from noidlb.nft.observed import FLOWS, TABLE, Reader, facts_of, to_lines
 from noidlb.nft.run import KernelError
 from noidlb.nft.table import Snapshot
-from noidlb.service.observer import Looks
+from noidlb.service.observer import Observer
 
 from tests.support.lb.balancer import Balancer
 from tests.support.lb.farms import conditions, farm, farm_sets
@@ -47,15 +47,15 @@ async def test_both_ways_of_looking_see_the_same(
     applied: Balancer, backends: int, works: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As a process of its own it finds the same nft and conntrack on its path, and says what goes wrong there.
-    looks = Looks(lambda: backends)
+    observer = Observer(lambda: backends)
     if backends > 1:
         monkeypatch.setattr(fullness, "flows", lambda: fullness.Fullness(1_000_000, 2_000_000))
     if works:
         applied.conntrack.answer("-L", out="tcp 6 ESTABLISHED src=1 mark=65793 use=1\n")
     else:
         applied.conntrack.answer("-L", err="Operation not permitted", code=1)
-    assert await looks.flows(60.0) == ({65793: 2} if works else None)
-    await looks.close()
+    assert await observer.flows(60.0) == ({65793: 2} if works else None)
+    await observer.close()
 
 
 def test_what_goes_wrong_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
