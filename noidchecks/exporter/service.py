@@ -101,7 +101,13 @@ class Service:
             say=say,
         )
         self._runner = web.AppRunner(
-            self.exporter.application(), access_log=None, logger=_LOGGER, keepalive_timeout=3600, lingering_time=1
+            self.exporter.application(),
+            access_log=None,
+            logger=_LOGGER,
+            keepalive_timeout=3600,
+            lingering_time=1,
+            # Bodies are read over: half a MiB that unfolds to 512 MiB would keep the loop from all others for seconds.
+            auto_decompress=False,
         )
         self._clients: Clients | None = None
         self.ports: tuple[int, ...] = ()
