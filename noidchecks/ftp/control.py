@@ -24,7 +24,7 @@ _REPLY_PAUSE = 2.0
 
 
 class Control:
-    """Sends commands and reads their replies; a reply longer than limit bytes is a PeerError.
+    """Sends commands and reads their replies; more than limit bytes between two commands are a PeerError.
 
     phase is the last phase that was entered, owed the number of commands whose final reply is still to come, waited the
     seconds that were waited for more of a reply or an upload that was whole already. With jail the words of the server
@@ -66,6 +66,7 @@ class Control:
             # Why the server has left is still to be read: a reply 421, or TLS 1.3's alert for a missing certificate.
             pass
         self.owed += 1
+        self._fed = 0
 
     def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
         """Sends a command that begins no transfer and returns its final reply; PeerError.
@@ -174,7 +175,6 @@ class Control:
         return _REPLY_PAUSE if self._reader.ends_otherwise else None
 
     def _took(self, reply: Reply) -> Reply:
-        self._fed = 0
         if self.owed and reply.kind > 1:
             self.owed -= 1
         return reply

@@ -127,7 +127,11 @@ def test_silence_is_no_reply() -> None:
 
 @pytest.mark.parametrize(
     ("incoming", "text"),
-    [([b""], "the server closed the connection"), ([b"200-" + b"x" * 300], "the reply does not end")],
+    [
+        ([b""], "the server closed the connection"),
+        ([b"200-" + b"x" * 300], "the reply does not end"),
+        ([b"150 wait\r\n" * 15, b"150 wait\r\n" * 15], "the reply does not end"),
+    ],
 )
 def test_an_end_and_a_reply_without_one_are_failures(incoming: list[bytes], text: str) -> None:
     failure = play(noop, *incoming).failure
