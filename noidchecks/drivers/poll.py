@@ -140,19 +140,21 @@ class Loop:
     def turn(self, limit: float, most: int = -1) -> None:
         """Waits for the first descriptor or timer, at most until the limit, and advances what is due.
 
-        most bounds the descriptors, where the caller has other work than this loop; the others are taken next time.
+        most bounds the descriptors and the timers, where the caller has other work than this loop; the others are taken
+        next time.
         """
         for fd, _ in self._epoll.poll(pause(min(limit, self.until)), most):
             session = self._by_fd.get(fd)
             if session is not None and session.fd == fd:
                 self._advance(session)
         now = self.clock.time()
-        while self._timers and self._timers[0][0] <= now:
+        while most and self._timers and self._timers[0][0] <= now:
             due, _, session = heappop(self._timers)
             if due != session.timer:
                 continue
             session.timer = _NEVER
             if session.until <= now:
+                most -= 1
                 self._advance(session)
             else:
                 self._set_timer(session)

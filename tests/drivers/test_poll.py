@@ -129,6 +129,27 @@ def test_many_short_waits_within_long_ones_all_end() -> None:
     assert sorted(session.value for session in run_many(iter(sessions), 40)) == list(range(100))
 
 
+def test_peers_that_always_have_something_leave_time_for_the_caller() -> None:
+    asked = [0] * 10
+
+    def dialogue(number: int) -> Dialogue[None]:
+        while True:
+            asked[number] += 1
+            yield Phase("flood")
+
+    loop = poll.Loop()
+    for number in range(len(asked)):
+        loop.start(Session(dialogue(number), 0))
+    before = list(asked)
+    loop.turn(0.0, 4)
+    assert sum(now > then for now, then in zip(asked, before, strict=True)) == 4
+    # Those whose turn it was not are the next.
+    loop.turn(0.0, 4)
+    loop.turn(0.0, 4)
+    assert all(now > then for now, then in zip(asked, before, strict=True))
+    loop.close()
+
+
 @pytest.mark.parametrize("where", ["body", "iterator"])
 def test_the_callers_time_is_not_the_peers(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     worked = 0.0
