@@ -40,7 +40,7 @@ class Address(Value):
 
     def __str__(self) -> str:
         if isinstance(self.sockaddr, str):
-            return self.sockaddr
+            return printable(self.sockaddr)
         host, port, *_ = self.sockaddr
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

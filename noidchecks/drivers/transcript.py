@@ -170,7 +170,7 @@ def _answer(operation: object, outcome: object) -> str:
             data, address = outcome.data, outcome.address  # type: ignore[attr-defined]  # a Datagram
             return f"{address} {len(data)} bytes {_escaped(data)}"
         case Resolve():
-            return ", ".join(address.host for address in outcome)  # type: ignore[attr-defined]  # a tuple of Address
+            return printable(", ".join(address.host for address in outcome))  # type: ignore[attr-defined]  # a tuple of Address
         case Listen() | Accept():
             return _address(outcome)
         case LocalAddress():

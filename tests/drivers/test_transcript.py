@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from noidchecks import LocalError, NotConnected
-from noidchecks.address import AF_INET, STREAM, Address
+from noidchecks.address import AF_INET, AF_UNIX, STREAM, Address
 from noidchecks.dialogue.operations import (
     Accept,
     Close,
@@ -34,6 +34,7 @@ from tests.support.rehearse import FakeChannel
 
 CHANNEL = cast("Any", None)
 ADDRESS = Address(AF_INET, ("127.0.0.1", 69))
+UNIX = Address(AF_UNIX, "/a|\n")
 DATA = cast("Any", FakeChannel(ADDRESS))
 
 
@@ -42,6 +43,8 @@ DATA = cast("Any", FakeChannel(ADDRESS))
     [
         (Phase("greeting"), None, "-- greeting"),
         (Resolve("a|b\n", 21, 0, STREAM), (ADDRESS, ADDRESS), "resolve a b  port 21: 127.0.0.1, 127.0.0.1"),
+        (Resolve("/a|\n", 21, 0, STREAM), (UNIX,), "resolve /a   port 21: /a  "),
+        (Connect(UNIX), CHANNEL, "connect /a  "),
         (Connect(ADDRESS), CHANNEL, "connect 127.0.0.1:69"),
         (Connect(ADDRESS), NotConnected("Connection refused", 111), "connect 127.0.0.1:69: Connection refused"),
         (Connect(ADDRESS), NotConnected("a|b\n", 0), "connect 127.0.0.1:69: a b "),
