@@ -11,11 +11,13 @@ _MOST_MESSAGES = 10_000
 _KEX_FIELD_LIMIT = 16 << 10
 _MOST_EXTENSIONS = 64
 _MOST_QUESTIONS = 32
+# Standard error of the SFTP server, which paramiko keeps until somebody reads it, whatever window the server was given.
+_MOST_ERRORS = 1 << 20
 
 _EXT_INFO = 7
 _KEX = range(30, 50)
 _INFO_REQUEST = 60
-_CHANNEL_DATA = 94
+_CHANNEL_DATA, _CHANNEL_EXTENDED_DATA = 94, 95
 
 
 class Excess(ValueError):
@@ -25,10 +27,11 @@ class Excess(ValueError):
 class Bounds:
     """The limits of one connection."""
 
-    __slots__ = ("_messages",)
+    __slots__ = ("_messages", "_errors")
 
     def __init__(self) -> None:
         self._messages = 0
+        self._errors = 0
 
     def check(self, kind: int, body: bytes) -> None:
         """Excess for a message, body being what follows its type, that is not to be taken apart."""
@@ -44,6 +47,9 @@ class Bounds:
                     raise Excess(f"a field of {length} bytes in a key exchange")
         elif kind == _EXT_INFO:
             _require(int.from_bytes(body[:4]), _MOST_EXTENSIONS, "extensions")
+        elif kind == _CHANNEL_EXTENDED_DATA:
+            self._errors += len(body)
+            _require(self._errors, _MOST_ERRORS, "bytes of errors on the channel")
         elif kind == _INFO_REQUEST:
             _require(_questions(body), _MOST_QUESTIONS, "questions")
 

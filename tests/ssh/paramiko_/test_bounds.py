@@ -57,6 +57,15 @@ def test_a_server_that_widens_the_window_after_each_request() -> None:
         bounds.check(94, b"")
 
 
+def test_endless_errors_between_data() -> None:
+    bounds = Bounds()
+    for _ in range(8):
+        bounds.check(95, bytes(100_000))
+        bounds.check(94, b"")
+    with pytest.raises(Excess, match="1100000 bytes of errors on the channel"):
+        bounds.check(95, bytes(300_000))
+
+
 def test_packets_are_as_long_as_those_of_openssh() -> None:
     check_packet(256 << 10)
     with pytest.raises(Excess, match="a packet of 4294967292 bytes"):
