@@ -99,6 +99,22 @@ async def test_one_that_sends_requests_and_never_reads_holds_nobody_up() -> None
             await asyncio.gather(sending, return_exceptions=True)
 
 
+async def test_what_is_sent_ahead_is_taken_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    take = clients._Client.data_received
+
+    def taken(client: clients._Client, data: bytes) -> None:
+        sizes.append(len(data))
+        take(client, data)
+
+    monkeypatch.setattr(clients._Client, "data_received", taken)
+    long = HEALTHY.replace(b"Host: x", b"Host: x\r\nX: " + b"x" * 2000)
+    async with exporter() as running:
+        answers = await running.send(long * 100 + HEALTHY.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+    assert answers.count(b"Healthy") == 101
+    assert max(sizes) < 65536
+
+
 async def test_what_is_sent_ahead_of_the_answers_is_answered_in_order(new_peer: NewPeer) -> None:
     peer = new_peer(GREETING, await_text(b"QUIT"))
     async with exporter() as running:
