@@ -17,7 +17,7 @@ from ..config.mark_layout import layout_of
 from ..farm import Farm
 from .finding import FAULT, WARN, Finding, some
 from .packet_path import Done, lead
-from .probe_packets import NEW, Way, packets
+from .probe_packets import DSTNAT, NEW, Way, packets
 from .rules import Chain, Rule
 
 # VIP, port and backend combinations that are examined; further ones hardly meet other rules.
@@ -123,13 +123,14 @@ def _pass(
                 certain = done.is_certain
                 # An uncertain effect is reported for new connections only; for later packets it depends on the client.
                 if (name := _harm(done)) and (certain or variants[0].what == NEW):
-                    certain &= name != _UNCLEAR
+                    certain &= name in (_NOTRACK, _ZONE) or (name == _TAKEN and chain.priority < DSTNAT)
                     made = _Hit(chain, chain, done.rule, name=name, is_certain=certain)
                     hit = effects.setdefault((id(done.rule), name, certain), made)
                     hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
 
 
-_NOTRACK, _ZONE, _UNCLEAR = "are not tracked", "are put into another conntrack zone", "get a target CT"
+_NOTRACK, _ZONE = "are not tracked", "are put into another conntrack zone"
+_UNCLEAR, _TAKEN = "get a target CT", "are led elsewhere"
 
 
 def _harm(done: Done) -> str:
@@ -139,7 +140,7 @@ def _harm(done: Done) -> str:
         return _ZONE
     if done.effect.name == "xt target CT":
         return _UNCLEAR
-    return ""
+    return _TAKEN if done.effect.name in ("dnat", "redirect") else ""
 
 
 def _grouped(drops: dict[tuple[int, int, str], _Hit]) -> Iterator[_Hit]:
@@ -165,18 +166,26 @@ def _dropped(hit: _Hit) -> Finding:
 
 
 def _done(hit: _Hit) -> Finding:
-    subject = {_NOTRACK: "notrack", _ZONE: "conntrack zone"}.get(hit.name, "target CT")
     shown = _shown(hit.rule) if hit.rule else ""
     text = f"{hit.chain}: by the rule {shown!r} packets of {_farms(hit)} {hit.name}"
     if hit.name == _UNCLEAR:
-        return Finding(WARN, subject, text, "see with iptables-save -t raw that it sets neither notrack nor a zone")
-    text += ", so they reach no backend" if hit.name == _NOTRACK else ", where their answers are not found"
-    return Finding(FAULT if hit.is_certain else WARN, subject, text, _by_address(hit))
+        cure = "see with iptables-save -t raw that it sets neither notrack nor a zone"
+        return Finding(WARN, "target CT", text, cure)
+    if hit.name == _TAKEN:
+        # Of the chains with one priority, the kernel asks the one that was made last first.
+        follows = ", unless noidlb's table was made later" if hit.chain.priority == DSTNAT else ""
+        subject = "other NAT"
+    elif hit.name == _NOTRACK:
+        subject, follows = "notrack", ", so they reach no backend"
+    else:
+        subject, follows = "conntrack zone", ", where their answers are not found"
+    return Finding(FAULT if hit.is_certain else WARN, subject, f"{text}{follows}", _by_address(hit))
 
 
 def _cure(hit: _Hit) -> str:
     chain = hit.chain
-    if chain.hook in ("prerouting", "ingress", "egress", "output"):
+    # The others can ask for the translation of a packet's connection.
+    if chain.hook in ("ingress", "egress", "output") or (chain.hook == "prerouting" and chain.priority <= DSTNAT):
         return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
     if chain.hook == "forward" and (own := _cure_of_forward(chain, name)):

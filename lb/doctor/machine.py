@@ -19,11 +19,9 @@ from .iptables import saved, with_targets
 from .listeners import examine_listeners, read_listeners
 from .marks import examine_marks
 from .probe_packets import Way
-from .rules import Chain, parse_ruleset
+from .rules import parse_ruleset
 
 _CAP_NET_ADMIN = 12
-# The priorities of noidlb's nat chains by hook.
-_OURS = {"prerouting": -100, "output": -100, "postrouting": 100}
 # Interfaces on which no client's packets arrive.
 _INTERNAL = ("lo", "dummy")
 
@@ -128,8 +126,6 @@ def _rules(farms: tuple[Farm, ...], ways: Sequence[Sequence[Way]], root: Path, *
         if str(error) != known:
             yield Finding(WARN, "firewall", f"is not examined: the rules cannot be read: {error}")
         return
-    for chain in chains:
-        yield from _translating(chain)
     if farms:
         yield from examine_firewall(chains, ways)
         yield from examine_marks(chains, ways, layout_of(farms).mask, routes.rules())
@@ -155,21 +151,6 @@ def _ways(farms: tuple[Farm, ...]) -> list[list[Way]]:
         names = (here.get(vip, ""), routes.default_interface(vip.version))
         sides[vip] = list(dict.fromkeys(one for one in names if one and not one.startswith(_INTERNAL))) or [None]
     return ways_of(farms, routes.interfaces_to(backends), sides, own)
-
-
-def _translating(chain: Chain) -> Iterator[Finding]:
-    ours = _OURS.get(chain.hook)
-    if chain.type != "nat" or ours is None:
-        return
-    order = (
-        "at noidlb's priority: the table that was loaded first comes first"
-        if chain.priority == ours
-        else "before noidlb's chains"
-        if chain.priority < ours
-        else "after noidlb's chains"
-    )
-    level = NOTE if chain.priority > ours else WARN
-    yield Finding(level, "other NAT", f"{chain} is {order}; it must leave VIPs and backends alone")
 
 
 def _legacy(root: Path) -> Iterator[Finding]:

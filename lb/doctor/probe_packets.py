@@ -11,8 +11,10 @@ from ..farm import Farm, Protocol
 from .packet import ABSENT, Packet
 from .rules import Chain
 
-# Priorities of nf_conntrack and of nat chains.
-_CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
+DSTNAT = -100
+"""The priority of noidlb's nat chain in the hook prerouting."""
+# Those of nf_conntrack, and of nat chains in the hook postrouting.
+_CONNTRACK, _SRCNAT = -200, 100
 # The hooks behind routing, of forwarded packets.
 _LAST = ("postrouting", "egress")
 NEW = "new connections"
@@ -43,11 +45,15 @@ class Way:
 def packets(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets of a way that reach a base chain, with the fields that they have there.
 
-    None reaches a chain without a hook but by a jump. Nat chains of other programs are examined in machine.py.
+    None reaches a chain without a hook but by a jump.
     """
-    if chain.type == "nat" or chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
+    if chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
         return
-    if chain.hook in ("prerouting", "ingress"):
+    if chain.type == "nat":
+        if chain.hook == "prerouting" and chain.priority <= DSTNAT:
+            # It sees the first packet of a connection only, and none that noidlb's chain has translated.
+            yield next(_before(way, chain))
+    elif chain.hook in ("prerouting", "ingress"):
         yield from _before(way, chain)
     elif chain.hook == ("input" if way.is_local else "forward") or (chain.hook in _LAST and not way.is_local):
         yield from _after(way, chain)
@@ -95,7 +101,7 @@ def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets as they arrive: at the first priorities untracked, and behind dstnat translated."""
     is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
-    is_translated = is_tracked and chain.priority > _DSTNAT
+    is_translated = is_tracked and chain.priority > DSTNAT
     for kind in _asking(way.farm):
         packet = _request(way, *kind, iif=way.client_side, oif=ABSENT, is_translated=is_translated)
         yield packet if is_tracked else _untracked(packet)
@@ -108,14 +114,15 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
 def _after(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets behind routing; what this machine itself answers passes the hook output."""
     at_the_end = chain.hook in _LAST
-    iif = None if at_the_end else way.client_side
+    iif = ABSENT if chain.hook == "egress" else way.client_side
     for kind in _asking(way.farm):
         yield _request(way, *kind, iif=iif, oif=ABSENT if way.is_local else way.backend_side)
     source = None if at_the_end and chain.priority >= _SRCNAT else way.backend
     if chain.hook == "egress":
         # All translation is done.
         source = way.vip
-    port, iif = (None, None) if at_the_end else (way.backend_port, way.backend_side)
+    port = None if at_the_end else way.backend_port
+    iif = ABSENT if chain.hook == "egress" else way.backend_side
     for kind in () if way.is_local else _answering(way.farm):
         yield _answer(way, *kind, saddr=source, sport=port, iif=iif, oif=way.client_side)
 

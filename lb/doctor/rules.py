@@ -174,6 +174,11 @@ def _clauses(tokens: Sequence[str]) -> Iterator[Clause]:
             yield Verdict(word, target)
             # The rest is an option of reject, or a comment.
             return
+        if word in ("dnat", "redirect"):
+            yield Effect(word)
+            # No other nat chain is asked then.
+            yield Verdict("accept")
+            return
         if word in ("comment", "counter", "log"):
             at = _skip(tokens, at)
         elif word == "notrack":

@@ -230,6 +230,30 @@ def test_a_target_ct_of_iptables_may_be_anything() -> None:
     assert "iptables-save" in found.cure
 
 
+@pytest.mark.parametrize(
+    ("rule", "priority", "levels"),
+    [
+        ("ip daddr 10.10.0.100 tcp dport 21 dnat to 10.9.0.1:80", -101, ["fault"]),
+        # Of the chains with one priority, the newest comes first.
+        ('fib daddr type local iifname != "docker0" tcp dport 21 counter dnat to 172.17.0.2:80', -100, ["warn"]),
+        ("tcp dport 20-30 redirect to :2121", -100, ["warn"]),
+        ("ip saddr 10.99.0.1 redirect", -150, ["warn"]),
+        ("dnat to 10.9.0.1", -99, []),
+        ("tcp dport 22 redirect to :2222", -101, []),
+        ("ip daddr 10.10.0.0/16 accept\n\t\tdnat to 10.9.0.1", -101, []),
+        ("masquerade", 100, []),
+    ],
+)
+def test_what_leads_clients_elsewhere(rule: str, priority: int, levels: list[str]) -> None:
+    hook = "postrouting" if rule == "masquerade" else "prerouting"
+    found = look(chain(rule, hook=hook, priority=priority).replace("type filter", "type nat"))
+    assert [one.level for one in found] == levels
+    for one in found:
+        assert "packets of farm ftp are led elsewhere" in one.text
+        assert ("unless noidlb's table was made later" in one.text) is (priority == -100)
+        assert "ip daddr 10.10.0.100 tcp dport 21 accept" in one.cure
+
+
 def test_backends_on_this_machine_pass_the_hook_input() -> None:
     forward, inside = chain(policy="drop"), chain(policy="drop", hook="input")
     here = ways(FTP, local=True)
@@ -269,6 +293,12 @@ def test_a_chain_of_a_device_is_no_fault_for_clients_of_others() -> None:
     assert look(text, clients=("eth0", "eth2")) == []
     assert [one.level for one in look(text, clients=("eth0",))] == ["fault"]
     assert [one.level for one in look(text, clients=(None,))] == ["fault"]
+
+
+def test_a_packet_that_is_about_to_leave_has_the_interface_that_it_came_by() -> None:
+    (found,) = look(chain('iifname "eth0" tcp dport 21 drop', hook="postrouting", priority=50))
+    assert found.level == "fault"
+    assert look(chain('iifname "eth1" tcp dport 21 drop', hook="postrouting", priority=50)) == []
 
 
 def test_what_leaves_has_the_addresses_after_translation() -> None:

@@ -15,6 +15,12 @@ def test_the_cure_for_prerouting_names_vip_and_port() -> None:
     assert "insert rule inet my c ip daddr 10.10.0.100 tcp dport 22 accept" in found.cure
 
 
+def test_the_cure_for_prerouting_after_translation_is_that_for_forwarded_packets() -> None:
+    """There the packets of clients no longer have the VIP."""
+    (found,) = look(chain(hook="prerouting", priority=-90, policy="drop"), SFTP)
+    assert found.cure.startswith("nft 'insert rule inet my c ct status dnat accept; insert rule inet my c ct state")
+
+
 @pytest.mark.parametrize("family", ["inet", "ip"])
 def test_the_cure_for_checks_names_the_backend(family: str) -> None:
     watched = farm("sftp", 2, vip=V4, protocol=Protocol.SFTP, guardian=Guard())

@@ -186,20 +186,6 @@ def base(**changes: object) -> str:
     return f"table {values['family']} t {{\n\tchain c {{\n\t\t{head}\n\t}}\n}}\n"
 
 
-@pytest.mark.parametrize(
-    ("other", "line"),
-    [
-        (base(), "warn   other NAT: table ip t, chain c is at noidlb's priority"),
-        (base(priority=-150), "warn   other NAT: table ip t, chain c is before noidlb's chains"),
-        (base(hook="postrouting", priority=150), "note   other NAT: table ip t, chain c is after noidlb's chains"),
-    ],
-)
-def test_chains_of_others(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str, line: str) -> None:
-    monkeypatch.setattr(kernel, "ruleset", lambda: other)
-    (found,) = bad(look(FTP))
-    assert found.startswith(line)
-
-
 @pytest.mark.parametrize("other", [base(hook="forward", type="filter"), base(hook="input", type="nat")])
 def test_chains_that_do_not_matter(look: Examine, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
     monkeypatch.setattr(kernel, "ruleset", lambda: other)
