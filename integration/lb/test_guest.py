@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.lab import Lab, vip
+from integration.lab import GATEWAY, Lab, vip
 from integration.lab.names import Asked, ask, name_servers
 from integration.lab.sessions import FtpSession
 from integration.lb.balance import Balance
@@ -238,10 +238,20 @@ def test_farms_that_cannot_serve(lab: Lab, balance: Balance, farm_of_names: int)
     assert faults(balance) == []
     lab.balancer.run(("nft", "delete", "table", "inet", "noidlb"))
     faults(balance, "table")
-    text = farm(lab, "tcp", ports=[farm_of_names], vips=["192.0.2.9"])
+    text = farm(lab, "tcp", ports=[farm_of_names], vips=["10.10.0.9"])
     balance(text)
     (found,) = faults(balance, "VIPs")
-    assert "192.0.2.9" in found["text"]
+    assert "10.10.0.9" in found["text"]
+
+
+def test_a_vip_that_a_router_sends_here_need_not_be_an_address(lab: Lab, balance: Balance, names: int) -> None:
+    balance(farm(lab, "tcp", ports=[names], vips=["192.0.2.9"]))
+    lab.client.ip(f"route add 192.0.2.9 via {GATEWAY[4]}")
+    try:
+        assert ask(lab.client, "192.0.2.9", names) in {"b1", "b2", "b3"}
+    finally:
+        lab.client.ip("route del 192.0.2.9")
+    assert faults(balance) == []
 
 
 def test_apply_hints_at_what_keeps_clients_away(lab: Lab, balance: Balance) -> None:

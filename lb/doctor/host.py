@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..address import address_order
 from ..farm import Farm, Mode
 from ..nft import fullness, host as nft_host
+from . import routes
 from .finding import FAULT, NOTE, OK, WARN, Finding, some
 
 if TYPE_CHECKING:
@@ -37,10 +39,9 @@ def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) 
 
 
 def obstacles(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
-    """Yields the faults of forwarding and VIPs, which keep all clients away and are cheap to detect."""
-    for finding in (*_forwarding(farms, Path("/")), *_vips(farms, in_pair=in_pair)):
-        if finding.level == FAULT:
-            yield finding
+    """Yields what forwarding and VIPs lack, which keeps all clients away and is cheap to detect."""
+    yield from (one for one in _forwarding(farms, Path("/")) if one.level == FAULT)
+    yield from (one for one in _vips(farms, in_pair=in_pair) if one.level in (WARN, FAULT))
 
 
 def _forwarding(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
@@ -181,9 +182,16 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
         # What the other node has must not be added here; the finding on the role says which node serves.
         yield Finding(NOTE, "VIPs", f"{some(absent)}: on no interface of this machine, as on the node that stands by")
     elif absent:
-        text = f"{some(absent)}: on no interface of this machine, so it does not answer clients"
+        networks = [one.address.network for one in routes.local_addresses()]
+        near = [one for one in absent if any(ip_address(one) in network for network in networks)]
         cure = "add it with ip address add, have keepalived add it, or route it to the device lo"
-        yield Finding(FAULT, "VIPs", text, cure)
+        if near:
+            text = f"{some(near)}: on no interface of this machine, so it does not answer clients"
+            yield Finding(FAULT, "VIPs", text, cure)
+        else:
+            # The farm takes the packets that reach this machine, whatever address they are for.
+            text = f"{some(absent)}: on no interface of this machine, so clients need a router that sends it here"
+            yield Finding(WARN, "VIPs", text, cure)
     else:
         yield Finding(OK, "VIPs", "all are addresses of this machine")
 
