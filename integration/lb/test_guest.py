@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.clients import Data
 from integration.lab import GATEWAY, Lab, vip
 from integration.lab.names import Asked, ask, name_servers
 from integration.lab.sessions import FtpSession
@@ -197,6 +198,22 @@ def test_data_connections_that_are_dropped(lab: Lab, balance: Balance) -> None:
     follow(lab, balance, found["cure"])
     assert faults(balance) == []
     with FtpSession(lab.client, vip(4)) as session:
+        assert session.is_alive()
+
+
+def test_packets_of_clients_in_active_mode_without_the_translation_of_their_control_connection(
+    lab: Lab, balance: Balance
+) -> None:
+    rules = ("ct status dnat accept", 'iifname "back*" accept', "meta l4proto ipv6-icmp accept")
+    for mode in ("snat", "dnat"):
+        lab.mode = mode
+        balance(farm(lab, "ftp", vips=[vip(4)], mode=mode))
+        lab.balancer.nft("table inet my\ndelete table inet my\n" + own_chain(*rules, head=f"{FORWARD} drop;"))
+        with FtpSession(lab.client, vip(4), Data.EPRT, patience=SOON) as session:
+            assert session.is_alive() is (mode == "snat")
+        assert bool(faults(balance)) is (mode == "dnat")
+    follow_all(lab, balance)
+    with FtpSession(lab.client, vip(4), Data.EPRT) as session:
         assert session.is_alive()
 
 

@@ -17,7 +17,7 @@ from ..config.mark_layout import layout_of
 from ..farm import Farm
 from .finding import FAULT, WARN, Finding, some
 from .packet_path import Done, lead
-from .probe_packets import DSTNAT, NEW, Way, packets
+from .probe_packets import ANSWERS, DSTNAT, NEW, PASSIVE, Way, packets
 from .rules import Chain, Rule
 
 # VIP, port and backend combinations that are examined; further ones hardly meet other rules.
@@ -228,7 +228,7 @@ def _by_address(hit: _Hit) -> str:
         # Packets have the addresses after their translation in the one, and need none in the other.
         to, port, by = way.backend, way.backend_port, way.vip
     asking = f"{family} daddr {to} {transport} dport {port}"
-    if "passive" in str(hit.whats):
+    if hit.whats.keys() & {PASSIVE, ANSWERS}:
         asking = f"{family} daddr {to} meta l4proto {transport}"
     answering = f"{family} saddr {by} meta l4proto {transport}"
     wanted = [asking] * hit.requests + [answering] * hit.replies

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..address import IPAddress
 from ..config.mark_layout import FEW
-from ..farm import Farm, Protocol
+from ..farm import Farm, Mode, Protocol
 from .packet import ABSENT, Packet
 from .rules import Chain
 
@@ -19,6 +19,9 @@ _CONNTRACK, _SRCNAT = -200, 100
 _LAST = ("postrouting", "egress")
 NEW = "new connections"
 """The name of the first packets of connections."""
+PASSIVE, ANSWERS = "passive data connections", "answers of clients"
+"""Connections of clients to further ports, and their packets in those that a backend opens."""
+_ACTIVE, _TRANSFERS = "active data connections", "transfers"
 CHECKS = "the guardian's checks"
 # An example of a port that clients and servers choose dynamically.
 _EPHEMERAL = 50000
@@ -141,10 +144,10 @@ def _request(
         iif=iif,
         oif=oif,
         state=state,
-        statuses=_statuses(state, is_translated),
+        statuses=_statuses(state, is_translated and _leads_elsewhere(way, what)),
         maybe=_perhaps(state),
-        direction="original",
-        original_daddr=way.vip,
+        direction="reply" if what == ANSWERS else "original",
+        original_daddr=None if what == ANSWERS else way.vip,
         original_dport=way.port if is_control else _EPHEMERAL,
         marked=way.mask if is_translated or state == "established" else 0,
     )
@@ -172,8 +175,8 @@ def _answer(
         iif=iif,
         oif=oif,
         state=state,
-        statuses=_statuses(state, state == "established"),
-        maybe=frozenset({"snat", "dnat", "assured"}),
+        statuses=_statuses(state, _leads_elsewhere(way, what)),
+        maybe=_perhaps(state),
         direction="reply" if is_control else "original",
         original_daddr=way.vip if is_control else None,
         original_dport=way.port if is_control else _EPHEMERAL,
@@ -200,17 +203,24 @@ def _asking(farm: Farm) -> Iterator[tuple[str, str, bool]]:
     yield NEW, "new", True
     yield "established connections", "established", True
     if farm.protocol is Protocol.FTP:
-        yield "passive data connections", "related", False
+        yield PASSIVE, "related", False
+    if farm.helper:
+        yield ANSWERS, "established", False
 
 
 def _answering(farm: Farm) -> Iterator[tuple[str, str, bool]]:
     """Yields the packets of backends in the same way, by the port that they come from."""
     yield "answers of backends", "established", True
     if farm.protocol is Protocol.FTP:
-        yield "active data connections", "related", False
+        yield _ACTIVE, "related", False
     elif farm.protocol is Protocol.TFTP:
         # The server answers a request from a port of its own (RFC 1350, section 4).
-        yield "transfers", "related", False
+        yield _TRANSFERS, "related", False
+
+
+def _leads_elsewhere(way: Way, what: str) -> bool:
+    """Returns whether the destination of a packet's connection is translated: of what a backend opens, in mode snat."""
+    return way.farm.mode is Mode.SNAT or what not in (_ACTIVE, _TRANSFERS, ANSWERS)
 
 
 def _statuses(state: str, is_translated: bool) -> frozenset[str]:

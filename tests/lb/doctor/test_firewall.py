@@ -5,7 +5,7 @@ import re
 import pytest
 from noidlb.doctor.firewall import examine_firewall
 from noidlb.doctor.rules import parse_ruleset
-from noidlb.farm import Protocol
+from noidlb.farm import Mode, Protocol
 from noidlb.guard import Guard
 
 from tests.support.lb.doctor import FTP, TFTP, V4, chain, look, recorded, ways
@@ -13,6 +13,7 @@ from tests.support.lb.farms import farm
 
 SFTP = farm("sftp", 2, vip=V4, protocol=Protocol.SFTP)
 BOTH_FAMILIES = farm("ftp", 2)
+_ASKING = "new connections, established connections, passive data connections and answers of clients"
 
 
 # --- rulesets that firewalld 1.3.3, ufw 0.36.2 and dockerd have written, shortened
@@ -270,11 +271,11 @@ def of_device(hook: str, names: str, *rules: str, policy: str = "drop", family: 
     ("hook", "names", "whats"),
     [
         ("ingress", "other0", ""),
-        ("ingress", "eth0, other0", "new connections, established connections and passive data connections"),
+        ("ingress", "eth0, other0", _ASKING),
         ("ingress", "eth1", "answers of backends and active data connections"),
         ("egress", "other0", ""),
         ("egress", "eth0", "answers of backends and active data connections"),
-        ("egress", '"eth1"', "new connections, established connections and passive data connections"),
+        ("egress", '"eth1"', _ASKING),
     ],
 )
 def test_chains_of_devices_see_the_packets_of_these_only(hook: str, names: str, whats: str) -> None:
@@ -293,6 +294,20 @@ def test_a_chain_of_a_device_is_no_fault_for_clients_of_others() -> None:
     assert look(text, clients=("eth0", "eth2")) == []
     assert [one.level for one in look(text, clients=("eth0",))] == ["fault"]
     assert [one.level for one in look(text, clients=(None,))] == ["fault"]
+
+
+def test_packets_of_clients_in_what_a_backend_opens_are_translated_in_mode_snat_only() -> None:
+    text = chain("ct status dnat accept", 'iifname "eth1" accept', policy="drop")
+    assert look(text, FTP, TFTP) == []
+    direct = [farm(one.name, 2, vip=V4, protocol=one.protocol, mode=Mode.DNAT) for one in (FTP, TFTP, SFTP)]
+    (found,) = look(text, *direct)
+    assert (found.level, "turns away answers of clients of farms ftp, tftp" in found.text) == ("fault", True)
+
+
+def test_clients_of_tftp_answer_to_another_port() -> None:
+    (found,) = look(chain("udp dport 69 accept", "iifname eth0 drop", hook="prerouting", priority=-300), TFTP)
+    assert (found.level, "turns away answers of clients of farm tftp" in found.text) == ("fault", True)
+    assert "ip daddr 10.10.0.100 meta l4proto udp accept" in found.cure
 
 
 def test_a_packet_that_is_about_to_leave_has_the_interface_that_it_came_by() -> None:

@@ -212,7 +212,9 @@ def test_a_chain_of_a_port_sees_the_packets_of_its_bridge(
     for name in ("eth9/upper_bond0", "bond0/upper_br0"):
         (tmp_path / "root/sys/class/net" / name).mkdir(parents=True)
     (found,) = bad(look(FTP), "fault")
-    assert "turns away new connections, established connections and passive data connections of farm ftp" in found
+    assert (
+        "turns away new connections, established connections, passive data connections and answers of clients" in found
+    )
 
 
 def test_trouble_with_nft_is_said_once(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
