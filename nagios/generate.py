@@ -41,7 +41,12 @@ import gc
 # To look for garbage costs a check two milliseconds, and it ends before garbage matters.
 gc.disable()
 
-from noidchecks.plugin.main import main
+try:
+    from noidchecks.plugin.main import main
+except Exception as error:
+    # As after an upgrade of Python, whose new release has no packages yet. A traceback would exit with 1, WARNING.
+    print(f"{service} UNKNOWN - noidchecks cannot be imported: {{error}}")
+    raise SystemExit(3) from None
 
 main("{name}")
 """
@@ -170,7 +175,7 @@ def main() -> None:
     _write(COMMANDS, with_commands(COMMANDS.read_text(encoding="utf-8")))
     for name in PLUGINS:
         path = FOLDER / "plugins" / name
-        _write(path, EXECUTABLE.format(name=name))
+        _write(path, EXECUTABLE.format(name=name, service=name.removeprefix("check_").upper()))
         path.chmod(0o755)
 
 

@@ -56,12 +56,20 @@ def test_words_are_read_as_utf_8_in_any_locale() -> None:
 def test_an_executable_is_a_few_lines_that_name_the_plugin(name: str) -> None:
     """Not pip's wrapper, which imports re; `#!python` is what the installer replaces."""
     path = ROOT / "nagios" / "plugins" / name
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("# ")]
-    assert lines == [
-        *("#!python", "import gc", "gc.disable()"),
-        *("from noidchecks.plugin.main import main", f'main("{name}")'),
-    ]
+    lines = [line for line in path.read_text().splitlines() if line and not line.lstrip().startswith("# ")]
+    assert lines[:5] == ["#!python", "import gc", "gc.disable()", "try:", "    from noidchecks.plugin.main import main"]
+    assert lines[-1] == f'main("{name}")'
+    assert len(lines) == 9
     assert os.access(path, os.X_OK)
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_an_executable_whose_python_has_no_noidchecks_is_unknown(name: str) -> None:
+    """As after an upgrade of Python; -S takes the installed packages away, as a new release without them does."""
+    done = run(sys.executable, "-I", "-S", str(ROOT / "nagios" / "plugins" / name))
+    service = name.removeprefix("check_").upper()
+    text = f"{service} UNKNOWN - noidchecks cannot be imported: No module named 'noidchecks'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, text.encode(), b"")
 
 
 def test_every_plugin_has_an_executable_and_nothing_else_is_installed_as_one() -> None:
