@@ -46,7 +46,8 @@ def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str
     """Links each program into the folder under its name behind the prefix.
 
     All or none: a file that is not ours stays what it is, and then nothing is linked (CRITICAL). A link of ours, from
-    whichever installation, is replaced. WARNING when the links are there and others cannot read what they lead to.
+    whichever installation, is replaced. WARNING when the links are there and what they lead to cannot be run by others,
+    or at all.
     UsageError.
     """
     links = _links(programs, folder, prefix)
@@ -63,10 +64,10 @@ def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str
         if not dry_run:
             _link(link, program)
         say(f"{link} {'would lead' if dry_run else 'leads'} to {program}")
-    closed = sorted({place for program in links.values() for place in _closed_places(program)})
-    for place in closed:
-        say(f"{place} is closed to other users: the monitoring server may not be able to run the plugins")
-    return State.WARNING if closed else State.OK
+    hindrances = sorted({line for program in links.values() for line in _hindrances(program)})
+    for line in hindrances:
+        say(line)
+    return State.WARNING if hindrances else State.OK
 
 
 def uninstall(
@@ -126,12 +127,16 @@ def _change(act: Callable[[], object], path: Path) -> None:
         raise UsageError(f"Cannot change {path}: {error.strerror}") from None
 
 
-def _closed_places(program: Path) -> Iterable[Path]:
+def _hindrances(program: Path) -> Iterable[str]:
+    closed = [place for place in program.parents if place.is_dir() and not place.stat().st_mode & 0o001]
     if program.is_file() and program.stat().st_mode & 0o005 != 0o005:
-        yield program
-    for place in program.parents:
-        if place.is_dir() and not place.stat().st_mode & 0o001:
-            yield place
+        closed.append(program)
+    for place in closed:
+        yield f"{place} is closed to other users: the monitoring server may not be able to run the plugins"
+    # pip writes the path as it is, which ends at a space for the kernel; and an environment may have been moved.
+    interpreter = os.fsdecode(program.read_bytes().split(maxsplit=1)[0].removeprefix(b"#!"))
+    if not os.path.exists(interpreter):
+        yield f"{program} cannot be run: the path of its Python has a space, or is gone ({interpreter} is not there)"
 
 
 def _is_plugin(path: Path) -> bool:

@@ -36,8 +36,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _open_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the checkout lies, these tests see it as open to all; one of them looks itself."""
-    monkeypatch.setattr(install, "_closed_places", lambda program: ())
+    """Wherever the checkout lies, these tests see it as open to all, and with a Python; two of them look themselves."""
+    monkeypatch.setattr(install, "_hindrances", lambda program: ())
 
 
 def names(folder: Path) -> list[str]:
@@ -165,6 +165,19 @@ def test_a_place_that_others_cannot_enter_is_told(
     assert install.install({"check_ftp": program}, folder, said) is State.WARNING
     assert (folder / "check_ftp").is_file()
     assert f"{home} is closed to other users: the monitoring server may not be able to run the plugins" in said
+
+
+def test_a_python_whose_path_has_a_space_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    program = other_installation(tmp_path / "with space", "check_ftp")
+    program.chmod(0o755)
+    for interpreter, told in ((tmp_path / "with space" / "bin" / "python", True), (sys.executable, False)):
+        program.write_text(program.read_text().replace("#!python", f"#!{interpreter}"))
+        said = Said()
+        install.install({"check_ftp": program}, folder, said)
+        line = f"{program} cannot be run: the path of its Python has a space, or is gone ({tmp_path}/with is not there)"
+        assert (line in said) is told
+        program.write_bytes(PROGRAMS["check_ftp"].read_bytes())
 
 
 def run(*arguments: str) -> int:
