@@ -38,8 +38,9 @@ timed = tests/support/timed '$(1)'
 # Those that can be run; the others help them, and the soak, a folder, takes an hour.
 BENCHES := $(basename $(notdir $(sort $(shell grep -ls __main__ integration/bench/*.py))))
 
-# An uncompiled package doubles the start of a plugin, and a foreign path would be tested in place of this one.
-unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
+# An uncompiled package doubles the start of a plugin, a foreign path would be tested in place of this one, and without
+# buffers nothing is left in one that takes no more.
+unexport PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED PYTHONPATH PYTHONHOME PIP_NO_COMPILE PIP_USER PIP_TARGET PIP_PREFIX
 
 .PHONY: help install demo test lint unit floors $(HALVES:%=unit-%) $(HALVES:%=floors-%)
 .PHONY: fuzz integration machine bench docs deb dist clean

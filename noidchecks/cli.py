@@ -281,7 +281,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     here both are UNKNOWN, with one line on standard output.
     """
     begin_output()
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        # What it did not take is still in its buffer: at its failure the interpreter would exit with 120.
+        leave_output(2)
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
