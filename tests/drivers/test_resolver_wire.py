@@ -230,7 +230,8 @@ def test_a_name_is_looked_up_in_the_background() -> None:
     job = look_up("localhost", 21, AF_INET, STREAM)
     try:
         assert select.select([job.fileno()], [], [], 20)[0]
-        assert job.result() == (Address(AF_INET, ("127.0.0.1", 21)),)
+        # A set: the C library tells it twice where /etc/hosts has ::1 under the same name, as Debian's has.
+        assert set(job.result()) == {Address(AF_INET, ("127.0.0.1", 21))}
     finally:
         job.close()
 
