@@ -192,7 +192,7 @@ class Session:
         except StopIteration as stop:
             self.value = stop.value
         except Exception as failure:
-            self.failure = failure
+            self._fail(failure)
         self.close()
         return False
 
@@ -226,12 +226,18 @@ class Session:
         except StopIteration as stop:
             self.value = stop.value
         except Exception as failure:
-            self.failure = failure
+            self._fail(failure)
         finally:
             # Frames in its traceback may hold it: such a cycle would wait for the collector.
             forget_frames(error)
         self.close()
         return False
+
+    def _fail(self, failure: Exception) -> None:
+        self.failure = failure
+        if isinstance(failure, ProbeError):
+            # The dialogue's own, such as a PeerError, have none yet.
+            failure.phase = failure.phase or self._phase
 
     def _is_farewell(self, operation: object) -> bool:
         if not self._refused:

@@ -9,6 +9,7 @@ import pytest
 
 from noidchecks.address import AF_INET
 from noidchecks.dialogue.operations import Close, Connect, Dialogue, OpenDatagram, Phase, Send, Sleep
+from noidchecks.errors import NotConnected, PeerError
 from tests.conftest import Check, NewPeer
 from tests.support.peers import Step, reset, take, unused_port
 from tests.support.talk import Names, TalkProbe, address_of, found, open_to
@@ -89,6 +90,27 @@ def test_an_exception_of_the_dialogue_reaches_the_caller(check: Check, new_peer:
     with pytest.raises(ZeroDivisionError, match="a defect"):
         check(TalkProbe(dialogue))
     peer.settle()
+
+
+@pytest.mark.parametrize("given", ["", "before"])
+def test_an_error_of_the_dialogue_itself_has_the_phase_it_was_raised_in(check: Check, given: str) -> None:
+    def dialogue() -> Dialogue[None]:
+        yield Phase("greeting")
+        error = PeerError("refused", expected="220", received=b"500")
+        error.phase = given
+        raise error
+
+    def after_another() -> Dialogue[None]:
+        try:
+            yield Phase("greeting")
+            yield Connect(address_of("127.0.0.1", unused_port()))
+        except NotConnected:
+            yield from dialogue()
+
+    for probe in (TalkProbe(dialogue), TalkProbe(after_another)):
+        failure = check(probe).failure
+        assert isinstance(failure, PeerError)
+        assert failure.phase == (given or "greeting")
 
 
 def test_what_is_no_operation_is_a_defect(check: Check, new_peer: NewPeer, host: str) -> None:
