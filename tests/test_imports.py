@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,14 @@ def test_public_names_resolve() -> None:
     for name in noidchecks.__all__:
         found = getattr(noidchecks, name)
         assert name == "__version__" or found.__name__ == name
+
+
+def test_help_explains_every_setting_of_a_probe() -> None:
+    # In docs/library.md, because all probes have them; and port needs no word.
+    shared = {"port", "family", "source", "warning", "critical", "show_phases"}
+    for probe in (noidchecks.FtpProbe, noidchecks.TftpProbe, noidchecks.SshProbe):
+        explained = set(re.findall(r"\w+", probe.__doc__ or ""))
+        assert set(probe._fields) - shared <= explained
 
 
 def test_public_names_are_those_that_type_checkers_see() -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class FtpProbe(FtpSettings):
-    """A check of an FTP server; the fields are explained at FtpSettings."""
+    # For help(), which shows none of a base.
+    __doc__ = FtpSettings.__doc__
 
     def dialogue(self) -> Dialogue[FtpFindings]:
         """Returns the conversation of this probe."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class SshProbe(SshSettings):
-    """A check of an SSH server; SshSettings says what each setting means."""
+    # For help(), which shows none of a base.
+    __doc__ = SshSettings.__doc__
 
     def dialogue(self) -> Dialogue[SshFindings]:
         """Returns the conversation of this probe."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class TftpProbe(TftpSettings):
-    """A check of a TFTP server; the fields are explained at TftpSettings."""
+    # For help(), which shows none of a base.
+    __doc__ = TftpSettings.__doc__
 
     def dialogue(self) -> Dialogue[tuple[Findings, ...]]:
         """Returns the conversation of this probe."""

@@ -27,7 +27,7 @@ _PUT_SIZE = 1024
 
 
 class TftpSettings(Server):
-    """What is checked of a TFTP server: a file that is read, or without one the answer to a file that does not exist.
+    """What is checked of a TFTP server: filename is read, or without it the answer to a file that does not exist.
 
     host is a name or an address, timeout seconds. The file is counted and hashed as it arrives: size is the range of
     bytes that it may have, sha256 and sha1 are hexadecimal, limit is the size at which reading is given up. mode is

@@ -20,6 +20,7 @@ def test_every_name_is_there() -> None:
     for name in noidlb.__all__:
         assert getattr(noidlb, name).__name__ == name
     assert set(noidlb.__all__) == set(noidlb._HOMES)
+    assert set(noidlb.__all__) <= set(dir(noidlb))
 
 
 def test_other_names_are_not() -> None:
