@@ -58,7 +58,7 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
 @click.argument("files", nargs=-1, type=click.Path())
 @click.option("--nagios-objects", multiple=True, type=click.Path(), help="Take the services from this objects.cache.")
 @click.option("--nagios-resource", multiple=True, type=click.Path(), help="The file with the $USERn$ macros.")
-@click.option("--nagios-passive-only", is_flag=True, help="Of these, only the services with active checks off.")
+@click.option("--nagios-passive-only", is_flag=True, help="Of these, only those for passive results alone.")
 @click.option("--over", default="0", callback=_seconds, help="Spread the checks evenly over this time.")
 @click.option("--every", default="0", callback=_seconds, help="Begin again so long after each beginning, for ever.")
 @click.option("--shard", default="", metavar="I/N", help="Check only the I-th of N shares of the targets.")

@@ -23,7 +23,7 @@ _STATES = (
     ("0", "OK."),
     ("1", "WARNING."),
     ("2", "CRITICAL."),
-    ("3", "UNKNOWN: wrong usage, a name that cannot be resolved, or a check that could not be made."),
+    ("3", "UNKNOWN: wrong usage, no check possible, or for check_ssh and check_sftp a name without an address."),
 )
 
 

@@ -136,12 +136,13 @@ ROWS = (
         field="delay", read=_positive,
     ),
     Option(
-        "certificate", "D", "DAYS[,DAYS]", "Least days that the certificate has left: warning, critical (0); needs TLS",
+        "certificate", "D", "DAYS[,DAYS]",
+        "WARNING, CRITICAL when the certificate has so many days left, or fewer (0); means -S without --starttls",
         field="certificate_days", read=_days,
     ),
     Option("ssl", "S", help="TLS from the first byte on (implicit)"),
     Option(
-        "sni", metavar="NAME", help="Name sent as server name; with neither -S nor --starttls it means -S", field="sni"
+        "sni", metavar="NAME", help="Name sent as server name; means -S without --starttls", field="sni"
     ),
     *time_rows(),
     *OUTPUT_ROWS,

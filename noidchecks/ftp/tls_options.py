@@ -34,7 +34,7 @@ def _readable(path: str, _title: str) -> str:
 TLS_ROWS = (
     Option("starttls", extension=True, help="TLS after AUTH TLS (explicit, RFC 4217)"),
     Option(
-        "verify", extension=True, help="Verify the chain of the certificate and its name; with neither it means -S",
+        "verify", extension=True, help="Verify the chain of the certificate and its name; means -S without --starttls",
         field="verify",
     ),
     Option(
@@ -42,12 +42,13 @@ TLS_ROWS = (
         field="ca_file", read=_readable,
     ),
     Option(
-        "tls-min", extension=True, metavar="VERSION", help="Oldest version of TLS that will do, 1.2 or 1.3 (means -S)",
+        "tls-min", extension=True, metavar="VERSION",
+        help="Oldest version of TLS that will do, 1.2 or 1.3; means -S without --starttls",
         field="tls_min", read=_version,
     ),
     Option(
         "tls-pin", extension=True, metavar="HEX",
-        help="SHA-256 of the server's certificate or of its public key (means -S)", repeatable=True,
+        help="SHA-256 of the server's certificate or of its public key; means -S without --starttls", repeatable=True,
         field="tls_pins", read=_pin,
     ),
 )  # fmt: skip

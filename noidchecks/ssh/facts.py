@@ -91,7 +91,7 @@ def _judge_host_key(settings: SshSettings, found: HostKey) -> tuple[str, Part]:
         wrong = f"host key {key} is revoked in {printable(settings.known_hosts)}"
         return wrong, Part(State.CRITICAL, wrong[0].upper() + wrong[1:])
     if not settings.pins_host_key:
-        return "", Part(State.OK, f"Server has the host key {key}, which nobody asked for")
+        return "", Part(State.OK, f"Server has the host key {key}, which is not verified")
     if found.is_one_of(settings.fingerprints):
         return "", Part(State.OK, f"Server has the expected host key {key}")
     if expected:

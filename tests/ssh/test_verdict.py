@@ -110,7 +110,7 @@ FINE = "SFTP OK - lab_1 (protocol 2.0) "
 ENTERED = [
     "OK: SSH server version: lab_1 (protocol version: 2.0)",
     "OK: Valid protocol version control string SSH-2.0-lab_1",
-    "OK: Server has the host key ssh-ed25519 SHA256:x, which nobody asked for",
+    "OK: Server has the host key ssh-ed25519 SHA256:x, which is not verified",
     "OK: Login as bob with password succeeded",
 ]
 SEEN = (
