@@ -86,8 +86,8 @@ def test_an_agent(shared: Site, tmp_path: Path) -> None:
             after = subprocess.run(words, env=os.environ | environment, capture_output=True, text=True)
         finally:
             agent.terminate()
-    assert before.returncode == 2
-    assert "login as root: agent has no keys; the server offers" in before.stdout
+    assert before.returncode == 3
+    assert "login as root: the agent has no keys" in before.stdout
     assert (after.returncode, after.stderr) == (0, ""), after.stdout
 
 

@@ -16,16 +16,24 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
 
-from noidchecks import Login, check
+from noidchecks import check
 from tests.support.sftp import Conduct, sftp_server
 from tests.support.ssh_logins import KEY, NO_PASSWORD, Check, late, probe
 
 
-def test_an_agent_without_keys(run: Check, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+@pytest.mark.parametrize("path", ["", "/nowhere/agent"])
+def test_no_agent_is_no_sick_server(run: Check, folder: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", path)
     with sftp_server(folder) as port:
-        result = run(probe(port, login=Login("bob", ""), agent=True))
-    assert result.text == "SSH CRITICAL - login as bob: agent has no keys; the server offers publickey, password"
+        result = run(probe(port, login=NO_PASSWORD, agent=True))
+    assert result.text == "SSH UNKNOWN - login as bob: there is no agent (SSH_AUTH_SOCK)"
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_an_agent_without_keys_is_no_sick_server(folder: Path, mute_agent: socket.socket) -> None:
+    with an_agent(mute_agent, []), sftp_server(folder) as port:
+        result = check(probe(port, login=NO_PASSWORD, agent=True))
+    assert result.text == "SSH UNKNOWN - login as bob: the agent has no keys"
 
 
 @pytest.fixture

@@ -149,8 +149,6 @@ class Authentication:
             except LocalError as error:
                 self._pass_over(error)
                 return
-            if not keys:
-                self._tried.append("agent has no keys")
             for key in keys:
                 sign = lambda key=key: self._transport.auth_publickey(self._user, key)  # noqa: E731  # short
                 yield "publickey", "agent key", lambda sign=sign: agent.watch(sign)  # type: ignore[misc]  # mypy does not infer lambdas with defaults
@@ -236,10 +234,10 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         self.is_lost = False
 
     def connect(self, timeout: float, adopt: Callable[[Shuttable], None]) -> tuple[paramiko.AgentKey, ...]:
-        """Returns the keys of the agent, () without an agent; LocalError when it tells none."""
+        """Returns the keys of the agent, one at least; LocalError."""
         path = os.environ.get("SSH_AUTH_SOCK", "")
         if not path:
-            return ()
+            raise LocalError("there is no agent (SSH_AUTH_SOCK)")
         # Half of the time, so that what is said at the end is the agent's silence and not the server's.
         sock = AgentSocket(timeout / 2 if timeout > 0 else None)
         adopt(sock)
@@ -249,8 +247,10 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
             raise LocalError("the agent takes no connection") from None
         except (OSError, ValueError):
             # What ended leaves its name in the environment.
-            return ()
+            raise LocalError("there is no agent (SSH_AUTH_SOCK)") from None
         keys: tuple[paramiko.AgentKey, ...] = self.watch(lambda: self._list(sock))
+        if not keys:
+            raise LocalError("the agent has no keys")
         return keys
 
     def _list(self, sock: AgentSocket) -> tuple[paramiko.AgentKey, ...]:
