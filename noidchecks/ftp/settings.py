@@ -35,8 +35,9 @@ class FtpSettings(Server):
     certificate, without a judgement) need it. expect replaces the reply 220 by
     strings that must occur anywhere, any of them or with match_all every one. send is sent before reading, quit after
     it. Reading stops at maxbytes, without it at limit. refuse_state is for a refused connection, mismatch_state for an
-    unexpected answer, timeout_state for the deadline. jail keeps the server's words out of the result, and the
-    text names the host where show_host is set.
+    unexpected answer, timeout_state for the deadline. warning and critical are limits of the seconds that the check
+    takes. jail keeps the server's words out of the output; show_host names the host there, show_phases the seconds of
+    each phase.
 
     login, data, listing, get and put each make the check log in, as anonymous without a login. data is "passive",
     "active" or "both": every way to a data connection there is, tried with a listing. put is a directory ("" for that

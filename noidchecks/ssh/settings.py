@@ -25,7 +25,9 @@ class SshSettings(Server):
     must equal the software version, with or without its comment, remote_protocol the protocol version; None does not
     ask, "" is never met. version_pattern is a regular expression to be found in software version and comment,
     min_version the oldest good version, as 9.6 or 9.6p1. overload_state is for a server that turns us away for now,
-    timeout_state for the deadline.
+    timeout_state for the deadline. warning and critical are limits of the seconds that the check takes; show_phases
+    shows those of each phase.
+
     algorithms reads what the server offers; so do forbid and require, patterns with * for names that must not or must
     be offered, `kex:`, `hostkey:`, `cipher:`, `mac:` or `compression:` before them for one kind, and policy, modern or
     compatible. fingerprints, as SHA256:..., and known_hosts, a file, have the host keys of which it must be one.

@@ -29,15 +29,16 @@ _PUT_SIZE = 1024
 class TftpSettings(Server):
     """What is checked of a TFTP server: filename is read, or without it the answer to a file that does not exist.
 
-    host is a name or an address, timeout seconds. The file is counted and hashed as it arrives: size is the range of
-    bytes that it may have, sha256 and sha1 are hexadecimal, limit is the size at which reading is given up. mode is
-    "octet" or "netascii", of which the decoded bytes count. further are files that are read after that one; the first
-    transfer that fails is the last. expect_error is the number of the error, 0..8, that is the right answer to each
-    request, in the place of a file. put is the name of a file that put_size random bytes are written to, in the place
-    of reading one; they are read back and compared if read_back is set, and stay there. foreign_answer is the state
-    when packets of another host come. blksize, tsize and windowsize are the options to ask for. A request or
-    acknowledgement that stays unanswered is sent again up to retries times. timeout_state is for the deadline.
-    UsageError for values that are impossible or contradict each other.
+    host is a name or an address, timeout seconds. filename is the file, which is counted and hashed as it arrives: size
+    is the range of bytes that it may have, sha256 and sha1 are hexadecimal, limit is the size at which reading is given
+    up. mode is "octet" or "netascii", of which the decoded bytes count. further are files that are read after that one;
+    the first transfer that fails is the last. expect_error is the number of the error, 0..8, that is the right answer
+    to each request, in the place of a file. put is the name of a file that put_size random bytes are written to, in the
+    place of reading one; they are read back and compared if read_back is set, and stay there. foreign_answer is the
+    state when packets of another host come. blksize, tsize and windowsize are the options to ask for. A request or
+    acknowledgement that stays unanswered is sent again up to retries times. timeout_state is for the deadline. warning
+    and critical are limits of the seconds that the check takes; show_phases shows those of each phase. UsageError for
+    values that are impossible or contradict each other.
     """
 
     host: str
