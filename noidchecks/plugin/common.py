@@ -65,6 +65,9 @@ def size(text: str, _title: str = "") -> Range:
     if number is not None:
         return Range(number, number)
     try:
+        # As a range, 3000.0 would be the most that the size may be.
+        if ":" not in text and not text.startswith("@"):
+            raise ValueError
         return Range.parse(text)
     except ValueError:
         raise UsageError(f"Size must be a number of bytes or a range, not {printable(repr(text), 80)}") from None

@@ -82,6 +82,7 @@ def test_words(words: list[str], expected: dict[str, Any]) -> None:
         (["--get", ""], "File name must not be empty"),
         (["--get", "a\r\nDELE b"], "File name must not hold line ends or NUL: 'a\\r\\nDELE b'"),
         (["--get", "x", "--size", "big"], "Size must be a number of bytes or a range, not 'big'"),
+        (["--get", "x", "--size", "3e3"], "Size must be a number of bytes or a range, not '3e3'"),
         (["--get", "x", "--sha256", "abc"], "SHA-256 must be 64 hexadecimal digits"),
         (["--get", "x", "--sha256", ""], "--sha256 must not be empty"),
         (["--get", "x", "--max-age", "old"], "Max-age must be a number of seconds, or like 30m, 24h, 7d, not 'old'"),

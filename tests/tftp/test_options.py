@@ -122,6 +122,7 @@ def test_size(text: str, expected: Range) -> None:
         ("h -f x --size x", "Size must be a number of bytes or a range, not 'x'"),
         ("h -f x --size -4", "Size must be a number of bytes or a range, not '-4'"),
         ("h -f x --size 4k", "Size must be a number of bytes or a range, not '4k'"),
+        ("h -f x --size 4.0", "Size must be a number of bytes or a range, not '4.0'"),
         ("h -f x --size ~:-4", "Size must not be negative: ~:-4"),
         ("h --size 4", "A size or a hash can only be checked with a file (-f)"),
         (f"h --sha1 {SHA1}", "A size or a hash can only be checked with a file (-f)"),
