@@ -197,7 +197,8 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
 
 
 def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
-    wanted = {address for farm in farms for one in farm.backends for address in one.address}
+    used = ((one.address_of(version) for one in farm.backends for version in farm.versions) for farm in farms)
+    wanted = {address for addresses in used for address in addresses if address is not None}
     if not wanted:
         return
     ordered = sorted(wanted, key=address_order)

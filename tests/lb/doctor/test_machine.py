@@ -257,6 +257,12 @@ def test_addresses(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bad(look(many))[0].startswith("warn   VIPs: 10.10.0.100, fd00:10::100: on no interface of this machine")
 
 
+def test_an_address_that_no_vip_leads_to_needs_no_route(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modules, "source_of", lambda one: None if one.version == 6 else "10.0.0.1")
+    monkeypatch.setattr(modules, "is_here", lambda one: str(one) == "10.10.0.100")
+    assert bad(look(farm("four", 1, vip=(ip_address("10.10.0.100"),)))) == []
+
+
 def test_what_the_other_node_of_a_pair_has_needs_no_cure(look: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modules, "is_here", lambda one: False)
     found = [one for one in look(FTP, in_pair=True) if one.subject == "VIPs"]
