@@ -86,10 +86,10 @@ class EventLog:
     def recent(self, farm: str | None = None, backend: str | None = None, limit: int = 100) -> list[Event]:
         """Returns the last events, oldest first, of all farms, one farm or one backend.
 
-        With a farm, its kept failures are added to the limit.
+        With a backend, its kept failures are added to the limit.
         """
         chosen = [event for event in self._events if _concerns(event, farm, backend)][-limit:]
-        if farm is None:
+        if backend is None:
             return chosen
         known = set(map(id, chosen))
         kept = [
