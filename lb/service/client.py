@@ -7,7 +7,7 @@ import _socket
 import json
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TypeAlias
 
 from ..errors import GuardError
@@ -76,7 +76,9 @@ def _connected(path: Where, timeout: float) -> Iterator[_socket.socket]:
 
 
 def _send(connection: _socket.socket, request: Request) -> None:
-    connection.sendall(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
+    # A guardian with too many clients says so, and closes the connection, before it has read anything.
+    with suppress(ConnectionError):
+        connection.sendall(json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass") + b"\n")
 
 
 def _answers(connection: _socket.socket, path: Where) -> Iterator[Answer]:
