@@ -71,7 +71,9 @@ def misuse(command: str, *, shared: bool = False) -> str | None:
             "HOST and PORT must be words of their own, with the options that the program has for them: -H HOST -p PORT"
         )
     if sign := _SHELL.search(_unquoted(command)):
-        return f"no shell runs the command, so {sign[0]!r} does not work: put it into a script, or quote the word"
+        # What prints it leaves | out.
+        shown = "a pipe sign" if "|" in sign[0] else repr(sign[0])
+        return f"no shell runs the command, so {shown} does not work: put it into a script, or quote the word"
     if shared:
         return None
     if not any(_HOST.search(word) for word in words[1:]):
