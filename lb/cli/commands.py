@@ -34,8 +34,8 @@ from .options import (
 def commands() -> None:
     """FTP, TFTP and SFTP farms on nftables.
 
-    Exit codes: 0 done, 1 something was found (check, diff, doctor), 2 trouble with the kernel or the state folder,
-    3 wrong usage or configuration.
+    Exit codes: 0 done, 1 something was found (check, diff, doctor, pair --check), 2 trouble with the kernel or the state
+    folder, 3 wrong usage or configuration.
     """
 
 
@@ -67,7 +67,7 @@ def show(file: str, folder: str) -> int:
 def apply(file: str, cut: bool, socket: str | None, folder: str) -> int:
     """Makes the kernel balance these farms; what is right already is not touched.
 
-    With --cut, the flows of backends that are no longer used end; otherwise they go on.
+    With --cut, the flows of backends that are no longer used end; otherwise those in TCP go on.
     """
     from .apply import apply_file
 
@@ -226,7 +226,7 @@ def doctor(file: str | None, as_json: bool, socket: str | None, folder: str, pai
 @click.option("--hash", "only_hash", is_flag=True, help="Print the file's hash, which must be the same on both nodes.")
 @click.option("--force", is_flag=True, help="Overwrite files that noidlb has not written.")
 def pair(file: str, name: str | None, out: str | None, run_dir: str, check: bool, only_hash: bool, force: bool) -> int:
-    """Writes keepalived.conf, conntrackd.conf, the notify script and the kernel settings of one of two balancers."""
+    """Writes keepalived.conf, conntrackd.conf, the notify script, rules and kernel settings of one of two balancers."""
     from .pair import write_pair
 
     return write_pair(file, name, out, run_dir, check=check, only_hash=only_hash, force=force)
