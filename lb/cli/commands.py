@@ -34,8 +34,8 @@ from .options import (
 def commands() -> None:
     """FTP, TFTP and SFTP farms on nftables.
 
-    Exit codes: 0 done, 1 something was found (check, diff, doctor, pair --check), 2 trouble with the kernel or the state
-    folder, 3 wrong usage or configuration.
+    Exit codes: 0 done, 1 something was found (check, diff, doctor, pair --check), 2 trouble with the kernel or the
+    state folder, 3 wrong usage or configuration.
     """
 
 

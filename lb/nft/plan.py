@@ -97,7 +97,7 @@ def describe(change: Plan, farms: tuple[Farm, ...], names: tuple[str, ...] = ())
         return [f"the table is made, with {len(farms)} farm{'s' * (len(farms) != 1)}"]
     told = _names(change.old, change.new, Marks(farms, names))
     return [*_services(change.old, change.new, told), *_backends(change.old, change.new, told)] or (
-        ["details only: see the nft text"] if change.batches else []
+        ["details only, such as a limit or the scheduler: diff prints them as nft text"] if change.batches else []
     )
 
 

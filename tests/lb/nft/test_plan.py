@@ -132,7 +132,9 @@ def test_changes_are_told_in_words(current: Current) -> None:
         "backend one/b2: new clients 50 % -> 33 %",
         "backend one/b3: added as 10.20.3.2 port 21, new clients none -> 33 %",
     ]
-    assert lines(current, (one,), (farm("one", 2, vip=v4, connection_limit=5),)) == ["details only: see the nft text"]
+    assert lines(current, (one,), (farm("one", 2, vip=v4, connection_limit=5),)) == [
+        "details only, such as a limit or the scheduler: diff prints them as nft text"
+    ]
     holding(current, one, overrides=Overrides(all_stopped=True))
     assert describe(plan((one,), Overrides()), (one,)) == [
         "service tcp 192.0.2.1 21 of farm one: serves its clients again"
