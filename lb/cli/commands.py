@@ -91,7 +91,7 @@ def _word(name: str, text: str) -> None:
 
 _word("up", "Lets a backend get new clients again.")
 _word("drain", "Gives a backend no new clients but its sticky ones; its flows go on.")
-_word("down", "Gives a backend no clients at all; its TCP flows go on, unless --cut.")
+_word("down", "Gives a backend no clients at all; its TCP flows go on, unless --cut or cut-connections ends them.")
 
 
 @commands.command()
@@ -153,7 +153,8 @@ def guard(file: str, log: str, hook: str | None, metrics: str, run_dir: str, soc
 def reload(cut: bool, socket: str | None, folder: str) -> int:
     """Lets the running guardian read its file again; when it is bad, the farms stay as they were.
 
-    With --cut, the flows of backends that are no longer used end; otherwise those in TCP go on.
+    With --cut, the flows of backends that are no longer used end; otherwise those in TCP go on, unless cut-connections
+    ends them.
     """
     from .operate import reload as reread
 
