@@ -23,7 +23,8 @@ class Conduct:
     """What the server does: whom it lets in, and what happens instead of an answer, by the name of the operation.
 
     questions are those of keyboard-interactive, which come once more with again; answers keeps what was said to them.
-    A trouble is called with the transport and returns an SFTP status, or never; that of "password" lets nobody in.
+    A trouble is called with the transport and returns an SFTP status, or never; that of "password" lets nobody in, that
+    of "channel" returns why no session is opened (RFC 4254 section 5.1).
     methods are what is offered, only the one of them that lets in when it is given; after_success, by method, is what
     is offered when that has succeeded and is not enough. with patience the server's KEXINIT waits for the client's.
     """
@@ -131,7 +132,8 @@ class _Door(paramiko.ServerInterface):  # type: ignore[misc]  # as above
         return self._verdict("keyboard-interactive", self._conduct.user, responses == [self._conduct.password])
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        return int(paramiko.OPEN_SUCCEEDED)
+        trouble = self._conduct.troubles.get("channel")
+        return int(paramiko.OPEN_SUCCEEDED) if trouble is None else trouble(self._transport)
 
     def _verdict(self, method: str, username: str, good: bool) -> int:
         if method not in self._first.split(",") or username != self._conduct.user or not good:

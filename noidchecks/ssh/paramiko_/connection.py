@@ -110,7 +110,9 @@ class Connection:
             channel = self._transport.open_session()
             channel.invoke_subsystem("sftp")
         except (paramiko.ChannelException, paramiko.SSHException, EOFError) as error:
-            reason = self._transport.farewell or self.settings.gate.words(str(error), _SHOWN) or "the connection ends"
+            # The str() of a ChannelException is that of its constructor's call.
+            said = self.settings.gate.words(str(getattr(error, "text", error)), _SHOWN)
+            reason = self._transport.farewell or said or "the connection ends"
             raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
         # Without a limit of its own: the deadline of the check ends the process.
         return channel

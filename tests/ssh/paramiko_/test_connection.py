@@ -39,6 +39,15 @@ def test_no_subsystem(run: Check, folder: Path) -> None:
     assert result.text.startswith("SFTP CRITICAL - the server gives no SFTP session: ")
 
 
+def test_no_session(run: Check, folder: Path) -> None:
+    def forbid(_: paramiko.Transport) -> int:
+        return int(paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED)
+
+    with sftp_server(folder, Conduct(troubles={"channel": forbid})) as port:
+        result = run(probe(port, sftp=True))
+    assert result.text == "SFTP CRITICAL - the server gives no SFTP session: Administratively prohibited"
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
