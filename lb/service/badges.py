@@ -1,4 +1,4 @@
-"""What the page says about a farm or a backend in a word or two, and how much it matters."""
+"""The badges of the status page: a word or two about a farm or backend, coloured by severity."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A word and its colour; ok and idle need nothing done."""
+    """A word and its colour; ok and idle need no action."""
 
     word: str
     tone: Tone
 
     @property
     def is_trouble(self) -> bool:
-        """Whether an operator wants to see it first."""
+        """Whether it needs an operator's attention."""
         return self.tone in ("warn", "bad")
 
 
@@ -34,17 +34,17 @@ _IDLE = {"standby": "standby", "stopped": "stopped with its farm"}
 
 
 def farm_badge(farm: FarmStatus) -> Badge:
-    """Says what a farm does with new clients."""
+    """Returns the badge for what a farm does with new clients."""
     if farm.state in _FARM:
         return _FARM[farm.state]
     return Badge(farm.differences or farm.state, "bad")
 
 
 def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Badge]:
-    """Says what a backend does, and beside it what the operator and the guardian have done about it.
+    """Returns the badge of a backend's state, then those of what the operator and the guardian have done about it.
 
-    kept says why it cannot be checked, weight is the percentage of its weight that slow start or least-connections
-    gives it, None for 100.
+    kept is the reason why it cannot be checked, or "". weight is the percentage of its configured weight that slow
+    start or least-connections gives it, None for 100.
     """
     badges = [_state(one)]
     if kept:
@@ -63,7 +63,7 @@ def backend_badges(one: BackendStatus, kept: str, weight: int | None) -> list[Ba
 def _state(one: BackendStatus) -> Badge:
     seen = one.guardian.state if one.guardian is not None else ""
     match one.state:
-        # What is seen is that of its worst address; one that is lost gets no clients, and a badge of its own.
+        # seen is the state of its worst address. An address that is lost gets no clients, and has its own badge.
         case "up" if seen == "down" and not one.lost:
             return Badge("serves though it fails", "warn")
         case "up" if seen == "unknown":

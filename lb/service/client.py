@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# _socket, not socket: to import the wrapper takes as long as all of ours that a command needs.
+# _socket instead of socket, whose import takes as long as that of all modules of noidlb that a command needs.
 import _socket
 import json
 import os
@@ -16,7 +16,7 @@ from .protocol import Answer, Request, RequestError
 # The status of 5,000 farms is 10 MB.
 _MAX_ANSWER = 256 << 20
 _PIECE = 1 << 18
-# The kernel may take its time with thousands of farms, and conntrack with a million flows.
+# Seconds: the kernel is slow with thousands of farms, and conntrack with a million flows.
 _PATIENCE = 150.0
 
 Where: TypeAlias = str | os.PathLike[str]
@@ -42,13 +42,13 @@ def follow(path: Where, request: Request) -> Iterator[Answer]:
         _send(connection, {**request, "follow": True})
         for answer in _answers(connection, path):
             yield answer
-            # Events may be far apart.
+            # No timeout from here on, because hours may pass between two events.
             connection.settimeout(None)
 
 
 def require_nobody(path: Where) -> None:
     """Raises GuardError when a guardian runs whose socket is not at path."""
-    # Only when no guardian answers at the path.
+    # Imported here because it is needed only when no guardian answers at the path.
     from ..guardian.lock import holder
 
     if found := holder():
@@ -82,7 +82,7 @@ def _send(connection: _socket.socket, request: Request) -> None:
 
 
 def _answers(connection: _socket.socket, path: Where) -> Iterator[Answer]:
-    """Yields the answer, and what follows it until the guardian ends; GuardError when it ends before or within one."""
+    """Yields the answer and later lines until the guardian ends; GuardError if that is before or within an answer."""
     begun = bytearray()
     is_answered = False
     while data := connection.recv(_PIECE):

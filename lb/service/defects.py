@@ -1,4 +1,4 @@
-"""Defects of this program that must not end the guardian: each is an event, once, with its traceback."""
+"""Reports defects of this program as events with a traceback, each one once, instead of ending the guardian."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import traceback
 
 from ..events import EventLog
 
-# Different defects that are told apart; more of them are not reported.
+# The most different defects that are reported.
 _MOST = 100
 
 
 class Defects:
-    """Reports the exceptions that nothing in this program expects, each kind once for each place where it is raised."""
+    """Reports unexpected exceptions, each type once for each work (doing) and place in the code."""
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
         self._known: set[tuple[str, type[Exception], str]] = set()
 
     def report(self, doing: str, defect: Exception) -> None:
-        """Reports an exception, doing says in which work; the event has the traceback as its transcript."""
+        """Reports an exception and the work (doing) during which it was raised; the transcript is the traceback."""
         frames = traceback.extract_tb(defect.__traceback__)
         place = f"{frames[-1].filename} line {frames[-1].lineno}" if frames else "an unknown place"
         key = doing, type(defect), place

@@ -1,4 +1,4 @@
-"""Serves metrics and pages at the address of the settings, as soon as this machine has that address."""
+"""Serves metrics and pages at the configured address, as soon as this machine has that address."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ..errors import GuardError
 from ..events import EventLog
 from .http import MetricsServer, Report, Route
 
-# Seconds between two tries.
+# Seconds between two attempts.
 _AGAIN = 5.0
 
 
 class MetricsEndpoint:
-    """Listens where it is configured to, and tries again every 5 s while it cannot; opened is called when it does.
+    """Listens on the configured address, retries every 5 s while that fails, and calls opened() once it listens.
 
-    Farms are served even if metrics are not. The address may be one of the pair that this node gets later, or one of an
-    interface that comes up after the service. It reports as events that it cannot listen, once, and that it can now.
+    A failure does not keep farms from being served: the address may be one of the pair that this node gets later, or
+    belong to an interface that comes up after the service. The first failure and a later success are events.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class MetricsEndpoint:
         self._trying: asyncio.Task[None] | None = None
 
     async def configure(self, address: tuple[str, int] | None) -> None:
-        """Moves to another address, None for no address, and tries to listen there before it returns."""
+        """Closes the old address and tries once to listen on the new one; None closes only."""
         if address == self._address:
             return
         await self.close()
@@ -42,7 +42,7 @@ class MetricsEndpoint:
             self._trying = asyncio.create_task(self._try(*address))
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Closes the listening socket and all connections."""
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait([self._trying])
@@ -58,7 +58,7 @@ class MetricsEndpoint:
                 return
 
     async def _open(self, host: str, port: int) -> str:
-        """Listens, and returns why it cannot, or ""."""
+        """Tries to listen, and returns the reason of a failure, or ""."""
         server = MetricsServer(self._routes, self._report)
         try:
             await server.open(host, port)

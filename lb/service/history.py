@@ -1,4 +1,4 @@
-"""The last hour of each backend, a byte for each minute, and what changed it last."""
+"""The last hour of each backend as a ring buffer with a byte for each minute, and the backend's last change."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..events import Event
 from ..guardian.health import Health
 
 MINUTES = 60
-# The byte of a minute: nothing known, or down at some time of it; between them up, by the logarithm of the longest
-# response time. So the greater of two bytes is the worse, and a minute costs a byte.
+# The byte of a minute: UNKNOWN without a result, DOWN if the backend was down at any time in that minute, otherwise the
+# logarithm of the longest response time. The greater of two bytes is therefore the worse.
 UNKNOWN, DOWN = 0, 255
-# 254 steps, each 1.066 times the one before, from a tenth of a millisecond to a quarter of an hour.
+# The 254 steps of that scale, each 1.066 times the previous one, from 0.1 ms to a quarter of an hour.
 _SHORTEST, _RATIO = 1e-4, 1.066
 _REASON = 200
 BackendKey = tuple[str, str]
@@ -25,7 +25,7 @@ BackendKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class LastChange:
-    """When a backend last went or came, in Unix seconds, and why; kind is up or down."""
+    """The last change of a backend: its time in Unix seconds, its reason; kind is up or down."""
 
     time: float
     kind: str
@@ -34,10 +34,10 @@ class LastChange:
 
 @dataclass(slots=True, eq=False)
 class _Track:
-    """The minutes of one backend as a ring, up to the minute that was written last.
+    """The ring buffer of one backend; minute is the last one that was written.
 
-    sample is the number of the last sample that its backend was in, or after which it began; addresses is the number
-    of the backend's addresses in it, 0 before the first, and down has those that are down.
+    sample is the number of the last sample that contained the backend, for a new track of the last sample; addresses is
+    the number of the backend's addresses in it, 0 before the first one; down has the addresses that are down.
     """
 
     minute: int
@@ -54,18 +54,18 @@ class _Track:
         self.ring[minute % MINUTES] = max(code, self.ring[minute % MINUTES])
 
     def read(self, minute: int) -> bytes:
-        """Returns the minutes up to this one, the oldest first."""
+        """Returns the bytes of the 60 minutes up to this one, the oldest first."""
         missing = min(max(0, minute - self.minute), MINUTES)
         end = (minute - missing) % MINUTES + 1
         return bytes(self.ring[end:] + self.ring[:end])[missing:] + bytes(missing)
 
 
 class History:
-    """What was seen of each backend within the last hour; it belongs to one thread.
+    """The history of each backend over the last hour; not thread-safe.
 
-    Events tell it of every failure as it happens, samples of the response times. 10,000 backends take 5 MiB. As in the
-    kernel's table, an address is down when one of its commands says so, and a backend when all of its addresses are:
-    one that has lost IPv6 only still serves.
+    Failures come as events when they happen, response times from samples. 10,000 backends take 5 MiB. As in the
+    kernel's table, an address is down when one of its commands reports it down, and a backend when all its addresses
+    are down: a backend that has lost only IPv6 still serves.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,11 +75,11 @@ class History:
 
     @property
     def minute(self) -> int:
-        """The number of the minute that it is."""
+        """The number of the current minute."""
         return int(self._clock() // 60)
 
     def take(self, event: Event) -> None:
-        """Notes a change of a backend; a sink of events."""
+        """Records the change of a backend that an event reports, and ignores other events."""
         if event.kind not in ("up", "down") or not event.backend:
             return
         track = self._track((event.farm, event.backend))
@@ -89,14 +89,14 @@ class History:
             track.down = others
             return
         track.down = (*others, event.address)
-        # Before the first sample it is not known whether there is another address; that sample notes what is down.
+        # The number of addresses is unknown before the first sample; that sample will record a backend that is down.
         if len(track.down) == track.addresses:
             track.note(DOWN, self.minute)
 
     def sample(self, health: Iterable[Health]) -> Iterator[None]:
-        """Notes how backends are now, a value of health at each step, and forgets those that are watched no more.
+        """Records the current state of all backends, one value of health per step, and drops all others.
 
-        The values of one backend follow each other.
+        The values of one backend must be consecutive.
         """
         self._sample += 1
         for key, ones in groupby(health, key_of):
@@ -105,7 +105,7 @@ class History:
                 codes[one.address] = _worse(_code_now(one), codes.get(one.address, 1))
                 yield
             self._note(key, codes)
-        # No set of those that were seen: of 10,000 places, it would take the collector of cycles milliseconds.
+        # Numbers instead of a set of seen backends: the garbage collector would take milliseconds for 10,000 places.
         for key in [key for key, track in self._tracks.items() if track.sample < self._sample]:
             del self._tracks[key]
 
@@ -115,12 +115,12 @@ class History:
         return bytes(MINUTES) if track is None else track.read(self.minute)
 
     def last_change(self, farm: str, backend: str) -> LastChange | None:
-        """Returns what changed a backend last, None when nothing has since there is a history."""
+        """Returns the last change of a backend, None if it has not changed since the history began."""
         track = self._tracks.get((farm, backend))
         return track.change if track is not None else None
 
     def _note(self, key: BackendKey, codes: dict[str, int]) -> None:
-        """Notes how a backend is now at each of its addresses."""
+        """Records the state of a backend, from the byte of each of its addresses."""
         up = [code for code in codes.values() if UNKNOWN < code < DOWN]
         code = max(up) if up else min(codes.values())
         track = self._track(key) if code != UNKNOWN else self._tracks.get(key)
@@ -153,12 +153,12 @@ def _code_now(one: Health) -> int:
 
 
 def _worse(code: int, other: int) -> int:
-    """Returns the byte of an address by two of its commands, both of which must succeed."""
+    """Combines the bytes of two commands of an address: DOWN wins, then UNKNOWN, then the longer response time."""
     return UNKNOWN if UNKNOWN in (code, other) and DOWN not in (code, other) else max(code, other)
 
 
 def code_of(seconds: float) -> int:
-    """Returns the byte of a minute in which a backend was up and its longest answer took so long."""
+    """Returns the byte of a minute in which a backend was up and this was the longest response time."""
     if seconds <= _SHORTEST:
         return 1
     return min(DOWN - 1, 1 + round(math.log(seconds / _SHORTEST, _RATIO)))
@@ -169,15 +169,15 @@ def seconds_of(code: int) -> float:
     return _SHORTEST * float(_RATIO ** (code - 1))
 
 
-# Bytes to 0 and 1, so that minutes of many backends can be added.
+# Translate each byte to 0 or 1, so that the minutes of many backends can be added.
 _IS_UP = bytes(int(UNKNOWN < code < DOWN) for code in range(256))
 _IS_KNOWN = bytes(int(code != UNKNOWN) for code in range(256))
 
 
 def up_and_known(hours: Iterable[bytes]) -> Iterator[tuple[int, int]]:
-    """Returns of each minute how many backends were up and of how many something is known; at most 255 backends.
+    """Returns for each minute the number of backends that were up and of those with a result, of at most 255 backends.
 
-    Each minute is a byte of one large number, which adds all minutes of a backend at once.
+    The 60 bytes of an hour are one large integer, so that one addition adds all minutes of a backend.
     """
     up = known = 0
     for hour in hours:

@@ -16,7 +16,7 @@ from ..guardian.process import ProcessPool
 # Concurrent runs; a backend always has the same worker, which keeps its events in order.
 _WORKERS = 4
 _WAITING = 500
-# An hour of failures is one line a minute.
+# Seconds between two reports of failures.
 _QUIET = 60.0
 # The hook is not run for its own failures, which would loop.
 _UNTOLD = frozenset({"hook-failed"})
@@ -27,7 +27,7 @@ class Hook:
 
     The command gets the event as JSON on its standard input and in its environment, as NOIDLB_KIND, NOIDLB_FARM and so
     on. It runs without a shell in its own process group, which is killed after timeout seconds. Failures, and events
-    that are dropped because 500 wait, are reported as an event, at most one a minute.
+    that are dropped because 500 wait for their worker, are reported as an event, at most one per minute.
     """
 
     def __init__(self, events: EventLog) -> None:
@@ -62,7 +62,7 @@ class Hook:
             self._fail(f"too many events wait for {self._argv[0]}")
 
     async def close(self) -> None:
-        """Tells what waits, as far as that takes no longer than one run may, and ends what runs then."""
+        """Runs the command for queued events, for at most the timeout of one run, then kills running commands."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await asyncio.gather(*(queue.join() for queue in self._queues))
@@ -81,7 +81,7 @@ class Hook:
 
     async def _run(self, event: Event) -> None:
         if not self._argv:
-            # It came when there still was a command.
+            # configure() has removed the command since the event was queued.
             return
         ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 

@@ -1,4 +1,4 @@
-"""The little HTTP that hands out the metrics and the page for people: a few paths, read only, a connection for each."""
+"""A minimal HTTP server for the metrics and the status page: a few read-only paths, one request per connection."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from .paced import Slice
 
 _MAX_REQUEST = 8192
 _MAX_SENTENCE = 300
-# Seconds for a request to come, and for each piece of the answer to be read.
+# Seconds within which a client must send its request, and read each piece of the answer.
 _PATIENCE = 5.0
-# Seconds for the whole of it.
+# Seconds for making and sending the whole answer.
 _LONGEST = 60.0
-# From so many clients on, one that is waited for makes room. With twice as many, another is turned away.
+# With this number of clients, a new one displaces one that the server waits for. Beyond twice as many, it gets a 503.
 _CLIENTS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a path answers with: header fields, and the body in pieces."""
+    """The response to a request for a path: header fields, and the body in pieces."""
 
     headers: Mapping[str, str]
     pieces: Sequence[bytes]
 
 
-# Makes the document of a path, given what stands behind the `?`; GuardError when it cannot be had at the moment.
+# Makes the document of a path from the query string; GuardError when it is unavailable at the moment.
 Route: TypeAlias = Callable[[str], Awaitable[Document]]
-# Gets what went wrong when a document could not be made: what was to be done, and the exception.
+# Called with the request and the exception when making a document has failed.
 Report: TypeAlias = Callable[[str, Exception], object]
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request that was read: code is the HTTP status that follows from its head alone."""
+    """A parsed request; code is the HTTP status that follows from its head alone."""
 
     code: int
     path: str = ""
@@ -51,8 +51,8 @@ class _Request:
 class MetricsServer:
     """Answers GET and HEAD for the paths of its routes, and nothing else, on one TCP address.
 
-    When there are too many clients, the one that has kept the server waiting for the longest time makes room: one that
-    sends no request, or reads no answer.
+    With too many clients, a new one displaces the client for which the server has waited longest: one that does not
+    send its request, or does not read its answer.
     """
 
     def __init__(self, routes: Mapping[str, Route], report: Report) -> None:
@@ -60,7 +60,7 @@ class MetricsServer:
         self._report = report
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
-        # Those that are waited for, in the order in which that began.
+        # The clients for which the server waits, the longest wait first.
         self._awaited: dict[asyncio.StreamWriter, None] = {}
 
     async def open(self, host: str, port: int) -> None:
@@ -72,11 +72,11 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on, or 0."""
+        """The listening port, or 0 when closed."""
         return self._server.sockets[0].getsockname()[1] if self._server and self._server.sockets else 0
 
     async def close(self) -> None:
-        """Hangs up."""
+        """Closes the listening socket and all connections."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -87,7 +87,7 @@ class MetricsServer:
         if len(self._clients) >= _CLIENTS and self._awaited:
             slowest = next(iter(self._awaited))
             slowest.transport.abort()
-            # At once: many may come before its own task runs, and must not be turned away for it.
+            # Removed here: many clients may connect before its own task removes it, and would get a 503.
             self._clients.discard(slowest)
             del self._awaited[slowest]
         self._clients.add(writer)
@@ -109,7 +109,7 @@ class MetricsServer:
                 writer.transport.abort()
 
     async def _answer(self, request: _Request) -> tuple[int, Document]:
-        """Returns the HTTP status and the document to a request."""
+        """Returns the HTTP status and the document for a request."""
         code, sentence = request.code, ""
         if code == 200:
             route = self._routes.get(request.path)
@@ -141,7 +141,7 @@ class MetricsServer:
         await self._wait_for(writer, writer.wait_closed())
 
     async def _wait_for(self, writer: asyncio.StreamWriter, step: Awaitable[None]) -> None:
-        """Waits for a client that has to read, which may have to make room for others meanwhile."""
+        """Waits until a client has read; meanwhile, new clients may displace it."""
         self._awaited[writer] = None
         async with asyncio.timeout(_PATIENCE):
             await step

@@ -43,5 +43,5 @@ class LineWriter:
                 while unsent:
                     unsent = unsent[write_some(self._descriptor, unsent) :]
             except OSError:
-                # The reader has closed the pipe: the guardian goes on.
+                # The reader has closed the pipe, which must not end the guardian.
                 continue

@@ -1,4 +1,4 @@
-"""Looks up what the operator names."""
+"""Looks up items by the name that the operator gives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .protocol import RequestError
 
 
 class Named(Protocol):
-    """What has a name: a farm, its status, a backend, a node of a pair."""
+    """An item with a name: a farm, its status, a backend, a node of a pair."""
 
     @property
     def name(self) -> str:
@@ -20,11 +20,11 @@ N = TypeVar("N", bound=Named)
 
 
 def find(items: Sequence[N], name: str, complaint: str = "there is no farm") -> N:
-    """Returns the item of a name; RequestError with the nearest name."""
+    """Returns the item with this name; RequestError, with the most similar name, when there is none."""
     found = {item.name: item for item in items}
     if name in found:
         return found[name]
-    # Of all commands, only those that fail need it.
+    # Imported here because only commands that fail need it.
     from difflib import get_close_matches
 
     known = list(found)

@@ -1,4 +1,4 @@
-"""What clients get and the guardian sees, in the text format of Prometheus."""
+"""The metrics page in Prometheus' text format: farms in the kernel, and the health that the guardian finds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..nft.fullness import Fullness
 
 _FARM_STATES = ("serving", "refusing", "stopped", "absent")
 _BACKEND_STATES = ("up", "drain", "down", "standby", "stopped", "absent")
-# Lines that go out as one piece.
+# Lines per piece of the page.
 _IN_A_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsSnapshot:
-    """What there is to measure: statuses is empty when the kernel could not be asked.
+    """The values of the metrics and status pages; statuses is empty when the kernel could not be read.
 
-    info holds what the guardian is: its version, the hash of its farms file, its role in its pair. weights are the
-    percentages of their weights that backends have now, by farm and backend, where they are not 100. sticky is by IP
-    version, and like expectations only there when the kernel tells.
+    info describes the guardian: its version, the hash of its farms file, its role in its pair. weights are the current
+    percentages of the configured weights, by farm and backend, without those of 100. sticky is by IP version; a kernel
+    that does not report it leaves it empty, and expectations None.
     """
 
     statuses: list[FarmStatus]
@@ -39,7 +39,7 @@ class MetricsSnapshot:
 
 
 def write(view: MetricsSnapshot) -> Iterator[bytes]:
-    """Writes the page, piece by piece: that of 10,000 backends is 14 MB."""
+    """Yields the page in pieces; that of 10,000 backends has 14 MB."""
     lines = _lines(view)
     while piece := list(islice(lines, _IN_A_PIECE)):
         yield "".join(piece).encode()
@@ -78,12 +78,12 @@ def _farms(statuses: Sequence[FarmStatus]) -> Iterator[str]:
 
 
 def _places(view: MetricsSnapshot) -> Iterator[str]:
-    """Writes what clients get of each backend, whether anything watches it or not."""
+    """Yields the state of each backend in the kernel, including backends that are not checked."""
     places = []
     for farm in view.statuses:
         for one in farm.backends:
             places.append((label_pairs({"farm": farm.name, "backend": one.name}), farm, one))
-            # What nothing is written for takes its time too.
+            # An empty line, so that the consumer can pause while the list is built.
             yield ""
     states = ((f'{labels},state="{one.state}"', 1) for labels, _, one in places)
     text = "What the kernel does with a backend: always 1, with the state that it is in"

@@ -14,20 +14,20 @@ from ..nft.run import KernelError, run
 from .paced import paced
 from .shared import Shared, in_own_thread
 
-# Up to here a thread of this process reads it within 2 ms; beyond, it is a process of its own, which costs 0.1 s.
+# Up to these sizes, a thread of this process reads within 2 ms; beyond, a child process reads, which costs 0.1 s.
 _FEW_BACKENDS = 300
 _FEW_FLOWS = 10_000
-# Seconds until a look is given up; a million flows are counted in 5 s.
+# Timeouts of a child process in seconds; a million flows are counted in 5 s.
 _TABLE_TIMEOUT, _FLOWS_TIMEOUT = 120.0, 60.0
-# An older count is not shown.
+# Seconds after which a count of flows is too old to be shown.
 _OLDEST = 120.0
 T = TypeVar("T")
 
 
 class Observer:
-    """Looks at our table and at the flows, each one look at a time for all who ask, in threads of their own.
+    """Reads noidlb's table and counts the flows, in separate threads; concurrent callers share one read.
 
-    count_backends tells how large the table is.
+    count_backends() returns the number of backends, which tells the size of the table.
     """
 
     def __init__(self, count_backends: Callable[[], int]) -> None:
@@ -42,9 +42,9 @@ class Observer:
         return await self._tables.fresh()
 
     async def flows(self, patience: float) -> Mapping[int, int] | None:
-        """Returns the current flows by mark, or the last count when a new one takes more than patience seconds.
+        """Returns the number of flows by mark, or the last count when a new one takes more than patience seconds.
 
-        None when they cannot be counted. A slow count goes on for the next caller.
+        None when flows cannot be counted, or the last count is too old. A slow count continues for the next caller.
         """
         try:
             async with asyncio.timeout(patience):

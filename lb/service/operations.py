@@ -37,7 +37,7 @@ from .protocol import Request, RequestError
 from .state_store import StateStore
 from .verbs import gone, number, resolve, size_of
 
-# Seconds to wait for a count of flows before the last one is shown: to an operator, and on the metrics page.
+# Seconds to wait for a count of flows before the last one is shown: to the operator's command, and on the pages.
 _PATIENCE, _PATIENCE_OF_PAGE = 10.0, 0.5
 _WORST = ("down", "unknown", "up")
 
@@ -59,7 +59,7 @@ class Operations:
         self._store = store
         self._events = events
         self._one_at_a_time = asyncio.Lock()
-        # The farms before a reload that was to cut and has not yet ended all flows.
+        # The farms before the first reload with cut whose flows have not been ended, () when there are none.
         self._uncut: tuple[Farm, ...] = ()
         self._observer = Observer(lambda: sum(len(farm.backends) for farm in self.farms))
 
@@ -69,7 +69,7 @@ class Operations:
         return self.configuration.farms
 
     async def operate(self, request: Request) -> list[str]:
-        """Carries out one of the operator's verbs and returns the result in words, a line each."""
+        """Carries out one of the operator's verbs and returns the result as lines of text."""
         async with self._one_at_a_time:
             operation = resolve(request, self.farms, self.overrides)
             farm, backend = operation.place
@@ -89,10 +89,10 @@ class Operations:
             return lines
 
     async def adopt(self, configuration: Configuration, *, cut: bool = False) -> list[str]:
-        """Goes on with another configuration; health and overrides are kept where there is still something they are of.
+        """Switches to another configuration; keeps the health and overrides of farms and backends that remain.
 
-        To cut, the flows of backends that are no longer in the file end. When the kernel or conntrack refuses, the next
-        call that is to cut ends those of both.
+        cut ends the flows of backends that are no longer used (gone() in verbs.py). When the kernel or conntrack
+        refuses, the next call with cut ends the flows of both calls.
         """
         async with self._one_at_a_time:
             self._uncut = (self._uncut or self.farms) if cut else ()
@@ -106,7 +106,7 @@ class Operations:
             return [*lines, *(f"warning: {hint}" for hint in hints(farms))]
 
     async def diff(self, text: str) -> tuple[bool, list[str]]:
-        """Tells whether a configuration would change the kernel's table, and in lines what it would; FarmError."""
+        """Returns whether a configuration would change the kernel's table, and the changes as lines; FarmError."""
         with sparing():
             farms = (await in_thread(partial(parse, text))).farms
             foreseen = joined(await paced(self.guardian.forecast(farms)))
@@ -129,7 +129,7 @@ class Operations:
         return await self._statuses(facts, flows, used_up(await paced(self.guardian.each_health())))
 
     async def view(self, role: Role, others: Mapping[str, int]) -> MetricsSnapshot:
-        """Puts together what there is to measure; others are counters by name."""
+        """Collects the values of the metrics and status pages; others are further counters by name."""
         guardian = self.guardian
         facts, flows = await asyncio.gather(
             self._observer.table(), self._observer.flows(_PATIENCE_OF_PAGE), return_exceptions=True
@@ -180,7 +180,7 @@ class Operations:
 
     @property
     def troubles(self) -> list[str]:
-        """What keeps this guardian itself from its work, a sentence each."""
+        """The problems of this guardian itself, a sentence each."""
         counts, found = self.guardian.counts, []
         if failure := self.guardian.reconciler.failure:
             found.append(f"The kernel has not taken the last change: {failure}")
@@ -192,7 +192,7 @@ class Operations:
         return found
 
     async def _carry_out(self) -> list[str]:
-        """Brings farms and overrides into the kernel and onto the disk; RequestError when the kernel refuses."""
+        """Applies farms and overrides to the kernel and saves them; RequestError when the kernel refuses."""
         self.guardian.configure(self.farms, self.overrides)
         keeping = asyncio.create_task(self.keep())
         try:
@@ -205,7 +205,7 @@ class Operations:
 
 
 def views(health: Iterable[Health]) -> Iterator[tuple[BackendKey, BackendView]]:
-    """Yields what is seen of each backend by all of its addresses and commands, which follow each other: the worst."""
+    """Yields the guardian's view of each backend, the worst of its addresses and commands; these are consecutive."""
     for key, ones in groupby(health, key_of):
         yield key, _view([*ones])
 

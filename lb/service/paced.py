@@ -1,13 +1,12 @@
-"""Long work on the guardian's loop, in slices between which probes start and answers are read.
+"""Runs long work on the guardian's event loop in short slices, between which probes start and answers are read.
 
-Python's collector of cycles is part of that work. It looks through 700 new objects at a time, and now and then through
-all that there are. The first takes a fraction of a millisecond; the second takes 50 to 150 ms at once while the objects
-of a page about 10,000 backends are there, and finds nothing among them. So it waits until they are gone.
+Python's garbage collector blocks the loop too. A collection of the youngest generation examines 700 objects in a
+fraction of a millisecond. A full collection examines all objects: 50 to 150 ms at once while those of a page about
+10,000 backends exist, and it frees none of them. Full collections are therefore suspended until these are gone.
 
-Work in another thread holds up the loop in another way. Of all threads one runs Python code at a time, and a thread
-that computes is asked for its turn only when another one has waited for the switch interval, 5 ms. The loop gives up
-its turn with each system call, six or more in a check: beside a thread that reads a large file, each check took 30 ms
-and not a third of one.
+Work in another thread delays the loop through the global interpreter lock (GIL). A thread that computes releases it
+only after another one has waited for the switch interval, 5 ms. The loop releases it in each system call, six or more
+per check: beside a thread that reads a large file, each check took 30 ms instead of a third of a millisecond.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
-# Seconds that a slice takes: by so much a probe may start, or its answer be read, later.
+# Seconds per slice, and so the delay with which a probe may start, or its answer be read.
 _SLICE = 0.001
-# The switch interval of a process that checks; the kernel's timers make some 60 us of it.
+# The switch interval of a process that checks; the granularity of the kernel's timers makes it some 60 us.
 _SWITCH = 0.00001
-# The collector's second and third threshold meanwhile: what is left of three collections of new objects is looked
-# through again, which is some 2,000 objects, and all objects never.
+# The garbage collector's second and third thresholds in sparing(): the survivors of three young collections, some 2,000
+# objects, are examined once more; full collections do not happen.
 _MIDDLE, _NEVER = 3, 1 << 30
 _sparing: list[tuple[int, int, int]] = []
 
@@ -45,9 +44,9 @@ class Slice:
 
 
 async def paced(items: Iterable[T]) -> list[T]:
-    """Takes all items of an iterator that makes them one by one, each in much less than a millisecond.
+    """Returns the items of an iterator as a list, and lets the loop run after each millisecond.
 
-    What they are made from may change between two slices.
+    The iterator must make each item in much less than a millisecond; the data it reads may change between two items.
     """
     taken: list[T] = []
     with sparing():
@@ -59,9 +58,9 @@ async def paced(items: Iterable[T]) -> list[T]:
 
 
 def used_up(items: list[T]) -> Iterator[T]:
-    """Yields the items of a list that nothing else needs, in their order, and lets go of each before the next.
+    """Yields the items of a list that is not needed otherwise, in order, and frees each one before the next.
 
-    To let go of 10,000 at once would be a long slice of its own.
+    Freeing 10,000 items at once would block the loop.
     """
     items.reverse()
     while items:
@@ -70,8 +69,8 @@ def used_up(items: list[T]) -> Iterator[T]:
 
 @contextmanager
 def sparing() -> Iterator[None]:
-    """Keeps the collector from looking through all objects meanwhile."""
-    # Several may be under way; the last one to end restores what the first has found.
+    """Suspends full garbage collections for the time of the with block."""
+    # Blocks may overlap: the last one to end restores the thresholds that the first one found.
     _sparing.append(gc.get_threshold() if not _sparing else _sparing[0])
     gc.set_threshold(_sparing[0][0], _MIDDLE, _NEVER)
     try:
@@ -83,20 +82,20 @@ def sparing() -> Iterator[None]:
 
 
 def take_turns() -> None:
-    """Lets a thread that computes give way to the loop at once, in this whole process."""
+    """Shortens this process's switch interval, so that a thread that computes yields to the loop at once."""
     sys.setswitchinterval(_SWITCH)
 
 
 def exempt(oldest: int = 2) -> None:
-    """Exempts from the collector what lives now, for good; garbage goes first, or it would stay as long.
+    """Exempts all current objects from garbage collection for good; collects first, or garbage would stay too.
 
-    oldest is the last of the generations whose garbage goes. To look through the third one, 2, takes 0.3 s and more
-    when the farms of 10,000 backends are new there, and next to nothing once they are exempt. With 1, garbage that is
-    there stays for good, such as connections of asyncio's, each of which is a cycle once it is closed: hence the
-    service collects all before it reads new farms.
+    oldest is the oldest generation that is collected. Generation 2, the third and last, takes 0.3 s and more when the
+    farms of 10,000 backends are new in it, and almost nothing once they are exempt. With 1, garbage in generation 2
+    stays for good, such as closed connections of asyncio, each of which is a reference cycle: hence the service runs a
+    full collection before it reads new farms.
     """
     gc.collect(oldest)
     gc.freeze()
-    # The collector looks through all again when a quarter more is there than it saw last. That is next to nothing now,
-    # so its looks will be many and short; else it would wait for 100,000 objects, and need 0.1 s for them.
+    # A full collection starts when the oldest generation has grown by a quarter since the last one. This one finds it
+    # almost empty, so that later ones are frequent and short; otherwise the next would wait for 100,000 objects: 0.1 s.
     gc.collect()

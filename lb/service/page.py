@@ -1,4 +1,4 @@
-"""The guardian's page for people: what its farms do, out of what was seen of them; pure, and made in small pieces."""
+"""Renders the guardian's status page, HTML for people, from a PageView: pure functions that yield small pieces."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 REFRESH = 15
 """Seconds after which a browser fetches the page again."""
-# Rows of backends on one page, farms on one page: with more, healthy backends are only counted, and farms have pages.
+# The most rows of backends on a page, beyond which healthy backends are only counted; the most farms on a page.
 _ROWS, _FARMS = 300, 50
 EVENTS = 20
 """How many of the last events are shown."""
-# Seconds for which it is said that this process has not run.
+# Seconds for which the page shows that this process was paused.
 _PAUSE_SHOWN = 300.0
 _TONES: tuple[Tone, ...] = ("bad", "warn", "idle", "ok")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageView:
-    """What there is to show at a Unix time: events are the last ones, the oldest first.
+    """The data of the page, as of the Unix time now; events are the last ones, the oldest first.
 
-    troubles are sentences about what this guardian itself cannot do.
+    troubles are the problems of this guardian itself, a sentence each.
     """
 
     snapshot: MetricsSnapshot
@@ -62,7 +62,7 @@ class _Farm:
 
 
 class _Judgement:
-    """The farms with what is said about them, and the sums of it."""
+    """The farms and backends with their badges, and the number of each badge."""
 
     def __init__(self) -> None:
         self.farms: list[_Farm] = []
@@ -74,7 +74,7 @@ class _Judgement:
         self.troubled = 0
 
     def take(self, view: PageView) -> Iterator[str]:
-        """Judges all of it, and yields an empty piece after each step."""
+        """Judges all farms and backends; yields empty pieces between, so that the consumer can pause."""
         kept: dict[BackendKey, str] = {}
         for number, one in enumerate(view.snapshot.health):
             if one.kept:
@@ -96,7 +96,7 @@ class _Judgement:
                 farm.is_trouble |= is_trouble
                 self.troubled += is_trouble
                 self.count += 1
-                # What is beside the state counts when something is wrong.
+                # Besides the badge of its state, only badges of trouble are counted.
                 for word in badges:
                     if word.is_trouble or word is badges[0]:
                         self.backend_words[word.tone, word.word] += 1
@@ -104,7 +104,7 @@ class _Judgement:
                     yield ""
 
     def headline(self, view: PageView) -> tuple[Tone, str]:
-        """Returns the worst there is, as a colour and in words that fit a tab."""
+        """Returns the most severe trouble as a colour and a text that fits a browser's tab."""
         if self.farm_words:
             return "bad", ", ".join(f"{count} {word}" for word, count in self.farm_words.items())
         if view.troubles or not view.snapshot.statuses:
@@ -116,16 +116,16 @@ class _Judgement:
         return ("warn", f"{_number(stopped, 'farm')} stopped") if stopped else ("ok", "all well")
 
     def totals(self) -> str:
-        """Returns how many backends there are of each kind, as markup."""
+        """Returns the numbers of farms, of backends, and of each badge, as HTML."""
         kinds = sorted(self.backend_words.items(), key=lambda item: (_TONES.index(item[0][0]), item[0][1]))
         counts = " ".join(badge(f"{count} {word}", tone) for (tone, word), count in kinds)
         return f"{_number(len(self.farms), 'farm')}, {_number(self.count, 'backend')} {counts}"
 
 
 def render(view: PageView, query: PageQuery) -> Iterator[str]:
-    """Yields the page piece by piece, each made in much less than a millisecond; some are empty.
+    """Yields the page in pieces, each of which takes much less than a millisecond; some are empty.
 
-    That of 10,000 backends is as large as that of 300: the rest of them are counted, and found by the links.
+    The page of 10,000 backends is as large as that of 300: the other backends are only counted and linked to.
     """
     judged = _Judgement()
     yield from judged.take(view)
@@ -143,7 +143,7 @@ def render(view: PageView, query: PageQuery) -> Iterator[str]:
         if _is_wanted(farm, query):
             chosen.append(farm)
         yield ""
-    # Those in trouble first, each group as configured.
+    # Farms in trouble first; both groups in the order of the configuration.
     chosen.sort(key=lambda farm: not farm.is_trouble)
     yield from _sections(view, query, judged, chosen)
     chosen.clear()
@@ -159,7 +159,7 @@ def _number(count: int, noun: str) -> str:
 
 
 def _form(query: PageQuery) -> str:
-    """Returns what chooses what is shown."""
+    """Returns the search field and the links that filter the page."""
     kept = {name: value for name, value in query.fields.items() if name not in ("q", "page", "farm")}
     hidden = "".join(f'<input type="hidden" name="{name}" value="{escape(value)}">' for name, value in kept.items())
     only = replace(query, only_trouble=not query.only_trouble, page=1)

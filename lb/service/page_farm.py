@@ -1,4 +1,4 @@
-"""One farm on the page: its head, a row for each backend, and the last hour of both as small pictures."""
+"""One farm on the status page: its head, a row for each backend, and a sparkline of the last hour for both."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _HEADS = (
     *(("Backend", ""), ("State", ""), ("Share", _NUMBER)),
     *(("Connections", _NUMBER), ("Last hour", ""), ("Last change", "")),
 )
-# Services of a farm that are named one by one.
+# The most services of a farm that are listed.
 _SERVICES = 4
 
 
 def farm_start(status: FarmStatus, verdict: Badge, up: int, history: History, *, has_rows: bool) -> str:
-    """Returns the head of a farm, up to the first row of its table where it has one; up counts backends."""
+    """Returns the head of a farm, up to the first row of its table if has_rows is set; up of its backends are up."""
     name = escape(status.name)
     connections = "connections cannot be counted" if status.current is None else f"{status.current:,} connections"
     more = len(status.services) - _SERVICES
@@ -59,7 +59,7 @@ def _share(share: float) -> str:
 
 
 def _change(farm: FarmStatus, one: BackendStatus, history: History, now: float) -> str:
-    """Returns when a backend last went or came, and why; what keeps it in doubt at the moment goes first."""
+    """Returns time, kind and reason of a backend's last change; a reason of its current state takes precedence."""
     seen = one.guardian
     if seen is None:
         return '<span class="note">not watched</span>'
@@ -74,7 +74,7 @@ def _change(farm: FarmStatus, one: BackendStatus, history: History, now: float) 
 
 
 def ago(seconds: float) -> str:
-    """Writes a time in its largest unit."""
+    """Returns a duration in its largest unit, rounded down, such as 3 h."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

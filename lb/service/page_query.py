@@ -1,20 +1,20 @@
-"""What a reader of the page has chosen to see, as it stands behind the `?` of the address."""
+"""The filters of the status page, read from and written to the query string of its URL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
-# Longer words are cut: no name of a farm or a backend has more, and no address.
+# Longer values are truncated; no name of a farm or a backend, and no address, is longer.
 _LONGEST = 64
 _LAST_PAGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """A word to look for in names and addresses, one farm, or only trouble; which page, and whether to fetch it again.
+    """The filters: a text in names and addresses, one farm, only trouble; the page, and whether it refreshes itself.
 
-    A value that cannot be read is ignored.
+    An invalid value is ignored.
     """
 
     text: str = ""
@@ -25,7 +25,7 @@ class PageQuery:
 
     @classmethod
     def parse(cls, raw: str) -> PageQuery:
-        """Reads what a browser has sent."""
+        """Parses the query string of a request."""
         try:
             found = dict(parse_qsl(raw, max_num_fields=20))
         except ValueError:
@@ -42,7 +42,7 @@ class PageQuery:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What a form or a link to this choice sends."""
+        """The fields of the query string, without those that have their default."""
         found = {
             "q": self.text,
             "farm": self.farm,
@@ -54,6 +54,6 @@ class PageQuery:
 
     @property
     def link(self) -> str:
-        """The path to this choice; its text is quoted, but not yet escaped for HTML."""
+        """The path with the query string, percent-encoded but not yet escaped for HTML."""
         found = urlencode(self.fields, errors="replace")
         return f"/?{found}" if found else "/"

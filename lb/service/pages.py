@@ -1,4 +1,4 @@
-"""What the metrics address hands out: the metrics, and the page for people with the last hour of every backend."""
+"""The documents at the metrics address: the metrics, and the status page with the last hour of every backend."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ from .page import EVENTS, REFRESH, PageView, render
 from .page_query import PageQuery
 from .shared import Recent
 
-# Seconds between two looks at the response times: each minute of the history has two. The first is early, so that the
-# page of a guardian that has just begun shows something.
+# Seconds between two samples of the response times, two per minute of the history; seconds until the first sample,
+# which is early so that the page of a guardian that has just started shows something.
 _SAMPLE, _FIRST = 30.0, 5.0
-# Seconds after which a look may be let go of: it is recent for one.
+# Seconds between two attempts to discard a snapshot, whose TTL is one second.
 _OLD = 1.1
-# Pages for people that are shared within the second in which they were made, and those that may be in the making:
-# readers that ask for ever new ones and go away must not have this machine make them all.
+# The most cached status pages, whose TTL is one second, and the most that may be in the making: clients that request
+# ever new queries and disconnect must not make this machine render them all.
 _KEPT, _UNFINISHED = 16, 64
 
 
 class Pages:
-    """The documents by their path.
+    """Makes the documents; reads the kernel at most once per second for all of them.
 
-    look returns the status, health the health of the backends, troubles the failures of this guardian. The kernel is
-    read at most once a second for all documents.
+    look() returns a snapshot, health() the health of the backends, troubles() the problems of this guardian itself.
     """
 
     def __init__(
@@ -58,24 +57,24 @@ class Pages:
         self._spared = ExitStack()
         self._discarding: asyncio.Task[None] | None = None
         self._metrics = Recent(self._write_metrics)
-        # By what is shown, the one asked for last at the end.
+        # The status pages by query, the one that was requested last at the end.
         self._people: dict[PageQuery, Recent[Document]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._sampling: asyncio.Task[None] | None = None
 
     @property
     def routes(self) -> Mapping[str, Route]:
-        """What MetricsServer needs."""
+        """The routes for MetricsServer."""
         return {"/": self._page, "/metrics": lambda _query: self._metrics.get()}
 
     def start(self) -> None:
-        """Begins to keep the history."""
+        """Starts to record the history."""
         if self._sampling is None:
             self._events.subscribe(self._history.take)
             self._sampling = asyncio.create_task(self._sample())
 
     async def close(self) -> None:
-        """Ends it."""
+        """Stops recording, and cancels the work that is under way."""
         if self._sampling is not None:
             self._events.unsubscribe(self._history.take)
             self._sampling.cancel()
@@ -95,7 +94,7 @@ class Pages:
             try:
                 await paced(self._history.sample(self._health()))
             except Exception as defect:
-                # The next minutes may go well.
+                # The next samples may succeed.
                 self._defects.report("keeping the history of response times", defect)
             await asyncio.sleep(_SAMPLE)
 
@@ -105,9 +104,9 @@ class Pages:
 
     @asynccontextmanager
     async def _seen(self) -> AsyncIterator[MetricsSnapshot]:
-        """Lends what the guardian sees, which is looked at again after a second, and let go of when it is not needed.
+        """Provides a snapshot, which is renewed after a second and discarded when no document needs it.
 
-        These are 100,000 objects: while they are there, the collector is kept from looking through all of them.
+        It may have 100,000 objects: full garbage collections are suspended while they exist.
         """
         if not self._readers and self._discarding is None:
             self._spared.enter_context(sparing())
@@ -120,7 +119,7 @@ class Pages:
                 self._discarding = asyncio.create_task(self._discard())
 
     async def _discard(self) -> None:
-        """Lets go of the last look once it is old, in slices."""
+        """Discards the last snapshot in slices, once its TTL is over."""
         while self._readers or self._look.is_kept:
             await asyncio.sleep(_OLD)
             if not self._readers and (snapshot := self._look.take()) is not None:
@@ -144,7 +143,7 @@ class Pages:
         return Recent(partial(self._render, chosen))
 
     async def _render(self, chosen: PageQuery) -> Document:
-        # One at a time, then a rest as long as the work: readers take half a core at most.
+        # One page at a time, then a pause as long as the work: rendering takes half a core at most.
         async with self._one_at_a_time:
             async with self._seen() as snapshot:
                 view = PageView(

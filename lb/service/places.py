@@ -12,5 +12,5 @@ def socket_path(folder: str | os.PathLike[str], given: str | None = None) -> str
     """Returns the path of the control socket of the guardian with this state folder."""
     if given is not None:
         return given
-    # Another state folder means several guardians, one in each network namespace.
+    # Another state folder means one of several guardians, each in its own network namespace.
     return DEFAULT_SOCKET if os.path.normpath(folder) == DEFAULT_FOLDER else os.path.join(folder, "control")

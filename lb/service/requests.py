@@ -69,7 +69,7 @@ class RequestHandler:
             return Written(await paced(_status_lines(used_up(statuses), told)))
 
     async def _summary(self, request: Request) -> Answer:
-        """Answers at once, whatever the kernel does: for those who ask whether the guardian is well."""
+        """Answers without reading the kernel, for commands that ask whether the guardian works."""
         return {"summary": await self._running.summary(), "troubles": self._running.troubles}
 
     async def _diff(self, request: Request) -> Answer:
@@ -101,7 +101,7 @@ def _status_lines(statuses: Iterable[FarmStatus], told: Answer) -> Iterator[byte
     comma = b""
     for status in statuses:
         head = json.dumps({**farm_document(status._replace(backends=())), "backends": None})
-        # Backend by backend, for there may be 255; where they stand, nothing else looks like this.
+        # A farm may have 255 backends, so each is a piece. The placeholder is unique: JSON escapes quotes in values.
         before, _, after = head.encode().partition(b'"backends": null')
         yield from _listed(comma + before + b'"backends": [', map(backend_document, status.backends), b"]" + after)
         comma = b", "
@@ -109,7 +109,7 @@ def _status_lines(statuses: Iterable[FarmStatus], told: Answer) -> Iterator[byte
 
 
 def _listed(head: bytes, items: Iterable[object], tail: bytes) -> Iterator[bytes]:
-    """Writes a list item by item."""
+    """Yields a JSON list item by item, between head and tail."""
     yield head
     comma = b""
     for item in items:

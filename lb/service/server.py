@@ -32,9 +32,9 @@ Answering: TypeAlias = Callable[[Request], Awaitable[Answer | Written]]
 
 
 class ControlServer:
-    """Answers on a unix socket of mode 0660 for as long as it is open.
+    """Answers requests on a Unix socket of mode 0660.
 
-    A request that follows events is answered with the last of them, and then each new one is sent.
+    A request with follow is answered with the last events, and then with each new one.
     """
 
     def __init__(self, path: Path, answer: Answering, events: EventLog, *, idle: float = _IDLE) -> None:
@@ -47,7 +47,7 @@ class ControlServer:
         self._inode: tuple[int, int] | None = None
 
     async def open(self) -> None:
-        """Begins to listen, in the place of a guardian that has died without removing its socket; GuardError."""
+        """Begins to listen, and replaces the stale socket of a guardian that was killed; GuardError."""
         try:
             self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             self._server = await asyncio.start_unix_server(self._serve, sock=self._listen(), limit=MAX_REQUEST)
@@ -57,7 +57,7 @@ class ControlServer:
             raise GuardError(f"the control socket {self._path} cannot be made: {why}; --socket names another") from None
 
     async def close(self) -> None:
-        """Hangs up, and removes the socket."""
+        """Closes all connections and removes the socket."""
         if self._server is None:
             return
         self._server.close()
@@ -65,14 +65,14 @@ class ControlServer:
             client.transport.abort()
         with suppress(OSError):
             found = self._path.lstat()
-            # Not that of a guardian that has come after us.
+            # The socket at the path may already be that of a later guardian.
             if (found.st_dev, found.st_ino) == self._inode:
                 self._path.unlink()
 
     def _listen(self) -> socket.socket:
         self._remove_stale()
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # No moment at which others could connect: the mode is there from the beginning.
+        # By the umask, the socket has its mode from the beginning; before a chmod(), other users could connect.
         before = os.umask(0o117)
         try:
             made.bind(str(self._path))
@@ -113,15 +113,15 @@ class ControlServer:
             while await self._exchange(reader, writer):
                 pass
         except (OSError, TimeoutError, asyncio.CancelledError):
-            # It went away, does not read, or we end. Python 3.11 prints a traceback for a cancelled task of a client.
+            # The client is gone or does not read, or the guardian ends: Python 3.11 prints a traceback then.
             pass
         finally:
             self._clients.discard(writer)
-            # What could not be sent in time is not sent any more.
+            # An answer that could not be sent in time is discarded.
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answers one request, and tells whether another one may come."""
+        """Answers one request, and returns whether the connection stays open for another one."""
         try:
             line = await asyncio.wait_for(reader.readline(), self._idle)
         except TimeoutError:
@@ -157,7 +157,7 @@ class ControlServer:
                 unread.put_nowait(event)
 
         async def hang_up() -> None:
-            # A client that goes away without having read everything resets the connection.
+            # A client that closes the connection with data unread resets it.
             with suppress(OSError):
                 await reader.read(1)
             unread.put_nowait(None)
@@ -178,7 +178,7 @@ class ControlServer:
 
 
 def _size(event: Event) -> int:
-    """Returns about how many bytes an event has; writing it as JSON for that would take as long as sending it."""
+    """Returns the approximate size of an event in bytes; encoding it to measure takes as long as sending it."""
     return 200 + len(event.reason) + sum(map(len, event.transcript))
 
 

@@ -41,18 +41,18 @@ from .state import StateError, StateFolder
 from .state_store import StateStore
 from .verbs import load_modules, size_of
 
-# Seconds between two lines for the service manager when nothing happens, and the least between two.
+# Seconds between two messages to the service manager: without events, and the minimum.
 _BEAT = 10.0
 _PAUSE = 0.2
-# Seconds between two looks at whether all backends have been checked since the start, and the most of them.
+# _settle_in(): seconds between two garbage collections, and the most of them.
 _ROUND, _ROUNDS = 10.0, 12
-# Farms that are named one by one.
+# The most farms that a message lists.
 _NAMED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says; hook and metrics win over the file's when they are given."""
+    """The options of the command line; hook and metrics, when given, take precedence over those of the file."""
 
     file: str
     folder: StateFolder
@@ -62,12 +62,12 @@ class Options:
     run_folder: Path = Path(DEFAULT_RUN)
 
     def over(self, settings: Settings) -> Settings:
-        """Returns the settings that hold."""
+        """Returns the effective settings, given those of the file."""
         return replace(settings, hook=self.hook or settings.hook, metrics=self.metrics or settings.metrics)
 
 
 class Service:
-    """Runs until SIGTERM or SIGINT; the table stays as it is then, and after a crash."""
+    """Runs until SIGTERM or SIGINT, which, like a crash, leave the kernel's table unchanged."""
 
     # Made by run(), with _running.
     _metrics: MetricsEndpoint
@@ -87,7 +87,7 @@ class Service:
         self._running: Operations | None = None
 
     async def run(self) -> int:
-        """Returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot begin."""
+        """Runs, and returns the exit code; FarmError, GuardError, KernelError, StateError when it cannot start."""
         async with AsyncExitStack() as stack:
             stack.callback(self._notifier.close)
             gc.collect()
@@ -122,20 +122,20 @@ class Service:
                 return await self._guard(guardian, running)
 
     def stop(self) -> None:
-        """Ends it, and its checks at once: whoever ends this process may end the plugins too, which is no verdict."""
+        """Ends the service, first its checks: what ends this process may end their plugins, which is no verdict."""
         if self._running is not None:
             self._running.guardian.stop_checking()
         self._ended.set()
 
     async def reload(self, *, cut: bool = False) -> list[str]:
-        """Reads the file again; FarmError when it is bad, and everything stays as it was.
+        """Reads the file again; FarmError when it is invalid, and nothing changes.
 
-        To cut, the flows of backends that are no longer used end.
+        cut ends the flows of backends that are no longer used (gone() in verbs.py).
         """
         running = self._begun()
         async with self._one_reload:
-            # Before the farms are in the kernel for the first time, the service manager waits for the start and for no
-            # reload: READY=1 would say that it has succeeded.
+            # Until the farms are in the kernel for the first time, the service manager takes READY=1 for the end of the
+            # start, not of a reload: it would report a start that has not yet succeeded.
             if started := self._notifier.is_ready:
                 self._notifier.reloading()
             gc.collect()
@@ -196,16 +196,16 @@ class Service:
         await self._settle_in(guardian)
 
     async def _settle_in(self, guardian: Guardian) -> None:
-        """Spares Python's collector what 10,000 backends need, for good: it would look through it for 0.1 s at a time.
+        """Exempts the backends' objects from garbage collection, which would take 0.1 s at a time for 10,000 of them.
 
-        Some of that comes with the first result of each backend, a little with the second.
+        Some of these objects are created with the first result of each backend, a few with the second.
         """
         exempt(1)
         before = guardian.counts.started
         for _ in range(_ROUNDS):
             await asyncio.sleep(_ROUND)
             if self._one_reload.locked():
-                # What it makes may be garbage soon.
+                # The objects of a reload may be garbage soon.
                 continue
             exempt()
             if guardian.counts.started - before > 2 * guardian.counts.targets:
@@ -213,22 +213,22 @@ class Service:
 
     def _read(self, *, beginning: bool = False) -> Configuration:
         configuration = load(self._options.file)
-        # As `noidlb check` does.
+        # Raises FarmError for farms that cannot be compiled, as `noidlb check` does.
         compile_table(configuration.farms)
         if beginning and configuration.text == self._applied():
-            # What is missing since must not keep the farms from being served: their backends stay as they are.
+            # Applied before: a command that is missing now must not prevent the start; its backends stay as they are.
             for complaint in complaints(configuration.farms):
                 self._events.report("note", f"cannot be checked: {complaint}")
         else:
             require_usable(configuration.farms)
-        # Of thousands of farms it takes megabytes, and nothing here asks for it.
+        # The document of thousands of farms takes megabytes, and the service does not use it.
         return replace(configuration, document={})
 
     def _applied(self) -> str | None:
         try:
             return self._options.folder.applied()
         except StateError:
-            # As after a restoration by root. The farms are in the file, and the store tells of it when it writes.
+            # For example after a restoration by root. The farms are in the file; the store reports it when it writes.
             return None
 
     def _overrides(self) -> Overrides:
@@ -237,7 +237,7 @@ class Service:
             with folder.locked():
                 overrides = folder.overrides(put_aside=True)
         except StateError as error:
-            # The disk may be full, which is no reason to leave the farms alone; but the overrides must be readable.
+            # A full disk must not prevent the start; but the overrides must be readable.
             overrides = folder.overrides()
             self._events.report("save-failed", str(error))
         for warning in folder.warnings:
@@ -277,7 +277,7 @@ class Service:
     def _take(self, event: Event) -> None:
         self._news.set()
         if event.kind == "applied":
-            # The kernel has taken what it refused at the start.
+            # The kernel has accepted a table, perhaps after it had refused that of the start.
             self._notifier.ready()
 
     @contextmanager
@@ -286,7 +286,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._begin_task(self._reread()))
-        # The command blocks it from its first line on.
+        # `noidlb guard` blocks SIGHUP from its first line on, because it has no handler before this one.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         try:
             yield

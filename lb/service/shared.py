@@ -1,4 +1,4 @@
-"""One run of a piece of work for all callers that want its result at the same time."""
+"""Coalesces concurrent requests for the same work (single-flight), and caches a result for a second."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Generic, TypeVar
 from ..nft.run import KernelError
 
 T = TypeVar("T")
-# Seconds for which a thing counts as just made.
+# The TTL of a result in seconds.
 _FRESH = 1.0
 
 
 class Shared(Generic[T]):
-    """Does one piece of work at a time; all who ask while it is under way share the next one."""
+    """Runs one piece of work at a time; all callers that come during a run share the next run."""
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self._work = work
@@ -24,7 +24,7 @@ class Shared(Generic[T]):
         self._next: asyncio.Task[T] | None = None
 
     async def fresh(self) -> T:
-        """Returns the result of work that begins after this call."""
+        """Returns the result of a run that starts after this call."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._running))
             self._next.add_done_callback(_look_at)
@@ -32,7 +32,7 @@ class Shared(Generic[T]):
         return await asyncio.shield(self._next)
 
     async def close(self) -> None:
-        """Cancels the work that is under way."""
+        """Cancels the runs that are under way."""
         tasks = [task for task in (self._running, self._next) if task is not None]
         for task in tasks:
             task.cancel()
@@ -46,7 +46,7 @@ class Shared(Generic[T]):
 
 
 class Recent(Generic[T]):
-    """Hands out what was made within the last second; who asks later has it made, once for all who ask meanwhile."""
+    """Caches a result for a TTL of one second; after that, the next callers share one new run."""
 
     def __init__(self, make: Callable[[], Awaitable[T]]) -> None:
         self._make = make
@@ -54,25 +54,25 @@ class Recent(Generic[T]):
         self._made = 0.0
 
     async def get(self) -> T:
-        """Returns it, or raises what making it has raised."""
+        """Returns the result, or raises the exception of the run."""
         if self._task is None or (self._task.done() and asyncio.get_running_loop().time() >= self._made + _FRESH):
             self._task = asyncio.create_task(self._work())
             self._task.add_done_callback(_look_at)
-        # A client that goes away must not end it for the others.
+        # A caller that is cancelled must not cancel the run of the others.
         return await asyncio.shield(self._task)
 
     @property
     def is_busy(self) -> bool:
-        """Whether it is being made."""
+        """Whether a run is under way."""
         return self._task is not None and not self._task.done()
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is something to take."""
+        """Whether a run is under way, or its result has not been taken."""
         return self._task is not None
 
     def take(self) -> T | None:
-        """Returns it when it is no longer recent, and keeps it no more; None when there is none, or it is recent."""
+        """Removes and returns the result once its TTL is over; None before that, without a run or if it failed."""
         task = self._task
         if task is None or self.is_busy or asyncio.get_running_loop().time() < self._made + _FRESH:
             return None
@@ -80,7 +80,7 @@ class Recent(Generic[T]):
         return None if task.cancelled() or task.exception() is not None else task.result()
 
     async def close(self) -> None:
-        """Gives up what is being made."""
+        """Cancels the run that is under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -93,9 +93,9 @@ class Recent(Generic[T]):
 
 
 async def in_own_thread(call: Callable[[], T]) -> T:
-    """Returns what a blocking call returns, by a thread of its own that nothing waits for at the end.
+    """Returns the result of a blocking call in a daemon thread of its own, for which the process's end does not wait.
 
-    The threads of the loop are few, and the operator's commands need them. KernelError when none can be started.
+    The loop has few threads, which the operator's commands need. KernelError when no thread can be started.
     """
     future = Future[T]()
 
@@ -115,6 +115,6 @@ async def in_own_thread(call: Callable[[], T]) -> T:
 
 
 def _look_at(task: asyncio.Task[T]) -> None:
-    """Takes note of an error that nothing waits for any more."""
+    """Retrieves a task's exception, which asyncio otherwise logs when no caller waits for the task any more."""
     if not task.cancelled():
         task.exception()

@@ -18,7 +18,7 @@ from .places import DEFAULT_FOLDER
 
 _MAX_SIZE = 16 * 1024 * 1024
 _PATIENCE = 30.0
-# Of the copies of the farms file, in whose commands a password may stand, whatever the mode of the file itself is; and
+# File modes: of copies of the farms file, whose commands may contain a password whatever the mode of the file itself;
 # of the overrides, which noidlb show reads without being root.
 _PRIVATE, _PUBLIC = 0o600, 0o644
 
@@ -89,16 +89,16 @@ class StateFolder:
         self._write("farms.toml", text.encode(), mode=_PRIVATE)
 
     def checkpoint(self) -> bytes:
-        """Returns what the last command has left about the kernel, b"" when there is nothing that can be read."""
+        """Returns the checkpoint that the last command has written, b"" when there is none or it cannot be read."""
         try:
             return self._read("kernel.json") or b""
         except StateError:
             return b""
 
     def save_checkpoint(self, data: bytes) -> None:
-        """Writes what the next command may know about the kernel; only under the lock.
+        """Writes the checkpoint for the next command; only under the lock.
 
-        It need not survive a crash, nor be written at all: without it the next command reads the kernel.
+        It need not survive a crash, and errors are ignored: without a checkpoint, the next command reads the kernel.
         """
         with suppress(OSError):
             remove_drafts(self._at("kernel.json"))
@@ -126,7 +126,7 @@ class StateFolder:
                     raise StateError(f"another noidlb has held {self.path}/lock for {_PATIENCE:g} seconds") from None
                 time.sleep(0.02)
             except OSError as error:
-                # As on NFS whose lock service does not run.
+                # For example NFS without its lock service.
                 raise self._error(error) from error
 
     def _read(self, name: str) -> bytes | None:
@@ -140,20 +140,20 @@ class StateFolder:
             raise self._error(error) from error
 
     def _write(self, name: str, data: bytes, *, mode: int) -> None:
-        """Writes a file so that after a crash it is the old one or the new one, whole."""
+        """Writes a file atomically and durably: after a crash, it is completely the old one or the new one."""
         is_there = self._read(name) == data
         try:
-            # A copy that more users may read is of an older noidlb.
+            # A file that more users may read was written by an older noidlb, and is replaced.
             if is_there and not os.stat(self._at(name)).st_mode & 0o777 & ~mode:
                 return
-            # A noidlb that was killed while it wrote has left one, which would stay for good.
+            # A noidlb that was killed while it wrote has left a draft, which would stay for good.
             remove_drafts(self._at(name))
             write_atomic(self._at(name), data, mode=mode, durable=True, owner=self._owner())
         except OSError as error:
             raise self._error(error) from error
 
     def _owner(self) -> tuple[int, int] | None:
-        """Returns the owner that files must have, the folder's: the service's user must read what root writes."""
+        """Returns the folder's owner if files need it: the service's user must be able to read what root writes."""
         folder = os.stat(self.path)
         return (folder.st_uid, folder.st_gid) if os.geteuid() == 0 and folder.st_uid else None
 
@@ -165,7 +165,7 @@ class StateFolder:
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-            # After an error of the disk: the kernel can still be changed, one at a time.
+            # Read-only after a disk error. The lock still works, so that commands can change the kernel one at a time.
             descriptor = os.open(path, os.O_RDONLY | flags)
         try:
             found, owner = os.fstat(descriptor), self._owner()

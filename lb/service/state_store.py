@@ -33,7 +33,7 @@ class StateStore:
         self.trouble = ""
 
     async def keep(self, text: str, overrides: Overrides) -> str:
-        """Writes them, and returns "", or why they are not yet written."""
+        """Writes both, and returns "" or the reason why they are not yet written."""
         self._wanted = text, overrides
         await self._attempt()
         if self.trouble and self._again is None:
@@ -54,7 +54,7 @@ class StateStore:
             if wanted is None or wanted == self._written:
                 return
             try:
-                # Another noidlb may hold the folder, and a disk may be slow: probing goes on meanwhile.
+                # In a thread, because another noidlb may hold the lock and the disk may be slow.
                 await in_thread(partial(self._write, *wanted))
             except (StateError, KernelError) as error:
                 if not self.trouble:
@@ -78,6 +78,6 @@ class StateStore:
 
     def _write(self, text: str, overrides: Overrides) -> None:
         with self._folder.locked():
-            # Overrides first: a configuration can be had again.
+            # Overrides first, because the configuration can be read again from the farms file.
             self._folder.save_overrides(overrides)
             self._folder.save_applied(text)

@@ -1,4 +1,4 @@
-"""The operator's verbs: what up, drain, down, stop and start make of the overrides, and which flows --cut ends.
+"""The operator's verbs: how up, drain, down, stop and start change the overrides, and which flows --cut ends.
 
 `noidlb` sends each of them as a request to a running guardian (operations.py); when none runs it carries the request
 out itself (direct.py). Both resolve it here.
@@ -24,10 +24,10 @@ _PAST = {"stop": "stopped", "start": "started"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A verb about a backend, a farm (backend is None) or all farms (farm is None), and the overrides after it.
+    """A verb for a backend, a farm (backend is None) or all farms (farm is None), and the overrides after it.
 
     verb is up, drain, down, stop or start, or apply, which leaves the overrides as they are. cut ends flows too.
-    names are those of all farms in their order, where farms are only some of them.
+    names are those of all configured farms in their order, () if farms holds all of them.
     """
 
     verb: str
@@ -40,7 +40,7 @@ class Operation:
 
     @property
     def place(self) -> tuple[str, str]:
-        """The names of its farm and backend, empty where it has none."""
+        """The names of its farm and backend, "" for each that is None."""
         return self.farm.name if self.farm else "", self.backend.name if self.backend else ""
 
     def __str__(self) -> str:
@@ -50,23 +50,23 @@ class Operation:
 
     def cut_flows(self) -> int:
         """Ends all flows of its backend or farms, and returns how many; KernelError. Blocking."""
-        # Most commands cut nothing.
+        # Imported here because most commands end no flows.
         from ..nft import conntrack
 
         marks = Marks(self.farms, self.names)
         if self.farm is not None and self.backend is not None:
             return conntrack.cut([marks.layout.match(marks.backend(self.farm, self.backend.name))])
-        # Farms without flows cost no run of conntrack.
+        # busy() leaves out farms without flows, each of which would cost a run of conntrack.
         return conntrack.cut(marks.busy(self.farms if self.farm is None else (self.farm,), conntrack.count()))
 
 
 def gone(before: tuple[Farm, ...], after: tuple[Farm, ...], overrides: Overrides) -> Ending:
-    """Returns the flows of backends that are no longer in the file, or that it says are down and did not before.
+    """Returns the flows of backends that the file removes, moves to another address or newly declares down.
 
-    It compares configurations and not the kernel's tables, which lack backends that are down and those of stopped
-    farms, though their flows go on. overrides are those after the change: up and drain win over the file.
+    It compares configurations instead of the kernel's tables, because these lack backends that are down and those of
+    stopped farms, whose flows may continue. overrides are those after the change: up and drain win over the file.
     """
-    # Most commands cut nothing.
+    # Imported here because most commands end no flows.
     from ..nft.compile import compile_table
     from ..nft.flows import ending_of
 
@@ -80,13 +80,13 @@ def gone(before: tuple[Farm, ...], after: tuple[Farm, ...], overrides: Overrides
     }
     old = compile_table(before, dict.fromkeys(were, up))
     ending = ending_of(old, compile_table(after, becomes), cuts=lambda _: True)
-    # Clients of new services are a matter of the table.
+    # The flows of clients of services that begin to serve are ended when the table is applied.
     ending.elsewhere.clear()
     return ending
 
 
 def resolve(request: Request, farms: tuple[Farm, ...], overrides: Overrides) -> Operation:
-    """Returns what a request of one of the VERBS comes to for these farms and overrides; RequestError."""
+    """Resolves a request with one of the VERBS against these farms and overrides; RequestError."""
     verb, name, cut = request.get("do"), name_in(request, "farm"), flag_in(request, "cut")
     if verb == "say":
         return _say(request, farms, overrides, cut=cut)
@@ -110,7 +110,7 @@ def _say(request: Request, farms: tuple[Farm, ...], overrides: Overrides, *, cut
 
 
 def name_in(request: Request, key: str) -> str | None:
-    """Returns the name of a farm or backend in a request, None where it has none; RequestError."""
+    """Returns the name of a farm or backend in a request, None if it is absent; RequestError."""
     value = request.get(key)
     if value is not None and not isinstance(value, str):
         raise RequestError(f"{key} must be a name")
@@ -118,7 +118,7 @@ def name_in(request: Request, key: str) -> str | None:
 
 
 def flag_in(request: Request, key: str) -> bool:
-    """Returns a flag in a request, False where it has none; RequestError."""
+    """Returns a flag in a request, False if it is absent; RequestError."""
     value = request.get(key, False)
     if not isinstance(value, bool):
         raise RequestError(f"{key} must be true or false")
@@ -126,8 +126,8 @@ def flag_in(request: Request, key: str) -> bool:
 
 
 def load_modules(farms: tuple[Farm, ...]) -> list[str]:
-    """Loads the modules that nothing else loads, and returns a complaint about each that the kernel lacks."""
-    # Most commands add no farm.
+    """Loads the NAT helper modules of the farms, and returns a complaint about each that the kernel lacks."""
+    # Imported here because most commands add no farm.
     from ..nft import host
 
     missing = host.load(host.nat_helpers(farms))
