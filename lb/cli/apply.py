@@ -20,7 +20,7 @@ from .speak import require_no_guardian
 
 
 def apply_file(file: str, folder: str, socket: str | None, *, cut: bool) -> int:
-    """Applies a farms file, unless a guardian runs, and prints what was changed."""
+    """Applies a farms file and prints the changes; GuardError when a guardian runs."""
     with uncollected():
         configuration = load(file)
         farms = configuration.farms

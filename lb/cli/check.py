@@ -18,7 +18,7 @@ from .findings import print_findings, to_finding
 
 
 def check_file(file: str, *, as_json: bool) -> int:
-    """Prints all that is wrong with a configuration, or how large it is, and returns the exit code."""
+    """Prints the errors and hints of a configuration, and its size if it is valid; returns the exit code."""
     try:
         farms = load(file).farms
         compile_table(farms)

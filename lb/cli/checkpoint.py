@@ -1,11 +1,11 @@
-"""What a command leaves for the next one: at which generation the kernel's table was that of the state folder, and the
-farms file as tomllib has read it.
+"""The checkpoint that a command leaves for the next one: the generation at which the kernel's table matched the state
+folder, and the farms file as tomllib returns it.
 
-A command without a guardian would otherwise read the whole table back, which takes ten times as long as the change
-itself, and the farms file again, which takes five times as long. While the generation is the same, no program has
-changed any table, and the table is the one that the farms file and the overrides of the state folder make. Any doubt
-means reading: another generation, boot or network namespace; other farms or overrides; another version of noidlb, which
-may compile another table; a file that cannot be read.
+Without it, a command without a guardian reads the whole table back, which takes ten times as long as the change itself,
+and parses the farms file again, which takes five times as long. While the generation is the same, no program has
+changed any table, so the table is the one that the farms file and the overrides of the state folder compile to. A
+checkpoint is ignored in any doubt: another generation, boot or network namespace; other farms or overrides; another
+version of noidlb, which may compile another table; a file that cannot be read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MADE_BY = f"{__version__}/{VERSION}"
 
 
 class Checkpoint(NamedTuple):
-    """The generation at which the kernel's table was that of a farms file and overrides, of which it has the digest.
+    """A generation at which the kernel's table matched a farms file and overrides; digest is the hash of both.
 
-    document is the farms file as tomllib has read it.
+    document is the farms file as tomllib returns it.
     """
 
     generation: Generation
@@ -42,16 +42,16 @@ class Checkpoint(NamedTuple):
         return cls(generation, _digest(configuration.text, overrides), configuration.document)
 
     def holds(self, now: Generation, text: str, overrides: Overrides) -> bool:
-        """Tells whether the kernel's table is that of this farms file and of these overrides."""
+        """Tells whether the kernel's table still matches this farms file and these overrides."""
         return (self.generation, self.digest, self.made_by) == (now, _digest(text, overrides), _MADE_BY)
 
     def to_json(self) -> bytes:
-        """Writes it as JSON."""
+        """Returns the checkpoint as JSON."""
         return json.dumps(self).encode() + b"\n"
 
     @classmethod
     def from_json(cls, data: bytes) -> Self | None:
-        """Reads it, None when it is not one."""
+        """Reads a checkpoint; None when the data is invalid."""
         try:
             (place, number), digest, document, made_by = json.loads(data)
         except (ValueError, TypeError, RecursionError):

@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-# What check, diff and doctor find ends with FOUND; trouble with the kernel or the state folder with TROUBLE.
+# FOUND: check, diff or doctor have found something. TROUBLE: a failure of the kernel, the guardian or the state folder.
 DONE, FOUND, TROUBLE, USAGE = range(4)

@@ -1,7 +1,7 @@
 """Declares the commands of `noidlb`: arguments, options and help.
 
-Each command imports what carries it out when it runs. All of that together takes three times as long to import as
-click, and `noidlb drain` that speaks to a guardian needs neither the reader of farms files nor nft.
+Each command imports its implementation when it runs. Importing all of them takes three times as long as importing
+click, and a `noidlb drain` that a guardian carries out needs neither the reader of farms files nor nft.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ def guard(file: str, log: str, hook: str | None, metrics: str, run_dir: str, soc
     """
     import signal
 
-    # The service unblocks it when it has a handler. Until then a SIGHUP, as for a reload, would end this process, which
-    # systemd takes for a clean end.
+    # The service unblocks SIGHUP when it has a handler. Until then, the SIGHUP of a reload would end this process, and
+    # systemd would take that for a clean exit.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     from .guard import run_guardian
 
@@ -236,7 +236,7 @@ def pair(file: str, name: str | None, out: str | None, run_dir: str, check: bool
 class _Seconds(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         found = float(super().convert(value, param, ctx))
-        # It is neither below nor above a range.
+        # FloatRange accepts NaN, which is neither below nor above a range.
         if math.isnan(found):
             self.fail(f"{value!r} is not a number of seconds.", param, ctx)
         return found

@@ -14,7 +14,7 @@ def print_difference(file: str, folder: str, socket: str | None) -> int:
     configuration = load(file)
     answer = speak(folder, socket, {"do": "diff", "text": configuration.text})
     if answer is None:
-        # A guardian does this itself.
+        # Imported here because a running guardian computes the difference itself.
         from ..nft.plan import difference, plan
         from ..service.state import StateFolder
         from .direct import read_overrides

@@ -26,9 +26,9 @@ from ..service.verbs import Operation, gone, load_modules, name_in, number, reso
 from .checkpoint import Checkpoint
 from .output import tell, warn
 
-# Changes that are printed one by one.
+# The most changes that are printed.
 _MOST_LINES = 20
-# The verbs that make a table where there is none; the others are kept until then.
+# The verbs that create a missing table; without a table, the others are only saved as overrides.
 _MAKERS = ("apply", "start")
 
 
@@ -53,7 +53,7 @@ def _parse(text: str, folder: StateFolder, file: str | None) -> Configuration:
     try:
         return parse(text, "")
     except FarmError as error:
-        # What was applied was right: the copy is damaged, or of a noidlb that took what this one refuses.
+        # It was valid when it was applied: the copy is damaged, or of a noidlb that accepts what this one refuses.
         where = f"{printable(folder.applied_path)}, the copy of the file that was applied last"
         raise StateError(f"{where}, cannot be used: {error}; noidlb apply FILE replaces it") from error
 
@@ -74,7 +74,7 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
         overrides, start = read_overrides(folder, put_aside=True), generation()
         left = _left(folder, start, text, overrides)
         before = overrides if left else None
-        # Of a table that is known, an override of a backend changes its farm alone, and no other one need be read.
+        # With a checkpoint, an override of a backend changes only its own farm, so no other farm needs to be read.
         only = name_in(request, "farm") if request.get("do") == "say" else None
         configuration = from_document(left.document, text, only=only) if left else _parse(text, folder, file)
         farms, names = configuration.farms, configuration.names
@@ -95,12 +95,12 @@ def operate(request: Request, folder: StateFolder, file: str | None) -> None:
 
 
 def _beside(operation: Operation, overrides: Overrides, applied: tuple[Farm, ...]) -> Overrides:
-    """Returns the overrides, which belong to the farms applied last, after an operation on a file of other farms."""
+    """Returns the overrides, which are relative to the farms applied last, after an operation on another file."""
     farm, backend = operation.farm, operation.backend
     if farm is None:
         return operation.overrides
     if backend is not None:
-        # Whether the file applied last says the same is for its next apply to find.
+        # Kept even if it agrees with the file applied last: the next apply of that file removes it then.
         return replace(overrides, states={**overrides.states, (farm.name, backend.name): BackendState(operation.verb)})
     if operation.verb == "start":
         return overrides.starting(farm.name, (*applied, *operation.farms))
@@ -108,7 +108,7 @@ def _beside(operation: Operation, overrides: Overrides, applied: tuple[Farm, ...
 
 
 def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[str], *, cut: bool) -> None:
-    """Applies a configuration, prints the warnings where the table may change, and which farms stay stopped."""
+    """Applies a configuration; prints the warnings before the change, and afterwards which farms stay stopped."""
     farms = configuration.farms
     with folder.locked():
         _require_alone()
@@ -127,17 +127,17 @@ def apply(configuration: Configuration, folder: StateFolder, warnings: Iterable[
 
 
 def _require_alone() -> None:
-    """Raises GuardError when a guardian has begun since the command found none.
+    """Raises GuardError when a guardian has started since the command found none.
 
-    Only under the lock of the folder: a guardian takes its own lock first and reads the overrides under that of the
-    folder, so one that is not seen here will read what this command writes.
+    Only under the folder's lock: a guardian takes its own lock first, then reads the overrides under the folder's. A
+    guardian whose lock is not seen here will therefore read what this command writes.
     """
     if found := holder():
         raise GuardError(f"a guardian has just begun ({found}), and nothing is changed: repeat the command")
 
 
 def _left(folder: StateFolder, now: Generation | None, text: str, overrides: Overrides) -> Checkpoint | None:
-    """Returns what the last command has left, when the kernel's table is that of this farms file and overrides."""
+    """Returns the last command's checkpoint if it holds for this farms file and these overrides, otherwise None."""
     if now is None:
         return None
     found = Checkpoint.from_json(folder.checkpoint())
@@ -151,14 +151,14 @@ def carry_out(
     operation: Operation,
     start: Generation | None = None,
 ) -> None:
-    """Saves configuration and overrides, runs the plan, ends the flows that end with it, and prints what changed.
+    """Saves configuration and overrides, runs the plan, ends the flows that end with it, and prints the changes.
 
-    In this order, because a command may be killed at any moment and its output closed: what is saved is then never
-    older than the table. When the disk is full the table is changed all the same, and StateError follows. start is the
-    generation from before the kernel was read: it tells afterwards whether this was the only change.
+    In this order, because a command may be killed at any moment and its output closed: the saved state is then never
+    older than the table. When the disk is full, the table is changed nevertheless, and StateError is raised at the end.
+    start is the generation before the kernel was read: it shows afterwards whether this was the only change.
 
-    The configuration is applied, and saved, only where the whole table becomes that of it: when one farm changes by
-    another file than the one applied last, the others and their overrides remain those of the latter.
+    The configuration is saved only if the whole table becomes that of it: when one farm changes by another file than
+    the one applied last, the other farms and their overrides remain those of the file applied last.
     """
     runs = change.old is not None or bool(change.foreign) or operation.verb in _MAKERS
     is_of_all = runs and (operation.farm is None or change.old is None)
@@ -172,7 +172,7 @@ def carry_out(
         try:
             change.run()
         except KernelError:
-            # The next command must not bring into the kernel what this one could not.
+            # Restores the saved state, so that the next command does not apply what the kernel has refused.
             _keep(folder, *before)
             raise
         if start is not None and change.is_whole and not trouble:
@@ -199,7 +199,7 @@ def carry_out(
 
 
 def _end(change: Plan, operation: Operation, before: str | None, farms: tuple[Farm, ...]) -> int:
-    """Ends the flows that end with a change of the table, with apply --cut those of what is gone; returns how many."""
+    """Ends the flows that end with the change, and for apply --cut those of gone() too; returns their number."""
     cuts = operation.verb == "apply" and operation.cut
     ending = ending_of(change.old, change.new, cuts=lambda _: cuts)
     if cuts:
@@ -207,7 +207,7 @@ def _end(change: Plan, operation: Operation, before: str | None, farms: tuple[Fa
     try:
         return conntrack.end(ending)
     except KernelError as error:
-        # A repeated command would find the table as it should be, and nothing to end.
+        # Repeating the command does not help: it would find the table unchanged, and so no flows to end.
         raise KernelError(f"{error}; the table is changed, but flows that should have ended go on") from error
 
 
@@ -222,7 +222,7 @@ def _print(change: Plan, configuration: Configuration) -> None:
 
 
 def _farms(text: str | None) -> tuple[Farm, ...]:
-    """Returns the farms that were applied last; none when their copy is damaged, which an apply replaces."""
+    """Returns the farms of the file applied last; () when its copy is damaged, which an apply replaces."""
     try:
         return parse(text, "").farms if text is not None else ()
     except FarmError:
@@ -230,7 +230,7 @@ def _farms(text: str | None) -> tuple[Farm, ...]:
 
 
 def _keep(folder: StateFolder, text: str | None, overrides: Overrides) -> str:
-    """Saves overrides and, where one is given, a configuration, and returns "" or why they are not saved."""
+    """Saves the overrides and, unless None, the configuration; returns "" or the reason of a failure."""
     try:
         if text is not None:
             folder.save_applied(text)

@@ -20,14 +20,14 @@ from ..service.state import StateError, StateFolder
 from .direct import current, read_overrides
 from .findings import print_findings
 
-# Seconds for the answer of a guardian that is well: one that is busy with 10,000 backends takes 0.1.
+# Seconds to wait for the guardian's answer; one that is busy with 10,000 backends takes 0.1.
 _PATIENCE = 5.0
 
 
 def examine_all(
     file: str | None, folder: str, socket: str | None, pair_dir: str, run_dir: str, *, as_json: bool
 ) -> int:
-    """Prints what is found on this machine, and returns the exit code."""
+    """Prints the findings on this machine, and returns the exit code."""
     state = StateFolder(folder)
     applied, damaged = True, tuple[Finding, ...]()
     try:
@@ -47,11 +47,11 @@ def examine_all(
 
 
 def _hear(path: Path) -> Heard:
-    """Asks the guardian how it is."""
+    """Asks the guardian for its summary and its problems."""
     try:
         answer = ask(path, {"do": "summary"}, timeout=_PATIENCE)
     except RequestError:
-        # It runs an older version, to which the question is unknown.
+        # An older version, which does not know this request.
         return Heard("its version does not say how it is")
     except GuardError as error:
         return Heard(silence=str(error))

@@ -15,7 +15,7 @@ from .codes import DONE
 def print_events(
     farm: str | None, backend: str | None, folder: str, socket: str | None, *, follows: bool, as_json: bool, limit: int
 ) -> int:
-    """Prints the last events of the running guardian, and to follow each new one; GuardError when none runs."""
+    """Prints the guardian's last events and, if follows is set, each new one; GuardError when no guardian runs."""
     path = socket_path(folder, socket)
     request = {"do": "events", "farm": farm, "backend": backend, "limit": limit}
 

@@ -1,4 +1,4 @@
-"""The command `noidlb`: runs a command, and turns what goes wrong into one sentence and an exit code."""
+"""The command `noidlb`: runs a subcommand, and turns every error into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return _outcome(arguments)
     except OSError as error:
-        # Not even what is wrong can be printed, as on a full disk.
+        # Standard output cannot be written, for example on a full disk, so neither can an error message.
         leave_output()
         tell(f"noidlb: standard output cannot be written: {error.strerror}", err=True)
         return TROUBLE
@@ -49,7 +49,7 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         _say(str(error))
         return error.exit_code
     except SystemExit:
-        # click exits so when the output is closed.
+        # click raises SystemExit when the output is closed.
         leave_output()
         return DONE
     except (click.Abort, KeyboardInterrupt):

@@ -1,7 +1,6 @@
 """The names that a shell completes: farms, backends and nodes of the farms file.
 
-Whatever keeps a name from being found completes nothing, without a word: it would stand in the middle of the line that
-the user types.
+After an error there are no names and no message, which would appear in the middle of the line that the user types.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ DEFAULT_FILE = "/etc/noidlb/farms.toml"
 
 
 def farm_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Returns the farms whose names begin so."""
+    """Returns the farms whose names begin with incomplete."""
     return _beginning(incomplete, _document(context).get("farms"))
 
 
 def backend_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Returns the backends of the farm that stands before, whose names begin so."""
+    """Returns the backends, whose names begin with incomplete, of the farm given before."""
     farms = _document(context).get("farms")
     farm = farms.get(context.params.get("farm")) if isinstance(farms, dict) else None
     backends = farm.get("backends") if isinstance(farm, dict) else None
@@ -29,7 +28,7 @@ def backend_names(context: click.Context, _parameter: click.Parameter, incomplet
 
 
 def node_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Returns the nodes of the pair whose names begin so."""
+    """Returns the nodes of the pair whose names begin with incomplete."""
     pair = _document(context).get("pair")
     return _beginning(incomplete, pair.get("nodes") if isinstance(pair, dict) else None)
 
@@ -52,12 +51,12 @@ def _document(context: click.Context) -> dict[str, object]:
 
 
 def _text(context: click.Context) -> str:
-    """Returns the file that is named, else the one that was applied last, else the one that would be applied."""
+    """Returns the text of the file given, else of the one applied last, else of the one that apply takes by default."""
     from ..config.load import read_text
     from ..service.state import StateError, StateFolder
 
     named, folder = context.params.get("file"), context.params.get("folder")
-    # Only root and the guardian may read what was applied; other users may operate a guardian.
+    # Only root and the guardian may read the file applied last, but other users may operate a guardian too.
     with suppress(StateError):
         if folder and not named and (applied := StateFolder(folder).applied()) is not None:
             return applied

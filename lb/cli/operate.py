@@ -16,7 +16,7 @@ def operate(request: Request, folder: str, socket: str | None, file: str | None)
     """Lets a running guardian carry out a request, or carries it out here when none runs."""
     if not speak_lines(folder, socket, request, file=file):
         with uncollected():
-            # Only without a guardian is there anything to read and to run.
+            # Imported here because it is needed only when no guardian runs.
             from ..service.state import StateFolder
             from . import direct
 
@@ -26,7 +26,7 @@ def operate(request: Request, folder: str, socket: str | None, file: str | None)
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Stops the garbage collector: it takes up to a fifth of the time, going through what all stays."""
+    """Disables the garbage collector, which takes up to a fifth of the time to traverse objects that stay alive."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -17,7 +17,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def tell(text: str, *, err: bool = False) -> None:
-    """Prints a line; a closed pipe or a full disk ends no command."""
+    """Prints a line; a closed pipe or a full disk does not end the command."""
     try:
         click.echo(text, err=err)
     except OSError:

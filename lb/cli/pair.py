@@ -1,4 +1,4 @@
-"""What `noidlb pair` does: writes the files of one of two balancers, and looks for what cannot work in them."""
+"""What `noidlb pair` does: writes the files of one node of a pair, and checks whether they can work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..service.lookup import find as find_named
 from ..service.state import StateError
 from .codes import DONE, FOUND
 
-# keepalived -t reads a few files, and no network.
+# Seconds; keepalived -t reads a few files and does not use the network.
 _TIMEOUT = 30.0
 
 

@@ -1,4 +1,4 @@
-"""Lets a running guardian carry out what a command asks for."""
+"""Sends the requests of commands to a running guardian."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..service.protocol import Answer, Request
 
 
 def speak(folder: str, socket: str | None, request: Request, *, file: str | None = None) -> Answer | None:
-    """Returns the running guardian's answer, or None when none runs; file is another configuration that was named."""
+    """Returns the running guardian's answer, None when none runs; UsageError when one runs and file is given."""
     path = socket_path(folder, socket)
     if file is not None and (ask(path, {"do": "events", "limit": 0}, timeout=10.0) is not None):
         raise click.UsageError("--file is for when no guardian runs: it has a file of its own, see noidlb reload")
@@ -22,7 +22,7 @@ def speak(folder: str, socket: str | None, request: Request, *, file: str | None
 
 
 def speak_lines(folder: str, socket: str | None, request: Request, *, file: str | None = None) -> bool:
-    """Lets a running guardian do it, prints what it says, and tells whether there is one."""
+    """Sends a request, prints the lines of the answer, and returns whether a guardian runs."""
     answer = speak(folder, socket, request, file=file)
     if answer is None:
         return False
@@ -32,7 +32,7 @@ def speak_lines(folder: str, socket: str | None, request: Request, *, file: str 
 
 
 def require_no_guardian(folder: str, socket: str | None) -> None:
-    """Raises GuardError when a guardian runs, which is the only one that may change its table."""
+    """Raises GuardError when a guardian runs: only the guardian may then change the table."""
     path = socket_path(folder, socket)
     if ask(path, {"do": "events", "limit": 0}, timeout=10.0) is not None:
         raise GuardError("a guardian runs, and applies its file itself: noidlb reload lets it read the file again")

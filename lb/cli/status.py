@@ -1,4 +1,4 @@
-"""What `noidlb status` does: shows what the kernel and a running guardian make of the farms."""
+"""What `noidlb status` does: shows the state of farms in the kernel and their health in a running guardian."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .status_table import terminal, to_table
 
 
 class _Seen(NamedTuple):
-    """What there is to show; sticky has the remembered clients and their limit by IP version, of sticky farms only."""
+    """The data to show; sticky has the number of sticky clients and its limit by IP version, for sticky farms only."""
 
     farms: tuple[FarmStatus, ...]
     digest: str | None
@@ -46,7 +46,7 @@ def print_status(
             except LbError as error:
                 if not is_watching:
                     raise
-                # Such as that the guardian does not answer, which is back in a moment where it is started again.
+                # For example while the guardian is restarted, after which it answers again.
                 click.echo(f"noidlb: {printable(str(error))}", err=True)
             if watch is None:
                 return DONE
@@ -85,7 +85,7 @@ def _look(folder: str, socket: str | None, file: str | None) -> _Seen:
 
 
 def _read(folder: str, file: str | None) -> _Seen:
-    # A running guardian does this otherwise.
+    # Imported here because a running guardian reads the kernel itself.
     from ..nft import conntrack, fullness, nft as kernel
     from ..nft.marks import Marks
     from ..nft.run import KernelError

@@ -1,4 +1,4 @@
-"""The status of farms for people: a table that fits a terminal, in colour where one is wanted."""
+"""The status of farms for people: a table that fits the terminal, in colour if the terminal shows colours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAD = ("FARM", "BACKEND", "ADDRESS", "STATE", "WEIGHT", "SHARE", "CURRENT", "T
 _STATE, _WEIGHT, _SHARE, _CURRENT, _TOTAL, _GUARDIAN = range(3, 9)
 # The columns of numbers.
 _RIGHT = range(_WEIGHT, _GUARDIAN)
-# What is left out, one after the other, where a line would not fit.
+# The columns that are left out, in this order, until a line fits.
 _SPARED = (_WEIGHT, _TOTAL, _CURRENT, _SHARE)
 # A remark that has less room than this beside its line gets a line of its own.
 _ROOM = 40
@@ -37,22 +37,22 @@ class Terminal(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """The cells of a line, and what is said behind them."""
+    """The cells of a line, and the remark after them."""
 
     cells: tuple[str, ...]
     remark: str = ""
 
 
 def terminal() -> Terminal:
-    """Returns what standard output is written to; only a terminal has a width, and colours unless NO_COLOR is set."""
+    """Returns the properties of standard output: only a terminal has a width, and colours unless NO_COLOR is set."""
     try:
         if not sys.stdout.isatty():
             return Terminal()
     except (AttributeError, ValueError):
-        # It is closed.
+        # Standard output is closed.
         return Terminal()
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
-    # It compresses files too, and takes a tenth of the time that click takes to import.
+    # Imported here because its import, with the compression modules, takes a tenth of the time of click's.
     import shutil
 
     return Terminal(max(1, shutil.get_terminal_size().columns), not plain)
@@ -64,7 +64,7 @@ def to_table(statuses: tuple[FarmStatus, ...], where: Terminal | None = None) ->
     rows = [_Row(_HEAD), *(row for farm in statuses for row in _rows(farm))]
     columns = list(range(len(_HEAD)))
     if not any(one.guardian for farm in statuses for one in farm.backends):
-        # Nothing watches: a column less.
+        # No guardian runs, so its column would be empty.
         columns.remove(_GUARDIAN)
     widths = [max(map(_columns, cells)) for cells in zip(*(row.cells for row in rows), strict=True)]
     columns, gap = _fit(columns, widths, where.width)
@@ -85,7 +85,7 @@ def to_table(statuses: tuple[FarmStatus, ...], where: Terminal | None = None) ->
 
 
 def _fit(columns: list[int], widths: list[int], width: int | None) -> tuple[list[int], str]:
-    """Returns the columns that a line has room for, and what stands between them."""
+    """Returns the columns that fit into the width, and the gap between them."""
     for count in range(len(_SPARED) + 1):
         kept = [column for column in columns if column not in _SPARED[:count]]
         for gap in ("  ", " "):
@@ -135,7 +135,7 @@ def _sight(seen: BackendView | None) -> str:
 def _reason(seen: BackendView | None) -> str:
     if seen is None or not seen.reason:
         return ""
-    # Of all that is shown, only a backend that is down has a time.
+    # Imported here because only a backend with a reason can have a time.
     from ..events import stamp
 
     since = f"since {stamp(seen.since)[:19]}Z: " if seen.since is not None and seen.state == "down" else ""
@@ -148,7 +148,7 @@ def _padded(cell: str, width: int, is_number: bool) -> str:
 
 
 def _columns(text: str) -> int:
-    """Returns how many columns of a terminal a text takes."""
+    """Returns the width of a text in a terminal's columns."""
     if text.isascii():
         return len(text)
     return sum(0 if combining(one) else 2 if east_asian_width(one) in "WF" else 1 for one in text)
@@ -170,7 +170,7 @@ def _colored(line: str, row: _Row) -> str:
         color = _COLORS.get(word)
         if color is None:
             continue
-        # Behind the name and the address, which may be called like a state.
+        # Searched behind the name and the address, which may contain the word of a state.
         begin = line.find(f" {word}", begin or _columns("".join(row.cells[:_STATE])))
         if begin < 0:
             break
