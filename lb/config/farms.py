@@ -1,4 +1,4 @@
-"""The tables [farms.NAME] of a farms file: read into farms, and what must hold between these."""
+"""Reads the tables [farms.NAME] of a farms file, and validates farms against each other."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def farm_of(name: str, value: object) -> Farm:
 
 
 def disjoint_errors(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
-    """Yields what is wrong between farms: names and services that two have, addresses and ports that are another's."""
+    """Yields the conflicts between farms: of names, services (transport, VIP, port), addresses and passive ports."""
     yield from islice(twice_errors([farm.name for farm in farms], "farms", "name"), 1)
     owners: dict[Service, Farm] = {}
     for farm in farms:
@@ -62,12 +62,12 @@ def disjoint_errors(farms: tuple[Farm, ...]) -> Iterator[FarmError]:
 
 
 def _address_errors(farms: tuple[Farm, ...], vips: Mapping[IPAddress, str]) -> Iterator[FarmError]:
-    """Yields the sources that are a backend's address, and the backends that are a VIP."""
+    """Yields an error for each source that is a backend's address, and for each backend whose address is a VIP."""
     served = {address: farm.name for farm in farms for backend in farm.backends for address in backend.address}
     for farm in farms:
         for source in farm.source:
             if source in served:
-                # The other backends would send their replies there.
+                # The farm's backends would send their replies to that backend instead of the balancer.
                 message = f"must not be the address of a backend, as {source} is of farm {served[source]}"
                 yield FarmError(f"farms.{farm.name}.source", message)
         for number, backend in enumerate(farm.backends):
@@ -79,7 +79,7 @@ def _address_errors(farms: tuple[Farm, ...], vips: Mapping[IPAddress, str]) -> I
 
 
 def _passive_port_errors(farms: tuple[Farm, ...], owners: Mapping[Service, Farm]) -> Iterator[FarmError]:
-    """Yields the passive ports of a farm that another farm on the same VIP has too, or as the port of a service."""
+    """Yields an error for passive ports that overlap those of another farm or a service's port, on the same VIP."""
     ranges: dict[IPAddress, list[tuple[int, int, Farm, str]]] = {}
     for farm in farms:
         for number, backend in enumerate(farm.backends):
@@ -138,9 +138,9 @@ def _command(value: object, path: str) -> str:
 
 
 def _require_ours(text: str, words: list[str], path: str) -> None:
-    """Reads the options of one of our own plugins, before a backend depends on them."""
+    """Validates the options of a command that runs a plugin of noidchecks, before a backend depends on them."""
     if words[0] not in PLUGINS or any(word.startswith("--extra-opts") for word in words):
-        # What stands in a file is its own affair, and may change at any time.
+        # Options in the file of --extra-opts may change at any time, so they are not validated here.
         return
     try:
         parse_command(fill_in(text, "192.0.2.1", 1))
@@ -185,7 +185,7 @@ def _make_guard(command: str | None = None, **fields: Any) -> Guard:
     return Guard(**fields if command is None else {**fields, "commands": (command,)})
 
 
-# The keys of each table. What they are turned into is a field of the same name; the model checks what it may hold.
+# The keys of each table and their readers. The values become fields of the same names, which the model validates.
 _FARM: dict[str, Reader] = {
     "protocol": partial(one_of, Protocol),
     "vip": _hosts,
@@ -200,7 +200,7 @@ _FARM: dict[str, Reader] = {
     "backends": _backends,
     "guardian": _guard,
 }
-# What is said of a farm whose backends or mode could not all be read would be wrong.
+# Errors about these settings would be wrong when the backends or the mode could not be read completely.
 _FARM_JUDGED_BY = {"backends": ("guardian.min-backends",), "mode": ("source", "ftps")}
 _FARM_EXAMPLES = {
     "protocol": 'protocol = "ftp"',

@@ -1,4 +1,4 @@
-"""Hints on what a configuration asks for and the kernel, or a server, will not do as it is meant."""
+"""Hints on settings that the kernel cannot apply, or that work only if servers are set up for them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..farm import Farm, Mode
 
 
 def faults(farms: tuple[Farm, ...]) -> list[str]:
-    """Returns what has no effect; check refuses it, and apply serves the farms without it."""
+    """Returns a line for each setting without effect; check refuses it, and apply ignores the setting."""
     return [line for farm in farms if (line := _limit(farm))]
 
 
 def hints(farms: tuple[Farm, ...]) -> list[str]:
-    """Returns the faults, and what holds only if servers are set up for it."""
+    """Returns the faults, and a line for each setting that works only if servers are set up for it."""
     return [line for farm in farms for line in (_limit(farm), _active(farm)) if line] + [*_crossed(farms)]
 
 
@@ -39,7 +39,7 @@ def _active(farm: Farm) -> str:
 def _crossed(farms: tuple[Farm, ...]) -> Iterator[str]:
     """Yields a line for each farm with active FTPS of which data connections leave from another VIP.
 
-    The table tells these connections by the server's address and port, and has the first VIP for each of them.
+    The table identifies these connections by the server's address and port, and maps each pair to its first VIP.
     """
     owners: dict[tuple[IPAddress, int], tuple[IPAddress, str]] = {}
     for farm in farms:

@@ -1,4 +1,4 @@
-"""A farms file to one Configuration: read once, parsed once; every error names its path and says what is allowed."""
+"""Reads a farms file into one Configuration, and parses it once; an error names its path and says what is allowed."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 # 5,000 farms of 4 backends are 3 MB; a file beyond this is not a configuration.
 MAX_SIZE = 16 * 1024 * 1024
-# The name of a farm that has backends is a plain one.
+# The backends of a farm are read only if the farm's name is valid.
 _BACKEND_PATH = re.compile(r"farms\.([A-Za-z0-9._-]+)\.backends\[([0-9]+)\]")
 _EXAMPLE = 'farms.ftp = { protocol = "ftp", vip = "192.0.2.10", backends = [{ name = "b1", address = "10.0.1.11" }] }'
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a farms file says.
+    """The contents of a farms file.
 
-    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. document is what
-    tomllib has read in it. names are those of all its farms in their order, when only one was read.
+    text is the whole file: the state folder keeps it, and the nodes of a pair compare its digest. document is the file
+    as tomllib returns it. names are those of all its farms in their order if only one farm was read, otherwise ().
     """
 
     farms: tuple[Farm, ...]
@@ -52,7 +52,7 @@ class Configuration:
 
 def digest_of(text: str) -> str:
     """Returns the SHA-256 of the text of a farms file, in hexadecimal digits."""
-    # Only what compares two texts needs it.
+    # Imported here because only commands that compare two files need it.
     import hashlib
 
     return hashlib.sha256(text.encode()).hexdigest()
@@ -73,7 +73,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     except (OSError, ValueError) as error:
         raise FarmError(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     try:
-        # Editors of another world put a byte order mark first; it says nothing, and tomllib stumbles over it.
+        # Without the byte order mark that some editors write first, which tomllib refuses.
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FarmError(where, f"must be UTF-8 text, and byte {error.start} is not") from error
@@ -94,10 +94,10 @@ def parse(text: str, where: str = "configuration") -> Configuration:
 def from_document(
     document: Mapping[str, object], text: str = "", where: str = "configuration", *, only: str | None = None
 ) -> Configuration:
-    """Makes a configuration of what tomllib has read in a text; FarmError with all that is wrong.
+    """Makes a configuration from a document as tomllib returns it; FarmError with all errors.
 
-    only names the one farm to read, of a text that was read whole before: what is wrong between farms is not found.
-    When there is no such farm, all are read.
+    only names the single farm to read, from a text that was validated before: conflicts between farms are not found.
+    Without such a farm, all farms are read.
     """
     errors = Errors()
     settings, found, names = Settings(), list[Farm](), tuple[str, ...]()
@@ -124,7 +124,7 @@ def from_document(
         require_marks(farms)
     with errors:
         if "pair" in document:
-            # Most balancers are alone.
+            # Imported here because most balancers are not part of a pair.
             from .pair import pair_of, with_sources
 
             pair = pair_of(document["pair"])
@@ -135,7 +135,7 @@ def from_document(
 
 
 def _named(error: FarmError, document: Mapping[str, object]) -> FarmError:
-    """Returns the error with the name of the backend that its path leads to, when it has one that can be printed."""
+    """Returns the error with the name of the backend at its path, if that name is valid."""
     found = _BACKEND_PATH.match(error.path)
     try:
         name = document["farms"][found[1]]["backends"][int(found[2])]["name"] if found else ""  # type: ignore[index]  # a document of any shape

@@ -66,7 +66,7 @@ class Layout:
         return (1 << len(self.bits) - _BACKEND_BITS - 1) - 1
 
     def match(self, mark: int) -> tuple[int, int]:
-        """Returns value and mask that the marks of a backend's flows match, or of a farm's when mark has no backend."""
+        """Returns value and mask that match the marks of a backend's flows, or a farm's when mark has no backend."""
         mask = self.flow if mark & self.backend else self.farm
         return mark & mask, mask
 
@@ -76,15 +76,15 @@ class Layout:
 
     @staticmethod
     def _spread(number: int, bits: tuple[int, ...]) -> int:
-        """Returns the number with its bits at these places."""
+        """Returns the number with its bits moved to these positions."""
         if bits[-1] == bits[0] << len(bits) - 1:
-            # Side by side, as in both default layouts: thousands of backends are numbered.
+            # The fast path for adjacent bits, as in both default layouts: thousands of backends are numbered.
             return number * bits[0]
         return sum(bit for position, bit in enumerate(bits) if number >> position & 1)
 
 
 def layout_of(farms: tuple[Farm, ...], count: int = 0) -> Layout:
-    """Returns the layout for so many farms, at least for these: the configured one, or the smaller that suffices."""
+    """Returns the configured layout, or the smaller default one that suffices for these farms, and for count farms."""
     chosen = next((farm.marks for farm in farms if farm.marks is not None), None)
     if chosen is not None:
         return Layout(chosen)

@@ -16,7 +16,7 @@ from .schema import Reader, addresses, build, duration, flag, integer, one_or_mo
 
 IPInterface: TypeAlias = IPv4Interface | IPv6Interface
 
-# What the kernel takes as a name, without what the two configuration languages would read as something else.
+# Names that the kernel accepts, without characters that have a meaning in keepalived.conf or conntrackd.conf.
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 
 
@@ -41,13 +41,13 @@ class Leg:
 
     @property
     def versions(self) -> tuple[int, ...]:
-        """The families that it speaks, IPv4 first."""
+        """The IP versions of its addresses, 4 first."""
         return tuple(sorted(one.version for one in self.address))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One balancer: the higher priority serves. sync leads to the other node, service to clients and backend back."""
+    """One balancer; the higher priority serves. Its legs lead to the other node (sync), clients and backends."""
 
     name: str
     priority: int
@@ -71,8 +71,8 @@ class Node:
 class Pair:
     """Both balancers, and what they share; times in seconds.
 
-    source holds the addresses that the backends see in mode snat and route by in mode dnat, at most one of each
-    family: they move with the VIPs. router_ids are VRRP's, for the clients' side and the backends'.
+    source holds the addresses that backends see as client in mode snat and have as gateway in mode dnat, at most one of
+    each family: they move with the VIPs. router_ids are VRRP's, for the clients' side and the backends'.
     """
 
     nodes: tuple[Node, ...]
@@ -99,7 +99,7 @@ class Pair:
         ids = self.router_ids
         sound = len(ids) == 2 and len(set(ids)) == 2 and all(1 <= one <= 255 for one in ids)
         require(sound, "router-ids", "must be two different numbers of 1 to 255")
-        # VRRP counts in hundredths, in 12 bits; below a tenth a busy machine would look dead.
+        # VRRP has 12 bits for hundredths of a second; below 0.1 s, a busy node would look dead.
         bounded = 0.1 <= self.advert_interval <= 40
         require(bounded, "advert-interval", f"must be 100ms to 40s, not {self.advert_interval:g}s")
         bounded = 0 <= self.preempt_delay <= 1000
@@ -148,7 +148,7 @@ def with_sources(farms: tuple[Farm, ...], pair: Pair) -> tuple[Farm, ...]:
         lacks = {*farm.versions} - {one.version for one in farm.source}
         more = tuple(one for one in pair.source if one.version in lacks) if farm.mode is Mode.SNAT else ()
         for error in host_errors(more, "pair.source"):
-            # In mode dnat it may be link-local, as routers of IPv6 are: nft does not see it then.
+            # In mode dnat it may be link-local, as IPv6 routers are, because the table does not contain it.
             raise error
         made.append(replace(farm, source=(*farm.source, *more)) if more else farm)
     return tuple(made)

@@ -1,4 +1,4 @@
-"""What stands in a TOML file, read value by value; every error names its path and says what is allowed."""
+"""Reads the values of a TOML file; every error names its path and says what is allowed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..errors import FarmError, joined
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
-# Turns the TOML value at a path into what the model holds; FarmError.
+# Converts the TOML value at a path into a value of the model; FarmError.
 Reader: TypeAlias = Callable[[object, str], Any]
 
-# bool stands before int, which it is a kind of.
+# bool precedes int, of which it is a subclass.
 _KINDS = {str: "a string", bool: "a boolean", int: "an integer", float: "a float", list: "a list", dict: "a table"}
 _PORT_RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 
@@ -33,16 +33,16 @@ def build(
     *,
     judged_by: Mapping[str, tuple[str, ...]] | None = None,
 ) -> T:
-    """Makes a part of the model from a table; FarmError with all that is wrong.
+    """Constructs a part of the model from a table; FarmError with all errors.
 
-    examples are of the keys that it must have. judged_by names, by key, the paths that cannot be judged without it.
+    examples has an example of each required key. judged_by maps a key to the paths that cannot be judged without it.
     """
     table = table_of(value, path)
     if examples.keys() <= table.keys() <= readers.keys():
         try:
             return kind(**{_field(key): readers[key](given, f"{path}.{key}") for key, given in table.items()})
         except FarmError:
-            # It is read once more, to find all that is wrong.
+            # The table is read once more below, to find all errors.
             pass
     raise _errors_of(kind, readers, examples, table, path, judged_by or {})
 
@@ -55,7 +55,7 @@ def _errors_of(
     path: str,
     judged_by: Mapping[str, tuple[str, ...]],
 ) -> FarmError:
-    """Returns all that is wrong with a table which cannot be made."""
+    """Returns all errors of a table from which a part of the model cannot be constructed."""
     errors = list(unknown_keys(table, readers, path))
     misspelt = {_nearest(key, readers) for key in table if key not in readers}
     for key, example in examples.items():
@@ -77,7 +77,7 @@ def _errors_of(
                 positions |= {f"{key}[{now}]": f"{key}[{then}]" for now, then in enumerate(error.partial)}
     if all(_field(key) in fields for key in examples):
         try:
-            # With what could be read, for there may be more wrong than what could not.
+            # The model may find further errors in the values that could be read.
             kind(**fields)
         except FarmError as error:
             errors += _below(path, error.all, positions, unjudged)
@@ -87,7 +87,7 @@ def _errors_of(
 def _below(
     path: str, errors: Iterable[FarmError], positions: Mapping[str, str], unjudged: Sequence[str]
 ) -> Iterator[FarmError]:
-    """Yields the errors of a part under its path, at the positions that the file has, without those it cannot judge."""
+    """Yields the errors of a part, with its path and the positions of the file, but none at the unjudged paths."""
     for one in errors:
         head, dot, rest = one.path.partition(".")
         if head in positions:
@@ -101,7 +101,7 @@ def _field(key: str) -> str:
 
 
 def read_each(read: Callable[[object, str], T], items: list[object], path: str, *, keep: bool = False) -> tuple[T, ...]:
-    """Reads the items of a list; FarmError with all that is wrong and, to keep them, with those that could be read."""
+    """Reads the items of a list; FarmError with all errors and, if keep is set, with the items that could be read."""
     errors, found = list[FarmError](), dict[int, T]()
     for number, item in enumerate(items):
         try:
@@ -116,7 +116,7 @@ def read_each(read: Callable[[object, str], T], items: list[object], path: str, 
 
 
 def unknown_keys(table: Mapping[str, object], known: Collection[str], path: str) -> Iterator[FarmError]:
-    """Yields an error for each key that is not known, with the nearest one that is."""
+    """Yields an error for each unknown key, with the most similar known key."""
     for key in table:
         if key not in known:
             near = _nearest(key, known)
@@ -125,11 +125,11 @@ def unknown_keys(table: Mapping[str, object], known: Collection[str], path: str)
 
 
 def _nearest(given: str, known: Collection[str]) -> str:
-    """Returns the known word that is most like the given one, "" when none is."""
-    # Only for what is wrong.
+    """Returns the known word that is most similar to the given one, "" when none is similar."""
+    # Imported here because only errors need it.
     from difflib import get_close_matches
 
-    # The comparison is quadratic in the length, and no word is longer than a few.
+    # The comparison takes quadratic time, and the known words are short.
     return next(iter(get_close_matches(given[:40].lower().replace("_", "-"), known, n=1)), "")
 
 
@@ -173,7 +173,7 @@ def one_or_more(read: Callable[[object, str, str], T], what: str, value: object,
 
 
 def address(value: object, path: str, what: str) -> IPAddress:
-    """Reads an IP address, which is no name; FarmError."""
+    """Reads an IP address, but no host name; FarmError."""
     text = text_of(value, path, what)
     try:
         return ip_address(text)
@@ -186,7 +186,7 @@ addresses = partial(one_or_more, address, "a string")
 
 
 def one_of(kind: type[E], value: object, path: str, what: str = "a string") -> E:
-    """Reads the value of an enumeration; FarmError with the nearest one there is."""
+    """Reads the value of an enumeration; FarmError with the most similar one."""
     given = text_of(value, path, what)
     try:
         return kind(given)
@@ -213,7 +213,7 @@ def duration(value: object, path: str) -> float:
 def whole_seconds(value: object, path: str) -> int:
     """Reads a duration without fractions of a second; FarmError."""
     found = duration(value, path)
-    # Not is_integer() alone: infinity must not reach int().
+    # From 2**53 on, every float is an integer, whatever was written.
     if not (abs(found) < 2**53 and found.is_integer()):
         raise FarmError(path, f"must be whole seconds, not {shown(value)}")
     return int(found)
@@ -229,16 +229,16 @@ def port_range(value: object, path: str) -> tuple[int, int]:
 
 
 def but(value: object) -> str:
-    """Returns "not a string: 'x'": what stands where another kind of value must."""
+    """Describes a value of the wrong type, such as "not a string: 'x'"."""
     kind = next((name for kind, name in _KINDS.items() if isinstance(value, kind)), "a date or time")
     return f"not {kind}" if isinstance(value, (list, dict)) else f"not {kind}: {shown(value)}"
 
 
 def shown(value: object) -> str:
-    """Returns a value as an error may print it: one short line, nothing that a terminal would obey."""
+    """Returns a value for an error message: one short line without control characters."""
     if isinstance(value, bool):
         return str(value).lower()
-    # TOML's hexadecimal numbers may be longer than Python agrees to print.
+    # TOML's hexadecimal numbers may exceed Python's limit of decimal digits.
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number of more than 64 bits"
     text = repr(value[:61]) if isinstance(value, str) else str(value)

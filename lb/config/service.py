@@ -18,11 +18,11 @@ _MAX_WORDS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the table [service] holds.
+    """The contents of the table [service].
 
     hook is the command that gets every event, as a list of words; hook_timeout is in seconds. metrics is the address on
-    which Prometheus finds them, such as "127.0.0.1:9190"; empty: none. marks are the bits of conntrack marks that the
-    farms have for themselves.
+    which metrics are served, such as "127.0.0.1:9190", or "" for none. marks are the bits of conntrack marks that the
+    farms have for themselves, None for a default layout.
     """
 
     hook: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Settings:
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
-        """The address and the port of the metrics."""
+        """The address and the port of the metrics, None without metrics."""
         return _endpoint(self.metrics)
 
 
