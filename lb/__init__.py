@@ -7,7 +7,7 @@ The core: farm.py, address.py, guard.py      what a farm is
           guardian/    probes -> health (rise and fall) -> conditions -> the kernel, again and again
 The rest, which the core never imports: service/ (`noidlb guard`), pair/ (two balancers), doctor/, farm_status.py,
           status.py, cli/.
-A program imports the names below, each of which is loaded when it is asked for.
+A program imports the names below, each of which is loaded on its first use.
 """
 
 from __future__ import annotations

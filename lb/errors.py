@@ -1,4 +1,4 @@
-"""The errors that end a command, and what is wrong with a configuration: one error, or all that were found at once."""
+"""The errors that end a command; those of a configuration are collected and raised as one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 from noidchecks.errors import Portable
 
-# The name of a farm may have dots in it; no key of a farm has any. A text, because most commands never match it.
+# The name of a farm may contain dots; no key of a farm does. Not compiled, because most commands never match it.
 _FARM = r"farms\.(.*?)(?:\.(?:backends|guardian)\b.*|\.[a-z-]+(?:\[[0-9]+\])?)?"
 
 
@@ -24,11 +24,10 @@ class GuardError(LbError, RuntimeError):
 
 
 class FarmError(LbError, Portable, ValueError):
-    """A farm that cannot be: path names the value in the configuration, the message says what is allowed.
+    """An invalid configuration: path names the value, message says what is allowed.
 
-    backend is the name of the backend that the path leads to, where it has one; where is the path with it. others are
-    the errors that were found together with this one. partial is what could be read of a list in spite of the errors in
-    it, by position.
+    backend is the name of the backend at the path, or ""; where is the path with that name. others are the errors that
+    were found together with this one. partial has the items of a list that could be read, by position, or is None.
     """
 
     exit_code = 3
@@ -49,17 +48,17 @@ class FarmError(LbError, Portable, ValueError):
 
     @property
     def farm(self) -> str:
-        """The name of the farm that the path leads to, or nothing."""
+        """The name of the farm at the path, or ""."""
         found = re.fullmatch(_FARM, self.path)
         return found[1] if found else ""
 
     def to_document(self) -> dict[str, str]:
-        """Returns the error alone, as JSON has it."""
+        """Returns the error as a JSON object, without others."""
         return {"path": self.path, "farm": self.farm, "backend": self.backend, "message": self.message}
 
 
 class Errors:
-    """Collects errors: those that a with block of it raises, and those that are added."""
+    """Collects the errors that are raised in its with blocks, and those that are added."""
 
     def __init__(self) -> None:
         self.found: list[FarmError] = []
@@ -86,9 +85,10 @@ class Errors:
 
 
 def joined(errors: Sequence[FarmError]) -> FarmError:
-    """Returns one error that has all others with it, and lets go of where they were raised.
+    """Returns the first error with the rest as its others, and removes their tracebacks.
 
-    The frames there hold these errors, and a guardian would keep such cycles long after it has refused a file.
+    The frames of a traceback refer to the errors: a guardian would keep such reference cycles long after it has refused
+    a file.
     """
     for one in errors:
         one.__traceback__ = one.__context__ = None

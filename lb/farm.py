@@ -13,7 +13,7 @@ from .address import IPAddress, host_errors
 from .errors import FarmError, joined
 from .guard import Guard
 
-# What may become a part of an nft name, a comment or a log line; nft limits comments to 128 bytes.
+# Names are used in names and comments of nft and in log lines; nft limits comments to 128 bytes.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NAME_RULE = "must be 1 to 63 letters, digits, '.', '_' or '-', a letter or digit first"
 MAX_BACKENDS = 255
@@ -23,7 +23,7 @@ MAX_LIMIT = 2**32 - 2
 
 
 class Protocol(Enum):
-    """What a farm's clients speak."""
+    """The protocol of a farm's clients."""
 
     FTP = "ftp"
     TFTP = "tftp"
@@ -38,17 +38,17 @@ class Protocol(Enum):
 
     @property
     def helper(self) -> str:
-        """The conntrack helper that reads its dialogue, or nothing."""
+        """The conntrack helper of the protocol, or ""."""
         return self.value if self in (Protocol.FTP, Protocol.TFTP) else ""
 
     @property
     def default_ports(self) -> tuple[int, ...]:
-        """The ports of a farm that names none; () when it has to."""
+        """The ports when the configuration has none; () when it must have them."""
         return {Protocol.FTP: (21,), Protocol.TFTP: (69,), Protocol.SFTP: (22,)}.get(self, ())
 
     @property
     def default_command(self) -> str:
-        """The command of a guardian that is given none; "" when it must be given one."""
+        """The check command when the configuration has none; "" when it must have one."""
         return {
             Protocol.FTP: "check_ftp -H HOST -p PORT",
             Protocol.TFTP: "check_tftp -H HOST -p PORT",
@@ -64,7 +64,7 @@ class Mode(Enum):
 
 
 class Scheduler(Enum):
-    """How a new connection finds its backend."""
+    """How the backend of a new connection is chosen."""
 
     ROUND_ROBIN = "round-robin"
     RANDOM = "random"
@@ -135,8 +135,8 @@ class Farm:
     source holds fixed snat addresses, at most one of each family (none: masquerade). sticky is in seconds, by client
     address. connection_limit is for each backend. ftps names the data connections that FTP clients make over TLS,
     which no helper can read: passive, active. single_port is for TFTP servers that answer from the port that they were
-    asked at. marks are the bits of conntrack marks that a configuration's farms have for themselves (none: nft/marks.py
-    chooses).
+    asked at. marks are the bits of conntrack marks that a configuration's farms have for themselves (None:
+    config/mark_layout.py chooses).
     """
 
     name: str
@@ -187,8 +187,8 @@ class Farm:
 
     @property
     def helper(self) -> str:
-        """The conntrack helper that reads its clients' dialogue, or nothing."""
-        # Of a transfer that stays on one port, the helper would leave an expectation behind that nothing meets.
+        """The conntrack helper for its clients' dialogue, or ""."""
+        # If a transfer stays on one port, the helper would create an expectation that no packet matches.
         return "" if self.single_port else self.protocol.helper
 
     @property
@@ -213,7 +213,7 @@ class Farm:
         return next((address for address in self.source if address.version == version), None)
 
     def ports_of(self, backend: Backend) -> tuple[int, ...]:
-        """Returns the ports at which a backend is asked: its own, or each port of the farm."""
+        """Returns the ports on which a backend serves: its own, or all ports of the farm."""
         return self.ports if backend.port is None else (backend.port,)
 
     def active_ports(self, backend: Backend) -> list[int]:
@@ -312,7 +312,7 @@ def _port_errors(ports: tuple[int, ...], path: str) -> Iterator[FarmError]:
 
 
 def twice_errors(values: Iterable[object], path: str, what: str = "value") -> Iterator[FarmError]:
-    """Yields an error for each value that stands there a second time."""
+    """Yields an error for each repeated value."""
     seen: set[object] = set()
     for value in values:
         if value in seen:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .role import Role
 
-# Of what JSON holds: the names stay as long as it does.
+# The version of the JSON documents, whose names do not change within a version.
 VERSION = 1
 
 
@@ -27,7 +27,7 @@ class BackendView(NamedTuple):
 
 
 class BackendStatus(NamedTuple):
-    """A backend as the kernel treats it: up, drain, down, standby (a backup that waits), or what its farm is.
+    """A backend as the kernel treats it: up, drain, down, standby (a waiting backup); stopped or absent as its farm is.
 
     share is the part of new clients that it gets, 0 to 1, in the IP version where it is largest; lost are the IP
     versions, as ipv4 and ipv6, in which the guardian has taken it out while it gets clients in the other. current
@@ -98,12 +98,12 @@ def to_json(statuses: tuple[FarmStatus, ...], role: Role, digest: str | None) ->
 
 
 def farm_document(status: FarmStatus) -> dict[str, Any]:
-    """Returns what is known of a farm as JSON has it."""
+    """Returns the status of a farm as a JSON object."""
     return {**status._asdict(), "backends": [backend_document(one) for one in status.backends]}
 
 
 def backend_document(status: BackendStatus) -> dict[str, Any]:
-    """Returns what is known of a backend as JSON has it."""
+    """Returns the status of a backend as a JSON object."""
     return {**status._asdict(), "guardian": status.guardian._asdict() if status.guardian else None}
 
 

@@ -1,4 +1,4 @@
-"""How the backends of a farm are watched: frozen settings, validated on construction."""
+"""The settings by which the backends of a farm are checked: frozen values, validated on construction."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ MAX_COMMANDS = 16
 @lru_cache(maxsize=64)
 def words_of(command: str) -> list[str]:
     """Splits a command as a shell does; ValueError."""
-    # Not every farms file has a command.
+    # Imported here because not every farms file has a command.
     import shlex
 
     return shlex.split(command)
 
 
 class OnWarning(Enum):
-    """What a WARNING makes of a backend."""
+    """The state that a WARNING gives to a backend."""
 
     UP = "up"
     DOWN = "down"
 
 
 class OnUnknown(Enum):
-    """What an UNKNOWN makes of a backend; keep: it is no result at all."""
+    """The state that an UNKNOWN gives to a backend; with keep, it is ignored."""
 
     DOWN = "down"
     KEEP = "keep"
@@ -41,12 +41,12 @@ class OnUnknown(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """How the guardian watches the backends of a farm; times in seconds, from the start of a probe to the next start.
+    """How the guardian checks the backends of a farm; times are in seconds, intervals from start to start of a probe.
 
-    commands must all hold; none stands for the command of the farm's protocol. fast_interval holds while a result
-    contradicts the state (None: a second, or the interval where that is shorter). min_backends is the number of
-    backends of a farm that stay in service though they fail. shared_check says that a command without HOST is meant:
-    its one result is that of all backends.
+    All commands must succeed; () stands for the default command of the farm's protocol. fast_interval applies while a
+    result contradicts the state (None: a second, or the interval if that is shorter). min_backends is the number of
+    backends of a farm that stay in service even if they fail. shared_check allows a command without HOST, whose one
+    result counts for all backends.
     """
 
     commands: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Guard:
             if not command.strip():
                 yield FarmError(where, "must not be empty")
             if self.commands.index(command) != number:
-                # A mistake that hardly any file has.
+                # Imported here because hardly any file has this error.
                 from noidchecks.plugin.redact import redacted
 
                 yield FarmError(where, f"must not be {redacted(command)[:60]!r} twice")
@@ -96,14 +96,14 @@ class Guard:
 
     @property
     def fast(self) -> float:
-        """The seconds between starts while in doubt."""
+        """The seconds between the starts of probes while a result contradicts the state."""
         return min(1.0, self.interval) if self.fast_interval is None else self.fast_interval
 
 
 def fill_in(command: str, host: str, port: int) -> tuple[str, ...]:
-    """Returns the words of a command with HOST and PORT, where they stand as words of their own, filled in.
+    """Returns the words of a command with HOST and PORT replaced where they are not part of a longer word.
 
-    An IPv6 address gets brackets where a colon follows it.
+    An IPv6 address gets brackets if a colon follows it.
     """
     return tuple(_TOKEN.sub(lambda found: _token(found, host, port), word) for word in words_of(command))
 

@@ -17,7 +17,7 @@ class NewerError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the operator has changed since the file was written; a state equal to the configured one is not kept.
+    """The operator's changes to the configuration; a state equal to the configured one is not kept.
 
     states are by farm and backend name. stopped names farms; all_stopped covers every farm, later ones too.
     """

@@ -1,4 +1,4 @@
-"""What the farms do at the moment, out of the kernel's table, its flows and the operator's overrides."""
+"""The current status of the farms, from the kernel's table, its flows and the operator's overrides."""
 
 from __future__ import annotations
 
