@@ -29,7 +29,7 @@ _LONGEST_OF_SOCKETS = 80
 
 
 class PathError(ValueError):
-    """A path that cannot be written into the files."""
+    """A path that must not appear in the files, because it is relative, too long or has other characters."""
 
 
 class ForeignFileError(RuntimeError):
@@ -41,7 +41,7 @@ def files_of(
 ) -> dict[str, tuple[str, int]]:
     """Returns text and mode of each file by name; folder will hold them, run the daemons' sockets.
 
-    Raises PathError for a path that is not absolute or has other characters than letters, digits, '.', '_' and '-'.
+    Raises PathError for a path that is relative, too long, or has characters beside letters, digits, '.', '_' and '-'.
     """
     _require_plain(folder, "the folder of the files", _LONGEST)
     _require_plain(run, "the folder of lock, socket and role", _LONGEST_OF_SOCKETS)

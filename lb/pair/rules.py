@@ -1,7 +1,7 @@
 """Writes the nft table that marks FTP control sessions which cannot be handed over, and resets them after a take-over.
 
 The FTP helper rewrites addresses inside 227 replies, PORT and EPRT. Where the new address is longer or shorter as text,
-the kernel shifts the sequence numbers of all later segments, and conntrackd does not transfer by how much. On the other
+the kernel shifts the sequence numbers of all later segments, and conntrackd does not transfer the offset. On the other
 node such a session would hang. So each node sets its own bit in the mark at the reply or command that changes the
 length, conntrackd copies the mark, and the other node answers such a session with a reset: the client then logs in
 again at once. Sessions whose text keeps its length, or that use EPSV, go on.
@@ -19,7 +19,7 @@ LOST = (0x4000_0000, 0x2000_0000)
 """Bits 30 and 29 of the conntrack mark: the first or the second node of the pair has shifted sequence numbers."""
 
 _DIGITS = {1: "0-9", 2: "10-99", 3: "100-255"}
-# Clears the bit that distinguishes small from capital letters; FTP commands may have either (RFC 959, section 5.3).
+# Clears the bits that distinguish lower from upper case; FTP commands may use both (RFC 959, section 5.3).
 _CAPITAL = 0xDFDF_DFDF
 
 
