@@ -141,7 +141,7 @@ def _add_data_ports(draft: _Draft, farm: Farm) -> None:
 
 
 def _add_checks(draft: _Draft, farm: Farm) -> None:
-    """Adds where the guardian's checks go, whatever is down or stopped: it is checked all the same."""
+    """Adds the destinations of the guardian's checks, also of backends that are down and of a stopped farm."""
     if farm.guardian is None or not farm.helper:
         return
     for backend in farm.backends:
@@ -177,7 +177,7 @@ def _add_active(draft: _Draft, farm: Farm, backend: Backend, vip: IPAddress, add
     mark = mark_text(draft.marks.backend(farm, backend.name))
     for port in farm.active_ports(backend):
         key = f"{address} . {port}"
-        # Nothing in a data connection tells farms or backends apart that share a server: the first one counts.
+        # A data connection does not show to which of the farms or backends on a server it belongs: the first one wins.
         draft.elements[f"activeport{vip.version}"][key] = f"goto active{vip.version}"
         draft.elements[f"active{vip.version}"].setdefault(key, mark)
         draft.elements[f"sourceactive{vip.version}"].setdefault(key, str(vip))

@@ -99,12 +99,12 @@ def _delete(family: str, *words: str) -> int:
             return ended + (int(found[1]) if found else 0)
         if _VANISHED not in answer.errors or time.monotonic() > limit:
             raise KernelError(_explain(answer))
-        # Each run deletes what stands before such a flow, and prints it: the next one goes on behind it.
+        # This run has deleted and printed the flows before the vanished one: the next run deletes those behind it.
         ended, listed = ended + listed, 0
 
 
 def _elsewhere(served: Mapping[Service, Set[Target]]) -> list[tuple[Service, Target]]:
-    """Returns where else than to their backends flows of these services lead: to the VIP when it is not translated."""
+    """Returns the targets of these services' flows other than their backends; of an untranslated flow it is the VIP."""
     wanted = {(vip.encode(), str(port).encode()): (vip, port) for vip, port in served}
     found: set[tuple[Service, Target]] = set()
 

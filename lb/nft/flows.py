@@ -2,8 +2,8 @@
 
 A flow is an entry of the kernel's conntrack table. Its translation (DNAT to a backend) is decided by its first packet
 and then kept in the entry: a changed map changes nothing for flows that exist. That is right for TCP, whose sessions
-finish with the backend that they began with. It is wrong for UDP, where a client that asks again from the same port
-renews the old entry, and so meets the dead backend as long as it asks. Hence:
+finish with the backend that they began with. It is wrong for UDP, where each request of a client from the same port
+renews the old entry, and so reaches the dead backend again. Hence:
 
     TCP   flows go on; with cut-connections = true in the farm's guardian, they end with their backend
     UDP   flows end with their backend, with their farm, and with their service (VIP and port); and when a service
@@ -11,9 +11,9 @@ renews the old entry, and so meets the dead backend as long as it asks. Hence:
     both  flows of a farm that the operator stops go on
 
 A service begins to serve when it is new, was stopped, had no backend or was another farm's, and when there was no table
-or one with other marks. The old table then does not say which of its flows lead to a backend that is gone: of a stopped
-farm it has no backends. conntrack.py finds these flows by the source of their replies, which is the backend. It does so
-too where a backend of several ports moves for the clients of some of them, because its mark does not tell these apart.
+or one with other marks. The old table then does not say which of its flows lead to a backend that is gone: it has no
+backends of a stopped farm. conntrack.py finds these flows by the source of their replies, which is the backend. It does
+so too when a backend of several ports moves for some of them only, because its mark is the same for all of them.
 
 When every backend of a farm loses its flows, the farm is matched as a whole: one pass over all flows instead of one for
 each backend.
@@ -43,9 +43,9 @@ _Marks: TypeAlias = defaultdict[tuple[int, int], set[int]]
 class Ending:
     """The flows that end: by IP version and mark (marks: all of them, udp: UDP flows only), or by UDP service.
 
-    elsewhere has the backends of UDP services that begin to serve: flows end that lead to none of them. Those from
-    before the table existed lead to no backend, others to one that went down meanwhile. While such a client asks from
-    the same port, its packets belong to that flow and meet no rule; when it is deleted, the next packet is balanced.
+    elsewhere has the backends of UDP services that begin to serve: flows of a service to any other target end. Flows
+    from before the table existed are not translated, others lead to a backend that went down meanwhile. Packets of such
+    a client from the same port belong to that flow and meet no rule; once it is deleted, the next packet is balanced.
     """
 
     marks: set[tuple[int, Match]] = field(default_factory=set)
@@ -62,19 +62,19 @@ class Ending:
 
 
 def never(_: int) -> bool:
-    """Cuts the flows of no farm."""
+    """Tells for every farm that its TCP flows do not end."""
     return False
 
 
 def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = never) -> Ending:
     """Returns the flows that end when the new table replaces the old one.
 
-    cuts says of a farm's mark whether TCP flows end too. Unanswered TFTP requests are one more reason to end UDP flows:
+    cuts() tells by a farm's mark whether TCP flows end too. Unanswered TFTP requests are one more reason for UDP flows:
     each holds a place in the kernel's table of expectations, which all farms share.
     """
     ending = Ending()
     before, after, layout = _services(old), _services(new), new.layout
-    # Of another layout, no mark means anything in this table, but the services do.
+    # Marks of another layout have no meaning in the new table, but services do.
     marked = old if old is not None and old.layout == layout else None
     begun = {
         key: farm
@@ -116,7 +116,7 @@ def ending_of(old: Table | None, new: Table, *, cuts: Callable[[int], bool] = ne
 def _by_farm(old: Table, new: Table) -> tuple[_Marks, _Marks]:
     """Returns the marks of all backends, and of those that the new table lacks or has at another address.
 
-    They are by the mark of the farm and the IP version.
+    Both are keyed by the farm's mark and the IP version.
     """
     after, found, gone = _targets(new), _Marks(set), _Marks(set)
     for (mark, version), target in _targets(old).items():
@@ -128,9 +128,9 @@ def _by_farm(old: Table, new: Table) -> tuple[_Marks, _Marks]:
 
 
 def _moved(old: Table, new: Table, services: Mapping[str, int]) -> dict[str, int]:
-    """Returns those UDP services of which a backend that stays has another port now.
+    """Returns the UDP services with a backend that stays but has another port now.
 
-    One that keeps the port that the client asked for, and later has a port of its own, moves for some services only.
+    A backend without a port of its own (it keeps the client's) that gets one moves for some services only.
     """
     before, after = _targets(old), _targets(new)
     changed = {
@@ -174,7 +174,7 @@ def _picks(table: Table, farm: int) -> int:
 
 
 def _led(services: Mapping[str, int], table: Table) -> dict[Service, frozenset[Target]]:
-    """Returns the backends in the table of each service, which is given with the mark of its farm."""
+    """Returns the backends of each service in the table; services maps a service to the mark of its farm."""
     if not services:
         return {}
     targets = defaultdict(set)

@@ -69,7 +69,7 @@ def expectations() -> Fullness | None:
 
 
 def totals(statistics: Path, *names: str) -> list[int]:
-    """Returns counters of conntrack, each summed over the rows of all processors; [] when the file has not all."""
+    """Returns counters of conntrack, each summed over the rows of all processors; [] when the file lacks one."""
     try:
         head, *rows = (line.split() for line in statistics.read_text().splitlines())
         columns = [head.index(name) for name in names]

@@ -1,8 +1,8 @@
 """The generation of this network namespace's tables: the same one proves that no program has changed any of them.
 
-The kernel counts the transactions that it applies, of all programs and all tables together. The number says nothing by
-itself: it begins again with each boot and in each namespace, whose numbers in /proc are used again too. Its cookie,
-which the kernel gives to one namespace only, and the id of the boot make it unique.
+The kernel counts the transactions that it applies, of all programs and all tables together. The number alone is not
+unique: it begins again with each boot and in each namespace, and the kernel reuses a namespace's number in /proc. The
+namespace's cookie, which is never reused, and the boot id make it unique.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Generation(NamedTuple):
     number: int
 
     def after(self, transactions: int) -> Generation:
-        """Returns the generation after so many transactions of one program, if no other program changes a table."""
+        """Returns the generation after this number of transactions, if no other program changes a table."""
         return Generation(self.place, self.number + transactions)
 
 
 def generation() -> Generation | None:
-    """Returns the generation of the tables now; None where the kernel does not tell all of it."""
+    """Returns the current generation of the tables; None when the kernel does not report all parts of it."""
     try:
         with open(_BOOT, encoding="ascii") as file:
             boot = file.read().strip()

@@ -18,7 +18,7 @@ _TIMEOUT = 30.0
 _ROUTES = 0
 _NEW_ROUTE, _GET_ROUTE = 24, 26
 _REQUEST = 0x1
-# Family, length of the destination, and what a question leaves at 0, the type of the route among it.
+# struct rtmsg: family, length of the destination, and fields that a request leaves at 0, such as the route's type.
 _ROUTE = struct.Struct("=BBxxxxxBxxxx")
 _DESTINATION = 1
 _LOCAL = 2
@@ -30,7 +30,7 @@ def nat_helpers(farms: Iterable[Farm]) -> list[str]:
 
 
 def load(names: Iterable[str]) -> list[str]:
-    """Loads modules with modprobe and returns those that are missing all the same."""
+    """Loads modules with modprobe and returns those that are still missing."""
     missing = [name for name in names if is_there(name) is False]
     if missing:
         try:
@@ -99,7 +99,7 @@ def _lines(path: Path) -> list[bytes] | None:
 
 
 def _configuration(path: Path) -> list[bytes] | None:
-    # Only where the kernel has no folder of modules.
+    # Imported here because most modules are found in /sys/module or modules.builtin.
     import gzip
 
     try:

@@ -32,7 +32,7 @@ _PICK = re.compile(r"(?:(rr)([46])-(\d{1,5})-(\d{1,5})|(random|hash)([46])-(\d{1
 _STICKY = re.compile(r"sticky([46])-(\d{1,6})")
 _REMEMBER = re.compile(rf"{REMEMBER}-(\d{{1,6}})")
 _TRANSPORTS = {6: "tcp", 17: "udp"}
-# Verdicts that noidlb does not write; another program may have.
+# Verdicts that noidlb does not write, but other programs may.
 _FOREIGN = ("accept", "drop", "continue", "return")
 # The key of a catch-all element.
 _ANY = "*"
@@ -56,7 +56,7 @@ def read_outline(text: str) -> Outline | None:
     except ValueError:
         return None
     lines = list(takewhile(lambda line: line != "}", lines[begin + 1 :]))
-    # Which of the two comes first depends on the version of nft.
+    # The order of comment and flags depends on the version of nft.
     comment = next((found for line in lines[:2] if (found := _COMMENT.fullmatch(line))), None)
     flags = next((found for line in lines[:2] if (found := _FLAGS.fullmatch(line))), None)
     if comment is None:
@@ -194,7 +194,7 @@ def _plain(value: Any) -> str:
         if "range" in value:
             low, high = value["range"]
             return f"{low}-{high}"
-        # Of addresses, and only by another program.
+        # A prefix of addresses, which only other programs add.
         prefix = value["prefix"]
         return f"{prefix['addr']}/{prefix['len']}"
     if not isinstance(value, (str, int)):

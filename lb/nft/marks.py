@@ -24,7 +24,7 @@ LANES = 64
 
 
 def allocate(names: Iterable[str], size: int) -> dict[str, int]:
-    """Gives each name a number from 0 to size - 1 by its hash, the first come first.
+    """Gives each name a number from 0 to size - 1: its hash or, where an earlier name has that, the next free one.
 
     A name that is added behind the others changes none of their numbers. Numbers are distinct up to size names.
     """
@@ -44,7 +44,7 @@ def allocate(names: Iterable[str], size: int) -> dict[str, int]:
 class Marks:
     """The marks of a set of farms, the same on every balancer with these farms.
 
-    all_names are those of the whole set in its order, where farms are only those of it whose marks are asked for.
+    all_names are the names of all farms in their order, if farms holds only some of them, otherwise ().
     """
 
     farms: tuple[Farm, ...]

@@ -31,8 +31,8 @@ def plan_backend(
 ) -> Plan:
     """Plans the override of this backend; of the others, only their shares of the farm's new clients change.
 
-    before is as in plan(). No other farm is then compiled, because none is changed: farms may be this one alone, and
-    names those of all, in their order.
+    before is as in plan(). With it, no other farm is compiled, because none changes: farms may then hold this one only,
+    and names are those of all farms in their order.
     """
     marks = Marks(farms, names)
     if before is None:
@@ -61,7 +61,7 @@ def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, ba
     conditions = {**_conditions(old, marks, farm, overrides)}
     conditions[farm.name, backend.name] = Condition(overrides.state_of(farm, backend))
     own = mark_text(marks.backend(farm, backend.name))
-    # Of a stopped farm, whose open sessions may need new data connections, its passive ports are left.
+    # A stopped farm keeps its passive ports, because its open sessions may need new data connections.
     new = compile_farm(marks, farm, conditions, refused=is_stopped)
 
     def is_changed(name: str, key: str) -> bool:
@@ -76,7 +76,7 @@ def _with_backend(old: Table, marks: Marks, overrides: Overrides, farm: Farm, ba
 def _with_farm(old: Table, farms: tuple[Farm, ...], overrides: Overrides, farm: Farm) -> Table:
     marks = Marks(farms)
     conditions = {**overrides.conditions(), **_conditions(old, marks, farm, overrides)}
-    # The other farms as the table has them: farms share chains, and one that does not serve needs none.
+    # The other farms are compiled as they are in the table: farms share chains, and a farm that refuses needs none.
     serving = old.serving(4) | old.serving(6)
     others = {one.name for one in farms if marks.farm(one) not in serving} - {farm.name}
     new = compile_table(farms, conditions, overrides.stopped_of((farm,)) | others)

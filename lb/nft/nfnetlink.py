@@ -51,7 +51,7 @@ def ask(netlink: socket.socket, kind: int, body: bytes = b"", *, family: int = 0
 
 
 def generation_number() -> int | None:
-    """Returns the kernel's counter of ruleset changes in this network namespace in microseconds, or None."""
+    """Returns the kernel's counter of ruleset changes in this network namespace, or None; takes microseconds."""
     try:
         with opened() as netlink:
             return generation_of(netlink)

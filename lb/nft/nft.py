@@ -70,7 +70,7 @@ def read() -> Snapshot | None:
 
     A table of another version and a damaged one are returned without contents. Raises KernelError.
     """
-    # A command that knows what the kernel has only writes.
+    # Imported here because a command with a checkpoint of the kernel's table does not read it.
     from .listing import list_commands, read_elements, read_outline, to_snapshot
 
     answer = _done(["-s", "-t", "list", "ruleset", "inet"])
@@ -135,7 +135,7 @@ class NftSession:
     def __init__(self, *, idle: float = _IDLE) -> None:
         self._idle = idle
         self._process: subprocess.Popen[bytes] | None = None
-        # Into it, and out of it.
+        # The standard input and output of nft.
         self._pipes: tuple[IO[bytes], ...] = ()
         self._written = 0
 

@@ -1,7 +1,7 @@
 """Reads what the kernel does with the farms: a summary of the noidlb table, and the number of flows by mark.
 
 Run as a program, it prints one of the two as lines of JSON. The guardian starts it as a child process, because a thread
-would delay its probes: parsing nft's 10 MB of JSON for 5,000 farms holds Python's lock for 0.2 s.
+would delay its probes: parsing nft's 10 MB of JSON for 5,000 farms holds Python's GIL for 0.2 s.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Plan:
     """The transactions, in order, that turn the kernel's table into the new one; none when they are equal.
 
     old is None when the kernel has no table that can be read; foreign says why an existing one is replaced as a whole.
-    is_whole says that the kernel's table is afterwards all that farms and overrides want, and nothing else.
+    is_whole says that the kernel's table is afterwards exactly the one that farms and overrides want.
     """
 
     old: Table | None
@@ -51,8 +51,8 @@ def plan(
 ) -> Plan:
     """Compares the kernel's table with the one that farms and overrides want; changes nothing.
 
-    conditions, where given, replace the states of the overrides: the guardian's merged ones. before, where given, are
-    the overrides of these farms whose table the kernel is known to have, which is then not read. part is as in
+    conditions, if given, are the guardian's merged ones and replace the states of the overrides. before, if given, are
+    overrides for which the kernel is known to have the table of these farms; it is not read then. part is as in
     compare().
     """
     wanted = overrides.conditions() if conditions is None else conditions
@@ -61,7 +61,7 @@ def plan(
 
 
 def known(farms: tuple[Farm, ...], conditions: Conditions, stopped: frozenset[str]) -> Snapshot:
-    """Returns what reading the kernel would, when its table is known to be that of these farms and conditions."""
+    """Returns the snapshot of a kernel that is known to have the table of these farms and conditions."""
     return Snapshot(VERSION, compile_table(farms, conditions, stopped))
 
 
@@ -168,7 +168,7 @@ def _backends(old: Table, new: Table, names: Mapping[int, str]) -> list[str]:
     lines = []
     for mark in before.keys() | after.keys() | shares_before.keys() | shares_after.keys():
         if mark & ~new.layout.backend not in serving:
-            # Of a farm that is added, removed, stopped or started, the lines about its services say enough.
+            # For a farm that is added, removed, stopped or started, the lines about its services are enough.
             continue
         name = names.get(mark, mark_text(mark))
         changes = []

@@ -25,7 +25,7 @@ _LAST = [float("-inf")]
 
 
 def last_look() -> float:
-    """Returns the time (monotonic) of the last look at a program; a wait that looks is bounded and does not hang."""
+    """Returns the time (monotonic) of the last look at a program: a call that still looks is waiting, not stuck."""
     return _LAST[0]
 
 

@@ -18,7 +18,7 @@ from .progress import LOOK, Progress
 # Appended to PATH: ordinary users lack these folders in theirs, and may run `noidlb check` too.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 _CHUNK = 1 << 18
-# What nft prints of 5,000 farms is 10 MB.
+# Bytes; nft's listing of 5,000 farms is 10 MB.
 LIMIT = 1 << 28
 _ERRORS = 1 << 16
 # Bytes of error output after which a program is ended, so that it cannot fill the memory.
@@ -40,7 +40,7 @@ class Answer:
 
 def find(name: str, package: str) -> str:
     """Returns the path of a program; raises KernelError, which names the Debian package, when it is missing."""
-    # Not shutil.which(): shutil loads three libraries that compress files, and takes as long as a change of the kernel.
+    # Not shutil.which(): shutil imports three compression libraries, which takes as long as a change of the kernel.
     for folder in filter(None, f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}".split(":")):
         path = os.path.join(folder, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
@@ -105,7 +105,7 @@ def run(
             if progress is not None and (trouble := progress.trouble()):
                 raise KernelError(f"{name} {trouble}")
 
-        # Popen closes its end of the pipe.
+        # The end of the block closes the pipe.
         with process:
             try:
                 every = progress.look if progress else LOOK
@@ -129,7 +129,7 @@ def _follow(
     every: float,
     deadline: float,
 ) -> None:
-    """Reads the output and waits for the end; calls look every that many seconds, which may give the program up."""
+    """Reads the output and waits for the end; calls look() at this interval, which raises to give the program up."""
     total = 0
     looked = time.monotonic()
     poll = select.poll()

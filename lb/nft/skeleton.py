@@ -316,7 +316,7 @@ def _checks(version: int) -> str:
 
 def _postrouting(version: int) -> str:
     protocol, _ = FAMILIES[version]
-    # Only a SYN: the kernel takes a packet of a connection that was cut for a new one, and would translate it again.
+    # Only a SYN: once its flow is deleted, any packet of a connection begins a new flow, and would be translated again.
     active = f"tcp flags & (syn | ack) == syn {protocol} saddr . tcp sport vmap @activeport{version}"
     asked = f"ct original {protocol} daddr . ct original proto-dst"
     # nft knows the type of proto-dst only behind a match of the transport.

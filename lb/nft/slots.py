@@ -32,11 +32,11 @@ _FEW = 12
 _MANY = 60
 # Weights that have no common divisor make many slots; from here on they are exact to a 4096th.
 _MOST = 4096
-# What each cache keeps, in words of 8 bytes: the tables of some thousand small farms, or of a few large ones.
+# The size of each cache in words of 8 bytes: the slots of some thousand small farms, or of a few large ones.
 _REMEMBERED = 1 << 18
-# A backend among the arguments: a pair of two pointers, and a name that may be all that is left of an older file.
+# Words of a backend in the arguments: a pair of pointers, and a name that, after a reload, only the cache may hold.
 _BACKEND = 16
-# The tuples of the arguments, and the node that holds both.
+# Words of a cache entry: the tuples of the arguments, and the node that holds them and the result.
 _ENTRY = 40
 
 P = ParamSpec("P")
@@ -45,9 +45,9 @@ Members = tuple[tuple[str, int], ...]
 
 
 def _remembered(make: Callable[P, tuple[T, ...]]) -> Callable[P, tuple[T, ...]]:
-    """Caches the latest results, of about 2 MiB together with their arguments, which must be hashable and positional.
+    """Caches the latest results (LRU), about 2 MiB with their arguments, which must be hashable and positional.
 
-    Farms that flap ask for ever new ones. What is kept of them all counts, or the guardian grows for days.
+    Farms that flap request ever new results. Everything that is kept counts, or the guardian's memory grows for days.
     """
     known: OrderedDict[tuple[object, ...], tuple[T, ...]] = OrderedDict()
     size = 0
@@ -97,7 +97,7 @@ def fill(farm: Farm, weights: Mapping[str, int], version: int) -> tuple[str, ...
             if backend.backup is tier and backend.address_of(version)
         )
         return _hashed(members, tuple(serving.items()), slot_count(farm))
-    # By numbers in place of names: farms of equal backends share one table for each number of those that serve.
+    # Numbers instead of names, so that farms whose serving backends have the same weights share a cache entry.
     names = tuple(serving)
     return tuple(names[number] for number in _interleaved(tuple(serving.values()), slot_count(farm)))
 
@@ -179,9 +179,9 @@ def _owners(members: Members, count: int) -> tuple[str, ...]:
     """Gives each backend its share of the slots, where it scores best against the others.
 
     Deferred acceptance (Gale and Shapley): a slot asks one backend after another, the one with its best score first,
-    and a backend that has its share keeps the best of those that ask, so that the worst asks elsewhere. In the end no
-    slot and backend would rather have each other. The same comes of going through all scores from the best on; but a
-    list of them would be a million long, and nothing else of the guardian runs while Python sorts it.
+    and a backend that has its share keeps the best of those that ask, so that the worst asks elsewhere. The result is
+    stable: no slot and backend would prefer each other to what they have. Going through all scores in descending order
+    gives the same result, but sorting a list of a million scores would block the guardian.
     """
     shares = _shares([weight for _, weight in members], count)
     logs = [_logarithms(name, count) for name, _ in members]

@@ -53,7 +53,7 @@ class Table:
         return self.elements.get(name, {})
 
     def serving(self, version: int) -> set[int]:
-        """Returns the marks of the farms whose clients of one IP version are led to backends, if there are any."""
+        """Returns the marks of the farms that serve in one IP version, also of those without a backend at present."""
         return {int(mark, 16) for mark in self.of(f"farm{version}").values()}
 
     def targets(self, version: int) -> dict[int, tuple[str, str]]:
