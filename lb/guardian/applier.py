@@ -39,7 +39,7 @@ class NftApplier:
 
     It remembers what it applied last, so that a change costs the difference and no reading. When another program
     changes the table, or a call fails, it forgets the conditions, and the next apply() reads the kernel's table first.
-    For other farms it does so too when another program has changed any table meanwhile.
+    When the farms change, it also reads the table if another program has changed any table meanwhile.
 
     The table that is read after a failure does not say which flows must still end: it is right already when nft died
     after it had applied the transaction, or when only conntrack failed. So the applier keeps the tables from before the

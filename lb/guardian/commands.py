@@ -29,7 +29,7 @@ _MACRO = re.compile(r"\$(?:HOST|SERVICE)?(?:ADDRESS6?|NAME|address6?)\$", re.ASC
 _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*)(?![\w.:])")
 # Operators of a shell; a single & inside a word may belong to a URL.
 _SHELL = re.compile(r"&&|\|\||\$\(|[0-9]?>>?(?:&[0-9])?|<<?|[|;`]|(?<!\S)&(?!\S)|&\s*$")
-# A character behind a backslash, and what stands in quotes; in single ones a backslash is itself.
+# An escaped character, and a quoted text, in whose single quotes a backslash escapes nothing.
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*["]""", re.DOTALL)
 
 
@@ -71,7 +71,7 @@ def misuse(command: str, *, shared: bool = False) -> str | None:
             "HOST and PORT must be words of their own, with the options that the program has for them: -H HOST -p PORT"
         )
     if sign := _SHELL.search(_unquoted(command)):
-        # What prints it leaves | out.
+        # Errors are printed without the character |.
         shown = "a pipe sign" if "|" in sign[0] else repr(sign[0])
         return f"no shell runs the command, so {shown} does not work: put it into a script, or quote the word"
     if shared:

@@ -64,7 +64,7 @@ def verdict(watches: Iterable[BackendHealth]) -> Verdict:
 
 
 def places_of(farm: Farm) -> Iterator[tuple[Place, Backend, IPAddress]]:
-    """Yields each backend at each of its addresses that clients may be led to, those of the VIPs' IP versions."""
+    """Yields each backend at each of its addresses that can serve clients: those of the VIPs' IP versions."""
     versions = farm.versions
     for backend in farm.backends:
         for address in backend.address:

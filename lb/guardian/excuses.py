@@ -15,7 +15,7 @@ from .targets import Target
 # because a machine that always pauses must detect dead backends too.
 _LOST_SHARE, _LOST_MOST = 0.2, 1.0
 _REPEATS = 5
-# Seconds of a pause that is reported as an event; seconds between two looks at the conntrack table.
+# Seconds from which on a pause is reported as an event; seconds between two reads of the conntrack table's size.
 _TOLD_PAUSE = 1.0
 _TABLE_EVERY = 1.0
 
@@ -36,7 +36,7 @@ class Excuses:
         self._looked = float("-inf")
 
     def begin(self, now: float) -> None:
-        """Takes note that the loop begins now: what was before is no pause."""
+        """Starts to detect pauses, from now on."""
         self._pulse = Pulse(now)
 
     def beat(self, now: float, running: int) -> None:
@@ -48,7 +48,7 @@ class Excuses:
     def wants_repeat(
         self, target: Target, result: Result, began: float, now: float, running: int, ready: float
     ) -> bool:
-        """Tells whether a failed check of a target is to be repeated: it ran across a pause, or before the table.
+        """Tells whether a failed check of a target is to be repeated: it ran across a pause, or began before ready.
 
         ready is when the kernel's table became that of the present farms, infinity before that.
         """

@@ -47,7 +47,7 @@ def trouble(name: str) -> str | None:
 
 
 def unread(name: str, errors: bytes) -> str | None:
-    """Says that a program was started whose interpreter may not read it; None when its error output says nothing so.
+    """Says that a program is a script that its interpreter may not read; None when its error output does not say so.
 
     A user who may execute a script and not read it, as with mode 0711, gets the exit code of the interpreter.
     """

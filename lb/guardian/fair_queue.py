@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 
-# The places of a farm, at most, for each place that stays free.
+# The most places that a farm takes for each place that stays free.
 _SHARE = 3
 
 
@@ -31,7 +31,7 @@ class FairQueue:
             self._waiting.setdefault(farm, deque()).append(begin)
 
     def end(self, farm: str) -> None:
-        """Frees a place of the farm, and begins what waits for it."""
+        """Frees a place of the farm, and begins queued work."""
         self._free += 1
         self._taken[farm] -= 1
         if not self._taken[farm]:
@@ -44,7 +44,7 @@ class FairQueue:
             self._begin(chosen, begin)
 
     def clear(self) -> None:
-        """Forgets what waits."""
+        """Drops all queued work."""
         self._waiting.clear()
 
     def _has_place(self, farm: str) -> bool:

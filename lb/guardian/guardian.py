@@ -39,8 +39,8 @@ from .targets import Target, Targets
 
 # Checks started before the loop handles sockets again; more would add their own queue to the response times.
 _BURST = 4
-# Seconds for which starts are gathered: by so much a check may start late. With thousands of checks, a wake-up of this
-# process for each of them costs more than its work, which then begins with cold caches.
+# Seconds for which starts are coalesced, and so the most by which this delays a check. With thousands of checks, a
+# wake-up of this process for each of them costs more than its work, which then begins with cold caches.
 _GRAIN = 0.01
 # Seconds between two events about checks that wait for their turn.
 _QUIET = 60.0
@@ -96,7 +96,7 @@ class Guardian:
         self._start_afresh()
 
     def _start_afresh(self) -> None:
-        """Forgets all that one run knows and uses: after it, another guardian may have changed the table."""
+        """Resets the state of one run: after it, another guardian may have changed the table."""
         applier = self._applier or NftApplier()
         self.reconciler = Reconciler(
             self._farms, self._overrides, applier=applier, events=self.events, count=self._count
@@ -107,7 +107,7 @@ class Guardian:
         self._timer: Timer | None = None
         self._flips = self._started = self._running = 0
         self._excuses = Excuses(self.events, self._flow_table or FlowTable())
-        # Starts that are due are made from this time of the loop's clock on.
+        # The time of the loop's clock before which no check is started.
         self._free_at = 0.0
         self._told_wait = float("-inf")
 
@@ -159,7 +159,7 @@ class Guardian:
                 await checks.close()
 
     def stop_checking(self) -> None:
-        """Takes no more results and schedules no more checks: what ends from now on may have been ended with run()."""
+        """Ignores results and schedules no more checks: one that ends from now on may have been ended with run()."""
         self._checks = None
         if self._timer is not None:
             self._timer.cancel()
@@ -225,7 +225,7 @@ class Guardian:
         self._arm()
 
     def _start(self, target: Target, asked: float) -> None:
-        """Starts a check of a target; where too many run, it waits for its turn, and no second one beside it."""
+        """Starts a check of a target, or queues it at the limit; a target has at most one queued start."""
         if self._checks is None:
             return
         began = asked
@@ -249,7 +249,7 @@ class Guardian:
         self._running += 1
         self._schedule.count_delay(waited)
         if not target.watches:
-            # It has gone meanwhile.
+            # configure() has removed the target meanwhile.
             return
         pace = target.pace
         if waited > pace.interval and now >= self._told_wait + _QUIET:

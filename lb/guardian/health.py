@@ -40,7 +40,7 @@ _OURS = frozenset(
 # What the peer does with a connection that it has accepted: a reset, or its end (0).
 _CLOSED = frozenset((0, errno.ECONNRESET, errno.EPIPE))
 _REFUSED = os.strerror(errno.ECONNREFUSED)
-# Seconds after which TCP first sends a packet again.
+# Seconds after which TCP first retransmits a packet.
 _RESENT = 1.0
 
 # Farm, backend, IP version and command.
@@ -140,8 +140,8 @@ class BackendHealth:
     recovered: float | None = None
     kept: str = ""
     warned: bool = False
-    # Of the last result, as values that Python's collector of cycles does not follow: with the ten objects of a
-    # Result for each of 10,000 backends, it would stop the loop for some 50 ms.
+    # The last result, as values that Python's garbage collector does not traverse: with the ten objects of a Result
+    # for each of 10,000 backends, it would stop the loop for some 50 ms.
     _state: State | None = None
     _text: str = ""
     _seconds: float = 0.0
@@ -211,7 +211,7 @@ class BackendHealth:
         return self._heed(result, reason, now) or again
 
     def adopt(self, other: BackendHealth) -> None:
-        """Copies the knowledge of another BackendHealth with the same check; doubts only of the same backend's."""
+        """Copies the knowledge of another BackendHealth with the same check, its streak only for the same backend."""
         doubts = other.up if other.key == self.key else RiseFall()
         self.up = RiseFall(other.up.value, doubts.streak, doubts.streak_since)
         self.probes, self.flaps, self.note = other.probes, other.flaps, other.note
@@ -247,13 +247,13 @@ def has_answered(result: Result) -> bool:
     """Returns whether the peer answered the failed check, which proves that packets pass in both directions.
 
     A check that opens a data connection has two flows, and its answer may be about the other one. An answer without a
-    failure that takes a second may be bad for being slow, because a packet was lost and sent again.
+    failure that takes a second may be CRITICAL only because it is slow, after a packet was lost and retransmitted.
     """
     failure = result.failure
     if isinstance(failure, NotConnected) and failure.code == errno.ECONNREFUSED:
         return True
     if failure is None and not result.timings.phases:
-        # Of a plugin that runs as a process its words are all that is known.
+        # For a plugin that runs as a process, only its text is known.
         return _REFUSED in result.text
     if "data" in result.timings.phases:
         return False

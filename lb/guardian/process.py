@@ -34,8 +34,8 @@ _PIECES = 4
 _GRACE = 1.0
 # Exit codes of shells, env, nice and timeout for a program that they cannot run.
 _NOT_RUN = {126: "a program that cannot be run", 127: "a program that does not exist"}
-# Signals that say nothing about the peer: a crash, or somebody who ends processes, as systemd does when it stops a
-# service. Those of a time-out are not among them: after its own the result is out, and plugins use SIGALRM for theirs.
+# Signals that say nothing about the peer: a crash, or an end by others, as when systemd stops a service. A timeout
+# does: the result is reported before the signal is sent, and plugins use SIGALRM for timeouts of their own.
 _NO_ANSWER = frozenset(
     (
         *(signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE),
@@ -198,7 +198,7 @@ class _Run:
                 return
 
     def release(self) -> None:
-        """Stops watching the process, whether it has ended or not even SIGKILL could end it."""
+        """Stops watching the process, which has ended or which SIGKILL could not end."""
         if self.timer is not None:
             self.timer.cancel()
         if self.descriptor >= 0:
@@ -259,7 +259,7 @@ def _result(name: str, code: int, output: bytes, errors: bytes, *, seconds: floa
         text = f"{printable(name, 100)} UNKNOWN - exit code {code}, which stands for {_NOT_RUN[code]}: {text}"
         failure = LocalError(text)
     elif code and not output.strip() and (reason := trouble(name) or unread(name, errors)):
-        # The script was removed between its start and its reading by the interpreter, or that may not read it.
+        # The script was removed before its interpreter had read it, or the interpreter may not read it.
         text, state = reason, State.UNKNOWN
         failure = LocalError(text)
     elif code > 3:

@@ -43,10 +43,10 @@ Count = Callable[[], Mapping[int, int]]
 _BALANCE_EVERY = 3.0
 _LOOK_EVERY = 5.0
 _LOOK_PAUSE = 0.05
-# Seconds for which a table of another version may balance on at the start; most backends have a result in 6.
+# Seconds for which a table of another version may stay in use at the start; most backends have a result in 6.
 _OLD_TABLE = 10.0
 ENDED = "the guardian has ended"
-# Seconds before a refused change is tried again: doubled each time; and before flows are that could not be ended.
+# Seconds before a refused change is tried again, doubled each time; seconds before ending flows is tried again.
 _RETRY_FIRST, _RETRY_MOST = 0.2, 5.0
 _RETRY_ENDING = 5.0
 
@@ -90,7 +90,7 @@ class Reconciler:
         self._conditions: dict[tuple[str, str], Condition] = {}
         self._merged: dict[str, Desired] = {}
         self._ramps: dict[str, asyncio.TimerHandle] = {}
-        # Requests that flows are ended that could not be; None when there are none.
+        # The timer that requests to end the flows that could not be ended; None when there are none.
         self._ending: asyncio.TimerHandle | None = None
         self.shares: dict[str, Mapping[str, int]] = {}
         self._dirty: set[str] = set()
@@ -149,7 +149,7 @@ class Reconciler:
 
     @property
     def weights(self) -> Mapping[str, Mapping[str, int]]:
-        """The percentages of their weights that backends have now, by farm and backend, where they are not 100.
+        """The current percentages of the configured weights, by farm and backend, without those of 100.
 
         Slow start and least-connections reduce or raise them, the latter in farms without checks too.
         """
@@ -225,8 +225,8 @@ class Reconciler:
     async def _read(self) -> None:
         """Reads from the kernel's table which backends serve.
 
-        One of another version of noidlb, or with other bits for its marks, does not tell, and is replaced as a whole:
-        by one that refuses all clients until there are results. So it balances on for a while.
+        A table of another version of noidlb, or with other bits for its marks, does not tell, and is replaced as a
+        whole. The new one would refuse all clients until there are results, so the old one stays for up to 10 s.
         """
         snapshot = await self.worker.run(self._applier.read)
         if snapshot is not None:
@@ -240,7 +240,7 @@ class Reconciler:
         self._is_read = True
 
     async def _await_results(self) -> None:
-        """Waits until each backend has had a first result, which is a request."""
+        """Waits until each backend has had a first result; each first result is a request."""
         while not all(watch.probes for watches in self._watches.values() for watch in watches):
             self._wanted.clear()
             await self._wanted.wait()
@@ -283,10 +283,10 @@ class Reconciler:
                     await self._hurry.wait()
 
     def _answer(self, requests: int) -> None:
-        """Ends the wait for the first requests, so many of them; those who wait for later ones are still in a hurry."""
+        """Ends the calls of settle() that wait for the first requests, by number; the hurry of later ones remains."""
         self._answered = requests
         for number, waiter in self._waiters:
-            # One that was given up is done already.
+            # The future of a cancelled call is done already.
             if number <= requests and not waiter.done():
                 waiter.set_result(None)
         self._waiters = [(number, waiter) for number, waiter in self._waiters if number > requests]
@@ -294,10 +294,10 @@ class Reconciler:
             self._hurry.clear()
 
     async def _look(self) -> None:
-        """Requests a repair when another program has changed the table: looks at each notice, and every 5 s."""
+        """Requests a repair when another program has changed the table: asks after each notice, and every 5 s."""
         while True:
             await self._notice()
-            # A program that changes a table often does so several times in a row: one look for all.
+            # A program that changes a table often does so several times in a row, which the pause coalesces.
             await asyncio.sleep(_LOOK_PAUSE)
             with suppress(KernelError):
                 if await self.worker.run(self._applier.is_disturbed):

@@ -38,7 +38,7 @@ class Pace:
 class Rhythm:
     """The start times of one check: beats at the interval, and faster starts between them while in doubt.
 
-    A start that waits for its turn is none yet: no other is due until it has begun, and intervals count from then.
+    A queued start does not count yet: no other one is due until it has begun, and intervals count from then.
     """
 
     __slots__ = ("running", "_waits", "_first", "_rests_until", "_beat", "_last", "_ended", "_repeats")
@@ -90,7 +90,7 @@ class Rhythm:
         if self._repeats:
             return self._ended
         wanted = max(self._last, self._rests_until) + pace.interval
-        # In doubt not at the next beat, which may be a moment away: two failures within a moment are one.
+        # In doubt, not the next beat, which may be a moment away: two failures within a moment prove no more than one.
         wanted = min(wanted, self._beat if pace.fast is None else self._last + pace.fast)
         return max(wanted, self._ended)
 
@@ -101,7 +101,7 @@ class Schedule(Generic[K]):
     def __init__(self) -> None:
         self.overdue = 0
         self.latest = 0.0
-        # Entries are tuples of numbers, without the key: Python's collector of cycles need not look through them.
+        # Entries are tuples of numbers, without the key, so that Python's garbage collector does not traverse them.
         self._heap: list[tuple[float, int]] = []
         # The valid entry of each key, and the key of each valid entry; other entries in the heap are stale.
         self._current: dict[K, tuple[float, int]] = {}
@@ -144,6 +144,6 @@ class Schedule(Generic[K]):
         return key
 
     def count_delay(self, seconds: float) -> None:
-        """Takes note that a start was that late."""
+        """Records the delay of a start."""
         self.latest = max(self.latest, seconds)
         self.overdue += seconds > LATE

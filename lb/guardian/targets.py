@@ -94,22 +94,22 @@ class Targets:
     def each_watch(self, farm: str | None = None) -> Iterator[BackendHealth]:
         """Returns an iterator over the present watches, of all farms or one; configure() does not disturb it."""
         chosen = self._watches.values() if farm is None else [self._watches.get(farm, [])]
-        # No list of them: while one of 10,000 is new, each look of Python's collector at it takes milliseconds.
+        # Not a list: while one of 10,000 is new, each garbage collection takes milliseconds to traverse it.
         return (watch for watches in chosen for _, watch in watches)
 
     def recognize(self, farms: tuple[Farm, ...]) -> tuple[Farm, ...]:
-        """Returns the farms, with those that it has in place of equal ones; the same tuple when all are equal."""
+        """Returns the farms, each equal to a present one replaced by that; the present tuple when all are equal."""
         known = {farm.name: farm for farm in self._farms}
         found = tuple(old if (old := known.get(farm.name)) == farm else farm for farm in farms)
         return self._farms if found == self._farms else found
 
     def new_among(self, farms: tuple[Farm, ...]) -> tuple[Farm, ...]:
-        """Returns the recognized farms that it does not have as they are."""
+        """Returns those of the recognized farms that are new or changed."""
         known = {id(farm) for farm in self._farms}
         return tuple(farm for farm in farms if id(farm) not in known)
 
     def configure(self, farms: tuple[Farm, ...], now: float) -> list[Target]:
-        """Replaces the farms, recognized ones, and returns the targets that are new, are watched otherwise, or gone."""
+        """Replaces the farms by recognized ones; returns the targets that are new, gone or have other watches."""
         if farms is self._farms:
             return []
         old, watched = self.by_key, {farm.name: self._watches.get(farm.name, []) for farm in farms}

@@ -14,7 +14,7 @@ from ..nft.progress import last_look
 from ..nft.run import KernelError
 
 T = TypeVar("T")
-# Seconds of processor time between two looks; a waiting thread uses microseconds.
+# Seconds of processor time that are progress; a waiting thread uses microseconds.
 _COMPUTING = 0.05
 
 
@@ -39,8 +39,8 @@ class Worker:
     def stalled(self) -> float:
         """Returns the seconds since the running call last made progress; 0 when none runs.
 
-        A call that waits for nft looks at that process twice a second and ends one that hangs (progress.py). A call
-        that neither looks nor uses processor time is stuck.
+        A call that waits for nft looks at that process twice a second and ends it when it hangs (progress.py). A call
+        that neither looks at a process nor uses processor time is stuck.
         """
         since = self._busy_since
         if since is None:
