@@ -172,7 +172,7 @@ def _done(hit: _Hit) -> Finding:
         cure = "see with iptables-save -t raw that it sets neither notrack nor a zone"
         return Finding(WARN, "target CT", text, cure)
     if hit.name == _TAKEN:
-        # Of the chains with one priority, the kernel asks the one that was made last first.
+        # Of chains with the same priority, the kernel evaluates the one that was created last first.
         follows = ", unless noidlb's table was made later" if hit.chain.priority == DSTNAT else ""
         subject = "other NAT"
     elif hit.name == _NOTRACK:
@@ -184,7 +184,7 @@ def _done(hit: _Hit) -> Finding:
 
 def _cure(hit: _Hit) -> str:
     chain = hit.chain
-    # The others can ask for the translation of a packet's connection.
+    # Other chains can match packets by the translation of their connection.
     if chain.hook in ("ingress", "egress", "output") or (chain.hook == "prerouting" and chain.priority <= DSTNAT):
         return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
@@ -198,7 +198,7 @@ def _cure(hit: _Hit) -> str:
 
 
 def _cure_of_forward(chain: Chain, name: str) -> str:
-    """Returns the cure by the program that writes a chain of forwarded packets anew; "" when it is none of these."""
+    """Returns the cure for a forward chain of firewalld, docker or ufw, which rewrite it; "" for other chains."""
     if chain.table == "firewalld":
         return (
             "set StrictForwardPorts=no in /etc/firewalld/firewalld.conf, where it is yes, and run firewall-cmd "
@@ -225,7 +225,7 @@ def _by_address(hit: _Hit) -> str:
     place = f"{chain.family} {chain.table} {chain.name}"
     to, port, by = way.vip, way.port, way.backend
     if chain.hook in ("egress", "output"):
-        # Packets have the addresses after their translation in the one, and need none in the other.
+        # In egress, packets have their translated addresses; in output, the guardian's checks go straight to backends.
         to, port, by = way.backend, way.backend_port, way.vip
     asking = f"{family} daddr {to} {transport} dport {port}"
     if hit.whats.keys() & {PASSIVE, ANSWERS}:

@@ -14,9 +14,9 @@ from .finding import FAULT, OK, WARN, Finding, some
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a guardian has answered: its summary, and a sentence for each trouble; silence says why it did not.
+    """A guardian's answer: its summary, and a sentence for each trouble; silence is the reason for no answer.
 
-    All are empty where no process listens.
+    All are empty when no process listens.
     """
 
     summary: str = ""

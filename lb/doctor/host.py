@@ -14,7 +14,7 @@ from . import routes
 from .finding import FAULT, NOTE, OK, WARN, Finding, some
 
 if TYPE_CHECKING:
-    # `noidlb apply` asks here what is missing, and needs nothing that reads other programs' rules.
+    # Not at run time, because `noidlb apply` uses obstacles() and nothing that reads other programs' rules.
     from .probe_packets import Way
 
 # The kernel's default; unanswered TFTP requests hold one expectation each.
@@ -39,7 +39,7 @@ def examine_host(farms: tuple[Farm, ...], root: Path, *, in_pair: bool = False) 
 
 
 def obstacles(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
-    """Yields what forwarding and VIPs lack, which keeps all clients away and is cheap to detect."""
+    """Yields findings on forwarding and VIPs that may keep all clients away and are cheap to detect."""
     yield from (one for one in _forwarding(farms, Path("/")) if one.level == FAULT)
     yield from (one for one in _vips(farms, in_pair=in_pair) if one.level in (WARN, FAULT))
 
@@ -78,7 +78,7 @@ def examine_interfaces(ways: Sequence[Sequence[Way]], root: Path) -> Iterator[Fi
             continue
         if way.backend_side in closed:
             answers.setdefault(str(way.backend_side), {})[way.farm.name] = None
-        # Clients may arrive on any of theirs, and on others that nothing here tells of.
+        # Clients may arrive on any of these interfaces, or on others that are unknown here.
         if all(one.client_side in closed for one in alike):
             requests.setdefault(str(way.client_side), {})[way.farm.name] = None
     for name, farms in answers.items():
@@ -189,7 +189,7 @@ def _vips(farms: tuple[Farm, ...], *, in_pair: bool) -> Iterator[Finding]:
             text = f"{some(near)}: on no interface of this machine, so it does not answer clients"
             yield Finding(FAULT, "VIPs", text, cure)
         else:
-            # The farm takes the packets that reach this machine, whatever address they are for.
+            # A farm serves packets that a router sends to this machine, even if the VIP is not its address.
             text = f"{some(absent)}: on no interface of this machine, so clients need a router that sends it here"
             yield Finding(WARN, "VIPs", text, cure)
     else:

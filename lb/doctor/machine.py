@@ -39,7 +39,7 @@ def examine(
     yield _privilege(root)
     parts = _parts()
     yield parts
-    # What keeps nft from running at all keeps it from reading too, and is reported once.
+    # An error that keeps nft from running keeps it from reading the table too, and is reported once.
     yield from _table(applied=applied, known=parts.text)
     yield from _nat_helpers(farms, root)
     yield _told("flows", lambda: f"{sum(conntrack.count().values())} flows of farms")

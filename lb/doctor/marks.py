@@ -21,8 +21,8 @@ def examine_marks(
 ) -> Iterator[Finding]:
     """Yields a finding for each rule that changes or copies the bits of mask in marks of farms' connections.
 
-    rules are those of policy routing from `ip -j rule`: a copied mark that none of them reads is only a warning. Each
-    machine has some; none says that they could not be read.
+    rules are those of policy routing from `ip -j rule`: a copied mark that none of them reads is only a warning. Every
+    machine has some, so an empty list means that they could not be read.
     """
     is_unread = bool(rules) and not any(_reads(one, mask) for one in rules if "fwmark" in one)
     seen: set[int] = set()

@@ -45,7 +45,7 @@ class Passage:
 
 
 def lead(packet: Packet, chain: Chain) -> Passage:
-    """Leads a packet through a base chain; one of other interfaces does not see it."""
+    """Leads a packet through a base chain; a chain of other interfaces does not see it."""
     side = packet.oif if chain.hook == "egress" else packet.iif
     if chain.devices and isinstance(side, str) and not any(fnmatchcase(side, one) for one in chain.devices):
         return Passage()
@@ -132,6 +132,6 @@ class _Walk:
         return False, None
 
     def _may_return(self, chain: Chain, rule: Rule, *, is_sure: bool) -> None:
-        # From a base chain to its policy, which may drop the packet too.
+        # A return from a base chain leads to its policy, and is no exception if that drops the packet too.
         if not is_sure and not (chain is self._base and chain.policy == "drop"):
             self._returns.append(rule)

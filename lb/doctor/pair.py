@@ -122,7 +122,7 @@ def _copy(folder: Path, root: Path) -> Iterator[Finding]:
     original, copy = folder / "conntrackd.conf", root / "etc/conntrackd/conntrackd.conf"
     # Only the first line follows from the farms.
     (head, _, text), (wanted, _, rest) = ((read_file(path) or "").partition("\n") for path in (copy, original))
-    # Another program's file stays there where the unit names the original.
+    # Without noidlb's sign it is another program's file, and the unit is taken to read the original.
     if SIGN in head and wanted and text != rest:
         text = f"{copy} differs from {original}, and conntrackd reads the copy"
         cure = f"cp {original} {copy}, and systemctl restart conntrackd"

@@ -13,7 +13,7 @@ from .rules import Chain
 
 DSTNAT = -100
 """The priority of noidlb's nat chain in the hook prerouting."""
-# Those of nf_conntrack, and of nat chains in the hook postrouting.
+# The priorities of nf_conntrack, and of nat chains in the hook postrouting.
 _CONNTRACK, _SRCNAT = -200, 100
 # The hooks behind routing, of forwarded packets.
 _LAST = ("postrouting", "egress")
@@ -48,7 +48,7 @@ class Way:
 def packets(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets of a way that reach a base chain, with the fields that they have there.
 
-    None reaches a chain without a hook but by a jump.
+    It yields none for a chain without a hook, which packets reach by a jump only.
     """
     if chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
         return
@@ -102,7 +102,7 @@ def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 
 
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:
-    """Yields the packets as they arrive: at the first priorities untracked, and behind dstnat translated."""
+    """Yields the packets as they arrive: untracked at the first priorities, translated behind dstnat."""
     is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
     is_translated = is_tracked and chain.priority > DSTNAT
     for kind in _asking(way.farm):
@@ -115,7 +115,7 @@ def _before(way: Way, chain: Chain) -> Iterator[Packet]:
 
 
 def _after(way: Way, chain: Chain) -> Iterator[Packet]:
-    """Yields the packets behind routing; what this machine itself answers passes the hook output."""
+    """Yields the packets behind routing; answers of this machine itself pass the hook output instead."""
     at_the_end = chain.hook in _LAST
     iif = ABSENT if chain.hook == "egress" else way.client_side
     for kind in _asking(way.farm):
@@ -133,7 +133,7 @@ def _after(way: Way, chain: Chain) -> Iterator[Packet]:
 def _request(
     way: Way, what: str, state: str, is_control: bool, *, iif: object, oif: object, is_translated: bool = True
 ) -> Packet:
-    """Returns a packet of a client, whose connection conntrack knows."""
+    """Returns a client's packet of a tracked connection."""
     return Packet(
         what=what,
         version=way.vip.version,
@@ -164,7 +164,7 @@ def _answer(
     iif: object,
     oif: object,
 ) -> Packet:
-    """Returns a packet of a backend, whose connection conntrack knows; sport is that of the control connection."""
+    """Returns a backend's packet of a tracked connection; sport is that of the control connection."""
     return Packet(
         what=what,
         version=way.vip.version,
@@ -186,7 +186,7 @@ def _answer(
 
 
 def _untracked(packet: Packet) -> Packet:
-    """Returns a packet as it is before conntrack looks at it."""
+    """Returns a packet as it is before conntrack has seen it."""
     return replace(
         packet,
         state="invalid",
@@ -219,7 +219,7 @@ def _answering(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 
 
 def _leads_elsewhere(way: Way, what: str) -> bool:
-    """Returns whether the destination of a packet's connection is translated: of what a backend opens, in mode snat."""
+    """Returns whether a packet's connection has a translated destination; if a backend opened it, in mode snat only."""
     return way.farm.mode is Mode.SNAT or what not in (_ACTIVE, _TRANSFERS, ANSWERS)
 
 

@@ -176,7 +176,7 @@ def _clauses(tokens: Sequence[str]) -> Iterator[Clause]:
             return
         if word in ("dnat", "redirect"):
             yield Effect(word)
-            # No other nat chain is asked then.
+            # The kernel evaluates no further nat chain after it.
             yield Verdict("accept")
             return
         if word in ("comment", "counter", "log"):

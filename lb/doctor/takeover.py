@@ -35,7 +35,7 @@ def _links(pair: Pair) -> Iterator[Finding]:
 
 
 def _gateways(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
-    """Yields a finding for each address of pair.source that farms in mode dnat need and backends cannot route by."""
+    """Yields a finding for each gateway of backends in mode dnat (pair.source) that is not in the backends' network."""
     for version in sorted({vip.version for farm in farms if farm.mode is Mode.DNAT for vip in farm.vip}):
         source, leg = pair.source_of(version), pair.nodes[0].backend.address_of(version)
         if source is not None and (leg is None or source not in leg.network):
