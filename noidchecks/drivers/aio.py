@@ -1,4 +1,4 @@
-"""The same dialogues on a running asyncio loop, which sees all of them as one descriptor and one timer.
+"""Runs sessions on an asyncio loop, which sees all of them as one descriptor and one timer.
 
 asyncio watches the descriptor of the epoll loop in poll.py, not those of the sessions: a check then costs asyncio a
 callback at its end, and no future or registration for each of its waits.
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 _NEVER = float("inf")
-# Sessions that are advanced in one round of the asyncio loop. When this process was late there may be hundreds, and
-# whatever else is due in the loop would wait for all of them.
+# The most sessions that one iteration of the asyncio loop advances. After a delay of this process hundreds may be
+# ready, and the other callbacks of the loop would wait for all of them.
 _MOST_READY = 4
 
 
@@ -38,7 +38,7 @@ class Timer:
         self._due = _NEVER
 
     def set(self, due: float) -> None:
-        """Has the function called at a time of the loop's clock, or earlier if it is set to that; infinity is never."""
+        """Schedules the call for a time of the loop's clock, unless an earlier one is scheduled; infinity is never."""
         if self._handle is not None:
             if self._due <= due:
                 return
@@ -47,7 +47,7 @@ class Timer:
             self._handle, self._due = self._asyncio.call_at(due, self._fire), due
 
     def cancel(self) -> None:
-        """Lets the function not be called; harmless when it is not set."""
+        """Cancels the scheduled call, if any."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -58,7 +58,7 @@ class Timer:
 
 
 class AsyncLoop:
-    """Runs sessions, thousands at a time, on the asyncio loop that runs when it is made."""
+    """Runs thousands of sessions at a time on the asyncio loop that is running when the object is created."""
 
     __slots__ = ("_asyncio", "_loop", "_ended", "_timer")
 
@@ -66,30 +66,30 @@ class AsyncLoop:
         self._asyncio = asyncio.get_running_loop()
         self._loop = Loop()
         self._ended: dict[Session, Callable[[Session], object]] = {}
-        # The asyncio loop's clock is time.monotonic(), the sessions' too.
+        # The asyncio loop's clock and the sessions' clock are both time.monotonic().
         self._timer = Timer(self._asyncio, self._turn)
         self._asyncio.add_reader(self._loop.fileno(), self._turn)
 
     def __len__(self) -> int:
-        """How many sessions run, those included whose end is not yet reported."""
+        """The number of sessions that run or whose end has not been reported yet."""
         return len(self._ended)
 
     def start(self, session: Session, ended: Callable[[Session], object]) -> None:
-        """Starts a session; ended gets it when it has ended, never before this has returned."""
+        """Starts a session; calls ended(session) when it has ended, but never before start() has returned."""
         self._ended[session] = ended
         self._loop.start(session)
         for one in self._loop.ended():
-            # Not at once: the caller has yet to return.
+            # Deferred, because ended() must not run before start() has returned.
             self._asyncio.call_soon(self._report, one)
         self._timer.set(self._loop.until)
 
     def cancel(self, session: Session) -> None:
-        """Closes a session, whose end is not reported then; harmless when it has ended."""
+        """Closes a session without reporting its end; does nothing when it has ended."""
         if self._ended.pop(session, None) is not None:
             self._loop.cancel(session)
 
     def close(self) -> None:
-        """Closes all sessions, whose ends are not reported then."""
+        """Closes all sessions without reporting their ends."""
         self._ended.clear()
         self._timer.cancel()
         if not self._asyncio.is_closed():
@@ -97,11 +97,11 @@ class AsyncLoop:
         self._loop.close()
 
     async def run(self, session: Session) -> None:
-        """Runs one session to its end; a cancelled task closes everything that it had opened."""
+        """Runs one session to its end; when the task is cancelled, closes everything that the session has opened."""
         over: asyncio.Future[None] = self._asyncio.create_future()
 
         def end(_: Session) -> None:
-            # A task that was cancelled has cancelled the future too.
+            # A cancelled task has cancelled the future too.
             if not over.done():
                 over.set_result(None)
 
@@ -114,12 +114,12 @@ class AsyncLoop:
     def _turn(self) -> None:
         self._loop.turn(0.0, _MOST_READY)
         self._timer.set(self._loop.until)
-        # Here and not by call_soon(), which would cost each of them a round of the asyncio loop.
+        # Called directly: call_soon() would cost each session an iteration of the asyncio loop.
         for session in self._loop.ended():
             try:
                 self._report(session)
             except Exception as defect:
-                # The defect of one caller must not keep the ends of the others.
+                # An exception in one callback must not keep the other callbacks from being called.
                 message = "Exception in what a session's end was reported to"
                 self._asyncio.call_exception_handler({"message": message, "exception": defect})
 
@@ -129,19 +129,20 @@ class AsyncLoop:
             ended(session)
 
 
-# One for each asyncio loop while sessions of run() are on it. One for each session would double the descriptors.
+# One AsyncLoop per asyncio loop, for as long as run() has sessions on it. One per session would double the number of
+# descriptors.
 _SHARED: dict[asyncio.AbstractEventLoop, AsyncLoop] = {}
 
 
 async def run(session: Session) -> None:
-    """Runs one session to its end on the running loop; a cancelled task closes everything that it had opened.
+    """Runs one session to its end on the running loop; when the task is cancelled, closes what the session has opened.
 
-    Where this machine has no descriptor for the loop, the session fails with LocalError.
+    The session fails with LocalError when this machine has no descriptor left for the loop.
     """
     running = asyncio.get_running_loop()
     shared = _SHARED.get(running)
     if shared is None:
-        # Loops that were closed amid checks, which nothing ends any more.
+        # Entries of asyncio loops that were closed during checks: their run() never reaches its finally clause.
         for closed in [one for one in _SHARED if one.is_closed()]:
             _SHARED.pop(closed).close()
         try:
@@ -153,7 +154,7 @@ async def run(session: Session) -> None:
     try:
         await shared.run(session)
     finally:
-        # Of several that end in one turn, the first one closes it.
+        # When several sessions end in one turn, the first task that resumes closes the loop.
         if not shared and _SHARED.get(running) is shared:
             del _SHARED[running]
             shared.close()

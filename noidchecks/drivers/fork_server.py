@@ -1,8 +1,8 @@
-"""The process beside a survey or a guardian that has a foreign library loaded and forks workers which use it.
+"""The fork server of a survey or a guardian: it loads a foreign library once and forks the workers that use it.
 
-A worker serves one session at a time, so that to kill it harms no other check. All of them live in one process group,
-which ends with the process that they serve. Kernel limits hold where Python does not get to run: a timer that each
-session sets, and the memory of a worker.
+A worker serves one session at a time, so killing it harms no other check. The server and its workers are one process
+group, which ends with the process that they serve. Kernel limits hold even while the library keeps Python code from
+running: a timer that each session sets, and RLIMIT_DATA for the memory of a worker.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 
     Serve: TypeAlias = Callable[[socket.socket], bool]
 
-# Each holds some megabytes while it works; more sessions than that wait in the order in which they came.
+# Each worker takes some megabytes while it works; further sessions wait in the order of their requests.
 MOST_WORKERS = 128
-# What one session may need beyond what the library itself takes.
+# The bytes that a session may allocate in addition to what the loaded library takes.
 MEMORY = 256 << 20
-# Four workers are forked at once, each further one 0.01 s later: to fork one costs as much as a session does, and where
-# sessions are short the running workers serve more of them meanwhile.
+# Four workers are forked at once, each further one 0.01 s later: a fork costs as much as a session, and running workers
+# serve short sessions faster than new ones could be forked.
 _AT_ONCE = 4
 _PACE = 0.01
-# Workers without a session that stay, and the seconds without any request after which the others go.
+# The idle workers that are kept, and the seconds without a request after which the other idle workers are ended.
 _KEPT = 4
 _LULL = 10.0
-# What a library leaks must not add up for ever.
+# A worker ends after this number of sessions, so that the leaks of the library do not add up.
 _MOST_SESSIONS = 500
 _READY, _IDLE, _HELLO, _BROKEN, _LACKING = b"r", b"i", b"h", b"!", b"l"
 
 
 def main(module: str) -> NoReturn:
-    """Serves the process whose socket is descriptor 0 until that ends."""
+    """Serves the process at the other end of the socket on descriptor 0 until that process ends."""
     control = socket.socket(fileno=os.dup(0))
     _detach()
     _, hard = getrlimit(RLIMIT_NOFILE)
     setrlimit(RLIMIT_NOFILE, (hard, hard))
-    # Workers are reaped by the kernel.
+    # The kernel reaps the workers.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         serve = _load(module)
@@ -62,7 +62,7 @@ def main(module: str) -> NoReturn:
 
 
 def work_once(module: str, session: socket.socket, life: int) -> NoReturn:
-    """Serves one session in a process that was forked for it alone, and ends when the other end of life is closed."""
+    """Serves one session in a process forked for it alone; ends early when the other end of the pipe life closes."""
     try:
         _detach()
         _end_with(life)
@@ -76,12 +76,12 @@ def work_once(module: str, session: socket.socket, life: int) -> NoReturn:
 
 
 class _Server:
-    """Hands sessions to idle workers, forks more of them up to the limit, and keeps the others waiting."""
+    """Gives sessions to idle workers, forks further workers up to the limit, and queues the remaining sessions."""
 
     def __init__(self, control: socket.socket, serve: Serve) -> None:
         self._control = control
         self._serve = serve
-        # The sockets to the workers by their descriptors, and those of them whose worker has no session.
+        # The sockets to all workers by descriptor, and the sockets to the idle workers.
         self._workers: dict[int, socket.socket] = {}
         self._idle: list[socket.socket] = []
         self._waiting: list[int] = []
@@ -90,7 +90,7 @@ class _Server:
         self._epoll.register(control, select.EPOLLIN)
 
     def run(self) -> None:
-        """Serves until the other end is closed."""
+        """Serves until the other end of the control socket is closed."""
         while True:
             ready = self._epoll.poll(self._pause())
             if not ready and not self._waiting:
@@ -98,7 +98,7 @@ class _Server:
                     self._forget(self._idle[-1])
             for descriptor, _ in ready:
                 if descriptor != self._control.fileno():
-                    # None when an idle worker turned out to have died.
+                    # None when _hand_out() has found this idle worker dead since the poll.
                     worker = self._workers.get(descriptor)
                     if worker is not None:
                         self._hear(worker)
@@ -121,8 +121,8 @@ class _Server:
             self._forget(worker)
 
     def _forget(self, worker: socket.socket) -> None:
-        # It is gone, or goes when it finds its socket closed. Closing alone would leave the socket registered: a worker
-        # that was just forked still has a copy.
+        # The worker has ended, or ends when it finds its socket closed. close() alone would leave the socket in the
+        # epoll: a worker that was just forked still has a copy of the descriptor.
         self._epoll.unregister(worker)
         del self._workers[worker.fileno()]
         if worker in self._idle:
@@ -143,7 +143,7 @@ class _Server:
                 try:
                     self._fork(session)
                 except OSError:
-                    # No process left for us on this machine: the session ends, and says so.
+                    # The limit of processes is reached: closing the session's socket makes its check report that.
                     pass
                 os.close(session)
             else:
@@ -186,12 +186,12 @@ def _work(serve: Serve, server: socket.socket, session: int) -> None:
 
 
 def _serve(serve: Serve, session: socket.socket) -> bool:
-    """Serves a session and tells whether another may follow."""
+    """Serves a session; returns whether the worker may serve another one."""
     with os.fdopen(os.pidfd_open(os.getpid())) as pidfd:
         try:
             socket.send_fds(session, [_HELLO], [pidfd.fileno()])
         except OSError:
-            # The check is over already.
+            # The check has ended and closed its socket.
             return True
     try:
         return serve(session)
@@ -202,9 +202,9 @@ def _serve(serve: Serve, session: socket.socket) -> bool:
 def _load(module: str) -> Serve:
     serve: Serve = import_module(module).serve
     gc.collect()
-    # Pages of memory that exist before the fork stay shared.
+    # The collector then does not write to objects from before the fork, so that their pages stay shared.
     gc.freeze()
-    # The plugins begin without it.
+    # Plugins start with the collector disabled.
     gc.enable()
     return serve
 
@@ -219,7 +219,7 @@ def _tell(sock: socket.socket, error: Exception) -> None:
 
 
 def _detach() -> None:
-    """Leaves the standard descriptors, for whose end others may wait, and signals that are for the other process."""
+    """Releases the standard descriptors, which a caller may wait for, and ignores signals for the served process."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
@@ -229,7 +229,7 @@ def _detach() -> None:
 
 
 def _end_with(pipe: int) -> None:
-    """Has the kernel end this process when the last process with the other end of the pipe has ended."""
+    """Makes the kernel end this process, by SIGIO, when the last process that holds the other end of the pipe ends."""
     import fcntl
 
     signal.signal(signal.SIGIO, signal.SIG_DFL)
@@ -244,7 +244,7 @@ def _limit_memory() -> None:
         with open("/proc/self/statm") as file:
             used = int(file.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
-        # Without /proc, as in a bare chroot: what was ever in memory, which is more.
+        # Without /proc, as in a bare chroot, the peak resident set size takes its place; it is larger.
         used = getrusage(RUSAGE_SELF).ru_maxrss << 10
     _, hard = getrlimit(RLIMIT_DATA)
     limit = used + MEMORY

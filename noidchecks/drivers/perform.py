@@ -1,4 +1,4 @@
-"""What each operation of a dialogue means: carried out as far as it goes without waiting, WouldBlock otherwise."""
+"""The functions that perform the operations of every dialogue; they raise WouldBlock when they would have to wait."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _resolve(session: Running, operation: Resolve) -> tuple[Address, ...]:
             raise NotResolved(str(error)) from None
         if found is not None:
             return found
-        # Here and not above, because most checks are of addresses.
+        # Imported here because most checks use literal addresses.
         from .resolver import look_up
 
         job = look_up(operation.host, operation.port, operation.family, operation.kind)
@@ -71,7 +71,7 @@ def _connect(session: Running, operation: Connect) -> Channel:
         what = f"no answer within {operation.patience:g} seconds"
         raise NotConnected(what, ETIMEDOUT, operation.address) from None
     except ProbeError:
-        # Here and not at the end: a host with many dead addresses would hold a descriptor for each.
+        # Closed at once and not with the session: a host with many dead addresses would hold a descriptor for each.
         session.opened.remove(channel)
         channel.close()
         raise
@@ -93,7 +93,7 @@ def _receive(_: Running, operation: Receive) -> bytes:
 
 
 class _Performers(dict[type, "Callable[[Running, Any], object]"]):
-    """The performers by the kind of operation; those that only some checks need are loaded for the first of these."""
+    """The performers by type of operation; perform_more.py is imported when an operation first needs it."""
 
     def __missing__(self, kind: type) -> Callable[[Running, Any], object]:
         from .perform_more import MORE

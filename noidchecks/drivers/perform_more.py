@@ -1,4 +1,4 @@
-"""What the operations mean that only some checks ask for; perform.py has those of every check."""
+"""The functions that perform the operations of only some checks; perform.py has those of every check."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _prepare(session: Running, operation: Prepare) -> bool:
-    # Not on the path of plugins that have no use for it.
+    # Imported here because only logins over SSH use it.
     from . import workers
 
     is_under_way = workers.prepare(operation.module)
@@ -122,7 +122,7 @@ def _reserve(session: Running, operation: ReserveTime) -> None:
 
 
 def _tell(_: Running, __: Redact | Decrypted) -> None:
-    """Leaves it to the transcript."""
+    """Does nothing: only the transcript uses these operations."""
 
 
 MORE: Performers = {

@@ -1,4 +1,4 @@
-"""Many dialogues at a time on epoll, without asyncio."""
+"""Runs many dialogues at a time on epoll, without asyncio."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 _NEVER = float("inf")
 _STALE_TIMERS = 64
-# New sessions between two looks at the running ones: more of them would wait in our own queue, and report that wait as
-# the peer's response time.
+# The most sessions that are started between two polls of the running ones: while more of them are started, answers to
+# the running ones would wait in this process, and that wait would be reported as the peer's response time.
 _BURST = 4
-# Seconds between two calls of is_stopped(). A signal does not end epoll's wait unless its handler raises, and a handler
-# that raises does so at any other point too: between a result and its delivery, or while a lock is taken.
+# Seconds between two calls of is_stopped(). A signal ends epoll's wait only when its handler raises (PEP 475), and such
+# a handler could raise at any other point too: between a result and its delivery, or while a lock is held.
 _TICK = 0.25
 
 
 class WaitUntil:
-    """Among sessions to be run: a monotonic time before which nothing more is started, nor taken from the iterator."""
+    """An item among the sessions of run_many(): nothing further is taken or started before this monotonic time."""
 
     __slots__ = ("time",)
 
@@ -40,12 +40,13 @@ def run_many(
     has_room: Callable[[], bool] = lambda: True,
     is_stopped: Callable[[], bool] | None = None,
 ) -> Iterator[Session]:
-    """Runs sessions, at most concurrency at once and none more while has_room() is false, and yields each as it ends.
+    """Runs sessions, at most concurrency at once, starts none while has_room() is false, and yields each as it ends.
 
-    Sessions are taken only when they are started. has_room() must be true when none runs. Closing the generator closes
-    what is running. It ends in the same way at most a quarter of a second after is_stopped() has become true, behind
-    the sessions that have ended by then. While the caller has control, at a yield or in the iterator, the clock of the
-    sessions stands still: what arrives meanwhile is not read, and the peers are not to blame for that.
+    A session is taken from the iterator only when it can be started. has_room() must be true when no session runs.
+    Closing the generator closes the running sessions. The generator ends in the same way within a quarter of a second
+    after is_stopped() has become true, after it has yielded the sessions that have ended by then. The clock of the
+    sessions stands still while the caller has control, at a yield or in the iterator: the loop reads no answers then,
+    which must not count as the peers' time.
     """
     loop = Loop()
     tick = _NEVER if is_stopped is None else _TICK
@@ -75,7 +76,7 @@ def run_many(
                 else:
                     started += 1
                     loop.start(item)
-                    # Before the iterator is asked again, which may raise: what has ended is to be handed out.
+                    # Yielded before the iterator is used again: it may raise, and ended sessions would be lost.
                     if loop.has_ended:
                         yield from ended()
             if more or loop.running:
@@ -89,7 +90,8 @@ def run_many(
 class Clock:
     """The clock of the sessions' deadlines and timings: monotonic time, less the seconds for which it stood still.
 
-    It is apart from the loop, which sessions must not refer to: both would stay in memory until the collector comes.
+    It is separate from the loop, because sessions must not refer to the loop: such a reference cycle would keep both in
+    memory until the garbage collector runs.
     """
 
     __slots__ = ("stood",)
@@ -98,11 +100,11 @@ class Clock:
         self.stood = 0.0
 
     def time(self) -> float:
-        """Returns the seconds that it shows."""
+        """Returns the clock's time in seconds."""
         return monotonic() - self.stood
 
     def resume(self, time: float) -> None:
-        """Lets it go on from a time that it has shown before, as if it had stood still since."""
+        """Sets the clock back to a time that time() has returned, as if it had stood still since then."""
         self.stood = monotonic() - time
 
 
@@ -116,29 +118,29 @@ class Loop:
         self.clock = Clock()
         self._epoll = select.epoll()
         self._by_fd: dict[int, Session] = {}
-        # (time, sequence, session); only the entry of the time that its session has as timer counts, the others are
-        # stale.
+        # A heap of (time, sequence, session). An entry is valid while its time equals session.timer; the others are
+        # stale, and are skipped when they are popped.
         self._timers: list[tuple[float, int, Session]] = []
         self._sequence = 0
         self._ended: list[Session] = []
 
     def fileno(self) -> int:
-        """The descriptor that is readable when one of those is ready that the sessions wait for."""
+        """The epoll descriptor, which is readable when a descriptor that a session waits for is ready."""
         return self._epoll.fileno()
 
     @property
     def until(self) -> float:
-        """The monotonic time at which turn() is to be called though nothing is ready."""
+        """The monotonic time at which turn() must be called although no descriptor is ready."""
         return self._timers[0][0] + self.clock.stood if self._timers else _NEVER
 
     def start(self, session: Session) -> None:
-        """Takes in a session and advances it as far as it goes."""
+        """Adds a session and advances it until it has to wait or has ended."""
         session.clock = self.clock.time
         self.running.add(session)
         self._advance(session)
 
     def turn(self, limit: float, most: int = -1) -> None:
-        """Waits for the first descriptor or timer, at most until the limit, and advances what is due.
+        """Waits for the first descriptor or timer, at most until the limit, and advances the sessions that are due.
 
         most bounds the descriptors and the timers, where the caller has other work than this loop; the others are taken
         next time.
@@ -170,13 +172,13 @@ class Loop:
             yield self._ended.pop()
 
     def cancel(self, session: Session) -> None:
-        """Closes a running session, which then is not among those that have ended; harmless for another one."""
+        """Closes a running session, which ended() then does not yield; does nothing for a session that does not run."""
         if session in self.running:
             self._forget(session)
             session.close()
 
     def close(self) -> None:
-        """Closes what is running."""
+        """Closes the running sessions."""
         for session in self.running:
             session.close()
         self._epoll.close()
@@ -197,8 +199,8 @@ class Loop:
             del self._by_fd[session.armed]
 
     def _arm(self, session: Session) -> None:
-        # One-shot, because a session may have closed the descriptor that it waited for before, and the number may be
-        # another file's by now: arming it again each time needs no memory of what the kernel still knows.
+        # EPOLLONESHOT, because a session may have closed the descriptor that it waited for before, and its number may
+        # have been reused: the registration is renewed for every wait, so the loop need not track the kernel's set.
         fd = session.fd
         if session.armed != fd and self._by_fd.get(session.armed) is session:
             del self._by_fd[session.armed]
@@ -217,6 +219,6 @@ class Loop:
         self._sequence += 1
         heappush(self._timers, (session.until, self._sequence, session))
         if len(self._timers) > 2 * len(self.running) + _STALE_TIMERS:
-            # They would keep what has ended in memory until its deadline.
+            # Stale entries would keep ended sessions in memory until their deadlines.
             self._timers = [entry for entry in self._timers if entry[0] == entry[2].timer]
             heapify(self._timers)

@@ -1,10 +1,11 @@
-"""Name look-ups in threads: those that never end hold up no others.
+"""Name look-ups in threads, so that a look-up without an answer delays no other.
 
-getaddrinfo() cannot be interrupted. A name whose zone is dead holds its thread for the C library's own time-outs (10 s
-for each name server), longer than the check that asked. So a thread counts against the few that run at once only while
-its look-up is fresh: healthy names have their answer by then, and the next name gets a thread of its own. All threads
-together have a bound, and names known to be slow (or unknown names of a zone with slow ones) may take only a part of
-it. What finds no thread waits, and is this machine's failure, not the peer's.
+getaddrinfo() cannot be interrupted. A name whose zone is dead occupies its thread for the C library's time-outs (10 s
+for each name server), longer than the check that asked. Therefore a thread counts against the small limit of
+concurrent look-ups (at_once) only while its look-up is fresh: healthy names are answered within that time, and the next
+look-up starts in a new thread. A larger limit holds for all threads, and only a part of them is for names known to be
+slow, or unknown names of a zone with a slow look-up under way. A look-up that finds no free thread waits; when that
+makes it too late, it is a failure of this machine, not of the peer.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
 
 _lock = _thread.allocate_lock()
 
-# A name server on this machine or beside it answers within this time, in seconds.
+# The seconds for which a look-up is fresh; a name server on this machine or in its network answers within that time.
 _FRESH = 0.02
-# A look-up that took this long, or that its check gave up on, makes its name a slow one.
+# A name is slow when its look-up took more seconds than this, or when every check that waited for it gave up.
 _SLOW = 1.0
-# What waited this long for a thread had not its whole time for the answer: too late is then this machine's doing.
+# A look-up that waited longer than this for a thread was delayed by this machine, so a missed deadline is its fault.
 _LONG_WAIT = 0.5
-# How many names are remembered as slow or fast; a survey of 20,000 hosts fits in.
+# The most names that are remembered as slow or fast; enough for a survey of 20,000 hosts.
 _MOST_NAMES = 65536
 
 
 class LookUp:
-    """One caller's look-up, with a descriptor that becomes readable when it is done."""
+    """The look-up of one caller, with a descriptor that becomes readable when it is done."""
 
     __slots__ = ("_descriptor", "_question", "_asked", "_begun", "_is_late")
 
@@ -64,14 +65,14 @@ class LookUp:
         return (self._begun or monotonic()) - self._asked > _LONG_WAIT
 
     def result(self) -> Any:
-        """Returns what the call returned, or raises what it raised; only after done."""
+        """Returns the value of the call or raises its exception; valid only when done is true."""
         if self._question.error is not None:
-            # One error may be that of many look-ups, and each raise would lengthen its traceback.
+            # Several look-ups may share one error, and each raise would lengthen its traceback.
             raise self._question.error.with_traceback(None)
         return self._question.value
 
     def close(self) -> None:
-        """Forgets the look-up: one not yet begun never runs, unless others wait for it too."""
+        """Cancels the look-up: a queued question that no other look-up waits for never runs."""
         with _lock:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -80,7 +81,7 @@ class LookUp:
 
 
 class Question:
-    """One call of getaddrinfo(), and the look-ups that wait for it; every method needs the lock."""
+    """One call of getaddrinfo(), and the look-ups that wait for it; the caller of a method must hold the lock."""
 
     __slots__ = ("resolver", "key", "name", "call", "waiting", "value", "error", "done", "began", "is_slow", "is_lost")
 
@@ -94,16 +95,16 @@ class Question:
         self.error: BaseException | None = None
         self.done = False
         self.began = 0.0
-        # Counted among the slow ones; given up by all look-ups that waited for it first.
+        # is_slow: it is counted among the slow ones. is_lost: all look-ups that waited for the running call gave up.
         self.is_slow = self.is_lost = False
 
     @property
     def zone(self) -> str:
-        """The name of the zone, as far as a name tells it: what is behind the first label."""
+        """The presumed zone: the name without its first label."""
         return self.name.partition(".")[2] or self.name
 
     def forget(self, look_up: LookUp) -> None:
-        """Removes a look-up that does not wait any more."""
+        """Removes a look-up that no longer waits."""
         if look_up in self.waiting:
             self.waiting.remove(look_up)
             if not self.waiting and self.began and not self.done:
@@ -112,10 +113,10 @@ class Question:
 
 
 class Resolver:
-    """Threads for look-ups: at_once of them with fresh ones, slow of them with slow names, limit of them in all.
+    """Threads for look-ups: at most limit in all, at_once of them with fresh look-ups and slow of them with slow names.
 
-    A thread in getaddrinfo() takes 20 kB. They are not joined at exit: a call that never returns must not hold the
-    answer back.
+    A thread in getaddrinfo() takes 20 kB. Threads are not joined at exit: a call that never returns must not delay the
+    result.
     """
 
     __slots__ = ("limit", "_at_once", "_slow", "_open", "_queues", "_fresh", "_zones", "_names", "_counts", "_ticks")
@@ -125,19 +126,19 @@ class Resolver:
         self._slow = slow
         self._at_once = at_once
         self._open: dict[tuple[Any, ...], Question] = {}
-        # Of names that are not known to be slow, and of those that are.
+        # The first queue has the names that are not known to be slow, the second one the slow names.
         self._queues: tuple[list[Question], list[Question]] = [], []
         self._fresh: dict[Question, None] = {}
         self._zones: dict[str, int] = {}
         self._names: dict[str, bool] = {}
-        # How many threads run, and how many of them with slow names.
+        # The number of running threads, and how many of them look up slow names.
         self._counts = [0, 0]
         self._ticks = False
 
     def ask(self, key: tuple[Any, ...], name: str, call: Callable[[], object]) -> LookUp:
-        """Has the call run as soon as a thread is free, once for all that ask the same at a time.
+        """Queues the call for the next free thread; look-ups with the same key share a call that has not returned.
 
-        OSError without a descriptor, RuntimeError when no thread runs and none can be started.
+        Raises OSError without a descriptor, RuntimeError when no thread runs and none can be started.
         """
         question = Question(self, key, name, call)
         look_up = LookUp(question)
@@ -162,7 +163,7 @@ class Resolver:
         return look_up
 
     def mark_slow(self, question: Question) -> None:
-        """Counts a question that runs among the slow ones, from now on."""
+        """Counts a running question among the slow ones."""
         self._remember(question.name, True)
         if not question.is_slow:
             question.is_slow = True
@@ -186,12 +187,12 @@ class Resolver:
                 queue.remove(question)
 
     def _staff(self) -> None:
-        """Starts threads for what waits, as many as may be; RuntimeError when the system gives none."""
+        """Starts threads for queued questions up to the limits; RuntimeError when no thread can be started."""
         while question := self._next():
             try:
                 _thread.start_new_thread(self._work, (question,))
             except RuntimeError:
-                # Those that run take it up, unless there are none.
+                # A running thread takes the question up when its own one is done; ask() handles the case without any.
                 self._uncount(question)
                 question.began = 0.0
                 for look_up in question.waiting:
@@ -201,20 +202,20 @@ class Resolver:
         self._wake_up()
 
     def _wake_up(self) -> None:
-        """Sees to it that what waits for fresh ones to turn old is started then: nothing else happens at that time."""
+        """Starts the ticking thread when queued questions wait for fresh ones to age: no other event occurs then."""
         if self._waits_for_time() and not self._ticks:
             try:
                 _thread.start_new_thread(self._tick, ())
                 self._ticks = True
             except RuntimeError:
-                # A thread that ends takes the next one up.
+                # The next thread to finish its question takes up a queued one.
                 pass
 
     def _waits_for_time(self) -> bool:
         return len(self._fresh) >= self._at_once and any(self._queues)
 
     def _next(self) -> Question | None:
-        """Takes what is to run next out of its queue and counts it, or returns None when nothing may run now."""
+        """Dequeues and counts the next question to run; returns None when none is queued or a limit is reached."""
         now = monotonic()
         while self._fresh and now - next(iter(self._fresh)).began > _FRESH:
             del self._fresh[next(iter(self._fresh))]
@@ -260,8 +261,8 @@ class Resolver:
         self._uncount(question)
         del self._open[question.key]
         self._remember(question.name, question.is_lost or monotonic() - question.began > _SLOW)
-        # A look-up that joined a question which others had given up on gets one of its own, should that one fail: the
-        # zone may be alive again.
+        # Look-ups that joined a question after all earlier ones had given up get a new call when this one fails: the
+        # name servers of the zone may have recovered since it began.
         late = [one for one in question.waiting if one._is_late] if question.error is not None else []
         if late:
             again = Question(self, question.key, question.name, question.call)
@@ -294,7 +295,7 @@ class Resolver:
                 try:
                     self._staff()
                 except RuntimeError:
-                    # A thread that ends takes the next one up.
+                    # The next thread to finish its question takes up a queued one.
                     pass
                 if not self._waits_for_time():
                     self._ticks = False
@@ -305,7 +306,7 @@ LOOK_UPS = Resolver()
 
 
 def _leave_to_parent() -> None:
-    """Drops, in a forked process, the look-ups of its parent: their threads are not here, and one may have the lock."""
+    """Drops, in a forked process, the parent's look-ups: fork() copies no other thread, but a lock that one holds."""
     global _lock, LOOK_UPS
     _lock = _thread.allocate_lock()
     LOOK_UPS = Resolver()
@@ -315,22 +316,23 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
-    """Starts the look-up of a name; its result() is the addresses, or NotResolved. LocalError."""
+    """Starts the look-up of a name; its result() returns the addresses or raises NotResolved. Raises LocalError."""
 
     def work() -> tuple[Address, ...]:
         try:
-            # bytes, because getaddrinfo() loads the idna codec for any str, also for an ASCII one.
+            # bytes, because getaddrinfo() loads the idna codec for every str, even an ASCII one.
             name = host.encode() if host.isascii() else host.encode("idna")
             try:
                 return _addresses(name, port, family, kind)
             except _socket.gaierror as error:
-                # Without a descriptor to read /etc/hosts with, no name is known either.
+                # Without a free descriptor, getaddrinfo() cannot read /etc/hosts and reports an unknown name: eventfd()
+                # then fails too, with the true reason.
                 os.close(os.eventfd(0, os.EFD_CLOEXEC))
                 raise NotResolved(str(error.args[-1])) from error
         except UnicodeError as error:
             raise NotResolved(f"not a name: {host!r}") from error
         except OSError as error:
-            # What the C library needs of this machine for it, such as a descriptor.
+            # The C library lacks a resource of this machine, such as a descriptor.
             raise LocalError(f"cannot look up {host}: {error.strerror}") from error
         except ValueError as error:
             raise NotResolved(str(error)) from None
@@ -338,11 +340,11 @@ def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
     try:
         return LOOK_UPS.ask((host, port, family, kind), host.lower(), work)
     except (OSError, RuntimeError) as error:
-        # No descriptor or no thread left.
+        # No descriptor or no thread is left.
         raise LocalError(f"cannot look up {host}: {error}") from error
 
 
 def _addresses(name: bytes, port: int, family: int, kind: int) -> tuple[Address, ...]:
-    """Asks the C library, whose name servers may take longer than any check."""
+    """Calls getaddrinfo(), which may block for longer than any check."""
     found = _socket.getaddrinfo(name, port, family, kind)
     return of_family(found, family, name.decode(errors="replace"))  # type: ignore[arg-type]  # as in address.literal()

@@ -1,4 +1,4 @@
-"""What those that perform operations know of a running session; for type checkers."""
+"""The part of a session that the functions which perform operations use; for type checkers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Protocol, TypeAlias
 
 
 class Running(Protocol):
-    """What a session keeps for those that perform its operations.
+    """The part of a session that the functions which perform its operations use.
 
-    progress is what a half-performed operation needs when it is tried again, operation_began when the present one was
-    first tried, by the session's clock; what is in opened is closed in the end.
+    progress is what a partly performed operation keeps for its next attempt; operation_began is the time of the current
+    operation's first attempt, by the session's clock; opened has what the session closes when it ends.
     """
 
     progress: Any

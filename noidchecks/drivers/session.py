@@ -1,4 +1,4 @@
-"""One running dialogue: performs its operations as far as that needs no waiting, and says what to wait for otherwise.
+"""A running dialogue: performs its operations until one has to wait, and says which descriptor or time to wait for.
 
 A session has two deadlines. The end is the start plus the timeout: at the end the check is over, whatever the peer
 does. A dialogue that has something to tidy up (a canary file to delete) asks with ReserveTime for the last seconds
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
     from .running import Performers
     from .transcript import Transcript
 
-# The most operations between two returns to the loop: a peer that always has data must not starve the other sessions.
+# The most operations between two returns to the loop: a peer that sends without pause must not starve other sessions.
 _BUDGET = 64
-# Nor a peer whose answers take long to parse: after this many seconds the session returns to the loop too.
+# The seconds after which a session returns to the loop too, for answers that take long to parse.
 _TURN = 0.002
 # The most operations that a dialogue may ask for after the end.
 _MOST_REFUSED = 16
-# poll(2) takes no more than 2**31 milliseconds; one needless wake-up a day costs nothing.
+# poll(2) accepts at most 2**31 milliseconds; one needless wake-up a day costs nothing.
 _LONGEST_PAUSE = 86400.0
 _NEVER = float("inf")
 
 
 def run(session: Session) -> None:
-    """Runs one session to its end, also when it is interrupted."""
+    """Runs one session to its end; closes it when an exception interrupts it."""
     waiting = poll()
     try:
         while session.advance():
@@ -70,7 +70,7 @@ def run(session: Session) -> None:
 
 
 def pause(until: float) -> float:
-    """Returns the seconds from now to a monotonic time, as many of them as poll(2) takes."""
+    """Returns the seconds from now to a monotonic time, at least 0 and at most a day, for poll(2)."""
     return min(max(0.0, until - monotonic()), _LONGEST_PAUSE)
 
 
@@ -78,10 +78,11 @@ class Session:
     """A dialogue with its deadline, channels and timings, advanced by whichever loop owns it.
 
     advance() returns True when the session has to wait: until fd (when not negative) is ready for events, or until
-    monotonic time reaches until. It returns False when the dialogue has ended: then value is what it returned,
-    or failure is what it raised, and everything that it had opened is closed. perform has by kind of operation what
-    performs it; progress, opened, operation_began and clock are for that (running.Running). armed and timer are for the
-    loop: the descriptor and the time that it has noted down for this session.
+    monotonic time reaches until. It returns False when the dialogue has ended: then value is the dialogue's return
+    value or failure its exception, and every channel and look-up that it opened is closed. perform maps types of
+    operations to the functions that perform them; progress, opened, operation_began and clock are for those functions
+    (running.Running). armed and timer belong to the loop: the descriptor and the time that it has registered for this
+    session.
     """
 
     __slots__ = (
@@ -197,7 +198,7 @@ class Session:
         return False
 
     def close(self) -> None:
-        """Ends the dialogue where it is and closes everything that it opened; harmless when it has ended."""
+        """Ends the dialogue at its current operation and closes what it opened; does nothing when it has ended."""
         try:
             self._end_dialogue()
         finally:
@@ -213,13 +214,13 @@ class Session:
             try:
                 self._dialogue.close()
             except Exception as defect:
-                # It tried to tidy up by operations, which are not performed any more; an earlier failure stands.
+                # The dialogue yielded operations to tidy up, which are no longer performed; an earlier failure is kept.
                 self.failure = self.failure or defect
             else:
                 return
 
     def _refuse(self, error: ProbeError) -> bool:
-        """Throws the error into the dialogue, and tells whether that goes on."""
+        """Throws the error into the dialogue; returns whether the dialogue goes on."""
         try:
             self._operation = self._dialogue.throw(error)
             return True
@@ -228,7 +229,7 @@ class Session:
         except Exception as failure:
             self._fail(failure)
         finally:
-            # Frames in its traceback may hold it: such a cycle would wait for the collector.
+            # Frames of its traceback may refer to the error: the cycle would stay until the garbage collector runs.
             forget_frames(error)
         self.close()
         return False
@@ -265,7 +266,7 @@ class Session:
         return error
 
     def _must_wait(self, operation: object, now: float) -> bool:
-        """Tells whether the patience of the operation and the deadline leave it time, and notes how much."""
+        """Returns whether the operation's patience and the deadline leave it time, and sets until accordingly."""
         patience: float | None = getattr(operation, "patience", None)
         if patience is None:
             self.until = self._deadline
@@ -275,21 +276,21 @@ class Session:
         return now < over
 
     def restart_clock(self) -> None:
-        """Lets the time of the check begin now."""
+        """Starts the time of the check, its deadline and its phase from now."""
         self._started = self._phase_began = self.clock()
         if self._timeout > 0:
             self._deadline = self._end = self._started + self._timeout
 
     def is_over(self, patience: float | None) -> bool:
-        """Tells whether the operation under way has had its seconds of patience."""
+        """Returns whether the patience of the current operation, in seconds, is over; None is endless."""
         return patience is not None and self.clock() >= self.operation_began + patience
 
     def reserve(self, seconds: float) -> None:
-        """Lets the deadline come these seconds before the end, for what the dialogue does after DeadlineExceeded."""
+        """Moves the deadline to these seconds before the end, for what the dialogue does after DeadlineExceeded."""
         self._deadline = self._end - seconds
 
     def enter(self, phase: str) -> None:
-        """Ends one phase and begins another, "" for none."""
+        """Ends the current phase and begins another, or none when phase is ""."""
         now = self.clock()
         if self._phase:
             phases = self.timings.phases

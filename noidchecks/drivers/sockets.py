@@ -1,4 +1,4 @@
-"""Non-blocking sockets, with what the kernel says of them in the words of the project."""
+"""Non-blocking sockets, whose errors are translated into the errors of the project."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..dialogue import stream_operations
 
-# Python 3.11 to 3.13 name neither; from linux/in.h and linux/in6.h.
+# Values from linux/in.h and linux/in6.h; Python 3.11 to 3.13 do not define these constants.
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 
 WAIT_READ, WAIT_WRITE = 1, 4  # POLLIN and POLLOUT, which are EPOLLIN and EPOLLOUT too
 
 _OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE))
-# A refusal never has these codes: the peer accepted and reset since, and what it said before is still to be read.
+# Codes that a refused connection never has: the peer accepted and has reset since, and what it sent can still be read.
 _LOST_SINCE = frozenset((errno.ECONNRESET, errno.EPIPE))
 _IN_PROGRESS = frozenset((errno.EINPROGRESS, errno.EINTR))
 
@@ -38,8 +38,8 @@ class WouldBlock(Exception):
 class Channel:
     """One open socket; every method raises WouldBlock when it has to wait, NotConnected when the peer is gone.
 
-    is_internal says that no peer is at the other end, is_quiet that nothing was received since the last bytes that went
-    out: then the answer is hardly there yet, and a driver that is to receive it waits at once.
+    is_internal is true when the other end is a process of this program, not a peer. is_quiet is true after a connect or
+    a send until the next attempt to receive: the answer can hardly be there yet, so that attempt waits before recv().
     """
 
     __slots__ = ("address", "is_quiet", "_socket")
@@ -51,20 +51,20 @@ class Channel:
         self._socket = sock
 
     def fileno(self) -> int:
-        """The descriptor, for a library that goes on with the connection in a thread."""
+        """The descriptor."""
         return self._socket.fileno()
 
     def connect(self, address: Address) -> None:
         """Begins to connect to the address."""
         code = self._socket.connect_ex(address.sockaddr)
         if code in _IN_PROGRESS:
-            # To this very machine the handshake is over by the time that connect returns, although it does not say so.
+            # On a connection to this machine the handshake is complete when connect() returns, despite EINPROGRESS.
             self.connected()
             return
         self._check(code)
 
     def connected(self) -> None:
-        """Ends what connect() began."""
+        """Completes what connect() began."""
         self.is_quiet = True
         try:
             self._socket.getpeername()
@@ -77,7 +77,7 @@ class Channel:
                 raise WouldBlock(self._socket.fileno(), WAIT_WRITE) from None
 
     def send(self, data: bytes) -> int:
-        """Sends a part of the data and returns its length."""
+        """Sends as much of the data as the kernel takes; returns the number of bytes."""
         self.is_quiet = True
         try:
             return self._socket.send(data, _socket.MSG_NOSIGNAL)
@@ -87,14 +87,14 @@ class Channel:
             raise _lost(error, self.address) from error
 
     def be_patient(self, patience: float | None) -> None:
-        """Raises WouldBlock where it is too early for an answer, once, unless there is no time to wait."""
+        """Raises WouldBlock once after a send, when an answer can hardly have arrived, unless patience is 0."""
         if self.is_quiet:
             self.is_quiet = False
             if patience is None or patience > 0:
                 raise WouldBlock(self._socket.fileno(), WAIT_READ)
 
     def receive(self, limit: int) -> bytes:
-        """Receives 1..limit bytes, b"" at the end."""
+        """Receives 1..limit bytes; returns b"" at the end of the stream."""
         try:
             return self._socket.recv(limit)
         except BlockingIOError:
@@ -115,7 +115,7 @@ class Channel:
             raise self._rejected(error, address) from error
 
     def receive_from(self, limit: int) -> tuple[bytes, Address]:
-        """Receives one datagram of at most limit bytes, with the address that it came from."""
+        """Receives one datagram, cut to limit bytes, and its source address."""
         try:
             data, sockaddr = self._socket.recvfrom(limit)
         except BlockingIOError:
@@ -125,7 +125,7 @@ class Channel:
         return data, Address(self._socket.family, sockaddr)
 
     def accept(self) -> Channel:
-        """Takes a connection that has come to a listening socket."""
+        """Accepts a connection on a listening socket."""
         try:
             fd, sockaddr = self._socket._accept()  # type: ignore[attr-defined]  # what socket.accept() itself calls
         except BlockingIOError:
@@ -144,7 +144,7 @@ class Channel:
             raise _lost(error, self.address) from error
 
     def end(self) -> None:
-        """Closes the socket because all is done, and not because a check ends early."""
+        """Closes the socket after its work is done; close() also serves a check that ends early."""
         self.close()
 
     def close(self) -> None:
@@ -158,7 +158,8 @@ class Channel:
             raise NotConnected(os.strerror(code), code, self.address)
 
     def _rejected(self, error: OSError, address: Address | None) -> NotConnected:
-        # The error queue tells which address the ICMP message was about; it stays readable until it is emptied.
+        # The error queue names the destination that the ICMP message was about. Reading it also empties it; until then
+        # the socket polls as readable.
         try:
             _, _, _, sockaddr = self._socket.recvmsg(512, 512, _socket.MSG_ERRQUEUE)
         except OSError:
@@ -168,12 +169,12 @@ class Channel:
 
 
 def own(channel: stream_operations.Channel) -> Channel:
-    """Returns the channel of an operation as the class of this driver, which opened it."""
+    """Returns the channel of an operation with the type of this driver, which opened it."""
     return channel  # type: ignore[return-value]  # a dialogue has no others
 
 
 class Watch:
-    """Is readable, as one descriptor, as soon as one of several channels is: a session waits for one at a time."""
+    """A descriptor that is readable while one of several channels is, because a session waits for one descriptor."""
 
     __slots__ = ("_epoll",)
 
@@ -190,12 +191,12 @@ class Watch:
         return self._epoll.fileno()
 
     def close(self) -> None:
-        """Closes the descriptor, and none of the channels."""
+        """Closes the descriptor but not the channels."""
         self._epoll.close()
 
 
 def ready(channels: tuple[Channel, ...]) -> Channel | None:
-    """Returns the first of the channels that has something to receive or to accept, or is at its end."""
+    """Returns the first channel with data, a connection to accept, an error or the end of its stream, or None."""
     poll = select.poll()
     for channel in channels:
         poll.register(channel.fileno(), WAIT_READ)
@@ -205,18 +206,19 @@ def ready(channels: tuple[Channel, ...]) -> Channel | None:
 
 def open_stream(address: Address, source: str) -> Channel:
     """Returns an unconnected stream socket for the address, bound to the source address if one is given."""
-    # A source without a scope is meant in that of the address.
+    # A source address without a scope gets the scope of the destination.
     scope = int(address.sockaddr[3]) if address.family == AF_INET6 else 0  # type: ignore[misc]  # it has four fields
     return Channel(_open(address.family, STREAM, source, scope), address)
 
 
 def open_listener(address: Address, ports: tuple[int, int]) -> Channel:
-    """Returns a socket that listens on the address, on the first free port of the range, with its real address."""
+    """Returns a socket that listens on the first free port of the range; its address has the port chosen."""
     host, rest = address.sockaddr[0], address.sockaddr[2:]
     error = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     for port in range(ports[0], ports[1] + 1):
         sock = _open(address.family, STREAM, "")
-        # Connections of our own that are over keep the port for a minute; one that listens still refuses us.
+        # Closed connections of earlier checks occupy the port for a minute (TIME_WAIT). bind() still fails where
+        # another socket listens.
         sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port, *rest))
@@ -232,7 +234,7 @@ def open_listener(address: Address, ports: tuple[int, int]) -> Channel:
 
 
 def open_datagram(family: int, source: str) -> Channel:
-    """Returns a datagram socket that reports dead ports (IP_RECVERR), bound to the source address if one is given."""
+    """Returns a datagram socket that reports ICMP errors (IP_RECVERR), bound to the source address if one is given."""
     sock = _open(family, DATAGRAM, source)
     if family == AF_INET6:
         sock.setsockopt(_socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
@@ -260,15 +262,15 @@ def _open(family: int, kind: int, source: str, scope: int = 0) -> _socket.socket
 
 
 def _is_ours(code: int, address: Address | None) -> bool:
-    """Tells whether a failure is this machine's; one without IPv6 has no way to the address, as one without a route."""
+    """Returns whether this machine causes the failure; False without an IPv6 address, as without a route."""
     if code == errno.EADDRNOTAVAIL and address is not None and address.family == AF_INET6:
         return _has_source(address)
     return code in _OURS
 
 
 def _has_source(address: Address) -> bool:
-    """Tells whether this machine has an address to reach that one from; then it is a port that it lacks."""
-    # A datagram socket takes no port from the streams, and sends nothing when it connects.
+    """Returns whether this machine has a source address for the address; then EADDRNOTAVAIL means a lack of ports."""
+    # A UDP socket takes no TCP port, and its connect() sends nothing.
     sock = _open(address.family, DATAGRAM, "")
     try:
         return sock.connect_ex(address.sockaddr) == 0
@@ -279,7 +281,7 @@ def _has_source(address: Address) -> bool:
 def _source(family: int, source: str, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:
     if family == AF_INET:
         return source, 0
-    # bind() takes the scope from the tuple alone, not from the text.
+    # bind() takes the scope only from the address tuple, not from the text.
     _, _, _, _, sockaddr = _socket.getaddrinfo(source.encode(), 0, family, STREAM, 0, _socket.AI_NUMERICHOST)[0]
     host, _, _, own = sockaddr  # type: ignore[misc]  # what the family AF_INET6 has
     return str(host), 0, 0, int(own) or scope
@@ -291,8 +293,9 @@ def _lost(error: OSError, address: Address | None) -> NotConnected:
 
 
 def _prohibited(address: Address | None) -> NotConnected:
-    """Says that a firewall on the way or of the peer forbids it: by ICMPv6, for which Linux says EACCES.
+    """Returns the error for ICMPv6 "administratively prohibited", which Linux reports as EACCES.
 
-    The code is that of the same message over IPv4. EACCES is left for what this machine itself refuses, at once.
+    A firewall on the path or of the peer sends it. The error gets the code that the same message has over IPv4; EACCES
+    is left for what this machine itself refuses at once.
     """
     return NotConnected(os.strerror(errno.EACCES), errno.EHOSTUNREACH, address)

@@ -1,4 +1,4 @@
-"""Operations and their answers in words, for -v and for debugging."""
+"""The debug transcript of a dialogue: its operations and their answers as lines of text, for -v."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from ..status.text import printable
 
 _SHOWN = 512
 _SHOWN_BINARY = 16
-# The most lines and characters kept of each end of a dialogue; a transfer of many blocks loses its middle.
+# The most lines and characters kept of the beginning and of the end of a dialogue; a long one loses its middle.
 _MOST_LINES = 250
 _MOST_CHARACTERS = 24576
 _LINES_OF_ONE_PIECE = 20
 
 
 class Transcript:
-    """The lines of a dialogue, bounded in number and length; a secret is masked in all that is sent and received."""
+    """The lines of a dialogue, limited in number and length; secrets are masked in sent and received data."""
 
     __slots__ = ("_head", "_tail", "_head_size", "_tail_size", "_left_out", "_gate", "_held", "_hides_received")
 
@@ -46,17 +46,17 @@ class Transcript:
         self._left_out = 0
         self._gate = Gate()
         self._hides_received = False
-        # What may be the beginning of a secret, by channel and whether TLS has been taken off: the rest of it may come
-        # in the next piece of the same kind.
+        # Received bytes that may be the beginning of a secret, by channel and whether they were decrypted: the rest of
+        # the secret may be in the next piece from the same source.
         self._held: dict[tuple[int, bool], bytes] = {}
 
     def add(self, seconds: float, operation: object, outcome: object) -> None:
-        """Adds what the operation tells, if anything; seconds are counted from the start."""
+        """Adds the lines of an operation and its outcome, if any; seconds are counted from the start of the check."""
         for line in self._lines_of(operation, outcome):
             self._append(f"{seconds:.6f} {line}")
 
     def lines(self) -> tuple[str, ...]:
-        """Returns the lines; one of them says how many were left out."""
+        """Returns the lines; where lines were left out, one line says how many."""
         gap = (f"... {self._left_out} lines left out ...",) if self._left_out else ()
         return (*self._head, *gap, *self._tail)
 
@@ -70,7 +70,7 @@ class Transcript:
         if isinstance(operation, Decrypted):
             return self._received(Receive(operation.channel), operation.data, is_decrypted=True)
         if isinstance(operation, Send | Receive) and getattr(operation.channel, "is_internal", False):
-            # Bytes between two processes of this program; the dialogue describes what they mean.
+            # Bytes between two processes of this program; the dialogue gives a description of what it sends.
             shown = operation.shown if isinstance(operation, Send) else b""
             return [describe(Send(operation.channel, b"", self._gate.masked(shown)), None)] if shown else []
         if isinstance(operation, Receive) and outcome and isinstance(outcome, bytes):
@@ -90,7 +90,7 @@ class Transcript:
         return [describe(operation, piece) for piece in _pieces(data)] if data else []
 
     def _joined(self, source: tuple[int, bool], data: bytes) -> bytes:
-        """Returns what was held back of the source and the data, without what has to be held back now."""
+        """Returns the bytes held back from the source and the data, without a trailing part that may begin a secret."""
         data = self._held.pop(source, b"") + data
         held = 0
         for secret in self._gate.secrets:
@@ -114,7 +114,7 @@ class Transcript:
 
 
 def describe(operation: object, outcome: object) -> str:
-    """Returns one printable line for a granted or refused operation, "" for one that tells nothing."""
+    """Returns one printable line for an operation and its answer or error, "" for an operation without a line."""
     words = _words(operation)
     if not words:
         return ""
@@ -141,7 +141,7 @@ def _words(operation: object) -> str:
         case OpenDatagram():
             return "open datagram socket"
         case Send(shown=shown) if shown:
-            # Without the length, which would be that of the secret.
+            # No length is shown, because it would reveal that of the secret.
             return f"> {_escaped(shown)}"
         case Send(data=data):
             return f"> {len(data)} bytes {_escaped(data)}"
@@ -179,13 +179,13 @@ def _answer(operation: object, outcome: object) -> str:
 
 
 def _address(channel: object) -> str:
-    # An accepted connection whose peer is gone has no address.
+    # An accepted connection has no address when its peer is gone.
     address = getattr(channel, "address", None)
     return "" if address is None else str(address)
 
 
 def _pieces(data: bytes) -> list[bytes]:
-    """Returns the lines of a text, and anything else, or what is left of a long text, as it is."""
+    """Splits an ASCII text into lines, at most 20 and the rest; returns other data as one piece."""
     if not data.isascii() or b"\n" not in data:
         return [data]
     lines = data.split(b"\n", _LINES_OF_ONE_PIECE)
@@ -193,6 +193,6 @@ def _pieces(data: bytes) -> list[bytes]:
 
 
 def _escaped(data: bytes) -> str:
-    # Of TLS records and file contents the beginning is enough to know them by.
+    # The first bytes are enough to recognise TLS records and file contents.
     shown = data[: _SHOWN if data.isascii() else _SHOWN_BINARY]
     return printable(ascii(shown)[1:]) + ("..." if len(data) > len(shown) else "")

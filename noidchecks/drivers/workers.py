@@ -1,12 +1,12 @@
-"""Worker processes, in which foreign libraries work on what peers say: how they are started, reached and ended.
+"""Worker processes, in which foreign libraries process input from peers: how they are started, reached and ended.
 
 A plugin, which makes one check and ends, forks its only worker itself (stand_alone). Any other process may have threads
-(a fork copies the locks that they hold, but not them), an event loop, and much memory. It starts a server once
-(fork_server.py): a fresh interpreter that loads the library and forks workers, each for one session at a time.
+(a fork copies the locks that they hold, but not the threads), an event loop, and much memory. It starts a fork server
+once (fork_server.py): a new interpreter that loads the library and forks workers, each for one session at a time.
 
-A session is a socket pair: the server passes one end to a worker, which answers with a descriptor of itself (pidfd).
-The check then hands over its connection with the first data. At the deadline the check kills the process through the
-pidfd, which cannot hit another process that has got the same number since.
+A session is a socket pair: the server passes one end to a worker, which answers with its own pidfd. The check then
+passes its connection and the first data to the worker (SCM_RIGHTS). At the deadline the check kills the worker through
+the pidfd, which cannot hit another process that has got the same process id since.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .sockets import WAIT_READ, Channel, WouldBlock
 
 _HELLO = b"h"
 _BUSY = (errno.EAGAIN, errno.ETOOMANYREFS)
-# A server that is slower than this does not come up at all. Longer than the time-out of most checks: a check says
-# itself that it had no time left.
+# The seconds after which a server that is not ready counts as failed. Most checks have a shorter timeout, and report
+# the missed deadline themselves.
 _PATIENCE = 300.0
 _BOOT = (
     "import sys, os, marshal\n"
@@ -45,7 +45,7 @@ _server: _Server | None = None
 
 
 class Worker(Channel):
-    """A worker process, from the moment on when it is asked for; waited is how many seconds it took to be there."""
+    """A worker process from its request on; waited is the seconds between the request and the worker's answer."""
 
     __slots__ = ("_owner", "_pidfd", "_asked", "waited")
     is_internal = True
@@ -58,7 +58,7 @@ class Worker(Channel):
         self.waited = 0.0
 
     def arrive(self) -> None:
-        """Returns when the process is there; WouldBlock, LocalError."""
+        """Receives the worker's pidfd, unless it has it; raises WouldBlock, LocalError."""
         if self._pidfd >= 0:
             return
         try:
@@ -73,7 +73,7 @@ class Worker(Channel):
         self.waited = monotonic() - self._asked
 
     def hand_over(self, channel: Channel, data: bytes) -> None:
-        """Gives the connection to the process, with what it has to know; LocalError."""
+        """Passes the connection and the first data to the worker; raises LocalError."""
         descriptor = channel.fileno().to_bytes(4, sys.byteorder)
         try:
             sent = self._socket.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
@@ -83,18 +83,18 @@ class Worker(Channel):
             raise LocalError(f"cannot hand {len(data)} bytes to a worker process")
 
     def end(self) -> None:
-        """Lets the process finish, for the next session."""
+        """Closes the session and lets the worker live, for the next session."""
         self._forget()
         if self._owner == os.getpid():
             try:
-                # A process that was forked from this one meanwhile has the descriptor too.
+                # close() alone would not end the session: a process forked from this one since has the descriptor too.
                 self._socket.shutdown(_socket.SHUT_RDWR)
             except OSError:
                 pass
         super().close()
 
     def close(self) -> None:
-        """Ends the process where it is, unless it works for the process that this one was forked from."""
+        """Kills the worker, unless it works for the process that this one was forked from."""
         if self._pidfd >= 0:
             try:
                 if self._owner == os.getpid():
@@ -111,15 +111,15 @@ class Worker(Channel):
 
 
 def stand_alone() -> None:
-    """Says that this process makes one check and ends: it has no threads, and forks its worker itself."""
+    """Declares that this process makes one check and ends: it has no threads, and forks its worker itself."""
     global _alone
     _alone = True
 
 
 def prepare(module: str) -> bool:
-    """Has the module loaded in a process for workers; tells whether that is still under way; LocalError.
+    """Has a worker or the fork server load the module; returns whether that is still under way; raises LocalError.
 
-    A process that stands alone waits for it. In any other one there are checks that must go on meanwhile.
+    After stand_alone() it waits for the worker. Otherwise it never blocks, because other checks run in this process.
     """
     global _own_worker, _server
     with _lock:
@@ -127,7 +127,7 @@ def prepare(module: str) -> bool:
             try:
                 return not _serving(module).is_ready()
             except LocalError:
-                # The next check starts another one.
+                # The next check starts another server.
                 _server = None
                 raise
         if _own_worker is None:
@@ -137,12 +137,12 @@ def prepare(module: str) -> bool:
 
 
 def ask_for(module: str) -> Worker | None:
-    """Returns a worker that is on its way, None while too many others are asked for; LocalError."""
+    """Requests a worker and returns it, or None while too many requests are pending; raises LocalError."""
     global _own_worker
     with _lock:
         if _own_worker is not None:
             worker, _own_worker = _own_worker, None
-            # Its time counts from now on: until now the check waited for the server, and the worker loaded its module.
+            # The wait counts from now on: until now the worker was loading its module.
             worker._asked = monotonic()
             return worker
         try:
@@ -153,7 +153,7 @@ def ask_for(module: str) -> Worker | None:
             try:
                 _serving(module).ask(theirs)
             except ConnectionError:
-                # The server process was killed.
+                # The server has been killed.
                 _serving(module, afresh=True).ask(theirs)
         except OSError as error:
             ours.close()
@@ -169,18 +169,19 @@ def ask_for(module: str) -> Worker | None:
 
 
 class _Server:
-    """The process that forks workers; it belongs to the process that started it, not to a fork of that one."""
+    """The fork server; it belongs to the process that started it, not to forks of that process."""
 
     def __init__(self, module: str) -> None:
         self.owner = os.getpid()
         self._is_ready = False
         self._began = monotonic()
         if not sys.executable or getattr(sys, "frozen", False):
-            # A frozen program would be started here itself, and would come here too.
+            # In a frozen program, sys.executable is the program itself, which would start itself again and again.
             raise ValueError("this program has no Python interpreter beside it")
         self._socket, theirs = _pair(_socket.SOCK_SEQPACKET)
         try:
-            # The last is for a package that was found in a working directory which is no longer that one.
+            # The last entry finds this package where it was imported through a relative path and the working directory
+            # has changed since.
             ours = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
             paths = [*(path for path in sys.path if isinstance(path, str)), ours]
             self._socket.send(marshal.dumps((paths, module)))
@@ -199,7 +200,7 @@ class _Server:
             theirs.close()
 
     def is_ready(self) -> bool:
-        """Tells whether the module is loaded; LocalError."""
+        """Returns whether the module is loaded; raises LocalError when the server has failed."""
         if self._is_ready:
             return True
         try:
@@ -217,12 +218,12 @@ class _Server:
         return True
 
     def ask(self, session: _socket.socket) -> None:
-        """Asks for a worker for the session; OSError."""
+        """Requests a worker for the session; raises OSError."""
         descriptor = session.fileno().to_bytes(4, sys.byteorder)
         self._socket.sendmsg([_HELLO], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor)])
 
     def end(self) -> None:
-        """Ends it, and what it forked."""
+        """Ends the server and its workers."""
         self._socket.close()
         if self.owner == os.getpid():
             try:
@@ -248,7 +249,7 @@ def _serving(module: str, *, afresh: bool = False) -> _Server:
 def _fork(module: str) -> Worker:
     try:
         ours, theirs = _pair(_socket.SOCK_STREAM)
-        # This process has its other end as long as it lives.
+        # This process keeps the other end open for as long as it lives.
         life, life_of_ours = os.pipe()
         pid = os.fork()
     except OSError as error:
@@ -272,7 +273,7 @@ def _fork(module: str) -> Worker:
 
 
 def _failure(answer: bytes, words: str, silence: str) -> LocalError:
-    """Returns the error for what a process said in place of serving: what this machine lacks, or why it broke."""
+    """Returns the error for an answer other than readiness: what this machine lacks, or the exception that ended it."""
     said = printable(answer[1:], 200) or silence
     return LocalError(said if answer[:1] == b"l" else words.format(said))
 
@@ -284,7 +285,7 @@ def _pair(kind: int) -> tuple[_socket.socket, _socket.socket]:
 
 
 def _await_readable(descriptor: int) -> None:
-    """Waits until the descriptor is readable, not for ever."""
+    """Waits until the descriptor is readable, at most 300 seconds."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     poll.poll(_PATIENCE * 1000)
@@ -297,15 +298,15 @@ def _end_server() -> None:
         _server = None
 
 
-# The interpreter, when it takes the module apart, complains of a socket that is open.
+# At exit the interpreter warns (ResourceWarning) about a socket that is still open.
 atexit.register(_end_server)
 
 
 def _leave_to_parent() -> None:
-    """Drops, in a forked process, the workers of its parent; a thread of the parent may have held the lock."""
+    """Drops, in a forked process, the parent's workers and replaces the lock, which a parent's thread may have held."""
     global _lock, _own_worker
     _lock = _thread.allocate_lock()
-    # The server itself ends with the last process that has its socket.
+    # Only closes this copy of the socket: the server ends when the last process that has it closes it.
     _end_server()
     _own_worker = None
 
@@ -314,11 +315,11 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def reap() -> None:
-    """Ends the worker that this process forked and leaves no zombie, which would stay where no init reaps it."""
+    """Kills and reaps the worker that this process forked; a zombie would stay in a container without an init."""
     if _own_pid:
         try:
             os.kill(_own_pid, _signal.SIGKILL)
             os.waitpid(_own_pid, 0)
         except OSError:
-            # Under a program that ignores SIGCHLD, as we do then, the kernel has reaped it.
+            # Where the caller ignores SIGCHLD, which this process inherits, the kernel has reaped the worker.
             pass
