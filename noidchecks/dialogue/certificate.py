@@ -1,4 +1,4 @@
-"""What is asked of certificates: the days that they have left, worded as the C plugins do, and pins."""
+"""Checks on certificates: the days until they expire, in the words of the C plugins, and pins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # A common name has 64 characters at most (RFC 5280, upper bound ub-common-name); servers may send others.
 _LONGEST_NAME = 200
 _HEX = frozenset("0123456789abcdef")
-# Those of a system are 220 kB.
+# The largest file of certificate authorities that is read, in bytes; Debian's has 220 kB.
 MOST_AUTHORITIES = 1 << 24
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -27,7 +27,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class Certificate(Value):
-    """One certificate: whose it is, when it ends, and its bytes (DER)."""
+    """One certificate: its common name, its expiry and its DER encoding."""
 
     subject: str
     not_after: datetime
@@ -40,7 +40,8 @@ class Certificate(Value):
 def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now: float | None = None) -> Part:
     """Judges the whole days left: WARNING at warning or less, CRITICAL at critical or less or once expired.
 
-    The certificate that expires first decides; the text names one behind the server's own, the first, as in the chain.
+    The certificate of the chain that expires first decides. The server's own one is the first of the chain; the text
+    names any other as "in the chain of" that.
     """
     first = min(chain, key=lambda certificate: certificate.not_after)
     expires = first.not_after.timestamp()
@@ -64,7 +65,7 @@ def judge_days(chain: tuple[Certificate, ...], warning: int, critical: int, now:
 
 
 def pin_of(text: str) -> str:
-    """Returns a SHA-256 as 64 small hexadecimal digits; it may be written with colons, as openssl does. UsageError."""
+    """Returns a SHA-256 as 64 lower-case hexadecimal digits; accepts colons, as openssl prints. Raises UsageError."""
     digits = text.strip().replace(":", "").lower()
     if len(digits) != 64 or not _HEX.issuperset(digits):
         raise UsageError(f"TLS pin must be a SHA-256, 64 hexadecimal digits, not {printable(repr(text), 100)}")
@@ -72,21 +73,21 @@ def pin_of(text: str) -> str:
 
 
 def require_version(text: str) -> None:
-    """Refuses what is no version of TLS that can be demanded, "" for none; UsageError."""
+    """Raises UsageError unless the text is a minimum version of TLS, "1.2" or "1.3", or "" for no minimum."""
     if text not in ("", "1.2", "1.3"):
         raise UsageError(f"TLS version must be 1.2 or 1.3, not {printable(repr(text), 80)}")
 
 
 def _stamp(seconds: float) -> str:
-    # strftime() speaks the caller's locale; status lines do not.
+    # Not strftime(), which uses the caller's locale; status lines are in English.
     year, month, day, hour, minute, second, weekday, *_ = gmtime(seconds)
     return f"{_DAYS[weekday]} {_MONTHS[month - 1]} {day:2d} {hour:02d}:{minute:02d}:{second:02d} {year} +0000"
 
 
 def read_authorities(path: str) -> str:
-    """Returns the certificates of a file of authorities, PEM; OSError, of which strerror is one clause."""
+    """Returns the PEM certificates of a file of authorities; raises OSError, whose strerror is one clause."""
     data = read_regular(path, MOST_AUTHORITIES)
     if b"CERTIFICATE-----" not in data:
         raise OSError(EINVAL, "no certificate in it", path)
-    # What stands between the certificates may be in any script, and the ssl module takes nothing but ASCII.
+    # The text between the certificates may be in any script, and the ssl module accepts only ASCII.
     return data.decode("latin-1").encode("ascii", "replace").decode()

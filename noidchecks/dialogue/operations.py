@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .stream_operations import Channel as Channel
 
     T = TypeVar("T")
-    # Two strings, because pyright reads no string that is put together from parts.
+    # Separate strings, because pyright does not evaluate implicitly concatenated ones.
     _Tcp: TypeAlias = "Phase | Resolve | Connect | Listen | Accept | LocalAddress | Await | Send | Receive"
     _More: TypeAlias = "Prepare | Delegate | Redact | Decrypted | ReserveTime | Close"
     Operation: TypeAlias = "_Tcp | _More | OpenDatagram | SendTo | ReceiveFrom | Sleep"
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    # For modules that import the aliases without TYPE_CHECKING; building them here would cost each start.
+    # For modules that import the aliases at run time; built at import, they would slow down every start.
     if name == "Dialogue":
         from collections.abc import Generator
 
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> object:
 
 
 class OpenDatagram:
-    """Opens an unconnected datagram socket that learns of dead ports. Answer: Channel; LocalError."""
+    """Opens an unconnected datagram socket that reports ICMP errors. Answer: Channel; LocalError."""
 
     __slots__ = ("family", "source")
 
@@ -86,7 +86,7 @@ class Sleep:
 
     @property
     def patience(self) -> float:
-        """The same seconds: nothing comes before they are over."""
+        """The seconds of the operation, after which the driver resumes the dialogue."""
         return self.seconds
 
 
@@ -111,9 +111,9 @@ class Accept:
 
 
 class Await:
-    """Waits until one of several channels has something to receive or to accept, or is at its end.
+    """Waits until one of several channels has data or a connection to accept, or is at its end.
 
-    Answer: the first of them that has, None after patience seconds.
+    Answer: the first channel in that state, None after patience seconds.
     """
 
     __slots__ = ("channels", "patience")
@@ -135,7 +135,7 @@ class LocalAddress:
 class Prepare:
     """Loads a module into worker processes, before the clock of the check starts.
 
-    Answer: whether that is still under way, then it is to be asked again a moment later; LocalError.
+    Answer: whether the module is still loading; the dialogue then yields Prepare again a moment later. LocalError.
     """
 
     __slots__ = ("module",)
@@ -145,10 +145,10 @@ class Prepare:
 
 
 class Delegate:
-    """Hands a connected channel, and what is to be known of it, to the serve() of a module in a worker process.
+    """Passes a connected channel and the data about it to the serve() of a module in a worker process.
 
-    The deadline kills the process: the way to let a library work on what a peer says that cannot be stopped otherwise.
-    Answer: a Channel to the worker, None while there are too many requests for one; LocalError.
+    At the deadline the process is killed: nothing else stops a library that is busy with a peer's input.
+    Answer: a Channel to the worker, None while too many requests for workers are pending; LocalError.
     """
 
     __slots__ = ("channel", "module", "data")
@@ -171,7 +171,7 @@ class Close:
 class ReserveTime:
     """Keeps the last seconds before the deadline for tidying up. Answer: None.
 
-    What is under way when they begin fails with DeadlineExceeded, and all that follows is granted up to the deadline.
+    The operation under way when they begin fails with DeadlineExceeded; later ones are performed until the deadline.
     """
 
     __slots__ = ("seconds",)
@@ -183,7 +183,7 @@ class ReserveTime:
 class Redact:
     """Names a secret that the transcript masks from now on in the bytes of both sides. Answer: None.
 
-    None for the secret is all that is received: the transcript shows its length alone.
+    With secret None, the transcript shows only the length of received data.
     """
 
     __slots__ = ("secret",)
@@ -193,7 +193,7 @@ class Redact:
 
 
 class Decrypted:
-    """Tells the transcript what was received through a layer, which it saw only wrapped up. Answer: None."""
+    """Gives the transcript the plain text of data that it has seen only encrypted. Answer: None."""
 
     __slots__ = ("channel", "data")
 
@@ -203,7 +203,7 @@ class Decrypted:
 
 
 class Datagram(Value):
-    """One received datagram and the address that it came from."""
+    """One received datagram and its source address."""
 
     data: bytes
     address: Address

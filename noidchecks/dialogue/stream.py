@@ -1,4 +1,4 @@
-"""The stream that most dialogues speak over: a connection, in plain text or through a layer such as TLS."""
+"""The stream of most dialogues: a connection, in plain text or through a layer such as TLS."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from .operations import Channel, Dialogue
 
     class Layer(Protocol):
-        """What stands between a stream and its channel, as TlsLayer does."""
+        """The interface of a layer between a stream and its channel, such as TlsLayer."""
 
         def encrypt(self, data: bytes) -> bytes:
-            """Returns what the channel is to send for the data."""
+            """Returns the bytes that the channel must send for the data."""
 
         def receive(self, channel: Channel, limit: int, patience: float | None) -> Dialogue[bytes | None]:
             """Receives 1..limit bytes of plain text; b"" at the end, None after patience seconds without a byte."""
 
         def end(self) -> bytes:
-            """Returns what tells the peer that nothing more will be sent."""
+            """Returns the bytes that tell the peer that nothing more will be sent."""
 
         def resume(self) -> Layer:
             """Returns the layer for another stream to the same server, which resumes the session of this one."""
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
             """Receives the next bytes of the handshake."""
 
 
-# A phase has no more than a name, and nearly every check has these two.
+# Shared, because a phase holds only its name and nearly every check enters these two.
 _RESOLVE, _CONNECT = Phase("resolve"), Phase("connect")
 
 
 class Stream:
-    """A connected stream; once TLS is started on it, send and receive speak through the TLS layer."""
+    """A connected stream; after start_tls(), send and receive use the TLS layer."""
 
     __slots__ = ("channel", "tls")
 
@@ -49,14 +49,14 @@ class Stream:
         self.tls: Layer | None = None
 
     def send(self, data: bytes, shown: bytes = b"") -> Dialogue[None]:
-        """Sends all of the data; a transcript shows the text shown, if any, in place of data that is secret."""
+        """Sends all of the data; the transcript shows the text shown, if any, in place of secret data."""
         if self.tls is None:
             yield Send(self.channel, data, shown)
         else:
             yield Send(self.channel, self.tls.encrypt(data), shown or data)
 
     def receive(self, limit: int = SEGMENT, patience: float | None = None) -> Dialogue[bytes | None]:
-        """Receives 1..limit bytes; b"" at the end, None after patience seconds without a byte."""
+        """Receives 1..limit bytes; returns b"" at the end, None after patience seconds without a byte."""
         if self.tls is not None:
             data: bytes | None = yield from self.tls.receive(self.channel, limit, patience)
             if data:
@@ -68,20 +68,20 @@ class Stream:
         return answer
 
     def end(self) -> Dialogue[None]:
-        """Tells the peer behind TLS that nothing more will be sent (RFC 8446 section 6.1), unless it has left."""
+        """Sends close_notify (RFC 8446 section 6.1) when TLS is in use and the peer is still connected."""
         if self.tls is not None:
             try:
                 yield Send(self.channel, self.tls.end())
             except NotConnected:
-                # What it had to say is read elsewhere.
+                # The caller reads what the peer has sent before.
                 pass
 
 
 def open_stream(host: str, port: int, family: int, source: str = "") -> Dialogue[Stream]:
-    """Resolves the host and connects to the first of its addresses that answers, one after the other.
+    """Resolves the host and tries its addresses one after the other until one accepts the connection.
 
-    The C plugins do the same, so that localhost and dual-stacked hosts check alike; all attempts share the deadline.
-    The failure is that of the last address to which this machine has a way.
+    The C plugins do the same, so that localhost and dual-stack hosts give the same results; all attempts share the
+    deadline. When all fail, raises the error of the last address to which this machine has a route.
     """
     if source:
         try:

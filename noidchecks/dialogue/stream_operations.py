@@ -1,6 +1,6 @@
-"""The operations of a dialogue over one stream: what every check asks for.
+"""The operations of a dialogue over one stream, which every check uses.
 
-They are apart from the others because a plugin that is started for one check loads no more than these.
+They are separate from the others because a plugin that runs one check loads only these.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from ..address import Address
 
     class Channel(Protocol):
-        """What a driver answers with: a connection, a socket or a worker process, which only the driver can use."""
+        """A driver's handle of a connection, a socket or a worker process; only the driver can use it."""
 
         @property
         def address(self) -> Address | None:
-            """The address of the peer or, of a listening channel, its own; None where there is none."""
+            """The peer's address, or a listening channel's own address; None for other channels."""
 
 
 SEGMENT = 16384
 
 
 class Phase:
-    """Names what follows: its seconds are counted under the name, its errors carry it. Answer: None."""
+    """Begins a phase: its time is measured and its errors are marked with the name. Answer: None."""
 
     __slots__ = ("name",)
 
@@ -32,7 +32,7 @@ class Phase:
 
 
 class Resolve:
-    """Looks the host up, a path is a unix socket. Answer: tuple of Address, never empty; NotResolved."""
+    """Looks up the host; a path is a unix socket. Answer: tuple of Address, never empty; NotResolved, LocalError."""
 
     __slots__ = ("host", "port", "family", "kind")
 
@@ -46,7 +46,7 @@ class Resolve:
 class Connect:
     """Connects a stream, from the source address if one is given. Answer: Channel; NotConnected, LocalError.
 
-    After patience seconds without an answer of the peer it is given up, as NotConnected.
+    After patience seconds without an answer of the peer it fails with NotConnected.
     """
 
     __slots__ = ("address", "source", "patience")
@@ -58,7 +58,7 @@ class Connect:
 
 
 class Send:
-    """Sends all of the data; a transcript tells what is shown in its place, if anything. Answer: None; NotConnected."""
+    """Sends all of the data; a transcript prints shown in its place unless it is empty. Answer: None; NotConnected."""
 
     __slots__ = ("channel", "data", "shown")
 

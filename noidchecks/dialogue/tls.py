@@ -1,4 +1,4 @@
-"""TLS as a layer of a stream: handshake, records and what the certificate says; imported only when TLS is asked for."""
+"""TLS as a layer of a stream: handshake, records and certificate; imported only by checks that use TLS."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 # _ssl.ENCODING_DER, which has no public name.
 _DER = 2
-# What OpenSSL says when the two sides have no version in common.
+# OpenSSL's reasons when the two sides have no version in common.
 _TOO_OLD = frozenset(("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "WRONG_SSL_VERSION"))
 
 
 class TlsSettings(Value):
-    """How TLS is to be spoken: the name sent as SNI, and whether chain and that name are verified.
+    """The settings of TLS: the name sent as SNI, and whether the chain and that name are verified.
 
-    A name is sent and verified without the dot at its end (RFC 6066 section 3), an address without its scope.
-    The authorities are those of the system, or those in ca_file (PEM). minimum is the oldest version that will do,
-    "1.2" or "1.3". pins are SHA-256 of which the server's certificate or its public key must have one. UsageError.
+    A name is sent and verified without its trailing dot (RFC 6066 section 3), an address without its scope. The
+    authorities are those of the system, or those in ca_file (PEM). minimum is the oldest accepted version, "1.2" or
+    "1.3". pins are SHA-256 fingerprints, one of which the server's certificate or public key must have. Raises
+    UsageError.
     """
 
     server_name: str
@@ -54,7 +55,7 @@ class TlsSettings(Value):
 
 
 class TlsFacts(Value):
-    """What a handshake agreed on, and the certificates that the server sent, its own first."""
+    """The negotiated version and cipher suite, and the certificates that the server sent, its own first."""
 
     version: str
     cipher: str
@@ -65,7 +66,7 @@ class TlsFacts(Value):
 
 
 class TlsLayer:
-    """The TLS of one stream; bytes in, bytes out, no socket."""
+    """The TLS of one stream, sans-IO: it turns bytes into bytes and has no socket."""
 
     __slots__ = ("_settings", "_incoming", "_outgoing", "_object")
     _object: ssl.SSLObject
@@ -75,7 +76,8 @@ class TlsLayer:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         name = settings.server_name or None
-        # A session belongs to its context, and a ticket of TLS 1.3 came with the first bytes read after the handshake.
+        # A session is valid only in its own context. In TLS 1.3 it needs the ticket that the server sends after the
+        # handshake, so the resumed layer must have read data.
         if resumed is None:
             context = context_for(verify=settings.verify, ca_file=settings.ca_file)
         else:
@@ -95,7 +97,7 @@ class TlsLayer:
         try:
             self._object.unwrap()
         except ssl.SSLError:
-            # OpenSSL wants to read the peer's close_notify; its own is written by now.
+            # OpenSSL waits for the peer's close_notify; its own one is already written.
             pass
         return self._outgoing.read()
 
@@ -108,7 +110,7 @@ class TlsLayer:
         return self._outgoing.read()
 
     def receive(self, channel: Channel, limit: int, patience: float | None) -> Dialogue[bytes | None]:
-        """Receives 1..limit bytes of plain text; b"" at the end, None after patience seconds without a byte."""
+        """Receives 1..limit bytes of plain text; returns b"" at the end, None after patience seconds without a byte."""
         while True:
             try:
                 return self._object.read(limit)
@@ -126,7 +128,7 @@ class TlsLayer:
             self._feed(data)
 
     def handshake(self, channel: Channel) -> Dialogue[None]:
-        """Performs the handshake; TlsError with OpenSSL's reason, a lost connection, or the setting that is not met."""
+        """Performs the handshake; raises TlsError with OpenSSL's reason, a lost connection, or the violated setting."""
         while not (yield from self.advance(channel)):
             yield from self.take(channel)
 
@@ -163,9 +165,9 @@ class TlsLayer:
         self._feed(data)
 
     def facts(self, gate: Gate | None = None) -> TlsFacts:
-        """Returns what was agreed on and the certificates; only after the handshake. TlsError for an unreadable one.
+        """Returns the negotiated values and the certificates after the handshake; TlsError for an unreadable one.
 
-        What a certificate names goes through the gate.
+        The gate masks secrets in the names of the certificates.
         """
         from .x509 import read
 
@@ -178,12 +180,13 @@ class TlsLayer:
         if hasattr(self._object, "get_unverified_chain"):
             chain: list[bytes] = self._object.get_unverified_chain()
             return chain or [own]
-        # Public only from Python 3.13 on; before, the object inside has it, if any: the rest of a chain is a bonus.
+        # The method is public only from Python 3.13 on; before, the private inner object may have it. Without it, only
+        # the server's own certificate is judged.
         inner = getattr(getattr(self._object, "_sslobj", None), "get_unverified_chain", None)
         return [certificate.public_bytes(_DER) for certificate in (inner() if inner else None) or ()] or [own]
 
     def _accept(self) -> None:
-        """Raises TlsError for a version that is too old, and for a certificate that has none of the pins."""
+        """Raises TlsError for a version that is too old and for a certificate that matches none of the pins."""
         settings = self._settings
         version = (self._object.version() or "").removeprefix("TLSv")
         if settings.minimum and version < settings.minimum:
@@ -210,17 +213,17 @@ class TlsLayer:
             if self._outgoing.pending:
                 yield Send(channel, self._outgoing.read())
         except NotConnected:
-            # The reason for the alert is the news, not that the peer did not wait for it.
+            # The reason for the alert is reported, not that the peer has closed the connection before.
             pass
 
 
 def load_x509() -> None:
-    """Loads the reader of certificates, so that the handshake does not have to."""
+    """Imports the certificate parser before the handshake, whose time it would lengthen."""
     from . import x509  # noqa: F401  # loaded for its effect
 
 
 def load_context(*, verify: bool, ca_file: str) -> None:
-    """Reads the authorities, so that the handshake does not have to; what is wrong with them is left to that."""
+    """Reads the authorities before the handshake, whose time it would lengthen; the handshake reports their errors."""
     try:
         context_for(verify=verify, ca_file=ca_file)
     except LocalError:
@@ -228,7 +231,7 @@ def load_context(*, verify: bool, ca_file: str) -> None:
 
 
 def start_tls(stream: Stream, settings: TlsSettings) -> Dialogue[TlsLayer]:
-    """Starts TLS on the stream, which speaks through it from then on; TlsError."""
+    """Performs the handshake on the stream, which uses TLS from then on; raises TlsError."""
     yield Phase("tls")
     layer = TlsLayer(settings)
     yield from layer.handshake(stream.channel)
@@ -243,5 +246,5 @@ def _lost(error: NotConnected) -> TlsError:
 def _reason(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "connection closed by the peer"
-    # "WRONG_VERSION_NUMBER" and not the library's file names and line numbers.
+    # The reason, such as "WRONG_VERSION_NUMBER", without the library's file names and line numbers.
     return error.reason.replace("_", " ").lower() if error.reason else "protocol error"

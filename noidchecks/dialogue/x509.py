@@ -1,4 +1,4 @@
-"""Certificates read, with the one library that does; imported only when one is to be judged."""
+"""Parses certificates with the library cryptography; imported only by checks that judge one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class _Unreadable(Exception):
-    """The library cannot read a peer's certificate, or reads what no certificate should hold."""
+    """The library fails on a peer's certificate, which is malformed or holds invalid values."""
 
 
 def read(der: bytes, gate: Gate | None = None) -> Certificate:
-    """Reads a certificate, whose name goes through the gate; TlsError."""
+    """Reads a certificate and masks secrets in its name with the gate; raises TlsError."""
 
     def work() -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
@@ -65,14 +65,14 @@ def fingerprints(der: bytes) -> tuple[str, str]:
 
 
 def _of_a_peer(work: Callable[[], T]) -> T:
-    """Reads what a peer has sent; _Unreadable for whatever the library makes of it, which is not documented.
+    """Runs a parser on a peer's data; raises _Unreadable for every error of the library, which documents none.
 
-    Seen were ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm and OverflowError; a panic of its Rust part is
-    no Exception.
+    Observed are ValueError, TypeError, InvalidVersion, UnsupportedAlgorithm and OverflowError; a panic of its Rust code
+    (PanicException) does not derive from Exception.
     """
     try:
         with warnings.catch_warnings():
-            # Standard error is not the place for what is odd about a peer.
+            # Warnings about a peer's certificate must not appear on standard error.
             warnings.simplefilter("ignore")
             return work()
     except (KeyboardInterrupt, SystemExit):

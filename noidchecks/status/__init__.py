@@ -1,1 +1,1 @@
-"""The status line of a plugin and what it is made of."""
+"""The status line of a plugin and its parts: states, thresholds, performance data, text."""

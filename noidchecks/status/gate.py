@@ -1,4 +1,4 @@
-"""Secrets kept out of what is printed."""
+"""Redacts secrets in text that is printed."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Failure(Protocol):
-        """The part of a ProbeError that is masked; received is a PeerError's."""
+        """The part of a ProbeError that is masked; a PeerError has received too."""
 
         message: str
         args: tuple[object, ...]
 
 
 MASK = "****"
-# A mask in place of a shorter secret would reveal it: the text around it is guessable.
+# For a secret with fewer bytes the whole text is masked: a mask at its place would reveal it, because the text around
+# the mask can be guessed.
 _SHORT = 4
 
 
 class Gate:
     """Masks the secrets in a peer's text, then makes it printable.
 
-    A secret of less than four bytes takes the whole text with it.
+    When a secret has less than four bytes, the whole text is masked.
     """
 
     __slots__ = ("_secrets",)
@@ -40,14 +41,14 @@ class Gate:
         return self._secrets
 
     def add(self, secret: bytes | str) -> None:
-        """Masks this secret too from now on; an empty one is none."""
+        """Adds a secret to mask from now on; an empty one is ignored."""
         if secret:
-            # The longest first: one may be a part of another.
+            # The longest first, because a secret may be a part of another.
             known = dict.fromkeys((*self._secrets, _bytes(secret)))
             self._secrets = tuple(sorted(known, key=len, reverse=True))
 
     def repeats(self, raw: bytes | str) -> bool:
-        """Tells whether a secret stands in the text."""
+        """Tells whether the text contains a secret."""
         if not self._secrets:
             return False
         data = _bytes(raw)
@@ -61,17 +62,17 @@ class Gate:
         return data
 
     def words(self, raw: bytes | str, limit: int = LIMIT) -> str:
-        """Returns what may be printed of the text, at most limit characters of it."""
-        # Masked before it is cut: what is left of a secret at the end would not be found any more.
+        """Returns the text masked, printable and cut to limit characters."""
+        # Masked before it is cut, because a secret that is cut at the end would not be recognised.
         return printable(self.masked(_bytes(raw)) if self.repeats(raw) else raw, limit)
 
     def conceal(self, failure: Failure) -> None:
-        """Masks the secrets in the message of an error; a short one only if the peer's own words contain it."""
+        """Masks the secrets in an error; a short one in its message only if the received text contains it."""
         received = getattr(failure, "received", b"")
         data = _bytes(failure.message)
         for secret in self._secrets:
             if len(secret) >= _SHORT:
-                # As it is, and as it is printed.
+                # The message may hold the secret raw or escaped for printing.
                 for form in {secret, printable(secret).encode()}:
                     data = data.replace(form, MASK.encode())
             elif secret in _bytes(received):
@@ -90,7 +91,7 @@ def _bytes(text: bytes | str) -> bytes:
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
-        # Halves of pairs that stand for no byte.
+        # Lone surrogates that surrogateescape does not map to a byte.
         return b"".join(
             char.encode(errors="surrogateescape" if "\udc80" <= char <= "\udcff" else "backslashreplace")
             for char in text

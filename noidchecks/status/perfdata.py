@@ -1,4 +1,4 @@
-"""Metrics, the performance data of the plugin guidelines."""
+"""Metrics: the performance data of the plugin guidelines."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class Metric(Value):
     """One measured number as `'label'=value[unit];warning;critical;minimum;maximum`.
 
-    Floats print with six decimals as the C plugins do, integers as they are, None and what is not finite as U.
-    ValueError for a label that no reader could take apart: empty, with `=` or with control characters.
+    Floats print with six decimals, as in the C plugins, integers without decimals, None and non-finite values as U.
+    Raises ValueError for a label that cannot be parsed: empty, not printable, or with `=` or `|`.
     """
 
     label: str
@@ -46,7 +46,7 @@ class Metric(Value):
         _set_maximum(self, maximum)
 
     def to_dict(self) -> dict[str, object]:
-        """Returns the metric as JSON has it, without the limits that it lacks."""
+        """Returns the metric as a JSON object, without the limits that are None."""
         from .plain import plain
 
         ranges = {"warning": self.warning, "critical": self.critical}
@@ -89,5 +89,5 @@ def _range(limit: Range | None) -> str:
 
 
 def _is_negative(limit: Range) -> bool:
-    """Tells whether the range is what a negative number means as a threshold (-0 too, as with the C plugins)."""
+    """Tells whether the range is that of a negative number as threshold, -0 included, as in the C plugins."""
     return limit.start == -float("inf") and str(limit.end).startswith("-") and not limit.inside

@@ -1,4 +1,4 @@
-"""Values as JSON has them: objects, lists, texts, finite numbers, true, false and null."""
+"""Converts values to those that JSON has: objects, lists, strings, finite numbers, true, false and null."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .text import printable
 
 
 def plain(value: object) -> object:
-    """Returns a value as JSON has it: a State as its word, bytes and what JSON has no form for as printable text."""
+    """Returns the value for JSON: a State as its name, bytes and values of other types as printable text."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

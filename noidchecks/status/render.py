@@ -8,7 +8,7 @@ from .result import PLAIN
 from .state import State
 from .text import LINE, shortened
 
-# Bytes that are left to each line of many: enough for its state and what it is about.
+# The bytes to which a line is never shortened further: enough for its state and its subject.
 _SHORTEST = 60
 
 TYPE_CHECKING = False
@@ -36,13 +36,13 @@ def _multi_line(result: Result) -> str:
     lines += (f"\t\\_[{part.state}] - {part.text}" for part in result.parts)
     room = max(PLAIN, LINE - len(f"| {perfdata}"))
     text = shortened("\n".join(_fitting(lines, room)), room)
-    # The performance data last: behind a bar in a later line than the first, Nagios takes all that follows for it.
+    # The performance data must be last: after a `|` in any line but the first, Nagios reads all further text as such.
     text = "\n".join((text, *result.transcript))
     return f"{text}| {perfdata}" if perfdata else text
 
 
 def _fitting(lines: list[str], room: int) -> list[str]:
-    """Shortens the longest of the lines, so that they fit into the bytes and a long one pushes no other out."""
+    """Shortens the longest lines so that all of them fit into room bytes together."""
     sizes = sorted(len(f"{line}\n".encode(errors="backslashreplace")) for line in lines)
     for at, size in enumerate(sizes):
         share = room // (len(sizes) - at)

@@ -7,7 +7,7 @@ from ..value import Value, setters
 from .state import State
 from .text import LINE, shortened
 
-# Bytes of a text that are left to it, however long its performance data are.
+# The bytes that a text keeps, however long its performance data are.
 PLAIN = 500
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Part(Value):
-    """One thing that was judged: its state and a sentence."""
+    """One judgement: its state and a sentence."""
 
     state: State
     text: str
@@ -31,12 +31,12 @@ _set_part_state, _set_part_text = setters(Part)
 
 
 class Result(Value):
-    """What a check found; str() is the output of the plugin.
+    """The result of a check; str() is the output of the plugin.
 
-    text is the status line (a certificate check has a line of its own before it), parts are the single judgements
-    behind it, summary says in one sentence that they are all well, facts what was seen on the wire by name, timings
-    the seconds that it took, failure the error that ended the dialogue early, transcript the dialogue when it was
-    asked for.
+    text is the status line (with a certificate check, its line comes first), parts are the judgements that it is made
+    of, summary is one sentence for the case that all of them are OK, facts are the observations by name, timings the
+    durations in seconds, failure is the error that ended the dialogue early, and transcript has the lines of the
+    dialogue if requested.
     """
 
     state: State
@@ -81,10 +81,10 @@ class Result(Value):
         return self.state == State.OK
 
     def to_dict(self) -> dict[str, object]:
-        """Returns everything that the result holds as JSON has it: the object of `--output-format json`.
+        """Returns the whole result as a JSON object, that of `--output-format json`.
 
-        Its keys are listed in docs/library.md. The message of a failure is not repeated: the text tells it, in the
-        words of the plugin.
+        docs/library.md lists its keys. The message of a failure is left out, because the text has it in the words of
+        the plugin.
         """
         from .plain import plain
 
@@ -113,7 +113,7 @@ class Result(Value):
         if len(self.text) > PLAIN:
             lines[0] = shortened(self.text, max(PLAIN, LINE - len(perfdata) - len(self.separator)))
         if perfdata:
-            # Behind a bar in a later line than the first, Nagios takes all that follows for performance data.
+            # After a `|` in any line but the first, Nagios reads all further text as performance data.
             lines[-1 if "\n" in self.text else 0] += f"{self.separator}{perfdata}"
         return "\n".join(lines)
 

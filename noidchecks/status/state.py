@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from typing import ClassVar
 
 _NAMES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-# As the C plugins rank them: what is known to be bad outranks what is not known.
+# The order of the C plugins: WARNING and CRITICAL outrank UNKNOWN.
 _SEVERITY = (0, 2, 3, 1)
 
 
 class State(int):
     """A plugin state; its integer is the exit code.
 
-    An int subclass and not an IntEnum, because importing enum costs a third of a bare interpreter start. There are no
-    more than the four objects, so that `is` compares them, copies and those of other processes too.
+    An int subclass and not an IntEnum, because importing enum costs a third of a bare interpreter start. Only four
+    instances exist, copies and unpickled ones included, so that states can be compared with `is`.
     """
 
     __slots__ = ()
@@ -36,7 +36,7 @@ class State(int):
 
     @property
     def name(self) -> str:
-        """The word that plugins print: OK, WARNING, CRITICAL or UNKNOWN."""
+        """The name that plugins print: OK, WARNING, CRITICAL or UNKNOWN."""
         return _NAMES[self]
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class State(int):
 
     @classmethod
     def parse(cls, word: str) -> State:
-        """Reads a state's name or an abbreviation of at least one letter, in any case; ValueError for anything else."""
+        """Reads a state's name or a prefix of it, in any case, or its digit; ValueError for anything else."""
         upper = word.upper()
         for code, name in enumerate(_NAMES):
             if upper and name.startswith(upper):
@@ -62,5 +62,5 @@ State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN = _STATES
 
 
 def worst(states: Iterable[State]) -> State:
-    """Returns the most severe state: CRITICAL, WARNING, UNKNOWN, OK; OK when there are none."""
+    """Returns the most severe state, in the order CRITICAL, WARNING, UNKNOWN, OK; OK when there are no states."""
     return max(states, key=_SEVERITY.__getitem__, default=State.OK)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-# Nagios keeps 8192 bytes of output, performance data included.
+# The most characters of one text; Nagios keeps 8192 bytes of output, performance data included.
 LIMIT = 4000
-# Bytes of a status line, performance data included, without its end: of a plugin that has exited already, a worker of
-# Nagios 4 reads 4096 bytes and leaves the rest.
+# The most bytes of a status line, performance data included, without its line end: when a plugin has already exited, a
+# worker of Nagios 4 reads 4096 bytes and drops the rest.
 LINE = 4095
 
 
 def printable(raw: bytes | str, limit: int = LIMIT) -> str:
     """Returns the text as one printable line of at most limit characters.
 
-    Line ends and tabs become blanks, `|` too (it would start performance data); control, format and undecodable
-    bytes become escapes; a blank parts `<` from what would make Icinga Web take it for HTML (`<` and a word).
+    Line ends, tabs and `|` (which would start performance data) become blanks; control characters, format characters
+    and undecodable bytes become escapes; a blank is inserted after a `<` that Icinga Web would take for an HTML tag.
     """
-    # A character has four bytes at most: no more is decoded of a long text than can be printed.
+    # A character has at most four bytes, so no more bytes than these can be printed.
     text = raw[: 4 * limit + 4].decode("utf-8", "backslashreplace") if isinstance(raw, bytes) else raw
     if len(text) > limit:
         text = text[: limit - 3] + "..."
@@ -31,7 +31,7 @@ def printable(raw: bytes | str, limit: int = LIMIT) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Returns the text in at most limit bytes of UTF-8."""
+    """Returns the text, cut to limit bytes of UTF-8."""
     raw = text.encode(errors="backslashreplace")
     return text if len(raw) <= limit else raw[: limit - 3].decode(errors="ignore") + "..."
 

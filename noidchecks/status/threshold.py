@@ -1,4 +1,4 @@
-"""Ranges, the thresholds of the plugin guidelines."""
+"""Ranges: the thresholds of the plugin guidelines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _NUMBER = frozenset("0123456789+-.eE")
 
 
 class Range(Value):
-    """The values that raise no alert: start..end with both ends, or everything but them when inside is set.
+    """The values that raise no alert: start..end including both ends, or all values outside that when inside is set.
 
-    Ends may be -inf and inf; ValueError when start is greater than end or one is no number.
+    start may be -inf and end may be inf; raises ValueError when start is greater than end or one is not a number.
     """
 
     start: float
@@ -64,14 +64,14 @@ class Range(Value):
 
 
 def _number(text: str) -> float:
-    # float() also reads blanks, underscores, other scripts' digits, nan and inf; 1e999 is inf too.
+    # float() also accepts blanks, underscores, digits of other scripts, nan and inf; it reads 1e999 as inf.
     if not _NUMBER.issuperset(text) or abs(number := float(text)) == _INFINITY:
         raise ValueError(f"not a number: {text!r}")
     return number
 
 
 def _decimal(value: float) -> str:
-    # The guidelines know no exponent; the digits of repr() are the fewest that read back as the same float.
+    # The guidelines allow no exponent; repr() gives the fewest digits that read back as the same float.
     text, e, exponent = repr(value).partition("e")
     if e and exponent.startswith("-"):
         digits = text.lstrip("-").replace(".", "")
