@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .tftp.probe import TftpProbe as TftpProbe
     from .timings import Timings as Timings
 
-# name -> the module that has it
+# name -> the module that defines it
 _PUBLIC = {
     "Active": "ftp.active",
     "Command": "plugin.plugin",
@@ -73,7 +73,7 @@ _PUBLIC = {
     "worst": "status.state",
 }
 
-# Written out, because type checkers compute nothing.
+# Written out, because type checkers do not evaluate expressions here.
 __all__ = [
     "__version__",
     "Active",

@@ -1,4 +1,4 @@
-"""`python -m noidchecks`: the command noidchecks, where no folder of its own is in the PATH."""
+"""`python -m noidchecks`: runs the command noidchecks where it is not in the PATH."""
 
 from .cli import main
 

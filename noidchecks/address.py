@@ -1,4 +1,4 @@
-"""Addresses of peers, and the texts that are one. drivers/resolver.py looks names up."""
+"""Addresses of peers, and the parsing of literal addresses. drivers/resolver.py looks up names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNIX_PATH_LIMIT = 107
 
 
 class Address(Value):
-    """Where a peer is: family AF_INET, AF_INET6 or AF_UNIX, and the socket address that the kernel takes."""
+    """The address of a peer: family AF_INET, AF_INET6 or AF_UNIX, and the socket address for the kernel."""
 
     family: int
     sockaddr: tuple[str, int] | tuple[str, int, int, int] | str
@@ -49,16 +49,16 @@ _set_family, _set_sockaddr = setters(Address)
 
 
 def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...] | None:
-    """Returns the address that the text itself is, or None for a name; ValueError when it can be neither."""
+    """Returns the address of a literal or a unix socket's path, None for a name; ValueError for neither."""
     if host.startswith("/"):
         return (Address(AF_UNIX, host),)
     if not host.isascii():
         return None
     if host == "*":
-        # To the C library it is this machine, as if no host were given.
+        # The C library treats it as no host, which means this machine.
         raise ValueError(f"not a name: {host!r}")
     if family in (AF_UNSPEC, AF_INET) and _is_dotted_quad(host):
-        # What a survey is mostly made of; getaddrinfo() takes a tenth of its time.
+        # A fast path for most targets of a survey, of whose time getaddrinfo() would take a tenth.
         return (Address(AF_INET, (host, port)),)
     try:
         found = _socket.getaddrinfo(host.encode(), port, AF_UNSPEC, kind, 0, _socket.AI_NUMERICHOST)
@@ -74,7 +74,7 @@ def literal(host: str, port: int, family: int, kind: int) -> tuple[Address, ...]
 def of_family(
     found: Sequence[tuple[int, int, int, str, tuple[str, int]]], wanted: int, host: str
 ) -> tuple[Address, ...]:
-    """Returns the addresses of the wanted family (AF_UNSPEC: all) in what getaddrinfo() found; ValueError for none."""
+    """Returns getaddrinfo()'s addresses of the wanted family (AF_UNSPEC: all); ValueError when there are none."""
     addresses = tuple(Address(family, sockaddr) for family, *_, sockaddr in found if wanted in (AF_UNSPEC, family))
     if not addresses:
         raise ValueError(f"{host} has no address of the wanted family")
@@ -90,7 +90,7 @@ def _is_dotted_quad(host: str) -> bool:
 
 
 def source_family(source: str) -> int:
-    """Returns the family of a literal source address; ValueError when it is none."""
+    """Returns the family of a literal source address; ValueError for any other text."""
     for family in (AF_INET, AF_INET6):
         try:
             _socket.inet_pton(family, source.partition("%")[0])

@@ -1,4 +1,4 @@
-"""Writes files in one step: a reader sees the old or the new contents, always whole."""
+"""Writes files atomically: a reader sees the complete old or the complete new contents."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
 
-# A name has at most 255 bytes, and the draft's has a dot, a dot and 16 digits more.
+# A file name has at most 255 bytes, and that of a temporary file adds two dots and 16 digits.
 _MOST_NAME = 230
 
 
 def draft_beside(path: str | PathLike[str]) -> str:
-    """Returns a hidden path in the same folder that is not to be guessed, so that no link can wait there."""
+    """Returns an unguessable hidden path for a temporary file in the same folder, against symlink attacks."""
     return f"{_draft_prefix(path)}{os.urandom(8).hex()}"
 
 
 def remove_drafts(path: str | PathLike[str]) -> None:
-    """Removes the drafts of a path that killed processes have left; OSError.
+    """Removes the temporary files of a path that killed processes have left; raises OSError.
 
-    Only for a process that knows that no other one writes the path at the moment, because it holds a lock.
+    The caller must hold a lock that keeps other processes from writing the path at the same time.
     """
     folder, prefix = os.path.split(_draft_prefix(path))
     for name in os.listdir(folder or "."):
@@ -35,9 +35,9 @@ def _draft_prefix(path: str | PathLike[str]) -> str:
 
 
 def create(path: str | PathLike[str], mode: int) -> int:
-    """Returns a descriptor to write a file that was not there before, never that of a link; FileExistsError, OSError.
+    """Creates a file and returns its descriptor for writing; raises FileExistsError for any file or link, OSError.
 
-    The mode is the file's own, whatever the process's mask is.
+    The mode is set regardless of the umask.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -57,9 +57,10 @@ def write_atomic(
     durable: bool = False,
     owner: tuple[int, int] | None = None,
 ) -> None:
-    """Writes a draft beside the path and moves it there; a link at the path is replaced. OSError, and nothing is left.
+    """Writes a temporary file beside the path and renames it to the path; a link at the path is replaced.
 
-    durable has it on the disk before it returns, so that it survives a crash; owner is a user and a group.
+    durable syncs file and folder to disk before it returns, so that the file survives a crash; owner is a user id and a
+    group id. Raises OSError, after removing the temporary file.
     """
     draft = draft_beside(path)
     descriptor = create(draft, mode)

@@ -25,10 +25,10 @@ def survey(probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0) -
     """Runs many probes in this thread and yields (probe, result) as they finish.
 
     At most concurrency run at once, fewer when the process may not open enough descriptors: a check with data
-    connections, or with an SSH login or host key, takes four, any other one. With over, their starts are spread evenly
-    over that many seconds, which keeps the reported times free of our own queue. Probes are taken from the iterable as
-    they are started (all at once with over). A defective probe yields UNKNOWN. ValueError for a concurrency below 1 or
-    a negative over.
+    connections, or with an SSH login or host key, takes four descriptors, any other check one. With over, the starts
+    are spread evenly over that number of seconds, so that the reported times include no queueing in this process.
+    Probes are taken from the iterable as they are started (all at once with over). A defective probe yields UNKNOWN.
+    ValueError for a concurrency below 1 or a negative or infinite over.
     """
     source, interval = _plan(probes, concurrency, over)
 
@@ -51,8 +51,8 @@ def survey_schedule(
 ) -> Iterator[tuple[K, Result]]:
     """Runs (key, probe) pairs as survey() does and yields (key, result); the schedule may be endless.
 
-    What the schedule raises ends the survey, and reaches the caller. Once is_stopped() is true, the survey abandons the
-    checks that run and ends, behind the results of those that have ended.
+    An exception of the schedule ends the survey and reaches the caller. Once is_stopped() is true, the survey abandons
+    the running checks and ends, after the results of those that have ended.
     """
     running: dict[Session, tuple[K, Probe]] = {}
     allowance = Allowance()
@@ -76,7 +76,7 @@ def survey_schedule(
 async def survey_async(
     probes: Iterable[P], *, concurrency: int = 1000, over: float = 0.0
 ) -> AsyncIterator[tuple[P, Result]]:
-    """Runs many probes on the running asyncio loop; the twin of survey()."""
+    """Runs many probes on the running asyncio loop, as survey() does."""
     import asyncio
 
     from .drivers.aio import AsyncLoop
@@ -87,7 +87,7 @@ async def survey_async(
     allowance = Allowance()
     given = asyncio.Event()
     running: dict[Session, P] = {}
-    # None, once, when nothing more is to be started.
+    # The ended sessions; a single None says that no further session will be started.
     finished: asyncio.Queue[Session | None] = asyncio.Queue()
 
     def end(session: Session) -> None:
@@ -116,7 +116,7 @@ async def survey_async(
         while running or not starter.done():
             session = await finished.get()
             if session is None:
-                # Raises what the caller's iterable has raised, which ends the survey.
+                # Raises the exception of the caller's iterable, if any, which ends the survey.
                 await starter
             else:
                 probe = running.pop(session)

@@ -1,4 +1,4 @@
-"""The administrative command `noidchecks`; what a command needs is imported when it is run."""
+"""The administrative command `noidchecks`; each subcommand imports its modules when it is run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-# No other exporter is known to have this port.
+# No other exporter is known to use this port.
 _LISTEN = "127.0.0.1:9769"
 
 
@@ -40,7 +40,7 @@ def demo() -> int:
     """
     from .demo.show import run
 
-    # Told to end from elsewhere, it tidies up as after Ctrl-C.
+    # SIGTERM makes it tidy up as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(click.echo)
 
@@ -148,16 +148,16 @@ def _progress_bar(length: int) -> Any:
 
 
 def _say(words: str) -> None:
-    # click before 8.2 cannot do without it.
+    # click before 8.2 fails without standard error.
     if sys.stderr is None:
         return
-    # What standard error does not take, because its reader is gone or its disk full, must not end what is told there.
+    # A standard error that cannot be written (its reader is gone, its disk is full) must not end the command.
     with suppress(OSError):
         click.echo(f"noidchecks: {printable(words)}", err=True)
 
 
 def _answer(words: str) -> None:
-    """Prints a line on standard output, or on standard error when a command began without the former."""
+    """Prints a line on standard output, or on standard error when the process was started without standard output."""
     if sys.__stdout__ is None:
         _say(words)
     else:
@@ -229,7 +229,7 @@ def exporter(
     try:
         asyncio.run(serve(settings, _say))
     except ListenError as error:
-        # Not 3: the unit tries again, because an address may not be up yet.
+        # Not 3, so that systemd restarts the unit: an address may not be configured yet.
         _answer(str(error))
         return State.CRITICAL
     return State.OK
@@ -295,7 +295,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         return _outcome(arguments)
     except OSError as error:
-        # Not even what is wrong can be printed, as on a full disk.
+        # Even the error message cannot be printed, for example on a full disk.
         leave_output()
         _say(f"standard output cannot be written: {error.strerror}")
         return State.UNKNOWN
@@ -311,12 +311,12 @@ def _outcome(arguments: Sequence[str] | None) -> int:
     except UsageError as error:
         _answer(str(error))
     except SystemExit:
-        # click's answer when nobody reads any more.
+        # click exits when the reader of standard output has closed it (EPIPE).
         leave_output()
     except (click.Abort, KeyboardInterrupt):
         _answer("interrupted")
     except Exception as error:
-        # It may be standard output itself that failed, and does so again then.
+        # When standard output itself has failed, this raises the OSError that _run() handles.
         click.echo(f"noidchecks: {printable(f'internal error: {type(error).__name__}: {error}')}")
     else:
         return outcome if isinstance(outcome, int) else State.OK

@@ -1,4 +1,4 @@
-"""What the administrative commands share: a group that explains itself without a command, and a lost output."""
+"""The parts that both administrative commands share: a group that prints its help, and unusable standard output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class HelpWanted(click.UsageError):
 
 
 class CommandGroup(click.Group):
-    """A group of commands; without one it is wrong usage, and the help is the answer.
+    """A group of commands; a call without a command is a usage error whose message is the help.
 
-    click 8.1 shows the help and calls it success, 8.2 raises an error that 8.1 does not know.
+    click 8.1 prints the help and exits with 0, click 8.2 raises an exception that 8.1 does not have.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -26,17 +26,18 @@ class CommandGroup(click.Group):
 
 
 def begin_output() -> None:
-    """Gives the numbers of standard descriptors that are closed to /dev/null, before anything else gets them.
+    """Opens /dev/null on standard descriptors that are closed, before other files get their numbers.
 
-    A standard output that was closed then takes nothing, like a full disk: without one, click prints nothing and calls
-    that success. sys.__stdout__ still tells that there was none. A character that an open one lacks becomes "?".
+    A standard output that was closed then fails on writing, like one on a full disk: without it, click would print
+    nothing and exit with 0. sys.__stdout__ remains None then. An open standard output writes "?" for a character that
+    its encoding lacks.
     """
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        # Of a name, of a server's answer, or the one that marks a line as cut.
+        # The character may come from a name or a server's answer, or mark a shortened line.
         sys.stdout.reconfigure(errors="replace")
     if None not in (sys.stdin, sys.stdout, sys.stderr):
         return
-    # Nearly no command needs it.
+    # Imported here because hardly any call needs it.
     from .descriptors import fill_standard_descriptors
 
     fill_standard_descriptors()
@@ -46,5 +47,5 @@ def begin_output() -> None:
 
 
 def leave_output(descriptor: int = 1) -> None:
-    """Leaves standard output (1) or error (2), which takes nothing: the interpreter flushes it again when it ends."""
+    """Redirects a failing standard output (1) or error (2) to /dev/null, because the interpreter flushes it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

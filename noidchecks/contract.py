@@ -1,4 +1,4 @@
-"""The contract of a probe, for type checkers and for isinstance(); importing it costs what typing costs."""
+"""The interface of a probe, for type checkers and isinstance(); importing it takes as long as importing typing."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Probe(Protocol):
-    """What can be checked: a value that knows its conversation and its judgement.
+    """A check as a value: its timeout, its dialogue with the peer and its judgement.
 
-    timeout is the deadline in seconds, 0 or less for none. What dialogue() returns goes to judge(), together with
-    the time that it took; judge() touches nothing else. A ProbeError that leaves the dialogue becomes a Result of the
-    error's state. isinstance() sees that the three are there. A probe that may have more than one socket open at a time
-    says how many with an attribute descriptors, which a survey counts.
+    timeout is in seconds, 0 or less for none. The return value of the dialogue is passed to judge(), together with the
+    timings; judge() uses nothing else. A ProbeError raised by the dialogue becomes a Result with the error's state.
+    isinstance() only tests that the three attributes exist. A probe that may have more than one descriptor open at a
+    time gives their number in an attribute descriptors, which a survey counts.
     """
 
     @property
     def timeout(self) -> float:
-        """The deadline in seconds."""
+        """The timeout in seconds."""
 
     def dialogue(self) -> Dialogue[Any]:
-        """Returns the conversation."""
+        """Returns a new dialogue with the peer."""
 
     def judge(self, findings: Any, timings: Timings, /) -> Result:
-        """Judges what the conversation found."""
+        """Judges the findings of the dialogue."""

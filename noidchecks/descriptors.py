@@ -1,4 +1,4 @@
-"""Descriptors: how many this process may have open, for how many checks they are enough, and writing to them."""
+"""Descriptors: the limit of this process, the number of checks that it allows, and writing to descriptors."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ import select
 
 from .server import MOST_DESCRIPTORS
 
-# Left to the rest of the process: reports, name look-ups, and what checks open and close at once.
+# Descriptors reserved for the rest of the process: reports, name look-ups, and those that checks open only briefly.
 SPARE = 64
-# Those of SPARE that every program has open anyway: the standard ones, those of its loop and its log.
+# The part of SPARE for descriptors that every program has open: the standard ones, those of its loop and its log.
 _USUAL = 32
 _ENDLESS = 1 << 30
 
 
 def limit() -> int:
-    """Returns how many descriptors this process may have open: the soft limit."""
+    """Returns the number of descriptors that this process may have open: the soft limit."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _ENDLESS if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_limit() -> None:
-    """Raises the soft limit to the hard one, for a command: in a library it would change the caller's process."""
+    """Raises the soft limit to the hard one; for commands only, because a library must not change its caller."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            # An endless limit that the kernel's own bound contradicts; what there was must do.
+            # The hard limit is infinite, but the kernel refuses more than its own maximum: the soft limit stays.
             pass
 
 
 class Allowance:
-    """The descriptors that the checks of a survey may have open together, besides those that are open when it is made.
+    """The descriptors that the checks of a survey may have open together, besides those open at its creation.
 
-    From its start on, a check counts with the most that it may have open at a time: when an FTP check opens its data
-    connection, other checks may have taken the rest. The number is the probe's attribute descriptors, 1 without it. If
-    it were four for all, a survey of greetings would run a quarter of the checks that the limit allows. The survey
-    learns which check is next by taking it from its caller, and must start it then, so there is room if the largest
-    fits.
+    From its start on, a check is counted with the most descriptors that it may have open at a time: when an FTP check
+    opens its data connection, other checks may have taken the rest. The number is the probe's attribute descriptors, by
+    default 1; four for every check would limit a survey of greetings to a quarter of the checks. The survey must start
+    a check that it has taken from its caller, and learns its number only then: there is room when the largest fits.
     """
 
     __slots__ = ("_most", "_taken")
@@ -49,24 +48,24 @@ class Allowance:
         self._taken = 0
 
     def has_room(self) -> bool:
-        """Tells whether one more check may start, whichever it is; when none runs, it may in any case."""
+        """Tells whether a further check of any kind may start; always true when no check runs."""
         return not self._taken or self._taken + MOST_DESCRIPTORS <= self._most
 
     def take(self, probe: object) -> None:
-        """Counts the check of a probe, which starts."""
+        """Adds the descriptors of a check that starts to the number taken."""
         self._taken += _descriptors(probe)
 
     def give(self, probe: object) -> None:
-        """Ceases to count the check of a probe, which has ended."""
+        """Subtracts the descriptors of a check that has ended from the number taken."""
         self._taken -= _descriptors(probe)
 
 
 def _open() -> int:
-    """Returns how many descriptors this process has open."""
+    """Returns the number of descriptors that this process has open, 0 when it cannot be read."""
     try:
         return len(os.listdir("/proc/self/fd"))
     except OSError:
-        # Without /proc, as in a bare chroot, or with all of them in use; the checks say so then.
+        # No /proc, as in a bare chroot, or no free descriptor to read it with; the checks then report the lack.
         return 0
 
 
@@ -76,21 +75,21 @@ def _descriptors(probe: object) -> int:
 
 
 def write_some(descriptor: int, data: memoryview) -> int:
-    """Writes a part of the data and returns its length, as soon as the descriptor takes any; OSError."""
+    """Writes a part of the data, blocking until the descriptor accepts some, and returns its length; raises OSError."""
     while True:
         try:
             return os.write(descriptor, data)
         except BlockingIOError:
-            # A process that has the same pipe has made it non-blocking.
+            # Another process that shares the open file description has made it non-blocking.
             room = select.poll()
             room.register(descriptor, select.POLLOUT)
             room.poll()
 
 
 def fill_standard_descriptors() -> None:
-    """Gives the numbers of standard input, output and error, as far as they are closed, to /dev/null.
+    """Opens /dev/null on standard input, output and error where they are closed.
 
-    The first socket would get the number of a standard output that is closed, and what is printed would go to the peer.
+    Otherwise the first socket could get descriptor 1, and printed text would be sent to the peer.
     """
     while os.open(os.devnull, os.O_RDWR) <= 2:
         pass

@@ -11,13 +11,13 @@ _MILLISECONDS = {
     "d": 86_400_000,
     "w": 604_800_000,
 }
-# Nine digits are 31 years: nothing here waits longer, and no float loses a millisecond.
+# Nine digits of seconds are 31 years: no wait here is longer, and a float still holds the milliseconds.
 _MOST_DIGITS = 9
 _MOST_DECIMALS = 3
 
 
 def seconds(text: str) -> float | None:
-    """Returns the seconds that a duration such as "5m" means, or None when it is none."""
+    """Returns the seconds of a duration such as "5m", or None when the text is not a duration."""
     number = text.rstrip("smhdw")
     factor = _MILLISECONDS.get(text[len(number) :])
     whole, point, decimals = number.partition(".")

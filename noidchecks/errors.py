@@ -1,4 +1,4 @@
-"""What can go wrong with a peer, and with a caller."""
+"""The errors of peers, of this machine and of callers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Takes the tracebacks off an error and off those that it comes from, and so lets go of what their frames hold.
+    """Removes the tracebacks of an error and of its causes and contexts, and with them the references of their frames.
 
-    What the caller is handling stays as it is, though Python makes it the context of all that is raised meanwhile.
+    The exception that the caller is handling keeps its traceback, although Python makes it the context of every
+    exception that is raised meanwhile.
     """
     handled = sys.exception()
     pending = [error]
@@ -28,15 +29,15 @@ def forget_frames(error: BaseException) -> None:
         pending += [origin for origin in origins if origin and origin is not handled and origin.__traceback__]
 
 
-# What the C plugins say when a TLS handshake fails; the reason stands behind it, in parentheses.
+# The text of the C plugins for a failed TLS handshake; the reason follows it in parentheses.
 NO_TLS = "Cannot make SSL connection."
 
 
 class Portable(Exception):
-    """An error that pickle and copy take as it is, whatever its constructor wants; equal when all that it holds is."""
+    """An error that pickle and copy accept whatever its constructor's signature; compares by its attributes."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception would call the constructor with args, which are only the message.
+        # Exception.__reduce__() would call the constructor with args, which has only the message.
         return _revive, (type(self), self.args, self.__dict__)
 
     def __eq__(self, other: object) -> bool:
@@ -65,7 +66,7 @@ class BareUsageError(UsageError):
 class ProbeError(Portable):
     """The dialogue with a peer failed; becomes a Result, never reaches the caller of check().
 
-    phase is where it happened: resolve, connect, tls, greeting, kexinit, kex, login, data, transfer.
+    phase is the phase in which it failed: resolve, connect, tls, greeting, kexinit, kex, login, data, transfer.
     """
 
     state = State.CRITICAL
@@ -77,7 +78,7 @@ class ProbeError(Portable):
 
     @property
     def kind(self) -> str:
-        """The name of its class among those of this module: a subclass that a dialogue has for itself is told by it."""
+        """The name of its class or, for a subclass of another module, of its nearest base class in this module."""
         return next(base.__name__ for base in type(self).__mro__ if base.__module__ == __name__)
 
 
@@ -88,8 +89,8 @@ class NotResolved(ProbeError):
 class NotConnected(ProbeError):
     """No connection, or a connection lost: refused, unreachable, reset.
 
-    code is the errno, EHOSTUNREACH over IPv6 too when a firewall beyond this machine forbids it; address is the peer
-    where one is known.
+    code is the errno; when a firewall beyond this machine forbids the connection, it is EHOSTUNREACH over IPv6 too.
+    address is that of the peer, if known.
     """
 
     def __init__(self, message: str, code: int, address: Address | None = None) -> None:
@@ -99,12 +100,12 @@ class NotConnected(ProbeError):
 
     @property
     def is_without_way(self) -> bool:
-        """Whether this machine has no way to the address, which says nothing about the peer."""
+        """Whether this machine has no route to the address, which tells nothing about the peer."""
         return self.code in (EADDRNOTAVAIL, ENETUNREACH)
 
 
 class LocalError(ProbeError):
-    """This machine could not do its part: no descriptor left, a source address that it does not have, no permission."""
+    """A failure of this machine: no free descriptor, a source address that it does not have, no permission."""
 
     state = State.UNKNOWN
 
@@ -122,7 +123,7 @@ class TlsError(ProbeError):
 
 
 class PeerError(ProbeError):
-    """The peer broke its protocol or refused a step of it; carries what was expected and what was received."""
+    """The peer violated the protocol or refused a step of it; has the expected and the received text."""
 
     def __init__(self, message: str, *, expected: str, received: bytes | str) -> None:
         super().__init__(message)

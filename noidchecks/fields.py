@@ -1,8 +1,8 @@
-"""The fields of probes and of the values in them: each has the type that its class declares."""
+"""Run-time type checks of the fields of probes and of the values in them, by the annotations of their classes."""
 
 from __future__ import annotations
 
-# Not operator: that is a module in Python, which nothing else of a check loads.
+# _operator, not operator: the latter is written in Python, and nothing else of a check imports it.
 from _operator import attrgetter, is_not
 
 from .errors import UsageError
@@ -22,14 +22,14 @@ _PLAIN: dict[str, tuple[frozenset[type], str]] = {
     "None": (frozenset((type(None),)), "None"),
 }
 
-# The greatest float: a greater int has none.
+# The greatest float; a greater int cannot be converted to one.
 _GREATEST = 1.7976931348623157e308
 
 _declared: dict[type, _Declaration] = {}
 
 
 class _Field:
-    """A field: the plain types that it may have, the public classes by name, and of a tuple what its items may be."""
+    """The types of a field: built-in types, names of public classes and, for a tuple, those of its items."""
 
     __slots__ = ("name", "plain", "classes", "items", "length", "words")
 
@@ -63,17 +63,18 @@ class _Field:
             return True
         if self.items is not None and isinstance(value, tuple):
             return self.length in (-1, len(value)) and all(map(self.items.takes, value))
-        # A bool is an int to Python, and a mistake to us.
+        # In Python a bool is an int, but here it is a mistake of the caller.
         if kind is not bool and any(issubclass(kind, one) for one in self.plain):
             return True
-        # By name, because a class that is not loaded has no values, and is not worth loading to find that out.
+        # Compared by name, so that the class need not be imported: a class that is not imported has no instances.
         return any(base.__name__ in self.classes and _is_ours(base) for base in kind.__mro__)
 
 
 class _Declaration:
-    """What a class declares of its fields; values gives them all, right are those that need not be looked at again.
+    """The declared fields of a class; values() reads them all, right has the values that were last found valid.
 
-    A field is only made when a value of it is looked at: a plugin makes one probe, most of whose fields are as usual.
+    A _Field is created only when a value of it is checked: a plugin makes one probe, most of whose fields have their
+    defaults.
     """
 
     __slots__ = ("names", "values", "right", "_annotations", "_fields")
@@ -84,7 +85,7 @@ class _Declaration:
         for base in reversed(kind.__mro__):
             self._annotations |= getattr(base, "__annotations__", {})
         self.values = attrgetter(*self.names)
-        # Type checkers have looked at the defaults.
+        # Type checkers have verified the defaults.
         defaults = kind.__init__.__kwdefaults__ or {}
         self.right: tuple[object, ...] = tuple(defaults.get(name, self) for name in self.names)
         self._fields: dict[str, _Field] = {}
@@ -100,7 +101,7 @@ class _Declaration:
         return (annotation in _PLAIN and kind in _PLAIN[annotation][0]) or self.field(name).takes(value)
 
     def field(self, name: str) -> _Field:
-        """Returns what is declared of a field."""
+        """Returns the declaration of a field."""
         field = self._fields.get(name)
         if field is None:
             field = self._fields[name] = _Field(name, self._annotations[name])
@@ -108,15 +109,15 @@ class _Declaration:
 
 
 def require_types(value: Value) -> None:
-    """Refuses a field of another type than the class declares, NUL and half characters in text; UsageError naming it.
+    """Raises UsageError for a field whose type is not the declared one, and for text with NUL or a lone surrogate.
 
-    The field's value is not repeated: it may be a secret.
+    The message names the field but not its value, which may be a secret.
     """
     declared = _declared.get(value.__class__)
     if declared is None:
         declared = _declared[value.__class__] = _Declaration(value.__class__)
-    # A survey makes thousands of probes, and nearly all of their fields have the very values of the probe before. None
-    # of the values that a field can have changes.
+    # A survey makes thousands of probes, and nearly all of their fields have the same objects as the previous probe's.
+    # They need no further check, because all values that a field can have are immutable.
     values = declared.values(value)
     differs = [*map(is_not, values, declared.right)]
     index = -1
@@ -138,7 +139,7 @@ def _require(declared: _Declaration, name: str, found: object) -> None:
 
 
 def _require_bytes(name: str, text: str) -> None:
-    """Refuses text that no bytes stand for: the half of a surrogate pair, unless it is a byte that is no UTF-8."""
+    """Raises UsageError for text with a lone surrogate, unless it stands for an undecodable byte (surrogateescape)."""
     try:
         text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
@@ -150,7 +151,7 @@ def _is_ours(kind: type) -> bool:
 
 
 def is_finite(number: float) -> bool:
-    """Tells whether a number, which may be an int of any size, is a finite float."""
+    """Tells whether a number, also an int of any size, can be a finite float."""
     return -_GREATEST <= number <= _GREATEST
 
 

@@ -1,4 +1,4 @@
-"""The plugins linked into the plugin folder of a monitoring server, and taken out again."""
+"""Links the plugins into the plugin folder of a monitoring server, and removes the links."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-# The line that every executable of ours has, in any installation.
+# A line that every plugin of noidchecks contains, in any installation.
 _MARK = b"from noidchecks.plugin.main import main\n"
-# Below the prefix of an installation; a distribution keeps them out of PATH, where another package has the same names.
+# Folders of plugins below an installation's prefix; a distribution keeps them out of PATH, because another package has
+# the same names.
 _PLUGIN_FOLDERS = ("bin", "lib/noidchecks/plugins")
 
 
 def executables() -> dict[str, Path]:
-    """Returns the path of each plugin in this installation; UsageError when one is nowhere."""
+    """Returns the path of each plugin in this installation; UsageError when one is not found."""
     listed = [path for path in _listed_files() if path.parent.name == "bin"]
     folders = [prefix / place for prefix in _prefixes() for place in _PLUGIN_FOLDERS]
     found = {}
@@ -43,7 +44,7 @@ def definitions() -> Path:
 
 
 def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str = "", dry_run: bool = False) -> State:
-    """Links each program into the folder under its name behind the prefix.
+    """Links each program into the folder; the link's name is the prefix and the program's name.
 
     All or none: a file that is not ours stays what it is, and then nothing is linked (CRITICAL). A link of ours, from
     whichever installation, is replaced. WARNING when the links are there and what they lead to cannot be run by others,
@@ -73,7 +74,7 @@ def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str
 def uninstall(
     programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str = "", dry_run: bool = False
 ) -> State:
-    """Removes the links that install() makes, of whichever installation, and nothing else; UsageError."""
+    """Removes links with the names of install() to plugins of any installation, nothing else; raises UsageError."""
     for link in _links(programs, folder, prefix):
         if not os.path.lexists(link):
             say(f"{link} is not there")
@@ -87,9 +88,9 @@ def uninstall(
 
 
 def is_ours(link: Path) -> bool:
-    """Tells whether it is a symbolic link to a plugin of this or another installation of noidchecks.
+    """Tells whether the path is a symbolic link to a plugin of this or another installation of noidchecks.
 
-    A copy is not ours: it may have been changed. Neither is a link that leads nowhere: nobody can tell any more.
+    A copy does not count, because it may have been changed, nor does a dangling link, whose target is unknown.
     """
     try:
         return link.is_symlink() and _is_plugin(link)
@@ -107,10 +108,10 @@ def _links(programs: Mapping[str, Path], folder: Path, prefix: str) -> dict[Path
 
 def _link(link: Path, program: Path) -> None:
     if not link.is_symlink():
-        # Fails when somebody else has been faster.
+        # Fails when another process has created the path since is_ours() was called.
         _change(lambda: link.symlink_to(program), link)
         return
-    # At no time is the plugin missing: a server may run it now.
+    # Renamed over the old link, so that the plugin is never missing: the monitoring server may run it at any time.
     new = Path(draft_beside(link))
     _change(lambda: new.symlink_to(program), new)
     try:
@@ -148,19 +149,19 @@ def _is_plugin(path: Path) -> bool:
 
 
 def _listed_files() -> list[Path]:
-    """Returns the files that the installer has listed; distributions strip the list from their packages."""
+    """Returns the files of the installer's RECORD, which distributions remove from their packages."""
     try:
         listed = distribution("noidchecks").files or []
     except PackageNotFoundError:
         listed = []
-    # Not resolve(), which would leave the folder that the operator knows where that is a link itself.
+    # Not resolve(): it would replace a folder that is a link by its target, which the operator may not know.
     return [Path(os.path.abspath(path.locate())) for path in listed]
 
 
 def _prefixes() -> list[Path]:
-    """Returns the folders that may have bin/ and share/ of this installation, by where this file is.
+    """Returns the folders that may contain bin/ and share/ of this installation, derived from the path of this file.
 
-    PREFIX/lib/python3/dist-packages/noidchecks in a distribution's package, PREFIX/noidchecks after pip --target.
+    The path is PREFIX/lib/python3/dist-packages/noidchecks in a distribution, PREFIX/noidchecks after pip --target.
     """
     package = Path(os.path.abspath(__file__)).parent
     return [package.parent, *(place.parent for place in package.parents if place.name in ("lib", "lib64"))][:2]

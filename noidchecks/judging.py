@@ -1,4 +1,4 @@
-"""What the judgements of all probes share: time thresholds, timing metrics, expectations, the words for failures."""
+"""Functions that all judgements share: time thresholds, timing metrics, expectations, the texts of failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .status.threshold import Range
     from .timings import Timings
 
-# The services for which there is a C plugin.
+# The services for which a C plugin exists.
 _DROP_INS = ("FTP", "SSH")
 
 
@@ -38,7 +38,7 @@ def time_part(settings: Server, seconds: float) -> Part:
 
 
 def time_metrics(settings: Server, seconds: float, timings: Timings) -> tuple[Metric, ...]:
-    """Returns the time metric, as the C plugins print it, and one for each phase when they are shown."""
+    """Returns the time metric, as the C plugins print it, and with show_phases one for each phase."""
     time = Metric(
         "time",
         seconds,
@@ -52,7 +52,7 @@ def time_metrics(settings: Server, seconds: float, timings: Timings) -> tuple[Me
 
 
 def _phase_metrics(settings: Server, timings: Timings) -> tuple[Metric, ...]:
-    """Returns one metric for each phase that was entered, when they are shown; resolve is labelled dns."""
+    """Returns one metric for each phase that was entered, none without show_phases; resolve is labelled dns."""
     if not settings.show_phases:
         return ()
     return tuple(
@@ -62,24 +62,24 @@ def _phase_metrics(settings: Server, timings: Timings) -> tuple[Metric, ...]:
 
 
 def expectation_part(what: str, expected: str, received: str, is_right: bool) -> Part:
-    """Returns the judgement of one thing that has a value to have."""
+    """Returns the judgement of one received value against the expected one."""
     if is_right:
         return Part(State.OK, f"{what} is {received}, as expected")
     return Part(State.CRITICAL, f"{what}: expected {expected}, received {received}")
 
 
 def size_words(size: Range) -> str:
-    """Returns the words for the sizes that a file may have, in bytes."""
+    """Returns the text for the allowed sizes of a file, in bytes."""
     return f"{size.start:.0f} bytes" if size.start == size.end and not size.inside else f"{size} bytes"
 
 
 def failure_state(settings: Server, failure: ProbeError) -> State:
-    """Returns the state that a failure means."""
+    """Returns the state for a failure."""
     return settings.timeout_state if isinstance(failure, DeadlineExceeded) else failure.state
 
 
 def failure_text(settings: Server, failure: ProbeError) -> str:
-    """Returns the sentence for a failure, in the words of the C plugins where they have some."""
+    """Returns the sentence for a failure, in the words of the C plugins where these report it."""
     if isinstance(failure, DeadlineExceeded):
         return f"{failure.message} ({failure.phase})" if failure.phase else failure.message
     if isinstance(failure, NotConnected) and failure.phase == "connect":
@@ -92,10 +92,10 @@ def failure_text(settings: Server, failure: ProbeError) -> str:
 
 
 def opening(service: str, state: State, failure: ProbeError | None) -> str:
-    """Returns what stands before the sentence for a failure: `SERVICE STATE - `.
+    """Returns the beginning of the status line, before the sentence for a failure: `SERVICE STATE - `.
 
-    The C plugins of FTP and SSH leave the service out when the deadline passes or TLS does not begin, and the state
-    too when they cannot connect.
+    The C plugins of FTP and SSH omit the service when the deadline passes or the TLS handshake fails, and the state too
+    when they cannot connect.
     """
     if service in _DROP_INS:
         if isinstance(failure, NotConnected) and failure.phase == "connect":
@@ -123,7 +123,7 @@ def failed(
 ) -> Result:
     """Returns the result of a dialogue that failed, with its metrics.
 
-    state, text and what stands before it on the status line (before) have defaults by the failure.
+    state, text and before, which precedes the text on the status line, have defaults that depend on the failure.
     """
     if state is None:
         state = failure_state(settings, failure)

@@ -1,8 +1,8 @@
-"""The HTML page that a running service shows to people: its style, its frame and the parts that every such page has.
+"""The HTML pages that running services show to people: style sheet, frame and the elements that every page has.
 
-A page needs nothing from elsewhere and runs no script. Its Content-Security-Policy holds browsers to that: the one
-style sheet is allowed by its hash, so that markup which a peer managed to get in could neither run, load nor restyle
-anything. A template engine was not taken: there is one frame, and everything variable in it goes through escape().
+A page loads nothing and runs no script. Its Content-Security-Policy enforces that: the only style sheet is allowed by
+its hash, so that markup which a peer managed to inject could neither run, load nor restyle anything. No template engine
+is used: there is one frame, and escape() is applied to every variable part of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    # What a colour says; a word beside it always says the same.
+    # The meaning of a colour; a word beside it always has the same meaning.
     Tone = Literal["ok", "warn", "bad", "idle"]
 
 _STYLE = """
@@ -68,18 +68,18 @@ _POLICY = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-# The longest text of a peer that is shown, in characters.
+# The most characters of a peer's text that are shown.
 LIMIT = 300
 _ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'%3E%3Ccircle cx='4' cy='4' r='4'"
 _ICON_COLORS = {"ok": "1e9e57", "warn": "d99a00", "bad": "d23c47", "idle": "7a8494"}
-# A sparkline in its own units: a step to the right for each point.
+# The width of a point and the height of a sparkline, in units of its viewBox.
 _STEP, _HEIGHT = 2, 20
 
 
 def headers(refresh: int = 0) -> dict[str, str]:
-    """Returns the header fields of a page that a browser fetches again every so many seconds, or never for 0.
+    """Returns the header fields of a page that a browser fetches again every refresh seconds, never for 0.
 
-    It is the field Refresh and no element, which says the same and can be followed by nothing that is in the page.
+    The field Refresh is used and no meta element, so that markup in the page cannot change it.
     """
     fields = {
         "Content-Type": "text/html; charset=utf-8",
@@ -92,15 +92,15 @@ def headers(refresh: int = 0) -> dict[str, str]:
 
 
 def escape(text: str, limit: int = LIMIT) -> str:
-    """Returns a text of any origin as it may stand in an element or a quoted attribute, at most limit characters of it.
+    """Returns an untrusted text for an element or a quoted attribute, cut to limit characters before it is escaped.
 
-    Line ends become blanks; control characters, those that turn the direction of writing among them, become escapes.
+    Line ends become blanks; control characters, bidirectional ones included, become escapes.
     """
     return _escape(printable(text, limit))
 
 
 def opening(title: str, heading: str, tone: Tone = "ok") -> str:
-    """Returns a page up to its contents; title and heading are plain text, tone colours the icon of its tab."""
+    """Returns the beginning of a page; title and heading are plain text, tone is the colour of the tab's icon."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -116,19 +116,19 @@ def closing(note: str) -> str:
 
 
 def badge(word: str, tone: Tone) -> str:
-    """Returns a word on a colour."""
+    """Returns a word on the background of its tone."""
     return f'<span class="badge {tone}">{escape(word)}</span>'
 
 
 def alert(text: str, tone: Tone) -> str:
-    """Returns a sentence that must be seen."""
+    """Returns a highlighted sentence."""
     return f'<p class="alert {tone}">{escape(text)}</p>\n'
 
 
 def sparkline(label: str, points: Sequence[float | None], falls: Sequence[int] = ()) -> str:
-    """Returns a small picture of values over time, the oldest first; label says the same in words.
+    """Returns a small SVG chart of values over time, the oldest first; label describes it in words.
 
-    None is a gap. A bar of full height stands at each index of falls.
+    None is a gap. Each index of falls is marked by a bar of full height.
     """
     top = max((point for point in points if point is not None), default=0) or 1
     width = _STEP * max(1, len(points))
@@ -146,7 +146,7 @@ def sparkline(label: str, points: Sequence[float | None], falls: Sequence[int] =
 
 
 def _path(points: Sequence[float | None], top: float) -> str:
-    """Returns the line through the points, broken where one is missing, each in the middle of its step."""
+    """Returns the SVG path through the points, interrupted where one is None, each in the middle of its step."""
     words = []
     pen_is_up = True
     for index, point in enumerate(points):
@@ -154,14 +154,14 @@ def _path(points: Sequence[float | None], top: float) -> str:
             pen_is_up = True
             continue
         y = round((_HEIGHT - 2) * (1 - point / top) + 1, 1)
-        # A single point is a dash, for a line of no length is not seen.
+        # A single point is drawn as a dash, because a line without length is invisible.
         words.append(f"M{_STEP * index} {y:g}h1" if pen_is_up else f"L{_STEP * index + 1} {y:g}")
         pen_is_up = False
     return "".join(words)
 
 
 def _runs(indexes: Sequence[int]) -> list[tuple[int, int]]:
-    """Returns rising numbers as ranges, each with the number behind its last."""
+    """Returns ascending numbers as half-open ranges."""
     runs: list[tuple[int, int]] = []
     for index in indexes:
         if runs and runs[-1][1] == index:

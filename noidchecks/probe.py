@@ -1,4 +1,4 @@
-"""Runs one probe: check, check_async, and the two ends of it for a loop that runs many."""
+"""Runs one probe: check, check_async; start and finish_or_unknown are for loops that run many probes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check(probe: Probe, *, transcript: bool = False) -> Result:
-    """Runs one probe to its result, blocking; a sick peer is a result, an exception is a defect of the probe."""
+    """Runs one probe, blocking; a failing peer is a result, an exception is a defect of the probe."""
     session = Session(probe.dialogue(), probe.timeout, transcript=transcript)
     run(session)
     return _conclude(probe, session)
@@ -34,9 +34,9 @@ async def check_async(probe: Probe, *, transcript: bool = False) -> Result:
 
 
 def start(probe: Probe, *, transcript: bool = False, perform: Performers = PERFORM) -> Session:
-    """Returns the session of a probe, for a loop of the caller's own; that of a defective one fails.
+    """Returns the session of a probe for a loop of the caller; when creating the dialogue fails, the session fails.
 
-    perform may have other performers of its operations than the drivers'.
+    perform may replace the functions of drivers/ that perform the operations.
     """
     try:
         return Session(probe.dialogue(), probe.timeout, transcript=transcript, perform=perform)
@@ -58,24 +58,24 @@ def _conclude(probe: Probe, session: Session) -> Result:
     else:
         raise failure
     if result.failure is not None:
-        # Its traceback leads through the frames of the dialogue back to it: a cycle, with all that they hold.
+        # The frames of its traceback refer to the failure: a reference cycle that would keep their objects in memory.
         forget_frames(result.failure)
     if session.transcript is None:
         return result.replace(transcript=()) if result.transcript else result
-    # What a judgement has to add is about the end of the dialogue.
+    # The lines that a judgement adds are about the end of the dialogue.
     return result.replace(transcript=(*session.transcript.lines(), *result.transcript))
 
 
 def finish_or_unknown(probe: Probe, session: Session) -> Result:
-    """Returns the result of a session that has ended, UNKNOWN when it is the probe that is defective."""
+    """Returns the result of a session that has ended, UNKNOWN when the probe is defective."""
     try:
         return _conclude(probe, session)
     except Exception as error:
-        # One defective probe must not take the results of all others with it.
+        # A defective probe must not end the survey of all others.
         defect = error
     forget_frames(defect)
     text = f"{_name(probe)} UNKNOWN - internal error: {type(defect).__name__}: {printable(str(defect))}"
-    # No peer is to blame for it.
+    # LocalError, because the peer did not cause the failure.
     return Result(State.UNKNOWN, text, failure=LocalError(text))
 
 

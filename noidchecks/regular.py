@@ -1,4 +1,4 @@
-"""Reads files of this machine: regular ones only, because a pipe or a device may never end."""
+"""Reads local files, only regular ones, because reading a pipe or a device may never end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 
 
 class NotRegular(OSError):
-    """There is something at the path that is no regular file."""
+    """The path leads to something other than a regular file."""
 
     def __init__(self, path: str, mode: int) -> None:
         if stat.S_ISDIR(mode):
@@ -18,7 +18,7 @@ class NotRegular(OSError):
 
 
 class TooLarge(OSError):
-    """The file has more bytes than its reader takes."""
+    """The file is larger than the limit of its reader."""
 
     def __init__(self, path: str, limit: int) -> None:
         size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
@@ -26,21 +26,21 @@ class TooLarge(OSError):
 
 
 def open_regular(path: str | os.PathLike[str], flags: int = 0) -> int:
-    """Returns a descriptor to read a regular file, never waiting for it; OSError, of which strerror is one clause.
+    """Opens a regular file for reading without blocking; raises OSError, whose strerror is one clause.
 
-    flags are further ones of open(2), such as O_NOFOLLOW.
+    flags are additional flags of open(2), such as O_NOFOLLOW.
     """
     name = os.fspath(path)
     try:
-        # Before it is opened, which by itself has consequences for a tape, a watchdog, or the writer of a pipe.
+        # Checked before open(), which has side effects on a tape, a watchdog device or the writer of a pipe.
         mode = (os.lstat if flags & os.O_NOFOLLOW else os.stat)(name).st_mode
         if not stat.S_ISREG(mode):
             raise NotRegular(name, mode)
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | flags)
     except ValueError as error:
-        # A NUL in the path.
+        # The path contains NUL.
         raise FileNotFoundError(errno.ENOENT, str(error), name) from None
-    # And again, because the path may be another file's by now.
+    # Checked again, because the path may lead to another file since (TOCTOU).
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -49,7 +49,7 @@ def open_regular(path: str | os.PathLike[str], flags: int = 0) -> int:
 
 
 def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
-    """Returns the contents of a regular file of at most limit bytes; OSError, of which strerror is one clause."""
+    """Returns the contents of a regular file of at most limit bytes; raises OSError, whose strerror is one clause."""
     with open(open_regular(path), "rb", buffering=0) as file:
         data = b""
         while part := file.read(limit + 1 - len(data)):
@@ -60,7 +60,7 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
 
 
 def require_regular(path: str | os.PathLike[str], limit: int) -> None:
-    """OSError for what read_regular() would refuse; for a library that opens the path itself."""
+    """Raises OSError for a file that read_regular() would refuse; for libraries that open the path themselves."""
     descriptor = open_regular(path)
     try:
         if os.fstat(descriptor).st_size > limit:

@@ -1,4 +1,4 @@
-"""The settings that the probes of all protocols share, and the values of them that no probe can have."""
+"""The settings that the probes of all protocols share, and their validation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MOST_DESCRIPTORS = 4
 
 
 class Server(Value):
-    """The settings of all probes: host is a name or an address, timeout seconds, source an address of this machine.
+    """The settings of all probes: host is a name or an address, timeout in seconds, source an address of this machine.
 
     family is AF_INET, AF_INET6 or 0 for both, source "" for any address. Each class of settings declares these fields
-    in its own order; here they tell type checkers what a list of probes of several kinds holds, which is why the two
-    methods of a probe stand beside them.
+    in its own order. The declarations here, with the two methods of a probe, only give type checkers the type of a list
+    with probes of several protocols.
     """
 
     if TYPE_CHECKING:
@@ -52,12 +52,12 @@ class Server(Value):
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that a healthy server goes through, in their order."""
+        """The phases of a check of a healthy server, in order."""
         return ("resolve", "connect", "greeting")
 
 
 def require_server(settings: Server) -> None:
-    """Refuses a host, port, timeout, family or source that none can have; UsageError."""
+    """Raises UsageError for an impossible host, port, timeout, family or source."""
     if not is_host(settings.host):
         raise UsageError(f"Host must be a name or an address, not {printable(repr(settings.host), 80)}")
     if not 1 <= settings.port <= 65535:
@@ -78,7 +78,7 @@ def is_host(text: str) -> bool:
 
 
 def require_source(source: str, family: int) -> None:
-    """Refuses a source address that is none, or is not of the family (0 for any); UsageError."""
+    """Raises UsageError unless source is an address of the family (0 for any)."""
     try:
         needed = source_family(source)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a service and its service manager tell each other: sd_notify(3), and SIGHUP for a reload."""
+"""The communication with the service manager: sd_notify(3), and SIGHUP for a reload."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from contextlib import contextmanager
 
 from .status.text import printable
 
-# Seconds by which each EXTEND_TIMEOUT_USEC extends the time for the start.
+# Seconds by which each EXTEND_TIMEOUT_USEC extends the start timeout.
 _LONGER = 60
 
 
 @contextmanager
 def hangup_kept() -> Iterator[None]:
-    """Blocks SIGHUP until the command, which unblocks it, has a handler for it; a SIGHUP until then arrives there.
+    """Blocks SIGHUP until the command has installed its handler and unblocks it; the handler gets a pending SIGHUP.
 
-    Its default action ends the process, and systemd takes that for a clean end after which it starts nothing.
+    The default action of SIGHUP ends the process, which systemd takes for a clean exit, without a restart.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
     try:
         yield
     finally:
-        # A command that fails before must still print why: what is ignored is pending no more.
+        # A command that fails before must still print the reason: to ignore SIGHUP for a moment discards a pending one.
         signal.signal(signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN))
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Notifier:
-    """Sends notifications to the service manager that started this process; without one it does nothing.
+    """Sends notifications to the service manager that started this process, if any.
 
-    It removes the variables of sd_notify from the environment, so that no child process notifies in its name.
+    It removes the variables of sd_notify from the environment, so that no child process sends notifications too.
     """
 
     def __init__(self, environment: MutableMapping[str, str] | None = None) -> None:
         given = os.environ if environment is None else environment
         address = given.pop("NOTIFY_SOCKET", "")
-        # "@" stands for the byte that an abstract address begins with.
+        # "@" stands for the NUL at the beginning of an abstract address.
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         usec = given.pop("WATCHDOG_USEC", "")
         pid = given.pop("WATCHDOG_PID", "")
@@ -54,7 +54,7 @@ class Notifier:
         self.is_ready = False
 
     def ready(self) -> None:
-        """Sends READY=1: the service serves, after the start or a reload."""
+        """Sends READY=1, after the start or a reload."""
         self.is_ready = True
         self._tell("READY=1")
 
@@ -67,11 +67,11 @@ class Notifier:
         self._tell("STOPPING=1")
 
     def status(self, text: str) -> None:
-        """One line for people."""
+        """Sends STATUS=, a line for people."""
         self._tell(f"STATUS={printable(text, 300)}", must_arrive=False)
 
     def alive(self, *, at_work: bool = False) -> None:
-        """Feeds the watchdog; at work on a large table, a start asks for more time."""
+        """Sends WATCHDOG=1; with at_work during the start, also extends the start timeout."""
         longer = f"\nEXTEND_TIMEOUT_USEC={_LONGER * 1_000_000}" if at_work and not self.is_ready else ""
         self._tell(f"WATCHDOG=1{longer}", must_arrive=False)
 
@@ -90,9 +90,9 @@ class Notifier:
                 self._socket.sendto(self._unsaid[0].encode(), self._address)
                 self._unsaid.pop(0)
         except BlockingIOError:
-            # Its queue is full: what it waits for goes before the next word, which comes soon.
+            # The manager's queue is full: the message is sent before the next one, or dropped if it may be lost.
             if not must_arrive:
                 self._unsaid.pop()
         except OSError:
-            # A service manager that is gone is no reason to stop.
+            # The service manager is gone; the service goes on.
             self._unsaid.clear()

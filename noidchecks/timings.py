@@ -1,10 +1,10 @@
-"""How long a dialogue took, as a whole and by phase."""
+"""The duration of a dialogue, in total and by phase."""
 
 from __future__ import annotations
 
 
 class Timings:
-    """Seconds of a dialogue: total, and phases by name in the order in which they were entered."""
+    """The seconds of a dialogue: total, and by phase in the order in which the phases were entered."""
 
     __slots__ = ("total", "phases")
 
@@ -17,7 +17,7 @@ class Timings:
             return NotImplemented
         return self.total == other.total and self.phases == other.phases
 
-    # They grow while a dialogue runs.
+    # Not hashable, because timings change while a dialogue runs.
     __hash__ = None  # type: ignore[assignment]  # how Python spells "cannot be hashed"
 
     def __reduce__(self) -> tuple[type[Timings], tuple[float, dict[str, float]]]:

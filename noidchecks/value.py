@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class _Fields(type):
-    """Makes the annotations of a class its slots; _fields are these behind those of its base, _setters set them."""
+    """Makes the annotations of a class its slots; _fields are those of its bases, then its own; _setters set them."""
 
     _fields: tuple[str, ...]
     _setters: tuple[tuple[str, Callable[[object, object], None]], ...]
@@ -19,7 +19,7 @@ class _Fields(type):
         made = super().__new__(cls, name, bases, namespace)
         inherited = [base for base in bases if isinstance(base, _Fields)]
         made._fields = (*(field for base in inherited for field in base._fields), *own)
-        # A survey fills eight values for each check, which takes object.__setattr__ twice as long as the slots.
+        # A survey fills eight values for each check; object.__setattr__ takes twice as long as the slots' __set__.
         made._setters = (
             *(setter for base in inherited for setter in base._setters),
             *((field, getattr(made, field).__set__) for field in own),
@@ -28,7 +28,7 @@ class _Fields(type):
 
 
 class Value(metaclass=_Fields):
-    """A frozen value: its annotations are its fields, and it equals another one of its class when all fields do.
+    """A frozen value: its annotations are its fields, and two values of one class are equal when all fields are.
 
     dataclasses would give the same, but importing them costs more than a whole check.
     """
@@ -57,7 +57,7 @@ class Value(metaclass=_Fields):
         return {name: getattr(self, name) for name in self._fields}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        # What copy and pickle call; without it they would set the fields one by one.
+        # For copy and pickle, which otherwise would set the fields through __setattr__().
         self._fill(state)
 
     def __eq__(self, other: object) -> bool:
@@ -78,9 +78,9 @@ class Value(metaclass=_Fields):
 
 
 def setters(kind: type[Value]) -> tuple[Callable[[object, object], None], ...]:
-    """Returns what sets each field of a class, in their order.
+    """Returns the setter of each field of a class, in the order of the fields.
 
-    For the few classes of which each check of a survey makes some: called one by one in the constructor, they take half
-    as long as _fill().
+    For the few classes of which each check of a survey creates instances: a constructor that calls the setters one by
+    one takes half as long as _fill().
     """
     return tuple(set_field for _, set_field in kind._setters)
