@@ -1,1 +1,1 @@
-"""What FTP and SFTP checks have in common: whom to log in as, files to get, folders to list, and their judgement."""
+"""The common parts of FTP and SFTP checks: logins, files to get, folders to list, and their judgement."""

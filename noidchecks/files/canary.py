@@ -1,4 +1,4 @@
-"""The canary: a file of our own that is stored, read back, compared and deleted."""
+"""The canary: a file of the check itself that it stores, reads back, compares and deletes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHARE, _LONGEST = 0.1, 2.0
 
 
 def reserve(timeout: float) -> float:
-    """Returns the seconds before a deadline that are kept for taking the canary away."""
+    """Returns the seconds before the deadline that are reserved for deleting the canary."""
     return min(max(timeout, 0.0) * _SHARE, _LONGEST)
 
 
@@ -27,11 +27,11 @@ class Canary:
         self.data = f"noidchecks canary {token}\r\n".encode() * 8
 
     def to_read(self) -> Content:
-        """Returns what takes the canary when it is read back."""
+        """Returns the sink that compares the canary when it is read back."""
         return Content(hashed=False, text=self.data)
 
     def complaint(self, back: Content) -> str:
-        """Returns what is wrong with what was read back, "" for nothing."""
+        """Returns the difference between the data read back and the canary, "" if they are equal."""
         if back.found and back.size == len(self.data):
             return ""
         return f"what was read back is not what was stored: {back.size} of {len(self.data)} bytes"

@@ -1,4 +1,4 @@
-"""What arrives over a data connection: counted, hashed and searched, never kept."""
+"""Sinks for received data, which count, hash and search it but never store it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Sink(Protocol):
-        """Takes what arrives; size counts its bytes."""
+        """The interface for received data; size is the number of its bytes."""
 
         @property
         def size(self) -> int: ...
@@ -19,9 +19,9 @@ _KEPT = 1024
 
 
 class Entries:
-    """Counts the lines of a list of names, without "." and ".."; is_entry tells the lines that count otherwise.
+    """Counts the entries of a listing: lines for which is_entry is true, by default names other than "." and "..".
 
-    last is the last line that counts, or the end of it.
+    last is the last entry, only its last 1024 bytes if it is longer.
     """
 
     __slots__ = ("size", "count", "last", "_is_entry", "_line")
@@ -31,11 +31,11 @@ class Entries:
         self.size = 0
         self.count = 0
         self.last = b""
-        # The last line as far as it has come, or the end of it: enough to tell whether it counts.
+        # The received part of the current line, only its end if it is long: enough to tell whether it is an entry.
         self._line = b""
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes."""
+        """Adds the next bytes."""
         self.size += len(data)
         *complete, rest = (self._line + data).split(b"\n")
         self._count(complete)
@@ -44,7 +44,7 @@ class Entries:
         self._line = rest
 
     def finish(self) -> None:
-        """Takes the end, which may come without a line end."""
+        """Counts the last line, which may lack its line end."""
         self._count([self._line])
         self._line = b""
 
@@ -56,7 +56,7 @@ class Entries:
 
 
 class Content:
-    """Counts a file, hashes it with SHA-256 if asked to, and looks for a text also across the borders of chunks."""
+    """Counts the bytes of a file, computes its SHA-256 if hashed is set, and searches a text across chunks."""
 
     __slots__ = ("size", "found", "_hash", "_text", "_tail")
 
@@ -72,7 +72,7 @@ class Content:
             self._hash = sha256()
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes."""
+        """Adds the next bytes."""
         self.size += len(data)
         if self._hash is not None:
             self._hash.update(data)
@@ -84,7 +84,7 @@ class Content:
 
     @property
     def sha256(self) -> str:
-        """The hexadecimal SHA-256, "" when it was not asked for."""
+        """The hexadecimal SHA-256, "" unless hashed was set."""
         return "" if self._hash is None else self._hash.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What was found of the files that a check lists, gets and puts."""
+"""The findings about the files that a check lists, gets and puts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ if TYPE_CHECKING:
 
 
 class FileFindings:
-    """What was found of a listing, of a file and of a canary.
+    """The findings about a listing, a file and a canary.
 
-    task is what was under way when the conversation ended. entries are what was listed, and counted says that each is
-    a file. modified is the time of the file in Unix seconds. leftover is the name of a canary that may still be there.
+    task is the task during which the dialogue ended. entries is the number of listed entries; counted says that it is
+    the number of files. modified is the time of the file in Unix seconds. leftover is the name of a canary that may
+    still be on the server.
     """
 
     __slots__ = ("task", "entries", "listed", "counted", "content", "modified", "got", "put", "leftover")

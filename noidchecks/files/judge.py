@@ -1,4 +1,4 @@
-"""The judgement of what was listed, got and put."""
+"""The judgement of listings, files and canaries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .settings import File, Listing
 
     class Asked(Protocol):
-        """The settings of a probe that reads."""
+        """The settings of a probe that lists or gets."""
 
         @property
         def listing(self) -> Listing | None: ...
@@ -33,20 +33,20 @@ _SEVERITY = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.OK)
 
 
 def wrong_text(parts: Sequence[Part], time: Part, *, first: Part | None = None) -> str | None:
-    """Returns what is not well, the time too, the most severe first; None when nothing is wrong but the time.
+    """Returns the texts of the parts that are not OK, the time included; None when all other parts are OK.
 
-    first is told in any state, before the others.
+    The most severe part comes first; first, if given, comes before all others, whatever its state.
     """
     if first is None and all(part.state == State.OK for part in parts):
         return None
     wrong = (part for part in (*parts, time) if part.state != State.OK or part is first)
-    # Within one state in the order of the conversation.
+    # Parts with the same state keep the order of the dialogue.
     ordered = sorted(wrong, key=lambda part: (part is not first, _SEVERITY.index(part.state)))
     return "; ".join(part.text for part in ordered)
 
 
 def read_parts(asked: Asked, found: FileFindings) -> list[Part]:
-    """Judges what was listed and what was got."""
+    """Judges the listing and the file."""
     parts = []
     if asked.listing is not None and asked.listing.counts and found.listed:
         parts.append(_count_part(asked.listing, found.entries))
@@ -56,7 +56,7 @@ def read_parts(asked: Asked, found: FileFindings) -> list[Part]:
 
 
 def canary_parts(found: FileFindings) -> list[Part]:
-    """Judges what became of the canary."""
+    """Judges the canary."""
     parts = []
     if found.put:
         parts.append(Part(State.OK, "put: a canary was stored, read back and deleted"))
@@ -66,7 +66,7 @@ def canary_parts(found: FileFindings) -> list[Part]:
 
 
 def read_words(asked: Asked, found: FileFindings) -> list[str]:
-    """Returns in a few words what was listed and what was got."""
+    """Returns short descriptions of the listing and the file."""
     words = []
     if asked.listing is not None and found.listed:
         words.append(_listing_words(asked.listing) + (f" {found.entries} files" if found.counted else ""))
@@ -76,7 +76,7 @@ def read_words(asked: Asked, found: FileFindings) -> list[str]:
 
 
 def canary_words(found: FileFindings) -> list[str]:
-    """Returns in a word that a canary was put."""
+    """Returns a short description of a successful canary."""
     return ["put"] if found.put else []
 
 
@@ -89,13 +89,13 @@ def metrics(asked: Asked, found: FileFindings, moved: int, timings: Timings) -> 
         made.append(Metric("size", found.content.size, "B", critical=asked.get.size, minimum=0))
     seconds = timings.phases.get("transfer", 0.0)
     if moved and seconds > 0:
-        # Whole bytes in a second: the guidelines have B for bytes, and no unit for a rate.
+        # Whole bytes per second in the unit B, because the guidelines have no unit for a rate.
         made.append(Metric("throughput", round(moved / seconds), "B", minimum=0))
     return tuple(made)
 
 
 def read_facts(found: FileFindings) -> dict[str, object]:
-    """Returns what was seen of the listing and of the file."""
+    """Returns the facts about the listing and the file."""
     facts: dict[str, object] = {}
     if found.listed:
         facts["entries"] = found.entries
@@ -107,7 +107,7 @@ def read_facts(found: FileFindings) -> dict[str, object]:
 
 
 def canary_facts(found: FileFindings) -> dict[str, object]:
-    """Returns the name of a canary that may be left."""
+    """Returns the name of a canary that may still be on the server."""
     return {"leftover": printable(found.leftover)} if found.leftover else {}
 
 

@@ -1,4 +1,4 @@
-"""Where passwords come from: a file, the environment, or a file in the manner of .netrc; never the command line."""
+"""Reads passwords from a file, the environment or a file in the format of .netrc, never from the command line."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 def read_login(user: str, source: str, value: str, host: str) -> Login:
-    """Returns the login whose password is in the source (password-file, password-env or auth-file); UsageError.
+    """Returns the login with the password from the source (password-file, password-env or auth-file); UsageError.
 
-    Without a user, an auth-file names it, and anything else is for anonymous.
+    The default user is the one that the auth-file names, with the other sources anonymous.
     """
     if source == "auth-file":
         return _from_auth_file(value, host, user)
@@ -51,7 +51,7 @@ def first_line(what: str, name: str) -> str:
 
 
 def first_machine(name: str) -> str:
-    """Returns the first host that an auth file has a login for, "" where it has none; UsageError."""
+    """Returns the first host in an auth file, "" when it names no host; raises UsageError."""
     return next((entry["machine"] for entry in _entries(name) if "machine" in entry), "")
 
 
@@ -75,15 +75,16 @@ def _entries(name: str) -> list[dict[str, str]]:
         elif word in ("login", "password", "account") and entries:
             entries[-1][word] = next(words, "")
         else:
-            # The word is not repeated: it may be a part of a password.
+            # The message does not repeat the word, which may be a part of a password.
             raise UsageError(f"Auth file {printable(name)} must have lines: machine HOST login USER password PASSWORD")
     return entries
 
 
 def _words(text: str) -> Iterator[str]:
-    """Yields the words of a .netrc, without comments and macros; in quotes, a word is what curl makes of it.
+    """Yields the words of a .netrc, without comments and macros; quoted words are parsed as curl does.
 
-    The netrc module of the standard library knows one login a host, and files in UTF-8 or the locale's encoding alone.
+    The netrc module of the standard library supports only one login per host, and files in UTF-8 or the locale's
+    encoding.
     """
     lines = (line for line in _MACRO.sub("", text).splitlines() if not line.lstrip().startswith("#"))
     for word in _WORD.finditer("\n".join(lines)):

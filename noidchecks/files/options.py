@@ -1,4 +1,4 @@
-"""The options that FTP and SFTP checks have in common, and how their values are read."""
+"""The options that FTP and SFTP checks have in common, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _SOURCES = ("password-file", "password-env", "auth-file")
 
 
 def login_of(given: Mapping[str, str], host: str, *, needs_password: bool = True) -> Login | None:
-    """Returns whom to log in as, None when no option says so; UsageError.
+    """Returns the login of the options, None when they give none; raises UsageError.
 
-    Unless a password is needed, a user without one has the password "".
+    Without needs_password, a user without a password option gets the password "".
     """
     sources = [name for name in _SOURCES if name in given]
-    # check_sftp has read what its own two options say.
+    # check_sftp stores the value of its own two options as "password".
     named = [f"--{name}" for name in sources] + ["--secret or --secret-reference"] * ("password" in given)
     if len(named) > 1:
         raise UsageError(f"{named[0]} and {named[1]} exclude each other")
@@ -65,7 +65,7 @@ def login_of(given: Mapping[str, str], host: str, *, needs_password: bool = True
 
 
 def files_of(given: Mapping[str, str]) -> dict[str, Any]:
-    """Returns what probes take by the keywords listing, get and put; UsageError."""
+    """Returns the keyword arguments listing, get and put of probes; raises UsageError."""
     settings: dict[str, Any] = {"put": given["put"]} if "put" in given else {}
     _need(given, "list", "min-files", "max-files")
     _need(given, "get", "size", "sha256", "contains", "max-age")
@@ -84,7 +84,7 @@ def files_of(given: Mapping[str, str]) -> dict[str, Any]:
             sha256=given.get("sha256", ""),
             contains=given.get("contains", "").encode(errors="surrogateescape"),
             max_age=_duration(given["max-age"]) if "max-age" in given else None,
-            # A file of a size that was asked for is read to its end.
+            # With --size, the limit is at least the largest accepted size, so that such a file is read to its end.
             limit=GIBIBYTE if wanted is None else max(GIBIBYTE, _most(wanted)),
         )
     return settings
@@ -99,7 +99,7 @@ def _need(given: Mapping[str, str], owner: str, *names: str) -> None:
 
 
 def _most(wanted: Range) -> int:
-    """Returns the most bytes that a file of the wanted size may have."""
+    """Returns the largest size, in bytes, that the wanted range accepts."""
     return _ANY_SIZE if wanted.inside or wanted.end > _ANY_SIZE else int(wanted.end)
 
 

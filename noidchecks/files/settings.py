@@ -1,4 +1,4 @@
-"""What a check that logs in is to do: whom to log in as, what to list and what to get."""
+"""The settings of a check with a login: the login, the directory to list and the file to get."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class Login(Value):
-    """Whom to log in as; the password is not part of the repr."""
+    """A user and a password; the repr masks the password."""
 
     user: str
     password: str
@@ -28,7 +28,7 @@ class Login(Value):
             raise UsageError("User name must not be empty")
         require_one_line("User name", user)
         if has_line_end(password):
-            # The value is not repeated: it is a secret.
+            # The message does not repeat the value, which is a secret.
             raise UsageError("Password must not hold line ends or NUL")
 
     def __repr__(self) -> str:
@@ -36,7 +36,7 @@ class Login(Value):
 
 
 class Listing(Value):
-    """A directory to list ("" for the one after the login), and how many entries it must have at least and at most."""
+    """A directory to list ("" for the one after the login), and the least and the most entries that it may have."""
 
     folder: str
     min_files: int | None
@@ -53,12 +53,12 @@ class Listing(Value):
 
     @property
     def counts(self) -> bool:
-        """Whether the number of entries matters."""
+        """Whether the number of entries is judged."""
         return self.min_files is not None or self.max_files is not None
 
 
 class File(Value):
-    """A file to get and what it must be; max_age is seconds, limit the bytes after which reading is given up."""
+    """A file to get and its requirements; max_age is seconds, limit the number of bytes after which the check fails."""
 
     name: str
     size: Range | None
@@ -93,11 +93,11 @@ class File(Value):
 
 
 def has_line_end(text: str) -> bool:
-    """Tells whether the text would be more than one line of the control connection."""
+    """Tells whether the text has CR, LF or NUL, which would end a line of the control connection."""
     return "\r" in text or "\n" in text or "\0" in text
 
 
 def require_one_line(what: str, text: str) -> None:
-    """Refuses text that would be more than one line of the control connection; UsageError."""
+    """Raises UsageError for text with CR, LF or NUL, which would end a line of the control connection."""
     if has_line_end(text):
         raise UsageError(f"{what} must not hold line ends or NUL: {printable(repr(text), 80)}")

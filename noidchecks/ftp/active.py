@@ -1,4 +1,4 @@
-"""Where a server is to call back in active mode (RFC 959 section 3.2)."""
+"""The address and ports for active mode (RFC 959 section 3.2)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ..value import Value
 
 
 class Active(Value):
-    """Where the server connects to in active mode: the address that PORT names ("" for that of the control connection)
-    and the local ports.
+    """The endpoint that the server connects to in active mode: the address that PORT names, and a range of ports.
+
+    An address of "" is that of the control connection; ports (0, 0) is any port.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""The canary: a file of our own that is stored, read back, compared and deleted."""
+"""The canary: a file of the check itself that it stores, reads back, compares and deletes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ..dialogue.operations import Dialogue
     from .deep_findings import DeepFindings
 
-# What may still come about the transfer before the reply to DELE does.
+# Replies to the transfer that may arrive before the reply to DELE.
 _BELATED = frozenset((125, 150, 225, 226, 425, 426, 451, 452))
 _MOST_BELATED = 8
 
 
 def run_canary(deep: DeepFindings, folder: str, methods: list[str], timeout: float) -> Dialogue[None]:
-    """Stores the canary, reads it back and deletes it, also when the first two fail or last too long; ProbeError."""
+    """Stores the canary, reads it back and deletes it, even when the first two fail or time out; raises ProbeError."""
     connection = deep.connection
     canary = Canary(path(folder))
     name, data = canary.name, canary.data
@@ -52,7 +52,7 @@ def run_canary(deep: DeepFindings, folder: str, methods: list[str], timeout: flo
                 yield from connection.abandon()
                 yield from _delete(deep, name)
             except ProbeError:
-                # The failure before is the news; leftover tells the rest.
+                # The first failure is reported; leftover says that the canary may remain.
                 pass
         raise failure
     yield ReserveTime(0.0)
@@ -65,7 +65,7 @@ def _delete(deep: DeepFindings, name: str) -> Dialogue[None]:
     control = deep.connection.control
     reply = yield from control.command("DELE", name)
     for _ in range(_MOST_BELATED):
-        # A transfer that was broken off may end with more than one reply.
+        # An aborted transfer may end with more than one reply.
         if reply.code not in _BELATED:
             break
         reply = yield from control.reply()

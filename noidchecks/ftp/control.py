@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024
 _GREETING = 220
-# How transfers end, well or not.
+# The final replies to transfers, successful or not.
 _ENDS_TRANSFER = frozenset((225, 226, 250, 425, 426, 450, 451, 452, 522, 550, 551, 552, 553))
-# A last line that ends in CR is complete as soon as the peer pauses; one with another code than its reply began with
-# takes longer to believe.
+# Seconds without data after which a reply counts as complete: one whose last line ends in CR alone, and one whose last
+# line has another code than its first, which is less certain.
 _LINE_PAUSE = 0.25
 _REPLY_PAUSE = 2.0
 
@@ -26,9 +26,9 @@ _REPLY_PAUSE = 2.0
 class Control:
     """Sends commands and reads their replies; more than limit bytes between two commands are a PeerError.
 
-    phase is the last phase that was entered, owed the number of commands whose final reply is still to come, waited the
-    seconds that were waited for more of a reply or an upload that was whole already. With jail the words of the server
-    are not repeated, nor those that the gate masks.
+    phase is the last phase that was entered, owed the number of commands whose final reply is outstanding, waited the
+    seconds spent waiting for more data of a reply, or after an upload, that was complete already. With jail, no text of
+    the server is printed; otherwise the gate masks secrets in it.
     """
 
     __slots__ = ("stream", "phase", "owed", "waited", "jail", "_limit", "_reader", "_fed", "_gate", "_next")
@@ -47,7 +47,7 @@ class Control:
 
     @property
     def has_more(self) -> bool:
-        """Whether received bytes are left behind the last reply."""
+        """Whether unread bytes follow the last reply."""
         return self._reader.has_more
 
     def enter(self, phase: str) -> Dialogue[None]:
@@ -56,23 +56,23 @@ class Control:
         yield Phase(phase)
 
     def send(self, verb: str, argument: str = "") -> Dialogue[None]:
-        """Sends a command, whose reply is still to be read."""
+        """Sends a command; the caller must read its reply."""
         yield from self._send(encoded(f"{verb} {argument}" if argument else verb))
 
     def _send(self, line: bytes, shown: bytes = b"") -> Dialogue[None]:
         try:
             yield from self.stream.send(line + b"\r\n", shown)
         except NotConnected:
-            # Why the server has left is still to be read: a reply 421, or TLS 1.3's alert for a missing certificate.
+            # The reason can still be read: a reply 421, or TLS 1.3's alert for a missing client certificate.
             pass
         self.owed += 1
         self._fed = 0
 
     def command(self, verb: str, argument: str = "") -> Dialogue[Reply]:
-        """Sends a command that begins no transfer and returns its final reply; PeerError.
+        """Sends a command that begins no transfer and returns its final reply; raises PeerError.
 
-        Passes over the belated end of a transfer that was given up before. Replies come in the order of the commands:
-        what is still owed when this one has its own will never come.
+        Skips late final replies of abandoned transfers. Replies come in the order of the commands, so replies that are
+        outstanding when this command has its own will never come.
         """
         belated = self.owed
         yield from self.send(verb, argument)
@@ -84,9 +84,9 @@ class Control:
         return reply
 
     def first_command(self, verb: str, argument: str) -> Dialogue[Reply]:
-        """Sends the first command of a session and returns its final reply; PeerError.
+        """Sends the first command of a session and returns its final reply; raises PeerError.
 
-        A 220 in place of that reply is another greeting, as a proxy passes it on behind its own.
+        A 220 in place of that reply is skipped: it is the server's greeting, which a proxy sends after its own one.
         """
         reply = yield from self.command(verb, argument)
         while reply.code == _GREETING:
@@ -94,29 +94,29 @@ class Control:
         return reply
 
     def keep_secret(self, password: str) -> Dialogue[None]:
-        """Keeps the password out of all that is shown, also where the server repeats it."""
+        """Masks the password in all output, also where the server repeats it."""
         self._gate.add(encoded(password))
         yield Redact(encoded(password))
 
     def password(self, password: str) -> Dialogue[Reply]:
-        """Sends PASS, which no transcript shows."""
+        """Sends PASS, whose argument the transcript masks, and returns the final reply."""
         yield from self._send(b"PASS " + encoded(password), shown=b"PASS ****\r\n")
         return (yield from self._final())
 
     def reply(self) -> Dialogue[Reply]:
-        """Returns the next reply; PeerError when the server ends the connection or does not speak FTP."""
+        """Returns the next reply; PeerError when the server closes the connection or its reply exceeds the limit."""
         reply = yield from self.poll(None)
         assert reply is not None, "a reply without patience is awaited to the deadline"  # noqa: S101
         return reply
 
     def _final(self) -> Dialogue[Reply]:
         while (reply := (yield from self.reply())).kind == 1:
-            # Whatever the server is about to do, its final reply must not be taken for that to the next command.
+            # A preliminary reply (1yz) is skipped: its final reply must not be taken for that of the next command.
             pass
         return reply
 
     def poll(self, patience: float | None) -> Dialogue[Reply | None]:
-        """Returns the next reply, or None when nothing comes for patience seconds."""
+        """Returns the next reply, or None after patience seconds without data."""
         if (early := self._next) is not None:
             self._next = None
             return early
@@ -141,9 +141,9 @@ class Control:
             self._reader.feed(data)
 
     def first(self, channel: Channel) -> Dialogue[Reply | None]:
-        """Waits for a reply and for the channel: returns the reply, or None when there is something on the channel."""
+        """Waits for a reply and for the channel: returns the reply, or None as soon as the channel is readable."""
         while True:
-            # The channel first: the reply behind the data says how the transfer ended.
+            # The channel takes precedence: a reply after the data reports the end of the transfer.
             if (yield Await((channel, self.stream.channel), 0.0)) is channel:
                 return None
             if (reply := (yield from self.poll(0.0))) is not None:
@@ -157,11 +157,11 @@ class Control:
                 return self._took(reply)
 
     def put_back(self, reply: Reply) -> None:
-        """Puts a reply back that was read too early: it is the next one."""
+        """Makes a reply that was read too early the next one again."""
         self._next = reply
 
     def words(self, reply: Reply) -> str:
-        """Returns a reply as it may be printed."""
+        """Returns the printable text of a reply; only its code with jail or when it repeats a secret."""
         return str(reply.code) if self._is_hidden(reply.raw) else self._gate.words(reply.raw.strip(), 300)
 
     def unexpected(self, what: str, expected: str, reply: Reply) -> PeerError:
@@ -169,7 +169,7 @@ class Control:
         return PeerError(f"{what}: {self.words(reply)}", expected=expected, received=self.words(reply))
 
     def _pause(self) -> float | None:
-        """Returns after how many seconds of silence an unfinished reply counts as complete; None when it cannot be."""
+        """Returns the seconds of silence after which an unfinished reply counts as complete; None if it never does."""
         if self._reader.lacks_line_feed:
             return _LINE_PAUSE
         return _REPLY_PAUSE if self._reader.ends_otherwise else None
@@ -193,10 +193,10 @@ class Control:
 
 
 def encoded(text: str) -> bytes:
-    """Returns the bytes of a name; a name that is no UTF-8 gives back the bytes that it was read from."""
+    """Returns the bytes of a name; one that was decoded with surrogateescape gives its original bytes."""
     return text.encode(errors="surrogateescape")
 
 
 def path(name: str) -> str:
-    """Returns a name that no server takes for options."""
+    """Returns the name, prefixed by ./ when it begins with a dash, which servers would take for an option."""
     return f"./{name}" if name.startswith("-") else name

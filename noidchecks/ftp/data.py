@@ -1,4 +1,4 @@
-"""What moves over data connections (RFC 959), each of which is opened for one transfer."""
+"""Transfers over data connections (RFC 959), each of which is opened for one transfer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from .opening import Opening
     from .wire import Reply
 
-# After this many seconds without data the control connection is read: the server may have broken the transfer off.
+# After this many seconds without data the control connection is read: the server may have aborted the transfer.
 _SILENCE = 2.0
-# Seconds by which a reply may be ahead of the data that was sent before it.
+# The seconds by which a reply may overtake data that the server sent before it.
 _AHEAD = 0.25
 _CANNOT_OPEN = 425
 _ABOUT_DATA = frozenset((425, 426, 522))
@@ -30,7 +30,7 @@ _LISTINGS = frozenset(("LIST", "MLSD", "NLST"))
 class Refused(DataFailed):
     """The server refuses the transfer.
 
-    unknown says that it does not know the command, for_command that another command may bring the same listing.
+    unknown says that it does not know the command, for_command that another command may return the same listing.
     """
 
     def __init__(self, message: str, reply: Reply) -> None:
@@ -40,10 +40,10 @@ class Refused(DataFailed):
 
 
 class DataConnection:
-    """Opens data connections, one for each transfer, and moves what is to be moved.
+    """Opens a data connection for each transfer and performs the transfer over it.
 
-    moved counts all bytes, opened the data connections by the way that they came about. begun tells whether the server
-    may have begun the last transfer. Data connections are secured when protected is set.
+    moved counts the bytes of all transfers, opened the data connections by method (EPSV, PASV, PORT, EPRT). begun tells
+    whether the server may have begun the last transfer. With protected, data connections use TLS.
     """
 
     __slots__ = ("control", "opening", "moved", "opened", "begun", "protected", "_channel")
@@ -58,14 +58,14 @@ class DataConnection:
         self._channel: Channel | None = None
 
     def abandon(self) -> Dialogue[None]:
-        """Breaks off a transfer that is under way, so that the server listens to commands again."""
+        """Closes the last data connection, which aborts a running transfer, so that the server reads commands again."""
         if self._channel is not None:
             yield Close(self._channel)
 
     def download(self, method: str, verb: str, argument: str, sink: Sink, limit: int) -> Dialogue[Reply | None]:
-        """Feeds what the command brings to the sink; DataFailed, also for more than limit bytes.
+        """Sends the command and feeds the received data to the sink; DataFailed, also for more than limit bytes.
 
-        Returns the reply at the end, None where the server had nothing to send.
+        Returns the final reply, or None when the server had nothing to send.
         """
         stream = yield from self._open(method, verb, argument)
         if stream is None:
@@ -73,21 +73,21 @@ class DataConnection:
         yield from self.control.enter("transfer")
         final: Reply | None = None
         try:
-            # The end of the data connection is that of the data, whatever is said before (RFC 959 section 3.4.1).
+            # The data ends with the data connection, even if a final reply comes before (RFC 959 section 3.4.1).
             while final is None or final.kind == 2:
                 data = yield from stream.receive(patience=_SILENCE if final is None else None)
                 if data is None:
-                    # The server may have broken the transfer off without the end of the data connection.
+                    # The server may have aborted the transfer without closing the data connection.
                     final = yield from self._look()
                     continue
                 if not data:
-                    # Servers may take a connection that is closed without that for one that was cut off.
+                    # Without close_notify, servers may take the connection for a truncated one.
                     yield from stream.end()
                     break
                 sink.feed(data)
                 self.moved += len(data)
                 if sink.size > limit:
-                    # The data connection has done its work.
+                    # The data connection is not the cause.
                     self.opening.place = ""
                     raise DataFailed(f"more than {limit} bytes")
         except (NotConnected, TlsError) as failure:
@@ -104,7 +104,7 @@ class DataConnection:
         return (yield from self._finish(final))
 
     def upload(self, method: str, argument: str, data: bytes) -> Dialogue[None]:
-        """Stores the data under a name; DataFailed."""
+        """Stores the data under the name in argument; raises DataFailed."""
         stream = yield from self._open(method, "STOR", argument)
         assert stream is not None, "there is something to store"  # noqa: S101
         yield from self.control.enter("transfer")
@@ -121,10 +121,10 @@ class DataConnection:
         yield from self._finish(None)
 
     def _hear_out(self, channel: Channel) -> Dialogue[None]:
-        """Receives what a server says behind an upload over TLS, whose reply tells whether the file has arrived.
+        """Receives and drops the bytes that a server sends after an upload over TLS; the reply tells the outcome.
 
-        Closing with unread TLS 1.3 tickets would send a reset, which destroys the data on its way. IIS says nothing and
-        waits for the client to close; some servers reset the connection when they have all.
+        Closing the socket while TLS 1.3 tickets are unread would send a reset, which destroys data in flight. IIS sends
+        nothing and waits for the client to close; some servers reset the connection when they have all data.
         """
         try:
             while heard := (yield Receive(channel, patience=REASON_PATIENCE)):
@@ -136,7 +136,7 @@ class DataConnection:
     def _open(self, method: str, verb: str, argument: str) -> Dialogue[Stream | None]:
         """Opens a data connection and sends the command; None when the server has nothing to list. DataFailed.
 
-        The server may reply before or after it connects, and before or after it shakes hands: both are waited for.
+        The server may reply before or after it connects, and before or after the TLS handshake; both orders work.
         """
         yield from self.control.enter("data")
         opening = self.opening
@@ -167,7 +167,7 @@ class DataConnection:
             return stream
         is_readable = (stream.tls is not None) is self.protected
         if reply.kind == 2 and verb in _LISTINGS and is_readable and (yield Await((channel,), _AHEAD)) is channel:
-            # What was sent without an announcement is listed all the same.
+            # The data counts although no preliminary reply (1yz) announced it.
             self.control.put_back(reply)
             return stream
         yield Close(channel)
@@ -175,7 +175,7 @@ class DataConnection:
         return None
 
     def _secure(self, stream: Stream, layer: Layer, reply: Reply | None) -> Dialogue[Reply]:
-        """Shakes hands, and returns the first reply to the command; DataFailed."""
+        """Performs the TLS handshake and returns the first reply to the command; raises DataFailed."""
         channel = stream.channel
         final: Reply | None = None
         try:
@@ -196,7 +196,7 @@ class DataConnection:
             yield Close(channel)
             said = final or (yield from self._heard())
             if reply is None and said is not None and said.kind > 3:
-                # It had no use for the connection.
+                # The server refused the command, so it did not start TLS on the data connection.
                 return said
             if said is not None and said.kind == 1:
                 said = yield from self._reason()
@@ -207,9 +207,9 @@ class DataConnection:
         return reply or (yield from self.opening.beginning((yield from self.control.reply())))
 
     def _require_nothing(self, verb: str, reply: Reply) -> None:
-        """Judges a reply in place of which a transfer was to begin: DataFailed unless there is nothing to list.
+        """Judges a reply other than 125 or 150 to a transfer command: DataFailed unless there is nothing to list.
 
-        A file, an empty one too, comes between a reply 125 or 150 and the final one (RFC 959 section 5.4).
+        Even an empty file is sent between a reply 125 or 150 and the final one (RFC 959 section 5.4).
         """
         self.begun = reply.kind < 4
         if verb in _LISTINGS and (reply.kind == 2 or is_empty(reply)):
@@ -223,19 +223,19 @@ class DataConnection:
         raise Refused(message, reply)
 
     def _look(self) -> Dialogue[Reply | None]:
-        """Returns the final reply if it is there already."""
+        """Returns the final reply if it has already arrived, else None."""
         while (reply := (yield from self.control.poll(0.0))) is not None and reply.kind == 1:
             pass
         return reply
 
     def _reason(self) -> Dialogue[Reply | None]:
-        """Returns what the server says of a data connection that has failed, if it says it soon."""
+        """Returns the final reply to a transfer whose data connection has failed, None when it does not come soon."""
         while (reply := (yield from self._heard())) is not None and reply.kind == 1:
             pass
         return reply
 
     def _heard(self) -> Dialogue[Reply | None]:
-        """Returns what the server says soon behind a failure, None where it leaves: the failure is the news."""
+        """Returns a reply that comes within a second after a failure; None without one or when the connection ends."""
         try:
             return (yield from self.control.poll(REASON_PATIENCE))
         except (NotConnected, PeerError, TlsError):
@@ -246,7 +246,7 @@ class DataConnection:
         return DataFailed(f"{failure.message}{said}", reply)
 
     def _blame(self, reply: Reply) -> None:
-        # A file that is not there is not the fault of the data connection.
+        # A missing file, for example, is not a failure of the data connection.
         if reply.code not in _ABOUT_DATA:
             self.opening.place = ""
 
@@ -261,7 +261,7 @@ class DataConnection:
 
 
 def set_type(control: Control, letter: str) -> Dialogue[None]:
-    """Sets the type of the transfers that follow: A for listings, I for files; PeerError."""
+    """Sets the type of the following transfers: A for listings, I for files; raises PeerError."""
     reply = yield from control.command("TYPE", letter)
     if reply.kind != 2:
         raise control.unexpected(f"TYPE {letter} refused", "200", reply)

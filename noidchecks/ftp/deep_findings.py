@@ -1,4 +1,4 @@
-"""What the conversation with an FTP server found behind the login."""
+"""The findings of an FTP dialogue after the login."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """One way to a data connection that was tried, and what is wrong with it: "" for nothing.
+    """A method of opening a data connection that was tried, and its problem, "" for none.
 
-    offered tells whether the server knows the way, proven whether there was anything to see of it.
+    offered is false when the server refuses the method, proven is false when the server opened no data connection
+    because it had nothing to send.
     """
 
     __slots__ = ("method", "problem", "offered", "proven")
@@ -25,9 +26,10 @@ class Attempt:
 
 
 class DeepFindings(FileFindings):
-    """What was found behind the greeting.
+    """The findings after the greeting.
 
-    connection has the data connection of the task, attempts the ways to one, refused says why nothing was listed.
+    connection performs the transfers, attempts has the methods tried to open data connections, refused the reason why
+    nothing was listed.
     """
 
     __slots__ = ("connection", "user", "attempts", "refused")
@@ -40,7 +42,7 @@ class DeepFindings(FileFindings):
         self.refused = ""
 
     def note(self, attempt: Attempt) -> None:
-        """Keeps how a way to a data connection was found; of a way tried before, a failure is kept."""
+        """Adds the attempt; for a method that was tried before, a failed attempt is kept."""
         for at, other in enumerate(self.attempts):
             if other.method == attempt.method:
                 self.attempts[at] = other if other.problem else attempt
@@ -48,5 +50,5 @@ class DeepFindings(FileFindings):
         self.attempts.append(attempt)
 
     def explain(self, message: str) -> str:
-        """Returns the message behind the task and the data connection that it is about."""
+        """Returns the message, preceded by the task and the data connection that it is about."""
         return ": ".join(filter(None, (self.task, self.connection.opening.place, message)))

@@ -1,4 +1,4 @@
-"""The FTP conversation of a check: connect, read the greeting, secure the connection if asked, quit."""
+"""The FTP dialogue of a check: connect, read the greeting, start TLS if requested, quit."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 # Seconds that the C plugin waits for more after an answer that does not match yet.
 READ_GAP = 2.0
-# A last line without its line end is complete as soon as the peer pauses.
+# The seconds without data after which a last line counts as complete though it lacks its line end.
 _LINE_PAUSE = 0.25
-# The C plugin's buffer; with a limit (-m) it decides how far the reading overshoots.
+# The size of the C plugin's buffer; with a limit (-m), reading may exceed the limit by that much.
 _CHUNK = 1024
-# The bytes of a reply code: with fewer, the server has not said anything yet.
+# The bytes of a reply code; with fewer, the server has not answered yet.
 _CODE = 3
 _GREETING = Phase("greeting")
-# RFC 4217, and what servers of the drafts before it say (RFC 2228).
+# The codes of RFC 4217 and, for servers that follow its drafts, of RFC 2228.
 _TLS_GRANTED = (234, 334)
 
 
 def converse(settings: FtpSettings) -> Dialogue[FtpFindings]:
-    """Holds the conversation that the probe's settings describe; a failure is part of the findings."""
+    """Runs the dialogue that the settings describe; a failure becomes part of the findings."""
     findings = FtpFindings()
     try:
         if settings.login is not None or settings.jail:
@@ -41,7 +41,7 @@ def converse(settings: FtpSettings) -> Dialogue[FtpFindings]:
                 yield Redact(secret)
         yield from _converse(settings, findings)
     except ProbeError as failure:
-        # Drivers name the phase of what they raise; what the dialogue itself raises is about securing the connection.
+        # Drivers set the phase of their errors; errors that the dialogue itself raises are about starting TLS.
         failure.phase = failure.phase or "tls"
         settings.gate.conceal(failure)
         findings.failure = failure
@@ -68,12 +68,12 @@ def _converse(settings: FtpSettings, findings: FtpFindings) -> Dialogue[None]:
         else:
             yield from _await_greeting(settings, stream, findings)
     except NotConnected:
-        # A reset ends the answer like a close; what was received before it is judged.
+        # A reset ends the answer as a close does; the data received before is judged.
         return
     if settings.tls == "explicit" and findings.matched:
         yield from _request_tls(settings, stream, findings)
     if settings.is_deep and findings.matched:
-        # Here and not above, because a check of the greeting does not need it.
+        # Imported here because a check of the greeting does not need it.
         from .session import run_session
 
         yield from run_session(settings, stream, findings)
@@ -81,12 +81,12 @@ def _converse(settings: FtpSettings, findings: FtpFindings) -> Dialogue[None]:
         try:
             yield from stream.send(settings.quit)
         except (NotConnected, DeadlineExceeded):
-            # The answer is in; a peer that does not wait for the goodbye is not sick.
+            # The answer is complete; a peer that closes before QUIT is healthy.
             pass
 
 
 def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    """Reads replies up to the first that is not preliminary; 120 announces a 220 (RFC 959 section 5.4)."""
+    """Reads replies up to the first one other than 120, which announces a later 220 (RFC 959 section 5.4)."""
     reader = ReplyReader()
     while True:
         patience = _patience(reader, findings)
@@ -94,7 +94,7 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
             data = yield from _read(settings, stream, findings, patience)
         except DeadlineExceeded as failure:
             if patience is not None and len(findings.received) >= _CODE:
-                # It lacks no more than its line end, or is no greeting: waiting would not make it one.
+                # The answer lacks only its line end, or it is no greeting and further data would not make it one.
                 if (reply := reader.end()) is not None:
                     findings.reply, findings.matched = reply, reply.code == 220
                 return
@@ -102,7 +102,7 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
                 failure.message += f", but the server said {printable(findings.reply.raw.strip(), 100)}"
             raise
         if data is None and len(findings.received) >= _CODE:
-            # The server has said what it is; before that, it is the one that takes its time.
+            # The server has answered, so this wait is not its response time; a wait before the answer is.
             findings.waited = patience or 0.0
         reader.feed(data or b"")
         while (reply := reader.next() or (None if data else reader.end())) is not None:
@@ -113,14 +113,14 @@ def _await_greeting(settings: FtpSettings, stream: Stream, findings: FtpFindings
         if not data:
             return
         if _is_enough(settings, findings):
-            # Within the operator's own limit the beginning of a greeting is all that can be asked for.
+            # With the operator's limit (-m), only the beginning of a greeting can be required.
             begins = findings.received[:3] == b"220" and findings.received[3:4] in (b"", b" ", b"-")
             findings.matched = begins and bool(settings.maxbytes)
             return
 
 
 def _patience(reader: ReplyReader, findings: FtpFindings) -> float | None:
-    """Returns how long to wait for more of the greeting; None for what a client would wait for too, to the deadline."""
+    """Returns the seconds to wait for more of the greeting; None, until the deadline, where a client would wait too."""
     if not findings.received:
         return None
     if reader.begins_last_line:
@@ -132,7 +132,7 @@ def _patience(reader: ReplyReader, findings: FtpFindings) -> float | None:
 
 
 def _await_expected(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    """Reads until the expected strings occur, in any place, and where a command follows to the greeting's end."""
+    """Reads until the expected strings occur anywhere and, if AUTH follows, until the greeting is complete."""
     demand = all if settings.match_all else any
     reader = ReplyReader()
     is_whole = settings.tls != "explicit"
@@ -141,7 +141,7 @@ def _await_expected(settings: FtpSettings, stream: Stream, findings: FtpFindings
         patience = READ_GAP
         findings.matched = demand(text in findings.received for text in settings.expect)
         if not is_whole:
-            # What is left of the greeting would be taken for the reply to AUTH (RFC 959 section 4.2).
+            # The rest of the greeting would be taken for the reply to AUTH (RFC 959 section 4.2).
             reader.feed(data)
             while (reply := reader.next()) is not None:
                 is_whole = reply.kind != 1
@@ -164,7 +164,7 @@ def _is_enough(settings: FtpSettings, findings: FtpFindings) -> bool:
 
 
 def _request_tls(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    """AUTH TLS (RFC 4217 section 4), or AUTH SSL with servers that know only that."""
+    """Sends AUTH TLS (RFC 4217 section 4), or AUTH SSL to servers that support only that, and starts TLS."""
     from .control import Control
 
     control = Control(stream, limit=settings.limit, jail=settings.jail, gate=settings.gate)
@@ -178,7 +178,7 @@ def _request_tls(settings: FtpSettings, stream: Stream, findings: FtpFindings) -
     if reply.code not in _TLS_GRANTED:
         raise PeerError(f"AUTH TLS refused: {control.words(reply)}", expected="234", received=reply.raw)
     if control.has_more:
-        # What is sent in clear behind the 234 could be an attacker's, to be read as if it came through TLS.
+        # Plain text after the 234 may have been injected by an attacker, to be read as if it came through TLS.
         raise PeerError("Plain text after the reply 234 to AUTH TLS", expected="TLS", received=reply.raw)
     yield from _secure(settings, stream, findings)
     if not settings.is_deep:
@@ -187,20 +187,20 @@ def _request_tls(settings: FtpSettings, stream: Stream, findings: FtpFindings) -
 
 
 def _request_ssl(control: Control) -> Dialogue[Reply | None]:
-    """Asks for TLS by its old name; None unless the server grants it."""
+    """Sends AUTH SSL, the old name; returns the reply if the server grants it, else None."""
     try:
         yield from control.send("AUTH", "SSL")
         reply = yield from control.poll(READ_GAP)
     except ProbeError:
-        # That the server refused AUTH TLS is the news.
+        # The refusal of AUTH TLS is reported instead.
         return None
     return reply if reply is not None and reply.code in _TLS_GRANTED else None
 
 
 def _hear_through_tls(control: Control) -> Dialogue[None]:
-    """Lets the server say something: with TLS 1.3 it refuses our certificate, or our having none, after the handshake.
+    """Sends NOOP and reads the reply: in TLS 1.3 the server refuses a bad or missing client certificate only then.
 
-    Of the replies only 421 is judged, which ends the session: servers may refuse NOOP before the login.
+    Only a reply 421, which ends the session, is a failure: servers may refuse NOOP before the login.
     """
     yield from control.send("NOOP")
     try:
@@ -212,7 +212,7 @@ def _hear_through_tls(control: Control) -> Dialogue[None]:
 
 
 def _secure(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    # Here and not above, because ssl costs as much as the rest of a check; FtpProbe.dialogue() has loaded it by now.
+    # Imported here because ssl takes as long as the rest of a check; FtpProbe.dialogue() has already loaded it.
     from ..dialogue.tls import TlsSettings, start_tls
 
     name = settings.sni or (settings.host if settings.verify and not settings.host.startswith("/") else "")

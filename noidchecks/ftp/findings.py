@@ -1,4 +1,4 @@
-"""What the conversation with an FTP server found, and the words for the server that the texts about it share."""
+"""The findings of an FTP dialogue, and the descriptions of the server that the judgements share."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class FtpFindings:
-    """What was seen: the answer, whether it was the expected one, TLS, what is behind the login, the failure.
+    """The findings: the answer, whether it matched, TLS, the findings after the login (deep), the failure.
 
-    waited are the seconds that the conversation waited for more of what was whole, or no answer, already.
+    waited is the seconds that the dialogue waited for more data after an answer that was already complete, or that was
+    no FTP reply.
     """
 
     __slots__ = ("received", "matched", "reply", "tls", "address", "deep", "failure", "waited")
@@ -34,20 +35,20 @@ class FtpFindings:
 
 
 def peer(settings: FtpSettings) -> str:
-    """Returns what the probe connects to, for the long texts."""
+    """Returns the host and port, or the socket, that the probe connects to, for the long texts."""
     host = printable(settings.host)
     return host if host.startswith("/") else f"{host} on port {settings.port}"
 
 
 def place(settings: FtpSettings) -> str:
-    """Returns where the probe connects to, for the status line."""
+    """Returns the host and port, or the socket, that the probe connects to, for the status line."""
     if settings.host.startswith("/"):
         return f"on socket {printable(settings.host)}"
     return f"on {printable(settings.host)} port {settings.port}" if settings.show_host else f"on port {settings.port}"
 
 
 def facts_of(settings: FtpSettings, findings: FtpFindings) -> dict[str, object]:
-    """Returns what was seen of the server before the login, by name."""
+    """Returns the facts about the server before the login, by name."""
     facts: dict[str, object] = {}
     if findings.address is not None:
         facts["address"] = str(findings.address)
@@ -56,7 +57,7 @@ def facts_of(settings: FtpSettings, findings: FtpFindings) -> dict[str, object]:
     if findings.reply is not None:
         facts["reply_code"] = findings.reply.code
     if findings.tls is not None:
-        # Here and not above: a check without TLS does not need it.
+        # Imported here because a check without TLS does not need it.
         from hashlib import sha256
 
         facts["tls_version"] = findings.tls.version

@@ -23,8 +23,8 @@ _MATCH = Part(State.OK, "The answer of the server matched the expectation")
 
 
 def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Result:
-    """Judges what the conversation found; the worse of certificate and service decides the state."""
-    # Neither the wait that the operator asked for nor this program's own is the server's.
+    """Judges the findings; the worse of certificate and service decides the state."""
+    # The operator's delay and this program's own waits are not part of the server's response time.
     seconds = max(0.0, timings.total - timings.phases.get("delay", 0.0) - findings.waited)
     if findings.deep is not None:
         from .verdict import judge_deep
@@ -44,7 +44,7 @@ def judge(settings: FtpSettings, findings: FtpFindings, timings: Timings) -> Res
 
 def _judge_answer(settings: FtpSettings, findings: FtpFindings, seconds: float, timings: Timings) -> Result:
     facts = facts_of(settings, findings)
-    # Nothing with --jail; and as by the C plugin, of blanks alone nothing is shown.
+    # Empty with --jail and, as in the C plugin, for an answer of blanks only.
     answer = facts.get("greeting", "")
     state = time_state(settings, seconds)
     metrics = time_metrics(settings, seconds, timings)
@@ -53,7 +53,7 @@ def _judge_answer(settings: FtpSettings, findings: FtpFindings, seconds: float, 
         text += f" [{answer}]" if answer else ""
         match = _MATCH
     else:
-        # A latency CRITICAL stands, a latency WARNING gives way: the C plugin's order.
+        # As in the C plugin, a CRITICAL response time takes precedence over the mismatch, a WARNING one does not.
         state = State.CRITICAL if state == State.CRITICAL else settings.mismatch_state
         text = f"Unexpected response from host/socket{f': {answer}' if answer else f' {place(settings)}'}"
         match = Part(settings.mismatch_state, f"Answer failed to match expectation{f': {answer}' if answer else ''}")
@@ -92,8 +92,8 @@ def _with_certificate(part: Part, service: Result, *, deep: bool) -> Result:
     state = worst((part.state, service.state))
     lines = [f"{part.state} - {part.text}", service.text]
     if deep and service.state != part.state and service.state == state:
-        # The first line is what the operator sees: behind a login it names what decides. Without one the certificate
-        # stands first, as with the C plugin.
+        # Operators see mainly the first line: with a login, it is the one that decides the state. Without one, the
+        # certificate comes first, as in the C plugin.
         lines.reverse()
     return service.replace(state=state, text="\n".join(lines), parts=(*service.parts, part))
 

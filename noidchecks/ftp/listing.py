@@ -1,4 +1,4 @@
-"""Listings: the commands that make them, their lines, and how servers say that there is nothing to list."""
+"""Listings: their commands, their lines, and the replies of servers for an empty or unreadable directory."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .wire import Reply
 
-# What a folder may be said to have none of: "No files found" (BSD), "No members found", "No data sets found" (z/OS).
+# The nouns in replies for an empty folder: "No files found" (BSD), "No members found", "No data sets found" (z/OS).
 _THINGS = frozenset(
     ["files", "members", "datasets", "sets", "entries", "items", "names", "objects", "matches", "match"]
 )
-# What is said of a folder that is not there, whichever command asks for it.
+# The words in replies for a folder that does not exist, whatever the command.
 _ABSENT = frozenset(("such", "found", "exist", "exists", "existing"))
-# The ways to list a folder with and without counting, the best first.
+# The commands that list a folder when its entries are counted and when they are not, the best first.
 COUNTED = ("NLST", "MLSD", "LIST")
 SHOWN = ("LIST", "MLSD", "NLST")
 
 
 def entries_of(verb: str) -> Entries:
-    """Returns what counts the entries in a listing that the command makes."""
+    """Returns the counter of entries for the listing format of the command."""
     return Entries({"LIST": is_listed, "MLSD": is_fact}.get(verb))
 
 
 def is_listed(line: bytes) -> bool:
-    """Tells whether a line of LIST, in the manner of ls or of MS-DOS, is an entry: no total, neither "." nor ".."."""
+    """Tells whether a line of LIST, in the format of ls or MS-DOS, is an entry, not the total, "." or ".."."""
     words = line.split(None, 8)
     if not words or (words[0].lower() == b"total" and len(words) == 2):
         return False
@@ -34,14 +34,14 @@ def is_listed(line: bytes) -> bool:
 
 
 def is_fact(line: bytes) -> bool:
-    """Tells whether a line of MLSD is an entry: neither the folder itself nor the one above (RFC 3659 section 7.5)."""
+    """Tells whether a line of MLSD is an entry, not the folder itself or its parent (RFC 3659 section 7.5)."""
     facts, _, name = line.partition(b" ")
     is_itself = not {b"type=cdir", b"type=pdir"}.isdisjoint(facts.lower().split(b";"))
     return not is_itself and name.strip() not in (b"", b".", b"..")
 
 
 def is_empty(reply: Reply) -> bool:
-    """Tells whether this refusal to list is the server's way to say that there is nothing: "450 No files found"."""
+    """Tells whether a refused listing means an empty folder, as in "450 No files found"."""
     if reply.kind not in (4, 5) or reply.code == 421:
         return False
     words = _words(reply)
@@ -58,7 +58,7 @@ def is_empty(reply: Reply) -> bool:
 
 
 def is_unread(reply: Reply) -> bool:
-    """Tells whether the end of a listing without an entry says that the folder could not be read.
+    """Tells whether the final reply to a listing without entries says that the folder could not be read.
 
     "226 Transfer done (but failed to open directory)." (vsftpd), "226-Sorry, we were unable to read [D]" (Pure-FTPd).
     """
@@ -67,9 +67,10 @@ def is_unread(reply: Reply) -> bool:
 
 
 def is_refused_for_command(reply: Reply) -> bool:
-    """Tells whether another command may list what this one was refused: the reply does not say that nothing is there.
+    """Tells whether another command may list the folder: the reply does not say that the folder does not exist.
 
-    With a server that forbids a command, the code is the same as for a folder that it does not show (550 of vsftpd).
+    The code alone cannot tell: a server may refuse a forbidden command and a hidden folder with the same code (vsftpd:
+    550).
     """
     return reply.kind in (4, 5) and reply.code != 421 and _ABSENT.isdisjoint(_words(reply))
 

@@ -1,4 +1,4 @@
-"""Logging in (RFC 959 section 5.4)."""
+"""The login (RFC 959 section 5.4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def log_in(control: Control, login: Login) -> Dialogue[None]:
-    """Sends USER, and PASS if asked for it; PeerError tells why the server did not let us in."""
+    """Sends USER, and PASS if the server requires it; raises PeerError with the reason of a refusal."""
     yield from control.enter("login")
     yield from control.keep_secret(login.password)
     reply = yield from control.first_command("USER", login.user)

@@ -1,4 +1,4 @@
-"""The options of check_ftp that make it log in, and how their values are read."""
+"""The options of check_ftp for the login and the transfers after it, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ASK_FOR_LOGIN = frozenset(("login", "data", "listing", "get", "put"))
 
 
 def login_settings(given: Given, host: str) -> dict[str, Any]:
-    """Returns the settings that several of these options make together, none when none of them is given; UsageError."""
+    """Returns the settings from combinations of these options, {} when none is given; raises UsageError."""
     names = [name for name in given.names if name in _NAMES]
     if not names:
         return {}

@@ -1,4 +1,4 @@
-"""How data connections come about: PASV, EPSV, PORT, EPRT (RFC 959, 2428)."""
+"""Opening data connections: PASV, EPSV, PORT, EPRT (RFC 959, 2428)."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from .control import Control
     from .wire import Reply
 
-# How long the server may take to say why a data connection has failed.
+# The seconds to wait for a reply that explains why a data connection has failed.
 REASON_PATIENCE = 1.0
-# The share of the deadline after which a data port that does not answer is given up while another way is left, and the
-# seconds when there is no deadline.
+# The time after which a data port that does not answer is abandoned while another method is left: a share of the
+# timeout, or seconds when there is no timeout.
 _SHARE, _NO_DEADLINE = 0.3, 10.0
 _DONE, _GOING_AWAY = 200, 421
 
 
 class DataFailed(PeerError):
-    """The data connection failed, and the control connection is as good as before."""
+    """The data connection failed; the control connection still works."""
 
     def __init__(self, message: str, reply: Reply | None = None) -> None:
         super().__init__(message, expected="data", received=b"" if reply is None else reply.raw)
 
 
 class NotOpened(DataFailed):
-    """There is no data connection this way; another way may be tried, since no transfer has begun."""
+    """The method opened no data connection; no transfer has begun, so another method may be tried."""
 
 
 class NotOffered(NotOpened):
-    """The server refuses this way to a data connection, with whatever code."""
+    """The server refuses the method (PASV, EPSV, PORT, EPRT), with any code."""
 
 
 class Opening:
-    """Opens data connections, or has the server open them.
+    """Opens data connections in passive mode, and accepts them in active mode.
 
-    place says where the present data connection is, for messages; foreign holds what was said of addresses that are not
-    the server's. timeout is the deadline of everything, in seconds.
+    place describes the current data connection for messages; foreign has the findings about addresses that are not the
+    server's. timeout is that of the whole check, in seconds.
     """
 
     __slots__ = ("control", "place", "foreign", "_active", "_source", "_peer", "_timeout")
@@ -56,7 +56,7 @@ class Opening:
         self._timeout = timeout
 
     def connect(self, method: str) -> Dialogue[Channel]:
-        """Connects to the port that the server names; NotOpened."""
+        """Opens a passive data connection to the port that the server announces; raises NotOpened."""
         try:
             return (yield from (self._extended_passive() if method == "EPSV" else self._passive()))
         except NotOpened as failure:
@@ -98,7 +98,7 @@ class Opening:
         return channel
 
     def listen(self, method: str) -> Dialogue[Channel]:
-        """Tells the server to connect to a port that is listened on; NotOffered."""
+        """Listens on a port and sends its address by PORT or EPRT; returns the listener. Raises NotOffered."""
         own: Address = yield LocalAddress(self.control.stream.channel)
         ports = (0, 0) if self._active is None else self._active.ports
         listener: Channel = yield Listen(at_port(own, 0), ports)
@@ -119,13 +119,13 @@ class Opening:
         return listener
 
     def accept(self, method: str, listener: Channel) -> Dialogue[tuple[Channel | None, Reply | None]]:
-        """Waits for the server to connect; returns its connection, and what it has said before or in place of it."""
+        """Waits for the server to connect; returns the connection or None, and a reply sent before it or instead."""
         reply: Reply | None = None
         while (heard := (yield from self.control.first(listener))) is not None:
             if reply is None and (heard := (yield from self.beginning(heard))).kind != 1:
                 return None, heard
             if reply is not None and heard.kind > 1:
-                # The connection may be on its way yet: the two may overtake each other.
+                # The connection may still arrive: a reply and a connection can overtake each other.
                 channel: Channel | None = yield Accept(listener, REASON_PATIENCE)
                 if channel is None and heard.kind == 2:
                     return None, heard
@@ -142,9 +142,9 @@ class Opening:
         return channel, reply
 
     def beginning(self, reply: Reply) -> Dialogue[Reply]:
-        """Returns the first reply to a transfer; in place of a 200 the reply behind it, if that comes soon.
+        """Returns the first reply to a transfer; for a 200, the next reply if it comes within a second.
 
-        Some servers say 200 before the 150, as to any other command.
+        Some servers send 200 before the 150, as for any other command.
         """
         later = (yield from self.control.poll(REASON_PATIENCE)) if reply.code == _DONE else None
         return later or reply

@@ -1,7 +1,7 @@
-"""The option table of check_ftp: the rows of the C plugin, and how all of them become a command.
+"""The option table of check_ftp: the options of the C plugin, and the conversion of all options to a command.
 
-Most checks give no other option. The further rows are in tls_options.py and login_options.py, which are only loaded
-for a word that is none of these.
+Most command lines have no other options. The further rows are in tls_options.py and login_options.py, which are only
+imported for an option that is not in this table.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
 
 
 def build(scan: Scan) -> Command:
-    """Turns the options into a command; UsageError in the words of the C plugin."""
+    """Converts the options to a command; raises UsageError with the texts of the C plugin."""
     if scan.is_empty:
         raise UsageError("No arguments found")
     given = Given(PLUGIN)
@@ -51,7 +51,7 @@ def build(scan: Scan) -> Command:
     if not settings.get("tls") and not _ASK_FOR_TLS.isdisjoint(settings):
         settings["tls"] = "implicit"
     if host is None:
-        # A host that was not given with -H is not named in the output: the C plugin's way.
+        # As in the C plugin, the output names the host only if it was given with -H.
         host = scan.rest[0] if scan.rest else first
         host = "127.0.0.1" if host is None else host
         settings["show_host"] = False
@@ -151,7 +151,7 @@ ROWS = (
     Option("protocol", metavar="STRING", help="Accepted and ignored, as by the C plugin"),
 )  # fmt: skip
 
-# The C plugin's.
+# The usage text of the C plugin.
 _USAGE = """\
 check_ftp -H host -p port [-w <warning time>] [-c <critical time>] [-s <send string>]
 [-e <expect string>] [-q <quit string>][-m <maximum bytes>] [-d <delay>]

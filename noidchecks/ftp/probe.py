@@ -19,9 +19,9 @@ class FtpProbe(FtpSettings):
     __doc__ = FtpSettings.__doc__
 
     def dialogue(self) -> Dialogue[FtpFindings]:
-        """Returns the conversation of this probe."""
+        """Returns the dialogue of this probe."""
         if self.tls:
-            # Before the clock starts: loading these is not the server's time.
+            # Imported before the clock starts, because the import is not part of the response time.
             from ..dialogue import tls
             from . import control  # noqa: F401  # loaded for its effect
 
@@ -33,5 +33,5 @@ class FtpProbe(FtpSettings):
         return converse(self)
 
     def judge(self, findings: FtpFindings, timings: Timings) -> Result:
-        """Judges what the conversation found."""
+        """Judges the findings of the dialogue."""
         return judge(self, findings, timings)

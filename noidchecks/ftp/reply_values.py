@@ -1,4 +1,4 @@
-"""What is read in FTP replies: addresses, ports, directories and times of files."""
+"""Parses values in FTP replies: addresses, ports, directories and times of files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _COMMA, _BLANK = b", "
 
 
 def pasv_endpoint(reply: Reply) -> tuple[str, int]:
-    """Returns address and port of a reply 227; the first six numbers count, with or without parentheses. PeerError."""
+    """Returns address and port of a reply 227: the first six numbers, with or without parentheses; PeerError."""
     text = b",".join(part.strip(b" ") for part in reply.raw[3:].split(b","))
     for word in bytes(byte if byte in _DIGITS or byte == _COMMA else _BLANK for byte in text).split():
-        # A comma beside the address belongs to the words around it, which are free (RFC 1123 section 4.1.2.6).
+        # A comma next to the address belongs to the surrounding text, which is arbitrary (RFC 1123 section 4.1.2.6).
         fields = word.strip(b",").split(b",")
         if len(fields) == 6 and all(0 < len(field) <= 3 and int(field) <= 255 for field in fields):
             numbers = [int(field) for field in fields]
@@ -40,7 +40,7 @@ def epsv_port(reply: Reply) -> int:
 
 def directory(reply: Reply) -> str:
     """Returns the directory in a reply 257 to PWD (RFC 959 appendix II), "" for none."""
-    # A quote in the name stands twice.
+    # A quote in the name is doubled.
     name, quote, _ = reply.raw.partition(b'"')[2].replace(b'""', b"\0").partition(b'"')
     is_one_line = b"\r" not in name and b"\n" not in name and b"\0" not in reply.raw
     if reply.code != 257 or not quote or not is_one_line:

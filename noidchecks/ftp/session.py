@@ -1,4 +1,4 @@
-"""The conversation behind the greeting: log in, and move what the probe asks for."""
+"""The dialogue after the greeting: the login and the transfers that the probe requests."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from .wire import Reply
 
 _LISTING_LIMIT = 16 << 20
-# The server knows PROT, and not this level of it (RFC 2228 section 3).
+# The server knows PROT but refuses the level (RFC 2228 section 3).
 _LEVEL_REFUSED = (504, 534, 536)
-# What servers take for a pattern, from which a folder of that name cannot be told.
+# Characters that servers take for a glob pattern, so that a listing does not prove that a folder of that name exists.
 _PATTERN = frozenset("*?[")
 _NOTHING_SENT = "the server has nothing to send, and does not connect: list another folder"
 
 
 def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) -> Dialogue[None]:
-    """Logs in and moves what is asked for; ProbeError, with its phase."""
+    """Logs in and performs the requested transfers; raises ProbeError with its phase."""
     control = Control(stream, limit=settings.limit, jail=settings.jail)
     assert findings.address is not None, "we are connected"  # noqa: S101
     login = settings.login or Login()
@@ -48,7 +48,7 @@ def run_session(settings: FtpSettings, stream: Stream, findings: FtpFindings) ->
     try:
         yield from _examine(settings, control, deep, login)
     except PeerError as failure:
-        # Drivers name the phase of what they raise.
+        # Drivers set the phase of their errors.
         failure.phase = failure.phase or control.phase
         raise
     finally:
@@ -83,14 +83,14 @@ def _examine(settings: FtpSettings, control: Control, deep: DeepFindings, login:
 
 
 def _protect(control: Control, connection: DataConnection, level: str) -> Dialogue[None]:
-    """PBSZ and PROT (RFC 4217 section 8)."""
+    """Sends PBSZ and PROT (RFC 4217 section 8)."""
     yield from control.enter("login")
-    # Needed by the letter alone: with TLS it says nothing, and PROT tells whether data is protected.
+    # The RFC requires PBSZ, but with TLS its value has no meaning, so other refusals are ignored: PROT decides.
     reply = yield from control.command("PBSZ", "0")
     if reply.code == 421:
         raise control.unexpected("PBSZ refused", "200", reply)
     reply = yield from control.command("PROT", level)
-    # Without PROT data is in clear (RFC 4217 section 9). Behind a proxy that does TLS for them servers do not know it.
+    # Without PROT, data is not encrypted (RFC 4217 section 9). Servers behind a TLS-terminating proxy do not know PROT.
     is_clear = level == "C" and reply.kind == 5 and reply.code not in _LEVEL_REFUSED
     if reply.kind != 2 and not is_clear:
         raise control.unexpected(f"PROT {level} refused", "200", reply)
@@ -98,7 +98,7 @@ def _protect(control: Control, connection: DataConnection, level: str) -> Dialog
 
 
 def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: list[str]) -> Dialogue[None]:
-    """Lists the directory, over each of the ways that were asked for or over the first that is there."""
+    """Lists the directory, with data over each of the methods, otherwise over the first one that works."""
     deep.task = f"list {listing.folder}" if listing.folder else "list" if settings.listing is not None else ""
     connection = deep.connection
     yield from connection.control.enter("data")
@@ -114,7 +114,7 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
         deep.entries, deep.listed, deep.counted = entries.count, True, listing.counts
         deep.refused = ""
         if settings.listing is not None and not entries.size and end is not None and is_unread(end):
-            # Where only data connections are tried, that the folder of the login cannot be read does not matter.
+            # Without a requested listing only the data connections are tested, and an unreadable folder is no failure.
             words = connection.control.words(end)
             deep.listed, deep.refused = False, deep.explain(f"the directory cannot be read: {words}")
 
@@ -123,7 +123,7 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
         folder, count = "", deep.entries
         yield from _list_over_first(deep, methods, attempt)
         if end is None:
-            # z/OS lists a data set by its name, and behind that name as a prefix has none.
+            # z/OS lists a data set by its name, but has nothing to list when CWD has made that name the prefix.
             deep.entries = count
 
     if settings.data:
@@ -131,7 +131,7 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
     else:
         yield from _list_over_first(deep, methods, attempt)
     if entries is not None and listing.folder and _PATTERN.isdisjoint(listing.folder):
-        # By a line about itself, or by the error of their ls, servers list a folder that may not be entered or read.
+        # For a folder that may not be entered or read, servers may list a line about it or the error message of ls.
         is_named = encoded(listing.folder.rstrip("/").rpartition("/")[2]) in entries.last
         if entries.count == 0 or (entries.count == 1 and is_named):
             yield from _enter(settings, deep, listing.folder, list_again if entries.count else None)
@@ -141,10 +141,10 @@ def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: 
 def _enter(
     settings: FtpSettings, deep: DeepFindings, folder: str, then: Callable[[], Dialogue[None]] | None
 ) -> Dialogue[None]:
-    """Has the server enter a folder of which the listing does not prove that it is there, and calls then inside.
+    """Sends CWD for a folder whose listing does not prove that it exists, and calls then while in the folder.
 
-    The names of the transfers that follow begin where the login led, so the server is led back. Where it forbids CWD
-    altogether, with the code of a folder that does not exist, the empty listing counts.
+    The names of later transfers are relative to the folder of the login, so a second CWD returns there. When the server
+    refuses every CWD, with the code for a missing folder, the empty listing is accepted.
     """
     control = deep.connection.control
     home = ""
@@ -176,7 +176,7 @@ def _list_over_first(
     try:
         yield from over_first(deep, methods, attempt)
     except NotOpened:
-        # The attempts tell; what else is asked for is still to be looked at.
+        # The attempts report the failure; the other requested transfers are still performed.
         pass
     except DataFailed as failure:
         deep.refused = deep.explain(failure.message)
@@ -203,7 +203,7 @@ def _list_over_each(
 
 
 def _have_it_opened(connection: DataConnection, method: str, folder: str) -> Dialogue[None]:
-    """Asks for a listing for which servers connect though they have nothing to send, as those of BSD do for LIST."""
+    """Sends LIST, for which BSD's servers, among others, open a data connection even with nothing to send."""
     try:
         yield from connection.download(method, "LIST", folder, entries_of("LIST"), _LISTING_LIMIT)
     except Refused:
@@ -213,12 +213,12 @@ def _have_it_opened(connection: DataConnection, method: str, folder: str) -> Dia
 def _entries(
     connection: DataConnection, verbs: list[str], method: str, folder: str
 ) -> Dialogue[tuple[Entries, Reply | None]]:
-    """Lists with the first of the commands that the server allows, and returns the reply at the end too, if any.
+    """Lists with the first command that the server allows; returns the entries and the final reply, if any.
 
-    Commands that the server does not know are taken from the list.
+    Commands that the server does not know are removed from verbs.
 
-    Behind a refusal that may have been for the folder, nothing found in it is no empty folder: vsftpd lists one that is
-    not there as empty.
+    After a refusal that may have been about the folder, an empty listing by another command does not count: vsftpd
+    lists a missing folder as empty.
     """
     refused: Refused | None = None
     for verb in tuple(verbs):
@@ -256,7 +256,7 @@ def _get(deep: DeepFindings, file: File, methods: list[str]) -> Dialogue[None]:
 
 
 def _modified(control: Control, name: str) -> Dialogue[tuple[int, int, int, int, int, int]]:
-    """Asks for the time of a file, by MDTM or with servers that refuse that by MLST; PeerError."""
+    """Returns the modification time of a file, by MDTM or, if the server refuses that, by MLST; raises PeerError."""
     reply = yield from control.command("MDTM", name)
     if reply.code == 213:
         return modification_time(reply)

@@ -1,4 +1,4 @@
-"""The settings of a check of an FTP server, validated when they are made."""
+"""The settings of a check of an FTP server, validated on construction."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _DATA = ("", "passive", "active", "both")
 _TLS = ("", "implicit", "explicit")
-# OpenSSL takes no longer server name.
+# The longest server name that OpenSSL accepts.
 _MOST_OF_A_NAME = 255
 _NO_CERTIFICATE = "A certificate can only be checked with TLS, implicit or explicit"
 
 
 class FtpSettings(Server):
-    """What is checked of an FTP server: its greeting, over TLS if asked for, and what lies behind the login.
+    """The settings of an FTP check: the greeting, TLS, the login and the transfers after it.
 
     host is a name, an address or the path of a unix socket. timeout and delay are seconds. tls is "", "implicit" or
     "explicit" (AUTH TLS); sni, verify (chain and name, against ca_file or the system's authorities), tls_min (the
@@ -39,11 +39,11 @@ class FtpSettings(Server):
     takes. jail keeps the server's words out of the output; show_host names the host there, show_phases the seconds of
     each phase.
 
-    login, data, listing, get and put each make the check log in, as anonymous without a login. data is "passive",
-    "active" or "both": every way to a data connection there is, tried with a listing. put is a directory ("" for that
-    after the login), None for nothing. foreign_pasv is the state of a data connection to or from another address than
-    the server's. data_protection is "P" or "C", by default "P" with TLS. UsageError for values that contradict each
-    other.
+    Each of login, data, listing, get and put makes the check log in, as anonymous without a login. data is "passive",
+    "active" or "both": every method of opening data connections in that mode is tried with a listing. put is the
+    directory for the canary ("" for the one after the login), or None. foreign_pasv is the state for a data connection
+    to or from an address that is not the server's. data_protection is "P" or "C", by default "P" with TLS. Raises
+    UsageError for values that contradict each other.
     """
 
     host: str
@@ -128,7 +128,7 @@ class FtpSettings(Server):
 
     @classmethod
     def of_any_host(cls, host: str, **settings: Any) -> Self:
-        """Returns the probe of a command line, whose host may be no name at all: CRITICAL, as to the C plugin."""
+        """Returns the probe of a command line; a host that is no valid name gives CRITICAL, as in the C plugin."""
         if is_host(host):
             return cls(host, **settings)
         probe = cls("invalid", **settings)
@@ -190,7 +190,7 @@ class FtpSettings(Server):
 
     @property
     def moves(self) -> bool:
-        """Whether data connections are asked for."""
+        """Whether the check opens data connections."""
         return bool(self.data) or self.put is not None or self.listing is not None or self.get is not None
 
     @property
@@ -200,7 +200,7 @@ class FtpSettings(Server):
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that a healthy server goes through, in their order."""
+        """The phases of a check of a healthy server, in order."""
         start = {"": ("greeting",), "implicit": ("tls", "greeting"), "explicit": ("greeting", "tls")}[self.tls]
         transfers = self.get is not None or self.listing is not None or self.put is not None
         further = {"login": self.is_deep, "data": self.moves, "transfer": transfers}
@@ -208,7 +208,7 @@ class FtpSettings(Server):
 
     @property
     def reads_certificate(self) -> bool:
-        """Whether the findings have what the server's certificate says."""
+        """Whether the dialogue reads the server's certificate."""
         return self.certificate_facts or self.certificate_days is not None
 
     @property
@@ -218,18 +218,18 @@ class FtpSettings(Server):
 
     @property
     def gate(self) -> Gate:
-        """What the server's text goes through before it is shown: the password does not come out of it."""
+        """The gate that masks the password in the server's text."""
         from ..status.gate import Gate
 
         return Gate(() if self.login is None else (self.login.password,))
 
     def words(self, raw: bytes) -> str:
-        """Returns what may be printed of the server's text."""
+        """Returns the server's text, masked and printable."""
         return printable(raw) if self.login is None else self.gate.words(raw)
 
 
 def _is_server_name(text: str) -> bool:
-    """Tells whether TLS can send the text as server name: each label of 1 to 63 bytes, 255 bytes in all."""
+    """Tells whether TLS can send the text as server name: labels of 1 to 63 bytes, at most 255 bytes in total."""
     if not is_host(text) or text.startswith((".", "/")):
         return False
     try:

@@ -1,4 +1,4 @@
-"""The options of check_ftp for TLS that the C plugin does not have, and how their values are read."""
+"""The TLS options of check_ftp that the C plugin does not have, and the parsing of their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judgement of what an FTP check found behind the login."""
+"""The judgement of an FTP check with a login."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def judge_deep(
     settings: FtpSettings, findings: FtpFindings, deep: DeepFindings, seconds: float, timings: Timings
 ) -> Result:
-    """Judges the parts; the worst decides the state, and the first line begins with it."""
+    """Judges the parts; the worst one decides the state, and the status line begins with it."""
     parts = [Part(State.OK, f"Connection to {peer(settings)} was a SUCCESS")]
     if deep.task != "login":
         parts.append(Part(State.OK, f"Login as {printable(deep.user)} succeeded"))
@@ -37,7 +37,7 @@ def judge_deep(
     parts += [Part(settings.foreign_pasv, f"data channel: {finding}") for finding in deep.connection.opening.foreign]
     parts += files.read_parts(settings, deep) + files.canary_parts(deep)
     time = time_part(settings, seconds)
-    # The C plugin's words for a deadline come first, those for TLS only for the control connection.
+    # The C plugin's text for a missed deadline comes first; its text for TLS is only for the control connection.
     late = failure if isinstance(failure, DeadlineExceeded) else None
     text = files.wrong_text(parts, time, first=failed if late else None)
     if text is None:
@@ -61,7 +61,7 @@ def judge_deep(
 def _failure_part(settings: FtpSettings, failure: ProbeError, deep: DeepFindings) -> Part:
     message = failure.message
     if isinstance(failure, DeadlineExceeded):
-        # The C plugin's words first.
+        # The text of the C plugin comes first.
         place = ": ".join(filter(None, (deep.task, deep.connection.opening.place))) or failure.phase
         return Part(failure_state(settings, failure), printable(f"{message} ({place})"))
     if isinstance(failure, NotConnected):
@@ -82,19 +82,19 @@ def _attempt_parts(settings: FtpSettings, deep: DeepFindings) -> list[Part]:
         else:
             parts.append(Part(State.OK, printable(attempt.problem)))
     if not settings.data and works:
-        # Any way will do when none was asked for in particular.
+        # Without --data, one working method is enough.
         parts = [Part(State.OK, part.text) for part in parts]
     return parts
 
 
 def _has_substitute(method: str, deep: DeepFindings) -> bool:
-    """Tells whether the other way of the same direction works; old servers know only PASV and PORT."""
+    """Tells whether the other method of the same mode works; old servers know only PASV and PORT."""
     pair = ("EPSV", "PASV") if method in ("EPSV", "PASV") else ("PORT", "EPRT")
     return any(attempt.method in pair and not attempt.problem for attempt in deep.attempts)
 
 
 def _way_metrics(deep: DeepFindings) -> tuple[Metric, ...]:
-    """Returns one metric for each way to a data connection that was tried: how many came about."""
+    """Returns one metric for each method that was tried: the number of data connections that it opened."""
     return tuple(Metric(method.lower(), count, minimum=0) for method, count in deep.connection.opened.items())
 
 

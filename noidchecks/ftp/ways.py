@@ -1,4 +1,4 @@
-"""The ways to a data connection: which there are, and which of them work."""
+"""The methods of opening a data connection: their choice and their order of attempts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def ways(data: str, address: object) -> list[str]:
-    """Returns the ways of a mode at the server's address; PASV and PORT know IPv4 alone (RFC 2428)."""
+    """Returns the methods of a mode for the server's address; PASV and PORT support only IPv4 (RFC 2428)."""
     is_six = getattr(address, "family", 0) == AF_INET6
     passive = ["EPSV"] if is_six else ["EPSV", "PASV"]
     active = ["EPRT"] if is_six else ["PORT", "EPRT"]
@@ -23,9 +23,9 @@ def ways(data: str, address: object) -> list[str]:
 
 
 def over_first(deep: DeepFindings, methods: list[str], attempt: Callable[[str], Dialogue[None]]) -> Dialogue[None]:
-    """Makes the attempt over the first of the ways that leads to a data connection; DataFailed.
+    """Makes the attempt with each method until one opens a data connection; raises DataFailed.
 
-    Ways that lead to none are taken from the list, so that the next transfer does not try them again.
+    Methods that open none are removed from the list, so that the next transfer does not try them again.
     """
     while True:
         method = methods[0]
@@ -46,5 +46,5 @@ def over_first(deep: DeepFindings, methods: list[str], attempt: Callable[[str], 
 
 
 def failed(deep: DeepFindings, method: str, failure: DataFailed) -> Attempt:
-    """Returns the attempt that a failure has ended."""
+    """Returns the attempt that ended with the failure."""
     return Attempt(method, deep.explain(failure.message), offered=not isinstance(failure, NotOffered))

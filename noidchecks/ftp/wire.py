@@ -1,4 +1,4 @@
-"""FTP replies taken from bytes (RFC 959 section 4.2)."""
+"""Parses FTP replies (RFC 959 section 4.2)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Reply(Value):
 
     @property
     def kind(self) -> int:
-        """The first digit: 1 for a beginning, 2 for success, 3 for more that is wanted, 4 and 5 for a refusal."""
+        """The first digit: 1 preliminary, 2 success, 3 more input required, 4 and 5 refusal."""
         return self.code // 100
 
     @property
     def is_unknown_command(self) -> bool:
-        """Whether the command, not what it was to do, is refused: the second digit tells (RFC 959 section 4.2)."""
+        """Whether the command itself is refused, not its execution: the second digit is 0 (RFC 959 section 4.2)."""
         return self.kind in (4, 5) and self.code // 10 % 10 == 0
 
 
@@ -37,11 +37,11 @@ _set_code, _set_raw = setters(Reply)
 
 
 class ReplyReader:
-    """Bytes in any chunks in, replies out; multi-line replies end with the line that repeats the code and a blank.
+    """A sans-IO parser of replies; a multi-line reply ends with the line that begins with its code and a blank.
 
-    Lines end with CR LF, LF or CR alone; Telnet commands and NUL before a line are no part of it (RFC 854). A line
-    without a code that is in no reply, an empty one too, is passed over, as clients do: passed holds the first of them.
-    The caller bounds what it feeds.
+    Lines end with CR LF, LF or CR alone; Telnet commands and NUL before a line are ignored (RFC 854). A line without a
+    code outside of a multi-line reply, an empty one too, is skipped, as clients do; passed has the first such line.
+    The caller limits the number of bytes that it feeds.
     """
 
     __slots__ = ("passed", "_buffer", "_code", "_line", "_other")
@@ -49,10 +49,10 @@ class ReplyReader:
     def __init__(self) -> None:
         self.passed = b""
         self._buffer = bytearray()
-        # Where the first line not yet looked at begins, and the code of the multi-line reply before it.
+        # The offset of the first unparsed line, and the code of the multi-line reply that it is a part of.
         self._line = 0
         self._code = b""
-        # The code of the line looked at last, when it would end a multi-line reply but for its code.
+        # The code of the last parsed line if only its code keeps it from ending the multi-line reply.
         self._other = b""
 
     @property
@@ -75,12 +75,12 @@ class ReplyReader:
 
     @property
     def ends_otherwise(self) -> bool:
-        """Whether a multi-line reply has come to a line that ends it, but with another code than it began with."""
+        """Whether the last line received would end the multi-line reply but has another code than its first line."""
         return bool(self._other) and self._line == len(self._buffer)
 
     @property
     def stray(self) -> bytes:
-        """The bytes received since the last reply, which are no complete reply."""
+        """The bytes since the last reply that are not a reply: the first skipped line, or the unread bytes."""
         return self.passed or bytes(self._buffer).strip()
 
     @property
@@ -89,7 +89,7 @@ class ReplyReader:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes in."""
+        """Adds received bytes."""
         self._buffer += data
 
     def next(self) -> Reply | None:
@@ -108,18 +108,18 @@ class ReplyReader:
         return None
 
     def end(self) -> Reply | None:
-        """Returns the reply that the unread bytes make if the server sends nothing more, or None."""
+        """Returns the reply in the unread bytes, given that the server sends nothing more, or None."""
         line = _bare(self._buffer[self._line :])
         if (code := self._ends(line)) is not None:
             self._line = len(self._buffer)
             return self._take(code)
         if self.ends_otherwise:
-            # The last line counts, as for curl.
+            # The code of the last line counts, as in curl.
             return self._take(int(self._other))
         return None
 
     def _end_of_line(self) -> int:
-        """Returns the offset behind the end of the present line, 0 while it lacks its end."""
+        """Returns the offset after the line end of the current line, 0 while the line is incomplete."""
         feed = self._buffer.find(b"\n", self._line)
         back = self._buffer.find(b"\r", self._line, feed if feed >= 0 else len(self._buffer))
         if back >= 0 and back + 1 != feed:
@@ -130,7 +130,7 @@ class ReplyReader:
         return feed + 1
 
     def _ends(self, line: bytes | bytearray) -> int | None:
-        """Returns the code of the reply that ends with the line, if one does."""
+        """Returns the code of the reply that ends with the line, or None."""
         code = line[:3]
         if line[3:4] not in (b" ", b"") or not _is_code(code) or (self._code and code != self._code):
             return None
@@ -150,12 +150,12 @@ class ReplyReader:
 
 
 def _bare(line: bytes | bytearray) -> bytes:
-    """Returns the line without its end, and without the Telnet commands and NUL before it."""
+    """Returns the line without its line end and without leading Telnet commands and NUL."""
     bare = bytes(line).rstrip(b"\r\n").lstrip(b"\0")
     left = _MOST_TELNET
     while left and bare.startswith(_IAC):
         left -= 1
-        # WILL, WON'T, DO and DON'T name an option.
+        # WILL, WON'T, DO and DON'T are followed by an option.
         bare = bare[3 if bare[1:2] in _WITH_OPTION else 2 :].lstrip(b"\0")
     return bare
 
