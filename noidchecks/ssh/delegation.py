@@ -1,4 +1,4 @@
-"""The check's side of a session whose cryptography a worker process does: requests to the worker, and its answers."""
+"""The check's side of a session whose cryptography runs in a worker process: requests to the worker, its answers."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from .settings import SshSettings
 
 MODULE = "noidchecks.ssh.paramiko_.worker"
-# What a worker takes over for each session: its own process is older than the check.
+# Environment variables that the worker gets for each session, because it may have been started long before.
 _ENVIRONMENT = ("HOME", "SSH_AUTH_SOCK")
-# Of the settings, as plain values, whatever is derived from such.
+# The settings that the worker gets, converted to these types, because marshal refuses subclasses.
 _SETTINGS = {"host": str, "port": int, "timeout": float, "family": int, "source": str, "known_hosts": str}
 _CHUNK = 65536
 _BUSY_PAUSE = 0.02
-# A check that waited this share of its time for a worker does not blame the server for what it did not do in time.
+# A check that waited longer than this share of its timeout for a worker blames this machine for a missed deadline.
 _LONG_WAIT = 0.25
 
 
 class Delegation:
-    """A connection whose end is in a worker process; every operation raises ProbeError."""
+    """A connection that a worker process handles; every operation raises ProbeError."""
 
     __slots__ = ("_worker", "_reader", "_over")
 
     def __init__(self, worker: Channel) -> None:
         self._worker = worker
-        # The failure that ended it, raised again by each later operation.
+        # The failure that ended the session; every later operation raises it again.
         self._over: ProbeError | None = None
         self._reader = frames.FrameReader()
 
@@ -42,31 +42,31 @@ class Delegation:
         return self._worker
 
     def wait_of(self, seconds: float) -> str:
-        """Returns the clause about a wait for the worker that took too much of the seconds, "" for a short one."""
+        """Returns a clause about the wait for the worker if it took more than a quarter of the seconds, else ""."""
         waited: float = getattr(self._worker, "waited", 0.0)
         return f"no worker process was free for {waited:.1f} s of them" if waited > seconds * _LONG_WAIT else ""
 
     def host_key(self) -> Dialogue[HostKey]:
-        """Returns the key that the server proves to have."""
+        """Returns the host key that the server has proved to own."""
         return HostKey(*frames.values((yield from self._expect(frames.KEY))))
 
     def log_in(self) -> Dialogue[str]:
-        """Logs in and returns the method that the server took."""
+        """Logs in and returns the method that the server accepted."""
         yield from self._send(frames.pack(frames.LOGIN, b""))
         (method,) = frames.values((yield from self._expect(frames.METHOD)))
         return str(method)
 
     def open_sftp(self) -> Dialogue[None]:
-        """Opens a channel on which the server speaks SFTP."""
+        """Opens a channel with the SFTP subsystem."""
         yield from self._send(frames.pack(frames.OPEN, b""))
         yield from self._expect(frames.OPENED)
 
     def send(self, data: bytes, shown: bytes) -> Dialogue[None]:
-        """Sends on the channel; what is shown stands in a transcript."""
+        """Sends data on the channel; the transcript prints shown in its place."""
         yield from self._send(frames.pack(frames.DATA, data), shown)
 
     def receive(self, patience: float | None = None) -> Dialogue[bytes | None]:
-        """Receives from the channel; None after patience seconds; PeerError at its end, with the server's words."""
+        """Receives from the channel; None after patience seconds; raises Ended at its end, with the server's text."""
         frame = yield from self._next(patience)
         if frame is None:
             return None
@@ -77,7 +77,7 @@ class Delegation:
         return self._must_be(frames.DATA, frame)
 
     def close(self) -> Dialogue[None]:
-        """Ends the session in good order; without this, the worker is killed."""
+        """Ends the session and leaves the worker to later ones; without close(), the worker is killed."""
         yield Close(self._worker)
 
     def _send(self, frame: bytes, shown: bytes = b"") -> Dialogue[None]:
@@ -86,7 +86,7 @@ class Delegation:
         try:
             yield Send(self._worker, frame, shown)
         except NotConnected:
-            # Its last words tell why.
+            # The worker's last frame has the reason.
             while True:
                 yield from self._next(None)
 
@@ -124,7 +124,7 @@ class Delegation:
 
 
 class Ended(PeerError):
-    """The server ended the channel or the connection; words is what it said to that."""
+    """The server ended the channel or the connection; words is its explanation, "" for none."""
 
     def __init__(self, words: str) -> None:
         reason = f"the server ends the connection: {words}" if words else "the connection ends"
@@ -133,10 +133,11 @@ class Ended(PeerError):
 
 
 def delegate(channel: Channel, settings: SshSettings, ours: bytes, seen: bytes) -> Dialogue[Delegation]:
-    """Hands a connection on which identification strings were exchanged to a worker; seen is what was received."""
+    """Passes a connection to a worker after the exchange of identification strings; seen is all received bytes."""
     plain = {name: kind(getattr(settings, name)) for name, kind in _SETTINGS.items()}
     keys = tuple((str(identity.path), str(identity.passphrase)) for identity in settings.identities)
-    # From the beginning, though used only when the host key is the right one: the server's words are masked by it.
+    # Sent at the beginning although it is used only for an expected host key: the worker masks secrets in the server's
+    # text.
     login = (
         None
         if settings.login is None
@@ -161,7 +162,7 @@ def _folder() -> str:
     try:
         return os.getcwd()
     except OSError:
-        # It was deleted. Absolute paths are found all the same.
+        # The working directory was deleted. Absolute paths still work.
         return ""
 
 

@@ -1,4 +1,4 @@
-"""The SSH conversation of a check: connect, exchange identification strings, and go on as far as asked to."""
+"""The SSH dialogue of a check: connect, exchange identification strings, then the steps that the settings request."""
 
 from __future__ import annotations
 
@@ -31,25 +31,26 @@ if TYPE_CHECKING:
     from .transfer import SftpFindings
 
 OUR_IDENTIFICATION = f"SSH-2.0-check_ssh_{__version__}\r\n".encode()
-# sshd logs one line for a client that answers its identification string and goes; so we answer. A server, or a
-# multiplexer before it, that waits for the client gets our identification string, and our KEXINIT, after this pause.
+# sshd logs only one line for a client that answers its identification string and closes the connection, so the check
+# answers. A server, or a multiplexer in front of it, may wait for the client: after these seconds it gets the check's
+# identification string or KEXINIT.
 HEAD_START = 0.5
-# Seconds between two looks at worker processes that are not up yet.
+# Seconds between two polls of worker processes that are not ready yet.
 PREPARE_PAUSE = 0.02
-# The seconds within which a peer that began like another protocol may still send an identification string.
+# The seconds that a peer whose first bytes look like another protocol has to send an identification string.
 READ_GAP = 2.0
 _CHUNK = 4096
-# How much of an answer that is no SSH is kept, and how much of a broken identification string is shown.
+# The bytes that are kept of an answer that is not SSH, and the characters shown of an invalid identification string.
 _HEAD = 255
 _SHOWN = 100
-# The most messages without a meaning (RFC 4253 section 11) before the KEXINIT.
+# The most IGNORE, DEBUG and UNIMPLEMENTED messages (RFC 4253 section 11) before the KEXINIT.
 _IDLE_MESSAGES = 16
-# The most bytes up to the KEXINIT and behind it: a worker process gets them in one piece, and a kernel has its limits.
+# The most bytes received after the identification string: a worker gets them in one message, whose size is limited.
 _MOST_SEEN = 128 << 10
 
 
 def converse(settings: SshSettings) -> Dialogue[SshFindings]:
-    """Holds the conversation that the settings describe; a failure is part of the findings."""
+    """Runs the dialogue that the settings describe; a failure becomes part of the findings."""
     findings = SshFindings()
     gate = settings.gate
     try:
@@ -65,7 +66,7 @@ def converse(settings: SshSettings) -> Dialogue[SshFindings]:
             yield Phase("kexinit")
             findings.kexinit, is_used_up = yield from _read_kexinit(stream, findings.identification, rest, gate)
             if is_used_up and settings.exchanges_keys:
-                # paramiko sends a KEXINIT of its own, and no server accepts a second one.
+                # The check has sent its KEXINIT. paramiko would send its own one, and no server accepts a second one.
                 yield Close(stream.channel)
                 stream, rest = yield from _open(settings, findings)
         if settings.exchanges_keys and findings.identification is not None:
@@ -76,7 +77,7 @@ def converse(settings: SshSettings) -> Dialogue[SshFindings]:
 
 
 def _open(settings: SshSettings, findings: SshFindings) -> Dialogue[tuple[Stream, bytearray]]:
-    """Connects and greets; returns what came behind the server's identification string too."""
+    """Connects and exchanges identification strings; also returns the bytes received after the server's."""
     stream = yield from open_stream(settings.host, settings.port, settings.family, settings.source)
     findings.address = stream.channel.address
     yield Phase("greeting")
@@ -84,9 +85,9 @@ def _open(settings: SshSettings, findings: SshFindings) -> Dialogue[tuple[Stream
 
 
 def _greet(stream: Stream, findings: SshFindings, gate: Gate) -> Dialogue[bytes]:
-    """Exchanges identification strings and returns what came behind the server's."""
+    """Exchanges identification strings and returns the bytes received after the server's."""
     reader = GreetingReader()
-    # Of a second connection what it says itself counts.
+    # On a second connection, only its own lines count.
     findings.lines, findings.identification = [], None
     head = b""
     greeted = False
@@ -95,7 +96,7 @@ def _greet(stream: Stream, findings: SshFindings, gate: Gate) -> Dialogue[bytes]
         try:
             data = yield from stream.receive(_CHUNK, READ_GAP if foreign else None if greeted else HEAD_START)
         except NotConnected:
-            # When a server has closed already, our identification string makes its kernel reset the connection.
+            # When a server has already closed, the check's identification string makes its kernel reset the connection.
             if not greeted or not _take_lines(reader, findings, head, gate, ended=True):
                 raise
             break
@@ -118,17 +119,18 @@ def _send_anyway(stream: Stream, data: bytes) -> Dialogue[None]:
     try:
         yield from stream.send(data)
     except NotConnected:
-        # A peer that does not wait for this is not sick; what it has said can still be read.
+        # A peer that closes before is healthy; the bytes that it has sent can still be read.
         pass
 
 
 def _read_kexinit(
     stream: Stream, identification: Identification, seen: bytearray, gate: Gate
 ) -> Dialogue[tuple[Kexinit, bool]]:
-    """Reads on to the server's KEXINIT and adds to seen; tells too whether it got ours, for which some wait; PeerError.
+    """Returns the server's KEXINIT, and whether the check has sent its own; appends received bytes to seen. PeerError.
 
-    Each side begins with its own (RFC 4253 section 7.1), and most servers have sent theirs before the pause is over.
-    No DISCONNECT is sent: sshd logs one line for a client that closes, and two for a client that sends it.
+    Both sides may send their KEXINIT at once (RFC 4253 section 7.1). Most servers do within the pause; the check sends
+    its own one only to those that do not. It sends no DISCONNECT: sshd logs one line for a client that closes, two for
+    a client that sends DISCONNECT.
     """
     from . import kexinit
 
@@ -165,17 +167,17 @@ def _read_kexinit(
 
 
 def _go_on(stream: Stream, settings: SshSettings, findings: SshFindings, seen: bytearray) -> Dialogue[None]:
-    """Has a worker process go on where we are: keys, and what is asked for behind them; ProbeError."""
+    """Continues the connection in a worker process: key exchange, login and transfers; raises ProbeError."""
     from .delegation import delegate
 
     assert findings.identification is not None, "we are greeted"  # noqa: S101
     yield Phase("kex")
     if not seen:
-        # Nearly all servers send first; a silent one must not occupy a worker.
+        # Nearly all servers send their KEXINIT first; the wait for it keeps a silent server from occupying a worker.
         try:
             seen += (yield from stream.receive(_CHUNK, HEAD_START)) or b""
         except NotConnected:
-            # The key exchange tells that it has ended.
+            # The key exchange reports the end of the connection.
             pass
     received = findings.identification.line + b"\r\n" + seen
     delegation = yield from delegate(stream.channel, settings, OUR_IDENTIFICATION, received)
@@ -195,7 +197,7 @@ def _go_on(stream: Stream, settings: SshSettings, findings: SshFindings, seen: b
 
 
 def _log_in(delegation: Delegation, settings: SshSettings, findings: SshFindings) -> Dialogue[None]:
-    """Logs in and moves what is asked for; ProbeError."""
+    """Logs in and performs the requested transfers; raises ProbeError."""
     from . import transfer
     from .sftp_session import SftpSession
 
@@ -218,7 +220,7 @@ def _log_in(delegation: Delegation, settings: SshSettings, findings: SshFindings
 
 
 def _put(settings: SshSettings, folder: str, session: SftpSession, deep: SftpFindings) -> Dialogue[None]:
-    """Stores and deletes a canary, for which the last moments before the deadline are kept; ProbeError."""
+    """Stores and deletes a canary; reserves the last part of the timeout for its deletion; raises ProbeError."""
     from ..files.canary import reserve
     from . import transfer
 
@@ -232,7 +234,7 @@ def _put(settings: SshSettings, folder: str, session: SftpSession, deep: SftpFin
 
 
 def _take_lines(reader: GreetingReader, findings: SshFindings, head: bytes, gate: Gate, *, ended: bool) -> bool:
-    """Takes the lines that are there and tells whether the peer has said what it is; PeerError."""
+    """Parses the complete lines; returns whether an identification string or a refusal was found; raises PeerError."""
     try:
         while (line := reader.next()) is not None or (ended and (line := reader.end()) is not None):
             if is_identification(line):

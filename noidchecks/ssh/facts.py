@@ -1,4 +1,4 @@
-"""What the judgements of an SSH check share: words, facts, and the parts about the server before the login."""
+"""Functions that the judgements of an SSH check share: texts, facts, the parts about the server before the login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN_VIOLATIONS = 20
 
 
 def service(settings: SshSettings) -> str:
-    """Returns what a status line begins with."""
+    """Returns the service that a status line begins with."""
     return "SFTP" if settings.opens_sftp else "SSH"
 
 
@@ -33,7 +33,7 @@ def version_text(settings: SshSettings, found: Identification) -> str:
 
 
 def facts_of(settings: SshSettings, findings: SshFindings) -> dict[str, object]:
-    """Returns what was seen before the login, by name."""
+    """Returns the facts about the server before the login, by name."""
     found, words = findings.identification, settings.gate.words
     facts: dict[str, object] = {
         "identification": words(found.line) if found else "",
@@ -53,7 +53,7 @@ def facts_of(settings: SshSettings, findings: SshFindings) -> dict[str, object]:
 def findings_before_login(
     settings: SshSettings, findings: SshFindings, found: Identification
 ) -> tuple[str, str, tuple[Part, ...]]:
-    """Returns what is wrong with the version, what with algorithms or host key, "" for nothing, and the parts."""
+    """Returns the complaints about the version and about algorithms or host key, each "" for none, and the parts."""
     mismatch, offer = _complaint(settings, found), findings.kexinit
     wrong, judged = ("", ()) if offer is None else _judge_offer(settings, offer)
     if findings.host_key is not None:
@@ -70,7 +70,7 @@ def findings_before_login(
 
 
 def _judge_offer(settings: SshSettings, offer: Kexinit) -> tuple[str, tuple[Part, ...]]:
-    """Returns the first of the violations with the number of the others, "" for none, and the parts."""
+    """Returns the first violation with the number of further ones, "" for none, and the parts."""
     from .policy import counts, violations
 
     found = violations(
@@ -84,7 +84,7 @@ def _judge_offer(settings: SshSettings, offer: Kexinit) -> tuple[str, tuple[Part
 
 
 def _judge_host_key(settings: SshSettings, found: HostKey) -> tuple[str, Part]:
-    """Returns what is wrong with a host key, "" for nothing, and the part."""
+    """Returns the complaint about a host key, "" for none, and the part."""
     expected = (*settings.fingerprints, *found.known)
     key = f"{found.kind} {found.fingerprint}"
     if found.is_revoked:
@@ -102,7 +102,7 @@ def _judge_host_key(settings: SshSettings, found: HostKey) -> tuple[str, Part]:
 
 
 def _complaint(settings: SshSettings, found: Identification) -> str:
-    """Returns what is wrong with the versions, "" for nothing; the C plugin's tests come first, in its order."""
+    """Returns the complaint about the versions, "" for none; the C plugin's tests come first, in its order."""
     software, version = _text(found.software), _text(found.version)
     if settings.remote_version is not None and (
         not settings.remote_version or settings.remote_version not in (software, version)
@@ -122,5 +122,5 @@ def _complaint(settings: SshSettings, found: Identification) -> str:
 
 
 def _text(raw: bytes) -> str:
-    # As Python reads the words of a command line, so that they compare equal whatever their bytes.
+    # Decoded as Python decodes command-line arguments, so that both compare equal whatever their bytes.
     return raw.decode("utf-8", "surrogateescape")

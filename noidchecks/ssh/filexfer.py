@@ -1,4 +1,4 @@
-"""SFTP packets, version 3 (draft-ietf-secsh-filexfer-02): requests made, answers taken apart, all of it bounded."""
+"""Builds and parses SFTP packets, version 3 (draft-ietf-secsh-filexfer-02), within limits."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ KINDS = {
     **{OPENDIR: "OPENDIR", READDIR: "READDIR", REMOVE: "REMOVE", STAT: "STAT"},
     **{STATUS: "STATUS", HANDLE: "HANDLE", DATA: "DATA", NAME: "NAME", ATTRS: "ATTRS"},
 }
-# Of OPEN (section 6.3).
+# Flags of OPEN (section 6.3).
 TO_READ, TO_WRITE, CREATE, TRUNCATE, EXCLUSIVE = 1, 2, 8, 16, 32
-# Of STATUS (section 7).
+# Codes of STATUS (section 7).
 OK, EOF, NO_SUCH_FILE = 0, 1, 2
 _WORDS = {
     **{0: "OK", 1: "End of file", 2: "No such file", 3: "Permission denied", 4: "Failure", 5: "Bad message"},
     **{6: "No connection", 7: "Connection lost", 8: "Operation unsupported"},
 }
-# As much as OpenSSH takes; its own packets, and the drafts, stay below 34000.
+# OpenSSH's limit; its own packets, and those of the drafts, are shorter than 34000 bytes.
 PACKET_LIMIT = 256 << 10
-# As long as a handle may be (section 6.3).
+# The longest handle (section 6.3).
 _HANDLE_LIMIT = 256
-# Of one packet, two for each file name: 256 KiB of empty ones would keep the loop from other checks for 0.1 s.
+# The most strings in a packet, two for each file name: 256 KiB of empty ones would block the loop for 0.1 s.
 _MOST_STRINGS = 8192
 _SIZE, _OWNERS, _PERMISSIONS, _TIMES, _EXTENDED = 1, 2, 4, 8, 1 << 31
 
 
 class Malformed(ValueError):
-    """Bytes that are no SFTP; the message says why."""
+    """The bytes are not SFTP; the message is the reason."""
 
 
 class PacketReader:
-    """Bytes in any chunks in, packets out, as their type and what follows it."""
+    """A sans-IO parser that splits received bytes into packets, each a type and a body."""
 
     __slots__ = ("_buffer",)
 
@@ -42,15 +42,15 @@ class PacketReader:
 
     @property
     def rest(self) -> bytes:
-        """The received bytes of the next packet, which may lack its end."""
+        """The received bytes of the next packet, which may be incomplete."""
         return bytes(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes in."""
+        """Adds received bytes."""
         self._buffer += data
 
     def next(self) -> tuple[int, bytes] | None:
-        """Returns the next packet, or None when more bytes are needed; Malformed."""
+        """Returns the next packet, or None when more bytes are needed; raises Malformed."""
         if len(self._buffer) < 4:
             return None
         length = int.from_bytes(self._buffer[:4])
@@ -64,7 +64,7 @@ class PacketReader:
 
 
 class Fields:
-    """Reads the fields of a packet one after the other; Malformed when the packet ends too early."""
+    """Reads the fields of a packet one after the other; raises Malformed when the packet ends too early."""
 
     __slots__ = ("_body", "_place", "_strings_left")
 
@@ -75,7 +75,7 @@ class Fields:
 
     @property
     def left(self) -> int:
-        """How many bytes are left."""
+        """The number of unread bytes."""
         return len(self._body) - self._place
 
     def number(self, size: int = 4) -> int:
@@ -87,7 +87,7 @@ class Fields:
         self._strings_left -= 1
         if self._strings_left < 0:
             raise Malformed(f"SFTP packet of more than {_MOST_STRINGS} strings")
-        # Without a call of number(): thousands of strings in a packet are to take milliseconds.
+        # Not by number(), whose calls would slow down a packet of thousands of strings.
         start = self._place + 4
         length = int.from_bytes(self._body[self._place : start])
         if length > limit:
@@ -122,9 +122,9 @@ def string(value: bytes) -> bytes:
 
 
 def status(fields: Fields) -> tuple[int, bytes]:
-    """Returns the code of a STATUS and the server's words, our own for it where it has none.
+    """Returns the code of a STATUS and the server's message, or a default for the code.
 
-    Servers of older drafts, and some others, leave out message and language.
+    Servers that follow older drafts, and some others, omit message and language.
     """
     code = fields.number()
     words = b""
@@ -134,14 +134,14 @@ def status(fields: Fields) -> tuple[int, bytes]:
 
 
 def handle(fields: Fields) -> bytes:
-    """Returns what a HANDLE has."""
+    """Returns the handle of a HANDLE."""
     return fields.string(_HANDLE_LIMIT)
 
 
 def names(fields: Fields) -> list[bytes]:
     """Returns the file names of a NAME."""
     found = []
-    # Each takes two strings of the packet, so that a lie about their number ends with it.
+    # Each name takes two strings of the packet, so a false number of names ends the loop at the end of the packet.
     for _ in range(fields.number()):
         found.append(fields.string())
         fields.string()
@@ -150,7 +150,7 @@ def names(fields: Fields) -> list[bytes]:
 
 
 def modified(fields: Fields) -> int | None:
-    """Takes attributes and returns when the file was modified, None for attributes that do not tell."""
+    """Reads attributes and returns the modification time, None if they have none."""
     flags = fields.number()
     found = None
     if flags & _SIZE:
@@ -163,7 +163,7 @@ def modified(fields: Fields) -> int | None:
         fields.number()
         found = fields.number()
     if flags & _EXTENDED:
-        # As bounded as the names.
+        # Limited by the length of the packet, as the names are.
         for _ in range(fields.number()):
             fields.string()
             fields.string()

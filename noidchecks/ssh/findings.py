@@ -1,4 +1,4 @@
-"""What the conversation of an SSH check found."""
+"""The findings of the dialogue of an SSH check."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class SshFindings:
-    """The lines before the identification string, that string, a refusal, what was asked for, and the failure, if any.
+    """The findings: lines before the identification string, that string, a refusal, KEXINIT, host key, failure.
 
-    deep is set as soon as the login begins.
+    deep has the findings of the login and the SFTP session; it is set as soon as the login begins.
     """
 
     __slots__ = ("lines", "identification", "refusal", "address", "kexinit", "host_key", "deep", "failure")

@@ -1,4 +1,4 @@
-"""What a check and its worker process say to each other: frames of a kind, four bytes of length, and contents."""
+"""The protocol between a check and its worker process: frames of a kind, four bytes of length, and contents."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# From the check: what to connect with, whom to log in as, that SFTP is wanted; and what both pass on.
+# From the check: the settings, the requests to log in and to open SFTP. DATA is the data of SFTP, in both directions.
 SETTINGS, LOGIN, OPEN, DATA = b"S", b"L", b"O", b"D"
-# From the worker: the host key, the method that the server took, that SFTP is open; the end, a failure.
+# From the worker: the host key, the accepted login method, the confirmation of SFTP, its end, a failure.
 KEY, METHOD, OPENED, END, FAILED = b"K", b"M", b"P", b"E", b"F"
 KINDS = frozenset((SETTINGS, LOGIN, OPEN, DATA, KEY, METHOD, OPENED, END, FAILED))
-# More is a defect: what is passed on comes in pieces of at most 256 KiB.
+# The longest contents; data comes in pieces of at most 256 KiB, so a longer frame is a defect.
 LIMIT = 1 << 20
 _HEAD = 5
 
 
 class Broken(ValueError):
-    """Bytes that are no frames: a worker process that is out of its mind."""
+    """The bytes are not frames: the worker process is defective."""
 
 
 def pack(kind: bytes, contents: bytes) -> bytes:
@@ -28,7 +28,7 @@ def pack(kind: bytes, contents: bytes) -> bytes:
 
 
 def pack_values(kind: bytes, *values: object) -> bytes:
-    """Returns a frame of plain values."""
+    """Returns a frame of values that marshal supports."""
     return pack(kind, marshal.dumps(values))  # type: ignore[arg-type]  # plain ones; a defect otherwise
 
 
@@ -39,7 +39,7 @@ def values(contents: bytes) -> tuple[Any, ...]:
 
 
 class FrameReader:
-    """Bytes in any chunks in, frames out."""
+    """A sans-IO parser that splits received bytes into frames."""
 
     __slots__ = ("_buffer",)
 
@@ -47,11 +47,11 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes in."""
+        """Adds received bytes."""
         self._buffer += data
 
     def next(self) -> tuple[bytes, bytes] | None:
-        """Returns the next frame as kind and contents, or None when more bytes are needed; Broken."""
+        """Returns the kind and contents of the next frame, or None when more bytes are needed; raises Broken."""
         if len(self._buffer) < _HEAD:
             return None
         kind, length = bytes(self._buffer[:1]), int.from_bytes(self._buffer[1:_HEAD])

@@ -6,7 +6,7 @@ from ..value import Value
 
 
 class HostKey(Value):
-    """The key that a server proved to have, and the fingerprints that a file of known hosts has for the server."""
+    """The host key that a server has proved to own, and the server's fingerprints in a known_hosts file."""
 
     kind: str
     fingerprint: str
@@ -18,9 +18,9 @@ class HostKey(Value):
 
     @property
     def is_revoked(self) -> bool:
-        """Whether the file of known hosts revokes the key."""
+        """Whether the known_hosts file revokes the key."""
         return self.fingerprint in self.revoked
 
     def is_one_of(self, fingerprints: tuple[str, ...]) -> bool:
-        """Tells whether the key has one of the fingerprints, or is a known one, and is not revoked."""
+        """Tells whether the key is not revoked, and has one of the fingerprints or is a known one."""
         return not self.is_revoked and self.fingerprint in (*fingerprints, *self.known)

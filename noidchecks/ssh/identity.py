@@ -8,7 +8,7 @@ from ..value import Value
 
 
 class Identity(Value):
-    """The path of a private key, and its passphrase, which is not part of the repr."""
+    """The path of a private key and its passphrase; the repr masks the passphrase."""
 
     path: str
     passphrase: str

@@ -1,4 +1,4 @@
-"""The judgement of an SSH check, in the words of the C plugin where it has some."""
+"""The judgement of an SSH check, in the words of the C plugin where it reports the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def judge(settings: SshSettings, findings: SshFindings, timings: Timings) -> Result:
-    """Judges what the conversation found."""
+    """Judges the findings of the dialogue."""
     if findings.failure is not None:
         settings.gate.conceal(findings.failure)
     if findings.deep is not None:
@@ -73,10 +73,10 @@ def _judge_failure(settings: SshSettings, findings: SshFindings, failure: ProbeE
         result = _failed(settings, findings, failure, timings, state=State.UNKNOWN, text=text).replace(parts=(part,))
         if service(settings) == "SFTP":
             return result
-        # Not a status line but the words, and the state, of the usage error that it is for the C plugin.
+        # Not a status line: the text and the state of a usage error, because the C plugin reports one.
         return result.replace(text=f"check_ssh: {text}", metrics=())
     if isinstance(failure, NotConnected) and failure.phase == "greeting":
-        # For the C plugin a reset is a close; the part tells the difference.
+        # The C plugin treats a reset as a close; only the part reports the difference.
         result = _failed(settings, findings, failure, timings, text=MISSING)
         return result.replace(parts=(Part(result.state, f"{MISSING}: {failure.message}"),))
     if isinstance(failure, PeerError) and failure.message == MISSING and failure.received:

@@ -1,4 +1,4 @@
-"""The server's KEXINIT, which arrives in clear: packets of RFC 4253 section 6, the message of section 7.1."""
+"""Parses the unencrypted KEXINIT of a server: packets of RFC 4253 section 6, the message of section 7.1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Of a whole packet (section 6.1); the least is one cipher block of 16 bytes (section 6).
+# The longest packet (section 6.1); the shortest one has one cipher block of 16 bytes (section 6).
 PACKET_LIMIT = 35000
 _LEAST = 16
 _BLOCK = 8
@@ -23,18 +23,18 @@ KEXINIT = 20
 
 _COOKIE = 16
 _PRINTABLE = bytes(range(33, 127))
-# Of one list in words, so that all of them fit in what Nagios keeps of an output.
+# The most characters of a list, so that all lists fit into the output that Nagios keeps.
 _SHOWN = 700
 # The longest name (RFC 4251 section 6).
 SHOWN_NAME = 64
 
 
 class Malformed(ValueError):
-    """Bytes that are no packet, or a packet that is no KEXINIT; the message says why."""
+    """The bytes are not a packet, or the packet is not a KEXINIT; the message is the reason."""
 
 
 class Kexinit(Value):
-    """The algorithms that a server offers, the preferred ones first: ten lists, by the names of the RFC."""
+    """The algorithms that a server offers, the preferred ones first: ten lists with the names of the RFC."""
 
     kex_algorithms: tuple[str, ...]
     server_host_key_algorithms: tuple[str, ...]
@@ -52,7 +52,7 @@ class Kexinit(Value):
 
     @classmethod
     def parse(cls, payload: bytes) -> Kexinit:
-        """Takes the payload of a packet apart; Malformed."""
+        """Parses the payload of a packet; raises Malformed."""
         if payload[:1] != bytes((KEXINIT,)):
             raise Malformed("not a KEXINIT")
         place = 1 + _COOKIE
@@ -69,15 +69,15 @@ class Kexinit(Value):
         return cls(**lists)
 
     def lists(self, words: Callable[[str, int], str] = printable) -> dict[str, list[str]]:
-        """Returns the lists by their names; words makes one printable, its second argument is the most characters."""
+        """Returns the lists by name; words makes an entry printable, with the most characters as second argument."""
         return {name: [words(one, SHOWN_NAME) for one in getattr(self, name)] for name in self._fields}
 
     def lines(self, words: Callable[[str, int], str] = printable) -> tuple[str, ...]:
-        """Returns the lists in words, a line each that tells how many names it leaves out."""
+        """Returns a line for each list that is not empty; a shortened line has the number of omitted names."""
         return tuple(f"{name}: {_line(names)}" for name, names in self.lists(words).items() if names)
 
     def payload(self, cookie: bytes = bytes(_COOKIE)) -> bytes:
-        """Returns the message, the inverse of parse()."""
+        """Returns the payload of the message, the inverse of parse()."""
         parts = [bytes((KEXINIT,)), cookie]
         for name in self._fields:
             names = ",".join(getattr(self, name)).encode("ascii")
@@ -86,9 +86,9 @@ class Kexinit(Value):
 
 
 def client_offer() -> bytes:
-    """Returns a packet with the KEXINIT of a client that understands every server.
+    """Returns a packet with a KEXINIT that has algorithms in common with every server.
 
-    It names old algorithms too: a server that finds nothing in common with us would log so. Keys are never exchanged.
+    It lists old algorithms too, because a server without a common one would log an error. No key exchange follows.
     """
     from os import urandom
 
@@ -124,7 +124,7 @@ _CLIENT = {
 
 
 class PacketReader:
-    """Bytes in any chunks in, the payloads of packets out, without encryption and MAC."""
+    """A sans-IO parser that splits received bytes into the payloads of packets without encryption and MAC."""
 
     __slots__ = ("_buffer",)
 
@@ -135,19 +135,19 @@ class PacketReader:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes in."""
+        """Adds received bytes."""
         self._buffer += data
 
     def next(self) -> bytes | None:
-        """Returns the next payload, or None when more bytes are needed; Malformed."""
+        """Returns the next payload, or None when more bytes are needed; raises Malformed."""
         if len(self._buffer) < 5:
-            # The length alone may be wrong already, and then the fifth byte never comes.
+            # The length alone may already be invalid, and a peer of another protocol may never send a fifth byte.
             if len(self._buffer) == 4:
                 _check_length(int.from_bytes(self._buffer))
             return None
         length, padding = int.from_bytes(self._buffer[:4]), self._buffer[4]
         _check_length(length)
-        # Something must be left for the payload: the type of the message.
+        # The payload has at least one byte, the type of the message.
         if not _LEAST_PADDING <= padding <= length - 2:
             raise Malformed(f"padding of {padding} bytes in a packet of {length}")
         if len(self._buffer) < 4 + length:
@@ -158,7 +158,7 @@ class PacketReader:
 
 
 def packet(payload: bytes) -> bytes:
-    """Returns the payload as a packet without encryption."""
+    """Returns an unencrypted packet with the payload."""
     padding = _BLOCK - (5 + len(payload)) % _BLOCK
     if padding < _LEAST_PADDING:
         padding += _BLOCK
@@ -168,16 +168,16 @@ def packet(payload: bytes) -> bytes:
 
 
 def disconnect_reason(payload: bytes) -> bytes:
-    """Returns the description in a DISCONNECT (section 11.1), as much of it as there is."""
+    """Returns the description in a DISCONNECT (section 11.1), or the part of it that the payload has."""
     return payload[9 : 9 + int.from_bytes(payload[5:9])]
 
 
 def _line(names: list[str]) -> str:
-    """Returns the names as far as a line may be long, and how many more there are."""
+    """Returns the names, cut to about the longest line, and the number of omitted ones."""
     line = ", ".join(names)
     kept = len(names)
     while len(line) > _SHOWN:
-        # About in proportion, or thousands of names would be joined thousands of times.
+        # Reduced in proportion: removing one name at a time would join thousands of names thousands of times.
         kept = max(1, min(kept - 1, kept * _SHOWN // len(line)))
         line = f"{', '.join(names[:kept])} and {len(names) - kept} more"
     return line
@@ -192,7 +192,7 @@ def _check_length(length: int) -> None:
 
 def _names(raw: bytes, name: str) -> tuple[str, ...]:
     if not raw:
-        # Section 7.1: only the languages may be empty.
+        # Only the lists of languages may be empty (section 7.1).
         if not name.startswith("languages"):
             raise Malformed(f"{name} is empty")
         return ()

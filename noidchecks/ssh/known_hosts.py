@@ -1,4 +1,4 @@
-"""Host keys in a file of known hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT); a line that is none is passed over."""
+"""Reads host keys from a known_hosts file (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT); invalid lines are skipped."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 SSH_PORT = 22
 _MOST_BYTES = 16_000_000
-# A line with all names of a big host and the longest key is shorter by far.
+# Far longer than a line with many names and the longest key.
 _LONGEST_LINE = 65536
-# Of the bytes in one pattern of names; OpenSSH takes no longer one either.
+# The most bytes of a pattern for names, as in OpenSSH.
 _LONGEST_PATTERN = 1024
 _REVOKED = b"@revoked"
 _HASHED = b"|1|"
-# How many strings or numbers stand in a key behind the name of its kind (RFC 4253 section 6.6, RFC 5656, RFC 8709,
-# PROTOCOL.u2f of OpenSSH).
+# The number of fields in a key blob after the name of its type (RFC 4253 section 6.6, RFC 5656, RFC 8709, PROTOCOL.u2f
+# of OpenSSH).
 _FIELDS = {
     "ssh-rsa": 2,
     "ssh-dss": 4,
@@ -30,7 +30,7 @@ _FIELDS = {
     "sk-ssh-ed25519@openssh.com": 2,
     "sk-ecdsa-sha2-nistp256@openssh.com": 3,
 }
-# The bytes of the last field where only one length is right: a point with its leading 4.
+# The bytes of the last field where it has a fixed length; a point of ECDSA begins with the byte 4.
 _LENGTHS = {
     "ssh-ed25519": 32,
     "ecdsa-sha2-nistp256": 65,
@@ -40,9 +40,9 @@ _LENGTHS = {
 
 
 class KnownKeys(Value):
-    """What a file says about one host: the kinds and fingerprints of its keys, and the fingerprints of revoked ones.
+    """The entries of a file for one host: types and fingerprints of its keys, and the fingerprints of revoked keys.
 
-    is_without_port says that it has the host without its port alone.
+    is_without_port says that the file has the host only without the port.
     """
 
     kinds: tuple[str, ...]
@@ -63,15 +63,16 @@ class KnownKeys(Value):
         )
 
     def expected(self, fingerprint: str) -> tuple[str, ...]:
-        """Returns the fingerprints that the server's key should have had, none for a server that is not known.
+        """Returns the fingerprints that a server with this one should have, () for an unknown server.
 
-        A server on another port than that of the file may have another key: then it is not known.
+        When the file has the host only without the port, a server with another key is unknown and not wrong: servers on
+        other ports may have their own keys.
         """
         return () if self.is_without_port and fingerprint not in self.fingerprints else self.fingerprints
 
 
 def read(path: str, host: str, port: int) -> KnownKeys:
-    """Returns the keys that the file has for the host; LocalError for a file that cannot be read or has over 16 MB."""
+    """Returns the keys of the host in the file; LocalError for a file that cannot be read or has more than 16 MB."""
     from ..regular import read_regular
 
     try:
@@ -83,7 +84,7 @@ def read(path: str, host: str, port: int) -> KnownKeys:
 
 
 def look_up(lines: Sequence[bytes], host: str, port: int) -> KnownKeys:
-    """Returns what the lines say about the host; as ssh(1), without its port where none has a key for [HOST]:PORT."""
+    """Returns the keys of [HOST]:PORT in the lines or, as ssh(1) does, of HOST when no line has a key for that."""
     lines = _likely(lines, host)
     good, revoked = _keys(lines, _names(host, port))
     is_without_port = not good and port != SSH_PORT
@@ -96,9 +97,9 @@ def look_up(lines: Sequence[bytes], host: str, port: int) -> KnownKeys:
 
 
 def _likely(lines: Sequence[bytes], host: str) -> Sequence[bytes]:
-    """Returns the lines that may be about the host: with its name, a hash, a pattern, or an address of IPv6.
+    """Returns the lines that may match the host: those with its name, a hash, a pattern or an IPv6 address.
 
-    To take the others apart costs more than a key exchange in a file of thousands.
+    In a file of thousands of lines, parsing all of them takes longer than a key exchange.
     """
     if not host.isascii():
         return lines
@@ -111,12 +112,13 @@ def _likely(lines: Sequence[bytes], host: str) -> Sequence[bytes]:
 
 
 def _keys(lines: Sequence[bytes], names: frozenset[bytes]) -> tuple[dict[str, str], dict[str, str]]:
-    """Returns the fingerprints and kinds of the keys for these names, and those of the revoked ones."""
+    """Returns the fingerprints and types of the keys for these names, and those of revoked keys."""
     good: dict[str, str] = {}
     revoked: dict[str, str] = {}
     for line in lines:
         marker, hosts, rest = _split(line[: _LONGEST_LINE + 1])
-        # An authority signs certificates; of one, which paramiko asks for last, only the key within is looked at.
+        # Lines of authorities are skipped: of a host certificate, which paramiko prefers least, only the plain key is
+        # compared.
         if not hosts or len(line) > _LONGEST_LINE or marker not in (b"", _REVOKED) or not _are_meant(hosts, names):
             continue
         kind, fingerprint = _key(rest)
@@ -126,7 +128,7 @@ def _keys(lines: Sequence[bytes], names: frozenset[bytes]) -> tuple[dict[str, st
 
 
 def _names(host: str, port: int | None) -> frozenset[bytes]:
-    """Returns the names under which the host may stand, in small letters, without a trailing dot."""
+    """Returns the forms of the host's name in a file: also in lower case, without a trailing dot, with the port."""
     found = set()
     for name in {host, host.lower(), _canonical(host)}:
         raw = name.encode(errors="surrogateescape")
@@ -139,7 +141,7 @@ def _names(host: str, port: int | None) -> frozenset[bytes]:
 
 
 def _canonical(host: str) -> str:
-    """Returns an IPv6 address in its one short form, any other name in small letters."""
+    """Returns an IPv6 address in its canonical form, any other name in lower case."""
     if ":" not in host:
         return host.lower().rstrip(".") or host
     from ipaddress import IPv6Address
@@ -151,7 +153,7 @@ def _canonical(host: str) -> str:
 
 
 def _split(line: bytes) -> tuple[bytes, bytes, bytes]:
-    """Returns the marker, the names and the rest of a line; no names for a comment or what is no line of a host."""
+    """Returns the marker, the names and the rest of a line; all empty for a comment or an invalid line."""
     line = line.strip()
     marker = b""
     if line.startswith(b"@"):
@@ -164,7 +166,7 @@ def _split(line: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _are_meant(hosts: bytes, names: frozenset[bytes]) -> bool:
-    """Tells whether the names of a line, hashed or with patterns, are those of the host; a negated one excludes it."""
+    """Tells whether the names of a line, hashed or patterns, match the host; a matching negated one excludes it."""
     if hosts.startswith(b"|"):
         return _is_hash_of(hosts, names)
     found = False
@@ -178,7 +180,7 @@ def _are_meant(hosts: bytes, names: frozenset[bytes]) -> bool:
 
 
 def _is_hash_of(hosts: bytes, names: frozenset[bytes]) -> bool:
-    """Tells whether `|1|SALT|HASH` is that of one of the names (HMAC-SHA1 with the salt as key)."""
+    """Tells whether `|1|SALT|HASH` is the hash of one of the names (HMAC-SHA1 with the salt as key)."""
     import hmac
 
     if not hosts.startswith(_HASHED):
@@ -192,7 +194,7 @@ def _is_any(pattern: bytes, names: frozenset[bytes]) -> bool:
     if not pattern or len(pattern) > _LONGEST_PATTERN:
         return False
     if b"*" in pattern or b"?" in pattern:
-        # Fast, and enough for most patterns: the text between the wildcards must occur in the name.
+        # A fast test that excludes most patterns: the text between the wildcards must occur in the name.
         pieces = pattern.replace(b"?", b"*").split(b"*")
         return any(
             all(piece in name for piece in pieces) and matches(pattern, name) for name in map(bytes.lower, names)
@@ -201,17 +203,17 @@ def _is_any(pattern: bytes, names: frozenset[bytes]) -> bool:
         return True
     if pattern.count(b":") < 2 and not pattern.startswith(b"["):
         return False
-    # Another way to write the same address; a trailing dot within brackets.
+    # Another notation of the same IPv6 address, or a trailing dot within brackets.
     inner, bracket, port = pattern.removeprefix(b"[").partition(b"]")
     name = _canonical(inner.decode(errors="surrogateescape")).encode(errors="surrogateescape")
     return (b"[%b]%b" % (name, port) if bracket and port else name) in names
 
 
 def matches(pattern: bytes, name: bytes) -> bool:
-    """Tells whether the name is of the form of a pattern in which * stands for anything and ? for one byte."""
+    """Tells whether the name matches a pattern in which * stands for any bytes and ? for one byte."""
     place = at = 0
     star, resumed = -1, 0
-    # One place to go back to is enough, and keeps the time to the product of both lengths.
+    # Backtracking only to the last * is enough, and limits the time to the product of both lengths.
     while at < len(name):
         if place < len(pattern) and pattern[place] == 0x2A:
             star, resumed = place, at
@@ -228,7 +230,7 @@ def matches(pattern: bytes, name: bytes) -> bool:
 
 
 def _key(rest: bytes) -> tuple[str, str]:
-    """Returns kind and fingerprint of the key that is written there, "" and "" for none."""
+    """Returns type and fingerprint of the key in the rest of a line, "" and "" for an invalid key."""
     from binascii import b2a_base64
     from hashlib import sha256
 
@@ -242,7 +244,7 @@ def _key(rest: bytes) -> tuple[str, str]:
 
 
 def _is_key(kind: str, blob: bytes) -> bool:
-    """Tells whether the bytes are a whole key of that kind (RFC 4251 section 5: each field with its length)."""
+    """Tells whether the bytes are a complete key of that type, each field with its length (RFC 4251 section 5)."""
     fields: list[bytes] = []
     place = 0
     while place < len(blob) and len(fields) < 8:

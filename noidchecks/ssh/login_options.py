@@ -1,4 +1,4 @@
-"""The options of check_ssh and check_sftp that make them log in, and how their values are read."""
+"""The options of check_ssh and check_sftp for the login, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _USUAL_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
 
 def login_settings(given: Given, host: str) -> dict[str, Any]:
-    """Returns what SshProbe takes by keyword for the login and what is behind it; UsageError."""
+    """Returns SshProbe's keyword arguments for the login and the transfers; raises UsageError."""
     texts = given.texts
     settings = files_of(texts)
     login = login_of(texts, host, needs_password=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..plugin.getopt import Scan
     from ..plugin.plugin import Command
 
-# check_ssh 2.x ignores its own options behind host and port: their letters, none of which is w or c, and these.
+# check_ssh 2.x ignores its own options after host and port: the short ones, which do not include w and c, and these.
 _IGNORED = (
     "--extra-opts", "--help", "--hostname", "--port", "--remote-protcol", "--remote-protocol", "--remote-version",
     "--timeout", "--use-ipv4", "--use-ipv6", "--verbose", "--version",
@@ -30,9 +30,9 @@ def _build(scan: Scan) -> Command:
 
 
 def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool = True) -> Command:
-    """Turns the options into a command; own are settings of the probe from the start; UsageError.
+    """Converts the options to a command; own are initial settings of the probe; raises UsageError.
 
-    spare_words tells whether words behind host and port are ignored, as by the C plugin, or refused.
+    With spare_words, further words after host and port are ignored, as by the C plugin; otherwise they are refused.
     """
     given = Given(plugin)
     settings = given.settings
@@ -43,8 +43,8 @@ def build(scan: Scan, plugin: Plugin, own: dict[str, Any], *, spare_words: bool 
             host = value
         else:
             given.take(name, value)
-    # `HOST [PORT]`, each only where no option gave it. The C plugin ignores what is left then; but an option that is
-    # read nowhere would be a check that is never made.
+    # The words are `HOST [PORT]`, each only if no option gave it. The C plugin ignores further words, but an ignored
+    # option would be a check that is never made.
     rest = scan.rest
     if host is None:
         if not rest:

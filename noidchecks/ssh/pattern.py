@@ -1,10 +1,10 @@
-"""Regular expressions of Python, searched in a time that no text can stretch.
+"""Searches Python's regular expressions in bounded time, whatever the text.
 
-re tries one way through a pattern after the other: for `(a+)*b` and a text of 30 letters there are 2**30 of them, and
-it listens to no deadline and no signal meanwhile. So what a server sends is searched by all ways at once (Thompson
-1968): each part of the pattern turns the set of places that were reached into the set of those that it leads to. A set
-is an integer, one bit a place. The parts come from re's own parser, and re compares single characters, so that the
-language is the same; only what needs one certain way, as backreferences do, is refused.
+re backtracks: for `(a+)*b` and a text of 30 letters it tries 2**30 paths, and it cannot be interrupted by a deadline or
+a signal meanwhile. Therefore a server's text is searched along all paths at once (Thompson 1968): each part of the
+pattern maps the set of reached positions to the set of positions at which the part can end. A set is an integer with
+one bit per position. The parts come from re's own parser, and re matches the single characters, so that the language is
+the same; constructs that depend on one particular path, such as backreferences, are refused.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
         """A part of a pattern."""
 
         def ends(self, search: Search, starts: int) -> int:
-            """Returns the places at which the part can end when it begins at one of the starts."""
+            """Returns the positions at which the part can end when it begins at one of the starts."""
 
 
 _CHARACTERS = ("LITERAL", "NOT_LITERAL", "ANY", "IN", "AT")
-# Each level takes three frames of Python's stack.
+# The deepest nesting; each level takes three frames of Python's stack.
 _DEEPEST = 100
 
 
 class Refused(ValueError):
-    """A regular expression that cannot be searched in bounded time; the message is the end of a sentence about it."""
+    """A regular expression that cannot be searched in bounded time; the message completes a sentence about it."""
 
 
 @lru_cache(maxsize=256)
 def read(pattern: str) -> Part:
-    """Returns the pattern for is_found(); Refused, and whatever re raises for what is no regular expression."""
+    """Returns the pattern for is_found(); raises Refused, or re's exceptions for an invalid regular expression."""
     with warnings.catch_warnings():
-        # A warning about a future syntax of re does not belong on standard error.
+        # re's warnings about future syntax must not appear on standard error.
         warnings.simplefilter("ignore")
         re.compile(pattern)
         tree = _parser.parse(pattern)
@@ -52,7 +52,7 @@ def is_found(pattern: Part, text: str) -> bool:
 
 
 class Search:
-    """One search: its text, and where parts that were tried from a place can end."""
+    """One search: its text, and the end positions of the parts by the positions from which they were tried."""
 
     __slots__ = ("text", "_ends")
 
@@ -61,7 +61,7 @@ class Search:
         self._ends: dict[tuple[int, int], int] = {}
 
     def ends(self, part: Part, starts: int) -> int:
-        """Returns what the part does, which is tried only once from each place."""
+        """Returns part.ends(), computed only once for each position."""
         found = 0
         for place in _places(starts):
             key = id(part), place
@@ -72,7 +72,7 @@ class Search:
 
 
 class _Character:
-    """A character of some kind, or a kind of place; as a pattern of re that has nothing to choose."""
+    """A character, a character class or an assertion such as `^`, as a pattern of re without alternatives."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
@@ -116,7 +116,7 @@ class _Repeat:
         for _ in range(self._least):
             after = search.ends(self._body, starts)
             if after == starts:
-                # So it stays, which is after as many rounds as the text has places at the latest.
+                # Further rounds change nothing. That is the case at the latest after as many rounds as positions.
                 break
             starts = after
         found = new = starts
@@ -129,7 +129,10 @@ class _Repeat:
 
 
 class _Look:
-    """Keeps the places at which the body matches, or does not match; behind is its width when it looks behind."""
+    """A lookahead or lookbehind: keeps the positions at which the body matches or, unless wants, does not match.
+
+    behind is the width of a lookbehind, None for a lookahead.
+    """
 
     def __init__(self, body: Part, behind: int | None, *, wants: bool) -> None:
         self._body, self._behind, self._wants = body, behind, wants
@@ -139,18 +142,18 @@ class _Look:
 
     def _matches(self, search: Search, place: int) -> bool:
         begin = place - (self._behind or 0)
-        # What looks behind has a fixed width, and ends at the place.
+        # A lookbehind has a fixed width, so it ends at the position.
         return begin >= 0 and search.ends(self._body, 1 << begin) != 0
 
 
 class _Builder:
-    """Makes parts of what re's parser found."""
+    """Converts the tree of re's parser to parts."""
 
     def __init__(self, state: Any) -> None:
         self._state = state
 
     def sequence(self, tree: Any, scopes: tuple[tuple[int, int], ...], depth: int = 0) -> Part:
-        """Returns the part for a tree; scopes are the flags that the groups around it add and remove."""
+        """Returns the part for a tree; scopes are the flags that the enclosing groups add and remove."""
         if depth > _DEEPEST:
             raise Refused(f"is nested more than {_DEEPEST} levels deep")
         parts = [self._part(op.name, argument, (op, argument), scopes, depth + 1) for op, argument in tree]

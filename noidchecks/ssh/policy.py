@@ -1,4 +1,4 @@
-"""What the algorithms of a server must and must not be: patterns, and the built-in policies."""
+"""The rules for a server's algorithms: patterns of required and forbidden ones, and the built-in policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .kexinit import Kexinit
 
-# The kinds of algorithms, and the lists of a KEXINIT in which they stand.
+# The kinds of algorithms, and the lists of a KEXINIT that have them.
 KINDS = {
     "kex": ("kex_algorithms",),
     "hostkey": ("server_host_key_algorithms",),
@@ -21,9 +21,9 @@ KINDS = {
     "compression": ("compression_algorithms_client_to_server", "compression_algorithms_server_to_client"),
 }
 
-# Everything else is a violation of the modern policy, nothing of it one of the other. The sources are in
-# docs/check_ssh.md. ext-info-s, kex-strict-s and Dropbear's kexguess2 are no algorithms but say what the server can do
-# (RFC 8308; the countermeasure to Terrapin; how it takes a client's guess).
+# All other algorithms violate the modern policy; none of these violates the compatible one. docs/check_ssh.md has the
+# sources. ext-info-s, kex-strict-s and Dropbear's kexguess2 are not algorithms but announce extensions (RFC 8308; the
+# countermeasure to Terrapin; the handling of a client's guess).
 _MODERN = frozenset(
     (
         "kex:mlkem768x25519-sha256",
@@ -77,7 +77,7 @@ _MODERN = frozenset(
         "compression:zlib@openssh.com",
     )
 )
-# Only these are violations of the compatible policy.
+# Only these violate the compatible policy.
 _COMPATIBLE = (
     "kex:*-sha1",
     "kex:*-sha1-*",
@@ -103,7 +103,7 @@ POLICIES = ("modern", "compatible")
 
 
 def validate(policy: str, patterns: tuple[str, ...]) -> None:
-    """UsageError for a policy that we do not have, or for something that is no pattern of names."""
+    """Raises UsageError for an unknown policy and for an invalid pattern."""
     if policy and policy not in POLICIES:
         raise UsageError(f"Policy must be one of {', '.join(POLICIES)}: {printable(policy)}")
     for pattern in patterns:
@@ -122,9 +122,9 @@ def violations(
     require: tuple[str, ...] = (),
     words: Callable[[str, int], str] = printable,
 ) -> tuple[str, ...]:
-    """Returns what is wrong with an offer, a clause each: what is forbidden, what misses, what breaks the policy.
+    """Returns a clause for each violation: forbidden algorithms, missing ones, those against the policy.
 
-    words makes a server's name printable, its second argument is the most characters.
+    words makes a server's name printable, with the most characters as second argument.
     """
     found = []
     forbidden, broken = _globs(forbid), _globs(_COMPATIBLE)
@@ -133,7 +133,7 @@ def violations(
             found.append(f"offers forbidden {kind} {words(name, SHOWN_NAME)}")
     found += [f"does not offer {printable(pattern)}" for pattern in require if not _is_met(offer, pattern)]
     for kind, name in _offered(offer) if policy else ():
-        # What is modern is compatible, and this is found faster than a pattern.
+        # Modern algorithms are compatible too, and this look-up is faster than the patterns.
         is_modern = f"{kind}:{name}" in _MODERN
         if not is_modern and (policy == "modern" or any(matches(glob, name) for glob in broken[kind])):
             found.append(f"offers {kind} {words(name, SHOWN_NAME)}, against the {policy} policy")
@@ -141,13 +141,13 @@ def violations(
 
 
 def counts(offer: Kexinit) -> str:
-    """Returns how many algorithms of each kind are offered."""
+    """Returns the number of offered algorithms of each kind, as text."""
     offered = list(_offered(offer))
     return ", ".join(f"{sum(1 for kind, _ in offered if kind == one)} {one}" for one in KINDS)
 
 
 def matches(glob: str, name: str) -> bool:
-    """Tells whether the name is of the form of a shell pattern in which only * has a meaning."""
+    """Tells whether the name matches a shell pattern in which only * is special."""
     first, *rest = glob.split("*")
     if not rest:
         return name == glob
@@ -164,20 +164,20 @@ def matches(glob: str, name: str) -> bool:
 
 
 def _offered(offer: Kexinit) -> Iterator[tuple[str, str]]:
-    """Yields kind and name, each once, though it stands in the lists of both directions."""
+    """Yields each kind and name once, even if it is in the lists of both directions."""
     for kind, lists in KINDS.items():
         names = {name: None for one in lists for name in getattr(offer, one)}
         yield from ((kind, name) for name in names)
 
 
 def _globs(patterns: tuple[str, ...]) -> dict[str, list[str]]:
-    """Returns the patterns that each kind of algorithm has, without the kind: a hostile offer has 9,000 names."""
+    """Returns the patterns by kind, split once in advance because a hostile offer may have 9,000 names."""
     parted = [pattern.rpartition(":") for pattern in patterns]
     return {kind: [glob for wanted, _, glob in parted if wanted in ("", kind)] for kind in KINDS}
 
 
 def _is_met(offer: Kexinit, pattern: str) -> bool:
-    """Tells whether a pattern is met by one kind of algorithm, in both directions where it has two."""
+    """Tells whether algorithms of one kind match the pattern, in both directions if the kind has two."""
     wanted, _, glob = pattern.rpartition(":")
     return any(
         all(any(matches(glob, name) for name in getattr(offer, one)) for one in lists)

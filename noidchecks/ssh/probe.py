@@ -1,4 +1,4 @@
-"""The SSH probe: the settings of a check, with its conversation and its judgement."""
+"""The SSH probe: the settings of a check, its dialogue and its judgement."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class SshProbe(SshSettings):
     __doc__ = SshSettings.__doc__
 
     def dialogue(self) -> Dialogue[SshFindings]:
-        """Returns the conversation of this probe."""
+        """Returns the dialogue of this probe."""
         return converse(self)
 
     def judge(self, findings: SshFindings, timings: Timings) -> Result:
-        """Judges what the conversation found."""
+        """Judges the findings of the dialogue."""
         return judge(self, findings, timings)

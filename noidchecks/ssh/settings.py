@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SshSettings(Server):
-    """What to check of an SSH server: identification string, algorithms, host key, and what is behind the login.
+    """The settings of an SSH check: identification string, algorithms, host key, login and transfers.
 
     host is a name, an address or the path of a unix socket; timeout is seconds, 0 or less for none. remote_version
     must equal the software version, with or without its comment, remote_protocol the protocol version; None does not
@@ -32,11 +32,11 @@ class SshSettings(Server):
     be offered, `kex:`, `hostkey:`, `cipher:`, `mac:` or `compression:` before them for one kind, and policy, modern or
     compatible. fingerprints, as SHA256:..., and known_hosts, a file, have the host keys of which it must be one.
 
-    login makes the check log in, with the keys of identities, those of the agent and the password, in this order; never
-    at a server whose key is not one of those that it must have. sftp opens an SFTP session; so do listing, get, put (a
-    directory, "" for that after the login, None for nothing) and timestamp, a file whose time is asked for. Keys are
-    exchanged only for a host key or a login, and that is the work of a worker process, which the deadline ends.
-    UsageError for values that make no sense.
+    login makes the check log in with the keys of identities, the agent's keys and the password, in this order, but not
+    to a server with a wrong host key. sftp opens an SFTP session; so do listing, get, put (the directory for the
+    canary, "" for the one after the login) and timestamp (a file whose modification time is reported). Keys are
+    exchanged only for a host key or a login, in a worker process, which is killed at the deadline. Raises UsageError
+    for invalid or contradictory values.
     """
 
     host: str
@@ -145,12 +145,12 @@ class SshSettings(Server):
 
     @property
     def pins_host_key(self) -> bool:
-        """Whether the server must have one of certain host keys."""
+        """Whether the host key is compared with expected ones."""
         return bool(self.fingerprints or self.known_hosts)
 
     @property
     def exchanges_keys(self) -> bool:
-        """Whether the conversation goes on to a key exchange."""
+        """Whether the dialogue includes a key exchange."""
         return self.pins_host_key or self.login is not None
 
     @property
@@ -160,22 +160,22 @@ class SshSettings(Server):
 
     @property
     def moves(self) -> bool:
-        """Whether files or a list of them are asked for."""
+        """Whether the check lists, gets or puts files."""
         return self.listing is not None or self.get is not None or self.put is not None
 
     @property
     def opens_sftp(self) -> bool:
-        """Whether the conversation goes on to an SFTP session."""
+        """Whether the dialogue opens an SFTP session."""
         return self.sftp or self.moves or bool(self.timestamp)
 
     @property
     def reads_kexinit(self) -> bool:
-        """Whether the conversation goes on to the server's KEXINIT."""
+        """Whether the dialogue reads the server's KEXINIT."""
         return bool(self.algorithms or self.forbid or self.require or self.policy)
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that a healthy server goes through, in their order."""
+        """The phases of a check of a healthy server, in order."""
         further = {
             "kexinit": self.reads_kexinit,
             "kex": self.exchanges_keys,
@@ -187,6 +187,6 @@ class SshSettings(Server):
 
     @property
     def gate(self) -> Gate:
-        """The mask for the server's text: password and passphrases are replaced before it is shown."""
+        """The gate that masks password and passphrases in the server's text."""
         passwords = () if self.login is None else (self.login.password,)
         return Gate((*passwords, *(identity.passphrase for identity in self.identities)))

@@ -1,4 +1,4 @@
-"""The option table of check_sftp: that of check_ssh, and the names by which Checkmk's plugin knows the same."""
+"""The option table of check_sftp: that of check_ssh and the option names of Checkmk's plugin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SAME = {
     "put-remote": "put",
     "secret": "password",
 }
-# Checkmk's plugin keeps what it gets, and puts a file of the caller's; we keep and need neither.
+# Checkmk's plugin stores the file that it gets, and puts a file of the caller; check_sftp does neither.
 _IGNORED = ("get-local", "put-local")
 _MOST_BYTES_OF_SECRETS = 1_000_000
 _MOST_DIGITS = 20
@@ -50,7 +50,7 @@ def _build(scan: Scan) -> Command:
 
 
 class _Names:
-    """The scan with Checkmk's option names replaced by those of check_ssh."""
+    """A Scan with Checkmk's option names replaced by those of check_ssh."""
 
     def __init__(self, scan: Scan) -> None:
         self._scan = scan
@@ -78,7 +78,7 @@ class _Names:
 
 
 def _is_decimal(text: str) -> bool:
-    """Tells whether a text is digits with a point; a check of its length keeps float() from infinity."""
+    """Tells whether a text is digits with a point; its length is limited, so that float() does not return inf."""
     digits = text.replace(".", "", 1)
     return digits != text and len(digits) <= _MOST_DIGITS and digits.isascii() and digits.isdigit()
 

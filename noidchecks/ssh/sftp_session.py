@@ -1,4 +1,4 @@
-"""An SFTP session as a dialogue: requests and their answers over a channel that a worker process keeps."""
+"""An SFTP session as a dialogue: requests and their answers over a channel in a worker process."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from .delegation import Delegation
 
     T = TypeVar("T")
-    # What the server's text goes through.
+    # Masks the server's text and makes it printable, with the most characters as second argument.
     Words = Callable[[bytes | str, int], str]
 
 CHUNK = 32768
-# As little as is asked for at once from a server whose answers are short.
+# The least bytes of a READ, for a server whose answers are short.
 _LEAST_CHUNK = 4096
-# Requests for a directory's names or a file's bytes that are under way at once: enough for a small one, and more with
-# each answer.
+# The number of outstanding READDIR or READ requests at the beginning, enough for a small directory or file; it grows
+# with each full answer.
 _READ_AHEAD = 2
 _MOST_READ_AHEAD = 8
-# A MiB, which is 10 MB/s over a round trip of 0.1 s.
+# A MiB in flight, which allows 10 MB/s at a round-trip time of 0.1 s.
 _MOST_CHUNKS_AHEAD = 32
 _SHOWN = 200
-# The seconds that a text in the place of an SFTP packet may take to end.
+# The seconds to wait for the rest of a text that comes in place of an SFTP packet.
 _TEXT_GAP = 1.0
-# The seconds that a server may take to close what was only read.
+# The seconds to wait for the answer to CLOSE of a handle that was only read.
 _CLOSE_GAP = 1.0
 _NO_ATTRIBUTES = filexfer.number(0)
 
 
 class Refused(PeerError):
-    """The server answered with a status: its code, and its words as the message."""
+    """The server answered with a STATUS; has its code, and its text as the message."""
 
     def __init__(self, code: int, words: bytes, gate: Words) -> None:
         super().__init__(gate(words, _SHOWN), expected="", received=words)
@@ -47,7 +47,7 @@ class Refused(PeerError):
 
 
 class SftpSession:
-    """A session with its open requests; every operation raises ProbeError."""
+    """A session with its outstanding requests; every operation raises ProbeError."""
 
     __slots__ = ("_delegation", "_reader", "_last", "_open", "_early", "_words")
 
@@ -56,12 +56,12 @@ class SftpSession:
         self._words = words
         self._reader = filexfer.PacketReader()
         self._last = 0
-        # Requests without an answer, and answers that were received before they are needed.
+        # The outstanding requests, and the answers received before they are needed, by request id.
         self._open: set[int] = set()
         self._early: dict[int, tuple[int, Fields]] = {}
 
     def begin(self) -> Dialogue[None]:
-        """Agrees on a version; a server that prints text instead has no SFTP session to give."""
+        """Negotiates the version; a server that sends text instead offers no SFTP session (PeerError)."""
         version = filexfer.number(filexfer.VERSION_SPOKEN)
         try:
             yield from self._send(filexfer.INIT, filexfer.packet(filexfer.INIT, version))
@@ -81,9 +81,9 @@ class SftpSession:
         return self._handle(filexfer.OPENDIR, filexfer.string(folder))
 
     def names(self, handle: bytes, limit: int) -> Dialogue[int]:
-        """Counts the names in a directory, without "." and "..", in answers that may come in any order; PeerError.
+        """Returns the number of names in a directory, without "." and ".."; answers may come in any order. PeerError.
 
-        An answer without names ends a directory as a status does: some servers never say that it is the end.
+        An answer without names ends the directory as a STATUS of EOF does, because some servers never send EOF.
         """
         count, ahead = 0, _READ_AHEAD
         waiting: list[int] = []
@@ -110,7 +110,7 @@ class SftpSession:
                 end = min(end or number, number)
             elif not failure or number < failure:
                 failure, refusal = number, self._refused(code, words)
-        # What is asked for behind the end may be refused in any way.
+        # Requests made after the end of the directory may be refused with any code.
         if refusal is not None and not 0 < end < failure:
             raise refusal
         return count
@@ -120,13 +120,13 @@ class SftpSession:
         return self._handle(filexfer.OPEN, filexfer.string(name), filexfer.number(flags), _NO_ATTRIBUTES)
 
     def contents(self, handle: bytes, take: Callable[[bytes], None]) -> Dialogue[None]:
-        """Gives take the bytes of a file in their order, up to its end, with several requests under way; PeerError.
+        """Passes the bytes of a file to take() in order, with several outstanding requests; raises PeerError.
 
-        What a shorter answer lacks is asked for next, and from then on no more is asked for at once than that answer
-        had. What take raises ends the reading.
+        The missing bytes of a short answer are requested next, and later requests are no longer than that answer. An
+        exception of take() ends the reading.
         """
         ahead, size, offset = _READ_AHEAD, CHUNK, 0
-        # Of each request, in the order of the file: its number, its offset and how many bytes it asks for.
+        # The outstanding requests in the order of the file: id, offset and length.
         waiting: list[tuple[int, int, int]] = []
         while True:
             while len(waiting) < ahead:
@@ -142,7 +142,7 @@ class SftpSession:
                 size = min(size, max(len(data), _LEAST_CHUNK))
             else:
                 ahead = min(ahead + 1, _MOST_CHUNKS_AHEAD)
-        # What is asked for behind the end may be answered in any way.
+        # Requests beyond the end of the file may be answered in any way.
         for number, _, _ in waiting:
             yield from self._answer(number)
 
@@ -152,7 +152,7 @@ class SftpSession:
         return number, offset, size
 
     def _read_answer(self, number: int, wanted: int) -> Dialogue[bytes]:
-        """Returns the bytes of an answer, b"" at the end of the file."""
+        """Returns the bytes of the answer, b"" at the end of the file."""
         kind, fields = yield from self._answer(number)
         if kind == filexfer.DATA:
             data = _parsed(Fields.string, fields)
@@ -169,11 +169,11 @@ class SftpSession:
         yield from self._done(filexfer.WRITE, filexfer.string(handle), filexfer.number(0, 8), filexfer.string(data))
 
     def close(self, handle: bytes) -> Dialogue[None]:
-        """Closes a handle, what was written must have arrived."""
+        """Closes a handle; raises Refused if the server could not write the data."""
         yield from self._done(filexfer.CLOSE, filexfer.string(handle))
 
     def drop(self, handle: bytes) -> Dialogue[None]:
-        """Closes a handle of which all is known that was asked for; that the server does not answer is no news."""
+        """Closes a handle whose data has been read completely; a missing or negative answer is ignored."""
         try:
             number = yield from self._ask(filexfer.CLOSE, filexfer.string(handle))
             while number not in self._early and (yield from self._take(_CLOSE_GAP)):
@@ -186,7 +186,7 @@ class SftpSession:
         yield from self._done(filexfer.REMOVE, filexfer.string(name))
 
     def modified(self, name: bytes) -> Dialogue[int]:
-        """Returns when a file was last modified, in Unix seconds."""
+        """Returns the modification time of a file, in Unix seconds."""
         number = yield from self._ask(filexfer.STAT, filexfer.string(name))
         kind, fields = yield from self._answer(number)
         if kind != filexfer.ATTRS:
@@ -223,7 +223,7 @@ class SftpSession:
         return self._early.pop(number)
 
     def _first_of(self, numbers: list[int]) -> Dialogue[int]:
-        """Waits for the first answer to one of the requests, whatever order the server answers in."""
+        """Waits for an answer to any of the requests and returns that request's id."""
         while True:
             for number in numbers:
                 if number in self._early:
@@ -231,7 +231,7 @@ class SftpSession:
             yield from self._take(None)
 
     def _take(self, patience: float | None) -> Dialogue[bool]:
-        """Takes the next answer, or the next bytes of it; False when none come within the seconds."""
+        """Reads the next answer, or the next bytes of it; returns False after patience seconds without bytes."""
         try:
             packet = self._reader.next()
             if packet is None:
@@ -256,7 +256,7 @@ class SftpSession:
         return data is not None
 
     def _text(self) -> Dialogue[str]:
-        """Returns the text that came in the place of a packet, as much as comes of it in a moment."""
+        """Returns the text received in place of a packet, up to a line end or a pause of a second."""
         while len(rest := self._reader.rest) < _SHOWN and b"\n" not in rest.strip():
             try:
                 data = yield from self._delegation.receive(_TEXT_GAP)
@@ -268,7 +268,7 @@ class SftpSession:
         return self._as_text(self._reader.rest)
 
     def _as_text(self, data: bytes) -> str:
-        """Returns the text that bytes begin with, up to what is none."""
+        """Returns the printable text at the beginning of the data, up to the first control byte."""
         end = next((place for place, byte in enumerate(data) if byte < 32 and byte not in b"\t\r\n\x1b"), len(data))
         text = data[:end].strip()
         return self._words(text, _SHOWN) if text else ""

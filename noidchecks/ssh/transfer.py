@@ -1,4 +1,4 @@
-"""What moves over an SFTP session: a listing, a file, a canary."""
+"""The transfers over an SFTP session: a listing, a file, a canary."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from .settings import SshSettings
     from .sftp_session import SftpSession
 
-# A hostile server's listing ends nowhere.
+# The most entries of a listing, because a hostile server's listing may never end.
 _MOST_ENTRIES = 1_000_000
 
 
 class SftpFindings(FileFindings):
-    """What was found behind the login.
+    """The findings of the login and the SFTP session.
 
-    method is what let us in. moved counts bytes. stamp is the time of the file whose time was asked for, in Unix
-    seconds.
+    method is the login method that succeeded. moved is the number of transferred bytes. stamp is the requested
+    modification time of a file, in Unix seconds.
     """
 
     __slots__ = ("method", "moved", "stamp")
@@ -37,7 +37,7 @@ class SftpFindings(FileFindings):
 
 
 def fetch(settings: SshSettings, session: SftpSession, found: SftpFindings) -> Dialogue[None]:
-    """Lists, gets and asks for what the settings wants to know; PeerError."""
+    """Performs the listing, the get and the request for a timestamp of the settings; raises PeerError."""
     if settings.listing is not None:
         yield from _list(session, settings.listing, found)
     if settings.get is not None:
@@ -49,14 +49,14 @@ def fetch(settings: SshSettings, session: SftpSession, found: SftpFindings) -> D
 
 
 def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None]:
-    """Stores a canary, reads it back, compares and deletes it, also when the others fail; PeerError."""
+    """Stores a canary, reads it back, compares and deletes it, even when an earlier step fails; raises PeerError."""
     found.task = f"put {folder}" if folder else "put"
     canary = Canary(folder)
     name = _raw(canary.name)
     try:
         # Exclusive, so that no other file is overwritten.
         flags = filexfer.TO_WRITE | filexfer.CREATE | filexfer.TRUNCATE | filexfer.EXCLUSIVE
-        # Until the server refuses: it may have created the file though its answer is late or lost.
+        # Set unless the server refuses: it may have created the file although its answer is late or lost.
         found.leftover = canary.name
         try:
             handle = yield from session.open(name, flags)
@@ -71,7 +71,7 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
         if complaint := canary.complaint(back):
             raise PeerError(complaint, expected=f"{len(canary.data)} bytes", received=b"")
     except DeadlineExceeded:
-        # The rest of the time is for taking it away.
+        # The caller uses the reserved time to delete the canary.
         raise
     except ProbeError:
         if found.leftover:
@@ -84,7 +84,7 @@ def put(session: SftpSession, folder: str, found: SftpFindings) -> Dialogue[None
 
 
 def remove(session: SftpSession, found: SftpFindings) -> Dialogue[None]:
-    """Deletes the canary; an earlier failure stays the result, and the text says that the file may be left."""
+    """Deletes the canary after a failure, which remains the result; leftover stays set if that fails."""
     try:
         yield from session.remove(_raw(found.leftover))
     except Refused as refused:
@@ -129,5 +129,5 @@ def _read(session: SftpSession, name: bytes, content: Content, limit: int, found
 
 
 def _raw(name: str) -> bytes:
-    """Returns a name as the command line had it: SFTP's names are bytes."""
+    """Returns the bytes of a name as the command line had it; SFTP's names are bytes."""
     return name.encode(errors="surrogateescape")

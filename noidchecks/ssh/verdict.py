@@ -1,4 +1,4 @@
-"""The judgement of what an SSH check found behind the login."""
+"""The judgement of an SSH check with a login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def judge_deep(settings: SshSettings, findings: SshFindings, deep: SftpFindings, timings: Timings) -> Result:
-    """Judges the parts; the worst decides the state, and the first line begins with it."""
+    """Judges the parts; the worst one decides the state, and the status line begins with it."""
     assert findings.identification is not None, "keys are exchanged only with a server that said what it is"  # noqa: S101
     _, _, before = findings_before_login(settings, findings, findings.identification)
     seconds = timings.total

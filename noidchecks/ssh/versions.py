@@ -1,4 +1,4 @@
-"""Whether the versions and patterns of the settings make sense."""
+"""Validates the versions, fingerprints and patterns of the settings, and matches patterns."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _VERSION_CHARS = frozenset("0123456789.p")
 
 
 def is_version(text: str) -> bool:
-    """Tells whether the text is a version, as 9.6 or 9.6p1, and nothing else."""
-    # version_numbers() finds a version in other text; here it must be all of the text.
+    """Tells whether the whole text is a version such as 9.6 or 9.6p1."""
+    # version_numbers() finds a version within other text; here the whole text must be one.
     numbers = text.replace("p", ".").split(".")
     return _VERSION_CHARS.issuperset(text) and text.count("p") <= 1 and all(numbers) and len(text) <= 100
 
@@ -23,7 +23,7 @@ def is_fingerprint(text: str) -> bool:
 
 
 def validate_pattern(pattern: str) -> None:
-    """UsageError for what is no regular expression, or none whose search has an end in time."""
+    """Raises UsageError for an invalid regular expression, or one that cannot be searched in bounded time."""
     import re
 
     from .pattern import Refused, read
@@ -38,7 +38,7 @@ def validate_pattern(pattern: str) -> None:
 
 def matches(pattern: str, text: str) -> bool:
     """Tells whether the pattern is found in the text."""
-    # Here and not above, because re costs more than the rest of a check.
+    # Imported here because re takes longer than the rest of a check.
     from .pattern import is_found, read
 
     return is_found(read(pattern), text)

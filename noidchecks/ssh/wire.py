@@ -1,34 +1,34 @@
-"""The SSH identification string, and the lines that may stand before it (RFC 4253 section 4.2)."""
+"""Parses the SSH identification string and the lines that may precede it (RFC 4253 section 4.2)."""
 
 from __future__ import annotations
 
 from ..value import Value
 
-# The words of the C plugin for a peer that sends no identification string, or a broken one.
+# The texts of the C plugin for a missing and an invalid identification string.
 MISSING = "No version control string received"
 INVALID = "Invalid protocol version control string"
 
-# Of the identification line, CR LF included.
+# The longest identification string, CR LF included.
 IDENTIFICATION_LIMIT = 255
 
 _PREFIX = b"SSH-"
 _PROTOCOL_BYTES = b"0123456789."
 _DIGITS = "0123456789"
 
-# What OpenSSH's listener writes before it drops a connection (drop_connection() in sshd.c). Before 9.8 the first for
-# MaxStartups and PerSourceMaxStartups; since then the second for both, and for PerSourcePenalties too.
+# The lines that OpenSSH's listener sends before it drops a connection (drop_connection() in sshd.c): before 9.8 the
+# first for MaxStartups and PerSourceMaxStartups; since then the second for both, and for PerSourcePenalties too.
 _REFUSALS = {
     b"Exceeded MaxStartups": "overloaded",
     b"Not allowed at this time": "overloaded or penalising us",
 }
 
-# How servers of other protocols begin: POP3, IMAP, HTTP, VNC, rsync, Telnet (IAC), TLS (alert, handshake).
+# The first bytes of other protocols: POP3, IMAP, HTTP, VNC, rsync, Telnet (IAC), TLS (alert, handshake).
 _FOREIGN = (b"+OK", b"* OK", b"HTTP/", b"RFB 0", b"@RSYNCD:", b"\xff", b"\x15\x03", b"\x16\x03")
 _HEAD = 8
 
 
 class Malformed(ValueError):
-    """A line begins like an identification string but is none; line holds at most 255 bytes of it."""
+    """A line begins like an identification string but is invalid; line holds at most 255 bytes of it."""
 
     def __init__(self, reason: str, line: bytes) -> None:
         super().__init__(reason)
@@ -36,11 +36,11 @@ class Malformed(ValueError):
 
 
 class LimitExceeded(ValueError):
-    """The peer sends more than is read before its identification string; the message is the limit."""
+    """The peer sends too many lines or bytes before its identification string; the message is the limit."""
 
 
 class Identification(Value):
-    """An identification string: `SSH-protocol-software`, and a comment behind the first blank."""
+    """An identification string: `SSH-protocol-software`, and a comment after the first blank."""
 
     line: bytes
     protocol: bytes
@@ -52,7 +52,7 @@ class Identification(Value):
 
     @classmethod
     def parse(cls, line: bytes) -> Identification:
-        """Takes a line without its line end apart; Malformed."""
+        """Parses a line without its line end; raises Malformed."""
         protocol, _, version = line.removeprefix(_PREFIX).partition(b"-")
         software, _, comment = version.partition(b" ")
         if not is_identification(line) or not protocol or protocol.strip(_PROTOCOL_BYTES):
@@ -68,17 +68,17 @@ class Identification(Value):
 
 
 class GreetingReader:
-    """Bytes in any chunks in, lines without their line ends out: any before the identification line, then that one.
+    """A sans-IO parser that splits received bytes into lines without line ends, up to the identification string.
 
-    Line ends may be CR LF or LF alone. What comes before the identification line is limited in lines and bytes, that
-    line itself to the 255 bytes of the RFC.
+    Line ends may be CR LF or LF alone. The lines before the identification string are limited in number and bytes, the
+    string itself to the 255 bytes of the RFC.
     """
 
     __slots__ = ("_buffer", "_searched", "_lines", "_bytes", "_max_lines", "_max_bytes")
 
     def __init__(self, *, max_lines: int = 1024, max_bytes: int = 65536) -> None:
         self._buffer = bytearray()
-        # How much of the buffer is known to hold no line end.
+        # The length of the beginning of the buffer that is known to have no line end.
         self._searched = 0
         self._lines = 0
         self._bytes = 0
@@ -89,11 +89,11 @@ class GreetingReader:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
-        """Takes bytes in."""
+        """Adds received bytes."""
         self._buffer += data
 
     def next(self) -> bytes | None:
-        """Returns the next complete line, or None when more bytes are needed; Malformed, LimitExceeded."""
+        """Returns the next complete line, or None when more bytes are needed; raises Malformed, LimitExceeded."""
         end = self._buffer.find(b"\n", self._searched)
         self._check(len(self._buffer) if end < 0 else end + 1)
         if end < 0:
@@ -107,20 +107,20 @@ class GreetingReader:
         return line.removesuffix(b"\r")
 
     def end(self) -> bytes | None:
-        """Returns what the peer sent after its last line end, None when that is nothing."""
+        """Returns the bytes after the last line end, None when there are none."""
         line = bytes(self._buffer)
         self._buffer.clear()
         return line.removesuffix(b"\r") or None
 
     def rest(self) -> bytes:
-        """Returns what was fed and not yet returned as a line: behind the identification line, packets begin."""
+        """Returns the bytes that were not returned as lines: after the identification string, these are packets."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         self._searched = 0
         return rest
 
     def _check(self, size: int) -> None:
-        # Decided byte by byte, so that it does not depend on the chunks in which the bytes came.
+        # Independent of the chunks in which the bytes were received.
         if is_identification(self._buffer):
             if size > IDENTIFICATION_LIMIT:
                 raise Malformed(f"longer than {IDENTIFICATION_LIMIT} bytes", bytes(self._buffer[:IDENTIFICATION_LIMIT]))
@@ -132,19 +132,19 @@ class GreetingReader:
 
 
 def is_identification(line: bytes | bytearray) -> bool:
-    """Tells whether a line is meant as identification string; no line before it may begin so."""
+    """Tells whether a line begins as an identification string, which earlier lines must not."""
     return line.startswith(_PREFIX)
 
 
 def refusal(line: bytes) -> str:
-    """Returns what a line of OpenSSH's listener says of the server: overloaded, penalising us; "" for other lines."""
+    """Returns the meaning of a refusal by OpenSSH's listener, such as "overloaded"; "" for other lines."""
     return _REFUSALS.get(line, "")
 
 
 def is_foreign(head: bytes) -> bool:
-    """Tells whether the first bytes of a peer are those of another protocol; False also means not yet known.
+    """Tells whether the first bytes of a peer belong to another protocol; False also means not yet known.
 
-    A three-digit code is the greeting of FTP, SMTP or NNTP, a NUL that of a binary protocol such as MySQL's.
+    A three-digit code is a greeting of FTP, SMTP or NNTP; a NUL is from a binary protocol such as MySQL's.
     """
     code = head[:3]
     if len(head) > 3 and code.isdigit() and head[3:4] in (b" ", b"-"):
@@ -155,8 +155,8 @@ def is_foreign(head: bytes) -> bool:
 def version_numbers(text: str) -> tuple[int, ...]:
     """Returns the numbers of a version, the patch level of `9.2p1` as the last; () when there are none.
 
-    They are the first ones that do not follow a letter (in `libssh2_1.10` the 1 and the 10), else simply the first.
-    Zeros at the end are left out, so that 9 and 9.0 are equal.
+    They are the first numbers that do not follow a letter (in `libssh2_1.10` the 1 and the 10), otherwise the first of
+    all. Trailing zeros are left out, so that 9 and 9.0 are equal.
     """
     first: tuple[int, ...] = ()
     place = 0

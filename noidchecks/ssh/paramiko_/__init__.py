@@ -1,4 +1,4 @@
-"""The only import of paramiko, which is kept from standard error."""
+"""The only import of paramiko, whose warnings and log are kept off standard error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import warnings
 
 from ...errors import LocalError
 
-# Older ones have no strict key exchange, and other private methods than those that we use.
+# Older versions have no strict key exchange, and other private methods than the ones used here.
 OLDEST = "3.5"
 
 with warnings.catch_warnings():
-    # Of what its own libraries will drop one day; standard error is no place for that.
+    # Deprecation warnings of paramiko's dependencies must not appear on standard error.
     warnings.simplefilter("ignore")
     try:
         import paramiko as paramiko

@@ -1,4 +1,4 @@
-"""Logging in over a transport of paramiko (RFC 4252): keys of files, keys of the agent, a password."""
+"""The login over a transport of paramiko (RFC 4252): keys from files, keys of the agent, a password."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ if TYPE_CHECKING:
     from .sockets import Shuttable
     from .transport import Transport
 
-    # The method of the server's list, what it is called when we tell of it, and the attempt.
+    # The method's name in the protocol, its name in messages, and the attempt.
     Way: TypeAlias = "tuple[str, str, Callable[[], Sequence[str]]]"
 
 _SHOWN = 200
-# As many as OpenSSH lets a client try.
+# OpenSSH's default limit of attempts (MaxAuthTries).
 _MOST_AGENT_KEYS = 6
 _CERTIFICATE = "-cert-v01@openssh.com"
-# What a second factor is called where servers ask for one; a password there would be logged as a wrong code.
+# Names of a second factor in prompts; the server would log a password in its place as a wrong code.
 _SECOND_FACTOR = re.compile(r"\b((pass)?code|token|otp|pin|one[- ]time password)\b", re.IGNORECASE)
 
 
 class Authentication:
-    """Ways to log in, tried one after the other until the server is content; adopt takes what has to be shut.
+    """The attempts to log in, one after the other until one succeeds; adopt() gets the sockets that must be closed.
 
-    They are tried in OpenSSH's order: keys, the password by keyboard-interactive, the password; each once, and only
-    while the server offers its method. After a partial success that is what the server wants besides (RFC 4252
-    section 5.1). A key that this machine cannot use is passed over, and is the failure only if no other way lets us in.
+    They are made in OpenSSH's order: keys, the password by keyboard-interactive, the password; each once, and only
+    while the server offers its method. After a partial success, the server offers the methods that it requires in
+    addition (RFC 4252 section 5.1). A key that this machine cannot use is skipped, and reported only if all other
+    attempts fail too.
     """
 
     def __init__(self, transport: Transport, login: Login, adopt: Callable[[Shuttable], None]) -> None:
@@ -50,13 +51,13 @@ class Authentication:
         self._adopt = adopt
         self._words = printable
         self._tried: list[str] = []
-        # The methods that the server took and that were not enough for it.
+        # The methods with a partial success.
         self._accepted: set[str] = set()
         self._lacks_key = False
         self._offered: tuple[str, ...] = ()
 
     def run(self, settings: SshSettings) -> str:
-        """Returns the method that let us in; PeerError, LocalError."""
+        """Logs in and returns the name of the successful method; raises PeerError, LocalError."""
         self._words = settings.gate.words
         if self._is_enough("none", "none", lambda: self._transport.auth_none(self._user)):
             return "none"
@@ -73,8 +74,8 @@ class Authentication:
         raise self._refused(settings)
 
     def _next(self, ways: dict[str, Iterator[Way]]) -> Way | None:
-        """Returns the next way of those that the server offers, None when there is none left."""
-        # Some servers do not say what they offer.
+        """Returns the next attempt with a method that the server offers, None when none is left."""
+        # Some servers do not list the methods that they offer.
         offered = self._offered or ("publickey", "password")
         for method, more in ways.items():
             if method in offered and (way := next(more, None)) is not None:
@@ -82,11 +83,14 @@ class Authentication:
         return None
 
     def _is_enough(self, method: str, name: str, attempt: Callable[[], Sequence[str]]) -> bool:
-        """Tries one way, and keeps what the server offers now; PeerError for a password that has expired."""
+        """Makes one attempt, returns whether the login is complete, and stores the offered methods; PeerError.
+
+        The PeerError is for an expired password, for unanswerable questions and for a connection that the server ends.
+        """
         try:
             left = _methods(attempt())
         except paramiko.BadAuthenticationType as error:
-            # Not offered any more: that it was says that it was refused.
+            # The server no longer offers the method; if it did before, it has refused this attempt.
             self._tried.append(f"{name} {'refused' if method in self._offered else 'not accepted'}")
             left = _methods(error.allowed_types)
         except NewPasswordWanted as wanted:
@@ -109,7 +113,8 @@ class Authentication:
             self._tried.append(f"{name} refused")
             return False
         else:
-            # A partial success may leave nothing to try. The handler, because the transport forgets it when it ends.
+            # An empty list of further methods may also follow a partial success. The handler tells them apart; the
+            # transport forgets the success when it ends.
             if self._transport.auth_handler.is_authenticated():
                 return True
             self._tried.append(f"{name} accepted, but not enough")
@@ -118,17 +123,17 @@ class Authentication:
         return False
 
     def _give_up(self, name: str) -> NoReturn:
-        """Says that the server ended the connection instead of an answer; PeerError."""
+        """Raises PeerError for a server that ended the connection instead of answering."""
         words = self._transport.farewell
         reason = f"the server ends the connection{words and f': {words}'}"
         tried = ", ".join([*self._tried, name])
         raise PeerError(f"{tried}: {reason}", expected="an answer", received=words.encode())
 
     def _refused(self, settings: SshSettings) -> ProbeError:
-        """Returns the error for a server to which nothing was enough."""
+        """Returns the error for a login of which all attempts failed."""
         tried = list(self._tried)
         if self._lacks_key:
-            # The server might have taken that one.
+            # The server might have accepted that key.
             return LocalError(", ".join(tried))
         if "publickey" not in self._offered and not any("key " in one or "certificate " in one for one in tried):
             tried += [f"key {printable(identity.path)} not accepted" for identity in settings.identities]
@@ -156,7 +161,7 @@ class Authentication:
                     return
 
     def _identity(self, identity: Identity) -> Iterator[Way]:
-        """Yields the certificate beside a private key, if any, and then the key, as OpenSSH offers them."""
+        """Yields the certificate next to a private key, if any, and then the key, in OpenSSH's order."""
         try:
             key = read_key(identity.path, _encoded(identity.passphrase))
         except LocalError as error:
@@ -183,17 +188,17 @@ class Authentication:
             yield "keyboard-interactive", name, lambda: self._transport.auth_interactive(self._user, answers)
 
     def _passwords(self, answers: _Answers) -> Iterator[Way]:
-        # OpenSSH asks the same PAM in both cases: the same wrong password again would only count as a second attack. A
-        # server that took it as an answer may demand it by this method too.
+        # OpenSSH passes both methods to the same PAM stack: the same wrong password would only count as a second
+        # attack. A server that accepted it as an answer may require it by this method too.
         is_wrong = answers.are_given and not answers.is_more_wanted and "keyboard-interactive" not in self._accepted
         if self._password and not (is_wrong and "OpenSSH" in self._transport.remote_version):
             yield "password", "password", lambda: self._transport.auth_password(self._user, self._password)
 
 
 class _Answers:
-    """Answers the questions of a server (RFC 4256): the password, once, to one that asks for something hidden.
+    """Answers the prompts of a server (RFC 4256): sends the password once, to a single prompt without echo.
 
-    Servers ask for it in any language, so that only names of a second factor tell that something else is meant.
+    Prompts may be in any language, so only the names of a second factor show that the server asks for something else.
     """
 
     def __init__(self, password: bytes) -> None:
@@ -202,11 +207,11 @@ class _Answers:
 
     @property
     def are_given(self) -> bool:
-        """Whether the server had the password."""
+        """Whether the password was sent."""
         return not self._left
 
     def __call__(self, title: bytes, instruction: bytes, prompts: Sequence[tuple[bytes, bool]]) -> list[bytes]:
-        # No questions at all come too, behind the last answer.
+        # A request without prompts is valid too: servers send it after the last answer.
         for prompt, is_echoed in prompts[:1]:
             is_other = is_echoed or _SECOND_FACTOR.search(prompt.decode(errors="replace")) is not None
             if is_other or not self._left or len(prompts) > 1:
@@ -216,7 +221,7 @@ class _Answers:
 
 
 def _methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names of methods; an empty list, which splits into one empty name, has none."""
+    """Returns the names without empty ones: paramiko splits an empty list into one empty name."""
     return tuple(filter(None, names))
 
 
@@ -225,12 +230,12 @@ def _encoded(text: str) -> bytes:
 
 
 class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships no types
-    """The agent of SSH_AUTH_SOCK, whose failures are this machine's."""
+    """The agent at SSH_AUTH_SOCK; its failures are reported as LocalError."""
 
     def __init__(self) -> None:
         super().__init__()
         self._failure = ""
-        # An answer that comes late would be taken for the next one.
+        # Set after a failure: a late answer would be taken for that to the next request.
         self.is_lost = False
 
     def connect(self, timeout: float, adopt: Callable[[Shuttable], None]) -> tuple[paramiko.AgentKey, ...]:
@@ -254,16 +259,16 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         return keys
 
     def _list(self, sock: AgentSocket) -> tuple[paramiko.AgentKey, ...]:
-        """Returns as many keys as are tried; paramiko's own listing fails at a comment that is not UTF-8."""
+        """Returns at most six keys; paramiko's own function fails at a comment that is not UTF-8."""
         self._conn = sock
         _, answer = self._send_message(paramiko.agent.cSSH2_AGENTC_REQUEST_IDENTITIES)
         keys = []
         for _ in range(min(answer.get_int(), _MOST_AGENT_KEYS)):
             key = paramiko.AgentKey(agent=self, blob=answer.get_binary())
-            # paramiko 3.5 looks for it in vain in a key of a kind that it does not know, such as a certificate.
+            # paramiko 3.5 needs this attribute, but does not set it for keys of unknown types, such as certificates.
             key.public_blob = None
             if key.get_name().endswith(_CERTIFICATE):
-                # Or paramiko offers the plain key within an RSA certificate under the name of a certificate.
+                # Otherwise paramiko offers the plain key of an RSA certificate with the certificate's type.
                 key.inner_key = None
             keys.append(key)
             answer.get_binary()
@@ -271,7 +276,7 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         return self._keys
 
     def watch(self, call: Callable[[], Any]) -> Any:
-        """Calls, and blames the agent when it failed meanwhile; LocalError."""
+        """Makes the call; raises LocalError for an exception during which the agent has failed."""
         self._failure = ""
         try:
             return call()
@@ -290,7 +295,7 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         else:
             if kind in (paramiko.agent.SSH2_AGENT_IDENTITIES_ANSWER, paramiko.agent.SSH2_AGENT_SIGN_RESPONSE):
                 return kind, answer
-            # Such as a key that has to be confirmed, or whose token was removed; another may do.
+            # For example, a key must be confirmed or its token was removed; another key may work.
             self._failure = "refuses to sign" if self.get_keys() else "refuses to list its keys"
-        # Of this kind, because paramiko's own thread, which signs, dies of a time-out.
+        # An SSHException, because a TimeoutError would end paramiko's thread, which calls this to sign.
         raise paramiko.SSHException(self._failure)

@@ -1,13 +1,13 @@
-"""Limits for what a server says, which are asked before paramiko takes it apart."""
+"""Limits for a server's messages, which are checked before paramiko parses them."""
 
 from __future__ import annotations
 
-# What OpenSSH takes; more than the 35000 bytes that RFC 4253 section 6.1 asks for.
+# OpenSSH's limit; RFC 4253 section 6.1 requires only 35000 bytes.
 PACKET_LIMIT = 256 << 10
-# Of messages between data; a server that sends more of them has nothing to say. Behind data they begin again: some
-# servers widen the window after each request.
+# The most consecutive messages without data, against a flood of them. Data resets the count, because some servers
+# adjust the window after each request.
 _MOST_MESSAGES = 10_000
-# Host keys, signatures and shares of a key exchange: an RSA key of 16384 bits takes 2 KiB, a certificate a few.
+# The longest host key, signature or key share: an RSA key of 16384 bits has 2 KiB, a certificate some more.
 _KEX_FIELD_LIMIT = 16 << 10
 _MOST_EXTENSIONS = 64
 _MOST_QUESTIONS = 32
@@ -21,7 +21,7 @@ _CHANNEL_DATA, _CHANNEL_EXTENDED_DATA = 94, 95
 
 
 class Excess(ValueError):
-    """A message beyond its limits; the text says which."""
+    """A message exceeds a limit; the text says which one."""
 
 
 class Bounds:
@@ -34,7 +34,7 @@ class Bounds:
         self._errors = 0
 
     def check(self, kind: int, body: bytes) -> None:
-        """Excess for a message, body being what follows its type, that is not to be taken apart."""
+        """Raises Excess for a message that exceeds a limit; body is the message without its type."""
         if kind == _CHANNEL_DATA:
             self._messages = 0
             return
@@ -55,7 +55,7 @@ class Bounds:
 
 
 def check_packet(size: int) -> None:
-    """Excess for a packet that is not to be collected."""
+    """Raises Excess for a packet that is too long to be read."""
     if size > PACKET_LIMIT:
         raise Excess(f"a packet of {size} bytes")
 
@@ -66,7 +66,7 @@ def _require(count: int, limit: int, what: str) -> None:
 
 
 def _lengths(body: bytes) -> list[int]:
-    """Returns the lengths that a sequence of strings and integers (RFC 4251 section 5) tells, as far as it goes."""
+    """Returns the length prefixes of a sequence of strings and mpints (RFC 4251 section 5), up to a truncated one."""
     place, found = 0, []
     while place + 4 <= len(body):
         found.append(int.from_bytes(body[place : place + 4]))
@@ -75,7 +75,7 @@ def _lengths(body: bytes) -> list[int]:
 
 
 def _questions(body: bytes) -> int:
-    """Returns how many prompts an INFO_REQUEST announces (RFC 4256 section 3.2); 0 for what is none."""
+    """Returns the number of prompts that an INFO_REQUEST announces (RFC 4256 section 3.2), 0 for a truncated one."""
     place = 0
     for _ in range(3):
         place += 4 + int.from_bytes(body[place : place + 4])

@@ -1,4 +1,4 @@
-"""What needs cryptography: proof of the host key, login, SFTP session."""
+"""The steps that need cryptography: proof of the host key, login, SFTP session."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _SHOWN = 200
-# The seconds that paramiko's thread has to notice that its connection is closed.
+# The seconds to wait for paramiko's thread to notice that its connection is closed.
 _PATIENCE = 5.0
 
 
 class Connection:
-    """A connection that goes on with paramiko behind the identification strings; seen is what the server sent so far.
+    """A connection that paramiko continues after the identification strings; seen is all bytes received before.
 
-    It blocks, and is for a worker process. paramiko's own reader, which takes any number of bytes for an identification
-    string but only UTF-8, never meets the server.
+    Its methods block, so it is for worker processes. paramiko's own reader of identification strings, which has no
+    limit and accepts only UTF-8, is never used on the server's bytes.
     """
 
     def __init__(self, sock: socket.socket, settings: SshSettings, ours: str, seen: bytes) -> None:
@@ -46,22 +46,22 @@ class Connection:
         self._transport: Transport | None = None
 
     def step(self, phase: str, call: Callable[[], T]) -> T:
-        """Makes the call, which then raises nothing but ProbeError."""
+        """Makes the call; converts its exceptions to ProbeError, with the phase."""
         try:
             return call()
         except ProbeError as failure:
             failure.phase = failure.phase or phase
             raise
         except Exception as error:
-            # Any kind: paramiko passes on what a hostile message made its parsers raise.
+            # Every exception, because paramiko passes on what its parsers raise for a hostile message.
             raise self._failed(error, phase) from error
 
     def shut(self) -> None:
-        """Ends the connection for every thread that waits on it."""
+        """Shuts down the connection, which wakes up every thread that waits on it."""
         self._socket.shut()
 
     def close(self) -> bool:
-        """Ends the connection and tells whether paramiko's thread has ended too."""
+        """Closes the connection; returns whether paramiko's thread has ended too."""
         transport, ended = self._transport, True
         if transport is not None:
             transport.close()
@@ -74,7 +74,7 @@ class Connection:
         return ended
 
     def exchange_keys(self) -> HostKey:
-        """Returns the key that the server proves to have; PeerError, LocalError."""
+        """Exchanges keys and returns the host key that the server has proved to own; raises PeerError, LocalError."""
         settings = self.settings
         known = (
             known_hosts.read(settings.known_hosts, settings.host, settings.port)
@@ -84,27 +84,27 @@ class Connection:
         transport = self._transport = Transport(self._socket)
         transport.local_version, transport.remote_version = self._ours, self._theirs
         transport.words = settings.gate.words
-        # The deadline of the check ends the process; paramiko's own limits would come earlier.
+        # The process is killed at the check's deadline; paramiko's default timeouts may be shorter.
         if self.settings.timeout > 0:
             limit = self.settings.timeout + 1
             transport.banner_timeout = transport.auth_timeout = limit
-            # One more would be a timer, which is a thread, and outlives the check.
+            # The handshake timeout is disabled, because it is a timer thread, which outlives the check.
             transport.packetizer.start_handshake = lambda _: None
         _prefer(transport, set(known.kinds))
         transport.start_client()
-        # A silent server makes start_client() return too; this raises then.
+        # start_client() also returns for a silent server; get_remote_server_key() raises then.
         key = transport.get_remote_server_key()
         expected = known.expected(key.fingerprint)
         return HostKey(settings.gate.words(key.get_name()), key.fingerprint, expected, known.revoked)
 
     def log_in(self) -> str:
-        """Logs in and returns the method that the server took; PeerError with what was tried, LocalError."""
+        """Logs in and returns the accepted method; raises PeerError with the attempts, LocalError."""
         assert self._transport is not None, "keys are exchanged"  # noqa: S101
         assert self.settings.login is not None, "a login was asked for"  # noqa: S101
         return Authentication(self._transport, self.settings.login, self._adopt).run(self.settings)
 
     def open_sftp(self) -> paramiko.Channel:
-        """Returns a channel on which the server said that it speaks SFTP; PeerError."""
+        """Returns a channel with the SFTP subsystem; raises PeerError."""
         assert self._transport is not None, "we are logged in"  # noqa: S101
         try:
             channel = self._transport.open_session()
@@ -114,16 +114,16 @@ class Connection:
             said = self.settings.gate.words(str(getattr(error, "text", error)), _SHOWN)
             reason = self._transport.farewell or said or "the connection ends"
             raise PeerError(f"the server gives no SFTP session: {reason}", expected="sftp", received=b"") from error
-        # Without a limit of its own: the deadline of the check ends the process.
+        # The channel has no timeout, because the process is killed at the check's deadline.
         return channel
 
     @property
     def farewell(self) -> str:
-        """Why the server ended the connection, "" when it did not or did not say."""
+        """The server's reason for ending the connection, "" when it did not end it or gave none."""
         return self._transport.farewell if self._transport is not None else ""
 
     def _adopt(self, sock: Shuttable) -> None:
-        """Has close() end this socket too."""
+        """Adds a socket that close() closes too."""
         self._sockets.append(sock)
 
     def _failed(self, error: Exception, phase: str) -> ProbeError:
@@ -140,7 +140,7 @@ class Connection:
             mine.phase = phase
             return mine
         elif isinstance(error, UnicodeError | LookupError):
-            # paramiko's words are of its own variables: bytes that are not UTF-8, a message of an unknown type.
+            # paramiko's message is about its own variables: the bytes are not UTF-8, or the message type is unknown.
             reason = f"the server sends what paramiko cannot read ({type(error).__name__})"
         else:
             reason = self.settings.gate.words(str(error) or type(error).__name__, _SHOWN)
@@ -148,7 +148,7 @@ class Connection:
             reason = f"Key exchange failed: {reason}"
         failure: ProbeError
         if "(no acceptable " in reason:
-            # This tells what paramiko can do, not what the server's clients can.
+            # paramiko lacks the algorithms; other clients may be able to use the server.
             failure = LocalError(f"{reason}; --algorithms shows what the server offers")
         else:
             failure = PeerError(reason, expected="", received=b"")
@@ -157,7 +157,7 @@ class Connection:
 
 
 def _prefer(transport: paramiko.Transport, kinds: set[str]) -> None:
-    """Asks first for the kinds of host keys that we know, as OpenSSH does: a server has several keys."""
+    """Prefers the types of known host keys, as OpenSSH does, because a server has several host keys."""
     if "ssh-rsa" in kinds:
         kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
     options = transport.get_security_options()

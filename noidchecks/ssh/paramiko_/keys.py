@@ -1,4 +1,4 @@
-"""Private keys and the certificates beside them, read from files."""
+"""Reads private keys and their certificates from files."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from . import paramiko
 
 _MOST_BYTES = 1_000_000
 _CERTIFICATE = "-cert.pub"
-# In the order of their cost: to find out that it is of another kind, the first one does not need the passphrase.
+# In the order of their cost: Ed25519Key recognises a key of another type without decrypting it.
 _KINDS = ("Ed25519Key", "ECDSAKey", "RSAKey", "DSSKey")
 
 
 def key_path(path: str) -> str:
-    """Returns the path of a private key, whether that or the path of its certificate is given."""
+    """Returns the path of a private key, given that path or the path of its certificate."""
     return path.removesuffix(_CERTIFICATE)
 
 
 def certificate_path(path: str) -> str:
-    """Returns the path of the certificate that lies beside a private key, "" when there is none."""
+    """Returns the path of the certificate next to a private key, "" when the file does not exist."""
     certificate = key_path(path) + _CERTIFICATE
     return certificate if os.path.exists(os.path.expanduser(certificate)) else ""
 
 
 def read_key(path: str, passphrase: bytes) -> paramiko.PKey:
-    """Returns the private key, without a certificate; a passphrase that it does not need is ignored. LocalError."""
-    # Not by PKey.from_path(), which always adds the certificate, and fails with it.
+    """Returns the private key without a certificate; an unnecessary passphrase is ignored. Raises LocalError."""
+    # Not by PKey.from_path(), which always loads the certificate too and fails if that fails.
     file = os.path.expanduser(key_path(path))
     try:
         require_regular(file, _MOST_BYTES)
-        # It may be one all the same: of DSA, of a security key, PuTTY's, encrypted by chacha20-poly1305.
+        # It may be a valid key of another kind: DSA, a security key, PuTTY's format, chacha20-poly1305 encryption.
         reason = "no private key that paramiko reads" + (", or not with this passphrase" if passphrase else "")
         if _is_pkcs8(file):
             reason = "paramiko does not read PKCS#8; convert the key with ssh-keygen -p -f FILE"
@@ -52,7 +52,7 @@ def read_key(path: str, passphrase: bytes) -> paramiko.PKey:
 
 
 def add_certificate(key: paramiko.PKey, path: str) -> None:
-    """Has the key show this certificate in the place of itself; LocalError."""
+    """Makes the key present this certificate in place of its public key; raises LocalError."""
     file = os.path.expanduser(path)
     try:
         require_regular(file, _MOST_BYTES)

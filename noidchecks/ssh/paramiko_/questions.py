@@ -1,4 +1,4 @@
-"""What a server asks for in answer to an attempt to log in: a new password (message 60), or more than a password."""
+"""A server's requests during a login (message 60): a new password, or more than a password."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# As many as OpenSSH answers; a server can ask for 2**32 - 1 in a few bytes.
+# OpenSSH's limit; a server can announce 2**32 - 1 prompts in a few bytes.
 _MOST_QUESTIONS = 100
 
 
 class NewPasswordWanted(paramiko.AuthenticationException):  # type: ignore[misc]  # paramiko ships no types
-    """The password is right or wrong, the server does not say; it has expired, and prompt is what the server says.
+    """The password has expired; prompt is the server's text. Whether the password is right remains unknown.
 
-    This is SSH_MSG_USERAUTH_PASSWD_CHANGEREQ (RFC 4252 section 8).
+    The message is SSH_MSG_USERAUTH_PASSWD_CHANGEREQ (RFC 4252 section 8).
     """
 
     def __init__(self, prompt: bytes) -> None:
@@ -24,7 +24,7 @@ class NewPasswordWanted(paramiko.AuthenticationException):  # type: ignore[misc]
 
 
 class MoreWanted(paramiko.AuthenticationException):  # type: ignore[misc]  # as above
-    """The server asks, by keyboard-interactive, for something else than a password; prompt is what it says."""
+    """The server asks by keyboard-interactive for something other than a password; prompt is its text."""
 
     def __init__(self, prompt: bytes) -> None:
         super().__init__("more than a password wanted")
@@ -32,10 +32,10 @@ class MoreWanted(paramiko.AuthenticationException):  # type: ignore[misc]  # as 
 
 
 class Questions(paramiko.auth_handler.AuthHandler):  # type: ignore[misc]  # as above
-    """Answers message 60, whose meaning depends on the method that is tried.
+    """Answers message 60, whose meaning depends on the current method.
 
-    An attempt that cannot go on ends, and another may follow on the same connection (RFC 4256 section 3.1): paramiko
-    ends the connection instead.
+    An attempt that cannot continue ends, and another one may follow on the same connection (RFC 4256 section 3.1),
+    whereas paramiko ends the connection.
     """
 
     def _parse_userauth_info_request(self, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""The sockets that paramiko gets: bounded, and another thread can end what waits on them."""
+"""Sockets for paramiko, which limit the length of packets and which another thread can shut down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RETRY = 0.02
 
 
 class Shuttable:
-    """A socket for one thread to wait on and another to shut; end() is for when no thread uses it any more."""
+    """A socket that one thread waits on and another one may shut down; call end() when no thread uses it any more."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -23,11 +23,11 @@ class Shuttable:
         return self._socket.send(data)
 
     def close(self) -> None:
-        """What paramiko calls; the descriptor stays until no thread can use it any more."""
+        """Only shuts down the connection, because paramiko calls it while another thread may use the descriptor."""
         self.shut()
 
     def shut(self) -> None:
-        """Ends the connection for every thread that waits on it."""
+        """Shuts down the connection, which wakes up every thread that waits on it."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -40,20 +40,20 @@ class Shuttable:
 
 
 class Resumed(Shuttable):
-    """A socket behind the identification strings: repeats what came behind the server's, and drops the client's."""
+    """A socket after the identification strings: first returns the bytes after the server's, drops the client's."""
 
     def __init__(self, sock: socket.socket, seen: bytes) -> None:
         super().__init__(sock)
         self._seen = seen
         self._greeted = False
-        # paramiko looks at this attribute of sockets.
+        # paramiko reads this attribute of sockets.
         self._closed = False
 
     def settimeout(self, seconds: float) -> None:
         self._socket.settimeout(seconds)
 
     def recv(self, limit: int) -> bytes:
-        """Receives; Excess when paramiko wants the rest of a packet that is too long to be one."""
+        """Receives; raises Excess when paramiko requests the rest of a packet that is too long."""
         check_packet(limit)
         if self._seen:
             data, self._seen = self._seen[:limit], self._seen[limit:]
@@ -73,7 +73,7 @@ class Resumed(Shuttable):
 
 
 class AgentSocket(Shuttable):
-    """A connection to the agent that listens on a path; patience, in seconds, is for each of its answers."""
+    """A connection to the agent; patience is the seconds to wait for the connection and for each answer."""
 
     def __init__(self, patience: float | None) -> None:
         super().__init__(socket.socket(socket.AF_UNIX))
@@ -82,9 +82,9 @@ class AgentSocket(Shuttable):
         self._socket.settimeout(patience)
 
     def connect(self, path: str) -> None:
-        """Connects; OSError, also when the agent takes no more connections."""
+        """Connects; raises OSError, BlockingIOError when the agent accepts no connection within patience."""
         limit = None if self._patience is None else monotonic() + self._patience
-        # A blocking connect would wait for an agent with a full backlog, and shut() does not end that.
+        # A blocking connect() would wait while the agent's backlog is full, and shut() could not interrupt it.
         self._socket.setblocking(False)
         while True:
             try:
@@ -99,6 +99,6 @@ class AgentSocket(Shuttable):
             super().shut()
 
     def shut(self) -> None:
-        """Ends the connection, or keeps it from being made."""
+        """Shuts down the connection, or interrupts connect()."""
         self._is_shut = True
         super().shut()

@@ -1,4 +1,4 @@
-"""paramiko's transport, with what it lacks: one request for the service of logging in, and the server's last words."""
+"""paramiko's transport with additions: limits, one service request for all logins, the server's DISCONNECT text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
 _SHOWN = 200
-# Two names for the same (RFC 8731 section 1), of which paramiko knows the second one.
+# Two names of the same method (RFC 8731 section 1); paramiko may know only the second one.
 _CURVE, _CURVE_OF_LIBSSH = "curve25519-sha256", "curve25519-sha256@libssh.org"
 
 
 class Identification(str):
-    """The server's identification string, which paramiko searches as text and hashes as the bytes that came."""
+    """The server's identification string, which paramiko searches as text and hashes as its original bytes."""
 
     __slots__ = ()
 
@@ -34,10 +34,10 @@ class Identification(str):
 
 
 class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no types
-    """A transport on which many attempts to log in follow one request for the service (RFC 4253 section 10).
+    """A transport on which many login attempts follow one service request (RFC 4253 section 10).
 
-    paramiko asks again before each attempt, and some servers end the connection at the second time. farewell is why the
-    server ended it (section 11.1), fit to be printed; "" when it said nothing.
+    paramiko repeats the service request before each attempt, and some servers end the connection at the second one.
+    farewell is the server's printable reason in its DISCONNECT (section 11.1), "" for none.
     """
 
     farewell = ""
@@ -49,7 +49,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
         _place = _preferred_kex.index(_CURVE_OF_LIBSSH)
         _preferred_kex = (*_preferred_kex[:_place], _CURVE, *_preferred_kex[_place:])
         _kex_info[_CURVE] = _kex_info[_CURVE_OF_LIBSSH]
-    # What the server's words go through.
+    # Masks the server's text and makes it printable.
     words: Callable[[bytes, int], str] = staticmethod(printable)
 
     def __init__(self, *given: Any) -> None:
@@ -64,8 +64,8 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
         self.packetizer.read_message = read_bounded
 
     def _check_banner(self) -> None:
-        """Judges the identification string in remote_version, which has been read."""
-        # Digits and points, or the check had not gone on.
+        """Checks the identification string in remote_version, which the check has read before."""
+        # The check has already verified that it has only digits and points.
         protocol = self.remote_version.split("-")[1]
         if protocol not in ("1.99", "2.0"):
             raise paramiko.SSHException(f"Incompatible version ({protocol} instead of 2.0)")
@@ -83,7 +83,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
         return self._attempt(lambda handler, event: handler.auth_interactive(username, answer, event))
 
     def _attempt(self, ask: Callable[[Any, threading.Event], None]) -> Sequence[str]:
-        """Returns what the server wants besides, nothing when this is enough; what paramiko's own attempts raise."""
+        """Returns the methods that the server requires in addition, () on success; raises as paramiko's methods do."""
         if self.auth_handler is None:
             self.auth_handler = _Attempts(self)
         event = threading.Event()
@@ -97,7 +97,7 @@ class Transport(paramiko.Transport):  # type: ignore[misc]  # paramiko ships no 
 
 
 class _Attempts(Questions):
-    """All attempts of one connection."""
+    """The handler of all login attempts of one connection."""
 
     def __init__(self, transport: Transport) -> None:
         super().__init__(transport)
@@ -111,5 +111,5 @@ class _Attempts(Questions):
         accepted = paramiko.Message()
         accepted.add_string("ssh-userauth")
         accepted.rewind()
-        # As if the server had said so again.
+        # Simulates the server's answer to a repeated service request.
         self._parse_service_accept(accepted)

@@ -1,4 +1,4 @@
-"""One SSH session in a worker process: keys, login, and SFTP's bytes passed on, each when the check asks for it."""
+"""One SSH session in a worker process: key exchange, login and the relay of SFTP's bytes, at the check's requests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from . import paramiko
 
 _CHUNK = 65536
-# The seconds after the deadline at which the kernel ends a process that the check has not killed.
+# The seconds after the deadline at which the kernel ends a worker that the check has not killed.
 _GRACE = 1.0
 _SHOWN = 200
 _MOST_SEEN = 1 << 20
 
 
 def serve(check: socket.socket) -> bool:
-    """Serves the check at the other end until that closes; tells whether this process can serve another."""
+    """Serves the check at the other end until that closes; returns whether this process can serve another one."""
     link = _Link(check)
     try:
         given, connected = link.first()
@@ -37,7 +37,7 @@ def serve(check: socket.socket) -> bool:
     plain, login, ours, seen, environment, folder = given
     seconds = plain["timeout"]
     if seconds > 0:
-        # The kernel keeps this one, whatever Python is busy with.
+        # A kernel timer, which also ends a process whose Python code does not run.
         signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
     _settle(environment, folder)
     _send_at_once(connected)
@@ -72,13 +72,13 @@ def _go_on(link: _Link, connection: Connection) -> None:
     channel = connection.step("sftp", connection.open_sftp)
     link.send(frames.pack(frames.OPENED, b""))
     pump = threading.Thread(target=_pass_on, args=(connection, channel, link))
-    # Which fails where this machine has no thread free.
+    # A step, because it fails when this machine has no free thread.
     connection.step("sftp", pump.start)
     try:
         while True:
             channel.sendall(link.expect(frames.DATA))
     except OSError:
-        # It is closed; the other thread says so.
+        # The channel is closed; the other thread reports that.
         pump.join()
         link.drain()
     finally:
@@ -88,25 +88,25 @@ def _go_on(link: _Link, connection: Connection) -> None:
 
 
 def _pass_on(connection: Connection, channel: paramiko.Channel, link: _Link) -> None:
-    """Passes on what the server sends, and why it ends."""
+    """Relays the server's data to the check, and at its end the reason."""
     try:
         while data := channel.recv(_CHUNK):
             link.send(frames.pack(frames.DATA, data))
         words = connection.farewell or _errors(connection, channel)
         link.send(frames.pack_values(frames.END, words))
     except OSError:
-        # The check is over.
+        # The check has ended.
         pass
 
 
 def _errors(connection: Connection, channel: paramiko.Channel) -> str:
-    """Returns what a program in the place of the SFTP server wrote on its standard error."""
+    """Returns the standard error of a program that ran in place of the SFTP server."""
     said = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
     return connection.settings.gate.words(said.strip(), _SHOWN)
 
 
 def _settle(environment: dict[str, str | None], folder: str) -> None:
-    """Takes over what the check's process has by now, and this one has from its start."""
+    """Sets environment variables and working directory to those of the check's process."""
     for name, value in environment.items():
         if value is None:
             os.environ.pop(name, None)
@@ -115,22 +115,22 @@ def _settle(environment: dict[str, str | None], folder: str) -> None:
     try:
         os.chdir(folder)
     except OSError:
-        # Absolute paths are found all the same, and the others are said not to be.
+        # Absolute paths still work, and relative ones are reported as missing.
         pass
 
 
 def _send_at_once(sock: socket.socket) -> None:
-    """Keeps the kernel from holding small packets back for an acknowledgement that the other end delays."""
+    """Disables Nagle's algorithm, which would delay small packets until the peer's delayed acknowledgement."""
     if sock.family != socket.AF_UNIX:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
-            # It is reset already; the next read reports it.
+            # The connection has been reset; the next read reports it.
             pass
 
 
 class _Link:
-    """The socket to the check; EOFError when that has closed it."""
+    """The socket to the check; raises EOFError when the check has closed it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -159,7 +159,7 @@ class _Link:
         self._socket.sendall(frame)
 
     def fail(self, failure: ProbeError) -> None:
-        """Tells the check what went wrong."""
+        """Sends the failure to the check."""
         kind = "peer" if isinstance(failure, PeerError) else "local"
         expected, received = getattr(failure, "expected", ""), getattr(failure, "received", b"")
         try:
@@ -168,7 +168,7 @@ class _Link:
             pass
 
     def drain(self) -> None:
-        """Waits until the check has closed: it kills only a process that is still its own."""
+        """Waits until the check has closed the session, because it may kill this process until then."""
         try:
             while self._socket.recv(_CHUNK):
                 pass
