@@ -1,4 +1,4 @@
-"""One transfer with one address of the server: whom the client hears, and when it sends again (RFC 1350)."""
+"""One transfer with one address of the server: accepted senders and retransmission (RFC 1350)."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
-# Answering each packet of a flood would only double it.
+# The most packets of strangers that are answered with an error: answering every packet of a flood would double it.
 _STRAYS_ANSWERED = 16
-# A send that fails takes one ICMP message off the socket; there are no more of them than strangers were answered.
+# The most attempts to send a packet: a failed send removes one pending ICMP error from the socket, and at most one is
+# pending for each answered stranger.
 _SENDS = _STRAYS_ANSWERED + 1
-# What packets without progress leave of a reader's wait at least: a window that comes again is many of them, and the
-# moments between them are no silence.
+# The least share of a reader's wait that packets without progress leave: a repeated window has many such packets, and
+# the moments between them must not count as silence.
 _LEAST_SHARE = 0.25
 
 
 def waits(timeout: float, retries: int) -> tuple[float | None, ...]:
     """Returns the seconds to wait after each of the 1 + retries transmissions, None for the rest of the time.
 
-    They double, but none is longer than its share of the timeout, so that all retries fit in it.
+    The waits double, but none is longer than timeout / (1 + retries), so that all retries fit into the timeout.
     """
     share = timeout / (retries + 1) if timeout > 0 else LONGEST_WAIT
     doubled = tuple(min(FIRST_WAIT * 2.0**number, share) for number in range(retries + 1))
@@ -60,13 +61,13 @@ class Client:
             self._transfer = Upload(findings, findings.canary)
 
     def run(self, opened: list[Channel]) -> Dialogue[None]:
-        """Converses to the end; PeerError, NotConnected, DeadlineExceeded, LocalError.
+        """Runs the transfer to its end; raises PeerError, NotConnected, DeadlineExceeded, LocalError.
 
-        opened has the socket of the transfer before this one, if any, and this one's afterwards. A transfer does not
-        close its own socket: a Close behind the deadline would fail it though it is complete. It closes the one before
-        it, and only when it has its own, which then has another port: when the last acknowledgement was lost, the
-        server sends its last block to the old port again (RFC 1350 section 6), and at the new one that would be a first
-        answer.
+        opened has the socket of the previous transfer, if any, and this transfer's afterwards. A transfer does not
+        close its own socket: a Close after the deadline would make a complete transfer fail. It closes the previous
+        socket only after it has opened its own one, which therefore gets another port: when the last acknowledgement
+        was lost, the server repeats its last block to the old port (RFC 1350 section 6); at the new transfer's port,
+        the block would be taken for the first answer.
         """
         self._channel = yield OpenDatagram(self._server.family, self._source)
         while opened:
@@ -100,8 +101,8 @@ class Client:
                     yield from self._send(packet)
             elif not self._is_server(datagram.address):
                 yield from self._turn_away(datagram)
-                # The patience of a receive starts again with each; halving it keeps strangers from putting off a
-                # retransmission for ever.
+                # Every receive starts its patience anew; halving it keeps strangers from delaying a retransmission
+                # without end.
                 patience = None if patience is None else patience / 2
             else:
                 if findings.answer is None:
@@ -114,7 +115,8 @@ class Client:
                     attempt = 0
                     patience = self._waits[0]
                 elif patience is not None:
-                    # It repeats itself because what we sent was lost, and must not put off that we send it again.
+                    # The server repeats itself because the client's packet was lost; that must not delay its
+                    # retransmission.
                     patience = max(patience / 2, (self._waits[attempt] or 0.0) * self._least_share)
 
     def _send(self, packet: bytes) -> Dialogue[None]:
@@ -123,7 +125,7 @@ class Client:
                 yield SendTo(self._channel, packet, self._findings.answer or self._server)
                 return
             except NotConnected as failure:
-                # Nothing was sent: the kernel has told of an earlier packet first.
+                # Nothing was sent: the kernel has reported a pending error of an earlier packet instead.
                 if self._is_about_server(failure):
                     raise
 
@@ -133,7 +135,7 @@ class Client:
         try:
             yield from self._send(self._transfer.farewell)
         except ProbeError:
-            # It was a courtesy.
+            # The farewell is optional.
             return
 
     def _receive(self, patience: float | None) -> Dialogue[Datagram | None]:
@@ -147,14 +149,14 @@ class Client:
 
     def _is_server(self, address: Address) -> bool:
         answer = self._findings.answer
-        # The first answer may come from any port of the server; its port is the one for the rest (RFC 1350, 4).
+        # The first answer may come from any port of the server, which is then its port for the transfer (RFC 1350, 4).
         return address == answer if answer is not None else address.host == self._server.host
 
     def _is_about_server(self, failure: NotConnected) -> bool:
         if failure.code == EMSGSIZE:
-            # A router's: from now on the kernel knows the MTU of the path, and fragments what is sent again.
+            # "Fragmentation needed" from a router: the kernel now knows the path MTU, and fragments the retransmission.
             return False
-        # An ICMP message about a stranger whom we answered says nothing about the server.
+        # An ICMP error for an answer to a stranger says nothing about the server.
         about = failure.address
         known = self._findings.answer or self._server
         return about is None or (about.host, about.port) == (known.host, known.port)
@@ -166,7 +168,7 @@ class Client:
         if datagram.address.host != self._server.host:
             findings.foreign_packets += 1
             findings.last_foreign = datagram.address
-        # An error is never answered, or two of a kind would never stop.
+        # An error packet is never answered, to avoid an endless exchange of errors.
         if findings.stray_packets > _STRAYS_ANSWERED or datagram.data.startswith(b"\0\5"):
             return
         try:

@@ -1,4 +1,4 @@
-"""What arrives of a file: counted and hashed, never kept."""
+"""Counts and hashes the received data of a file without storing it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Content:
-    """Counts and hashes a file as it arrives; netascii is decoded on the way.
+    """Counts and hashes a file as it arrives; decodes netascii.
 
-    received are the bytes on the wire, size those of the file.
+    received is the number of bytes on the wire, size that of the file.
     """
 
     __slots__ = ("received", "size", "_hashes", "_netascii", "_pending")
@@ -29,16 +29,16 @@ class Content:
         self.size = 0
         self._hashes = tuple(hashes)
         self._netascii = netascii
-        # A CR at the end of a block means nothing before its next byte is there.
+        # A CR at the end of a block, whose meaning depends on the next byte.
         self._pending = b""
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the wire."""
+        """Adds the next received bytes."""
         self.received += len(data)
         self._add(self._decode(data) if self._netascii else data)
 
     def finish(self) -> None:
-        """Takes the end of the file."""
+        """Marks the end of the file."""
         self._add(self._pending)
         self._pending = b""
 
@@ -47,10 +47,10 @@ class Content:
         return {digest.name: digest.hexdigest() for digest in self._hashes}
 
     def agrees(self, announced: int) -> bool:
-        """Tells whether a size that the server has announced (tsize) is that of the file that has come.
+        """Tells whether the size that the server has announced (tsize) is that of the received file.
 
-        In netascii a server may announce the file's size, that of its encoded form, or 0 because it would have to
-        encode the file to know (atftpd).
+        In netascii a server may announce the size of the file, that of its encoded form, or 0 because it does not know
+        the latter before encoding (atftpd).
         """
         return announced in ((0, self.size, self.received) if self._netascii else (self.size,))
 

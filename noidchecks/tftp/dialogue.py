@@ -1,4 +1,4 @@
-"""The conversation with a TFTP server: one transfer after the other, under one deadline."""
+"""The dialogue with a TFTP server: one transfer after the other, under one deadline."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def converse(settings: TftpSettings, steps: Iterator[Findings]) -> Dialogue[tuple[Findings, ...]]:
-    """Makes the transfers in their order, up to the first one that fails, and returns those that were made.
+    """Makes the transfers in their order, up to the first failure, and returns the findings of those made.
 
-    When the host has several addresses, the next one is asked if a port is dead, not if it is silent; the first one
-    that answers is asked for all that follows.
+    When the host has several addresses, the next one is tried only if the port of the current one is unreachable, not
+    if it is silent; the first address that answers is used for all further transfers.
     """
     made: list[Findings] = []
     opened: list[Channel] = []
@@ -54,7 +54,8 @@ def _transfer(
             return address
         except NotConnected as error:
             if findings.sent and settings.read_back:
-                # The server ends behind its last acknowledgement, which may be lost (RFC 1350 section 6).
+                # The server closes its port after its last acknowledgement, which may be lost (RFC 1350 section 6). The
+                # read back then shows whether the file has arrived.
                 return address
             if findings.answer is not None:
                 raise

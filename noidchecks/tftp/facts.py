@@ -1,4 +1,4 @@
-"""What a TFTP check saw on the wire, by name."""
+"""The facts of a TFTP check, by name."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def facts_of(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) -> dict[str, object]:
-    """Returns the facts of a check; when it made several transfers, those of each are a list."""
+    """Returns the facts of a check; those of several transfers are a list."""
     facts: dict[str, object] = {"mode": settings.mode}
     if all(findings.answer is not None for findings in made) and sum(one.requests for one in made) == len(made):
-        # After a request that was sent twice it is unknown which one was answered (Karn's algorithm).
+        # For a repeated request it is unknown which transmission was answered (Karn's algorithm).
         facts["rtt"] = round(timings.phases.get("greeting", 0.0) / len(made), 6)
     if len(made) == 1:
         return facts | _transfer(settings, made[0])

@@ -1,4 +1,4 @@
-"""A file that is read, and what it must be like."""
+"""A file to read and its requirements."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ HASH_LENGTHS = {"sha256": 64, "sha1": 40}
 
 
 class TftpFile(Value):
-    """A file of the server: size is the range of bytes that it may have, sha256 and sha1 are hexadecimal.
+    """A file of the server: size is the allowed range in bytes, sha256 and sha1 are hexadecimal.
 
-    UsageError for values that no file can have.
+    Raises UsageError for values that no file can have.
     """
 
     name: str
@@ -40,5 +40,5 @@ class TftpFile(Value):
 
     @property
     def is_judged(self) -> bool:
-        """Whether its size or a hash is known."""
+        """Whether a size or a hash is required."""
         return self.size is not None or bool(self.sha256 or self.sha1)

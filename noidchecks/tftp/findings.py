@@ -1,4 +1,4 @@
-"""What the transfers of a conversation with a TFTP server saw."""
+"""The findings of the transfers of a TFTP dialogue."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Findings:
-    """One transfer: filled while it goes on, so that a failure keeps what was seen before it.
+    """The findings of one transfer, filled while it runs, so that a failure keeps the earlier ones.
 
-    file is what is asked for, request the packet that does, asked and granted the options, expect the number of the
-    error that is the right answer (None for a transfer). content is the file that arrives (None when none is asked
-    for), canary what is written in its place, sent whether the last block of it has gone out, written the bytes of
-    it that were acknowledged, by reading them back too. label names the transfer in sentences, "" if no file was
-    given. pause are the seconds to wait before it. answer is the address that the server answers from, error its
-    error packet, requests how often it was asked. complete says that the last block is there. stray_packets
-    counts the packets of others, foreign_packets those of other hosts; last_stray and last_foreign are the addresses
-    of the latest. failure is what ended it early.
+    file is the requested file, request the request packet, asked and granted are the options, expect is the code of the
+    expected error (None for a transfer). content is the received file (None if none is expected), canary the data that
+    is written instead, sent tells whether its last block was sent, written is the number of its acknowledged bytes, or
+    of those that were read back. label names the transfer in texts, "" if no file was given. pause is the seconds to
+    wait before it. answer is the address from which the server answers, error its error packet, requests the number
+    of transmitted requests. complete says that the last block has arrived. stray_packets counts the packets from other
+    addresses, foreign_packets those from other hosts; last_stray and last_foreign are the addresses of the latest ones.
+    failure is the error that ended the transfer early.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Findings:
 
     @property
     def good_errors(self) -> tuple[int, ...]:
-        """The numbers of the errors that are a right answer."""
+        """The codes of the errors that are a correct answer."""
         if self.expect is not None:
             return (self.expect,)
         return (wire.FILE_NOT_FOUND, wire.ACCESS_VIOLATION) if self.content is None and self.canary is None else ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def judge(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) -> Result:
-    """Judges what the transfers found; only the last one may have failed."""
+    """Judges the findings of the transfers, of which only the last one may have failed."""
     failure = made[-1].failure
     metrics = _metrics(settings, made)
     facts = facts_of(settings, made, timings)
@@ -36,7 +36,7 @@ def judge(settings: TftpSettings, made: tuple[Findings, ...], timings: Timings) 
             metrics=metrics,
             facts=facts,
         )
-    # Of a canary that was read back twice, the second time counts.
+    # When a canary was read back twice, only the second time counts.
     counted = (made[0], *made[1:][-1:]) if settings.put else made
     judged = tuple(part for findings in counted for part in _parts(settings, findings)) + foreign
     text = ", ".join(part.text for part in judged if part.state != State.OK) or _summary(settings, made, timings)
@@ -89,7 +89,7 @@ def _parts(settings: TftpSettings, findings: Findings) -> tuple[Part, ...]:
     whole = Part(State.OK, f"Transfer of {name} succeeded")
     if not wrong:
         return (whole, *right)
-    # One sentence for all that is wrong, so that it names the file once.
+    # One sentence for all violations, so that it names the file only once.
     return (whole, Part(State.CRITICAL, f"{name}: {', '.join(part.text for part in wrong)}"), *right)
 
 
@@ -126,7 +126,7 @@ def _failure(settings: TftpSettings, findings: Findings, failure: ProbeError) ->
         return f"connect to address {settings.host} and port {settings.port}: {failure.message}"
     text = failure_text(settings, failure)
     if isinstance(failure, DeadlineExceeded) and findings.answer is None and findings.last_stray is not None:
-        # The usual case behind it: a server with several addresses, or a NAT that forgets the way back.
+        # The usual cause: a server with several addresses, or a NAT that has lost the mapping.
         text = f"{text}, but {_packets(findings.stray_packets)} {findings.last_stray}"
     is_answer = findings.error is not None or (findings.expect is not None and isinstance(failure, PeerError))
     if is_answer and not findings.label:

@@ -1,4 +1,4 @@
-"""What a server may grant of the options that it was asked for (RFC 2347, 2348, 2349, 7440)."""
+"""Validates the options that a server grants (RFC 2347, 2348, 2349, 7440)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from .wire import OptionAck
 
 BLKSIZE, TSIZE, WINDOWSIZE = "blksize", "tsize", "windowsize"
-# No file is longer than what nine bytes count.
+# The most digits of a value; 20 are enough for the size of any file.
 _DIGITS = 20
 
 
 def granted(asked: Mapping[str, int], packet: OptionAck) -> dict[str, int]:
-    """Returns the granted options by name; PeerError when the server grants what it must not."""
+    """Returns the granted options by name; PeerError for one that was not requested or has an invalid value."""
     options: dict[str, int] = {}
     wanted = " ".join(asked) or "DATA, as no option was asked for"
     for raw_name, raw_value in packet.options:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build(scan: Scan) -> Command:
-    """Turns the options into a command; the host may stand before, between or behind them. UsageError."""
+    """Converts the options to a command; the host may come before, between or after them. Raises UsageError."""
     if scan.is_empty:
         raise UsageError("No arguments found")
     given = Given(PLUGIN)
@@ -52,7 +52,7 @@ def build(scan: Scan) -> Command:
 
 
 def _files(filename: tuple[str, ...], **expected: tuple[Any, ...]) -> dict[str, Any]:
-    """Gives each file what is expected of it: as many values as there are files, in their order, or none."""
+    """Assigns the expected values to the files: an option has a value for each file, in their order, or none."""
     count = len(filename)
     for option, values in expected.items():
         if count > 1 and len(values) not in (0, count):
@@ -155,7 +155,7 @@ ROWS = (
     *time_rows(),
     *OUTPUT_ROWS,
 )  # fmt: skip
-# The words of the usage text say these in their own way.
+# The options that the beginning of the usage text already has.
 _TOLD = frozenset(("hostname", "connect", "get", *(row.name for row in HELP_ROWS)))
 
 PLUGIN = Plugin(

@@ -20,9 +20,9 @@ class TftpProbe(TftpSettings):
     __doc__ = TftpSettings.__doc__
 
     def dialogue(self) -> Dialogue[tuple[Findings, ...]]:
-        """Returns the conversation of this probe."""
+        """Returns the dialogue of this probe."""
         return converse(self, steps(self))
 
     def judge(self, findings: tuple[Findings, ...], timings: Timings) -> Result:
-        """Judges what the conversation found."""
+        """Judges the findings of the dialogue."""
         return judge(self, findings, timings)

@@ -1,4 +1,4 @@
-"""The settings of a check of a TFTP server, validated when they are made."""
+"""The settings of a check of a TFTP server, validated on construction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..status.threshold import Range
 
 MODES = ("octet", "netascii")
-# Asked for when no file is given, so it must not exist.
+# The file that is requested when none is given; it must not exist.
 ABSENT_FILE = "noidchecks-absent-file"
 MAX_RETRIES = 100
 MAX_PUT = 1 << 24
@@ -111,7 +111,7 @@ class TftpSettings(Server):
 
     @property
     def options(self) -> dict[str, int]:
-        """The options to ask for, by name, in the order in which they are sent."""
+        """The options to request, by name, in the order in which they are sent."""
         asked = {"blksize": self.blksize, "tsize": 0 if self.tsize else None, "windowsize": self.windowsize}
         return {name: value for name, value in asked.items() if value is not None}
 
@@ -122,19 +122,19 @@ class TftpSettings(Server):
 
     @property
     def files(self) -> tuple[TftpFile, ...]:
-        """The files to read, in their order; none when a file that does not exist is asked for."""
+        """The files to read, in their order; () without a file name."""
         if not self.filename:
             return ()
         return (TftpFile(self.filename, size=self.size, sha256=self.sha256, sha1=self.sha1), *self.further)
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The phases that a healthy server goes through, in their order."""
+        """The phases of a check of a healthy server, in order."""
         return ("resolve", "greeting", *(("transfer",) if self.filename or self.put else ()))
 
     @property
     def request(self) -> bytes:
-        """The first request that is sent."""
+        """The first request packet."""
         return self.write_request() if self.put else self.read_request(self.filename or ABSENT_FILE)
 
     def read_request(self, name: str) -> bytes:

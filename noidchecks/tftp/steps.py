@@ -21,13 +21,13 @@ _PAUSE = 0.25
 
 
 def steps(settings: TftpSettings) -> Iterator[Findings]:
-    """Returns the findings, still empty, of each transfer in its turn."""
+    """Returns the empty findings of each transfer, in order."""
     if settings.put:
         return _writing(settings)
     if not settings.filename:
         absent = TftpFile(ABSENT_FILE)
         return iter((_reading(settings, absent, None),))
-    # A list: what has to be loaded for it must not be counted as the server's time.
+    # A list, because the import of hashlib must come before the clock starts.
     return iter([_reading(settings, file, _content(settings, file)) for file in settings.files])
 
 
@@ -54,15 +54,15 @@ def _canary(settings: TftpSettings, file: TftpFile, canary: bytes) -> Iterator[F
     yield written
     if expect is not None or not settings.read_back:
         return
-    # Some servers acknowledge the last block before they close the file, so a difference is looked at twice: atftpd may
-    # announce the size that the file has when it is opened, and then send all of it.
+    # Some servers acknowledge the last block before they close the file, so a file that differs is read back twice:
+    # atftpd may announce the size that the file has when it opens it, and then send the whole file.
     for pause in (0.0, _PAUSE):
         content = _content(settings, file)
         request = settings.read_request(file.name)
         found = Findings(file, request, settings.options, content, label=f"{file.name} (read back)", pause=pause)
         yield found
         if content.digests()["sha256"] == file.sha256:
-            # The last acknowledgement may have been lost.
+            # The file is complete even if the last acknowledgement was lost.
             written.written, written.complete = len(canary), True
             if content.agrees(found.granted.get("tsize", content.size)):
                 return

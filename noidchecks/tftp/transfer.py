@@ -1,4 +1,4 @@
-"""The receiving side of one transfer: which packet comes next, and what answers it (RFC 1350, 2347, 7440)."""
+"""The receiving side of one transfer: the expected packets and their answers (RFC 1350, 2347, 7440)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BLOCK_SIZE = 512
 class Transfer:
     """The state of a transfer, fed with the server's packets.
 
-    awaited names what the server may send. last is what a silence makes us send again: the request, later the
-    acknowledgement of the last block in order.
-    farewell is the packet for the server when the dialogue ends early, b"" when the server has ended it.
+    awaited names the packets that the server may send. last is the packet to retransmit after a silence: the request,
+    later the acknowledgement of the last block in order. farewell is the packet for the server when the dialogue ends
+    early, b"" when the server has ended it.
     """
 
     __slots__ = (
@@ -46,7 +46,7 @@ class Transfer:
         self.farewell = BYE
         self.done = False
         self._findings = findings
-        # The bytes that a file may have, and how often one acknowledgement is repeated for duplicates.
+        # The most bytes of a file, and the most repetitions of an acknowledgement for duplicates.
         self._limit = limit
         self._patience = patience
         self._oack: OptionAck | None = None
@@ -60,16 +60,16 @@ class Transfer:
         self._early = False
 
     def silence(self) -> tuple[bytes, ...]:
-        """Takes that nothing came in time and returns what to send again."""
-        # The server begins a new window behind this ACK.
+        """Handles a timeout; returns the packets to retransmit."""
+        # The server begins a new window after this ACK.
         self._unacknowledged = 0
         self._early = False
         return (self.last,)
 
     def take(self, datagram: bytes) -> tuple[bool, tuple[bytes, ...]]:
-        """Takes a packet; returns whether the transfer got further, and the packets to send.
+        """Handles a received packet; returns whether the transfer made progress, and the packets to send.
 
-        PeerError for an error packet, and for a packet that the server must not send; farewell is then the answer.
+        Raises PeerError for an error packet and for a packet that the server must not send; farewell is the answer.
         """
         self.farewell = wire.error(wire.ILLEGAL_OPERATION, "Illegal TFTP operation")
         packet = wire.decode(datagram)
@@ -113,7 +113,8 @@ class Transfer:
         if len(payload) > self._block_size:
             raise broken(f"DATA block {packet.block}", f"at most {self._block_size} bytes", str(len(payload)))
         ahead = (packet.block - self._next) & 0xFFFF
-        # Nearly all servers count on from 65535 to 0, a few to 1. In a window, block 1 may also mean that 0 was lost.
+        # After block 65535, nearly all servers continue with 0, a few with 1. In a window, 1 may also mean that block 0
+        # was lost.
         if ahead and not (ahead == 1 and self._next == 0 and self._window == 1):
             return False, self._take_out_of_order(packet.block, ahead)
         findings.blocks += 1
@@ -141,7 +142,8 @@ class Transfer:
         if ahead < self._window:
             if self._gap:
                 return b""
-            # RFC 7440, 4: the server goes on after the last block in order. Told once; a silence tells it again.
+            # The server continues after the last block in order (RFC 7440, 4). The ACK is sent once, and again only
+            # after a silence.
             self._gap = True
             return self._acknowledge((self._next - 1) & 0xFFFF)
         behind = (self._next - 1 - block) & 0xFFFF
@@ -155,9 +157,10 @@ class Transfer:
             return self._repeat()
         if self._early or not self._again:
             return b""
-        # The server's window came once more and ends within ours: it has begun earlier, since our acknowledgement was
-        # lost. Told once until a window is whole: the server begins behind it, and if no acknowledgement was lost,
-        # blocks that are under way come twice (the Sorcerer's Apprentice again).
+        # The server has repeated its window, which ends within the client's: it began earlier, because the client's
+        # acknowledgement was lost. This ACK is sent only once until a window is complete: the server begins a new
+        # window after it, and if no acknowledgement was lost, blocks in flight arrive twice (the Sorcerer's Apprentice
+        # again).
         self._early = True
         return self._acknowledge(block)
 
@@ -167,8 +170,8 @@ class Transfer:
         return self.last
 
     def _repeat(self) -> bytes:
-        # A duplicate may mean that our acknowledgement was lost. Answering every one would keep up the storm of a
-        # server that answers every acknowledgement with DATA (RFC 1123, 4.2.3.1: the Sorcerer's Apprentice).
+        # A duplicate may mean that the client's acknowledgement was lost. Answering every duplicate would sustain the
+        # packet storm of a server that answers every ACK with DATA (RFC 1123, 4.2.3.1: the Sorcerer's Apprentice).
         self._repeats += 1
         return self.last if self._repeats <= self._patience else b""
 
@@ -181,9 +184,9 @@ BYE = wire.error(wire.NOT_DEFINED, "check ended")
 
 
 def judge_error(findings: Findings, packet: Error, wanted: str, *, explain: bool = False) -> None:
-    """Takes an error packet, as the right answer or by raising PeerError; wanted is what a transfer needs.
+    """Stores an error packet; raises PeerError unless it is a correct answer; wanted is the packet that was expected.
 
-    With explain, the meaning of the code stands beside the server's own words.
+    With explain, the text has the meaning of the code in addition to the server's message.
     """
     findings.error = packet
     if packet.code in findings.good_errors:
@@ -199,5 +202,5 @@ def judge_error(findings: Findings, packet: Error, wanted: str, *, explain: bool
 
 
 def unexpected(expected: str, received: str) -> PeerError:
-    """Returns the error for an answer that is right for a server, but not the one that it should give."""
+    """Returns the error for a valid answer that is not the expected one."""
     return PeerError(f"expected {expected}, received {received}", expected=expected, received=received)

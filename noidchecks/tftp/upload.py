@@ -1,4 +1,4 @@
-"""The sending side of one transfer: which blocks go out next, and what acknowledges them (RFC 1350, 2347, 7440)."""
+"""The sending side of one transfer: the blocks to send and their acknowledgements (RFC 1350, 2347, 7440)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Upload:
     """The state of a transfer to the server, fed with its packets.
 
-    awaited names what it may send. farewell is what it is told when the conversation ends early, b"" when it has ended
-    it itself.
+    awaited names the packets that the server may send. farewell is the packet for the server when the dialogue ends
+    early, b"" when the server has ended it.
     """
 
     __slots__ = (
@@ -39,24 +39,24 @@ class Upload:
         self.done = False
         self._findings = findings
         self._content = content
-        # What a silence makes us send again: the request, later all blocks of the window.
+        # The packets to retransmit after a silence: the request, later all blocks of the window.
         self._last: tuple[bytes, ...] = (findings.request,)
         self._oack: OptionAck | None = None
         self._block_size = BLOCK_SIZE
         self._window = 1
         self._has_begun = False
-        # Both count blocks from the first one on and do not wrap.
+        # Numbers of blocks since the beginning, which do not wrap.
         self._acknowledged = 0
         self._sent = 0
 
     def silence(self) -> tuple[bytes, ...]:
-        """Takes that nothing came in time and returns what to send again."""
+        """Handles a timeout; returns the packets to retransmit."""
         return self._last
 
     def take(self, datagram: bytes) -> tuple[bool, tuple[bytes, ...]]:
-        """Takes a packet; returns whether the transfer got further, and the packets to send.
+        """Handles a received packet; returns whether the transfer made progress, and the packets to send.
 
-        PeerError for an error packet, and for a packet that the server must not send; farewell is then the answer.
+        Raises PeerError for an error packet and for a packet that the server must not send; farewell is the answer.
         """
         self.farewell = wire.error(wire.ILLEGAL_OPERATION, "Illegal TFTP operation")
         packet = wire.decode_answer_to_writer(datagram)
@@ -84,7 +84,7 @@ class Upload:
 
         self.farewell = wire.error(wire.OPTION_REFUSED, "Option negotiation failed")
         findings.granted = options = granted(findings.asked, packet)
-        # RFC 2349: to a write request, the size comes back as it was sent.
+        # RFC 2349: the answer to a write request has the size of the request.
         if TSIZE in options and options[TSIZE] != findings.asked[TSIZE]:
             raise broken(TSIZE, str(findings.asked[TSIZE]), str(options[TSIZE]))
         self._oack = packet
@@ -106,18 +106,18 @@ class Upload:
             if self._acknowledged == self._total:
                 findings.complete = self.done = True
                 return True, ()
-            # In the middle of a window it tells of a gap; the next window begins behind it (RFC 7440, 4).
+            # An ACK within a window reports a gap; the next window begins after that block (RFC 7440, 4).
             return True, self._next_window()
         if -ahead & 0xFFFF > min(self._acknowledged, 0x7FFF):
             raise broken("packet", f"ACK block {self._sent & 0xFFFF}", f"ACK block {packet.block}")
-        # Sending again for a duplicate would double every packet that follows (RFC 1123, 4.2.3.1: the Sorcerer's
-        # Apprentice); only silence does.
+        # Only a silence causes a retransmission: one for each duplicate ACK would double every later packet (RFC 1123,
+        # 4.2.3.1: the Sorcerer's Apprentice).
         findings.duplicates += 1
         return False, ()
 
     @property
     def _total(self) -> int:
-        # The last block is shorter than the others, if need be empty.
+        # The last block is shorter than the others, possibly empty.
         return len(self._content) // self._block_size + 1
 
     def _next_window(self) -> tuple[bytes, ...]:

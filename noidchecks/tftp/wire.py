@@ -1,4 +1,4 @@
-"""TFTP packets (RFC 1350, 2347): those that a client sends, and those that it may be sent."""
+"""TFTP packets (RFC 1350, 2347): builds those of a client, and parses those of a server."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 RRQ, WRQ, DATA, ACK, ERROR, OACK = range(1, 7)
 _OPCODES = ("RRQ", "WRQ", "DATA", "ACK", "ERROR", "OACK")
 
-# RFC 2347: the request with all of its options fits the 512 octets of a request packet.
+# A request with all its options has at most 512 octets (RFC 2347).
 REQUEST_LIMIT = 512
 
-# option -> the least and the greatest value that a client may ask for (RFC 2348, 7440)
+# option -> the least and the greatest value that a client may request (RFC 2348, 7440)
 OPTION_LIMITS = {"blksize": (8, 65464), "windowsize": (1, 65535)}
 
 NOT_DEFINED, FILE_NOT_FOUND, ACCESS_VIOLATION, DISK_FULL, ILLEGAL_OPERATION, UNKNOWN_TRANSFER_ID = range(6)
 OPTION_REFUSED = 8
-# RFC 1350's and RFC 2347's own words, for servers that send a code without any.
+# The texts of RFC 1350 and RFC 2347, for servers that send a code without a message.
 _MEANINGS = (
     "Not defined",
     "File not found",
@@ -53,7 +53,7 @@ class Data(Value):
 
 
 class Ack(Value):
-    """An acknowledgement of the block of that number, and of all before it."""
+    """An acknowledgement of a block and of all earlier ones."""
 
     block: int
 
@@ -62,7 +62,7 @@ class Ack(Value):
 
 
 class Error(Value):
-    """An error packet: it ends the transfer, and nothing answers it."""
+    """An error packet, which ends the transfer and is never answered."""
 
     code: int
     message: bytes
@@ -72,13 +72,13 @@ class Error(Value):
 
     @property
     def text(self) -> str:
-        """The server's own words made printable, or those of the RFC when it has none."""
+        """The server's message made printable, or the text of the RFC for an empty message."""
         words = printable(self.message, _SHOWN_CHARACTERS).strip()
         return words or self.meaning or "No message"
 
     @property
     def meaning(self) -> str:
-        """What the RFC says of the code; "" for a code that it does not know."""
+        """The RFC's text for the code; "" for an unknown code."""
         return _MEANINGS[self.code] if self.code < len(_MEANINGS) else ""
 
 
@@ -92,7 +92,7 @@ class OptionAck(Value):
 
 
 def request(filename: bytes, mode: str, options: Mapping[str, int], opcode: int = RRQ) -> bytes:
-    """Returns the read request, or the write request if that is the opcode."""
+    """Returns a read request or, with that opcode, a write request."""
     words = [filename, mode.encode()]
     for name, value in options.items():
         words += (name.encode(), b"%d" % value)
@@ -100,12 +100,12 @@ def request(filename: bytes, mode: str, options: Mapping[str, int], opcode: int 
 
 
 def data(number: int, payload: bytes) -> bytes:
-    """Returns a block; the one behind 65535 has the number 0."""
+    """Returns a DATA packet; the block after 65535 has the number 0."""
     return b"\0\3" + (number & 0xFFFF).to_bytes(2, "big") + payload
 
 
 def acknowledgement(block: int) -> bytes:
-    """Returns the acknowledgement of a block; block 0 is the one of an option acknowledgement."""
+    """Returns the acknowledgement of a block; block 0 acknowledges an OACK."""
     return b"\0\4" + block.to_bytes(2, "big")
 
 
@@ -132,7 +132,7 @@ def _decode_rest(datagram: bytes, wanted: int) -> Error | OptionAck:
     opcode = int.from_bytes(datagram[:2], "big")
     words = f"{_OPCODES[wanted - 1]}, OACK or ERROR"
     if len(datagram) >= 4 and opcode == ERROR:
-        # Not every server ends its message with the NUL; what it means is clear all the same.
+        # Some servers omit the NUL after the message, which is unambiguous without it.
         return Error(int.from_bytes(datagram[2:4], "big"), datagram[4:].partition(b"\0")[0])
     if len(datagram) >= 2 and opcode == OACK:
         return OptionAck(_pairs(datagram))
@@ -143,7 +143,7 @@ def _decode_rest(datagram: bytes, wanted: int) -> Error | OptionAck:
 
 
 def broken(subject: str, expected: str, received: bytes | str) -> PeerError:
-    """Returns the error for a server that breaks the protocol, with one printable sentence."""
+    """Returns the error for a violation of the protocol, with one printable sentence."""
     if isinstance(received, bytes):
         dots = "..." if len(received) > _SHOWN_BYTES else ""
         shown = f"{ascii(received[:_SHOWN_BYTES])[1:]}{dots} ({len(received)} bytes)"
