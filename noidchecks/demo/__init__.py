@@ -1,1 +1,1 @@
-"""The demonstration: real small servers on loopback, and the plugins checking them."""
+"""The demonstration: small real servers on loopback, and the plugins that check them."""

@@ -22,7 +22,7 @@ def dead_tcp_port() -> Iterator[int]:
 
 @contextmanager
 def dead_udp_port() -> Iterator[int]:
-    """A port that answers datagrams with "port unreachable"; held by a socket that only hears from itself."""
+    """A port that answers datagrams with "port unreachable"; it is bound by a socket connected to itself."""
     with socket.socket(type=socket.SOCK_DGRAM) as holder:
         holder.bind((LOOPBACK, 0))
         holder.connect(holder.getsockname())
@@ -31,14 +31,14 @@ def dead_udp_port() -> Iterator[int]:
 
 @contextmanager
 def hung_tcp_port() -> Iterator[int]:
-    """A port where the kernel accepts connections and no process does."""
+    """A port on which the kernel accepts connections but no process does."""
     with socket.create_server((LOOPBACK, 0)) as listener:
         yield listener.getsockname()[1]
 
 
 @contextmanager
 def hung_udp_port() -> Iterator[int]:
-    """A port where datagrams arrive and no process reads them."""
+    """A port on which datagrams arrive but no process reads them."""
     with socket.socket(type=socket.SOCK_DGRAM) as listener:
         listener.bind((LOOPBACK, 0))
         yield listener.getsockname()[1]

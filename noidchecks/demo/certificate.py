@@ -27,7 +27,7 @@ def write_certificate(path: Path, *names: str, days: int = 90) -> None:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        # One more hour, so that the days are whole while the demonstration runs.
+        # An additional hour, so that the full number of days is left while the demonstration runs.
         .not_valid_after(now + timedelta(days=days, hours=1))
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -12,7 +12,7 @@ from .server_process import LOOPBACK, announce, begin_service
 
 
 def main(folder: str, certificate: str) -> None:
-    """Serves the folder to anonymous users, and takes clients to TLS with the certificate (key and chain, PEM)."""
+    """Serves the folder to anonymous users; offers TLS with the certificate (key and chain, PEM)."""
     begin_service()
     users = DummyAuthorizer()
     users.add_anonymous(folder)

@@ -1,4 +1,4 @@
-"""The FTP server of the demonstration for TLS from the first byte on: a greeting and a farewell, no more."""
+"""The FTP server of the demonstration for implicit TLS, which supports only the greeting and QUIT."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .server_process import LOOPBACK, announce, begin_service
 
 
 class Session(socketserver.StreamRequestHandler):
-    """One client."""
+    """The session of one client."""
 
     timeout = 10
     # Otherwise the greeting waits until the client has acknowledged the handshake, 40 ms.
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        """Greets, and answers until the client quits."""
+        """Greets, and answers commands until the client sends QUIT."""
         context: ssl.SSLContext = self.server.context  # type: ignore[attr-defined]  # an attribute of Server, below
         try:
             with context.wrap_socket(self.connection, server_side=True) as tls, tls.makefile("rwb", 0) as lines:
@@ -26,12 +26,12 @@ class Session(socketserver.StreamRequestHandler):
                     lines.write(b"530 Please login with USER and PASS.\r\n")
                 lines.write(b"221 Goodbye.\r\n")
         except OSError:
-            # The client has gone, or spoke no TLS.
+            # The client has closed the connection, or does not use TLS.
             pass
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A thread for each client."""
+    """A server with a thread for each client."""
 
     daemon_threads = True
 

@@ -1,6 +1,6 @@
-"""The scenario of the demonstration: which servers run, which plugins check them, and what each must answer.
+"""The scenario of the demonstration: its servers, the checks of them, and the expected states.
 
-A new server kind is a file of its own beside this one; here it is started and gets its steps.
+A new kind of server is a new file in this folder; it is started here and gets its steps here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FILE_SIZE = 3000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One check of the demonstration: what is shown, the words of the command, and the state that must come out."""
+    """One check of the demonstration: its title, the words of its command line, and the expected state."""
 
     title: str
     words: tuple[str, ...]
@@ -35,7 +35,7 @@ class Step:
 
 @contextmanager
 def servers() -> Iterator[tuple[Step, ...]]:
-    """Runs all servers and yields the checks of them; ServerFailed when one does not start."""
+    """Runs all servers and yields their checks; raises ServerFailed when one does not start."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="noidchecks-demo-")))
         public = folder / "public"
@@ -43,7 +43,7 @@ def servers() -> Iterator[tuple[Step, ...]]:
         (public / FILE).write_bytes(bytes(_FILE_SIZE))
         certificate = folder / "certificate.pem"
         write_certificate(certificate, LOOPBACK)
-        # All are started before the first is waited for.
+        # All servers are started before the first port is read, which waits for its server.
         ftp = stack.enter_context(ServerProcess("ftp", str(public), str(certificate)))
         ftps = stack.enter_context(ServerProcess("ftps", str(certificate)))
         tftp = stack.enter_context(ServerProcess("tftp", str(public)))

@@ -1,8 +1,8 @@
-"""A server of the demonstration in a process of its own, and the two ends of the line to it.
+"""A server of the demonstration in a separate process, and both ends of the pipes to it.
 
-The server says its port on standard output and ends when its standard input does, so that it never outlives the
-demonstration, whatever ends that. A process of its own, because one bad datagram ends tftpy's server, and because its
-log lines do not belong in the output.
+The server prints its port on standard output and ends when its standard input ends, so that it never outlives the
+demonstration, however that ends. The process is separate because one bad datagram ends tftpy's server, and because the
+servers' log lines must not appear in the output.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _STOP_SECONDS = 5
 
 
 class ServerFailed(Exception):
-    """A server did not start; the message is the last thing that it said."""
+    """A server did not start; the message has the last line that it printed."""
 
 
 class ServerProcess:
-    """A server module of a package in a process of its own, running until its `with` block ends."""
+    """A server module of a package in a separate process, which runs until its `with` block ends."""
 
     def __init__(self, module: str, *arguments: str, package: str = "noidchecks.demo") -> None:
         self._module = module
@@ -41,13 +41,13 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            # Ctrl-C at the terminal is for the demonstration alone, which then ends its servers.
+            # Ctrl-C at the terminal reaches only the demonstration, which then ends its servers.
             start_new_session=True,
         )
 
     @property
     def port(self) -> int:
-        """The port on loopback; waits until the server has said it, ServerFailed when it ends before."""
+        """The port on loopback; waits until the server has printed it, raises ServerFailed when it ends before."""
         if not self._port:
             line = self._process.stdout.readline() if self._process.stdout else b""
             if not line:
@@ -78,7 +78,7 @@ class ServerProcess:
 
 
 def begin_service() -> None:
-    """Prepares the server's process: no log lines, and an end as soon as the demonstration is gone."""
+    """Prepares the server's process: disables logging, and ends it as soon as the demonstration has ended."""
     logging.disable()
     threading.Thread(target=_end_with_input, daemon=True).start()
 
@@ -89,7 +89,7 @@ def announce(port: int) -> None:
 
 
 def _end_with_input() -> NoReturn:
-    # Not sys.stdin: its lock would be held for ever.
+    # Not sys.stdin, whose lock this thread would hold without end.
     while os.read(0, 4096):
         pass
     os._exit(0)

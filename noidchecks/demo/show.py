@@ -1,4 +1,4 @@
-"""The course of the demonstration: every check is run as a monitoring server would run it, shown and compared."""
+"""Runs the demonstration: each check is run as by a monitoring server, shown and compared with the expected state."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from .scenario import Step
 
 _PATIENCE = 10
-# What the servers need besides our own dependencies, by the name under which it is imported.
+# The modules that the servers import in addition to the dependencies of noidchecks.
 _REQUIRED = ("pyftpdlib", "OpenSSL", "tftpy")
 
 
 def run(say: Callable[[str], object]) -> State:
-    """Shows everything line by line through say, and returns OK when every check answered as it must.
+    """Prints the checks line by line with say(); returns OK when every check had its expected state.
 
-    UsageError when what the servers are made of is not installed.
+    Raises UsageError when a library of the servers is not installed.
     """
     began = time.monotonic()
     _require_servers()
@@ -78,5 +78,5 @@ def _command(words: tuple[str, ...]) -> list[str]:
     program = Path(sysconfig.get_path("scripts"), words[0])
     if program.is_file():
         return [str(program), *words[1:]]
-    # A checkout without its executables.
+    # A checkout without installed executables.
     return [sys.executable, "-c", f"from noidchecks.plugin.main import main; main({words[0]!r})", *words[1:]]

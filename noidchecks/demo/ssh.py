@@ -15,7 +15,7 @@ _WAITING_CLIENTS = 64
 
 
 def main(version: str) -> None:
-    """Serves with an identification string that ends in the version, and a host key made for this run."""
+    """Serves with an identification string that ends in the version, and a new host key."""
     begin_service()
     key = ECDSAKey.generate()
     listener = socket.create_server((LOOPBACK, 0), backlog=_WAITING_CLIENTS)
@@ -26,7 +26,7 @@ def main(version: str) -> None:
         transport.local_version = f"SSH-2.0-{version}"
         transport.add_server_key(key)
         try:
-            # With an event it returns at once and the transport's own thread goes on.
+            # With an event, start_server() returns at once, and the transport's thread continues.
             transport.start_server(event=threading.Event(), server=ServerInterface())
         except (SSHException, EOFError):
             transport.close()

@@ -1,1 +1,1 @@
-"""The command lines of the plugins: from words to a probe, and from a result to an exit code."""
+"""The command lines of the plugins: from arguments to a probe, and from a result to an exit code."""

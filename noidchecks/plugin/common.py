@@ -1,4 +1,4 @@
-"""The rows that all option tables share, and the reading of their values."""
+"""The rows that all option tables share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..status.threshold import Range
     from .plugin import Plugin
 
-# The C plugins' int.
+# The greatest int of the C plugins.
 _INT_MAX = 2**31 - 1
 FORMATS = ("multi-line", "json")
 
@@ -33,9 +33,9 @@ def integer(text: str) -> int | None:
 
 
 def first_integer(text: str) -> int | None:
-    """Reads the first of several integers, for options that the C plugins have, and read like this.
+    """Reads the first of several integers, as the C plugins do for their options.
 
-    `-p '21 -4'` in one word is what Debian's command definitions make of `!21 -4`.
+    Debian's command definitions turn `!21 -4` into a single argument, `-p '21 -4'`.
     """
     body = text.strip(" ")
     if body.strip("-0123456789 "):
@@ -45,20 +45,20 @@ def first_integer(text: str) -> int | None:
 
 
 def filled(text: str, title: str) -> str:
-    """Returns the text; UsageError when it is empty, as a macro is that is not set: it would switch a check off."""
+    """Returns the text; UsageError when it is empty, as an unset macro is, because that would disable a check."""
     if not text:
         raise UsageError(f"{title} must not be empty")
     return text
 
 
 def bytes_of(text: str) -> int | None:
-    """Reads a number of bytes, None when it is none: files may be bigger than what integer() holds."""
-    # A float holds fifteen digits exactly.
+    """Reads a number of bytes, which may exceed the limit of integer(); None for anything else."""
+    # A float represents integers of fifteen digits exactly.
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
 def size(text: str, _title: str = "") -> Range:
-    """Reads the size that a file must have; a number means exactly that many bytes. UsageError."""
+    """Reads the size that a file must have; a number means exactly that many bytes. Raises UsageError."""
     from ..status.threshold import Range
 
     number = bytes_of(text)
@@ -74,7 +74,7 @@ def size(text: str, _title: str = "") -> Range:
 
 
 def port(text: str, words: str = "Port", *, show_value: bool = False) -> int:
-    """Reads a port, 1..65535; UsageError in the words of the C plugin."""
+    """Reads a port, 1..65535; raises UsageError in the words of the C plugin."""
     number = first_integer(text)
     shown = f" - {printable(text)}" if show_value else ""
     if number is None or number < 1:
@@ -85,16 +85,16 @@ def port(text: str, words: str = "Port", *, show_value: bool = False) -> int:
 
 
 def threshold(text: str, words: str) -> Range:
-    """Reads a time threshold: a range, or a number of which what follows a blank is ignored.
+    """Reads a time threshold: a range or a number; text after a blank is ignored.
 
-    `-w '5 -c 10'` in one word is what Debian's command definitions make of `!-w 5 -c 10`; the C plugin reads 5.
+    Debian's command definitions turn `!-w 5 -c 10` into a single argument, `-w '5 -c 10'`; the C plugin reads 5.
     """
     from ..status.threshold import Range
 
     word = text.strip().partition(" ")[0]
     try:
         if word.startswith("-") and ":" not in word:
-            # As in the C plugin, where every response time is above a negative number.
+            # As in the C plugin, where every response time exceeds a negative threshold.
             return Range.parse(f"~:{word}")
         return Range.parse(word)
     except ValueError:
@@ -112,10 +112,10 @@ def state(text: str, words: str) -> State:
 def timeout(text: str, _title: str = "", *, show_value: bool = False, endless: bool = False) -> dict[str, object]:
     """Reads SECONDS[:STATE] as the settings timeout and timeout_state; UsageError.
 
-    The message repeats a wrong number with show_value; endless takes 0 or less for no deadline.
+    With show_value, the message repeats an invalid number; with endless, 0 or less means no deadline.
     """
     number, colon, word = text.partition(":")
-    # What check_ssh of C makes of an argument that is not defined: no deadline.
+    # As in the C plugin check_ssh, the empty value of an undefined argument means no deadline.
     seconds = 0 if endless and not text.strip("- ") else first_integer(number)
     if seconds is None or (seconds <= 0 and not endless):
         shown = f" - {printable(text)}" if show_value else ""
@@ -156,7 +156,7 @@ _THRESHOLD_ROWS = (
 
 
 def time_rows(read: Callable[[str, str], dict[str, object]] = timeout) -> tuple[Option, ...]:
-    """Returns the rows about time; read() takes the value of the timeout."""
+    """Returns the rows of thresholds and timeout; read() parses the value of the timeout."""
     return (
         *_THRESHOLD_ROWS,
         Option(
@@ -180,14 +180,14 @@ OUTPUT_ROWS = (
     ),
     Option("transcript", extension=True, help="The same as -v", field="verbose"),
 )  # fmt: skip
-# These are about what is printed, and no settings of a probe.
+# The fields of a Command; all others are settings of the probe.
 _OUTPUT_FIELDS = ("verbose", "output_format")
 
 
 class Given:
-    """What the options of a command line say.
+    """The values of the options of a command line.
 
-    settings are those of the probe, texts the values that the plugin reads itself, by the name of the option.
+    settings are those of the probe, texts the values that the plugin parses itself, by option name.
     """
 
     __slots__ = ("settings", "texts", "names", "_output", "_plugin")
@@ -195,13 +195,13 @@ class Given:
     def __init__(self, plugin: Plugin) -> None:
         self.settings: dict[str, Any] = {}
         self.texts: dict[str, str] = {}
-        # In their order.
+        # The names of the options in the order of the command line.
         self.names: list[str] = []
         self._output: dict[str, Any] = {}
         self._plugin = plugin
 
     def take(self, name: str, text: str) -> None:
-        """Reads the value of one option as its row says; UsageError, InformationWanted."""
+        """Parses the value of an option according to its row; raises UsageError, InformationWanted."""
         self.names.append(name)
         if name in ("help", "version"):
             from .help import help_text, version_text
@@ -219,5 +219,5 @@ class Given:
         values[row.field] = (*values.get(row.field, ()), value) if row.repeatable else value
 
     def command(self, probe: Probe) -> Command:
-        """Returns the command for the probe that was built."""
+        """Returns the command for the probe."""
         return Command(probe, **self._output)

@@ -1,4 +1,4 @@
-"""`--extra-opts=[section][@file]`: options from an ini file, put before those of the command line."""
+"""`--extra-opts=[section][@file]`: options from an ini file, inserted before those of the command line."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _PLACES = (
     "/usr/local/etc/nagios-plugins.ini",
     "/etc/opt/nagios-plugins.ini",
 )
-# No ini file is this large: the path is a mistake, perhaps a device.
+# The most bytes of an ini file; with a larger file, the path is a mistake.
 _SIZE_LIMIT = 1 << 20
 _PATIENCE = 5.0  # seconds until standard input must have ended
 
 
 def expand(words: Sequence[str], section: str, *, stdin: bool = True) -> list[str]:
-    """Replaces each --extra-opts by the options of its section (by default the program's name) at the front.
+    """Removes each --extra-opts and inserts the options of its section (default: the program's name) at the front.
 
-    stdin says whether `-` may be a file's name: standard input belongs to a single plugin, not to a survey's or a
-    guardian's many. BareUsageError for a file that is not found, cannot be read or has no such section.
+    stdin says whether the file may be `-`, standard input, which only a plugin that runs alone may read, not the many
+    checks of a survey or a guardian. Raises BareUsageError for a missing or unreadable file or section.
     """
     front: list[str] = []
     back: list[str] = []
@@ -84,11 +84,11 @@ def _lines(path: str) -> list[str]:
 
 
 def _standard_input() -> bytes:
-    """Reads it to its end, which must come in time: a terminal, or a pipe that stays open, has none."""
+    """Reads standard input to its end, for at most 5 seconds: a terminal or an open pipe may never end."""
     from select import POLLIN, poll
     from time import monotonic
 
-    # Not sys.stdin, which is None when it was closed, and refuses bytes that are no text.
+    # Not sys.stdin, which is None when it was closed, and fails on undecodable bytes.
     ready = poll()
     ready.register(0, POLLIN)
     deadline = monotonic() + _PATIENCE
@@ -114,14 +114,14 @@ def _read_section(lines: Iterable[str], section: str) -> Iterator[str]:
             is_another = not inside
             continue
         if is_another:
-            # Another plugin's, which may have a syntax of its own.
+            # A line in the section of another plugin, which may use another syntax.
             continue
         key, equals, value = line.partition("=")
         key, value = key.strip(), value.strip()
         if not equals or not key:
             raise BareUsageError("Config file error")
         if inside:
-            # A one-letter key takes its value glued: the C plugin writes -k=value, which getopt reads as "=value".
+            # The value is appended to a one-letter key: the C plugin's form -k=value is read by getopt as "=value".
             if len(key) == 1:
                 yield f"-{key}{value}"
             else:

@@ -1,4 +1,4 @@
-"""Command-line words taken apart as getopt_long does, by the option table of a plugin."""
+"""Parses command lines as getopt_long does, by the option table of a plugin."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# What the C plugins rewrite before they parse.
+# The spellings that the C plugins replace before they parse.
 _RESPELT = {"-to": "-t", "-wt": "-w", "-ct": "-c"}
 
 
 class Option:
     """One row of an option table: long name, letter, name of the value ("" for a flag), one sentence of help.
 
-    aliases are further long names; repeatable rows collect their values. A row marked as an extension is not known to
-    the C plugin: it never makes an abbreviation ambiguous that the C plugin understands.
+    aliases are further long names; repeatable rows collect their values. The C plugin does not have an extension, which
+    therefore never makes an abbreviation ambiguous that the C plugin accepts.
 
-    field is the setting that the row gives: a flag gives value, another row its text, or what read() makes of the text
-    and the row's title (UsageError); a repeatable row gives a tuple. Without a field read() returns settings by name.
-    The text of a row without both is for the plugin to read.
+    field is the setting that the row sets: a flag sets it to value, another row to its text or to the result of read()
+    for the text and the row's title (UsageError); a repeatable row sets a tuple. Without a field, read() returns
+    settings by name. The plugin itself parses the text of a row without field and read.
     """
 
     __slots__ = ("name", "letter", "metavar", "help", "aliases", "repeatable", "extension", "field", "read", "value")
@@ -53,7 +53,7 @@ class Option:
 
     @property
     def title(self) -> str:
-        """What sentences about the value begin with: `Put size` for put-size."""
+        """The name at the beginning of sentences about the value: `Put size` for put-size."""
         return self.name.replace("-", " ").capitalize()
 
     def __str__(self) -> str:
@@ -61,12 +61,12 @@ class Option:
 
 
 class Scan:
-    """An iterator of (option name, value) in the order of the words; rest holds the words behind the options.
+    """An iterator of (option name, value) in the order of the words; rest holds the words after the options.
 
-    Parsing stops at the first word that is no option. Clusters, glued values, `--name=value` and unambiguous prefixes
-    of long names are understood; a flag has the value "". UsageError in getopt's words.
+    Parsing stops at the first word that is not an option. Clusters, attached values, `--name=value` and unambiguous
+    prefixes of long names are accepted; a flag has the value "". Raises UsageError with getopt's texts.
 
-    A word that is none of the options is looked for in those that more() returns too; took_more tells whether it was.
+    The options of more() are added when a word is not among options; took_more tells whether they were.
     """
 
     __slots__ = ("rest", "took_more", "_options", "_more", "_words", "_ended")
@@ -83,11 +83,11 @@ class Scan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is not a single word."""
+        """Whether the command line has no words."""
         return not self._words and not self.rest
 
     def leading_word(self) -> str | None:
-        """Takes the first word away if it is no option: there the C plugins accept the host, and options behind it."""
+        """Removes and returns the first word unless it is an option: the C plugins accept a host before the options."""
         if self._words and not self._words[0].startswith("-"):
             return self._words.pop(0)
         return None
@@ -110,9 +110,9 @@ class Scan:
         self.rest = words
 
     def anywhere(self) -> Iterator[tuple[str, str]]:
-        """Iterates over options before, between and behind other words, which rest holds then; `--` ends the options.
+        """Yields the options before, between and after other words, which rest then holds; `--` ends the options.
 
-        Empty words are dropped: monitoring systems pass them for macros without a value.
+        Empty words are dropped, because monitoring systems pass them for macros without a value.
         """
         rest: list[str] = []
         while True:
@@ -175,7 +175,7 @@ class Scan:
         raise UsageError(f"invalid option -- '{printable(letter)}'")
 
     def _take_more(self) -> bool:
-        """Takes the further options in, and tells whether they were not there before."""
+        """Adds the options of more(); returns False if they were added before."""
         if self.took_more:
             return False
         self.took_more = True

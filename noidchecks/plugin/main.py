@@ -1,4 +1,4 @@
-"""A plugin as a program: one status line on standard output, exit code 0..3, whatever happens."""
+"""A plugin as a program: always one status line on standard output and an exit code 0..3."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 def main(name: str) -> NoReturn:
-    """Runs the plugin of that name with the words of the command line and ends the process."""
+    """Runs the plugin of that name with the arguments of the process and ends the process."""
     code, text = 3, ""
     try:
         if sys.getfilesystemencoding() != "utf-8" and sys.executable and "utf8" not in sys._xoptions:
-            # By a locale such as de_DE@euro, Python has read words and passwords that are bytes to servers and to the C
-            # plugins. As UTF-8 they become the same bytes again. Once: -X utf8=0 may stand behind it.
+            # In a locale such as de_DE@euro, Python has decoded arguments and passwords by its character set, and they
+            # would be sent as UTF-8, whereas the C plugins pass on the bytes. In UTF-8 mode the bytes are preserved.
+            # Only once, because a later -X utf8=0 may disable that mode.
             os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606  # no shell is wanted
         if None in (sys.stdin, sys.stdout, sys.stderr):
             from ..descriptors import fill_standard_descriptors
@@ -35,14 +36,14 @@ def main(name: str) -> NoReturn:
         _write(text)
         if (workers := sys.modules.get("noidchecks.drivers.workers")) is not None:
             workers.reap()
-        # Not sys.exit(): tearing the interpreter down costs a tenth of a check and can still print a traceback.
+        # Not sys.exit(): the interpreter's finalization takes a tenth of a check and can still print a traceback.
         os._exit(code)
 
 
 def run(name: str, argv: Sequence[str], *, alone: bool = False) -> tuple[int, str]:
-    """Runs the plugin with these words (the program first) and returns its exit code and what it prints.
+    """Runs the plugin with these arguments (the program first); returns its exit code and its output.
 
-    alone says that the process is for this one check.
+    alone says that the process makes only this check.
     """
     program = os.path.basename(argv[0]) if argv and argv[0] else name
     try:
@@ -85,5 +86,5 @@ def _write(text: str) -> None:
         while data:
             data = data[os.write(1, data) :]
     except OSError:
-        # The reader has closed the pipe; it still gets the exit code.
+        # The reader has closed the pipe, but still gets the exit code.
         pass

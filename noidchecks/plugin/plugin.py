@@ -1,4 +1,4 @@
-"""`check_ftp -H HOST` turned into a probe, for every caller: the executables, the guardian, a survey line."""
+"""Converts command lines such as `check_ftp -H HOST` to probes, for the executables, the guardian and surveys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLUGINS = {
 
 
 class Command(Value):
-    """A parsed command line: the probe, and how its result is to be printed."""
+    """A parsed command line: the probe, and the output format of its result."""
 
     probe: Probe
     verbose: bool
@@ -35,11 +35,11 @@ class Command(Value):
 
 
 class Plugin:
-    """A plugin's option table, its words for the operator, and how its options become a command.
+    """A plugin's option table, its texts for the operator, and the function that converts its options to a command.
 
-    more() returns the rows behind those in rows: it is only called for a word that is none of rows. usage is the
-    beginning of the usage text, in_usage tells of a row whether it is named behind it.
-    build gets the scan of the words; UsageError out of it is printed with the usage text.
+    more() returns further rows; it is only called for an option that is not in rows. usage is the beginning of the
+    usage text, in_usage tells whether a row is listed after it. build gets the scan of the command line; its UsageError
+    is printed with the usage text.
     """
 
     __slots__ = ("name", "blurb", "usage", "in_usage", "rows", "more", "build")
@@ -65,7 +65,7 @@ class Plugin:
 
     @property
     def options(self) -> tuple[Option, ...]:
-        """The whole table."""
+        """All rows, those of more() included."""
         return (*self.rows, *self.more())
 
     def row(self, name: str) -> Option | None:
@@ -77,35 +77,35 @@ class Plugin:
 
 
 class InformationWanted(Exception):
-    """The caller asked for --help or --version; the message is the text to print."""
+    """The command line has --help or --version; the message is the text to print."""
 
 
 def plugin_of(program: str) -> Plugin:
     """Returns the plugin for a program's name or path; UsageError for the name of another program.
 
-    A prefix before `check_` is allowed, because install-plugins may link the plugins under one.
+    A prefix before `check_` is allowed, because install-plugins may link the plugins with one.
     """
     name = program.rpartition("/")[2]
     _, found, protocol = name.rpartition("check_")
     module = PLUGINS.get(f"check_{protocol}") if found else None
     if module is None:
         raise UsageError(f"not one of {', '.join(PLUGINS)}: {printable(name)}")
-    # Not importlib.import_module(), whose package is not loaded yet at this point of a start.
+    # Not importlib.import_module(), because importing importlib would lengthen the start.
     plugin: Plugin = __import__(module, fromlist=("PLUGIN",)).PLUGIN
     return plugin
 
 
 def parse(words: Sequence[str], plugin_name: str = "", *, stdin: bool = False) -> Command:
-    """Turns the words of a command line, the program first, into a Command; UsageError, InformationWanted.
+    """Converts the words of a command line, the program first, to a Command; raises UsageError, InformationWanted.
 
-    plugin_name is the plugin's own name where the program may be called anything; stdin allows --extra-opts=@-.
+    plugin_name is the plugin's name for a program with any other name; stdin allows --extra-opts=@-.
     """
     plugin = plugin_of(plugin_name or (words[0] if words else ""))
     return plugin.build(scan(plugin, written_out(words, stdin=stdin)))
 
 
 def written_out(words: Sequence[str], *, stdin: bool = False) -> Sequence[str]:
-    """Returns the words behind the program with the options of an ini file in place of --extra-opts; UsageError."""
+    """Returns the arguments, with --extra-opts replaced by the options of its file; raises UsageError."""
     arguments = _without_nul(words[1:])
     if any(word == "--extra-opts" or word.startswith("--extra-opts=") for word in arguments):
         from .extra_opts import expand
@@ -115,23 +115,23 @@ def written_out(words: Sequence[str], *, stdin: bool = False) -> Sequence[str]:
 
 
 def scan(plugin: Plugin, arguments: Sequence[str]) -> Scan:
-    """Returns the scan of words that are written out."""
-    # Expanded by now; what abbreviates it, or stands in a file, is unknown, as to the C plugins.
+    """Returns the scan of arguments whose --extra-opts are expanded."""
+    # --extra-opts is already expanded; an abbreviation of it, or one in an ini file, is unknown, as in the C plugins.
     rows = [row for row in plugin.rows if row.name != "extra-opts"]
     return Scan(rows, arguments, plugin.more)
 
 
 def _without_nul(words: Sequence[str]) -> Sequence[str]:
-    # No program can be given one; a caller's configuration file can hold one, and the kernel would end a path there.
+    # An argument cannot have a NUL, but a word of a configuration file can, and the kernel would end a path there.
     if any("\0" in word for word in words):
         raise UsageError("command line must not hold a NUL")
     return words
 
 
 def parse_line(line: str) -> Command:
-    """Turns a command line as a shell would split it into a Command; UsageError.
+    """Converts a command line to a Command, split as a shell would; raises UsageError, also for --help and --version.
 
-    Nothing else of a shell is understood. --help and --version are no check: UsageError.
+    No other syntax of a shell is supported.
     """
     from shlex import split
 

@@ -1,4 +1,4 @@
-"""A command line as people may see it: with masks in place of the passwords that its words give."""
+"""Redacts command lines: masks the passwords in their arguments."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# The option whose value is a password, of any plugin and program. A mistyped one is refused, and shown with what was
-# wrong, so the beginnings of its name count too; not those that are short enough to mean another option.
+# The option whose value is a password, of any plugin or program. A mistyped option is refused and shown in the error,
+# so prefixes of its name count too, except those that are short enough to mean another option.
 _OPTION, _SHORTEST = "--secret", "--sec"
-# Most lines have neither the option nor what a shell would take out of it, and splitting a line is slow.
+# Most lines have neither the option nor quotes or backslashes, and splitting a line is slow.
 _HINT = re.compile(rf"{_SHORTEST}|['\"\\]")
 
 
-# The guardian shows the few commands of its thousands of backends again and again.
+# Cached, because the guardian repeatedly shows the few commands of its thousands of backends.
 @lru_cache(maxsize=64)
 def redacted(line: str) -> str:
-    """Returns a command line, such as a shell would split, without passwords; unchanged where it has none."""
+    """Returns a shell-like command line with masked passwords; unchanged if it has none."""
     if not _HINT.search(line):
         return line
     from shlex import split
@@ -29,7 +29,7 @@ def redacted(line: str) -> str:
     try:
         words = split(line)
     except ValueError:
-        # Where the password ends is not known either.
+        # The end of the password is unknown too, so the rest of the line is masked.
         before, option, _ = line.partition(_SHORTEST)
         return f"{before}{option}{MASK}" if option else line
     gate = Gate(_passwords(words))
@@ -37,7 +37,7 @@ def redacted(line: str) -> str:
 
 
 def shown(words: Iterable[str], gate: Gate) -> str:
-    """Returns words as a command line, each masked by itself: quotes in a line may stand within a password."""
+    """Returns the words as a command line, each masked separately, because the line's quoting may change a password."""
     from shlex import join
 
     return join(map(gate.words, words))
