@@ -1,4 +1,4 @@
-"""Carries results to one report, from a thread of its own, again and again until they are taken."""
+"""Delivers results to one report in a separate thread, with retries until the report accepts them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
-# When the survey is over there is no use in long pauses.
+# The longest delay before a retry after the end of the survey.
 _LAST_DELAY = 1.0
-# So long before the time for the end is over, or half of this time if that is less, a report must not wait any more.
+# The seconds before the end of the patience at which is_last is set; half of the patience if that is less.
 _LAST_SECONDS = 1.0
 
 
 class DeliveryQueue:
-    """Keeps what a report does not take, at most keep results; beyond that the oldest are dropped and counted.
+    """Queues the results for a report, at most keep of them; beyond that the oldest are dropped and counted.
 
-    What could not be delivered by the end goes into the journal, if there is one, and is the first to be delivered
-    next time. The order is kept, so that the newest result of a service is the last to arrive.
+    Results that could not be delivered by the end are stored in the journal, if any, and are the first to be delivered
+    by the next survey. The order is kept, so that the newest result of a service arrives last.
     """
 
     def __init__(self, name: str, report: Report, *, keep: int, say: Say, journal: Journal | None = None) -> None:
@@ -44,12 +44,12 @@ class DeliveryQueue:
         self._journal = journal
         self._box: deque[Record] = deque(journal.load() if journal else ())
         self._on_the_way: list[Record] = []
-        # What the report still held when the survey ended.
+        # The number of results that the report still held when the survey ended.
         self._held = 0
         self._from_journal = len(self._box)
         self._known_refusals: set[tuple[str, str]] = set()
         self._trouble = ""
-        # Whether the last delivery left results for another one.
+        # Whether the last delivery left results for the next one.
         self._has_left = False
         self._end: float | None = None
         self._last_turn = 0.0
@@ -60,33 +60,33 @@ class DeliveryQueue:
 
     @property
     def waiting(self) -> int:
-        """How many results are still to be delivered."""
+        """The number of results that have not been delivered yet."""
         return len(self._box) + len(self._on_the_way) + self._held
 
     def post(self, record: Record) -> None:
-        """Takes a record to be delivered; never waits."""
+        """Queues a record without blocking."""
         with self._changed:
             self._box.append(record)
             self._drop()
             if len(self._box) == 1:
-                # Those that follow need not wake the thread: it waits until enough of them are gathered.
+                # Later records need not wake the thread, which waits for the report's pause to gather them.
                 self._changed.notify()
 
     def end(self, patience: float) -> None:
-        """Announces that no more records follow; the queued ones get patience seconds. Does not wait for them."""
+        """Announces the end of the records, and gives the queued ones patience seconds; does not block."""
         with self._changed:
             self._end = monotonic() + patience
             self._last_turn = self._end - min(_LAST_SECONDS, patience / 2)
             self._changed.notify()
 
     def finish(self, patience: float) -> None:
-        """Delivers the queued records until patience seconds after end(), and puts the rest into the journal."""
+        """Waits until the queue is empty, at most patience seconds after end(); stores the rest in the journal."""
         if self._end is None:
             self.end(patience)
         self._thread.join(max(0.0, (self._end or 0.0) - monotonic()))
         with self._changed:
             if self._journal:
-                # A delivery that has not returned may or may not arrive.
+                # The records of a running delivery are stored too, because it may fail.
                 self._journal.store([*self._on_the_way, *self._box])
             self._held = self._report.held
             self.delivered -= self._held
@@ -116,12 +116,12 @@ class DeliveryQueue:
             if delivery.trouble:
                 delay = min(max(_FIRST_DELAY, delay * 2), _LONGEST_DELAY)
             else:
-                # A full batch has others behind it.
+                # After a full batch, more records are queued.
                 is_full = len(batch) == self._report.batch and not self._has_left
                 delay = 0.0 if is_full else self._report.pause
 
     def _next_batch(self, delay: float) -> list[Record]:
-        """Waits and takes what is to be delivered next; nothing at the end, when nothing is left or it is too late."""
+        """Waits for the next batch and returns it; [] at the end, when the queue is empty or the time is over."""
         ready = monotonic() + delay
         with self._changed:
             while True:
@@ -138,7 +138,7 @@ class DeliveryQueue:
                     self._changed.wait(ready - now)
                 else:
                     self._changed.wait()
-                    # What follows soon goes out with it.
+                    # Records of the next seconds (pause) are delivered together with it.
                     ready = max(ready, monotonic() + self._report.pause)
             count = min(len(self._box), self._report.batch)
             self._on_the_way = [self._box.popleft() for _ in range(count)]
@@ -152,7 +152,7 @@ class DeliveryQueue:
             self._drop()
             self.refused += len(delivery.refused)
             self.delivered += len(batch) - len(delivery.left) - len(delivery.refused)
-            # At the end, finish() has the last word on what is in it.
+            # After end(), only finish() changes the journal.
             if self._from_journal and not delivery.trouble and self._end is None:
                 self._from_journal = max(0, self._from_journal - len(batch) + len(delivery.left))
                 if not self._from_journal and self._journal:

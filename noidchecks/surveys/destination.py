@@ -1,4 +1,4 @@
-"""What a report is, and what it answers to a delivery."""
+"""The interface of a report, and the outcome of a delivery."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """How a delivery went: what is left to be delivered again and why, and what will never be taken and why.
+    """The outcome of a delivery: left has the records to retry, trouble is the reason, "" for none.
 
-    What is left without trouble waits for its turn. refused has a name, as a rule that of the service, and the reason
-    for each result.
+    Records left without trouble wait for a later turn. refused has a name, usually that of the service, and the reason
+    for each result that will never be accepted.
     """
 
     __slots__ = ("left", "trouble", "refused")
@@ -27,10 +27,10 @@ class Outcome:
 class Report:
     """A destination of results.
 
-    batch is the most that one delivery takes, pause the seconds that results are gathered between two deliveries.
-    deliver() runs in the delivery queue's thread, everything else in the survey's; an OSError that leaves it means that
-    nothing was handed in. held counts results that deliver() has taken and hands in later, together with others. The
-    queue sets is_last when the survey ends and there is no time to leave results for a later turn.
+    batch is the most records of a delivery, pause the seconds for which results are gathered between two deliveries.
+    deliver() runs in the thread of the delivery queue, all other methods in that of the survey; when deliver() raises
+    OSError, no result was delivered. held is the number of results that deliver() has accepted but delivers later
+    together with others. The queue sets is_last when the survey ends and no time is left for a later turn.
     """
 
     batch = 1000
@@ -39,11 +39,11 @@ class Report:
     is_last = False
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Hands in records, the oldest first, in the words of this destination."""
+        """Delivers records, the oldest first, in the format of this destination."""
         raise NotImplementedError
 
     def expect(self, names: Collection[tuple[str, str]]) -> None:
-        """Learns which services there are from now on."""
+        """Sets the hosts and services that the survey checks from now on."""
 
     def close(self) -> None:
-        """Ends what is open; called once, in the survey's thread, after the last delivery."""
+        """Closes files and connections; called once, in the survey's thread, after the last delivery."""

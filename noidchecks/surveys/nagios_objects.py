@@ -1,4 +1,4 @@
-"""The services of a running Nagios as targets: its objects.cache, where all templates are resolved already."""
+"""Reads the services of a running Nagios as targets from its objects.cache, which has all templates resolved."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ SURVEY_VARIABLE = "_SURVEY"
 """A service's custom variable that names the command of the survey, where check_command is for another purpose."""
 
 _MACRO = re.compile(r"\$([^$\s]*)\$")
-# How Nagios writes a custom variable without a value, as one that cancels an inherited one.
+# The value that Nagios writes for a custom variable without a value, such as one that cancels an inherited one.
 _NO_VALUE = "null"
-# What a shell would do something with, outside of quotes; we run no shell.
+# The tokens of a command line, and the characters that are special to a shell outside of quotes; no shell is run.
 _SHELL = re.compile(r"""'[^']*'|"(?:[^"\\$`]|\\.)*"|\\.|[^'"\\]""", re.DOTALL)
 _FOR_A_SHELL = frozenset("|&;<>()$`\n")
-# Nagios writes the file in place. Seconds since its last change after which it is written, seconds between two looks,
-# and for how long it is waited for.
+# Nagios writes the file in place. The seconds since its last change after which it counts as complete, the seconds
+# between two attempts, and the seconds after which they end.
 _SETTLED = 1.0
 _LOOK = 0.25
 _PATIENCE = 10.0
 
 
 def read_objects(path: str, limit: int) -> Generator[float, None, list[bytes]]:
-    """Returns the lines of an objects.cache, as soon as Nagios is not writing it; yields seconds to wait.
+    """Returns the lines of an objects.cache once Nagios is not writing it; yields the seconds to wait before resuming.
 
-    UsageError when it is not whole after ten seconds; OSError.
+    Raises UsageError when the file is not complete after ten seconds; OSError.
     """
     until = time.monotonic() + _PATIENCE
     while True:
@@ -58,7 +58,7 @@ def _stamp(path: str) -> tuple[float, int, int]:
 
 
 def _is_whole(lines: list[bytes]) -> bool:
-    """Tells whether the last line is the end of a block, as it is when Nagios has written all."""
+    """Tells whether the last line ends a block, as in a completely written file."""
     texts = (line.strip() for line in reversed(lines))
     return next((text for text in texts if text and not text.startswith(b"#")), b"") == b"}"
 
@@ -66,11 +66,11 @@ def _is_whole(lines: list[bytes]) -> bool:
 def add_services(
     found: TargetList, name: str, lines: Iterable[bytes], resources: Mapping[str, str], *, passive_only: bool = False
 ) -> Iterator[None]:
-    """Adds every service whose command is one of these plugins to the targets; yields after each step.
+    """Adds every service whose command is a plugin of noidchecks to the targets; yields after each step.
 
-    Complains about those that cannot be taken over: a macro that only Nagios knows, a command line for a shell.
-    resources are the macros of the resource files, USER1 and so on. With passive_only, what Nagios checks itself, or
-    takes no results for, is passed over.
+    Complains about services that cannot be added, because of a macro that only Nagios knows or a command line that
+    needs a shell. resources are the macros of the resource files, USER1 and so on. passive_only skips services that
+    Nagios checks itself or accepts no passive results for.
     """
     hosts: dict[str, Block] = {}
     commands: dict[str, str] = {}
@@ -95,7 +95,7 @@ def add_services(
             continue
         try:
             macros |= {f"ARG{index}": _resolved(text, macros) for index, text in enumerate(arguments, 1)}
-            # What is not given is empty.
+            # Arguments that are not given are empty.
             macros = {f"ARG{index}": "" for index in range(1, 33)} | macros
             line = _resolved(line, macros)
             _require_no_shell(line)
@@ -172,7 +172,7 @@ def _resolved(text: str, macros: Mapping[str, str]) -> str:
 
 
 def _program(line: str, arguments: Iterable[str], macros: Mapping[str, str]) -> str:
-    # Its name stands behind the last slash, whether what is before can be resolved or not. It may be an argument: one
+    # The name follows the last slash, even if a macro before it cannot be resolved. It may be an argument: a single
     # command for all plugins is `$USER1$/$ARG1$ -H $HOSTADDRESS$ $ARG2$`.
     known = {**macros, **{f"ARG{index}": _as_known(text, macros) for index, text in enumerate(arguments, 1)}}
     words = _as_known(line, known).split(None, 1)

@@ -1,4 +1,4 @@
-"""What a survey shows on a terminal while it runs."""
+"""The progress bar of a survey on a terminal."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-# A terminal that is gone must not end the survey.
+# Ignores errors of a closed terminal, which must not end the survey.
 _UNHEARD = suppress(OSError)
 
 
 class ProgressBar:
-    """A bar for each round on standard error, when that is a terminal, and lines there that do not run into it.
+    """A progress bar for each round on standard error, if that is a terminal, and lines that do not overwrite it.
 
-    new_bar makes one of a length; say prints a line.
+    new_bar returns a bar of a length; say prints a line.
     """
 
     def __init__(self, new_bar: Callable[[int], Any], say: Callable[[str], None]) -> None:
         self._new_bar = new_bar
         self._say = say
-        # Python has neither when it was started with it closed.
+        # sys.stderr and sys.stdout are None when the process was started with them closed.
         self._shown = sys.stderr is not None and sys.stderr.isatty()
-        # Lines on another device have nothing to wait for, nor has the bar.
+        # Only when both are terminals must lines of standard output make the bar disappear.
         self._shares = self._shown and sys.stdout is not None and sys.stdout.isatty()
         self._lock = Lock()
         self._bar: Any = None
 
     def show(self, done: int, expected: int) -> None:
-        """Moves the bar; a finished one stays where it is."""
+        """Advances the bar; a finished bar remains on the terminal."""
         if not self._shown:
             return
         with self._lock, _UNHEARD:
@@ -45,7 +45,7 @@ class ProgressBar:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Makes room for lines of standard output on the same terminal; the bar comes again with its next step."""
+        """Hides the bar while lines are written to the same terminal; its next step shows it again."""
         if not self._shares:
             yield
             return

@@ -1,4 +1,4 @@
-"""The course of `noidchecks survey`: targets read, checked in rounds, results given to the delivery queues."""
+"""Runs `noidchecks survey`: reads targets, checks them in rounds, and passes results to the delivery queues."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 STANDARD_INPUT = "-"
-# A million targets are 100 MB.
+# The most bytes of a file of targets; a million targets take 100 MB.
 _SIZE_LIMIT = 1 << 28
-# Lines that are parsed in one step.
+# The lines that are parsed in one step.
 _LINES = 8
-# A reload reads for 2 ms at a time and leaves 1 ms or more to the checks that run: 20,000 targets take seconds, and a
-# deadline would pass meanwhile though the answer is there.
+# A reload reads for 2 ms at a time and leaves at least 1 ms to the running checks: 20,000 targets take seconds, and
+# deadlines would pass meanwhile although answers have arrived.
 _TURN, _BREAK = 0.002, 0.001
 
 
 class Sources(Value):
-    """Where the targets of a survey come from: files of lines, objects.cache files with their resource files.
+    """The sources of a survey's targets: files of lines, objects.cache files and their resource files.
 
     passive_only leaves out the services of objects.cache that the monitoring server checks itself.
     """
@@ -70,9 +70,9 @@ class Sources(Value):
         self._fill(locals())
 
     def read(self) -> tuple[list[Target], list[str]]:
-        """Returns this machine's share of the targets, and the complaints; UsageError for a file that cannot be read.
+        """Returns this machine's share of the targets, and the complaints; UsageError for an unreadable file.
 
-        Standard input is read to its end.
+        Reads standard input to its end.
         """
         steps = self.steps()
         while True:
@@ -81,12 +81,12 @@ class Sources(Value):
             except StopIteration as stop:
                 found: tuple[list[Target], list[str]] = stop.value
                 return found
-            # No time at all is at least 50 microseconds for the kernel, and on a busy machine a turn of others.
+            # sleep(0) would still take 50 microseconds or, on a busy machine, the time slices of other processes.
             if pause:
                 time.sleep(pause)
 
     def steps(self) -> Generator[float, None, tuple[list[Target], list[str]]]:
-        """Does what read() does in small steps, and yields the seconds to wait before the next one, as a rule none."""
+        """Does the work of read() in small steps; yields the seconds to wait before the next one, usually 0."""
         found = TargetList()
         for name in self.files:
             lines = _lines(name)
@@ -146,10 +146,10 @@ def _in_turns(steps: Generator[float, None, T]) -> Generator[WaitUntil, None, T]
 class SurveyRunner:
     """One survey: its targets, its schedule and its delivery queues.
 
-    run() returns OK when every target was checked and every result handed in, whatever it is; WARNING when something
-    of the targets was not understood or not reached, or a receiver refused results for good; CRITICAL when results are
-    still waiting, or were dropped; UNKNOWN when there was nothing to check. say gets one line for each thing that the
-    operator must know, progress the numbers of checked and of all targets of a round.
+    run() returns OK when every target was checked and every result delivered, whatever the states; WARNING when
+    targets were invalid or not checked before the end, or a destination finally refused results; CRITICAL when results
+    are still queued or were dropped; UNKNOWN when there was nothing to check. say gets a line for each message to the
+    operator, progress the numbers of checked and of all targets of a round.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class SurveyRunner:
     ) -> None:
         self._sources = sources
         self._targets, self._complaints = sources.read()
-        # Set by the handlers of signals, which do nothing else: they run between any two steps of everything here.
+        # Set by the signal handlers, which do nothing else because they may run between any two bytecode instructions.
         self._stopped = False
         self._reload = False
         self._concurrency = concurrency
@@ -178,11 +178,11 @@ class SurveyRunner:
         self._reports = reports
         self._every = every
         self._schedule = Schedule(self._load, over, every, say, self._may_start)
-        # What is being checked. A second check of it at the same time would be answered by a server that the first one
-        # has made busy, and might end before it: then the older result would come last.
+        # The keys of the targets that are being checked. A second check at the same time would meet a server that the
+        # first one keeps busy, and might end before it, so that the older result would arrive last.
         self._running: set[tuple[str, str]] = set()
         self._began = time.monotonic()
-        # Before the queues, which begin at once with what their journals have.
+        # Called before the queues are created, which begin at once to deliver the results in their journals.
         self._announce()
         self._queues = [
             DeliveryQueue(name, report, keep=keep, say=say, journal=Journal(spool, name, say) if spool else None)
@@ -190,7 +190,7 @@ class SurveyRunner:
         ]
 
     def run(self) -> State:
-        """Checks until the schedule ends, or SIGTERM or SIGINT comes; SIGHUP reads the targets again."""
+        """Checks until the schedule ends or SIGTERM or SIGINT is received; SIGHUP reads the targets again."""
         before = {
             number: signal.signal(number, handler)
             for number, handler in (
@@ -199,7 +199,7 @@ class SurveyRunner:
                 (signal.SIGHUP, self._want_reload),
             )
         }
-        # The command blocks it from its beginning on.
+        # The command has blocked SIGHUP since its start.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
         notifier = Notifier()
         notifier.ready()
@@ -215,11 +215,11 @@ class SurveyRunner:
                 self._show(this)
         finally:
             for number in before:
-                # A second one must not cut off what the first one asked for; --patience bounds it.
+                # A second signal must not interrupt the deliveries at the end, which --patience limits.
                 signal.signal(number, signal.SIG_IGN)
             notifier.stopping()
             notifier.close()
-            # All at the same time: a slow queue must not use up the seconds of the others.
+            # end() of all queues first, so that a slow queue does not use up the seconds of the others.
             for queue in self._queues:
                 queue.end(self._patience)
             for queue in self._queues:
@@ -251,7 +251,7 @@ class SurveyRunner:
         for complaint in self._complaints:
             self._say(complaint)
         if self._every and not self._targets:
-            # A survey of one round says so at its end.
+            # A survey of one round reports it at its end.
             self._say("there is nothing to check")
         names = {target.key for target in self._targets}
         for _, report in self._reports:

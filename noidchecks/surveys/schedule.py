@@ -1,4 +1,4 @@
-"""When each target of a survey is checked: rounds, each spread evenly, at a distance that does not drift."""
+"""The schedule of a survey: rounds at an interval without drift, each with its checks spread evenly."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ..status.state import State
     from .targets import Target
 
-# So many checks start at once when they would all come within this time: a process that wakes up for a single one finds
-# cold caches, which cost several times as much as the check. More of them would wait for each other.
+# Up to 4 checks that are due within 0.25 s are started together: a process that wakes up for a single check finds cold
+# caches, which cost several times as much as the check. More of them would delay each other.
 _GROUP = 4
 _GROUP_SECONDS = 0.25
 
 
 class Round:
-    """One pass over all targets: how many there are, when it began, the states so far, and how many were skipped."""
+    """One pass over all targets: their number, the time of its start, the states so far, the number of skipped ones."""
 
     __slots__ = ("began", "expected", "skipped", "states")
 
@@ -33,12 +33,12 @@ class Round:
 
     @property
     def checked(self) -> int:
-        """How many targets have a result."""
+        """The number of targets with a result."""
         return sum(self.states.values())
 
     @property
     def done(self) -> int:
-        """How many targets are over, with a result or skipped."""
+        """The number of targets that have a result or were skipped."""
         return self.checked + self.skipped
 
     def count(self, state: State) -> None:
@@ -47,12 +47,12 @@ class Round:
 
 
 class Schedule:
-    """Yields what survey_schedule() takes: ((round, target), probe), and times to wait for.
+    """The schedule for survey_schedule(): yields ((round, target), probe), and times to wait for.
 
-    over and every are seconds; with every the rounds go on for ever, each beginning so long after the one before began.
-    When a round could not start all its checks in that time, say() reports it, and the next round begins at once.
-    load is called before each round, and returns its targets; what it yields before lets the checks that run go on.
-    may_start tells, when the time of a target has come, whether it is checked in this round.
+    over and every are seconds; with every, rounds repeat without end, each starting every seconds after the start of
+    the previous one. When a round could not start all its checks in that time, say() reports it, and the next round
+    starts at once. load is called before each round and returns its targets; the running checks continue whenever it
+    yields. may_start tells, when a target is due, whether it is checked in this round.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a survey checks: lines `host<TAB>service<TAB>command line`, and which of them are this machine's share."""
+"""The targets of a survey: lines `host<TAB>service<TAB>command line`, and this machine's share of them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..dialogue.operations import Dialogue
     from ..timings import Timings
 
-# What no monitoring server takes for a name; the last two part names in commands and in object names.
+# Characters that are not allowed in names: `;` separates the fields of Nagios' commands, `!` those of object names.
 _FORBIDDEN = frozenset(";!")
 _NAME_LIMIT = 255
-# Seconds for a check without a deadline, which would hold its place, and its round, for ever. Nagios ends its checks
-# after so many too (service_check_timeout).
+# The timeout in seconds of a check without one, which could occupy its place, and its round, without end. It is also
+# Nagios' default (service_check_timeout).
 _LONGEST_TIMEOUT = 60.0
-# Formats that only a program reads that started the plugin itself.
+# The output formats that monitoring servers understand.
 _USABLE_FORMATS = ("", "multi-line")
 
 
@@ -42,12 +42,12 @@ class Target(Value):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from all others."""
+        """Host and service, which identify the target."""
         return self.host, self.service
 
 
 class MisconfiguredProbe(Value):
-    """Stands for a command line that cannot be run: its result is UNKNOWN and says why, as the plugin would."""
+    """The probe of an invalid command line: its result is UNKNOWN with the reason, as that of the plugin."""
 
     message: str
     timeout = 0.0
@@ -66,7 +66,7 @@ class MisconfiguredProbe(Value):
 
 
 class TargetList:
-    """Targets, each known under its names once, and the complaints about what was not taken or not understood."""
+    """Targets with unique names, and complaints about entries that were not added or not understood."""
 
     def __init__(self) -> None:
         self.complaints: list[str] = []
@@ -75,18 +75,17 @@ class TargetList:
 
     @property
     def targets(self) -> list[Target]:
-        """All targets, in the order in which they came."""
+        """All targets, in the order in which they were added."""
         return list(self._targets.values())
 
     def complain(self, place: str, words: str) -> None:
-        """Adds a complaint about what stands at the place."""
+        """Adds a complaint about the entry at the place."""
         self.complaints.append(f"{place}: {words}")
 
     def add(self, place: str, host: str, service: str, line: str) -> None:
-        """Adds a target; complains, and adds none, when it has no proper names or the names are taken.
+        """Adds a target; complains and adds none when its names are invalid or already present.
 
-        With a command line that cannot be run it is added all the same, as UNKNOWN: its service would only go stale
-        otherwise.
+        A target with an invalid command line is added as UNKNOWN, because its service would become stale otherwise.
         """
         for what, name in (("host", host), ("service", service)):
             fault = fault_of_name(name)
@@ -117,7 +116,7 @@ class TargetList:
         """Adds lines of a file, from a number on; empty ones and those that begin with # are skipped."""
         for number, raw in enumerate(lines, first):
             if number == 1:
-                # Editors of Windows write it.
+                # Windows editors write a byte order mark.
                 raw = raw.removeprefix(BOM_UTF8)
             line = raw.decode(errors="surrogateescape").rstrip("\r\n")
             if not line.strip() or line.lstrip().startswith("#"):
@@ -130,7 +129,7 @@ class TargetList:
 
 
 def fault_of_name(name: str) -> str:
-    """Returns why no monitoring server takes the name of a host or service, or nothing."""
+    """Returns why monitoring servers refuse the name of a host or service, "" for a valid name."""
     if not name:
         return "is empty"
     if len(name) > _NAME_LIMIT:
@@ -153,8 +152,8 @@ def _command(line: str) -> Command:
 class Shard(Value):
     """One machine's share of a list that several machines check, by rendezvous hashing.
 
-    Every target belongs to the shard with the highest hash of shard and target, so that one machine more takes its
-    share from all others alike, and nothing else moves.
+    Every target belongs to the shard with the highest hash of shard and target, so that an additional machine takes an
+    equal share from each of the others, and no other target moves.
     """
 
     number: int
@@ -167,14 +166,14 @@ class Shard(Value):
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Reads `2/5`; UsageError."""
+        """Reads a shard such as `2/5`; raises UsageError."""
         number, slash, count = text.partition("/")
         if not slash or not all(part.isascii() and part.isdigit() and len(part) < 5 for part in (number, count)):
             raise UsageError(f"Shard must be like 2/5, not {printable(text)}")
         return cls(int(number), int(count))
 
     def has(self, key: tuple[str, str]) -> bool:
-        """Tells whether what has these names belongs to this shard."""
+        """Tells whether the target with this key belongs to this shard."""
         name = "\0".join(key).encode(errors="surrogateescape")
         mine = _weight(self.number, name)
         return all(_weight(other, name) <= mine for other in range(1, self.count + 1) if other != self.number)

@@ -1,1 +1,1 @@
-"""Where the results of a survey go: a file for each destination."""
+"""The destinations of a survey's results, each in its own file."""

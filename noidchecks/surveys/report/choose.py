@@ -1,4 +1,4 @@
-"""From `--report WORD[=VALUE]` to a report."""
+"""Creates the report for `--report WORD[=VALUE]`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def choose(
     icinga_credentials: str = "",
     around_lines: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Report:
-    """Returns the report that the text names; UsageError. What only one report needs is imported for it alone.
+    """Returns the report that the text names, importing only its module; raises UsageError.
 
-    around_lines makes room for what is written to standard output meanwhile.
+    around_lines returns a context manager that is active during each write to standard output.
     """
     kind, _, value = text.partition("=")
     if text in ("lines", "json") and sys.__stdout__ is None:

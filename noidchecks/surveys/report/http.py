@@ -1,8 +1,8 @@
-"""HTTP/1.1 requests one after the other on a connection, without waiting for each answer (RFC 9112, 9.3.2).
+"""An HTTP/1.1 client with pipelining (RFC 9112, 9.3.2).
 
-Each step has one deadline, which a peer that sends a byte now and then does not put off: the connection with its TLS
-handshake, the sending of a batch of requests, and each answer from the end of the one before. http.client takes ten
-times the CPU for a request, and waits a round trip for each.
+Each step has one deadline, which a peer cannot extend by sending a byte from time to time: the connection with its TLS
+handshake, the sending of a batch of requests, and each answer, counted from the end of the previous one. http.client
+takes ten times the CPU time for a request, and a round trip for each.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _BODY_LIMIT = 1 << 20
 
 
 class HttpError(OSError):
-    """The peer does not answer as HTTP/1.1 has it."""
+    """The peer's answer violates HTTP/1.1."""
 
     def __init__(self, words: str) -> None:
         super().__init__(0, words)
 
 
 class Connection:
-    """A connection over TLS; OSError for everything that goes wrong, time-outs included.
+    """A connection over TLS; raises OSError for all failures, timeouts included.
 
     timeout is the seconds that each step may take.
     """
@@ -52,15 +52,15 @@ class Connection:
         except BaseException:
             plain.close()
             raise
-        # What is small is to go at once: a batch is one write.
+        # TCP_NODELAY sends small writes at once; a batch is one write.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""
         self.is_open = True
 
     def ask(self, requests: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Sends whole requests and yields status and body of each answer.
+        """Sends complete requests and yields status and body of each answer.
 
-        It ends early when the peer says that it closes the connection; which it does may depend on an answer.
+        It ends early when an answer says that the peer closes the connection.
         """
         self._restart()
         data = memoryview(b"".join(requests))
@@ -74,14 +74,14 @@ class Connection:
                 return
 
     def is_usable(self) -> bool:
-        """Tells whether the peer has neither closed the connection nor said that it would."""
+        """Tells whether the peer has neither closed the connection nor announced that."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
-        # Nothing was asked: whatever can be read is the end.
+        # No answer is outstanding, so readable data can only be the end of the connection.
         return self.is_open and not self._received and not self._socket.pending() and not poll.poll(0)
 
     def close(self) -> None:
-        """Closes it."""
+        """Closes the connection."""
         self.is_open = False
         self._socket.close()
 
@@ -102,7 +102,7 @@ class Connection:
         for number, address in enumerate(addresses, 1):
             plain = socket.socket(address.family, socket.SOCK_STREAM)
             try:
-                # One address that is silent leaves time for those behind it.
+                # A silent address leaves an equal share of the time to each of the next ones.
                 plain.settimeout(self._left() / (len(addresses) - number + 1))
                 plain.connect(address.sockaddr)
             except OSError:
@@ -156,7 +156,7 @@ class Connection:
         length = headers.get(b"content-length")
         if length is not None:
             return self._exactly(_number(length, 10))
-        # Ended by the end of the connection.
+        # The body ends with the connection.
         self.is_open = False
         while len(self._received) <= _BODY_LIMIT and (part := self._receive()):
             self._received += part

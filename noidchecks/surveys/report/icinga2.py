@@ -1,4 +1,4 @@
-"""The API of Icinga 2: POST /v1/actions/process-check-result, many requests on one connection."""
+"""Delivers results to the API of Icinga 2: POST /v1/actions/process-check-result, pipelined on one connection."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _PORT = 5665
 _TIMEOUT = 10.0
 _CREDENTIALS_LIMIT = 65536
 _ACTION = "/v1/actions/process-check-result"
-# Answers about one object, after which another try would have the same answer.
+# Status codes about a single object, for which a retry would have the same answer.
 _FINAL = frozenset((400, 403, 404, 409, 500))
-# In a 404 of Icinga's: one of a proxy, or one about the path, says nothing of the object.
+# The text of Icinga's 404 about an object; a 404 of a proxy, or about the path, says nothing about the object.
 _NO_OBJECT = "No objects found"
 
 
 class Icinga2(Report):
-    """One request for each result: the API has no way to hand in different results with one.
+    """Sends a request for each result, because the API does not accept different results in one request.
 
-    They go out in one piece of at most batch requests, so that it costs one round trip. The server's certificate is
-    verified, its name too. What the server says of a single object (not found, passive checks disabled) is final;
-    everything else (no connection, wrong password, 503) is trouble, and tried again.
+    At most batch requests are pipelined, so that they take one round trip. The server's certificate and its name are
+    verified. An answer about a single object (not found, passive checks disabled) is final; every other failure (no
+    connection, wrong password, 503) is trouble and is retried.
     """
 
     batch = 50
     pause = 0.2
 
     def __init__(self, url: str, user: str, password: str, ca_file: str = "") -> None:
-        # Not repeated: who puts a password there must not find it in a log. A slash or # in it makes it another part of
-        # the URL than the user.
+        # The message does not repeat the URL, because a password in it must not reach a log. With a slash or # in the
+        # password, urlsplit() would not find it in the part for the user.
         if "@" in url:
             raise UsageError("The URL of the Icinga 2 API must not hold a user or a password")
         try:
@@ -86,7 +86,7 @@ class Icinga2(Report):
         return json.dumps(body).encode()
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Sends all of them and reads the answers."""
+        """Sends the records and reads the answers."""
         settled = 0
         refused: list[tuple[str, str]] = []
         trouble = ""
@@ -111,7 +111,7 @@ class Icinga2(Report):
             self._connection = None
 
     def _connected(self) -> Connection:
-        # Icinga 2 closes a connection that was silent for ten seconds, which is no trouble.
+        # Icinga 2 closes idle connections after ten seconds, which is not a failure.
         if self._connection is not None and not self._connection.is_usable():
             self.close()
         if self._connection is None:
@@ -128,16 +128,16 @@ class Icinga2(Report):
 
 def _context(ca_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=read_authorities(ca_file) if ca_file else None)
-    # Python 3.13 sets it. The authority that Icinga makes itself has neither key usage nor the identifier of its key
-    # (Icinga/icinga2#10469); chain and name are verified without that too.
+    # Python 3.13 sets the flag, but the certificate authority that Icinga generates has neither key usage nor key
+    # identifier (Icinga/icinga2#10469). Chain and name are verified without the flag too.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def _verdict(code: int, body: bytes) -> tuple[str, str]:
-    """Returns what makes another try worth while, or else why the object is refused, or neither.
+    """Returns the trouble, for which a retry makes sense, and the reason why the object is refused; "" for none.
 
-    A status of 200 alone means nothing: the login page of a proxy has it too.
+    A status of 200 alone is not a success: the login page of a proxy has it too.
     """
     words = "is no answer of Icinga 2" if code == 200 else ""
     about_object = False
@@ -160,7 +160,7 @@ def _verdict(code: int, body: bytes) -> tuple[str, str]:
 
 
 def credentials(file: str) -> tuple[str, str]:
-    """Returns user and password from a file of two lines, or without one from the environment; UsageError."""
+    """Returns user and password from a file of two lines or, without a file, the environment; raises UsageError."""
     if not file:
         user, password = os.environ.get(USER_VARIABLE, ""), os.environ.get(PASSWORD_VARIABLE, "")
         if not user or not password:

@@ -1,4 +1,4 @@
-"""What could not be handed in by the end of a survey, kept in a file until the next one."""
+"""Stores the results that a survey could not deliver by its end in a file for the next survey."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     Say = Callable[[str], None]
-    # Host, service, and when the result was found.
+    # Host, service, and the time of the result.
     _Identity = tuple[str, str, float]
 
-# A record is a few kilobytes, with what a probe saw; the longest output is 64.
+# The longest line; a record takes a few kilobytes, and the longest output 64.
 _LINE_LIMIT = 1 << 20
-# Bytes of lines that only another version can read.
+# The most bytes of kept lines that only another version can read.
 _UNKNOWN_LIMIT = 1 << 20
-# Seconds to wait for another survey that stores its results. Whoever has the lock for longer is none: in a folder such
-# as /tmp every user can take it.
+# The seconds to wait for the lock of another survey that stores its results. A process that holds it longer is not a
+# survey: in a folder such as /tmp every user can take the lock.
 _LOCK_PATIENCE = 1.0
 
 
 def require_spool_folder(path: str) -> None:
-    """UsageError for a folder in which others can put something in the place of our files, or that is none."""
+    """Raises UsageError for a path that is not a folder, or a folder in which other users can replace files."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -49,27 +49,27 @@ def require_spool_folder(path: str) -> None:
 
 
 class Journal:
-    """The file of one report, a JSON line for each record; it can be read by its owner alone.
+    """The file of one report, a JSON line for each record; only its owner can read it.
 
-    Only a file that this user has written is believed, and of it nothing but results: what is sent to the destination
-    is made of them again. A line in the form of another version is never sent; it stays in the file for that version,
-    at most 1 MiB of them.
+    The file is used only if this user has written it, and only valid results of it: the text for the destination is
+    generated from them again. A line in the format of another version is never sent; it stays in the file for that
+    version, at most 1 MiB of such lines.
 
-    Several surveys may have the same file, as one that is started by hand beside one of a timer. So store() replaces
-    only what this survey has loaded, and what others have stored since stays.
+    Several surveys may use the same file, for example one that is started by hand during one of a timer. Therefore
+    store() replaces only the records that this survey has loaded, and keeps those that others have stored since.
     """
 
     def __init__(self, folder: str, report: str, say: Say) -> None:
-        # What a report is called may hold slashes.
+        # A hash, because the name of a report may have slashes.
         digest = blake2b(report.encode(errors="surrogateescape"), digest_size=6).hexdigest()
         self._path = os.path.join(folder, f"{report.partition('=')[0]}-{digest}.jsonl")
         self._folder = folder
         self._say = say
-        # The results that this survey answers for, wherever they are by now.
+        # The results that this survey has loaded and is responsible for.
         self._loaded: set[_Identity] = set()
 
     def load(self) -> list[Record]:
-        """Returns what was kept; it stays in the file until clear() or store(). Complains about what it cannot read."""
+        """Returns the stored records, which stay in the file until clear() or store(); reports what is unreadable."""
         try:
             records, _, bad = self._read()
         except OSError as error:
@@ -81,7 +81,7 @@ class Journal:
         return records
 
     def store(self, records: Sequence[Record]) -> None:
-        """Puts records in the place of those that were loaded, in one step; complains when it cannot be written."""
+        """Atomically replaces the loaded records by these; reports a file that cannot be written."""
         mine = self._loaded.union(map(_identity, records))
         try:
             with _locked(self._folder):
@@ -98,19 +98,19 @@ class Journal:
             self._say(f"{printable(self._path)}: {len(records)} results are lost: {error.strerror}")
 
     def clear(self) -> None:
-        """Forgets the results that were loaded."""
+        """Removes the loaded records."""
         self.store(())
 
     def _others(self) -> tuple[list[Record], list[bytes]]:
         try:
             records, unknown, _ = self._read()
         except OSError:
-            # load() has complained of it, and it is replaced.
+            # load() has reported the unreadable file, and it is replaced.
             return [], []
         return records, unknown
 
     def _read(self) -> tuple[list[Record], list[bytes], int]:
-        """Returns results, the lines of other versions, and how many lines are no results of this one; OSError."""
+        """Returns records, lines of other versions, and the number of lines that are not records, those too; OSError."""
         records: list[Record] = []
         unknown: list[bytes] = []
         bad = 0
@@ -155,7 +155,7 @@ def _identity(record: Record) -> _Identity:
 
 @contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """Keeps other surveys from storing in the folder meanwhile; OSError when there is no such folder."""
+    """Locks the folder against other surveys that store results; raises OSError when it does not exist."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         until = monotonic() + _LOCK_PATIENCE
@@ -175,7 +175,7 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def _is_named(line: bytes) -> bool:
-    """Tells whether a line is a list that begins with a name, which is the form of every version."""
+    """Tells whether a line is a JSON list that begins with a string, which is the format of all versions."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -184,7 +184,7 @@ def _is_named(line: bytes) -> bool:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yields the lines of a file, each cut where it is too long to be one of ours."""
+    """Yields the lines of a file, each cut to the longest line of a journal."""
     while line := file.readline(_LINE_LIMIT):
         whole = line.endswith(b"\n")
         yield line

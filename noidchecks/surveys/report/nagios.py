@@ -1,4 +1,4 @@
-"""Output as Nagios reads it from its command file and from its spool folder."""
+"""Escapes output for the command file and the spool folder of Nagios."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 def escaped_output(record: Record, limit: int) -> bytes:
     """Returns the output of a record as one line of at most limit bytes.
 
-    Backslashes are doubled and line ends are written `\\n`. Nagios undoes that, and then once more takes a backslash
-    and an n for a line end: so a blank parts them. A text that is too long is cut, the performance data is not;
-    where it does not fit by itself, it is left out whole.
+    Backslashes are doubled and line ends are written `\\n`. Nagios reverts that, and then takes a backslash and an n
+    for a line end once more, so a blank is inserted between them. A text that is too long is cut, but performance data
+    is kept complete or, if it does not fit, left out completely.
     """
     whole = _escaped(record.output(record.text))
     if len(whole) <= limit:
@@ -22,7 +22,7 @@ def escaped_output(record: Record, limit: int) -> bytes:
         return _cut(record.text, limit - 3)
     text = record.text
     while len(shortened := _escaped(record.output(f"{text}..."))) > limit:
-        # No character takes more than 12 bytes, most take one.
+        # A character takes at most 12 bytes, most take one.
         text = text[: -max(1, (len(shortened) - limit) // 12)]
     return shortened
 

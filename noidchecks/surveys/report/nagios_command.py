@@ -1,4 +1,4 @@
-"""The external command file of Nagios: a pipe that takes a command a line."""
+"""Delivers results through the external command file of Nagios, a named pipe with one command per line."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from .record import Record
 
-# A write of at most that many bytes is never mixed with those of others.
+# A write of at most PIPE_BUF bytes is atomic: it is never interleaved with writes of other processes.
 _PIPE_BUF = select.PIPE_BUF
 _PATIENCE = 1.0  # seconds for a reader to make room
 
 
 class NagiosCommand(Report):
-    """Commands PROCESS_SERVICE_CHECK_RESULT, as many to a write as arrive in one piece.
+    """Writes commands PROCESS_SERVICE_CHECK_RESULT, as many per write as fit into an atomic one.
 
-    The pipe is opened anew when Nagios has made another. What is in it while Nagios ends is lost, and nobody learns of
-    it; the spool folder loses nothing.
+    The pipe is opened again when Nagios has created another one. Commands in the pipe when Nagios ends are lost without
+    notice; the spool folder loses none.
     """
 
     batch = 500
@@ -43,7 +43,7 @@ class NagiosCommand(Report):
         return head + escaped_output(record, _PIPE_BUF - len(head) - 1) + b"\n"
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Writes as much as the pipe takes."""
+        """Writes as many commands as the pipe accepts."""
         commands = [self.pack(record) for record in records]
         done = 0
         while done < len(commands):
@@ -61,7 +61,7 @@ class NagiosCommand(Report):
             self._pipe = -1
 
     def _write(self, data: bytes) -> str:
-        """Writes all of the data or nothing, and returns what kept it from that."""
+        """Writes all of the data or nothing; returns the reason of a failure, "" for success."""
         for _ in range(2):
             try:
                 self._open()
@@ -69,7 +69,7 @@ class NagiosCommand(Report):
                     return "is full: Nagios does not read it"
                 os.write(self._pipe, data)
             except BrokenPipeError:
-                # Nagios has closed this one; it may have made another.
+                # Nagios has closed this pipe, and may have created another one.
                 self.close()
             except BlockingIOError:
                 return "is full: Nagios does not read it"
@@ -84,7 +84,7 @@ class NagiosCommand(Report):
         if self._pipe >= 0 and not self._is_the_same():
             self.close()
         if self._pipe < 0:
-            # Without O_NONBLOCK it would wait for a reader.
+            # Without O_NONBLOCK, open() would wait for a reader.
             pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
                 os.close(pipe)
@@ -96,7 +96,7 @@ class NagiosCommand(Report):
         return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
 
     def _has_room(self) -> bool:
-        # A pipe is writable when a whole PIPE_BUF fits.
+        # poll() reports a pipe as writable when PIPE_BUF bytes fit.
         poll = select.poll()
         poll.register(self._pipe, select.POLLOUT)
         return bool(poll.poll(_PATIENCE * 1000))

@@ -1,10 +1,11 @@
-"""The spool folder of Nagios, its check_result_path: files that it takes and deletes.
+"""Delivers results through the spool folder of Nagios, its check_result_path, from which it reads and deletes files.
 
-Nagios reads the files of the folder in the order of the directory, which is none. Of two files, the older one may be
-read last, and its results then overwrite the newer ones. So a survey has one released file waiting at a time: until
-Nagios has taken it, the delivery queue keeps what follows. When Nagios does not take it for a minute, as while it is
-stopped, or when the survey ends, the file is replaced by one that holds its results and the new ones behind them. Not
-sooner: Nagios may be reading it at the moment, and its results would count twice.
+Nagios reads the files of the folder in the order of readdir(3), which is arbitrary. It may read the older of two files
+last, so that its results overwrite the newer ones. Therefore a survey has only one released file at a time; until
+Nagios has taken it, the delivery queue keeps later results. When Nagios has not taken the file for a minute, for
+example while it is stopped, or when the survey ends, the file is replaced by one that has its results followed by the
+new ones. The replacement does not happen earlier, because Nagios may be reading the file, and would process its results
+twice.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 
     from .record import Record
 
-# Nagios keeps that much of an output.
+# The bytes of an output that Nagios keeps.
 _OUTPUT_LIMIT = 8000
-# Seconds after which Nagios is not about to read a file any more; it looks for files every ten by default.
+# The seconds after which Nagios is certainly not reading a file; by default it reads the folder every ten seconds.
 _PATIENCE = 60.0
-# What may wait for a Nagios that does not come, in bytes: a hundred thousand results or more.
+# The most bytes that may wait while Nagios does not run: a hundred thousand results or more.
 _MOST_BYTES = 100 << 20
-# Nagios, another user, reads them; to delete them it needs the folder alone.
+# Nagios runs as another user, which must be able to read the files; to delete them it needs write access to the folder.
 _MODE = 0o644
-# Nagios takes names of exactly seven characters that begin with a c. This is how a survey knows those of surveys.
+# Nagios reads files whose names have exactly seven characters and begin with c. This prefix marks those of surveys.
 _PREFIX = "cnoid"
 _NAME_LENGTH = 7
 _ALPHABET = ascii_letters + digits
@@ -57,8 +58,8 @@ class NagiosSpool(Report):
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        # The released files that Nagios may not have taken yet, None before the first delivery: until then, those that
-        # an earlier survey has left are not known.
+        # The released files that Nagios may not have taken yet; None before the first delivery, which looks for those
+        # of earlier surveys.
         self._released: list[str] | None = None
 
     def pack(self, record: Record) -> bytes:
@@ -72,9 +73,9 @@ class NagiosSpool(Report):
         return head.encode() + escaped_output(record, _OUTPUT_LIMIT) + b"\n\n"
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Writes one file, and releases it when it is whole; OSError, and then nothing of it is left.
+        """Writes one file and releases it when it is complete; raises OSError after removing an incomplete file.
 
-        While an earlier file waits, all records are left.
+        While an earlier file is waiting, all records are left in the queue.
         """
         while True:
             waiting = self._waiting()
@@ -99,13 +100,13 @@ class NagiosSpool(Report):
                 os.stat(_ok(path))
                 file = os.stat(path)
             except FileNotFoundError:
-                # Nagios deletes the file first.
+                # Nagios has taken the file: it deletes the file before the .ok file.
                 continue
             found.append(_Waiting(file.st_mtime, path, file.st_size))
         return sorted(found)
 
     def _write(self, earlier: Iterable[bytes], records: Sequence[Record]) -> str:
-        # A second ago: of a file from the future, be it a millisecond, Nagios deletes all results unread.
+        # A second in the past, because Nagios discards all results of a file from the future, even by a millisecond.
         head = f"### Passive Check Result File ###\nfile_time={int(time.time()) - 1}\n\n".encode()
         descriptor, path = _new_file(self._folder)
         try:
@@ -128,7 +129,7 @@ def _withheld(path: str) -> str:
 
 
 def _results(path: str) -> bytes:
-    """Returns the blocks of a file, without its head; nothing of one that Nagios has taken meanwhile."""
+    """Returns the blocks of a file without its head, b"" for a file that Nagios has taken meanwhile."""
     try:
         return read_regular(path, _MOST_BYTES + 1).partition(b"\n\n")[2]
     except FileNotFoundError:
@@ -136,11 +137,11 @@ def _results(path: str) -> bytes:
 
 
 def _release(draft: str, replaced: Sequence[str]) -> bool:
-    """Releases a file in place of others, whose results it has; OSError, and then those are what they were.
+    """Releases the draft in place of other files, whose results it contains; on OSError these stay released.
 
-    False, and the draft is gone, when Nagios has begun to take them: it would read their results twice. The release of
-    the newest one becomes that of the draft by its name: in between, with none of them released, the results of both
-    would be lost when the process is killed or the disk has no room for another release. Files beside it, of several
+    Returns False and removes the draft when Nagios has begun to take the files, because it would process their results
+    twice. The .ok file of the newest one is renamed to that of the draft. Removing it and creating another one would
+    lose the results of both if the process is killed or the disk fills up in between. The other files, left by several
     surveys, are withheld before.
     """
     withheld: list[str] = []
@@ -162,7 +163,7 @@ def _release(draft: str, replaced: Sequence[str]) -> bool:
     for path in withheld:
         os.unlink(_withheld(path))
     for path in replaced:
-        # Nagios may have opened it before, and be the first.
+        # Nagios may have opened the file before, and have deleted it already.
         with suppress(FileNotFoundError):
             os.unlink(path)
     return True

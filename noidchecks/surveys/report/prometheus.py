@@ -1,4 +1,4 @@
-"""A text file for the node exporter of Prometheus, with the newest result of every service."""
+"""Writes a file for the textfile collector of Prometheus' node exporter, with the newest result of every service."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SINGLE = len(_FAMILIES) - 1
 
 
 class PrometheusFile(Report):
-    """Replaced every few seconds, in one step, from the time on when every service has had a result.
+    """A file that is replaced atomically every few seconds once every service has had a result.
 
-    Prometheus resolves the alerts of services that are missing from the file. So a survey that starts leaves the file
-    of an earlier one in place until it knows all services, and one that ends before that does not write at all. A
-    service that a reload adds later was not in the file, and comes with its first result: to wait for it would delay
-    all others.
+    Prometheus resolves the alerts of services that are missing from the file. Therefore a new survey leaves the file of
+    an earlier one in place until it has results of all services, and does not write it at all if it ends before. A
+    service that a reload adds appears with its first result: it was not in the file before, and waiting for it would
+    delay all others.
     """
 
     batch = 10_000
@@ -42,7 +42,7 @@ class PrometheusFile(Report):
         self._was_complete = False
 
     def pack(self, record: Record) -> bytes:
-        """Returns a line with the labels, and one for each sample."""
+        """Returns a line with the labels, followed by a line for each sample."""
         service = _labels(record.host, record.service)
         values = [int(record.state), record.finished - record.started, record.finished]
         lines = [f"{{{service}}}\n"]
@@ -54,7 +54,7 @@ class PrometheusFile(Report):
         return "".join(lines).rstrip("\n").encode()
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Takes the samples, and writes the file when it is complete, or was before; OSError."""
+        """Stores the samples, and writes the file if it is or was complete; raises OSError."""
         expected = self._expected
         for record in records:
             service, *lines = self.pack(record).split(b"\n")
@@ -69,7 +69,7 @@ class PrometheusFile(Report):
         return Outcome()
 
     def expect(self, names: Collection[tuple[str, str]]) -> None:
-        """What is not among the names vanishes from the file."""
+        """Sets the services; all others are removed from the file."""
         self._expected = frozenset(f"{{{_labels(host, service)}}}".encode() for host, service in names)
 
     def _write(self) -> None:
@@ -77,7 +77,7 @@ class PrometheusFile(Report):
         for number, (name, help_text) in enumerate(_FAMILIES):
             parts.append(head(name, "gauge", help_text).encode().rstrip())
             for lines in self._samples.values():
-                # All samples of a family must stand together.
+                # The samples of a family must be consecutive.
                 parts += lines[number : None if number == _SINGLE else number + 1]
         write_atomic(self._path, b"\n".join([*parts, b""]), mode=0o644)
 

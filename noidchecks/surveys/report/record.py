@@ -1,4 +1,4 @@
-"""One result with the names under which it is handed in, and when it was found."""
+"""One result with the host, the service and the times with which it is delivered."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """A result as its receivers need it; started and finished are seconds since 1970.
+    """A result as destinations need it; started and finished are seconds since 1970.
 
-    text may have several lines; perfdata is apart from it, because each receiver wants the two put together otherwise.
+    text may have several lines; perfdata is separate, because each destination combines the two in another way.
     """
 
     __slots__ = ("host", "service", "state", "text", "perfdata", "started", "finished", "_separator", "_details")
@@ -40,12 +40,12 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """The name of the service and its host for messages."""
         return f"{self.service} on {self.host}"
 
     @property
     def details(self) -> dict[str, Any]:
-        """Everything that the result holds, as JSON has it."""
+        """The whole result as a JSON object."""
         return self._details if isinstance(self._details, dict) else self._details.to_dict()
 
     @property
@@ -56,11 +56,11 @@ class Record:
         return [(metric.label, metric.value, metric.unit) for metric in self._details.metrics]
 
     def output(self, text: str) -> str:
-        """Puts a text, as a rule the record's own, and the performance data together as a plugin does."""
+        """Combines a text, usually the record's own, and the performance data as a plugin does."""
         return f"{text}{self._separator}{' '.join(self.perfdata)}" if self.perfdata else text
 
     def to_json(self) -> str:
-        """Returns the line from which from_json() makes the record again: its name and what it holds."""
+        """Returns the line for from_json(): a JSON list of the name and the fields."""
         fields = {
             "host": self.host,
             "service": self.service,
@@ -76,7 +76,7 @@ class Record:
 
     @classmethod
     def from_json(cls, line: bytes) -> Self:
-        """Makes a record of a line, of which nothing is believed; ValueError."""
+        """Returns the record of an untrusted line; raises ValueError."""
         try:
             _, found = json.loads(line)
             record = cls.__new__(cls)
@@ -100,7 +100,7 @@ class Record:
         if not (
             isinstance(record._details, dict)
             and all(isinstance(text, str) for text in texts)
-            # An int may be too great for a float.
+            # An int may exceed the range of a float.
             and all(isinstance(number, float) or (isinstance(number, int) and is_finite(number)) for number in numbers)
             and not any(fault_of_name(name) for name in (record.host, record.service))
             and record._separator in ("|", "| ", " | ", " |")

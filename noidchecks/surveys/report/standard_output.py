@@ -1,4 +1,4 @@
-"""Results on standard output: tab-separated lines, or JSON lines."""
+"""Writes results to standard output: tab-separated lines, or JSON lines."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class StandardOutput(Report):
-    """What both formats share. A reader who has left does not come back: then everything is refused.
+    """The common part of both formats. After the reader has closed the pipe, all results are refused.
 
-    A write may take the beginning of a line before it fails, for example on a full disk. The next delivery then begins
-    with the rest of that line. Until then its record is among those that are left, so that it is counted as handed in
-    when it is whole, and is in the journal when that does not come about.
+    A write may succeed for only the beginning of a line, for example on a full disk. The next delivery then begins with
+    the rest of that line. Until then its record is left in the queue, so that it is counted as delivered only when the
+    line is complete, and stored in the journal otherwise.
     """
 
     def __init__(self, around: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         self._around = around
         self._gone = False
-        # The record whose line has begun, and the rest of the line.
+        # The record whose line is incomplete, and the rest of the line.
         self._begun: Record | None = None
         self._rest = b""
 
     def deliver(self, records: Sequence[Record]) -> Outcome:
-        """Writes the lines, as many as standard output takes."""
+        """Writes as many lines as standard output accepts."""
         lines = [self.pack(record) for record in records]
-        # The queue may have dropped the record that has begun; its line is completed all the same.
+        # The line is completed even if the queue has dropped its record.
         lines[0] = self._rest if records[0] is self._begun else self._rest + lines[0]
         written, trouble = self._write(b"".join(lines))
         whole = 0
@@ -51,7 +51,7 @@ class StandardOutput(Report):
         return Outcome(records[whole:], trouble)
 
     def _write(self, data: bytes) -> tuple[int, str]:
-        """Writes the data, and returns how many bytes of it were taken and why the others were not."""
+        """Writes the data; returns the number of bytes written and the reason why the rest was not."""
         left = memoryview(data)
         trouble = ""
         try:
@@ -70,9 +70,9 @@ class StandardOutput(Report):
 
 
 class Lines(StandardOutput):
-    """Host, service, exit code and output, parted by tabs: what send_nsca reads too.
+    """Host, service, exit code and output, separated by tabs, as send_nsca reads them.
 
-    Line ends in the output are `\\n`, a backslash is doubled.
+    Line ends in the output are written `\\n`, and backslashes are doubled.
     """
 
     def pack(self, record: Record) -> bytes:
@@ -83,7 +83,7 @@ class Lines(StandardOutput):
 
 
 class JsonLines(StandardOutput):
-    """A JSON object a line: what `--output-format json` of the plugins prints, with names and times before it."""
+    """A JSON object per line: that of the plugins' `--output-format json`, preceded by names and times."""
 
     def pack(self, record: Record) -> bytes:
         """Returns one line."""
