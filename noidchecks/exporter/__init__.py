@@ -1,5 +1,5 @@
-"""`noidchecks exporter`: probes for Prometheus over HTTP, in the manner of blackbox_exporter.
+"""`noidchecks exporter`: probes for Prometheus over HTTP, as blackbox_exporter.
 
 An HTTP request names a module (a plugin's command line) and a target (a host); the answer is the metrics of one probe.
-Needs aiohttp and PyYAML, the extra `noidchecks[exporter]`.
+It needs aiohttp and PyYAML, the extra `noidchecks[exporter]`.
 """

@@ -1,7 +1,7 @@
-"""Holds the dialogue of a probe to the allow list: it is done where the driver looks names up and connects.
+"""Enforces the allow list on the dialogue of a probe, where the driver looks up names and connects.
 
-A name is looked up once, by the dialogue itself, and the dialogue gets the addresses that were judged: there is no
-second look-up whose answer could differ (DNS rebinding).
+A name is looked up only once, by the dialogue itself, and the dialogue gets the addresses that were checked: no second
+look-up could have another answer (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """What one probe may connect to, and where it did; refused says that its host is not on the allow list.
+    """The admission of one probe; refused says that its host is not on the allow list.
 
-    address is where it went first, or would have gone, None while its name is not known. Behind a name several
-    addresses may be on the list and others not: the probe gets those that are.
+    address is the address that it connected to first, or would have, None before its name is resolved. When only some
+    of a name's addresses are on the list, the probe gets only those.
     """
 
     __slots__ = ("refused", "address", "_allowed", "_by_name", "_resolved", "_has_gone")
@@ -40,7 +40,7 @@ class Admission:
 
     @property
     def performers(self) -> Performers:
-        """What performs the operations of the dialogue."""
+        """The functions that perform the operations of the dialogue."""
         return {**PERFORM, **MORE, Resolve: self._resolve, Connect: self._connect, SendTo: self._send_to}
 
     def _resolve(self, session: Running, operation: Resolve) -> tuple[Address, ...]:
@@ -70,7 +70,7 @@ class Admission:
             self.address = address
 
     def _require(self, address: Address) -> None:
-        # Another address than the host's is one that the server has named, for a data connection.
+        # An address that is not the host's was announced by the server, for a data connection.
         if address.host not in self._resolved and not self._allowed.has_address(address.host):
             raise LocalError(f"{address.host} is not on the allow list")
 

@@ -1,8 +1,8 @@
-"""The allow list: which hosts may be probed. An exporter that probes anything is a port scanner for hire.
+"""The allow list of hosts that may be probed. Without it, an exporter would be a port scanner for every client.
 
-An entry is a network, an address, or a pattern of host names. A name that a pattern matches may have any address:
-whoever writes the pattern trusts the zone. Any other name is judged by the addresses that it resolves to, in the probe
-itself and at no other time (admission.py).
+An entry is a network, an address, or a pattern of host names. A name that matches a pattern may have any address: the
+operator who writes the pattern trusts the zone. Every other name is checked by the addresses that it resolves to,
+within the probe and at no other time (admission.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv4Network
 
-# Without an allow list: nothing that another machine could not be asked for by itself.
+# The default allow list: only this machine.
 LOOPBACK = ("127.0.0.0/8", "::1")
 _PATTERN = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_*.-]*", re.ASCII)
 _NUMBERS = re.compile(r"[0-9.*]+", re.ASCII)
@@ -42,7 +42,7 @@ class AllowList(Value):
             if network is not None:
                 networks.append(network)
             elif _PATTERN.fullmatch(entry) and not _NUMBERS.fullmatch(entry.replace("*", "")) and entry.strip("."):
-                # Its groups are atomic: the time that a name of a client takes grows with its length alone.
+                # translate() writes atomic groups, so the time to match a client's name grows only with its length.
                 names.append(translate(entry.lower().rstrip(".")))
             else:
                 raise ConfigurationError(
@@ -53,11 +53,11 @@ class AllowList(Value):
         self._fill({"entries": entries, "networks": tuple(networks), "names": pattern})
 
     def has_name(self, host: str) -> bool:
-        """Tells whether a pattern matches a host name, upper and lower case being the same."""
+        """Tells whether a pattern matches a host name, ignoring case."""
         return self.names is not None and self.names.fullmatch(host.lower().rstrip(".")) is not None
 
     def has_address(self, host: str) -> bool:
-        """Tells whether a numeric address, an IPv6 one with or without a scope, is in one of the networks."""
+        """Tells whether a numeric address, an IPv6 one also with a scope, is in one of the networks."""
         try:
             address: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
         except ValueError:
@@ -69,7 +69,7 @@ class AllowList(Value):
 
 
 def _network(entry: str) -> IPv4Network | IPv6Network | None:
-    """Returns the network that an entry is, None for one that is none; ConfigurationError for a wrong one."""
+    """Returns the network, or None when the entry is not a network; ConfigurationError when it is malformed."""
     try:
         network = ip_network(entry)
     except (AddressValueError, ValueError):

@@ -1,4 +1,4 @@
-"""Basic authentication (RFC 7617) against bcrypt hashes, each pair of user and password hashed once."""
+"""Basic authentication (RFC 7617) against bcrypt hashes, with a cache of checked users and passwords."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A bcrypt hash of cost 10, of nothing: an unknown user takes as long as a known one.
+# A bcrypt hash of cost 10 for unknown users, so that checking one takes as long as checking a known user.
 _NO_USER = b"$2b$10$CwTycUXWue0Thq9StjUM0uJ8hLGcZjEGE/WcqN6oVGqpJTWc7BCTK"
 _MOST_KNOWN = 100
 _LONGEST = 1024
@@ -24,25 +24,25 @@ _LONGEST = 1024
 class BasicAuth:
     """Checks the Authorization field of requests; hashing runs in a thread, one at a time.
 
-    At most most_waiting requests wait for a hash, which takes 0.05 s: each of them holds the place of a client.
+    At most most_waiting requests wait for a hash, which takes 0.05 s, because each occupies the place of a client.
     """
 
     def __init__(self, most_waiting: int) -> None:
         self._most_waiting = most_waiting
         self._waiting = 0
         self._key = os.urandom(32)
-        # Apart, so that a flood of wrong passwords makes none of the right ones wait for its hash.
+        # Separate, so that a flood of wrong passwords does not displace the right ones.
         self._right: set[bytes] = set()
         self._wrong: set[bytes] = set()
         self._lock = asyncio.Lock()
 
     async def accepts(self, field: str, users: Mapping[str, bytes]) -> bool:
-        """Tells whether the field names one of the users with the right password; RequestError when too many wait."""
+        """Tells whether the field has a user and the right password; RequestError when too many requests wait."""
         user, password = _credentials(field)
         if user is None:
             return False
         expected = users.get(user)
-        # Keyed, so that the memory of the process holds nothing that a password can be guessed with.
+        # A keyed hash, so that passwords cannot be guessed offline from the cache.
         known = hmac.digest(self._key, b"\0".join((user.encode(), expected or b"", password)), hashlib.sha256)
         if known in self._right or known in self._wrong:
             return known in self._right
@@ -78,7 +78,7 @@ def _matches(password: bytes, expected: bytes) -> bool:
     import bcrypt
 
     try:
-        # Of more than 72 bytes bcrypt takes the first ones, and from its release 5 on refuses the rest.
+        # bcrypt uses only the first 72 bytes, and from release 5 on refuses longer passwords.
         return bcrypt.checkpw(password[:72], expected)
     except ValueError:
         return False

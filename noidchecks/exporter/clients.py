@@ -1,10 +1,10 @@
-"""The clients of the HTTP server: how many there may be, and how long one may be silent or leave its answers unread.
+"""The clients of the HTTP server: limits of their number, of their silence and of the time to read answers.
 
-aiohttp has neither a limit of clients nor one for the time that a request may take to come, so thousands of half-open
-connections would use up the descriptors of the process. Here each client has a place; when there is none left, the one
-that has been silent for the longest time makes room: of those that have asked before, such as a Prometheus that keeps
-its connections, of those that have not, or of those that still shake hands, whichever are most. So a flood of each kind
-pushes out its own.
+aiohttp limits neither the number of clients nor the time until a request arrives, so that thousands of idle connections
+(slowloris) would use up the descriptors of the process. Here the number of clients is limited; when the limit is
+reached, the client that has been silent longest is dropped. It is taken from the largest of three groups: clients with
+an earlier request, such as a Prometheus that keeps its connections, clients without one, and clients during the TLS
+handshake. Therefore a flood of clients of one kind displaces only clients of that kind.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
-# Seconds for a request to come, for a connection that is kept to be used again, and for an answer to be read on.
+# The most seconds until the first request, until the next request on a kept connection, and with unread answers.
 FIRST_REQUEST = 10.0
 NEXT_REQUEST = 120.0
 UNREAD = 10.0
@@ -29,7 +29,7 @@ _RECEIVED = 8192
 
 
 class _Client(asyncio.Protocol):
-    """Hands all that happens on a connection to aiohttp's own protocol, and sees to the limits."""
+    """Forwards the events of a connection to aiohttp's protocol, and enforces the limits."""
 
     def __init__(self, clients: Clients, inner: asyncio.Protocol) -> None:
         self._clients = clients
@@ -37,7 +37,7 @@ class _Client(asyncio.Protocol):
         self._unread: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
         self.has_asked = False
-        # Whether something has come since its last request began, which may be the next one.
+        # Whether data has arrived since its last request began, which may be the next request.
         self.is_asking = False
         self.silent_since = 0.0
 
@@ -53,8 +53,9 @@ class _Client(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         self._inner.eof_received()
-        # Who sends no more may still read the answer; behind it the connection is read on, and comes to its end again.
-        # For half a request the sweep comes. With TLS, asyncio knows no half of a connection.
+        # A client that has shut down its sending side may still read the answer; after the answer the connection is
+        # read again, and its end is seen again. The sweep drops clients with an incomplete request. asyncio does not
+        # support half-closed connections over TLS.
         return self.is_asking and self.transport is not None and self.transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
@@ -75,9 +76,9 @@ class _Client(asyncio.Protocol):
 
 
 class Clients:
-    """Accepts clients on listening sockets; dropped is called for each that is hung up on.
+    """Accepts clients on listening sockets; calls dropped() for each client whose connection it closes.
 
-    make returns the protocol of one more connection, tls what secures it, None for nothing.
+    make returns the protocol of a new connection, tls its TLS context, None for plain text.
     """
 
     def __init__(
@@ -93,14 +94,14 @@ class Clients:
         self._dropped = dropped
         self._most = most
         self._loop = asyncio.get_running_loop()
-        # Those that still shake hands, and those that are connected, by their transport.
+        # The tasks of TLS handshakes, and the connected clients by transport.
         self._arriving: dict[asyncio.Task[None], None] = {}
         self._connected: dict[asyncio.Transport, _Client] = {}
-        # Those without a request under way, the one that has been silent longest first: never asked, asked before.
+        # The clients without a running request, the longest silent first: those without and with an earlier request.
         self._silent: tuple[dict[_Client, None], dict[_Client, None]] = {}, {}
         self._listeners: list[tuple[socket.socket, asyncio.Task[None]]] = []
         self._sweeper: asyncio.TimerHandle | None = None
-        # Requests under way, whose answers may be half written.
+        # The number of running requests, whose answers may be incomplete.
         self._busy = 0
         self._settled = asyncio.Event()
 
@@ -108,7 +109,7 @@ class Clients:
         return len(self._arriving) + len(self._connected)
 
     def listen(self, listener: socket.socket) -> None:
-        """Accepts on a listening socket from now on."""
+        """Starts to accept clients on a listening socket."""
         listener.setblocking(False)
         # The connections that it accepts inherit it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED)
@@ -117,7 +118,7 @@ class Clients:
             self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
 
     async def stop(self) -> None:
-        """Accepts no more clients."""
+        """Stops accepting clients."""
         for listener, task in self._listeners:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -125,13 +126,13 @@ class Clients:
         self._listeners.clear()
 
     async def settle(self) -> None:
-        """Waits until no request is under way."""
+        """Waits until no request is running."""
         self._settled.clear()
         if self._busy:
             await self._settled.wait()
 
     async def close(self) -> None:
-        """Hangs up on everybody."""
+        """Closes all connections."""
         await self.stop()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -143,7 +144,7 @@ class Clients:
 
     @contextmanager
     def busy(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
-        """Keeps the place of a client whose request is under way; nothing more is read from it meanwhile."""
+        """Protects a client whose request is running from being dropped; reads nothing more from it meanwhile."""
         client = self._connected.get(transport) if transport is not None else None  # type: ignore[call-overload]  # one that aiohttp got from us
         if client is None or client.transport is None:
             yield
@@ -151,14 +152,14 @@ class Clients:
         client.has_asked, client.is_asking = True, False
         for silent in self._silent:
             silent.pop(client, None)
-        # Requests that it sends ahead of the answers wait in the kernel, not in our memory.
+        # Pipelined requests wait in the kernel, not in the memory of this process (back pressure).
         client.transport.pause_reading()
         self._busy += 1
         try:
             yield
         finally:
             self._busy -= 1
-            # aiohttp writes the answer when this has returned.
+            # Deferred, because aiohttp writes the answer only after this has returned.
             self._loop.call_soon(self._settle_if_idle)
             if not client.transport.is_closing():
                 client.transport.resume_reading()
@@ -169,12 +170,12 @@ class Clients:
             self._settled.set()
 
     def take(self, client: _Client, transport: asyncio.Transport) -> None:
-        """Gives a client its place."""
+        """Adds a connected client."""
         self._connected[transport] = client
         self._be_silent(client)
 
     def release(self, client: _Client) -> None:
-        """Takes the place of a client that is gone."""
+        """Removes a client whose connection has ended."""
         if client.transport is not None:
             self._connected.pop(client.transport, None)
         for silent in self._silent:
@@ -189,7 +190,7 @@ class Clients:
             try:
                 connection, _ = await self._loop.sock_accept(listener)
             except OSError:
-                # No descriptor is left, or the client is gone again.
+                # No descriptor is left, or the client has already closed the connection.
                 self._make_room()
                 await asyncio.sleep(0.05)
                 continue
@@ -200,7 +201,7 @@ class Clients:
             task = asyncio.create_task(self._welcome(connection))
             self._arriving[task] = None
             task.add_done_callback(lambda done: self._arriving.pop(done, None))
-            # A full queue of connections would otherwise be accepted in one go, before any of them is served.
+            # Otherwise a full backlog would be accepted at once, before any of its clients is served.
             await asyncio.sleep(0)
 
     async def _welcome(self, connection: socket.socket) -> None:
@@ -218,9 +219,9 @@ class Clients:
             raise
 
     def _make_room(self) -> bool:
-        """Hangs up on the client of the largest group that has been silent longest, and tells whether there was one."""
+        """Drops the longest silent client of the largest group; returns whether there was one."""
         strangers, known = self._silent
-        # A handshake that never ends is the silence of a client over TLS.
+        # A TLS handshake that never ends is a kind of silence, too.
         most = max(len(strangers), len(self._arriving), len(known))
         if len(strangers) == most:
             return self._drop_first(strangers)
@@ -241,9 +242,9 @@ class Clients:
         return False
 
     def drop(self, client: _Client) -> None:
-        """Hangs up on a client."""
+        """Closes the connection of a client and counts it as dropped."""
         self._dropped()
-        # At once, and not when the loop has told it: the next one counts places before that.
+        # Removed at once and not in connection_lost(), because the clients may be counted again before that is called.
         self.release(client)
         if client.transport is not None:
             client.transport.abort()

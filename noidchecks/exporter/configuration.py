@@ -1,4 +1,4 @@
-"""The modules file: TOML with `allow`, the hosts that may be probed, and the table `modules`."""
+"""Reads the modules file: TOML with `allow`, the hosts that may be probed, and the table `modules`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)
 
 
 def _built_in() -> dict[str, str]:
-    """Returns the command lines of the modules that need no file."""
+    """Returns the command lines of the built-in modules."""
     try:
         user = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -34,13 +34,13 @@ def _built_in() -> dict[str, str]:
         "ftp_tls": "check_ftp --starttls",
         "tftp": "check_tftp",
         "ssh": "check_ssh",
-        # As sftp(1) would: the user that asks, with the keys of that user.
+        # As sftp(1) does, with the name and the keys of the user who runs the exporter.
         "sftp": f"check_sftp --user {user} --look-for-keys",
     }
 
 
 class Configuration(Value):
-    """The modules by name, and what may be probed with them."""
+    """The modules by name, and the allow list of targets."""
 
     modules: dict[str, Module]
     allowed: AllowList
@@ -52,9 +52,9 @@ class Configuration(Value):
 
 
 def read_configuration(path: str, allow: Iterable[str] = ()) -> Configuration:
-    """Reads a modules file, "" for none; allow are entries from elsewhere. ConfigurationError with one sentence.
+    """Reads a modules file, "" for none; allow has additional entries. Raises ConfigurationError with one sentence.
 
-    Without any entry of an allow list only loopback may be probed.
+    Without a key allow in the file and without additional entries, only loopback may be probed.
     """
     text = _text(path) if path else ""
     document = _document(path, text)
@@ -90,7 +90,7 @@ def _module(name: str, line: object) -> Module:
 
 
 def _line_of(name: str, text: str) -> int:
-    """Returns the number of the line in which a module stands, as far as it is written there as a plain key."""
+    """Returns the number of the line that defines a module as a plain key, 1 if none is found."""
     key = re.compile(rf"""\s*(modules\.)?["']?{re.escape(name)}["']?\s*=""")
     return next((number for number, line in enumerate(text.splitlines(), 1) if key.match(line)), 1)
 

@@ -1,4 +1,4 @@
-"""Why the exporter does not do what it was asked for."""
+"""The errors of the exporter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..errors import Portable, UsageError
 
 
 class RequestError(Portable, ValueError):
-    """A request that is answered with one sentence and an HTTP status of 400 or more."""
+    """An invalid or refused request, which is answered with one sentence and an HTTP status of 400 or more."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -14,8 +14,8 @@ class RequestError(Portable, ValueError):
 
 
 class ListenError(UsageError):
-    """An address that cannot be listened on now, but perhaps soon: the machine has not brought it up yet."""
+    """An address that cannot be listened on, perhaps because the machine has not configured it yet."""
 
 
 class ConfigurationError(UsageError):
-    """The modules file or the web configuration file is wrong; the message is one sentence that names the place."""
+    """The modules file or the web configuration file is invalid; the message is one sentence with the place."""

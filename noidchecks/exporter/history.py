@@ -1,4 +1,4 @@
-"""The last probes, for the index page: the newest ones, and behind them the newest of those that failed."""
+"""The last probes for the index page: the newest ones, followed by the newest older failures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class History:
-    """Keeps so many outcomes, each under a number that counts up; as many failures are kept when those are pushed out.
+    """Keeps the newest outcomes, at most most, with ascending numbers, and as many older failures.
 
-    A fleet of a thousand healthy servers would otherwise push the one failure out within seconds.
+    Otherwise, the probes of a thousand healthy servers would displace a single failure within seconds.
     """
 
     def __init__(self, most: int) -> None:
@@ -24,7 +24,7 @@ class History:
         self._failures: deque[tuple[int, ProbeOutcome]] = deque(maxlen=most)
 
     def add(self, outcome: ProbeOutcome) -> None:
-        """Takes an outcome in."""
+        """Adds an outcome."""
         self._newest.append((self._next, outcome))
         self._next += 1
         if len(self._newest) > self._most:
@@ -33,9 +33,9 @@ class History:
                 self._failures.append(oldest)
 
     def newest(self) -> Sequence[tuple[int, ProbeOutcome]]:
-        """Returns what is kept with its numbers, the newest first."""
+        """Returns the kept outcomes with their numbers, the newest first."""
         return [*reversed(self._newest), *reversed(self._failures)]
 
     def find(self, number: int) -> ProbeOutcome | None:
-        """Returns the outcome with that number, None when it is not kept any more."""
+        """Returns the outcome with that number, None when it is no longer kept."""
         return next((outcome for found, outcome in self.newest() if found == number), None)

@@ -1,8 +1,8 @@
-"""The metrics of one probe: blackbox_exporter's names where they mean the same, and ours. docs/exporter.md has all.
+"""The metrics of one probe, with blackbox_exporter's names where these have the same meaning; see docs/exporter.md.
 
-A probe that fails early has the same series as one that succeeds, as far as there is a number for them: a phase that
-was not reached took 0 seconds, an address that was not found has the IP version 0. What the server has not shown, such
-as a certificate, has no series.
+A probe that fails early has the same series as a successful one, as far as a number exists: a phase that was not
+reached took 0 seconds, an address that was not found has the IP version 0. Facts that are unknown, such as those of a
+certificate that the server has not sent, have no series.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from .module import Module
     from .target import Target
 
-# The 32 bits of Fowler, Noll and Vo (FNV-1a), as blackbox_exporter hashes addresses.
+# The constants of the 32-bit FNV-1a hash, with which blackbox_exporter hashes addresses.
 _FNV_BASIS, _FNV_PRIME = 0x811C9DC5, 0x01000193
-# The facts that are labels of an info, by its name.
+# The info metrics: name, help, and the fact for each label.
 _INFOS = (
     ("probe_tls_version_info", "The version of TLS that was agreed on", {"version": "tls_version"}),
     ("probe_tls_cipher_info", "The cipher that was agreed on", {"cipher": "tls_cipher"}),
@@ -44,9 +44,9 @@ _INFOS = (
 
 
 class ProbeOutcome(Value):
-    """What came out of a probe: timeout is its deadline in seconds, finished the time of its end since 1970.
+    """The outcome of a probe: timeout is in seconds, finished the time of its end in seconds since 1970.
 
-    address is where it connected to, None when it did not come so far.
+    address is the address that it connected to, None when it failed before.
     """
 
     module: Module
@@ -70,7 +70,7 @@ class ProbeOutcome(Value):
 
     @property
     def is_success(self) -> bool:
-        """Whether the service works: WARNING too, which a module is for servers that do (module.py)."""
+        """Whether the service works: state OK or WARNING, which modules use only for working servers (module.py)."""
         return self.result.state in (State.OK, State.WARNING)
 
 
@@ -134,7 +134,7 @@ def _facts(facts: Mapping[str, object]) -> Iterator[str]:
     for name, text, labels in _INFOS:
         found = {label: str(facts[fact]) for label, fact in labels.items() if facts.get(fact)}
         if "version" in found:
-            # OpenSSL writes TLSv1.3, blackbox_exporter TLS 1.3.
+            # OpenSSL's form is TLSv1.3, blackbox_exporter's TLS 1.3.
             found["version"] = found["version"].replace("TLSv", "TLS ")
         if found:
             yield from family(

@@ -1,4 +1,4 @@
-"""A module: the command line of a plugin, without a host, from which the probe of any target is made."""
+"""A module: the command line of a plugin without a host, from which the probes of all targets are created."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from .target import Target
 
-# In place of a host until a target is known; RFC 2606 keeps the name free.
+# The host of a module's template, a reserved name (RFC 2606).
 _NO_HOST = "target.invalid"
-# What a plugin calls WARNING to be like the C plugin, though the server that it finds serves nobody. To a module it is
-# CRITICAL, unless its command line says otherwise.
+# Findings for which the plugins return WARNING, as the C plugins do, although the server does not work. For modules
+# they are CRITICAL, unless the command line has the option.
 _STRICT = {
     "check_ftp": (("mismatch", "crit"),),
     "check_ssh": (("overload-state", "critical"),),
@@ -30,12 +30,12 @@ _STRICT = {
 
 
 class Module(Value):
-    """A plugin's command line that has been read once.
+    """A parsed command line of a plugin.
 
-    shown is the command line for people, without passwords. timeout is its own deadline in seconds, None when its
-    command line names none; phases are those that a healthy server goes through. names_sni says whether it names the
-    server's name in TLS itself. template is the probe of no host in particular, None where an auth file has a login for
-    each host. fault says why the module cannot be used, "" when it can.
+    shown is the command line with masked passwords. timeout is in seconds, None when the command line has none; phases
+    are those of a check of a healthy server. names_sni says whether the command line has --sni. template is the probe
+    from which those of targets are copied, None with an auth file, whose logins depend on the host. fault is the reason
+    why the module cannot be used, "" when it can.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Module(Value):
             raise RequestError(f"module {self.name}: {error}") from None
 
     def _takes_name(self, target: Target) -> bool:
-        """Tells whether the target's name in TLS is wanted: the module has TLS, and names none itself."""
+        """Tells whether the target's hostname is used for SNI: the module uses TLS and has no --sni."""
         return bool(target.hostname) and "tls" in self.phases and not self.names_sni
 
 
@@ -88,7 +88,7 @@ def read_module(name: str, line: str) -> Module:
         plugin = plugin_of(words[0] if words else "")
         arguments = tuple(written_out(words))
         given = scan(plugin, arguments)
-        # All options, wherever the plugin itself would stop reading them.
+        # All options, even those after words at which the plugin itself would stop parsing.
         values = dict(given.anywhere())
         names = set(values)
         _require_no_host(names, given.rest)
@@ -126,19 +126,19 @@ def _require_no_host(names: set[str], rest: list[str]) -> None:
 
 
 def _parse(plugin: str, host: str, arguments: tuple[str, ...]) -> Server:
-    # The host stands first: nothing that follows can then be taken for one.
+    # The host comes first, so that no later word can be taken for it.
     probe: Any = parse([plugin, "-H", host, *arguments]).probe
     if probe.host != host:
         raise UsageError("the command line names a host, which is for the target to do")
     if getattr(probe, "tls", ""):
-        # What its certificate says is wanted even where no option judges it.
+        # The metrics need the facts of the certificate even without an option that judges it.
         probe = probe.replace(certificate_facts=True)
     server: Server = probe
     return server
 
 
 def _sample(plugin: str, arguments: tuple[str, ...], auth_file: str | None) -> Server:
-    """Returns the probe of some host, which an auth file has a login for; UsageError."""
+    """Returns the probe of a placeholder host or, with an auth file, of a host in it; raises UsageError."""
     try:
         return _parse(plugin, _NO_HOST, arguments)
     except UsageError as error:

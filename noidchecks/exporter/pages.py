@@ -1,4 +1,4 @@
-"""The exporter's pages for people: the index with the last probes, and the transcript of one probe. Pure."""
+"""The exporter's pages for people, as pure functions: the index with the last probes, and the report of one probe."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _fault(module: Module) -> str:
 
 
 def _table(name: str, heads: Sequence[str], rows: str) -> str:
-    # The roles are those that a table loses on a narrow screen, where the style makes a grid of it.
+    # Explicit ARIA roles, because a table loses its implicit ones on narrow screens, where it is styled as a grid.
     cells = "".join(f'<th role="columnheader" scope="col">{head}</th>' for head in heads)
     return (
         f'<table role="table" aria-label="{name}"><thead><tr role="row">{cells}</tr></thead>\n'
@@ -121,7 +121,7 @@ def _table(name: str, heads: Sequence[str], rows: str) -> str:
 
 
 def debug_text(outcome: ProbeOutcome) -> str:
-    """Returns everything about one probe as plain text: result, dialogue, metrics and module, without secrets."""
+    """Returns the report of one probe as plain text: result, dialogue, metrics and module, without secrets."""
     module, result = outcome.module, outcome.result
     named = {"hostname": outcome.target.hostname} if outcome.target.hostname else {}
     again = urlencode({"target": str(outcome.target), **named, "module": module.name, "debug": "true"})

@@ -1,4 +1,4 @@
-"""Runs the probes that HTTP requests ask for: a bounded number at a time, each within its deadline."""
+"""Runs the probes of HTTP requests: a limited number at a time, each within its deadline."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ if TYPE_CHECKING:
     from .module import Module
     from .target import Target
 
-# Clients, as far as a quarter of the descriptors serves them. Prometheus has as many connections as scrapes under way.
+# The most clients, which also take at most a quarter of the descriptors. Prometheus has a connection for each running
+# scrape.
 _MOST_CLIENTS = 2048
-# A request that waits longer than this part of its deadline for its turn would leave the server too little.
+# The longest wait for a turn as a share of the deadline; a longer one would leave too little time to the server.
 _LONGEST_WAIT = 0.5
 _INSTANT = 0.005
-# Probes that are kept made: making one validates it, which takes a tenth of what the probe itself does.
+# The most cached probe objects: creating one validates it, which takes a tenth of the time of the probe itself.
 _MOST_PROBES = 4096
 
 
 class Prober:
-    """Probes on the running asyncio loop: at most concurrency at a time, and ten times as many in the queue."""
+    """Runs probes on the running asyncio loop, at most concurrency at a time; ten times as many requests may wait."""
 
     def __init__(self, concurrency: int) -> None:
         self._loop = AsyncLoop()
         self.concurrency = concurrency
-        # In the order in which they came.
+        # The waiting requests in the order of their arrival.
         self._waiting: dict[asyncio.Future[None], None] = {}
         self._running = 0
         self._idle = asyncio.Event()
@@ -45,30 +46,31 @@ class Prober:
 
     @property
     def running(self) -> int:
-        """How many probes are under way."""
+        """The number of running probes."""
         return self._running
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for their turn."""
+        """The number of requests that wait for their turn."""
         return len(self._waiting)
 
     async def settle(self) -> None:
-        """Waits until no probe is under way and no request waits for its turn."""
+        """Waits until no probe is running and no request waits for its turn."""
         await self._idle.wait()
 
     def close(self) -> None:
-        """Ends what is under way."""
+        """Ends the running probes."""
         self._loop.close()
 
     async def probe(self, module: Module, target: Target, deadline: float, allowed: AllowList) -> ProbeOutcome:
-        """Probes a target within a deadline in seconds; RequestError when it may not be probed or finds no turn."""
+        """Probes a target within deadline seconds; RequestError when it is not allowed or gets no turn."""
         by_name = _is_named(target, allowed)
         began = time.monotonic()
         await self._take_turn(deadline)
         try:
             waited = time.monotonic() - began
-            # What was not spent in the queue. Without a queue it is the same every time: a probe that is made is kept.
+            # The time that was not spent in the queue. After a negligible wait, the deadline itself is used, so that
+            # the cached probe can be used again.
             probe = self._probe_of(module, target, deadline if waited < _INSTANT else deadline - waited)
             admission = Admission(allowed, by_name=by_name)
             session = start(probe, transcript=True, perform=admission.performers)
@@ -81,7 +83,7 @@ class Prober:
         return ProbeOutcome(module, target, result, timeout=deadline, finished=time.time(), address=admission.address)
 
     def _probe_of(self, module: Module, target: Target, timeout: float) -> Server:
-        # By identity: modules of one name may be others after the file was read again.
+        # By identity, because a reload may replace a module by another one of the same name.
         key = id(module), target, timeout
         kept = self._made.get(key)
         if kept is not None and kept[0] is module:
@@ -126,9 +128,9 @@ class Prober:
 
 
 def room(concurrency: int) -> tuple[int, int]:
-    """Returns how many probes and how many clients there may be with the descriptors of this process.
+    """Returns the most probes and the most clients that the descriptors of this process allow.
 
-    It raises their number to the limit that the process may raise it to.
+    It raises the soft limit of descriptors to the hard one.
     """
     raise_limit()
     descriptors = limit()
@@ -137,9 +139,9 @@ def room(concurrency: int) -> tuple[int, int]:
 
 
 def _is_named(target: Target, allowed: AllowList) -> bool:
-    """Tells whether the target's name is allowed, whatever its addresses are; RequestError for an address that is not.
+    """Tells whether a pattern allows the target's name, whatever its addresses; RequestError for a forbidden address.
 
-    A name that no pattern matches is judged by its addresses, within the probe.
+    A name that matches no pattern is checked by its addresses, within the probe.
     """
     try:
         found = literal(target.host, target.port or 1, 0, STREAM)

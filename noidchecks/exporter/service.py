@@ -1,4 +1,4 @@
-"""The exporter as a daemon: it listens, reads its files again when it is told to, and ends in order."""
+"""The exporter as a daemon: listening sockets, reload and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
     from .configuration import Configuration
 
-# Seconds for the requests under way to be answered when the exporter ends.
+# The seconds for answering the running requests during the shutdown.
 _GRACE = 10.0
 _BACKLOG = 4096
 _LOGGER = logging.getLogger(__name__)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Tells whether a record of aiohttp's is about this program, and not about what a client sent, which is no HTTP.
+    """Tells whether a log record of aiohttp is about this program, not about a client's invalid HTTP.
 
-    A body that is not what its head says is such a thing too; this server has no use for bodies.
+    A body that does not match its header is invalid too; this server does not use bodies.
     """
     return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
 
@@ -49,7 +49,7 @@ _LOGGER.addFilter(_is_ours)
 
 
 class Settings(Value):
-    """What the exporter is told on its command line; listen are pairs of host and port."""
+    """The settings of the exporter's command line; listen has pairs of host and port."""
 
     listen: tuple[tuple[str, int], ...]
     modules: str
@@ -78,7 +78,7 @@ class Settings(Value):
 
 
 class Service:
-    """An exporter that listens from open() to close(); say gets a sentence for what an operator must know."""
+    """An exporter that listens from open() to close(); say gets the messages to the operator, one sentence each."""
 
     def __init__(self, settings: Settings, say: Callable[[str], object]) -> None:
         self._say = say
@@ -94,7 +94,7 @@ class Service:
             history=History(settings.history),
             telemetry=self._telemetry,
             web_config=self._web_config,
-            # The other half of the places is for those whose password is known.
+            # The other half of the clients is for those whose passwords are cached.
             auth=BasicAuth(max(1, self._most_clients // 2)),
             timeout_offset=settings.timeout_offset,
             reload=settings.read,
@@ -113,7 +113,7 @@ class Service:
         self.ports: tuple[int, ...] = ()
 
     async def open(self) -> None:
-        """Begins to listen; ListenError."""
+        """Starts to listen; raises ListenError."""
         await self._runner.setup()
         server = self._runner.server
         assert server is not None  # noqa: S101  # what setup() makes
@@ -131,7 +131,7 @@ class Service:
         self.ports = tuple(listener.getsockname()[1] for listener in listeners)
 
     async def close(self) -> None:
-        """Accepts nobody any more, answers the requests under way, for a bounded time, and hangs up."""
+        """Shuts down gracefully: stops accepting, waits at most 10 s for running requests, closes all connections."""
         if self._clients is not None:
             await self._clients.stop()
             with suppress(TimeoutError):
@@ -147,18 +147,18 @@ class Service:
 
 
 async def serve(settings: Settings, say: Callable[[str], object]) -> None:
-    """Serves until SIGTERM or SIGINT; ConfigurationError when a file is wrong, or ListenError."""
+    """Serves until SIGTERM or SIGINT; raises ConfigurationError for an invalid file, ListenError."""
     service, notifier = Service(settings, say), Notifier()
     ended = asyncio.Event()
 
     def reload() -> None:
-        # What is wrong has been said then.
+        # reload() has already reported the error.
         with suppress(ConfigurationError):
             service.exporter.reload()
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
-    # The command blocks it from its beginning on.
+    # The command has blocked SIGHUP since its start.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
@@ -193,10 +193,10 @@ def _listening(host: str, port: int) -> socket.socket:
         made = socket.socket(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # The wildcard is that of both families, as other exporters have it.
+            # The wildcard address is dual stack, as in other exporters.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, name != "::")
         made.bind(address)
-        # At once: with SO_REUSEADDR, bind() finds an address taken only when another socket listens there already.
+        # Called at once: with SO_REUSEADDR, bind() fails only if another socket is already listening on the address.
         made.listen(_BACKLOG)
     except OSError as error:
         if made is not None:

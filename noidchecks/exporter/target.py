@@ -1,4 +1,4 @@
-"""The target of a probe as an HTTP request names it: HOST, HOST:PORT, [IPV6] or [IPV6]:PORT."""
+"""Parses the target of a probe in an HTTP request: HOST, HOST:PORT, [IPV6] or [IPV6]:PORT."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FORMS = "write HOST, HOST:PORT, [IPV6] or [IPV6]:PORT"
 
 
 class Target(Value):
-    """A host, which is a name or an address, and a port; 0 stands for that of the module.
+    """A host, which is a name or an address, and a port, 0 for that of the module.
 
-    hostname is the name that a server is to have in TLS, where the host is only its address; "" for the host itself.
+    hostname is the server name for TLS when the host is an address; "" for the host itself.
     """
 
     host: str
@@ -36,7 +36,7 @@ class Target(Value):
 
 
 def parse_target(text: str, hostname: str = "") -> Target:
-    """Reads a target; RequestError for everything else, paths of unix sockets and words that look like options too."""
+    """Reads a target; RequestError for any other text, also for paths of unix sockets and words like options."""
     if hostname and not (len(hostname) <= _MOST_NAME and _NAME.fullmatch(hostname)):
         raise RequestError(f"hostname {printable(repr(hostname), 120)} is no host name")
     shown = printable(repr(text), 120)

@@ -1,4 +1,4 @@
-"""The exporter's metrics about itself, and those of its process."""
+"""The exporter's metrics about itself and about its process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREFIX = "noidchecks_exporter"
 
 
 class Telemetry:
-    """Counts what the exporter does."""
+    """The counters of the exporter."""
 
     def __init__(self) -> None:
         self.probes: Counter[tuple[str, str]] = Counter()
@@ -32,7 +32,7 @@ class Telemetry:
         self.reloaded = time.time()
 
     def reload(self, successful: bool) -> None:
-        """Takes note of a reading of the modules file."""
+        """Records an attempt to read the modules file."""
         self.reload_successful = successful
         if successful:
             self.reloaded = time.time()
@@ -78,22 +78,22 @@ class Telemetry:
 
 
 def _stat() -> list[str]:
-    """Returns the fields of /proc/self/stat (proc(5)) behind the name of the program."""
+    """Returns the fields of /proc/self/stat (proc(5)) after the name of the program."""
     return Path("/proc/self/stat").read_text().rpartition(")")[2].split()
 
 
 @cache
 def _began() -> float:
-    """Returns when the process began, in seconds since 1970.
+    """Returns the start time of the process, in seconds since 1970.
 
-    Taken once: with each reading of the clocks it would be another number, and a restart for all who count its changes.
+    Cached, because every reading of the clocks gives a slightly different number, and users count changes as restarts.
     """
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return boot + int(_stat()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _process() -> Iterator[str]:
-    """Yields what every client library of Prometheus tells about its process, under the same names."""
+    """Yields the process metrics that all client libraries of Prometheus have, with the same names."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     fields = _stat()

@@ -1,8 +1,8 @@
-"""What the exporter answers over HTTP.
+"""The HTTP handlers of the exporter.
 
-aiohttp is the HTTP server: against the small server of the guardian a request costs 20 % to 50 % more CPU (0.25 ms in
-place of 0.2), the process 16 MB and 0.3 s of start. That is little for a daemon, and it brings what would otherwise
-have to be written by hand: connections that are kept, TLS, pipelining, HEAD, and the whole syntax of requests.
+aiohttp is the HTTP server: compared with the small server of the guardian, a request costs 20 % to 50 % more CPU time
+(0.25 ms instead of 0.2), the process 16 MB and 0.3 s of start. That is little for a daemon, and aiohttp has features
+that would otherwise have to be written: keep-alive, TLS, pipelining, HEAD, and a complete parser of requests.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 TIMEOUT_FIELD = "X-Prometheus-Scrape-Timeout-Seconds"
-# What a plugin has without -t, for whoever asks without a deadline.
+# The default timeout of the plugins, for requests without a timeout.
 _DEFAULT_TIMEOUT = 10.0
 _LONGEST_TIMEOUT = 600.0
 _TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 
 
 class Exporter:
-    """What the handlers share; configuration is what holds now, reload reads it again (ConfigurationError)."""
+    """The handlers and their common state; configuration is the current one, reload() reads a new one."""
 
     def __init__(
         self,
@@ -68,12 +68,12 @@ class Exporter:
         self._say = say
 
     def application(self) -> web.Application:
-        """Returns the application of aiohttp."""
+        """Returns aiohttp's application."""
 
         async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             return await self._guarded(request, handler)
 
-        # aiohttp marks a function for it, which no method lets itself be.
+        # web.middleware() sets an attribute on the function, which is not possible on a bound method.
         made = web.Application(middlewares=[web.middleware(guarded)])
         made.router.add_get("/", self._index)
         made.router.add_get("/probe", self._probe)
@@ -86,7 +86,7 @@ class Exporter:
         return made
 
     def reload(self) -> None:
-        """Reads the modules file again; ConfigurationError, and then the modules stay as they were."""
+        """Reads the modules file again; on ConfigurationError the current modules remain in effect."""
         try:
             self.configuration = self._read()
         except ConfigurationError as error:
@@ -99,7 +99,7 @@ class Exporter:
         self._say(f"read {len(self.configuration.modules)} modules")
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answers every request with a status and, when it is no success, with one sentence."""
+        """Answers every request with a status and, unless it succeeds, one sentence."""
         assert self.clients is not None  # noqa: S101  # set before anything listens
         with self.clients.busy(request.transport):
             answer = await self._answered(request, handler)
@@ -180,7 +180,7 @@ class Exporter:
 
 
 def _one(request: web.Request, name: str) -> str:
-    """Returns the one value of a parameter; RequestError when it is missing, or there twice."""
+    """Returns the single value of a parameter; RequestError when it is missing or repeated."""
     found = request.query.getall(name, [])
     if len(found) != 1 or not found[0]:
         raise RequestError(f"parameter {name} is missing" if not any(found) else f"parameter {name} is there twice")
@@ -188,9 +188,9 @@ def _one(request: web.Request, name: str) -> str:
 
 
 def _timeout(field: str | None, own: float | None, offset: float) -> float:
-    """Returns the seconds that a probe has: those of the scrape less the offset, or the module's own if fewer.
+    """Returns the timeout of a probe in seconds: that of the scrape less the offset, or the module's own if shorter.
 
-    RequestError for a field that holds no such number.
+    Raises RequestError for a field that is not a positive number.
     """
     if field is None:
         return own or _DEFAULT_TIMEOUT
@@ -200,7 +200,7 @@ def _timeout(field: str | None, own: float | None, offset: float) -> float:
         scrape = 0.0
     if not math.isfinite(scrape) or scrape <= 0:
         raise RequestError(f"{TIMEOUT_FIELD} must be seconds, not {field[:40]!r}")
-    # Of a scrape that is shorter than twice the offset the probe gets half.
+    # For a scrape timeout shorter than twice the offset, the probe gets half of it.
     scrape = min(max(scrape - offset, scrape / 2), _LONGEST_TIMEOUT)
     return min(own, scrape) if own else scrape
 

@@ -1,8 +1,9 @@
-"""Prometheus' web configuration file: TLS and basic authentication, in YAML, as every exporter reads it.
+"""Reads Prometheus' web configuration file, YAML with TLS and basic authentication, which all exporters support.
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md describes it. A change of the file,
-or of the certificate and key that it names, holds from the next connection on; a broken one leaves what was there. So
-does an empty one: many programs truncate a file before they write it, and in between it would switch everything off.
+or of the certificate and key that it names, takes effect for the next connection; after an invalid change, the previous
+configuration remains in effect. So it does for an empty file: many programs truncate a file before they write it, and
+TLS and passwords would be disabled in between.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_BYTES = 1 << 20
 _SECTIONS = ("tls_server_config", "basic_auth_users", "http_server_config")
 _TLS_KEYS = ("cert_file", "key_file", "client_auth_type", "client_ca_file", "min_version", "max_version")
-# The ones that other exporters let be configured.
+# The header fields that other exporters allow in the file.
 _HEADERS = (
     "Content-Security-Policy",
     "X-Frame-Options",
@@ -41,9 +42,9 @@ _CLIENT_AUTH = {
 
 
 class WebConfig(Value):
-    """What secures the HTTP server: a TLS context, None for none, and the bcrypt hashes of passwords by user.
+    """The security settings of the HTTP server: a TLS context or None, and the bcrypt hashes of passwords by user.
 
-    headers are fields that every answer has.
+    headers are additional header fields of every answer.
     """
 
     tls: ssl.SSLContext | None
@@ -60,14 +61,14 @@ class WebConfig(Value):
 
     @property
     def knows_clients(self) -> bool:
-        """Whether clients must show who they are, by a password or a certificate."""
+        """Whether clients must authenticate by a password or a certificate."""
         return bool(self.users) or (self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED)
 
 
 class WebConfigFile:
-    """The file of a path, "" for none, read again when it or what it names has changed; ConfigurationError at first.
+    """The file at a path, "" for none, which is read again when it or a file that it names has changed.
 
-    say gets a sentence when a later version is wrong, and when it takes effect.
+    The constructor raises ConfigurationError; later, say gets a sentence when a change is invalid or takes effect.
     """
 
     def __init__(self, path: str, say: Callable[[str], object]) -> None:
@@ -80,7 +81,7 @@ class WebConfigFile:
             self._read()
 
     def current(self) -> WebConfig:
-        """Returns what holds now."""
+        """Returns the current configuration, after reading a changed file."""
         if self._path and self._stamps() != self._seen:
             try:
                 self._read()
@@ -92,7 +93,7 @@ class WebConfigFile:
 
     def _read(self) -> None:
         is_first = not self._seen
-        # Before the files are read: a change meanwhile is a reason to read them again.
+        # Taken before the files are read, so that a change during the reading causes another one.
         self._seen = self._stamps()
         document = _document(self._path, may_be_empty=is_first)
         table = _table(self._path, document, "tls_server_config")
@@ -117,7 +118,7 @@ def _stamp(path: str) -> object:
     except OSError as error:
         return error.errno
     except ValueError:
-        # A NUL in the path.
+        # The path contains NUL.
         return None
     return found.st_mtime_ns, found.st_ino, found.st_size
 
@@ -126,12 +127,12 @@ def _document(path: str, *, may_be_empty: bool) -> dict[str, Any]:
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-        """Refuses a key that is there twice: the second one, empty perhaps, would hold."""
+        """A loader that refuses a repeated key, of which the second one, perhaps empty, would take effect."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             seen = set()
             for key, _ in node.value:
-                # Another node is no key, and gets its own message.
+                # Any other kind of node cannot be a key, and gets its own error.
                 if isinstance(key, yaml.ScalarNode) and key.value in seen:
                     raise _wrong(path, f"{printable(key.value, 60)} is there twice, line {key.start_mark.line + 1}")
                 seen.add(str(key.value))
@@ -145,7 +146,7 @@ def _document(path: str, *, may_be_empty: bool) -> dict[str, Any]:
     except ConfigurationError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # The context that YAML's own message shows may be a password's hash.
+        # YAML's own message is left out, because its context may show the hash of a password.
         mark = getattr(error, "problem_mark", None)
         raise _wrong(path, f"is not YAML{f', line {mark.line + 1}' if mark else ''}") from None
     if found is None and may_be_empty:
@@ -191,7 +192,7 @@ def _tls(path: str, table: dict[str, Any], folder: Path) -> ssl.SSLContext:
         raise _wrong(path, "tls_server_config: min_version is above max_version")
     if (mode != ssl.CERT_NONE) != ("client_ca_file" in table):
         raise _wrong(path, "tls_server_config: client_ca_file and a client_auth_type that verifies go together")
-    # Without a passphrase that OpenSSL would ask the terminal for.
+    # An empty passphrase, so that OpenSSL does not prompt for one on the terminal.
     _load(path, "certificate and key", lambda: context.load_cert_chain(
         folder / table["cert_file"], folder / table["key_file"], password=lambda: b""
     ))  # fmt: skip
@@ -215,7 +216,7 @@ def _users(path: str, document: dict[str, Any]) -> dict[str, bytes]:
     users = {}
     for name, found in table.items():
         if not isinstance(found, str) or not found.startswith(("$2a$", "$2b$", "$2y$")) or len(found) != 60:
-            # The text is not repeated: it may be a password.
+            # The message does not repeat the text, which may be a password.
             raise _wrong(path, f"basic_auth_users: {printable(name, 60)} must have the bcrypt hash of a password")
         users[name] = found.encode(errors="replace")
     return users
@@ -223,7 +224,7 @@ def _users(path: str, document: dict[str, Any]) -> dict[str, bytes]:
 
 def _headers(path: str, document: dict[str, Any]) -> dict[str, str]:
     table = _table(path, document, "http_server_config")
-    # HTTP/2 is switched off with it or not: this server speaks HTTP/1.1.
+    # http2 has no effect, because this server supports only HTTP/1.1.
     _require_known(path, table, ("http2", "headers"))
     if not isinstance(table.get("http2", True), bool):
         raise _wrong(path, "http_server_config: http2 must be true or false")
