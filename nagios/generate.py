@@ -1,4 +1,4 @@
-"""Writes what a monitoring server needs of each plugin: its executable, its commands for Nagios and Icinga 2.
+"""Writes the files of each plugin for a monitoring server: executable, commands for Nagios and Icinga 2.
 
 Run it as `make docs`; a test fails when a file and a plugin differ.
 """
@@ -17,9 +17,9 @@ COMMANDS = FOLDER / "commands.cfg"
 BEGIN = "# Any options, one command for each plugin; written by `make docs`.\n"
 END = "# Commands for one question each.\n"
 
-# They end a plugin before it checks, or do nothing.
+# Options without a variable: they end a plugin before it checks, or have no effect.
 LEFT_OUT = frozenset({"help", "version", "critical-codes", "warning-codes", "protocol"})
-# Where the Icinga Template Library calls an option's variable otherwise than the option.
+# The options whose variables have other names in the Icinga Template Library.
 ITL_NAMES = {
     "hostname": "address",
     "use-ipv4": "ipv4",
@@ -27,13 +27,13 @@ ITL_NAMES = {
     "warning": "wtime",
     "critical": "ctime",
 }
-# The Icinga Template Library and Debian's monitoring-plugins have commands of these names; ours are told apart by a
-# prefix in Icinga 2, and by `_options` in Nagios.
+# The Icinga Template Library and Debian's monitoring-plugins already have commands of these names; those of noidchecks
+# get a prefix in Icinga 2, and the suffix `_options` in Nagios.
 FOREIGN_COMMANDS = frozenset({"ftp", "ssh"})
-# As in the Icinga Template Library, so that a command line does not change with the command.
+# The defaults of the Icinga Template Library, so that the command line of a service does not change with the command.
 DEFAULTS = {"ftp": {"refuse": '"crit"', "mismatch": '"warn"', "ssl": "false", "timeout": "10"}}
 
-# Not pip's wrapper, which imports re; `#!python` is what the installer replaces.
+# Installed as it is, because pip's wrapper imports re; the installer replaces `#!python`.
 EXECUTABLE = """\
 #!python
 import gc
@@ -94,12 +94,12 @@ template CheckCommand "noidchecks-address" {
 
 
 def definitions() -> str:
-    """Returns the whole file."""
+    """Returns the contents of the Icinga 2 file."""
     return "\n".join((HEAD, *(_command(plugin_of(name)) for name in PLUGINS)))
 
 
 def with_commands(page: str) -> str:
-    """Returns commands.cfg with the commands of all plugins between the markers; ValueError for a page without them."""
+    """Returns commands.cfg with the commands of all plugins between the markers; ValueError without markers."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -113,7 +113,7 @@ def _nagios_command(name: str) -> str:
 
 
 def is_left_out(protocol: str, option: Option) -> bool:
-    """Tells whether an option has no variable: check_tftp has other names for what has one already."""
+    """Tells whether an option has no variable; two options of check_tftp are aliases of others."""
     return option.name in LEFT_OUT or (protocol == "tftp" and option.name in ("connect", "get"))
 
 
@@ -140,7 +140,7 @@ def _argument(protocol: str, option: Option) -> Iterator[str]:
     name = variable(protocol, option)
     match protocol, option.name:
         case "ftp", "escape":
-            # It counts for the strings that follow it, so that each has one of its own.
+            # -E applies to the strings after it, so each string has its own -E before it.
             yield from _entry("-E_send", [f'set_if = "${name}_send$"', 'key = "-E"', "order = 1"], option)
             yield from _entry("-E_quit", [f'set_if = "${name}_quit$"', 'key = "-E"', "order = 3"], option)
         case "ftp", "send" | "quit":

@@ -1,4 +1,4 @@
-"""The dashboard of checked services, by an exporter or a survey."""
+"""The dashboard of services that an exporter or a survey checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .panels import GREEN, RED, curves, dashboard, number, states, table
 
 _STATES = {"0": ("OK", GREEN), "1": ("WARNING", "orange"), "2": ("CRITICAL", RED), "3": ("UNKNOWN", "purple")}
 _CHECK = 'job=~"$job",instance=~"$instance"'
-# blackbox_exporter has metrics of the same names.
+# Restricts metrics to those of noidchecks, because blackbox_exporter has some of the same names.
 _OURS = "and on (job, instance) noidchecks_state"
 
 _PANELS = (

@@ -1,4 +1,4 @@
-"""The dashboard of farms: what clients get, and what the guardian sees."""
+"""The dashboard of farms: their service for clients, and the guardian's view of the backends."""
 
 from __future__ import annotations
 

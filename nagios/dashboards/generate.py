@@ -1,4 +1,4 @@
-"""Writes the dashboards of nagios/grafana/, whose JSON repeats itself too much to be kept by hand.
+"""Writes the dashboards of nagios/grafana/, whose JSON is too repetitive to be edited by hand.
 
 Run it as `make docs`; a test fails when a file and its dashboard differ.
 """
@@ -17,7 +17,7 @@ DASHBOARDS: dict[str, dict[str, Any]] = {"noidlb-farms.json": FARMS, "noidchecks
 
 
 def written(found: dict[str, Any]) -> str:
-    """Returns the text of a file."""
+    """Returns the contents of a dashboard's file."""
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Panels of Grafana, and the dashboard that they stand on, as its JSON has them."""
+"""Builds the JSON of Grafana's panels and dashboards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEUTRAL = {"mode": "absolute", "steps": [{"color": "blue", "value": None}]}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A panel of the grid: queries by what their series are called, unit as Grafana names it."""
+    """A panel: queries are pairs of legend and PromQL, unit is Grafana's name of a unit."""
 
     title: str
     kind: str
@@ -30,7 +30,7 @@ class Panel:
 
 
 def number(title: str, query: str, text: str, *, unit: str = "short", bad: bool = True) -> Panel:
-    """Returns a panel with one number, red from 1 on where that is bad."""
+    """Returns a panel with one number, which is red from 1 on if bad is set."""
     return Panel(
         title=title,
         kind="stat",
@@ -49,7 +49,7 @@ def number(title: str, query: str, text: str, *, unit: str = "short", bad: bool 
 
 
 def curves(title: str, *queries: tuple[str, str], unit: str = "short", text: str = "", stacked: bool = False) -> Panel:
-    """Returns a panel with lines over time, one above the other where they add up."""
+    """Returns a panel with lines over time, stacked if stacked is set."""
     look: dict[str, Any] = {"lineWidth": 1, "fillOpacity": 30 if stacked else 0, "showPoints": "never"}
     if stacked:
         look["stacking"] = {"mode": "normal", "group": "A"}
@@ -68,7 +68,7 @@ def curves(title: str, *queries: tuple[str, str], unit: str = "short", text: str
 
 
 def states(title: str, query: str, legend: str, words: dict[str, tuple[str, str]], text: str = "") -> Panel:
-    """Returns a panel with a bar for each series, in a colour for each value."""
+    """Returns a panel with a bar for each series, coloured by its values."""
     shown = {
         value: {"text": word, "color": color, "index": index}
         for index, (value, (word, color)) in enumerate(words.items())
@@ -90,7 +90,7 @@ def states(title: str, query: str, legend: str, words: dict[str, tuple[str, str]
 
 
 def table(title: str, query: str, hidden: tuple[str, ...], text: str = "", *, unit: str = "short") -> Panel:
-    """Returns a panel with a row for each series, its labels as columns but for the hidden ones."""
+    """Returns a panel with a row for each series and a column for each label that is not hidden."""
     left_out = {name: True for name in ("Time", "__name__", "job", *hidden)}
     return Panel(
         title=title,
@@ -106,7 +106,7 @@ def table(title: str, query: str, hidden: tuple[str, ...], text: str = "", *, un
 
 
 def dashboard(uid: str, title: str, text: str, variables: dict[str, str], panels: tuple[Panel, ...]) -> dict[str, Any]:
-    """Returns a dashboard; variables are queries of label values by the variable's name, each of which may be All."""
+    """Returns a dashboard; variables maps names to queries of label values; All is possible for each of them."""
     chosen = [
         {
             "name": name,
@@ -141,7 +141,7 @@ def dashboard(uid: str, title: str, text: str, variables: dict[str, str], panels
 
 
 def _placed(panels: tuple[Panel, ...]) -> list[dict[str, Any]]:
-    """Returns the panels with their places: from left to right, and below where a row is full."""
+    """Returns the panels with their positions, from left to right and in a new row when one is full."""
     made: list[dict[str, Any]] = []
     x = y = 0
     for number, panel in enumerate(panels, 1):
