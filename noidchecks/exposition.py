@@ -24,7 +24,7 @@ def family(name: str, kind: str, text: str, samples: Iterable[tuple[str, float]]
 
 
 def head(name: str, kind: str, text: str) -> str:
-    """Returns the HELP and TYPE lines, which precede the samples of a family; the samples must not be interrupted."""
+    """Returns the HELP and TYPE lines, which precede the samples of a family; these must be consecutive."""
     written = text.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {name} {written}.\n# TYPE {name} {kind}\n"
 

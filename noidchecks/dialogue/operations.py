@@ -77,7 +77,7 @@ class ReceiveFrom:
 
 
 class Sleep:
-    """Lets the seconds pass. Answer: None."""
+    """Pauses the dialogue for the seconds. Answer: None."""
 
     __slots__ = ("seconds",)
 

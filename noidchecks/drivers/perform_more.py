@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _prepare(session: Running, operation: Prepare) -> bool:
-    # Imported here because only logins over SSH use it.
+    # Imported here because only SSH key exchanges use it.
     from . import workers
 
     is_under_way = workers.prepare(operation.module)

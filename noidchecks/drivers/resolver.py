@@ -1,11 +1,10 @@
 """Name look-ups in threads, so that a look-up without an answer delays no other.
 
-getaddrinfo() cannot be interrupted. A name whose zone is dead occupies its thread for the C library's time-outs (10 s
-for each name server), longer than the check that asked. Therefore a thread counts against the small limit of
-concurrent look-ups (at_once) only while its look-up is fresh: healthy names are answered within that time, and the next
-look-up starts in a new thread. A larger limit holds for all threads, and only a part of them is for names known to be
-slow, or unknown names of a zone with a slow look-up under way. A look-up that finds no free thread waits; when that
-makes it too late, it is a failure of this machine, not of the peer.
+getaddrinfo() cannot be interrupted. A name whose zone is dead occupies its thread for the C library's timeouts (10 s
+for each name server), longer than the check that asked. Therefore a thread counts against the small limit at_once only
+while its look-up is fresh: healthy names are answered within that time, and the next look-up gets a new thread. All
+threads have a larger limit, a part of which is for names known to be slow, or unknown names of a zone with slow ones
+running. A look-up without a free thread waits; if that makes it too late, this machine has failed, not the peer.
 """
 
 from __future__ import annotations
@@ -325,8 +324,7 @@ def look_up(host: str, port: int, family: int, kind: int) -> LookUp:
             try:
                 return _addresses(name, port, family, kind)
             except _socket.gaierror as error:
-                # Without a free descriptor, getaddrinfo() cannot read /etc/hosts and reports an unknown name: eventfd()
-                # then fails too, with the true reason.
+                # Without a free descriptor for /etc/hosts, every name is unknown; eventfd() fails then too.
                 os.close(os.eventfd(0, os.EFD_CLOEXEC))
                 raise NotResolved(str(error.args[-1])) from error
         except UnicodeError as error:

@@ -9,15 +9,15 @@ before the end; the deadline then comes that much earlier:
 
 The operation that is under way at the deadline is tried once more, because its answer may have come while this process
 was late, and then fails with DeadlineExceeded, which the dialogue may catch; from then on the deadline is the end, and
-its operations are performed again, now to tidy up. Without a reserve both are the same time. Every operation that is
-asked for after the end fails with DeadlineExceeded and is not performed, with one exception behind the first of these
-failures: SendTo, which cannot block and lets TFTP tell the server that the transfer is over (RFC 1350 section 7: a
-server that hears nothing would repeat its block for minutes). A dialogue that asks for more than 16 operations after
-the end is defective, and ends with RuntimeError.
+its operations are performed again, now to tidy up. Without a reserve both are the same time. An operation that the
+dialogue yields after the end is not performed and fails with DeadlineExceeded. After the first of these failures there
+is one exception: SendTo, which cannot block and lets TFTP tell the server that the transfer is over (RFC 1350 section
+7); otherwise the server would repeat its block for minutes. A dialogue that yields more than 16 operations after the
+end is defective, and ends with RuntimeError.
 
-patience is shorter and belongs to one operation, from the first time that it is tried: when its seconds are over before
-the deadline, the answer is None (of Connect: NotConnected) and the dialogue goes on. The clock starts with the first
-operation, and once more when Prepare has loaded what a worker process needs: the import is this machine's time, not the
+patience is shorter and belongs to one operation, counted from its first attempt: when it is over before the deadline,
+the answer is None (for Connect: NotConnected) and the dialogue goes on. The clock starts with the first operation, and
+again when Prepare has loaded the module of the worker processes, because the import is this machine's time, not the
 peer's.
 """
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class History:
-    """Keeps the newest outcomes, at most most, with ascending numbers, and as many older failures.
+    """Keeps the newest outcomes with ascending numbers, and further older failures, at most the same number of each.
 
     Otherwise, the probes of a thousand healthy servers would displace a single failure within seconds.
     """

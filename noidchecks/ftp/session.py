@@ -98,7 +98,7 @@ def _protect(control: Control, connection: DataConnection, level: str) -> Dialog
 
 
 def _list(settings: FtpSettings, deep: DeepFindings, listing: Listing, methods: list[str]) -> Dialogue[None]:
-    """Lists the directory, with data over each of the methods, otherwise over the first one that works."""
+    """Lists the directory, over each of the methods if data is set, otherwise over the first one that works."""
     deep.task = f"list {listing.folder}" if listing.folder else "list" if settings.listing is not None else ""
     connection = deep.connection
     yield from connection.control.enter("data")

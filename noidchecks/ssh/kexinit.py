@@ -173,7 +173,7 @@ def disconnect_reason(payload: bytes) -> bytes:
 
 
 def _line(names: list[str]) -> str:
-    """Returns the names, cut to about the longest line, and the number of omitted ones."""
+    """Returns the names, cut to at most 700 characters, and the number of omitted ones."""
     line = ", ".join(names)
     kept = len(names)
     while len(line) > _SHOWN:

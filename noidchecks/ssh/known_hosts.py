@@ -63,7 +63,7 @@ class KnownKeys(Value):
         )
 
     def expected(self, fingerprint: str) -> tuple[str, ...]:
-        """Returns the fingerprints that a server with this one should have, () for an unknown server.
+        """Returns the expected fingerprints, () for an unknown server; fingerprint is that of the server's key.
 
         When the file has the host only without the port, a server with another key is unknown and not wrong: servers on
         other ports may have their own keys.

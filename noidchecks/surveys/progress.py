@@ -26,7 +26,7 @@ class ProgressBar:
         self._say = say
         # sys.stderr and sys.stdout are None when the process was started with them closed.
         self._shown = sys.stderr is not None and sys.stderr.isatty()
-        # Only when both are terminals must lines of standard output make the bar disappear.
+        # Lines of standard output can overwrite the bar only when both are terminals.
         self._shares = self._shown and sys.stdout is not None and sys.stdout.isatty()
         self._lock = Lock()
         self._bar: Any = None

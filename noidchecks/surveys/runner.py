@@ -147,7 +147,7 @@ class SurveyRunner:
     """One survey: its targets, its schedule and its delivery queues.
 
     run() returns OK when every target was checked and every result delivered, whatever the states; WARNING when
-    targets were invalid or not checked before the end, or a destination finally refused results; CRITICAL when results
+    targets were invalid or not checked before the end, or a destination refused results for good; CRITICAL when results
     are still queued or were dropped; UNKNOWN when there was nothing to check. say gets a line for each message to the
     operator, progress the numbers of checked and of all targets of a round.
     """

@@ -49,8 +49,8 @@ class Round:
 class Schedule:
     """The schedule for survey_schedule(): yields ((round, target), probe), and times to wait for.
 
-    over and every are seconds; with every, rounds repeat without end, each starting every seconds after the start of
-    the previous one. When a round could not start all its checks in that time, say() reports it, and the next round
+    over and every are seconds; with every, rounds repeat without end, each starting that long after the start of the
+    previous one. When a round could not start all its checks in that time, say() reports it, and the next round
     starts at once. load is called before each round and returns its targets; the running checks continue whenever it
     yields. may_start tells, when a target is due, whether it is checked in this round.
     """

@@ -33,7 +33,8 @@ _LEAST_SHARE = 0.25
 def waits(timeout: float, retries: int) -> tuple[float | None, ...]:
     """Returns the seconds to wait after each of the 1 + retries transmissions, None for the rest of the time.
 
-    The waits double, but none is longer than timeout / (1 + retries), so that all retries fit into the timeout.
+    The waits double, but none is longer than timeout / (1 + retries), so that all retries fit into the timeout, or
+    than 60 s without a timeout.
     """
     share = timeout / (retries + 1) if timeout > 0 else LONGEST_WAIT
     doubled = tuple(min(FIRST_WAIT * 2.0**number, share) for number in range(retries + 1))
@@ -101,8 +102,8 @@ class Client:
                     yield from self._send(packet)
             elif not self._is_server(datagram.address):
                 yield from self._turn_away(datagram)
-                # Every receive starts its patience anew; halving it keeps strangers from delaying a retransmission
-                # without end.
+                # The patience of each receive starts from zero; halving it keeps strangers from delaying a
+                # retransmission without end.
                 patience = None if patience is None else patience / 2
             else:
                 if findings.answer is None:

@@ -276,7 +276,7 @@ class _Agent(paramiko.agent.AgentSSH):  # type: ignore[misc]  # paramiko ships n
         return self._keys
 
     def watch(self, call: Callable[[], Any]) -> Any:
-        """Makes the call; raises LocalError for an exception during which the agent has failed."""
+        """Makes the call; raises LocalError when it fails and the agent has failed during the call."""
         self._failure = ""
         try:
             return call()

@@ -110,7 +110,7 @@ class Journal:
         return records, unknown
 
     def _read(self) -> tuple[list[Record], list[bytes], int]:
-        """Returns records, lines of other versions, and the number of lines that are not records, those too; OSError."""
+        """Returns the records, the lines of other versions, and the number of lines that are no records; OSError."""
         records: list[Record] = []
         unknown: list[bytes] = []
         bad = 0
