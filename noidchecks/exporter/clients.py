@@ -76,7 +76,7 @@ class _Client(asyncio.Protocol):
 
 
 class Clients:
-    """Accepts clients on listening sockets; calls dropped() for each client whose connection it closes.
+    """Accepts clients on listening sockets; calls dropped() for each client that a limit makes it drop.
 
     make returns the protocol of a new connection, tls its TLS context, None for plain text.
     """
