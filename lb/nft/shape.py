@@ -31,28 +31,18 @@ _FLAGS = re.compile(r"flags ([\w,]+)|size (\d+)")
 def shape_of(text: str) -> dict[str, tuple[tuple[str, ...], ...]]:
     """Returns the shape of a table, or of parts of it, from nft text of one statement a line."""
     found: dict[str, list[tuple[str, ...]]] = {}
-    lines: list[tuple[str, ...]] | None = None
-    kind = ""
-    for raw in text.splitlines():
-        line = raw.strip()
-        if lines is None:
-            if opening := _OPENING.match(line):
-                kind = opening[1]
-                lines = found.setdefault(f"{kind} {opening[2]}", [])
-                if not line.endswith("}"):
-                    continue
-                line, is_over = line[opening.end() : -1], True
-            else:
-                continue
+    kind = name = ""
+    for line in map(str.strip, text.splitlines()):
+        if not name and (opening := _OPENING.match(line)):
+            kind, name, line = opening[1], f"{opening[1]} {opening[2]}", line[opening.end() :]
+            found.setdefault(name, [])
+            is_over = line.endswith("}")
         else:
             is_over = line == "}"
-        if kind == "chain":
-            if not is_over and line:
-                lines.append(_rule(line))
-        else:
-            lines.extend(_declared(kind, line))
+        if name and (rest := line.removesuffix("}").strip() if is_over else line):
+            found[name] += [_rule(rest)] if kind == "chain" else _declared(kind, rest)
         if is_over:
-            lines = None
+            name = ""
     return {name: tuple(rules) if name.startswith("chain") else tuple(sorted(rules)) for name, rules in found.items()}
 
 
