@@ -88,14 +88,14 @@ class EventLog:
 
         With a backend, its kept failures are added to the limit.
         """
-        chosen = [event for event in self._events if _concerns(event, farm, backend)][-limit:]
+        chosen = [event for event in self._events if concerns(event, farm, backend)][-limit:]
         if backend is None:
             return chosen
         known = set(map(id, chosen))
         kept = [
             event
             for event in chain.from_iterable(self._failures.values())
-            if id(event) not in known and _concerns(event, farm, backend)
+            if id(event) not in known and concerns(event, farm, backend)
         ]
         return sorted((*kept, *chosen), key=lambda event: event.time)
 
@@ -139,7 +139,8 @@ def stamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _concerns(event: Event, farm: str | None, backend: str | None) -> bool:
+def concerns(event: Event, farm: object, backend: object) -> bool:
+    """Tells whether an event is of a farm and a backend; None stands for any."""
     return (farm is None or event.farm == farm) and (backend is None or event.backend == backend)
 
 

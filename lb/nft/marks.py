@@ -12,7 +12,7 @@ others changes no number of theirs; one that is added before them, or removed, c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from zlib import crc32
 
@@ -49,6 +49,8 @@ class Marks:
 
     farms: tuple[Farm, ...]
     all_names: tuple[str, ...] = ()
+    # Filled farm by farm on demand: numbering 10,000 backends at once would delay the guardian's probes.
+    _backend_marks: dict[str, Mapping[str, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def layout(self) -> Layout:
@@ -63,11 +65,6 @@ class Marks:
     def lanes(self) -> dict[str, int]:
         """The round-robin counter of each farm."""
         return allocate(self._names, LANES)
-
-    @cached_property
-    def _backend_marks(self) -> dict[str, Mapping[str, int]]:
-        # Filled farm by farm on demand: numbering 10,000 backends at once would delay the guardian's probes.
-        return {}
 
     def farm(self, farm: Farm) -> int:
         """Returns the mark of a farm: the farm bits that the marks of all its backends share."""

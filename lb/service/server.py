@@ -16,7 +16,7 @@ from noidchecks.status.text import printable
 
 from ..config.load import MAX_SIZE
 from ..errors import GuardError
-from ..events import Event, EventLog, to_dict
+from ..events import Event, EventLog, concerns, to_dict
 from .paced import Slice
 from .protocol import Answer, Request, RequestError, Written
 
@@ -152,7 +152,7 @@ class ControlServer:
 
         def take(event: Event) -> None:
             nonlocal waiting
-            if (farm is None or event.farm == farm) and (backend is None or event.backend == backend):
+            if concerns(event, farm, backend):
                 waiting += _size(event)
                 unread.put_nowait(event)
 
