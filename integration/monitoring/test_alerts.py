@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from noidlb.farm import BackendState, Condition
+from noidlb.nft.fullness import Fullness
 from noidlb.nft.marks import Marks
 from noidlb.service.metrics import write
 
@@ -83,7 +84,7 @@ def of_guardian() -> str:
         flows={marks.backend(FARM, "b1"): 12},
         conditions={("ftp", "b2"): Condition(BackendState.DOWN)},
     )
-    counts = replace(found.counts, flows=950, flows_most=1000)
+    counts = replace(found.counts, flows=Fullness(950, 1000))
     return b"".join(write(replace(found, counts=counts, others={"hook_runs": 5, "hook_failures": 2}))).decode()
 
 

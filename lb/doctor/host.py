@@ -130,7 +130,7 @@ def _tables(root: Path) -> Iterator[Finding]:
         share = held.count / held.limit if held.limit else 0
         level = FAULT if share >= 0.95 else WARN if share >= 0.7 else OK
         cure = "" if level == OK else "raise net.netfilter.nf_conntrack_max, because a full table drops new clients"
-        yield Finding(level, "nf_conntrack_max", f"{held.count} of {held.limit} flows", cure)
+        yield Finding(level, "nf_conntrack_max", f"{held} flows", cure)
 
 
 def _expectations(root: Path) -> Iterator[Finding]:
@@ -140,7 +140,7 @@ def _expectations(root: Path) -> Iterator[Finding]:
         yield Finding(
             FAULT,
             "expectations",
-            f"{held.count} of {held.limit}: no TFTP request and no FTP data connection gets through a full table",
+            f"{held}: no TFTP request and no FTP data connection gets through a full table",
             "raise net.netfilter.nf_conntrack_expect_max; a TFTP server that answers from port 69 needs "
             "single-port = true below its farm",
         )

@@ -90,5 +90,5 @@ class Excuses:
             advice = "checks without an answer do not count; raise net.netfilter.nf_conntrack_max"
             self._events.report("conntrack-full", f"{self.flow_table}: {advice}")
         elif was_full and not self.is_full:
-            reason = f"{self.flow_table.used} of {self.flow_table.most} flows: all checks count again"
+            reason = f"{self.flow_table.held} flows: all checks count again"
             self._events.report("conntrack-free", reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..nft.fullness import flows, totals
+from ..nft.fullness import Fullness, flows, totals
 
 # Seconds between two reads of the kernel's files, at least.
 _APART = 0.02
@@ -17,13 +17,12 @@ _QUIET = 10.0
 class FlowTable:
     """The conntrack table of this network namespace; times are those of the caller's clock.
 
-    used and most are the number of flows and their limit, None where /proc does not have them.
+    held is the number of flows and their limit, None where /proc does not have them.
     """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
-        self.used: int | None = None
-        self.most: int | None = None
+        self.held: Fullness | None = None
         self._looked = float("-inf")
         self._drops: int | None = None
         self._was_near = False
@@ -35,17 +34,16 @@ class FlowTable:
         if now - self._looked < _APART:
             return
         self._looked = now
-        found = flows(self._proc)
-        self.used, self.most = (found.count, found.limit) if found is not None else (None, None)
-        if not self.most or self.used is None:
+        held = self.held = flows(self._proc)
+        if held is None or not held.limit:
             # No limit, or conntrack is not loaded.
             self._drops = None
             return
         statistics = self._proc / "net/stat/nf_conntrack"
         before, self._drops = self._drops, next(iter(totals(statistics, "drop")), None)
-        was_near, self._was_near = self._was_near, self.used >= _NEARLY * self.most
+        was_near, self._was_near = self._was_near, held.count >= _NEARLY * held.limit
         has_dropped = before is not None and self._drops is not None and self._drops > before
-        if self.used >= self.most or (has_dropped and (was_near or self._was_near)):
+        if held.count >= held.limit or (has_dropped and (was_near or self._was_near)):
             self._full = now
 
     def was_full(self, since: float) -> bool:
@@ -57,4 +55,4 @@ class FlowTable:
         return now - self._full < _QUIET
 
     def __str__(self) -> str:
-        return f"the connection-tracking table is full ({self.used} of {self.most} flows)"
+        return f"the connection-tracking table is full ({self.held} flows)"

@@ -24,6 +24,7 @@ from ..errors import GuardError
 from ..events import Event, EventLog
 from ..farm import Farm
 from ..nft import conntrack
+from ..nft.fullness import Fullness
 from ..overrides import Overrides
 from . import lock
 from .applier import NftApplier
@@ -51,8 +52,8 @@ class Counts:
     """Totals since the start, and the present state.
 
     overdue counts starts more than 50 ms late, latest is the greatest delay in seconds. discarded counts failures that
-    were no verdict because of this machine. running are the checks under way. flows and flows_most are the entries of
-    conntrack and their limit, None where unknown; is_full: the limit was reached within the last 10 s.
+    were no verdict because of this machine. running are the checks under way. flows are the entries of conntrack and
+    their limit, None where unknown; is_full: the limit was reached within the last 10 s.
     """
 
     transactions: int = 0
@@ -64,8 +65,7 @@ class Counts:
     overdue: int = 0
     latest: float = 0.0
     discarded: int = 0
-    flows: int | None = None
-    flows_most: int | None = None
+    flows: Fullness | None = None
     is_full: bool = False
 
 
@@ -124,8 +124,7 @@ class Guardian:
             overdue=self._schedule.overdue,
             latest=self._schedule.latest,
             discarded=self._excuses.discarded,
-            flows=self._excuses.flow_table.used,
-            flows_most=self._excuses.flow_table.most,
+            flows=self._excuses.flow_table.held,
             is_full=self._excuses.is_full,
         )
 

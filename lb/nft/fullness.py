@@ -24,6 +24,9 @@ class Fullness:
     count: int
     limit: int
 
+    def __str__(self) -> str:
+        return f"{self.count} of {self.limit}"
+
 
 def sticky(farms: Iterable[Farm]) -> dict[int, Fullness]:
     """Returns the remembered clients by IP version; {} before Linux 6.16, and when none of the farms is sticky.

@@ -151,9 +151,10 @@ def _service(view: MetricsSnapshot) -> Iterable[str]:
         *((f"noidlb_{name}_total", name.replace("_", " ").capitalize(), value) for name, value in view.others.items()),
     ):
         yield from family(name, "counter", text, [("", value)])
+    entries, limit = (counts.flows.count, counts.flows.limit) if counts.flows else (None, None)
     for name, text, number in (
         ("noidlb_probes_running", "Probes under way", counts.running),
-        ("noidlb_conntrack_entries", "Connections that the kernel tracks", counts.flows),
-        ("noidlb_conntrack_entries_limit", "Connections that the kernel has room for", counts.flows_most),
+        ("noidlb_conntrack_entries", "Connections that the kernel tracks", entries),
+        ("noidlb_conntrack_entries_limit", "Connections that the kernel has room for", limit),
     ):
         yield from family(name, "gauge", text, [("", number)] if number is not None else [])

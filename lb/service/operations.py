@@ -173,7 +173,7 @@ class Operations:
         if kept := sum(is_kept for _, is_kept in seen):
             text += f"; {kept} cannot be checked"
         if (counts := self.guardian.counts).is_full:
-            text += f"; the connection-tracking table is full: {counts.flows} of {counts.flows_most} flows"
+            text += f"; the connection-tracking table is full: {counts.flows} flows"
         if failure := self.guardian.reconciler.failure:
             text += f"; not in the kernel: {failure}"
         return f"{text}; not written: {self._store.trouble}" if self._store.trouble else text
@@ -185,7 +185,7 @@ class Operations:
         if failure := self.guardian.reconciler.failure:
             found.append(f"The kernel has not taken the last change: {failure}")
         if counts.is_full:
-            full = f"The kernel's table of connections is full: {counts.flows} of {counts.flows_most}"
+            full = f"The kernel's table of connections is full: {counts.flows}"
             found.append(f"{full}; probes that get no answer are no verdict")
         if self._store.trouble:
             found.append(f"What the operator says is not written to disk: {self._store.trouble}")

@@ -19,7 +19,7 @@ def test_the_page_has_every_metric_with_its_labels() -> None:
     given = view(health("b1", "up"), flows={})
     given = replace(
         given,
-        counts=replace(given.counts, flows=1, flows_most=2),
+        counts=replace(given.counts, flows=Fullness(1, 2)),
         others={"hook_runs": 1, "hook_failures": 0},
         sticky={4: Fullness(1, 2)},
         expectations=Fullness(1, 2),

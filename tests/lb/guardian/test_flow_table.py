@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from noidlb.guardian.flow_table import FlowTable
+from noidlb.nft.fullness import Fullness
 
 from tests.support.lb.proc import Proc
 
@@ -18,7 +19,7 @@ def proc(tmp_path: Path) -> Proc:
 def test_it_is_full_at_its_limit_and_for_a_while_after(proc: Proc) -> None:
     table = FlowTable(proc.root)
     table.look(1.0)
-    assert (table.used, table.most, table.is_full(1.0)) == (10, 100, False)
+    assert (table.held, table.is_full(1.0)) == (Fullness(10, 100), False)
     proc.tell(100)
     table.look(2.0)
     proc.tell(50)
@@ -55,7 +56,7 @@ def test_no_limit_and_no_such_table_are_never_full(proc: Proc, tmp_path: Path) -
         table.look(1.0)
         table.look(2.0)
         assert not table.was_full(0.0)
-    assert FlowTable(tmp_path / "nowhere").used is None
+    assert FlowTable(tmp_path / "nowhere").held is None
 
 
 def test_a_kernel_without_statistics_is_judged_by_its_count(proc: Proc) -> None:
