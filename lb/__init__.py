@@ -15,28 +15,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .config.load import Configuration, load
-    from .errors import FarmError, GuardError
-    from .events import Event, EventLog
-    from .guardian.applier import NftApplier
-    from .guardian.guardian import Guardian
-    from .guardian.once import apply
-    from .nft.run import KernelError
-    from .overrides import Overrides
-
-__all__ = [
-    "Guardian",
-    "load",
-    "apply",
-    "Configuration",
-    "Overrides",
-    "NftApplier",
-    "EventLog",
-    "Event",
-    "FarmError",
-    "GuardError",
-    "KernelError",
-]
+    from .config.load import Configuration as Configuration, load as load
+    from .errors import FarmError as FarmError, GuardError as GuardError
+    from .events import Event as Event, EventLog as EventLog
+    from .guardian.applier import NftApplier as NftApplier
+    from .guardian.guardian import Guardian as Guardian
+    from .guardian.once import apply as apply
+    from .nft.run import KernelError as KernelError
+    from .overrides import Overrides as Overrides
 
 _HOMES = {
     "Guardian": "noidlb.guardian.guardian",
@@ -51,6 +37,7 @@ _HOMES = {
     "GuardError": "noidlb.errors",
     "KernelError": "noidlb.nft.run",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:
