@@ -89,13 +89,11 @@ def examine_interfaces(ways: Sequence[Sequence[Way]], root: Path) -> Iterator[Fi
 
 
 def _closed(level: str, name: str, what: str, farms: list[str]) -> Finding:
-    return Finding(
-        level,
-        f"net.ipv4.conf.{name}.forwarding",
-        f"is 0, so {what} that arrive on it are dropped, of {'farm' if len(farms) == 1 else 'farms'} {some(farms)}",
-        # With slashes, because the name may contain a dot.
-        f"sysctl -w net/ipv4/conf/{name}/forwarding=1, and have what configures the interface keep it",
-    )
+    farm = "farm" if len(farms) == 1 else "farms"
+    text = f"is 0, so {what} that arrive on it are dropped, of {farm} {some(farms)}"
+    # With slashes, because the name may contain a dot.
+    cure = f"sysctl -w net/ipv4/conf/{name}/forwarding=1, and have what configures the interface keep it"
+    return Finding(level, f"net.ipv4.conf.{name}.forwarding", text, cure)
 
 
 def _interfaces(root: Path, value: str) -> list[str]:
@@ -113,13 +111,12 @@ def _rp_filter(farms: tuple[Farm, ...], root: Path) -> Finding:
     if not strict or (values.get("all") == "2"):
         return Finding(OK, "rp_filter", "not strict")
     level = WARN if any(farm.mode is Mode.DNAT for farm in farms) else NOTE
-    return Finding(
-        level,
-        "rp_filter",
+    text = (
         f"is strict (1) for {some(strict)}: packets are dropped whose way back is another interface, which happens "
-        "in dnat with more than one uplink",
-        "sysctl -w net.ipv4.conf.all.rp_filter=2, which is loose",
+        "in dnat with more than one uplink"
     )
+    cure = "sysctl -w net.ipv4.conf.all.rp_filter=2, which is loose"
+    return Finding(level, "rp_filter", text, cure)
 
 
 def _tables(root: Path) -> Iterator[Finding]:
@@ -137,13 +134,12 @@ def _expectations(root: Path) -> Iterator[Finding]:
     """Yields findings on expected data connections, which farms of other protocols do not have."""
     held = fullness.expectations()
     if held is not None and held.count >= _NEARLY * held.limit:
-        yield Finding(
-            FAULT,
-            "expectations",
-            f"{held}: no TFTP request and no FTP data connection gets through a full table",
+        text = f"{held}: no TFTP request and no FTP data connection gets through a full table"
+        cure = (
             "raise net.netfilter.nf_conntrack_expect_max; a TFTP server that answers from port 69 needs "
-            "single-port = true below its farm",
+            "single-port = true below its farm"
         )
+        yield Finding(FAULT, "expectations", text, cure)
     expected = (read_file(root / "proc/sys/net/netfilter/nf_conntrack_expect_max") or "").strip()
     if expected.isdecimal():
         few = int(expected) < _EXPECTATIONS
@@ -214,12 +210,11 @@ def _backends(farms: tuple[Farm, ...]) -> Iterator[Finding]:
         yield Finding(OK, "backends", "a route leads to each of them")
     direct = sorted(farm.name for farm in farms if farm.mode is Mode.DNAT)
     if direct:
-        yield Finding(
-            NOTE,
-            "return routes",
+        text = (
             f"{some(direct)}: in mode dnat, backends must answer clients through this machine (their default route), "
-            "and clients must not be in a backend's own network; doctor cannot see that from here",
+            "and clients must not be in a backend's own network; doctor cannot see that from here"
         )
+        yield Finding(NOTE, "return routes", text)
 
 
 def read_file(path: Path) -> str | None:

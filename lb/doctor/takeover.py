@@ -26,12 +26,11 @@ def _links(pair: Pair) -> Iterator[Finding]:
     for node in pair.nodes:
         others = {node.service.interface, node.backend.interface}
         if node.sync.interface in others:
-            yield Finding(
-                WARN,
-                f"pair.nodes.{node.name}.sync",
+            text = (
                 f"{node.sync.interface} carries the clients' traffic too: when it is full, copied flows are lost, and "
-                "their sessions at a take-over; and every host on it can forge flows: use a separate link",
+                "their sessions at a take-over; and every host on it can forge flows: use a separate link"
             )
+            yield Finding(WARN, f"pair.nodes.{node.name}.sync", text)
 
 
 def _gateways(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
@@ -40,41 +39,37 @@ def _gateways(pair: Pair, farms: tuple[Farm, ...]) -> Iterator[Finding]:
         source, leg = pair.source_of(version), pair.nodes[0].backend.address_of(version)
         if source is not None and (leg is None or source not in leg.network):
             network = f"the nodes have no IPv{version} address there" if leg is None else str(leg.network)
-            yield Finding(
-                FAULT,
-                "pair.source",
+            text = (
                 f"{source} is not in the backends' network ({network}), so it cannot be the default route that "
-                "backends need in mode dnat",
+                "backends need in mode dnat"
             )
+            yield Finding(FAULT, "pair.source", text)
 
 
 def _sources(pair: Pair, farm: Farm) -> Iterator[Finding]:
     for version in farm.versions:
         path = f"farms.{farm.name}"
         if farm.mode is Mode.SNAT and farm.source_of(version) is None:
-            yield Finding(
-                FAULT,
-                path,
+            text = (
                 f"masquerades in IPv{version} behind an address of one node, so a take-over loses every session; "
-                f"write pair.source, or a source of the farm, with an IPv{version} address, which then moves",
+                f"write pair.source, or a source of the farm, with an IPv{version} address, which then moves"
             )
+            yield Finding(FAULT, path, text)
         elif farm.mode is Mode.DNAT and pair.source_of(version) is None:
-            yield Finding(
-                FAULT,
-                path,
+            text = (
                 f"has no IPv{version} address that moves on the backends' side: in mode dnat, backends would go on to "
-                "answer through the dead node; write pair.source, and make it their default route",
+                "answer through the dead node; write pair.source, and make it their default route"
             )
+            yield Finding(FAULT, path, text)
 
 
 def _sticky(farm: Farm) -> Iterator[Finding]:
     if farm.sticky is not None:
-        yield Finding(
-            WARN,
-            f"farms.{farm.name}.sticky",
+        text = (
             "only the serving node remembers clients: after a take-over a client's new connections may get another "
-            'backend, running sessions stay; scheduler = "source-hash" gives the same backend on both nodes',
+            'backend, running sessions stay; scheduler = "source-hash" gives the same backend on both nodes'
         )
+        yield Finding(WARN, f"farms.{farm.name}.sticky", text)
 
 
 def _texts(farm: Farm) -> Iterator[Finding]:
@@ -88,13 +83,12 @@ def _texts(farm: Farm) -> Iterator[Finding]:
     ]
     if differ:
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
-        yield Finding(
-            WARN,
-            f"farms.{farm.name}.backends",
+        text = (
             f"VIP and address differ in length as text ({', '.join(differ[:3])}{more}): the other node does not know "
             "by how much a rewritten 227 has shifted the sequence numbers, so control sessions that have used PASV are "
-            "reset at a take-over; give them addresses of the same length, or have clients use EPSV",
+            "reset at a take-over; give them addresses of the same length, or have clients use EPSV"
         )
+        yield Finding(WARN, f"farms.{farm.name}.backends", text)
     if farm.mode is Mode.SNAT and (source := farm.source_of(4)) is not None:
         text = (
             "replaces the client's address in a PORT: once they have used it, control sessions of clients whose "
@@ -102,13 +96,12 @@ def _texts(farm: Farm) -> Iterator[Finding]:
         )
         yield Finding(NOTE, f"farms.{farm.name}.source", text)
     if any(vip.version == 6 for vip in farm.vip):
-        yield Finding(
-            NOTE,
-            f"farms.{farm.name}.vip",
+        text = (
             f"in IPv6 the kernel writes the address of an EPRT with all {_LONGEST} characters, so control sessions "
             "that have used active mode are reset at a take-over unless the client's address is that long too; EPSV "
-            "is not rewritten",
+            "is not rewritten"
         )
+        yield Finding(NOTE, f"farms.{farm.name}.vip", text)
 
 
 def _networks(pair: Pair, farm: Farm) -> Iterator[Finding]:
