@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..address import IPAddress
 from ..farm import Backend, BackendState, Condition, Conditions, Farm, Scheduler
@@ -207,15 +207,10 @@ def _weighed(
         if share != _WHOLE:
             shares[one.name] = share
     # Slots express proportions, so a backend with a reduced share changes the numbers of all; percent times weight.
-    found_conditions = {
-        (farm.name, one.name): Condition(
-            conditions[one.name].state,
-            one.weight * shares.get(one.name, _WHOLE) if shares else None,
-            conditions[one.name].lost,
-        )
-        for one in farm.backends
-    }
-    return Desired(found_conditions, floored, shares, until)
+    if shares:
+        weights = {one.name: one.weight * shares.get(one.name, _WHOLE) for one in farm.backends}
+        conditions = {name: replace(one, weight=weights[name]) for name, one in conditions.items()}
+    return Desired({(farm.name, name): one for name, one in conditions.items()}, floored, shares, until)
 
 
 def slow_start(recovered: float | None, now: float, duration: float) -> tuple[int, float | None]:

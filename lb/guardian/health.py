@@ -31,12 +31,8 @@ from .schedule import Pace
 
 # Errors that only this machine causes, by its routes and firewall or for want of resources. For an EACCES that comes by
 # ICMPv6 the code is EHOSTUNREACH (noidchecks/drivers/sockets.py).
-_OURS = frozenset(
-    (
-        *(errno.EPERM, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM),
-        *(errno.EADDRNOTAVAIL, errno.EADDRINUSE),
-    )
-)
+_OURS = frozenset((errno.EPERM, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_OURS |= {errno.EADDRNOTAVAIL, errno.EADDRINUSE}
 # What the peer does with a connection that it has accepted: a reset, or its end (0).
 _CLOSED = frozenset((0, errno.ECONNRESET, errno.EPIPE))
 _REFUSED = os.strerror(errno.ECONNREFUSED)

@@ -36,12 +36,8 @@ _GRACE = 1.0
 _NOT_RUN = {126: "a program that cannot be run", 127: "a program that does not exist"}
 # Signals that say nothing about the peer: a crash, or an end by others, as when systemd stops a service. A timeout
 # does: the result is reported before the signal is sent, and plugins use SIGALRM for timeouts of their own.
-_NO_ANSWER = frozenset(
-    (
-        *(signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE),
-        *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
-    )
-)
+_NO_ANSWER = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+_NO_ANSWER |= {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS, signal.SIGFPE}
 
 
 class ProcessPool:

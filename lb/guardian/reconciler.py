@@ -310,10 +310,9 @@ class Reconciler:
         if descriptor >= 0:
             loop.add_reader(descriptor, noticed.set)
         try:
-            async with asyncio.timeout(_LOOK_EVERY):
-                await noticed.wait()
-        except TimeoutError:
-            return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY):
+                    await noticed.wait()
         finally:
             if descriptor >= 0:
                 loop.remove_reader(descriptor)

@@ -34,7 +34,7 @@ _KEPT, _UNFINISHED = 16, 64
 
 
 class Pages:
-    """Makes the documents; reads the kernel at most once per second for all of them.
+    """Makes the documents, whose routes MetricsServer takes; reads the kernel at most once per second for all of them.
 
     look() returns a snapshot, health() the health of the backends, troubles() the problems of this guardian itself.
     """
@@ -47,6 +47,7 @@ class Pages:
         events: EventLog,
         defects: Defects,
     ) -> None:
+        self.routes: Mapping[str, Route] = {"/": self._page, "/metrics": lambda _query: self._metrics.get()}
         self._health = health
         self._defects = defects
         self._troubles = troubles
@@ -61,11 +62,6 @@ class Pages:
         self._people: dict[PageQuery, Recent[Document]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._sampling: asyncio.Task[None] | None = None
-
-    @property
-    def routes(self) -> Mapping[str, Route]:
-        """The routes for MetricsServer."""
-        return {"/": self._page, "/metrics": lambda _query: self._metrics.get()}
 
     def start(self) -> None:
         """Starts to record the history."""
