@@ -44,8 +44,7 @@ def _crossed(farms: tuple[Farm, ...]) -> Iterator[str]:
     owners: dict[tuple[IPAddress, int], tuple[IPAddress, str]] = {}
     for farm in farms:
         if "active" in farm.ftps:
-            lines = [*_claimed(farm, owners)]
-            yield from lines[:1]
+            yield from [*_claimed(farm, owners)][:1]
 
 
 def _claimed(farm: Farm, owners: dict[tuple[IPAddress, int], tuple[IPAddress, str]]) -> Iterator[str]:

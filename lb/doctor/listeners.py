@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -45,8 +45,8 @@ def read_listeners(root: Path) -> list[Listener]:
 
 def examine_listeners(
     farms: Iterable[Farm],
-    listeners: Iterable[Listener],
-    locals_: Iterable[Local],
+    waiting: Sequence[Listener],
+    here: Sequence[Local],
     source_of: Callable[[IPAddress], str | None],
 ) -> Iterator[Finding]:
     """Yields a finding for each service whose VIP and port are also a daemon's.
@@ -54,8 +54,6 @@ def examine_listeners(
     A daemon that listens on all addresses counts only when the VIP is the machine's own address: on an additional
     address, clients mean the farm.
     """
-    here = list(locals_)
-    waiting = list(listeners)
     vips = {vip for farm in farms for vip in farm.vip}
     for farm in farms:
         for transport, vip, port in farm.services:
@@ -65,7 +63,7 @@ def examine_listeners(
                 yield _hidden(farm, vip, port, here, vips)
 
 
-def _hidden(farm: Farm, vip: IPAddress, port: int, here: list[Local], vips: set[IPAddress]) -> Finding:
+def _hidden(farm: Farm, vip: IPAddress, port: int, here: Sequence[Local], vips: set[IPAddress]) -> Finding:
     is_ssh = farm.protocol is Protocol.SFTP or (port == _SSH and farm.protocol.transport == "tcp")
     what = "sshd" if is_ssh else f"what listens on {farm.protocol.transport} port {port}"
     others = [str(one.address.ip) for one in here if _serves(one, vip) and one.address.ip not in vips]
@@ -83,7 +81,7 @@ def _takes(listener: Listener, vip: IPAddress) -> bool:
 
 
 def _is_own(
-    vip: IPAddress, here: list[Local], vips: set[IPAddress], source_of: Callable[[IPAddress], str | None]
+    vip: IPAddress, here: Sequence[Local], vips: set[IPAddress], source_of: Callable[[IPAddress], str | None]
 ) -> bool:
     """Returns whether an address is the machine's main one in its network, and not one that was added for a farm."""
     found = next((one for one in here if one.address.ip == vip), None)

@@ -50,13 +50,9 @@ class Desired:
 def verdict(watches: Iterable[BackendHealth]) -> Verdict:
     """Combines the commands' health of one backend at one address: it is up when all say up, down when one does."""
     found = list(watches)
-    up: bool | None = True
-    if any(watch.up.value is False for watch in found):
-        up = False
-    elif any(watch.up.value is None for watch in found):
-        up = None
+    values = [watch.up.value for watch in found]
     return Verdict(
-        up=up,
+        up=False if False in values else None if None in values else True,
         since=max((watch.since for watch in found if watch.since is not None), default=0.0),
         recovered=max((watch.recovered for watch in found if watch.recovered is not None), default=None),
         tried=bool(found) and all(watch.probes for watch in found),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..farm import Condition, Conditions, Farm
+from ..farm import Conditions, Farm
 from ..overrides import Overrides
 from .desired import Place, merge, verdicts_of
 from .health import BackendHealth
@@ -63,10 +63,6 @@ def forecast(
 
 def joined(parts: Iterable[Forecast | None]) -> Forecast:
     """Returns the forecasts of all farms as one."""
-    conditions: dict[tuple[str, str], Condition] = {}
-    unchecked: list[str] = []
-    for part in parts:
-        if part is not None:
-            conditions |= part.conditions
-            unchecked += part.unchecked
-    return Forecast(conditions, tuple(unchecked))
+    found = [part for part in parts if part is not None]
+    conditions = {key: one for part in found for key, one in part.conditions.items()}
+    return Forecast(conditions, tuple(name for part in found for name in part.unchecked))

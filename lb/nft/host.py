@@ -53,10 +53,8 @@ def is_there(name: str, root: Path = Path("/")) -> bool | None:
     if configured is not None:
         # "=m" and not in /sys/module: not loaded.
         return f"CONFIG_{name.upper()}=y".encode() in configured
-    loaded = _lines(root / "proc/modules")
-    if loaded is not None and built_in is not None:
-        return False
-    return None
+    is_told = built_in is not None and _lines(root / "proc/modules") is not None
+    return False if is_told else None
 
 
 def is_here(address: IPAddress) -> bool:

@@ -18,8 +18,6 @@ _WORKERS = 4
 _WAITING = 500
 # Seconds between two reports of failures.
 _QUIET = 60.0
-# The hook is not run for its own failures, which would loop.
-_UNTOLD = frozenset({"hook-failed"})
 
 
 class Hook:
@@ -53,7 +51,8 @@ class Hook:
 
     def take(self, event: Event) -> None:
         """Queues an event without blocking."""
-        if not self._argv or event.kind in _UNTOLD:
+        if not self._argv or event.kind == "hook-failed":
+            # It is not run for its own failures, which would loop.
             return
         queue = self._queues[crc32(f"{event.farm}/{event.backend}".encode()) % _WORKERS]
         try:
