@@ -26,6 +26,8 @@ _SWEEP = 1.0
 # Bytes that the kernel may hand over at once, of which it makes twice as many. asyncio takes 256 KiB in one piece, and
 # older releases of aiohttp make thousands of requests of it at once.
 _RECEIVED = 8192
+# Bytes that a request may have; aiohttp bounds its lines, and in older releases not their number.
+_MOST_BYTES = 1 << 16
 
 
 class _Client(asyncio.Protocol):
@@ -37,9 +39,14 @@ class _Client(asyncio.Protocol):
         self._unread: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
         self.has_asked = False
-        # Whether data has arrived since its last request began, which may be the next request.
-        self.is_asking = False
+        # Bytes that have arrived since its last request began, which may be the next request.
+        self.received = 0
         self.silent_since = 0.0
+
+    @property
+    def has_more(self) -> bool:
+        """Whether further requests have come, which aiohttp begins one by one; it has no public name for them."""
+        return bool(getattr(self._inner, "_messages", ()))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what create_connection promises for streams
@@ -48,15 +55,20 @@ class _Client(asyncio.Protocol):
         self._clients.take(self, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.is_asking = True
-        self._inner.data_received(data)
+        self.received += len(data)
+        if self.received > _MOST_BYTES:
+            self._clients.drop(self)
+        else:
+            self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
         self._inner.eof_received()
         # A client that has shut down its sending side may still read the answer; after the answer the connection is
         # read again, and its end is seen again. The sweep drops clients with an incomplete request. asyncio does not
         # support half-closed connections over TLS.
-        return self.is_asking and self.transport is not None and self.transport.get_extra_info("sslcontext") is None
+        return (
+            bool(self.received) and self.transport is not None and self.transport.get_extra_info("sslcontext") is None
+        )
 
     def pause_writing(self) -> None:
         if self.transport is not None:
@@ -149,7 +161,7 @@ class Clients:
         if client is None or client.transport is None:
             yield
             return
-        client.has_asked, client.is_asking = True, False
+        client.has_asked, client.received = True, 0
         for silent in self._silent:
             silent.pop(client, None)
         # Pipelined requests wait in the kernel, not in the memory of this process (back pressure).
@@ -162,7 +174,8 @@ class Clients:
             # Deferred, because aiohttp writes the answer only after this has returned.
             self._loop.call_soon(self._settle_if_idle)
             if not client.transport.is_closing():
-                client.transport.resume_reading()
+                if not client.has_more:
+                    client.transport.resume_reading()
                 self._be_silent(client)
 
     def _settle_if_idle(self) -> None:

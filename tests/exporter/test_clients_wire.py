@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
@@ -99,20 +99,39 @@ async def test_one_that_sends_requests_and_never_reads_holds_nobody_up() -> None
             await asyncio.gather(sending, return_exceptions=True)
 
 
-async def test_what_is_sent_ahead_is_taken_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    take = clients._Client.data_received
+async def test_what_is_sent_ahead_waits_in_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    begun = 0
+    ahead: list[int] = []
+    take, busy = clients._Client.data_received, clients.Clients.busy
 
-    def taken(client: clients._Client, data: bytes) -> None:
-        sizes.append(len(data))
+    def counted(client: clients._Client, data: bytes) -> None:
+        taken.append(len(data))
+        ahead.append(sum(taken) - begun * len(HEALTHY))
         take(client, data)
 
-    monkeypatch.setattr(clients._Client, "data_received", taken)
-    long = HEALTHY.replace(b"Host: x", b"Host: x\r\nX: " + b"x" * 2000)
+    def noted(self: clients.Clients, transport: asyncio.BaseTransport | None) -> AbstractContextManager[None]:
+        nonlocal begun
+        begun += 1
+        return busy(self, transport)
+
+    monkeypatch.setattr(clients._Client, "data_received", counted)
+    monkeypatch.setattr(clients.Clients, "busy", noted)
     async with exporter() as running:
-        answers = await running.send(long * 100 + HEALTHY.replace(b"Host: x", b"Host: x\r\nConnection: close"))
-    assert answers.count(b"Healthy") == 101
-    assert max(sizes) < 65536
+        answers = await running.send(HEALTHY * 5000 + HEALTHY.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+    assert answers.count(b"Healthy") == 5001
+    # Neither in one piece nor in many.
+    assert max(taken) < 65536
+    assert max(ahead) < 100_000
+
+
+async def test_a_request_without_end_is_hung_up_on() -> None:
+    async with exporter() as running:
+        with ExitStack() as opened:
+            client = connected(running, opened, b"GET / HTTP/1.1\r\nHost: x\r\n")
+            with pytest.raises(OSError, match=r"reset|pipe"):
+                await asyncio.get_running_loop().sock_sendall(client, b"X: y\r\n" * 1_000_000)
+        await running.wait_for("noidchecks_exporter_clients", 1)
 
 
 async def test_what_is_sent_ahead_of_the_answers_is_answered_in_order(new_peer: NewPeer) -> None:
