@@ -26,7 +26,8 @@ _SWEEP = 1.0
 # Bytes that the kernel may hand over at once, of which it makes twice as many. asyncio takes 256 KiB in one piece, and
 # older releases of aiohttp make thousands of requests of it at once.
 _RECEIVED = 8192
-# Bytes that a request may have; aiohttp bounds its lines, and in older releases not their number.
+# Bytes that may come before the next request begins. aiohttp bounds the lines of one, but in older releases not their
+# number; and with TLS, asyncio keeps half a MiB of what is sent ahead, and hands it over in one piece.
 _MOST_BYTES = 1 << 16
 
 
