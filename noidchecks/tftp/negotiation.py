@@ -22,12 +22,15 @@ def granted(asked: Mapping[str, int], packet: OptionAck) -> dict[str, int]:
     for raw_name, raw_value in packet.options:
         # RFC 2347: option names are not case-sensitive.
         name = raw_name.decode("ascii", "backslashreplace").lower()
+        if asked and BLKSIZE not in asked and (name, raw_value) == (BLKSIZE, b"512"):
+            # tftpy answers any option with the block size too; this is the one without the option, and clients go on.
+            continue
         if name not in asked:
             raise broken("OACK", wanted, f"{name!r}, which was not asked for"[:80])
         if name in options:
             raise broken("OACK", f"{name} once", f"{name} twice")
         options[name] = _value(name, raw_value, asked[name])
-    if not options:
+    if not packet.options:
         raise broken("OACK", wanted, "no option")
     return options
 

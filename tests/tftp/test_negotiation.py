@@ -26,6 +26,11 @@ def test_grants_the_very_size_that_was_asked_for() -> None:
     assert granted({"blksize": 8}, packet((b"blksize", b"8"))) == {"blksize": 8}
 
 
+def test_names_the_block_size_that_holds_anyway() -> None:
+    assert granted({"tsize": 0}, packet((b"tsize", b"4"), (b"blksize", b"512"))) == {"tsize": 4}
+    assert granted({"windowsize": 16}, packet((b"blksize", b"512"))) == {}
+
+
 @pytest.mark.parametrize(
     ("asked", "options", "text"),
     [
@@ -45,6 +50,8 @@ def test_grants_the_very_size_that_was_asked_for() -> None:
         (ASKED, [(b"blksize", b"8"), (b"BlkSize", b"8")], "OACK: expected blksize once, received blksize twice"),
         (ASKED, [], "OACK: expected blksize tsize windowsize, received no option"),
         ({}, [(b"tsize", b"1")], "OACK: expected DATA, as no option was asked for, received 'tsize', which was not"),
+        ({"tsize": 0}, [(b"blksize", b"1024")], "OACK: expected tsize, received 'blksize', which was not"),
+        ({}, [(b"blksize", b"512")], "OACK: expected DATA, as no option was asked for, received 'blksize', which"),
         ({}, [], "OACK: expected DATA, as no option was asked for, received no option"),
     ],
 )
