@@ -185,11 +185,19 @@ def _address(channel: object) -> str:
 
 
 def _pieces(data: bytes) -> list[bytes]:
-    """Splits an ASCII text into lines, at most 20 and the rest; returns other data as one piece."""
-    if not data.isascii() or b"\n" not in data:
-        return [data]
-    lines = data.split(b"\n", _LINES_OF_ONE_PIECE)
-    return [*(line + b"\n" for line in lines[:-1]), *filter(None, lines[-1:])]
+    """Splits an ASCII text into lines, at most 20 and the rest, and so the lines before binary data.
+
+    Some SSH servers send their KEXINIT in one segment with the identification string.
+    """
+    is_text = data.isascii()
+    pieces: list[bytes] = []
+    while len(pieces) < _LINES_OF_ONE_PIECE:
+        line, end, rest = data.partition(b"\n")
+        if not end or not (is_text or (line.isascii() and line.decode().rstrip("\r").isprintable())):
+            break
+        pieces.append(line + end)
+        data = rest
+    return [*pieces, data] if data else pieces
 
 
 def _escaped(data: bytes) -> str:

@@ -100,6 +100,15 @@ def test_text_is_told_line_by_line_and_anything_else_as_it_came() -> None:
         "<: 5 bytes '220 c'",
     ]
     assert told((Receive(CHANNEL), b"\xff\n\n")) == ["<: 3 bytes '\\xff\\n\\n'"]
+    assert told((Receive(CHANNEL), b"\x16\x03\n\xff")) == ["<: 4 bytes '\\x16\\x03\\n\\xff'"]
+
+
+def test_an_identification_string_is_told_whole_when_binary_data_came_with_it() -> None:
+    assert told((Receive(CHANNEL), b"Hi.\nSSH-2.0-dropbear_2022.83\r\n\0\0\x02\n\xff")) == [
+        "<: 4 bytes 'Hi.\\n'",
+        "<: 26 bytes 'SSH-2.0-dropbear_2022.83\\r\\n'",
+        "<: 5 bytes '\\x00\\x00\\x02\\n\\xff'",
+    ]
     many = told((Receive(CHANNEL), b"x\n" * 10_000))
     assert len(many) < 50
     assert many[-1].endswith("...")
