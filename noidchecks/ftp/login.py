@@ -23,7 +23,8 @@ def log_in(control: Control, login: Login) -> Dialogue[None]:
             raise control.unexpected("the server wants an account (ACCT), which is not supported", "230", reply)
         case 421:
             raise control.unexpected("the server turns us away", "230", reply)
-        case 530:
+        case _ if reply.kind in (4, 5):
+            # 530 by the RFC, and 430, 534 or 550 of some servers.
             raise control.unexpected("refused", "230", reply)
         case _:
             raise control.unexpected("unexpected reply", "230 or 331", reply)

@@ -92,6 +92,8 @@ def test_a_hostile_dialogue_adds_neither_lines_nor_metrics(ask: Ask, new_server:
         ({"USER": b"421 too many\r\n"}, "the server turns us away: 421 too many"),
         ({"USER": b"332 account\r\n"}, "the server wants an account (ACCT), which is not supported: 332 account"),
         ({"PASS": b"332 account\r\n"}, "the server wants an account (ACCT), which is not supported: 332 account"),
+        ({"PASS": b"430 Invalid username or password\r\n"}, "refused: 430 Invalid username or password"),
+        ({"USER": b"550 Authentication failure\r\n"}, "refused: 550 Authentication failure"),
         ({"PASS": b"331 again\r\n"}, "unexpected reply: 331 again"),
         ({"USER": b"331-" + b"x" * 70000}, "the reply does not end"),
         ({"USER": drop}, "the server closed the connection"),
