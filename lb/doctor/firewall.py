@@ -17,7 +17,7 @@ from ..config.mark_layout import layout_of
 from ..farm import Farm
 from .finding import FAULT, WARN, Finding, some
 from .packet_path import Done, lead
-from .probe_packets import ANSWERS, DSTNAT, NEW, PASSIVE, Way, packets
+from .probe_packets import ANSWERS, NEW, PASSIVE, Way, packets
 from .rules import Chain, Rule
 
 # VIP, port and backend combinations that are examined; further ones hardly meet other rules.
@@ -123,7 +123,7 @@ def _pass(
                 certain = done.is_certain
                 # An uncertain effect is reported for new connections only; for later packets it depends on the client.
                 if (name := _harm(done)) and (certain or variants[0].what == NEW):
-                    certain &= name in (_NOTRACK, _ZONE) or (name == _TAKEN and chain.priority < DSTNAT)
+                    certain &= name != _UNCLEAR
                     made = _Hit(chain, chain, done.rule, name=name, is_certain=certain)
                     hit = effects.setdefault((id(done.rule), name, certain), made)
                     hit.add(alike[0], variants[0].what, is_reply=variants[0].is_reply)
@@ -172,9 +172,7 @@ def _done(hit: _Hit) -> Finding:
         cure = "see with iptables-save -t raw that it sets neither notrack nor a zone"
         return Finding(WARN, "target CT", text, cure)
     if hit.name == _TAKEN:
-        # Of chains with the same priority, the kernel evaluates the one that was created last first.
-        follows = ", unless noidlb's table was made later" if hit.chain.priority == DSTNAT else ""
-        subject = "other NAT"
+        subject, follows = "other NAT", " before the farm gets them"
     elif hit.name == _NOTRACK:
         subject, follows = "notrack", ", so they reach no backend"
     else:
@@ -185,7 +183,7 @@ def _done(hit: _Hit) -> Finding:
 def _cure(hit: _Hit) -> str:
     chain = hit.chain
     # Other chains can match packets by the translation of their connection.
-    if chain.hook in ("ingress", "egress", "output") or (chain.hook == "prerouting" and chain.priority <= DSTNAT):
+    if chain.hook in ("ingress", "egress", "output") or (chain.hook == "prerouting" and chain.priority <= -100):
         return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
     if chain.hook == "forward" and (own := _cure_of_forward(chain, name)):

@@ -11,10 +11,8 @@ from ..farm import Farm, Mode, Protocol
 from .packet import ABSENT, Packet
 from .rules import Chain
 
-DSTNAT = -100
-"""The priority of noidlb's nat chain in the hook prerouting."""
-# The priorities of nf_conntrack, and of nat chains in the hook postrouting.
-_CONNTRACK, _SRCNAT = -200, 100
+# Priorities of nf_conntrack and, whatever those of nat chains are, of translation.
+_CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
 # The hooks behind routing, of forwarded packets.
 _LAST = ("postrouting", "egress")
 NEW = "new connections"
@@ -104,7 +102,7 @@ def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets as they arrive: untracked at the first priorities, translated behind dstnat."""
     is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
-    is_translated = is_tracked and chain.priority > DSTNAT
+    is_translated = is_tracked and chain.priority > _DSTNAT
     for kind in _asking(way.farm):
         packet = _request(way, *kind, iif=way.client_side, oif=ABSENT, is_translated=is_translated)
         yield packet if is_tracked else _untracked(packet)

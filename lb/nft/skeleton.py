@@ -6,7 +6,7 @@ does not depend on the number of farms, and no packet meets a table that is half
 The way of a new connection through hooks (left), chains and maps (right). Names for IPv4 end in 4, for IPv6 in 6:
 
     from the network               from this machine
-    prerouting, nat, dstnat        output, nat, -100         both jump to dispatch
+    prerouting, nat, -101          output, nat, -101         both jump to dispatch
             |                              |
             +---------- dispatch ----------+                 sets ftp4, tftp4: assign the conntrack helper
                            |                                 map range4: FTPS data port -> passive4
@@ -22,7 +22,7 @@ The way of a new connection through hooks (left), chains and maps (right). Names
                            |                                 for dnat
                routing, other forward chains
                            |
-    postrouting, nat, srcnat                                 map source4, set masq4: source address towards the backend
+    postrouting, nat, 99                                     map source4, set masq4: source address towards the backend
                                                              map activeport4: FTPS data port of a server -> active4
     remember, filter, postrouting 0                          map sticky4: client -> backend, at the client's first ACK
 
@@ -30,6 +30,8 @@ Why these hooks:
 
     nat chains   The kernel asks them for the first packet of a connection only; conntrack translates the others and the
                  replies. So the rules cost nothing per packet, and established connections survive every change.
+    priorities   One before those of docker, podman and kube-proxy. Of chains with one priority the kernel asks the
+                 newest first: a port that one of them publishes on all addresses would take the VIP's.
     output       Packets of clients on this machine do not pass prerouting. Nor do the guardian's checks, which go
                  straight to backends (sets ftpcheck4, tftpcheck4). They need the helper too: a TFTP server answers
                  from another port, an FTP server connects for active data, and the host's firewall accepts either as
@@ -59,7 +61,9 @@ from ..config.mark_layout import Layout
 
 TABLE = "noidlb"
 # Raised when the text below changes its meaning: a table of another version is replaced as a whole, once.
-VERSION = 4
+VERSION = 5
+# Of the nat chains in the hooks prerouting and output.
+PREROUTING = -101
 # A constant: without a seed, jhash gets a random one at each load, and every client would move to another backend.
 SEED = 0x1B0AD
 STICKY_SIZE = 262144
@@ -112,11 +116,11 @@ table inet {TABLE} {{
 {dispatch}
 	}}
 	chain prerouting {{
-		type nat hook prerouting priority dstnat; policy accept;
+		type nat hook prerouting priority {PREROUTING}; policy accept;
 		jump dispatch
 	}}
 	chain output {{
-		type nat hook output priority -100; policy accept;
+		type nat hook output priority {PREROUTING}; policy accept;
 {checks}
 		jump dispatch
 	}}
@@ -128,7 +132,7 @@ table inet {TABLE} {{
 def postrouting() -> str:
     """Returns the rules of the chain that changes the source addresses of connections to backends."""
     rules = "\n".join(_postrouting(version) for version in FAMILIES)
-    return f"type nat hook postrouting priority srcnat; policy accept;\n{rules}"
+    return f"type nat hook postrouting priority 99; policy accept;\n{rules}"
 
 
 def pick_chain(scheduler: str, version: int, slots: int, lane: int) -> tuple[str, str]:

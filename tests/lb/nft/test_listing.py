@@ -181,7 +181,7 @@ def test_a_table_of_another_version_or_of_somebody_else() -> None:
     [
         ("\t\tjump dispatch\n", "", "has other rules"),
         ("policy accept", "policy drop", "has other rules"),
-        ("priority dstnat", "priority -101", "chain prerouting has other rules"),
+        ("prerouting priority -101", "prerouting priority dstnat", "chain prerouting has other rules"),
         ("\t\tgoto refuse\n\t}", "\t}", "has other rules"),
         ("\tchain refuse {\n", "\tchain refuse {\n\t\tdrop\n", "chain refuse has other rules"),
         ('@ftp4 ct helper set "ftp"', '@ftp4 ct helper set "tftp"', "chain dispatch has other rules"),
