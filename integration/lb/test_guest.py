@@ -177,6 +177,9 @@ def test_docker(lab: Lab, balance: Balance, farm_of_names: int) -> None:
     follow(lab, balance, found["cure"])
     assert serves(lab, farm_of_names)
     assert faults(balance) == []
+    # nft lists of its states RELATED, ESTABLISHED and DNAT the last one alone.
+    balance(farm(lab, "ftp", vips=[vip(4)], mode="dnat"))
+    assert "firewall" not in {one["subject"] for one in json.loads(balance.run("doctor", "--json").stdout)}
 
 
 def test_data_connections_that_are_dropped(lab: Lab, balance: Balance) -> None:

@@ -15,7 +15,7 @@ from . import routes
 from .finding import FAULT, NOTE, OK, WARN, Finding
 from .firewall import examine_firewall, ways_of
 from .host import examine_host, examine_interfaces, read_file
-from .iptables import saved, with_targets
+from .iptables import completed, saved
 from .listeners import examine_listeners, read_listeners
 from .marks import examine_marks
 from .probe_packets import Way
@@ -117,8 +117,8 @@ def _nat_helpers(farms: tuple[Farm, ...], root: Path) -> Iterator[Finding]:
 def _rules(farms: tuple[Farm, ...], ways: Sequence[Sequence[Way]], root: Path, *, known: str) -> Iterator[Finding]:
     try:
         text = kernel.ruleset()
-        if "xt target" in text:
-            text = with_targets(text, saved())
+        if "xt target" in text or "ct status" in text:
+            text = completed(text, saved())
         chains = [one for one in parse_ruleset(text) if (one.family, one.table) != ("inet", TABLE)]
         for chain in chains:
             chain.devices |= _above(chain.devices, root)
