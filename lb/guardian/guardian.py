@@ -194,6 +194,8 @@ class Guardian:
 
         Raises KernelError when a change fails, which is retried, and GuardError when run() ends or has ended.
         """
+        # A task that calls run() again may not have begun yet.
+        await asyncio.sleep(0)
         await self._begun.wait()
         if self._has_ended:
             raise GuardError(ENDED)

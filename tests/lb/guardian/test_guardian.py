@@ -99,6 +99,18 @@ async def test_settle_ends_with_a_guardian_that_may_not_begin() -> None:
             await settling
 
 
+async def test_settle_waits_for_another_run_that_has_not_begun_yet() -> None:
+    kernel = FakeKernel()
+    guardian = Guardian((watched(1),), applier=kernel)
+    for _ in range(2):
+        task = asyncio.create_task(guardian.run())
+        await guardian.settle()
+        assert kernel.conditions
+        task.cancel()
+        await asyncio.wait([task])
+        kernel.conditions.clear()
+
+
 def test_it_may_run_again_on_the_same_loop_and_on_another() -> None:
     kernel = FakeKernel()
     seen = {("b1", "up"), ("b2", "down"), ("b3", "down")}
