@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -47,7 +48,8 @@ Sink = Callable[[Event], object]
 class EventLog:
     """The last events, and the last failures of each backend, which are kept longer.
 
-    Not thread-safe. Each new event is passed to every sink at once; a sink must neither block nor raise.
+    Not thread-safe. Each new event is passed to every sink at once, which must not block; what one raises goes to
+    sys.excepthook: the checks go on that the events are about.
     """
 
     def __init__(self, limit: int = 1000) -> None:
@@ -67,7 +69,10 @@ class EventLog:
             if len(self._failures) > _BACKENDS:
                 self._failures.popitem(last=False)
         for sink in tuple(self._sinks):
-            sink(event)
+            try:
+                sink(event)
+            except Exception as defect:
+                sys.excepthook(type(defect), defect, defect.__traceback__)
 
     def report(
         self, kind: str, reason: str = "", *, farm: str = "", backend: str = "", transcript: tuple[str, ...] = ()

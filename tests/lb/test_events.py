@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from noidlb.events import Event, EventLog, from_dict, to_dict, to_json, to_text
 
 DOWN = Event(
@@ -94,3 +95,18 @@ def test_sinks_get_every_event_until_they_leave() -> None:
     log.unsubscribe(got.append)
     log.add(event(2))
     assert got == [event(1)]
+
+
+def test_what_a_sink_raises_keeps_the_event_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("sys.excepthook", lambda *what: told.append(what[1]))
+    defect = ZeroDivisionError("a defect of the program")
+
+    def defective(_: Event) -> None:
+        raise defect
+
+    log, seen = EventLog(), list[Event]()
+    log.subscribe(defective)
+    log.subscribe(seen.append)
+    log.add(DOWN)
+    assert (seen, told) == ([DOWN], [defect])
