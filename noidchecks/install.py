@@ -135,7 +135,7 @@ def _hindrances(program: Path) -> Iterable[str]:
     for place in closed:
         yield f"{place} is closed to other users: the monitoring server may not be able to run the plugins"
     # pip writes the path as it is, which ends at a space for the kernel; and an environment may have been moved.
-    interpreter = os.fsdecode(program.read_bytes().split(maxsplit=1)[0].removeprefix(b"#!"))
+    interpreter = os.fsdecode(program.read_bytes().removeprefix(b"#!").split(maxsplit=1)[0])
     if not os.path.exists(interpreter):
         yield f"{program} cannot be run: the path of its Python has a space, or is gone ({interpreter} is not there)"
 
