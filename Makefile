@@ -149,6 +149,8 @@ clean:
 
 # pip 25.1 is the first that knows dependency groups.
 $(VENV)/ready:
+	@case '$(CURDIR)' in *' '*) echo 'The path of the checkout must not contain a space: pip writes it into the first line' \
+		'of each plugin, where the kernel ends it at the space.'; exit 1;; esac
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo 'Python 3.11 or later is needed: set PYTHON, as in "make PYTHON=python3.11 $(or $(MAKECMDGOALS),install)".'; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
