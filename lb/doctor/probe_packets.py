@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..address import IPAddress
 from ..config.mark_layout import FEW
 from ..farm import Farm, Mode, Protocol
+from ..nft.skeleton import PREROUTING
 from .packet import ABSENT, Packet
 from .rules import Chain
 
@@ -51,7 +52,7 @@ def packets(way: Way, chain: Chain) -> Iterator[Packet]:
     if chain.family not in ("inet", "netdev", "ip" if way.vip.version == 4 else "ip6"):
         return
     if chain.type == "nat":
-        if chain.hook == "prerouting" and chain.priority <= DSTNAT:
+        if chain.hook == "prerouting" and chain.priority < PREROUTING:
             # It sees the first packet of a connection only, and none that noidlb's chain has translated.
             yield next(_before(way, chain))
     elif chain.hook in ("prerouting", "ingress"):
