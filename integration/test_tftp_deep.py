@@ -88,12 +88,13 @@ def test_canary(request: pytest.FixtureRequest, name: str, blksize: int | None, 
         assert (one.files / "canary").stat().st_size == size
 
 
-@pytest.mark.parametrize("name", ["tftpd_hpa", "atftpd"])
-def test_canary_that_is_refused(request: pytest.FixtureRequest, name: str) -> None:
+@pytest.mark.parametrize(("name", "code"), [("tftpd_hpa", 1), ("atftpd", 2)])
+def test_canary_that_is_refused(request: pytest.FixtureRequest, name: str, code: int) -> None:
     one = server(request, name)
     result = check(TftpProbe(one.host, put="canary", port=one.port))
     assert result.text.startswith("TFTP CRITICAL - c"), str(result)
-    assert "(error " in result.text
+    assert f"(error {code}" in result.text
+    assert check(TftpProbe(one.host, put="canary", port=one.port, expect_error=code)).ok
     assert not (one.files / "canary").exists()
 
 

@@ -65,11 +65,11 @@ class Upload:
             judge_error(self._findings, packet, "ACK", explain=True)
             self.done = True
             return True, ()
-        if self._findings.expect is not None:
-            self.farewell = BYE
-            raise unexpected(f"error {self._findings.expect}", "ACK" if isinstance(packet, Ack) else "OACK")
         taken = self._take_acknowledgement(packet) if isinstance(packet, Ack) else self._take_options(packet)
         self.farewell = BYE
+        if self._findings.expect is not None and self._acknowledged:
+            # Not before: atftpd acknowledges the request, and opens the file for the first block.
+            raise unexpected(f"error {self._findings.expect}", f"ACK block {self._acknowledged & 0xFFFF}")
         return taken
 
     def _take_options(self, packet: OptionAck) -> tuple[bool, tuple[bytes, ...]]:

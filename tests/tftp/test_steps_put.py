@@ -110,7 +110,7 @@ def test_a_server_that_ends_otherwise_is_lost() -> None:
         ([ack(0)], {}, "c (write): Socket timeout after 10 seconds (transfer)"),
         ([ack(0), ack(1), ack(2), ack(3), error(1)], {}, "c (read back): File not found (error 1)"),
         ([error(1)], {"expect_error": 2}, "c (write): expected error 2, received error 1 (File not found)"),
-        ([ack(0)], {"expect_error": 2}, "c (write): expected error 2, received ACK"),
+        ([ack(0), ack(1)], {"expect_error": 2}, "c (write): expected error 2, received ACK block 1"),
     ],
 )
 @pytest.mark.usefixtures("canary")
@@ -125,6 +125,15 @@ def test_refusal_that_is_expected() -> None:
     result, played = play(error(2), expect_error=2)
     assert result.text.endswith("on 192.0.2.1 port 69 [c (write): Access violation]")
     assert sent(played) == [WRITE_REQUEST]
+
+
+@pytest.mark.usefixtures("canary")
+@pytest.mark.parametrize("begin", [ack(0), oack(tsize=1024)])
+def test_refusal_of_the_first_block_is_expected_too(begin: bytes) -> None:
+    """As by atftpd, which opens the file no earlier."""
+    result, played = play(begin, error(2), expect_error=2, tsize=True)
+    assert result.text.endswith("on 192.0.2.1 port 69 [c (write): Access violation]")
+    assert sent(played)[1:] == [blocks(CANARY)[0]]
 
 
 @pytest.mark.usefixtures("canary")
