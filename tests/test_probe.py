@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -14,20 +12,13 @@ from typing import Any
 import pytest
 
 import noidchecks.drivers.resolver
-from noidchecks import FtpProbe, PeerError, Result, SshProbe, State, TftpProbe, Timings, check, check_async
+from noidchecks import FtpProbe, PeerError, Result, State, Timings, check, check_async
 from noidchecks.address import AF_INET, AF_INET6, Address
 from noidchecks.dialogue.operations import Close, Dialogue, Phase, Sleep
-from noidchecks.server import Server
 from tests.conftest import Check, NewPeer
 from tests.support.talk import TalkProbe, greeting_of, open_to
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.mark.parametrize("probe", [FtpProbe, TftpProbe, SshProbe])
-def test_help_explains_every_setting(probe: type) -> None:
-    words = set(re.findall(r"\w+", (probe.__doc__ or "") + (Server.__doc__ or "")))
-    assert [name for name in inspect.signature(probe).parameters if name not in words | {"port"}] == []
 
 
 def test_a_failure_becomes_a_result_of_its_state(check: Check) -> None:
