@@ -58,13 +58,6 @@ def run(text: str) -> None:
     _done(["-f", "-"], text, limit=_MOST_SAID)
 
 
-def check(text: str) -> None:
-    """Has nft and the kernel check the text without applying it; raises KernelError."""
-    answer = _nft(["-c", "-f", "-"], text)
-    if answer.code:
-        raise KernelError(_sentence(answer))
-
-
 def read() -> Snapshot | None:
     """Reads the noidlb table without the remembered sticky clients; None when it does not exist.
 

@@ -37,11 +37,6 @@ def test_a_transaction_is_one_run_with_the_text_on_its_input(nft: Played) -> Non
     assert (call.language, call.home) == ("C", "/dev/null")
 
 
-def test_checking_is_marked_as_such(nft: Played) -> None:
-    kernel.check("add table inet x\n")
-    assert nft.calls[0].arguments == ["-c", "-f", "-"]
-
-
 def test_the_complaint_of_nft_is_passed_on_as_one_line(nft: Played) -> None:
     nft.answer(err="/dev/stdin:1:1-3: Error: syntax error, unexpected \x1b[31mfoo\nfoo bar\n^^^\n", code=1)
     with pytest.raises(
