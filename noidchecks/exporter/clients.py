@@ -24,8 +24,9 @@ NEXT_REQUEST = 120.0
 UNREAD = 10.0
 _SWEEP = 1.0
 # Bytes that the kernel may hand over at once, of which it makes twice as many. asyncio takes 256 KiB in one piece, and
-# older releases of aiohttp make thousands of requests of it at once.
-_RECEIVED = 8192
+# older releases of aiohttp make thousands of requests of it at once. With less, a request that is too long would meet a
+# reset in place of its answer: closing a socket with bytes unread resets the connection.
+_RECEIVED = 32768
 # Bytes that may come before the next request begins. aiohttp bounds the lines of one, but in older releases not their
 # number; and with TLS, asyncio keeps half a MiB of what is sent ahead, and hands it over in one piece.
 _MOST_BYTES = 1 << 16
