@@ -35,8 +35,8 @@ def commands() -> None:
 def demo() -> int:
     """Starts small servers, healthy and sick ones, and lets the plugins check them.
 
-    Everything happens on free ports of loopback, needs no root and is gone afterwards. The exit code is 0 when every
-    check had the state that it must have, and 2 when one had not.
+    It uses free ports on loopback, needs no root and leaves nothing behind. The exit code is 0 when every check had the
+    expected state, otherwise 2.
     """
     from .demo.show import run
 
@@ -58,17 +58,23 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str) ->
 @click.argument("files", nargs=-1, type=click.Path())
 @click.option("--nagios-objects", multiple=True, type=click.Path(), help="Take the services from this objects.cache.")
 @click.option("--nagios-resource", multiple=True, type=click.Path(), help="The file with the $USERn$ macros.")
-@click.option("--nagios-passive-only", is_flag=True, help="Of these, only those for passive results alone.")
+@click.option(
+    "--nagios-passive-only", is_flag=True, help="Only services without active checks that accept passive results."
+)
 @click.option("--over", default="0", callback=_seconds, help="Spread the checks evenly over this time.")
-@click.option("--every", default="0", callback=_seconds, help="Begin again so long after each beginning, for ever.")
+@click.option("--every", default="0", callback=_seconds, help="Start a round at this interval, for ever.")
 @click.option("--shard", default="", metavar="I/N", help="Check only the I-th of N shares of the targets.")
 @click.option("--concurrency", default=1000, show_default=True, help="Most checks at the same time.")
-@click.option("--report", "reports", multiple=True, help="Hand results in there; can be given several times.")
+@click.option("--report", "reports", multiple=True, help="Deliver the results there; can be given several times.")
 @click.option("--icinga-ca", default="", type=click.Path(), help="The authority of the Icinga 2 API's certificate.")
 @click.option("--icinga-credentials", default="", type=click.Path(), help="A file with two lines: user, password.")
-@click.option("--keep", default=100_000, show_default=True, help="Most results kept for each report that takes none.")
-@click.option("--spool-dir", default="", type=click.Path(), help="Keep there what is not handed in by the end.")
-@click.option("--patience", default="10s", show_default=True, callback=_seconds, help="How long the end waits for it.")
+@click.option("--keep", default=100_000, show_default=True, help="Most results kept for each report that accepts none.")
+@click.option(
+    "--spool-dir", default="", type=click.Path(), help="Keep the results there that are not delivered at the end."
+)
+@click.option(
+    "--patience", default="10s", show_default=True, callback=_seconds, help="How long to wait for delivery at the end."
+)
 def survey(
     files: tuple[str, ...],
     nagios_objects: tuple[str, ...],
@@ -85,14 +91,15 @@ def survey(
     spool_dir: str,
     patience: float,
 ) -> int:
-    """Checks many services in one process and hands in the results.
+    """Checks many services in one process and delivers the results.
 
-    FILES hold lines of host, service and command line, parted by tabs; - is standard input. A report is one of lines
-    (the default), json, nagios-spool=DIR, nagios-command=FILE, icinga2=URL, prometheus=FILE. SIGHUP reads the targets
-    anew, SIGTERM ends.
+    Each line of FILES is a target: host, service and command line, separated by tabs; - is standard input. A report is
+    one of lines (the default), json, nagios-spool=DIR, nagios-command=FILE, icinga2=URL, prometheus=FILE. SIGHUP reads
+    the targets again, SIGTERM ends the survey.
 
-    The exit code is 0 when everything was checked and handed in, whatever the states; 1 when a target was not
-    understood or a result was refused for good; 2 when results are not handed in; 3 when there was nothing to check.
+    The exit code is 0 when all checks were made and all results delivered, whatever their states; 1 when a target is
+    malformed or a result was refused for good; 2 when results could not be delivered; 3 when there was nothing to
+    check.
     """
     if every:
         from .systemd import hangup_kept
@@ -165,20 +172,24 @@ def _answer(words: str) -> None:
 
 
 @commands.command()
-@click.option("--listen", multiple=True, metavar="ADDRESS:PORT", help=f"Answer there, and not on {_LISTEN}.")
+@click.option("--listen", multiple=True, metavar="ADDRESS:PORT", help=f"Listen there instead of on {_LISTEN}.")
 @click.option("--modules", default="", type=click.Path(), help="The modules file, which SIGHUP reads again.")
 @click.option(
-    "--allow", multiple=True, metavar="NETWORK|PATTERN", help="Targets that may be probed, besides the file's."
+    "--allow", multiple=True, metavar="NETWORK|PATTERN", help="Targets that may be probed, in addition to the file's."
 )
 @click.option(
     "--web-config", default="", type=click.Path(), help="Prometheus' web configuration: TLS, basic_auth_users."
 )
 @click.option("--concurrency", default=1000, show_default=True, help="Most probes at the same time.")
 @click.option(
-    "--timeout-offset", default="500ms", show_default=True, callback=_seconds, help="Kept of a scrape's time."
+    "--timeout-offset",
+    default="500ms",
+    show_default=True,
+    callback=_seconds,
+    help="Subtracted from the scrape timeout.",
 )
-@click.option("--history", default=100, show_default=True, help="Last probes that the index page shows.")
-@click.option("--check", is_flag=True, help="Only read the files, and say whether they are in order.")
+@click.option("--history", default=100, show_default=True, help="Probes that the index page shows.")
+@click.option("--check", is_flag=True, help="Only validate the files.")
 def exporter(
     listen: tuple[str, ...],
     modules: str,
@@ -193,9 +204,9 @@ def exporter(
 
     A module is a plugin's command line without the host; ftp, ftp_tls, tftp, ssh and sftp are built in. Without --allow
     and without allow in the modules file only loopback may be probed. SIGHUP and POST /-/reload read the modules file
-    again, SIGTERM ends. docs/exporter.md has the file, the metrics and a unit for systemd.
+    again, SIGTERM ends the exporter. docs/exporter.md describes the file, the metrics and a unit for systemd.
 
-    The exit code is 0 when it was told to end, 2 when it cannot listen, and 3 when a file or the command line is wrong.
+    The exit code is 0 after SIGTERM, 2 when it cannot listen, and 3 when a file or the command line is wrong.
     """
     if not check:
         from .systemd import hangup_kept
@@ -244,17 +255,16 @@ def _endpoint(text: str) -> tuple[str, int]:
 
 
 @commands.command("install-plugins")
-@click.option("--prefix", default="", metavar="TEXT", help="Put this before each name: noid_ makes noid_check_ftp.")
-@click.option("--uninstall", is_flag=True, help="Remove the links again.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--prefix", default="", metavar="TEXT", help="Prefix of the links' names: noid_ makes noid_check_ftp.")
+@click.option("--uninstall", is_flag=True, help="Remove the links.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.argument("folder", metavar="DIR")
 def install_plugins(prefix: str, uninstall: bool, dry_run: bool, folder: str) -> int:
     """Links the plugins into the plugin folder DIR of a monitoring server.
 
-    A file that is not ours is never replaced nor removed; ours are the symbolic links to plugins of this or another
-    installation of noidchecks. The exit code is 0 when all is as asked for, 1 when the monitoring server may not be
-    able to run the plugins, 2 when a file of somebody else is in the way (then nothing is linked), 3 when it could not
-    be done.
+    Only symbolic links to plugins of noidchecks, of this or another installation, are replaced or removed. The exit
+    code is 0 on success, 1 when the monitoring server may be unable to run the plugins, 2 when another file has the
+    name of a link (then nothing is linked), 3 when it failed.
     """
     from pathlib import Path
 

@@ -55,7 +55,7 @@ def install(programs: Mapping[str, Path], folder: Path, say: Say, *, prefix: str
     foreign = [link for link in links if os.path.lexists(link) and not is_ours(link)]
     if foreign:
         for link in foreign:
-            say(f"{link} is not ours and stays as it is")
+            say(f"{link} is no link to a plugin of noidchecks and stays as it is")
         say("Nothing was linked: choose another folder, or another name with --prefix noid_")
         return State.CRITICAL
     for link, program in links.items():
@@ -79,7 +79,7 @@ def uninstall(
         if not os.path.lexists(link):
             say(f"{link} is not there")
         elif not is_ours(link):
-            say(f"{link} is not ours and stays as it is")
+            say(f"{link} is no link to a plugin of noidchecks and stays as it is")
         else:
             if not dry_run:
                 _change(link.unlink, link)

@@ -101,7 +101,7 @@ def test_what_is_not_ours_is_never_touched(folder: Path, tmp_path: Path, kind: s
     assert install.install(PROGRAMS, folder, said) is State.CRITICAL
     assert names(folder) == ["check_ssh"], "all or none"
     assert said == [
-        f"{path} is not ours and stays as it is",
+        f"{path} is no link to a plugin of noidchecks and stays as it is",
         "Nothing was linked: choose another folder, or another name with --prefix noid_",
     ]
     assert install.install(PROGRAMS, folder, Said(), prefix="noid_") is State.OK

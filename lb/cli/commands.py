@@ -65,7 +65,7 @@ def show(file: str, folder: str) -> int:
 @_socket
 @_state
 def apply(file: str, cut: bool, socket: str | None, folder: str) -> int:
-    """Makes the kernel balance these farms; what is right already is not touched.
+    """Applies the farms to the kernel, and changes only what differs.
 
     With --cut, the flows of backends that are no longer used end; otherwise those in TCP go on.
     """
@@ -101,7 +101,7 @@ _word("down", "Gives a backend no clients at all; its TCP flows go on, unless --
 @_socket
 @_state
 def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, folder: str) -> int:
-    """Lets one farm, or all of them, refuse new clients; established flows go on.
+    """Makes one farm, or all farms, refuse new clients; established flows go on.
 
     With --cut they end, and without FARM the table is removed as well, unless a guardian runs.
     """
@@ -116,7 +116,7 @@ def stop(farm: str | None, cut: bool, file: str | None, socket: str | None, fold
 @_socket
 @_state
 def start(farm: str | None, file: str | None, socket: str | None, folder: str) -> int:
-    """Lets one farm, or all of them, serve again."""
+    """Makes one farm, or all farms, serve again."""
     from .operate import operate
 
     return operate({"do": "start", "farm": farm}, folder, socket, file)
@@ -124,17 +124,19 @@ def start(farm: str | None, file: str | None, socket: str | None, folder: str) -
 
 @commands.command()
 @_file
-@click.option("--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How events look.")
+@click.option(
+    "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the events."
+)
 @click.option("--hook", metavar="COMMAND", help="Command to run for each event, without a shell.")
-@click.option("--metrics", metavar="ADDRESS:PORT", default="", help="Where Prometheus finds metrics.")
+@click.option("--metrics", metavar="ADDRESS:PORT", default="", help="Address of the metrics and the status page.")
 @_run_dir
 @_socket
 @_state
 def guard(file: str, log: str, hook: str | None, metrics: str, run_dir: str, socket: str | None, folder: str) -> int:
-    """Applies the farms and watches their backends in the foreground, until SIGTERM or Ctrl-C.
+    """Applies the farms and checks their backends in the foreground, until SIGTERM or Ctrl-C.
 
-    Backends that fail get no new clients until they answer again. SIGHUP, or noidlb reload, reads FILE again. When it
-    ends the table stays as it is. Events are printed on standard output.
+    Backends that fail get no new clients until they recover. SIGHUP, or noidlb reload, reads FILE again. At the end the
+    table stays as it is. Events are printed on standard output.
     """
     import signal
 
@@ -151,7 +153,7 @@ def guard(file: str, log: str, hook: str | None, metrics: str, run_dir: str, soc
 @_socket
 @_state
 def reload(cut: bool, socket: str | None, folder: str) -> int:
-    """Lets the running guardian read its file again; when it is bad, the farms stay as they were.
+    """Makes the running guardian read its file again; when the file is wrong, the farms stay as they are.
 
     With --cut, the flows of backends that are no longer used end; otherwise those in TCP go on, unless cut-connections
     ends them.
@@ -164,8 +166,8 @@ def reload(cut: bool, socket: str | None, folder: str) -> int:
 @commands.command()
 @click.argument("farm", required=False, shell_complete=farm_names)
 @click.argument("backend", required=False, shell_complete=backend_names)
-@click.option("--follow", "-f", "follows", is_flag=True, help="Then print each new event, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, for programs.")
+@click.option("--follow", "-f", "follows", is_flag=True, help="Go on with each new event, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--limit", "-n", type=click.IntRange(0, 1000), default=100, show_default=True, help="Events to print.")
 @_socket
 @_state
@@ -178,7 +180,7 @@ def events(
     socket: str | None,
     folder: str,
 ) -> int:
-    """Prints what the running guardian has seen and done; of one BACKEND with the dialogues of its last failures."""
+    """Prints the last events of the running guardian; for one BACKEND with the dialogues of its last failures."""
     from .events import print_events
 
     return print_events(farm, backend, folder, socket, follows=follows, as_json=as_json, limit=limit)
@@ -189,9 +191,10 @@ def events(
 @_socket
 @_state
 def diff(file: str, socket: str | None, folder: str) -> int:
-    """Prints what apply would change in the kernel, as nft text below the same in words; exit code 1 if anything.
+    """Prints what apply would change in the kernel, in words and as nft text; exit code 1 for any change.
 
-    While a guardian runs it is what the guardian would change after reading FILE, with all that it sees.
+    While a guardian runs, these are the changes that it would make after a reload of FILE, with the health that it
+    knows.
     """
     from .diff import print_difference
 
@@ -206,7 +209,7 @@ def diff(file: str, socket: str | None, folder: str) -> int:
 @_pair_dir
 @_run_dir
 def doctor(file: str | None, as_json: bool, socket: str | None, folder: str, pair_dir: str, run_dir: str) -> int:
-    """Looks for what keeps this machine from balancing, and says what helps; exit code 1 when there is a fault."""
+    """Examines this machine for faults that keep farms from working, with cures; exit code 1 when there is one."""
     from .doctor import examine_all
 
     return examine_all(file, folder, socket, pair_dir, run_dir, as_json=as_json)
@@ -214,16 +217,16 @@ def doctor(file: str | None, as_json: bool, socket: str | None, folder: str, pai
 
 @commands.command()
 @_file
-@click.option("--node", "name", shell_complete=node_names, help="Whose files they are: a name below pair.nodes.")
-@click.option("--out", type=click.Path(), help=f"The folder to write them to, as {PAIR_FOLDER}.")
+@click.option("--node", "name", shell_complete=node_names, help="The node: a name below pair.nodes.")
+@click.option("--out", type=click.Path(), help=f"The folder for the files, such as {PAIR_FOLDER}.")
 @click.option(
     "--run-dir",
     default=DEFAULT_RUN,
     show_default=True,
     type=click.Path(),
-    help="Where lock, socket and role are.",
+    help="The folder of lock, socket and role.",
 )
-@click.option("--check", is_flag=True, help="Look for what cannot work, and let keepalived read what was written.")
+@click.option("--check", is_flag=True, help="Check the configuration, and have keepalived check the written files.")
 @click.option("--hash", "only_hash", is_flag=True, help="Print the file's hash, which must be the same on both nodes.")
 @click.option("--force", is_flag=True, help="Overwrite files that noidlb has not written.")
 def pair(file: str, name: str | None, out: str | None, run_dir: str, check: bool, only_hash: bool, force: bool) -> int:
@@ -255,7 +258,7 @@ class _Seconds(click.FloatRange):
     is_flag=False,
     flag_value=2.0,
     metavar="[SECONDS]",
-    help="Print it again every 2 seconds, or as many as given, until Ctrl-C.",
+    help="Print it again every 2 seconds, or at this interval, until Ctrl-C.",
 )
 def status(
     farm: str | None,
@@ -268,8 +271,8 @@ def status(
 ) -> int:
     """Shows farms and backends, or those of one FARM: state, weight, share of new clients, connections.
 
-    A running guardian adds what it sees: up or down, how long its last answer took, since when and why. A node of a
-    pair adds its role and the hash of its farms file, which must be the same on the other node.
+    A running guardian adds the health of each backend: up or down, since when and why, and the time of the last answer.
+    A node of a pair adds its role and the hash of its farms file, which must be the same on the other node.
     """
     from .status import print_status
 

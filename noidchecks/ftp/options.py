@@ -130,14 +130,14 @@ ROWS = (
         field="mismatch_state", read=_state,
     ),
     Option("jail", "j", help="Never print what the server sent", field="jail"),
-    Option("maxbytes", "m", "BYTES", "Stop reading after so many bytes", field="maxbytes", read=_positive),
+    Option("maxbytes", "m", "BYTES", "Stop reading after this many bytes", field="maxbytes", read=_positive),
     Option(
         "delay", "d", "SECONDS", "Wait between sending and reading; not part of the response time",
         field="delay", read=_positive,
     ),
     Option(
         "certificate", "D", "DAYS[,DAYS]",
-        "WARNING, CRITICAL when the certificate has so many days left, or fewer (0); means -S without --starttls",
+        "WARNING, CRITICAL when the certificate has this many days left, or fewer (0); means -S without --starttls",
         field="certificate_days", read=_days,
     ),
     Option("ssl", "S", help="TLS from the first byte on (implicit)"),

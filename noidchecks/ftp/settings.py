@@ -180,7 +180,9 @@ class FtpSettings(Server):
         if self.active is not None and self.data not in ("active", "both"):
             raise UsageError("Active ports and address are for active data connections (--data active or both)")
         if self.is_deep and (self.send or self.expect or self.maxbytes):
-            raise UsageError("A check that logs in cannot send or expect other strings, nor stop after so many bytes")
+            raise UsageError(
+                "A check that logs in cannot send or expect other strings, nor stop after a number of bytes"
+            )
         if self.moves and self.host.startswith("/"):
             raise UsageError("Over a unix socket there are no data connections")
         if self.put is not None:

@@ -123,7 +123,9 @@ class TargetList:
                 continue
             fields = line.split("\t", 2)
             if len(fields) < 3:
-                self.complain(f"{printable(name)}:{number}", "must be host, service and command line, parted by tabs")
+                self.complain(
+                    f"{printable(name)}:{number}", "must be host, service and command line, separated by tabs"
+                )
                 continue
             self.add(f"{printable(name)}:{number}", fields[0].strip(), fields[1].strip(), fields[2].strip())
 

@@ -139,12 +139,12 @@ ROWS = (
     Option("no-read-back", help="Do not read back what was written", field="read_back", value=False),
     Option("mode", metavar="MODE", help="Transfer mode: octet or netascii, which is decoded (octet)", field="mode"),
     Option(
-        "blksize", metavar="BYTES", help="Ask for blocks of so many bytes, 8 to 65464 (RFC 2348)",
+        "blksize", metavar="BYTES", help="Ask for blocks of this many bytes, 8 to 65464 (RFC 2348)",
         field="blksize", read=_whole,
     ),
     Option("tsize", help="Ask for the size of the file and compare it with what arrives (RFC 2349)", field="tsize"),
     Option(
-        "windowsize", metavar="BLOCKS", help="Ask for windows of so many blocks, 1 to 65535 (RFC 7440)",
+        "windowsize", metavar="BLOCKS", help="Ask for windows of this many blocks, 1 to 65535 (RFC 7440)",
         field="windowsize", read=_whole,
     ),
     Option(

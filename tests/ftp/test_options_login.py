@@ -87,7 +87,7 @@ def test_words(words: list[str], expected: dict[str, Any]) -> None:
         (["--get", "x", "--sha256", ""], "--sha256 must not be empty"),
         (["--get", "x", "--max-age", "old"], "Max-age must be a number of seconds, or like 30m, 24h, 7d, not 'old'"),
         (["--get", "x", "-e", "220"],
-         "A check that logs in cannot send or expect other strings, nor stop after so many bytes"),
+         "A check that logs in cannot send or expect other strings, nor stop after a number of bytes"),
     ],
 )  # fmt: skip
 def test_impossible_words(words: list[str], message: str) -> None:

@@ -52,7 +52,7 @@ def test_a_line_that_is_not_understood_is_a_warning(
     said = capfd.readouterr()
     assert said.out.count("\n") == 21
     assert "x\tftp\t3\tUNKNOWN - Port must be a positive integer" in said.out
-    assert f"noidchecks: {tmp_path}/t:1: must be host, service and command line, parted by tabs\n" in said.err
+    assert f"noidchecks: {tmp_path}/t:1: must be host, service and command line, separated by tabs\n" in said.err
 
 
 def test_shards_share_the_targets(listed: Path, capfd: pytest.CaptureFixture[str]) -> None:

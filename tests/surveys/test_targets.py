@@ -34,8 +34,8 @@ def test_comments_empty_lines_and_line_ends_of_windows() -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        (b"web1 ftp check_ftp", "must be host, service and command line, parted by tabs"),
-        (b"web1\tcheck_ftp", "must be host, service and command line, parted by tabs"),
+        (b"web1 ftp check_ftp", "must be host, service and command line, separated by tabs"),
+        (b"web1\tcheck_ftp", "must be host, service and command line, separated by tabs"),
         (b"\tftp\tcheck_ftp", "the host's name is empty"),
         (b"web1\t \tcheck_ftp", "the service's name is empty"),
         (b"a;b\tftp\tcheck_ftp", "the host's name must not hold ';'"),

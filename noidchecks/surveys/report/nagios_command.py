@@ -75,10 +75,10 @@ class NagiosCommand(Report):
                 return "is full: Nagios does not read it"
             except OSError as error:
                 self.close()
-                return "nobody reads it" if error.errno == errno.ENXIO else str(error.strerror)
+                return "no process reads it" if error.errno == errno.ENXIO else str(error.strerror)
             else:
                 return ""
-        return "nobody reads it"
+        return "no process reads it"
 
     def _open(self) -> None:
         if self._pipe >= 0 and not self._is_the_same():

@@ -47,7 +47,7 @@ class StandardOutput(Report):
         elif whole:
             self._begun, self._rest = None, b""
         if self._gone:
-            return Outcome(refused=[("everything", "nobody reads it any more")] * (len(records) - whole))
+            return Outcome(refused=[("everything", "no process reads it any more")] * (len(records) - whole))
         return Outcome(records[whole:], trouble)
 
     def _write(self, data: bytes) -> tuple[int, str]:

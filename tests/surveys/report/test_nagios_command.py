@@ -119,13 +119,13 @@ def test_no_write_is_longer_than_what_arrives_in_one_piece(pipe: Path, monkeypat
 def test_without_a_reader_everything_is_left(pipe: Path) -> None:
     report = NagiosCommand(str(pipe))
     delivery = report.deliver(some(3))
-    assert (len(delivery.left), delivery.trouble) == (3, f"{pipe}: nobody reads it")
+    assert (len(delivery.left), delivery.trouble) == (3, f"{pipe}: no process reads it")
     reader = opened(pipe)
     assert not report.deliver(delivery.left).left
     # The reader goes, with it what it has not read; a new one on the same pipe gets what comes from then on.
     os.close(reader)
     delivery = report.deliver(some(3))
-    assert (len(delivery.left), delivery.trouble) == (3, f"{pipe}: nobody reads it")
+    assert (len(delivery.left), delivery.trouble) == (3, f"{pipe}: no process reads it")
     reader = opened(pipe)
     assert not report.deliver(some(1)).left
     report.close()

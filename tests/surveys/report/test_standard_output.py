@@ -56,7 +56,7 @@ def test_a_reader_who_leaves_is_told_once(capfd: pytest.CaptureFixture[str]) -> 
     try:
         for _ in range(2):
             delivery = report.deliver(records)
-            assert delivery.refused == [("everything", "nobody reads it any more")] * 2
+            assert delivery.refused == [("everything", "no process reads it any more")] * 2
     finally:
         os.dup2(kept, 1)
         os.close(kept)
