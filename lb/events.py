@@ -48,8 +48,8 @@ Sink = Callable[[Event], object]
 class EventLog:
     """The last events, and the last failures of each backend, which are kept longer.
 
-    Not thread-safe. Each new event is passed to every sink at once, which must not block; what one raises goes to
-    sys.excepthook: the checks go on that the events are about.
+    Not thread-safe. Each new event is passed to every sink at once; a sink must not block. An exception that it raises
+    goes to sys.excepthook, so that the checks continue.
     """
 
     def __init__(self, limit: int = 1000) -> None:

@@ -17,7 +17,7 @@ from ..config.mark_layout import layout_of
 from ..farm import Farm
 from .finding import FAULT, WARN, Finding, some
 from .packet_path import Done, lead
-from .probe_packets import ANSWERS, NEW, PASSIVE, Way, packets
+from .probe_packets import ANSWERS, DSTNAT, NEW, PASSIVE, Way, packets
 from .rules import Chain, Rule
 
 # VIP, port and backend combinations that are examined; further ones hardly meet other rules.
@@ -183,7 +183,7 @@ def _done(hit: _Hit) -> Finding:
 def _cure(hit: _Hit) -> str:
     chain = hit.chain
     # Other chains can match packets by the translation of their connection.
-    if chain.hook in ("ingress", "egress", "output") or (chain.hook == "prerouting" and chain.priority <= -100):
+    if chain.hook in ("ingress", "egress", "output") or (chain.hook == "prerouting" and chain.priority <= DSTNAT):
         return _by_address(hit)
     name = "ip6tables" if chain.family == "ip6" else "iptables"
     if chain.hook == "forward" and (own := _cure_of_forward(chain, name)):

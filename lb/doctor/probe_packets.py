@@ -12,8 +12,10 @@ from ..nft.skeleton import PREROUTING
 from .packet import ABSENT, Packet
 from .rules import Chain
 
-# Priorities of nf_conntrack and, whatever those of nat chains are, of translation.
-_CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
+DSTNAT = -100
+"""The priority at which the kernel translates destinations, whatever that of a nat chain is."""
+# Those of nf_conntrack, and of the translation of sources.
+_CONNTRACK, _SRCNAT = -200, 100
 # The hooks behind routing, of forwarded packets.
 _LAST = ("postrouting", "egress")
 NEW = "new connections"
@@ -103,7 +105,7 @@ def _checks(farm: Farm) -> Iterator[tuple[str, str, bool]]:
 def _before(way: Way, chain: Chain) -> Iterator[Packet]:
     """Yields the packets as they arrive: untracked at the first priorities, translated behind dstnat."""
     is_tracked = chain.hook == "prerouting" and chain.priority > _CONNTRACK
-    is_translated = is_tracked and chain.priority > _DSTNAT
+    is_translated = is_tracked and chain.priority > DSTNAT
     for kind in _asking(way.farm):
         packet = _request(way, *kind, iif=way.client_side, oif=ABSENT, is_translated=is_translated)
         yield packet if is_tracked else _untracked(packet)

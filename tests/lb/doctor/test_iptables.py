@@ -8,15 +8,17 @@ from noidlb.doctor.rules import parse_ruleset
 from tests.support.lb.programs import Played
 
 
-def test_the_target_ct_of_iptables_is_asked_for() -> None:
-    rules = (
-        "tcp dport 21 counter xt target CT",
-        "tcp dport 22 counter notrack",
-        'tcp dport 69 xt target "CT"',
-        "xt target CT",
-    )
+def listed(table: str, chain: str, *rules: str) -> str:
+    """Returns a chain as nft lists it."""
     body = "".join(f"\t\t{rule}\n" for rule in rules)
-    text = f"table ip raw {{\n\tchain PREROUTING {{\n{body}\t}}\n}}\n"
+    return f"table ip {table} {{\n\tchain {chain} {{\n{body}\t}}\n}}\n"
+
+
+def test_the_target_ct_of_iptables_is_asked_for() -> None:
+    text = listed(
+        *("raw", "PREROUTING", "tcp dport 21 counter xt target CT", "tcp dport 22 counter notrack"),
+        *('tcp dport 69 xt target "CT"', "xt target CT"),
+    )
     saved = """*raw
 -A OUTPUT -j CT --zone 9
 -A PREROUTING -p tcp --dport 21 -j CT --helper ftp
@@ -35,15 +37,10 @@ def test_the_target_ct_of_iptables_is_asked_for() -> None:
 
 def test_states_beside_dnat_are_asked_for() -> None:
     """nft 1.0.6 lists one of them alone."""
-    rules = (
-        "ct status dnat counter accept",
-        'iifname "x" counter jump D',
-        "ct status snat counter drop",
-        "ct status dnat accept",
+    text = listed(
+        *("filter", "FORWARD", "type filter hook forward priority 0; policy drop;", "ct status dnat counter accept"),
+        *('iifname "x" counter jump D', "ct status snat counter drop", "ct status dnat accept"),
     )
-    body = "".join(f"\t\t{rule}\n" for rule in rules)
-    head = "\t\ttype filter hook forward priority 0; policy drop;\n"
-    text = f"table ip filter {{\n\tchain FORWARD {{\n{head}{body}\t}}\n}}\n"
     saved = """*raw
 -A FORWARD -j CT --notrack
 COMMIT
